@@ -1,0 +1,74 @@
+"""Evaluation of a trained state on the test patients: table, example slices, and where the weight maps weigh."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from gantk.api.cohort import Cohort
+from gantk.api.inference import examples, mean_weights, predictor, weigh
+from gantk.data.batch import Group
+from gantk.evaluation.baselines import baseline
+from gantk.evaluation.evaluate import evaluate
+from gantk.evaluation.metrics import Metric
+from gantk.evaluation.results import Evaluation
+from gantk.files import atomic_write
+from gantk.plugins import Registry
+from gantk.progress import Progress
+from gantk.recipe import Recipe
+from gantk.training.state import TrainingState
+
+
+def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, Metric]:
+    """The recipe's metrics by name."""
+    where = "evaluation.metrics"
+    return {name: registry.get("metric", name, where).build({}, where) for name in recipe.evaluation.metrics}
+
+
+def assess(
+    state: TrainingState, cohort: Cohort, metrics: dict[str, Metric], folder: Path, progress: Progress
+) -> Evaluation:
+    """Measure every role and baseline on the test patients and write `evaluation/` below the run's folder."""
+    recipe = state.recipe
+    settings = recipe.evaluation
+    roles = settings.roles or list(state.translators)
+    predictors = {role: predictor(state, role) for role in roles}
+    for name in settings.baselines:
+        predictors[name] = baseline(name, recipe.data.inputs, 1, _training(cohort, settings.batch))
+    evaluation = evaluate(
+        predictors,
+        lambda patient: cohort.loader.patient(patient, settings.batch),
+        cohort.split.test,
+        metrics,
+        settings.regions,
+        device=state.device,
+        progress=progress,
+        split_hash=cohort.split.hash,
+        settings={"crop": recipe.data.crop, "spacing": recipe.data.spacing, "target": recipe.data.target},
+    )
+    out = folder / "evaluation"
+    evaluation.write(out)
+    last = state.scheduler.stages(list(state.translators))[-1]
+    plan = state.assembly.plan(last.name, last.roles)
+    shown = cohort.loader.rows(cohort.loader.panel_rows(cohort.split.test, settings.examples))
+    examples(state, plan, shown, roles, recipe).save(out / "examples.npz")
+    if plan.maps:
+        sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
+        for patient in cohort.split.test:
+            for group in cohort.loader.patient(patient, settings.batch):
+                group = group.to(state.device)
+                for name, regions in mean_weights(weigh(state, plan, group), group).items():
+                    for region, (total, count) in regions.items():
+                        sums[name][region][0] += total
+                        sums[name][region][1] += count
+        means = {n: {r: s / max(c, 1) for r, (s, c) in regions.items()} for n, regions in sums.items()}
+        with atomic_write(out / "weights.json") as temporary:
+            temporary.write_text(json.dumps(means, indent=1) + "\n", encoding="utf-8")
+    return evaluation
+
+
+def _training(cohort: Cohort, size: int) -> Iterator[Group]:
+    for patient in cohort.split.paired:
+        yield from cohort.loader.patient(patient, size)

@@ -1,0 +1,57 @@
+"""What a run shows while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from gantk.progress import Progress, default_progress
+
+
+class Display(Protocol):
+    """Is told what a run does; the command line draws it live."""
+
+    progress: Progress
+    """Shows the work before and after training."""
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Training begins: recipe, run, device, stages."""
+
+    def stage(self, name: str, epochs: int, steps_per_epoch: int) -> None:
+        """A stage begins or goes on."""
+
+    def step(
+        self, stage: str, epoch: int, step: int, total_steps: int, losses: Mapping[str, float], seconds_per_step: float
+    ) -> None:
+        """A step was done: `epoch` and `step` count from 0, `total_steps` are those of an epoch."""
+
+    def epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """An epoch and its validation were done."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should read."""
+
+    def end(self, state: str) -> None:
+        """Training is over: finished, interrupted or failed."""
+
+
+class Quiet:
+    """Shows no training, and preparation and evaluation as `progress` does."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.progress = progress or default_progress()
+
+    def begin(self, plan: Mapping[str, Any]) -> None: ...
+
+    def stage(self, name: str, epochs: int, steps_per_epoch: int) -> None: ...
+
+    def step(
+        self, stage: str, epoch: int, step: int, total_steps: int, losses: Mapping[str, float], seconds_per_step: float
+    ) -> None: ...
+
+    def epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None: ...
+
+    def note(self, text: str) -> None:
+        self.progress.note(text)
+
+    def end(self, state: str) -> None: ...

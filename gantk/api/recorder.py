@@ -1,0 +1,62 @@
+"""The run's memory: journal, status and display, fed by the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gantk.api.display import Display
+from gantk.api.runs import Status
+from gantk.tracking.journal import Journal
+from gantk.training.scheduler import Stage
+from gantk.training.state import Position
+
+if TYPE_CHECKING:
+    from gantk.plugins import Session
+    from gantk.recipe import Recipe
+
+
+class Recorder:
+    """The engine's observer: writes `metrics.jsonl` and `status.json`, tells display and lifecycle hooks."""
+
+    def __init__(
+        self, folder: Path, recipe: Recipe, session: Session, journal: Journal, status: Status, display: Display
+    ) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self.session = session
+        self.journal = journal
+        self.status = status
+        self.display = display
+        self.steps_per_epoch = 0
+
+    def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
+        self.steps_per_epoch = steps_per_epoch
+        self.status.update(stage=stage.name, epoch=position.epoch, step=position.total)
+        self.session.hook.before_stage(folder=self.folder, recipe=self.recipe, stage=stage.name)
+        self.display.stage(stage.name, stage.epochs, steps_per_epoch)
+
+    def step_done(
+        self, stage: Stage, position: Position, losses: Mapping[str, float], rates: Mapping[str, float], seconds: float
+    ) -> None:
+        metrics = {f"train/{name}": value for name, value in losses.items()}
+        metrics |= {f"rate/{name}": value for name, value in rates.items()}
+        self.journal.append(position.total, position.epoch, stage.name, metrics)
+        self.display.step(stage.name, position.epoch, position.step, self.steps_per_epoch, losses, seconds)
+
+    def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
+        if metrics:
+            found = {f"validation/{name}": value for name, value in metrics.items()}
+            self.journal.append(position.total, position.epoch, stage.name, found)
+        self.status.update(stage=stage.name, epoch=position.epoch + 1, step=position.total + 1)
+        self.display.epoch(stage.name, position.epoch, metrics)
+        self.session.hook.after_epoch(
+            folder=self.folder, recipe=self.recipe, stage=stage.name, epoch=position.epoch, metrics=dict(metrics)
+        )
+
+    def checkpoint_written(self, folder: Path) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self.display.note(text)

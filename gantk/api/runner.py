@@ -1,0 +1,259 @@
+"""A run from its recipe to its report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gantk.api.assessment import assess, make_metrics
+from gantk.api.checks import build
+from gantk.api.cohort import Cohort, check_same_split, open_cohort
+from gantk.api.display import Display, Quiet
+from gantk.api.recorder import Recorder
+from gantk.api.runs import Status, new_run_folder, resolve_run
+from gantk.api.signals import StopSignals
+from gantk.api.validation import Validation
+from gantk.errors import Interrupted, UsageError
+from gantk.files import atomic_write
+from gantk.plugins import Session, load_plugins
+from gantk.progress import Progress
+from gantk.recipe import Recipe, dump_recipe, load_recipe
+from gantk.tracking.environment import environment
+from gantk.tracking.feeder import Feeder
+from gantk.tracking.journal import Journal
+from gantk.training.checkpoint import newest_checkpoint, restore
+from gantk.training.device import pick_device
+from gantk.training.engine import Engine
+from gantk.training.state import TrainingState
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: its folder, its evaluation's summary (as in `evaluation/summary.json`) and its report."""
+
+    folder: Path
+    state: str
+    summary: dict[str, Any]
+    report: Path
+
+
+def run(
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    resume: str | Path | None = None,
+    device: str = "auto",
+    out: Path | None = None,
+    progress: Progress | None = None,
+    tracking_uri: str | None = None,
+    display: Display | None = None,
+) -> RunResult:
+    """Train, evaluate, track and report what a recipe describes; or go on with a run.
+
+    Args:
+        path: the recipe; may be left out when resuming.
+        overrides: `key.of.table=value`, laid over the recipe.
+        resume: a run (folder or id) to go on with, exactly where its last checkpoint is.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        out: the folder in which the run's folder is made; `./runs` where absent.
+        progress: shows the work; a rich display or plain lines where absent.
+        tracking_uri: MLflow's address, above the recipe's.
+        display: draws the training.
+
+    Raises:
+        Interrupted: a signal stopped the run; its state is saved.
+        GantkError: anything that the user can mend.
+    """
+    display = display or Quiet(progress)
+    chosen = pick_device(device)
+    session = load_plugins()
+    if resume is None:
+        if path is None:
+            raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
+        recipe = load_recipe(path, overrides)
+        folder = None
+    else:
+        folder = resolve_run(resume)
+        recipe = _resumed_recipe(folder, path, overrides)
+    with StopSignals() as signals:
+        assembly, scheduler = build(recipe, session.registry)
+        cohort = open_cohort(recipe, session.registry, display.progress)
+        state = TrainingState(recipe, assembly, scheduler, chosen)
+        if folder is None:
+            folder = new_run_folder(recipe.name, out)
+            _write_beginning(folder, recipe, cohort)
+        else:
+            check_same_split(cohort.split, folder / "split.csv")
+        work = _Run(folder, recipe, session, cohort, state, display, signals)
+        return work.carry_out(tracking_uri)
+
+
+def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[str]) -> Recipe:
+    recipe = load_recipe(folder / "recipe.toml")
+    given = recipe if path is None and not overrides else load_recipe(path or folder / "recipe.toml", overrides)
+    if dump_recipe(given) != dump_recipe(recipe):
+        raise UsageError(
+            "the recipe is not the one that this run began with",
+            where=folder,
+            why="a resumed run must give what the uninterrupted one would have given",
+            mend=f"resume with `gantk run --resume {folder.name}` alone, or start a new run",
+        )
+    return recipe
+
+
+def _write_beginning(folder: Path, recipe: Recipe, cohort: Cohort) -> None:
+    cohort.split.to_csv(folder / "split.csv")
+    with atomic_write(folder / "recipe.toml") as temporary:
+        temporary.write_text(dump_recipe(recipe), encoding="utf-8")
+
+
+class _Run:
+    """One run's course: train, evaluate, report, with its state on disk and in MLflow at every turn."""
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        session: Session,
+        cohort: Cohort,
+        state: TrainingState,
+        display: Display,
+        signals: StopSignals,
+    ) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self.session = session
+        self.cohort = cohort
+        self.state = state
+        self.display = display
+        self.signals = signals
+        self.status = Status(folder)
+        self.journal = Journal(folder / "metrics.jsonl")
+        self.began = time.time()
+        self.spent_before = float(self.status.facts.get("seconds", 0.0))
+
+    def carry_out(self, tracking_uri: str | None) -> RunResult:
+        self._take_up()
+        feeder = None
+        if self.recipe.tracking.enabled:
+            feeder = Feeder(self.folder, self.recipe.tracking, tracking_uri, self.display.note)
+        hook = self.session.hook
+        facts = {"folder": self.folder, "recipe": self.recipe}
+        try:
+            hook.before_run(**facts)
+            self._train()
+            summary = self._evaluate()
+            hook.after_run(**facts, summary=summary)
+        except KeyboardInterrupt:
+            self._ended("interrupted", "interrupted")
+            hook.on_run_error(**facts, error=KeyboardInterrupt())
+            raise Interrupted(
+                "the run was interrupted", where=self.folder, mend=f"go on with: gantk run --resume {self.folder.name}"
+            ) from None
+        except Interrupted as error:
+            self._ended("interrupted", str(error))
+            hook.on_run_error(**facts, error=error)
+            raise Interrupted(
+                error.what, where=self.folder, mend=f"go on with: gantk run --resume {self.folder.name}"
+            ) from None
+        except BaseException as error:
+            self._ended("failed", str(error))
+            hook.on_run_error(**facts, error=error)
+            raise
+        else:
+            from gantk.report.html import write_report  # matplotlib takes a second to import
+
+            self._ended("finished", "")
+            report = write_report(self.folder)
+            return RunResult(self.folder, "finished", summary, report)
+        finally:
+            self.journal.close()
+            if feeder is not None:
+                feeder.close()
+
+    def _take_up(self) -> None:
+        """Bring state and journal to the last checkpoint, where there is one."""
+        checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        if checkpoint is not None:
+            restore(self.state, checkpoint)
+        self.journal.rewind(self.state.position.total - 1)
+        self.environment = environment(self.session.plugins) | {
+            "device": str(self.state.device),
+            "precision": self.recipe.run.precision,
+        }
+        with atomic_write(self.folder / "environment.json") as temporary:
+            temporary.write_text(json.dumps(self.environment, indent=1) + "\n", encoding="utf-8")
+        self.status.update(
+            state="running",
+            recipe=self.recipe.name,
+            id=self.folder.name,
+            split=self.cohort.split.hash,
+            step=self.state.position.total,
+            started=self.status.facts.get("started", self.began),
+            message="",
+        )
+
+    def _train(self) -> None:
+        recorder = Recorder(self.folder, self.recipe, self.session, self.journal, self.status, self.display)
+        metrics = make_metrics(self.recipe, self.session.registry)
+        engine = Engine(
+            self.recipe,
+            self.state,
+            self.cohort.loader,
+            self.folder,
+            self._checkpoint_facts(),
+            recorder,
+            Validation(self.state, self.cohort, metrics, self.folder),
+            lambda: self.signals.asked,
+        )
+        stages = [{"name": s.name, "epochs": s.epochs, "roles": list(s.roles)} for s in engine.stages]
+        self.display.begin(
+            {
+                "recipe": self.recipe.name,
+                "run": self.folder.name,
+                "device": str(self.state.device),
+                "stages": stages,
+            }
+        )
+        ended = "failed"
+        self.signals.training = True
+        try:
+            engine.run()
+            ended = "finished"
+        except Interrupted:
+            ended = "interrupted"
+            raise
+        finally:
+            self.signals.training = False
+            self.display.end(ended)
+
+    def _evaluate(self) -> dict[str, Any]:
+        metrics = make_metrics(self.recipe, self.session.registry)
+        evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
+        return evaluation.to_dict()
+
+    def _checkpoint_facts(self) -> dict[str, Any]:
+        split = self.cohort.split
+        return {
+            "recipe": dump_recipe(self.recipe),
+            "plugins": self.environment["plugins"],
+            "split": {
+                "hash": split.hash,
+                "paired": split.paired,
+                "unpaired": split.unpaired,
+                "validation": split.validation,
+                "test": split.test,
+            },
+            "normalisation": {
+                "upper_percentile": self.recipe.data.upper_percentile,
+                "target_scale": self.cohort.target_scale(self.recipe),
+            },
+        }
+
+    def _ended(self, state: str, message: str) -> None:
+        seconds = self.spent_before + time.time() - self.began
+        self.status.update(state=state, message=message, seconds=seconds)

@@ -1,0 +1,61 @@
+"""Run folders: making them, finding them, and what their status says."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from gantk.errors import UsageError, nearest
+from gantk.files import atomic_write
+
+RUNS = "runs"
+
+
+def new_run_folder(name: str, parent: Path | None = None) -> Path:
+    """Make `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`), unique and empty."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = (parent or Path(RUNS)).absolute() / f"{name}-{stamp}-{secrets.token_hex(2)}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def resolve_run(text: str | Path) -> Path:
+    """The run folder that a path, an id or the unique beginning of an id under `./runs` names.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    path = Path(text)
+    if (path / "recipe.toml").is_file():
+        return path.absolute()
+    runs = sorted(p.parent for p in Path(RUNS).glob("*/recipe.toml"))
+    matches = [run for run in runs if run.name.startswith(str(text))]
+    if len(matches) == 1:
+        return matches[0].absolute()
+    if matches:
+        raise UsageError(f"{str(text)!r} is the beginning of {len(matches)} runs", mend="give more of its id")
+    raise UsageError(
+        f"there is no run {str(text)!r}",
+        where=path if path.exists() else None,
+        why=f"it is neither a run folder nor the id of a run under ./{RUNS}",
+        mend=nearest(str(text), [run.name for run in runs]) if runs else None,
+    )
+
+
+class Status:
+    """`status.json`: what a run is doing, rewritten as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "status.json"
+        self.facts: dict[str, Any] = {}
+        if self.path.is_file():
+            self.facts = json.loads(self.path.read_text(encoding="utf-8"))
+
+    def update(self, **facts: Any) -> None:
+        """Change some facts and write all."""
+        self.facts |= facts | {"updated": time.time()}
+        with atomic_write(self.path) as temporary:
+            temporary.write_text(json.dumps(self.facts, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,34 @@
+"""SIGINT and SIGTERM: save and stop while training, stop at once elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignals:
+    """While entered, the first signal during training asks for a stop after the step; any other interrupts at once."""
+
+    def __init__(self) -> None:
+        self.training = False
+        self.asked = False
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._former[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self.training or self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

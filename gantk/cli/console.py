@@ -1,0 +1,36 @@
+"""Where the command line writes: people read standard error, programs read standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["console", "write", "write_json"]
+
+
+def console() -> Console:
+    """The console on standard error, for progress and messages."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def write(*renderables: Any) -> None:
+    """A verb's answer for people, on standard output; unwrapped where it goes to a file or a pipe."""
+    from rich.console import Console
+
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = max(out.width, 160)
+    for renderable in renderables:
+        out.print(renderable)
+
+
+def write_json(content: Any) -> None:
+    """A verb's answer for programs: one JSON document, alone on standard output."""
+    json.dump(content, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")

@@ -1,0 +1,322 @@
+"""The live display of a run: a panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from gantk.progress import Bar, PlainProgress, Progress
+
+__all__ = ["RunDisplay"]
+
+#: Seconds between two plain lines; a terminal is drawn anew several times a second.
+PLAIN_PAUSE = 5.0
+DRAWS_PER_SECOND = 4
+
+
+class RunDisplay:
+    """Listens to a run and shows where it is.
+
+    A context manager; everything goes through one console, so that bars of data preparation and evaluation
+    (`progress`), notes and the live panel never write over each other.
+
+    Args:
+        console: standard error where absent.
+        live: a live panel, or plain lines; by default a panel on a terminal.
+
+    Attributes:
+        progress: bars for other work of the same run, inside the panel.
+    """
+
+    def __init__(self, console: Console | None = None, live: bool | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self.is_live = self.console.is_terminal if live is None else live
+        self.state = _State()
+        self._last_line = 0.0
+        self._bars = Bars(
+            TextColumn("{task.description}", justify="left"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[eta]}"),
+            console=self.console,
+        )
+        self._epoch_bar: TaskID | None = None
+        self._run_bar: TaskID | None = None
+        self._live = Live(
+            get_renderable=self._render,
+            console=self.console,
+            refresh_per_second=DRAWS_PER_SECOND,
+            redirect_stdout=False,
+            redirect_stderr=self.is_live,
+        )
+        self.progress: Progress = _LiveProgress(self)
+        if not self.is_live:
+            self.progress = _LineProgress(self)
+
+    def __enter__(self) -> RunDisplay:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    # -- what a run tells ---------------------------------------------------------------------------------
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Training begins: `plan` holds `recipe`, `run`, `device`, `stages` (each with `name` and `epochs`) and
+        `metrics` (by name, with `higher_is_better`), each where it is known."""
+        self.state.plan = dict(plan)
+        self._start()
+        if not self.is_live:
+            self._line(self.state.header())
+
+    def stage(self, name: str, epochs: int, steps_per_epoch: int) -> None:
+        """A stage begins, or goes on after a resume."""
+        self.state.begin_stage(name, epochs, steps_per_epoch)
+        if self.is_live:
+            for bar in (self._epoch_bar, self._run_bar):
+                if bar is not None:
+                    self._bars.remove_task(bar)
+            self._epoch_bar = self._bars.add_task("epoch", total=steps_per_epoch, eta="")
+            self._run_bar = self._bars.add_task("whole run", total=None, eta="")
+        else:
+            self._line(f"{self.state.stage_title()}: {epochs} epochs of {steps_per_epoch} steps")
+
+    def step(
+        self,
+        stage: str,
+        epoch: int,
+        step: int,
+        total_steps: int,
+        losses: Mapping[str, float],
+        seconds_per_step: float,
+    ) -> None:
+        """A step was done: `step` of an epoch's `total_steps`, from 0 as `epoch`; `losses` by `role/term`."""
+        self.state.step_done(epoch, step, total_steps, losses, seconds_per_step)
+        if self.is_live:
+            self._draw_bars()
+        elif time.monotonic() - self._last_line >= 6 * PLAIN_PAUSE:
+            self._line(self.state.line())
+
+    def epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """An epoch was done, with its validation metrics by `role/metric`."""
+        self.state.epoch_done(epoch, metrics)
+        last = epoch + 1 >= self.state.epochs
+        if not self.is_live and (last or time.monotonic() - self._last_line >= PLAIN_PAUSE):
+            self._line(self.state.line(validation=True))
+
+    def note(self, text: str) -> None:
+        """One line to be read, above the panel; may come from another thread."""
+        self.console.print(Text(text), soft_wrap=not self.is_live)
+
+    def end(self, state: str) -> None:
+        """Training is over; the panel stays, bars of later work go on below it."""
+        self.state.ended = state
+        if self.is_live:
+            self._draw_bars()
+        else:
+            self._line(f"training {state} after {_clock(time.monotonic() - self.state.began)}")
+
+    # -- drawing ------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self.is_live and not self._live.is_started:
+            self._live.start()
+
+    def _line(self, text: str) -> None:
+        self._last_line = time.monotonic()
+        self.note(text)
+
+    def _draw_bars(self) -> None:
+        state = self.state
+        if self._epoch_bar is not None:
+            title = f"epoch {state.epoch_number + 1}/{state.epochs}"
+            self._bars.update(self._epoch_bar, completed=state.step_in_epoch, description=title)
+        if self._run_bar is not None:
+            eta = (
+                ""
+                if state.ended
+                else f"ETA {_clock(state.remaining())} · {state.seconds_per_step:.2f} s/step"
+            )
+            self._bars.update(self._run_bar, completed=state.done, total=state.total, eta=eta)
+
+    def _render(self) -> RenderableType:
+        state = self.state
+        parts: list[RenderableType] = []
+        if state.plan:
+            parts.append(Text(state.header(), "bold"))
+        if state.stage_name:
+            parts.append(Text(state.stage_title(), "cyan"))
+        if state.losses or state.validation:
+            tables = Table.grid(padding=(0, 4))
+            tables.add_row(_losses(state.losses), _validation(state))
+            parts.append(tables)
+        if self._bars.tasks:
+            parts.append(self._bars)
+        return Group(*parts)
+
+
+class _State:
+    """Where the run is, as far as it has told."""
+
+    def __init__(self) -> None:
+        self.plan: dict[str, Any] = {}
+        self.began = time.monotonic()
+        self.stage_name, self.stage_number = "", 0
+        self.epochs = self.steps_per_epoch = 0
+        self.epoch_number = self.step_in_epoch = 0
+        self.seconds_per_step = 0.0
+        self.losses: dict[str, float] = {}
+        self.validation: dict[str, list[float]] = {}
+        self.ended = ""
+
+    @property
+    def stages(self) -> list[Mapping[str, Any]]:
+        return list(self.plan.get("stages", ()))
+
+    def begin_stage(self, name: str, epochs: int, steps_per_epoch: int) -> None:
+        names = [stage["name"] for stage in self.stages]
+        self.stage_number = names.index(name) + 1 if name in names else self.stage_number + 1
+        self.stage_name, self.epochs, self.steps_per_epoch = name, epochs, steps_per_epoch
+        self.epoch_number = self.step_in_epoch = 0
+        self.losses = {}
+
+    def step_done(
+        self, epoch: int, step: int, total: int, losses: Mapping[str, float], seconds: float
+    ) -> None:
+        self.epoch_number, self.step_in_epoch, self.steps_per_epoch = epoch, step + 1, total
+        self.losses = dict(losses)
+        # a moving average, so that one slow step does not shake the estimate
+        self.seconds_per_step += (seconds - self.seconds_per_step) * (0.1 if self.seconds_per_step else 1.0)
+
+    @property
+    def done(self) -> int:
+        """Steps done in the whole run; earlier stages count as whole, though one may have ended early."""
+        before = sum(int(stage["epochs"]) for stage in self.stages[: self.stage_number - 1])
+        return (before + self.epoch_number) * self.steps_per_epoch + self.step_in_epoch
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run, where every stage has as many an epoch as this one."""
+        epochs = sum(int(stage["epochs"]) for stage in self.stages) or self.epochs
+        return epochs * self.steps_per_epoch
+
+    def epoch_done(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        self.epoch_number, self.step_in_epoch = epoch, self.steps_per_epoch
+        for name, value in metrics.items():
+            self.validation.setdefault(name, []).append(value)
+
+    def remaining(self) -> float:
+        return self.seconds_per_step * max(self.total - self.done, 0)
+
+    def best(self, name: str) -> float | None:
+        """The best value so far, where it is known which direction is better."""
+        metric = self.plan.get("metrics", {}).get(name.rsplit("/", 1)[-1])
+        if metric is None:
+            return None
+        return (max if metric["higher_is_better"] else min)(self.validation[name])
+
+    def header(self) -> str:
+        known = (self.plan.get(key) for key in ("recipe", "device", "run"))
+        return " · ".join(str(value) for value in known if value)
+
+    def stage_title(self) -> str:
+        of = len(self.stages)
+        return f"stage {self.stage_number}{f'/{of}' if of else ''} {self.stage_name}"
+
+    def line(self, *, validation: bool = False) -> str:
+        parts = [
+            f"{self.stage_title()}, epoch {self.epoch_number + 1}/{self.epochs}",
+            f"step {self.done}/{self.total}",
+            f"{self.seconds_per_step:.2f} s/step",
+            f"ETA {_clock(self.remaining())}",
+            *(f"{name} {value:.4g}" for name, value in self.losses.items()),
+        ]
+        if validation and self.validation:
+            parts.append("validation: " + ", ".join(f"{n} {v[-1]:.4g}" for n, v in self.validation.items()))
+        return " · ".join(parts)
+
+
+def _losses(losses: Mapping[str, float]) -> Table:
+    """Terms by role."""
+    roles = list(dict.fromkeys(name.partition("/")[0] for name in losses))
+    terms = list(dict.fromkeys(name.partition("/")[2] for name in losses))
+    table = Table("loss", *roles, box=None, header_style="dim", padding=(0, 1))
+    for column in table.columns[1:]:
+        column.justify, column.min_width = "right", 9
+    for term in terms:
+        values = (losses.get(f"{role}/{term}") for role in roles)
+        table.add_row(term, *("" if value is None else f"{value:.4g}" for value in values))
+    return table
+
+
+def _validation(state: _State) -> Table:
+    """The last and the best value of each validation metric."""
+    table = Table("validation", "last", "best", box=None, header_style="dim", padding=(0, 1))
+    for column in table.columns[1:]:
+        column.justify, column.min_width = "right", 9
+    for name, values in state.validation.items():
+        best = state.best(name)
+        table.add_row(name, f"{values[-1]:.4g}", "–" if best is None else f"{best:.4g}")
+    return table
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+class _LiveBar:
+    def __init__(self, bars: Bars, task: TaskID) -> None:
+        self.bars, self.task = bars, task
+        self.began = time.monotonic()
+
+    def advance(self, n: int = 1) -> None:
+        self.bars.advance(self.task, n)
+        task = self.bars.tasks[self.bars.task_ids.index(self.task)]
+        if task.total and task.completed:
+            left = (time.monotonic() - self.began) / task.completed * (task.total - task.completed)
+            self.bars.update(self.task, eta=f"ETA {_clock(left)}")
+
+
+class _LiveProgress:
+    """Bars inside the display's panel."""
+
+    def __init__(self, display: RunDisplay) -> None:
+        self.display = display
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Bar]:
+        bars = self.display._bars
+        self.display._start()
+        task = bars.add_task(description, total=total, eta="")
+        try:
+            yield _LiveBar(bars, task)
+        finally:
+            bars.remove_task(task)
+
+    def note(self, text: str) -> None:
+        self.display.note(text)
+
+
+class _LineProgress(PlainProgress):
+    """Plain lines, with notes through the display."""
+
+    def __init__(self, display: RunDisplay) -> None:
+        self.display = display
+
+    def note(self, text: str) -> None:
+        self.display.note(text)
+        sys.stderr.flush()

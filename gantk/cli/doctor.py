@@ -1,0 +1,200 @@
+"""`gantk doctor`: is everything there that a run needs, and how is it mended?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from gantk.cli.console import write, write_json
+from gantk.cli.options import AsJson, TrackingUri
+from gantk.errors import GantkError
+
+State = Literal["ok", "warn", "fail"]
+GIB = 2**30
+PACKAGES = (
+    "timm",
+    "torchvision",
+    "kornia",
+    "torchmetrics",
+    "mlflow",
+    "nibabel",
+    "nilearn",
+    "pydantic",
+    "pluggy",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def doctor(
+    runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check this computer: torch, device, memory, disk, cache, plugins, MLflow; exit code 1 if one fails."""
+    checks = list(_all_checks(runs, tracking_uri))
+    if as_json:
+        write_json([vars(check) for check in checks])
+    else:
+        _show(checks)
+    if any(check.state == "fail" for check in checks):
+        raise typer.Exit(1)
+
+
+def _all_checks(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
+    looks: tuple[Callable[[], Iterator[Check]], ...] = (
+        _python,
+        _torch,
+        _packages,
+        _memory,
+        lambda: _folders(runs),
+        _plugins,
+        lambda: _mlflow(runs, tracking_uri),
+    )
+    for look in looks:
+        try:
+            yield from look()
+        except Exception as error:  # one broken part must not hide the others
+            name = getattr(look, "__name__", "check").strip("_<>")
+            mend = "reinstall gantk with its dependencies"
+            yield Check(name, "fail", f"{type(error).__name__}: {error}".splitlines()[0], mend)
+
+
+def _python() -> Iterator[Check]:
+    import platform
+
+    import gantk
+
+    yield Check("gantk", "ok", gantk.__version__)
+    yield Check("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+
+
+def _torch() -> Iterator[Check]:
+    import torch
+
+    yield Check("torch", "ok", torch.__version__)
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        yield Check("device", "ok", f"cuda: {', '.join(names)}")
+    elif torch.backends.mps.is_available():
+        yield Check("device", "ok", "mps")
+    else:
+        yield Check("device", "ok", "cpu")
+    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
+    few = threads < cores // 2
+    mend = "unset OMP_NUM_THREADS, or set it to the number of cores" if few else ""
+    yield Check("threads", "warn" if few else "ok", f"torch uses {threads} of {cores} cores", mend)
+
+
+def _packages() -> Iterator[Check]:
+    versions, missing = [], []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield Check("packages", "fail", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    else:
+        yield Check("packages", "ok", ", ".join(versions))
+
+
+def _memory() -> Iterator[Check]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    found = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"
+    if memory.available < 2 * GIB:
+        yield Check(
+            "memory", "warn", found, "close other programs, or make data.crop or training batches smaller"
+        )
+    else:
+        yield Check("memory", "ok", found)
+
+
+def _folders(runs: Path) -> Iterator[Check]:
+    for name, folder in (("cache", _cache_folder()), ("runs", runs.absolute())):
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            mend = (
+                "set GANTK_CACHE to a folder that you can write"
+                if name == "cache"
+                else "choose another with --out"
+            )
+            yield Check(name, "fail", f"{folder} cannot be written: {error.strerror}", mend)
+            continue
+        free = shutil.disk_usage(there).free
+        found = f"{folder}, {free / GIB:.1f} GiB free"
+        little: State = "warn" if free < 5 * GIB else "ok"
+        yield Check(
+            name, little, found, "free some space: a run can take some GiB" if little == "warn" else ""
+        )
+
+
+def _cache_folder() -> Path:
+    from gantk.data.cache import gantk_cache_dir
+
+    return gantk_cache_dir()
+
+
+def _plugins() -> Iterator[Check]:
+    from gantk.plugins import load_plugins
+
+    for plugin in load_plugins(strict=False).plugins:
+        name = f"plugin {plugin.name}"
+        if plugin.state == "failed":
+            mend = f"mend or uninstall it, or set GANTK_DISABLE_PLUGINS={plugin.name}"
+            yield Check(name, "fail", plugin.reason, mend)
+        elif plugin.state == "disabled":
+            yield Check(name, "warn", f"disabled: {plugin.reason}")
+        else:
+            yield Check(name, "ok", f"{plugin.distribution} {plugin.version}")
+
+
+def _mlflow(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
+    from gantk.tracking.store import Store, probe, resolve_uri, shown
+
+    uri = resolve_uri(runs, tracking_uri)
+    store = Store(uri)
+    try:
+        probe(uri)
+        if store.database is not None and not store.database.exists():
+            yield Check("mlflow", "ok", f"{shown(uri)} (made by the first run)")
+            return
+        store.client()
+    except GantkError as error:
+        mend = "runs go on without it, `gantk sync RUN` feeds it later"
+        yield Check("mlflow", "warn", str(error), mend)
+    else:
+        yield Check("mlflow", "ok", shown(uri))
+
+
+def _show(checks: list[Check]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "check", "found", "mend", box=box.SIMPLE_HEAD)
+    styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+    for check in checks:
+        table.add_row(Text(check.state, styles[check.state]), check.name, Text(check.found), Text(check.mend))
+    write(table)

@@ -1,0 +1,88 @@
+"""Errors at the command line: a paragraph and an exit code where a user can mend it, else a log file."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from gantk.errors import GantkError
+
+__all__ = ["Verbs"]
+
+INTERRUPTED = 130
+
+
+class Verbs(TyperGroup):
+    """The group of all verbs; turns what they raise into a message and an exit code.
+
+    0 done, 1 failed, 2 bad recipe or usage, 130 interrupted.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GantkError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            _say("interrupted" if error.exit_code == INTERRUPTED else "error", str(error))
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _say("interrupted", "Nothing is lost that was saved before.")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader of a pipe has gone, nobody is left to tell
+            raise typer.Exit(1) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            if isinstance(error, _usage_errors()):
+                raise
+            _unexpected(error, debug=bool(ctx.params.get("debug")))
+            raise typer.Exit(1) from None
+
+
+def _usage_errors() -> tuple[type[BaseException], ...]:
+    """What the command-line library raises for wrong usage and prints itself."""
+    return tuple(
+        base for base in typer.BadParameter.__mro__ if base.__module__.startswith(("typer", "click"))
+    )
+
+
+def _say(kind: str, text: str) -> None:
+    from rich.text import Text
+
+    from gantk.cli.console import console
+
+    style = "yellow" if kind == "interrupted" else "bold red"
+    console().print(Text.assemble((f"{kind}: ", style), text))
+
+
+def _unexpected(error: Exception, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
+    try:
+        log = _log()
+        log.write_text(f"{sys.argv}\n\n{traceback.format_exc()}", encoding="utf-8")
+        place = f"The traceback is in {log}"
+    except OSError:
+        place = "The traceback could not be written"
+    _say("error", f"gantk failed unexpectedly: {reason}. {place}; `gantk --debug …` shows it here.")
+
+
+def _log() -> Path:
+    from platformdirs import user_log_path
+
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}"
+    try:
+        folder = user_log_path("gantk", ensure_exists=True)
+        return folder / f"error-{stamp}.log"
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"gantk-error-{stamp}.log"

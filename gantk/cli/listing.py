@@ -1,0 +1,84 @@
+"""`gantk list`: the components that recipes can name."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from gantk.cli.console import console, write, write_json
+from gantk.cli.options import AsJson
+
+
+def list_components(
+    kind: Annotated[str | None, typer.Argument(help="A kind, as `losses`; without one, the kinds.")] = None,
+    glob: Annotated[str, typer.Argument(help="Names to list, as `unet*`.")] = "*",
+    as_json: AsJson = False,
+) -> None:
+    """List the components of a kind, with plugin and parameters: generators, losses, datasets, …"""
+    from gantk.plugins import KINDS, load_plugins
+
+    session = load_plugins(strict=False)
+    registry = session.registry
+    for plugin in session.plugins:
+        if plugin.state == "failed":
+            console().print(
+                f"plugin {plugin.name} is not loaded: {plugin.reason}", style="yellow", markup=False
+            )
+    if kind is None:
+        kinds = {k.plural: registry.names(k.name) for k in KINDS.values()}
+        if as_json:
+            write_json(kinds)
+        else:
+            write(_table(("kind", "components"), [(name, ", ".join(names)) for name, names in kinds.items()]))
+        return
+    names = fnmatch.filter(registry.names(kind), glob)
+    components = [registry.get(kind, name) for name in names]
+    if as_json:
+        write_json([_describe(component) for component in components])
+        return
+    if not components:
+        console().print(
+            f"no component of {kind} is called {glob!r}; there are: {', '.join(registry.names(kind))}"
+        )
+        return
+    rows = [(c.name, c.plugin, _first_line(c.doc), _parameters(c)) for c in components]
+    write(_table(("name", "plugin", "what it is", "parameters"), rows))
+
+
+def _describe(component: Any) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "kind": component.kind,
+        "plugin": component.plugin,
+        "version": component.version,
+        "doc": component.doc,
+        "parameters": [
+            {"name": p.name, "type": p.type_name, "required": p.required}
+            | ({} if p.required else {"default": p.default})
+            for p in component.parameters
+        ],
+    }
+
+
+def _parameters(component: Any) -> str:
+    return ", ".join(p.name if p.required else f"{p.name}={p.default!r}" for p in component.parameters)
+
+
+def _first_line(doc: str) -> str:
+    return doc.strip().splitlines()[0] if doc.strip() else ""
+
+
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for i, column in enumerate(columns):
+        table.add_column(column, no_wrap=i == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table

@@ -1,0 +1,54 @@
+"""The command `gantk`: registers one verb per module."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gantk.cli import compare, data, doctor, listing, plugins, predict, report, run, sync, ui, validate
+from gantk.cli.errors import Verbs
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="gantk",
+    cls=Verbs,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("validate")(validate.validate)
+app.command("predict")(predict.predict)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.command("ui")(ui.ui)
+app.command("sync")(sync.sync)
+app.command("list")(listing.list_components)
+app.command("plugins")(plugins.plugins)
+app.command("doctor")(doctor.doctor)
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import gantk
+
+        typer.echo(f"gantk {gantk.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def gantk_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train, evaluate and track image-translation GANs from recipes."""
+
+
+def main() -> None:
+    """Entry point of the command `gantk`."""
+    app()

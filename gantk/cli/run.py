@@ -1,0 +1,123 @@
+"""`gantk run`: train, evaluate, track and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gantk.cli.console import console, write, write_json
+from gantk.cli.options import AsJson, Device, Set, TrackingUri
+from gantk.errors import UsageError
+
+
+def run(
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="RECIPE", help="A recipe, a TOML file; not needed with --resume.", show_default=False
+        ),
+    ] = None,
+    set_: Set = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a stopped run.", show_default=False)
+    ] = None,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of the runs; default: ./runs.", show_default=False),
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build everything, train nothing, say what was built.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe: prepare the data, train, evaluate on the test patients, write the report."""
+    import gantk
+
+    if recipe is None and (resume is None or dry_run):
+        raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
+    if dry_run:
+        assert recipe is not None
+        built = gantk.dry_run(recipe, set_ or (), device=device)
+        if as_json:
+            write_json(built)
+        else:
+            _show_plan(built)
+        return
+    from gantk.cli.display import RunDisplay
+
+    with RunDisplay(console()) as display:
+        result = gantk.run(
+            recipe,
+            set_ or (),
+            resume=resume,
+            device=device,
+            out=out,
+            tracking_uri=tracking_uri,
+            display=display,
+        )
+    if as_json:
+        content = {"folder": result.folder, "state": result.state, "report": result.report}
+        write_json({name: str(value) for name, value in content.items()} | {"summary": result.summary})
+    else:
+        _show_result(result)
+
+
+def _show_result(result: Any) -> None:
+    from rich.text import Text
+
+    if result.summary:
+        from gantk.evaluation.compare import compare
+
+        write(compare([result.folder]).table())
+    write(
+        Text(
+            f"\nrun     {result.folder}\n"
+            f"report  {result.report}\n\n"
+            "Go on with\n"
+            f"  gantk predict {result.folder.name} PATIENT_DIR -o OUT.nii.gz\n"
+            f"  gantk compare {result.folder.name} OTHER_RUN\n"
+            "  gantk ui"
+        )
+    )
+
+
+def _show_plan(built: dict[str, Any]) -> None:
+    """What `gantk.dry_run` built, as a tree."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    def grow(tree: Tree, content: Any) -> None:
+        if isinstance(content, dict):
+            for key, value in content.items():
+                if isinstance(value, dict | list) and value and not _flat(value):
+                    grow(tree.add(Text(str(key), "bold")), value)
+                else:
+                    tree.add(Text.assemble((f"{key}: ", "bold"), _plain(value)))
+        else:
+            for value in content:
+                if isinstance(value, dict) and not _flat(value):
+                    name = value.get("name") or value.get("use") or "·"
+                    grow(tree.add(Text(str(name), "bold")), {k: v for k, v in value.items() if k != "name"})
+                else:
+                    tree.add(Text(_plain(value)))
+
+    root = Tree(Text(f"recipe {built.get('recipe')}: built, nothing trained", "bold"))
+    grow(root, {key: value for key, value in built.items() if key != "recipe"})
+    write(root)
+
+
+def _flat(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value
+    return len(value) <= 6 and not any(isinstance(item, dict | list) and item for item in items)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

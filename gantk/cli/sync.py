@@ -1,0 +1,21 @@
+"""`gantk sync`: feed MLflow what it has not got."""
+
+from __future__ import annotations
+
+from gantk.cli.console import write
+from gantk.cli.options import RunNames, TrackingUri
+
+
+def sync(runs: RunNames, tracking_uri: TrackingUri = None) -> None:
+    """Feed MLflow what it has not got of runs, after its server was away or with another store."""
+    import gantk
+    from gantk.progress import default_progress
+    from gantk.tracking import sync as sync_run
+
+    folders = [gantk.resolve_run(run) for run in runs]
+    for folder in folders:
+        fed = sync_run(folder, tracking_uri, default_progress())
+        write(
+            f"{folder.name}: {fed['metrics']} metric values, {fed['panels']} panels and {fed['files']} files "
+            f"to {fed['uri']}"
+        )

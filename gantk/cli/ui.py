@@ -1,0 +1,33 @@
+"""`gantk ui`: the MLflow UI on the runs' store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gantk.cli.console import write
+from gantk.cli.options import TrackingUri
+
+
+def ui(
+    runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Default: 5000, or a free one.", show_default=False)
+    ] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Serve the MLflow UI for the runs on 127.0.0.1, until Ctrl-C."""
+    from gantk.errors import TrackingError
+    from gantk.tracking.store import resolve_uri
+    from gantk.tracking.ui import serve
+
+    uri = resolve_uri(runs, tracking_uri)
+
+    def ready(url: str) -> None:
+        write(f"MLflow UI: {url}")
+
+    code = serve(uri, port, ready)
+    if code > 0:
+        raise TrackingError(f"the MLflow UI ended with exit code {code}")

@@ -1,0 +1,45 @@
+"""`gantk validate`: is a recipe right?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gantk.cli.console import write, write_json
+from gantk.cli.options import AsJson, RecipeFile, Set
+from gantk.errors import GantkError
+
+
+def validate(
+    recipe: RecipeFile,
+    set_: Set = None,
+    resolved: Annotated[
+        bool, typer.Option(help="Print the whole recipe, with parents and defaults.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a recipe: keys, types, component names and their parameters. Builds and trains nothing."""
+    import gantk
+
+    try:
+        checked = gantk.validate(recipe, set_ or ())
+    except GantkError as error:
+        if as_json:
+            write_json({"recipe": str(recipe), "valid": False, "error": str(error)})
+        raise
+    if as_json:
+        write_json(
+            {
+                "recipe": str(recipe),
+                "valid": True,
+                "name": checked.name,
+                "resolved": checked.model_dump(mode="json"),
+            }
+        )
+    elif resolved:
+        from gantk.recipe import dump_recipe
+
+        typer.echo(dump_recipe(checked), nl=False)
+    else:
+        write(f"{recipe}: recipe {checked.name!r} is valid")

@@ -1,0 +1,18 @@
+"""The components that come with the core, registered as any plugin registers its own."""
+
+from __future__ import annotations
+
+from gantk.data.brats import Brats
+from gantk.data.phantom_dataset import Phantom
+from gantk.evaluation.metrics import Mse, Psnr, Ssim
+from gantk.plugins.hookspecs import hookimpl
+
+
+@hookimpl
+def register_datasets() -> dict[str, type]:
+    return {"brats": Brats, "phantom": Phantom}
+
+
+@hookimpl
+def register_metrics() -> dict[str, type]:
+    return {"ssim": Ssim, "psnr": Psnr, "mse": Mse}

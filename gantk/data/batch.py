@@ -1,0 +1,53 @@
+"""A batch: groups of slices, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Batch", "Group"]
+
+
+@dataclass
+class Group:
+    """The slices of one batch group.
+
+    Attributes:
+        source: (B, C, H, W) inputs, float32 in [-1, 1]; None where the group has none.
+        target: (B, T, H, W), float32 in [-1, 1]; None where the group has none.
+        segmentation: (B, 1, H, W) uint8 labels; zeros where the patient has none.
+        patients: id of each slice's patient.
+        slices: index of each slice in its LPS volume.
+    """
+
+    source: Tensor | None
+    target: Tensor | None
+    segmentation: Tensor | None
+    patients: tuple[str, ...]
+    slices: tuple[int, ...]
+
+    @property
+    def foreground(self) -> Tensor:
+        """The brain, bool (B, 1, H, W): any channel of the source, or else of the target, above -1."""
+        images = self.target if self.source is None else self.source
+        if images is None:
+            raise ValueError("a group without source and target has no foreground")
+        return (images > -1).any(dim=1, keepdim=True)
+
+    def to(self, device: torch.device | str) -> Group:
+        """The same group on a device."""
+
+        def moved(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return Group(
+            moved(self.source), moved(self.target), moved(self.segmentation), self.patients, self.slices
+        )
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+
+Batch = dict[str, Group]

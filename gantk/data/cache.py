@@ -1,0 +1,31 @@
+"""Where gantk keeps what it can make again: prepared slices and the phantom cohort."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import platformdirs
+
+from gantk.errors import CacheError
+
+__all__ = ["cache_error", "gantk_cache_dir"]
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+def gantk_cache_dir() -> Path:
+    """The cache folder: the environment variable GANTK_CACHE, else the platform's cache folder for gantk."""
+    chosen = os.environ.get("GANTK_CACHE")
+    return Path(chosen or platformdirs.user_cache_dir("gantk")).expanduser().absolute()
+
+
+def cache_error(error: OSError, folder: Path, *, full: bool = False) -> CacheError:
+    """The error for the user behind an `OSError` while writing to the cache; `full` where the disk is known to be."""
+    mend = "set GANTK_CACHE to a folder that you can write to, on a disk with room"
+    if full or error.errno in _FULL:
+        return CacheError(
+            "the disk is full, the cache cannot be written", where=folder, mend=f"free some space, or {mend}"
+        )
+    return CacheError("the cache cannot be written", where=folder, why=error.strerror or error, mend=mend)

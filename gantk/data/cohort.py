@@ -1,0 +1,177 @@
+"""Which patient plays which role: a split by patient, written down and hashed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, nearest
+from gantk.files import atomic_write
+
+__all__ = ["Split", "by_target", "split_cohort"]
+
+_ROLES = ("paired", "unpaired", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patients by role, each in exactly one; ids are kept sorted."""
+
+    paired: tuple[str, ...]
+    unpaired: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for role in _ROLES:
+            object.__setattr__(self, role, tuple(sorted(getattr(self, role))))
+        ids = self.patients
+        if len(set(ids)) != len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise DataError(
+                f"patient {twice!r} appears twice in the split", mend="Give each patient one role"
+            )
+
+    @property
+    def training(self) -> tuple[str, ...]:
+        """Paired and unpaired patients."""
+        return tuple(sorted(self.paired + self.unpaired))
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """All patients."""
+        return self.paired + self.unpaired + self.validation + self.test
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits over the role and id of every patient; equal splits have equal hashes."""
+        lines = sorted(f"{role},{patient}\n" for role in _ROLES for patient in getattr(self, role))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
+
+    def to_csv(self, path: Path) -> None:
+        """Write the columns patient, role; atomic."""
+        with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle)
+            writer.writerow(("patient", "role"))
+            writer.writerows((patient, role) for role in _ROLES for patient in getattr(self, role))
+
+    @classmethod
+    def from_csv(cls, path: Path) -> Split:
+        """The split that `to_csv` wrote.
+
+        Raises:
+            DataError: the file cannot be read, lacks a column, holds an unknown role or a patient twice.
+        """
+        patients: dict[str, list[str]] = {role: [] for role in _ROLES}
+        try:
+            with Path(path).open(newline="", encoding="utf-8") as handle:
+                for row in csv.DictReader(handle):
+                    patient, role = row.get("patient"), row.get("role")
+                    if not patient or not role:
+                        raise DataError(
+                            "a split has the columns patient and role", where=path, why=f"a row is {row}"
+                        )
+                    if role not in patients:
+                        raise DataError(f"unknown role {role!r}", where=path, why=nearest(role, _ROLES))
+                    patients[role].append(patient)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError("this split cannot be read", where=path, why=error) from error
+        return cls(**{role: tuple(ids) for role, ids in patients.items()})
+
+
+def by_target(
+    subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Ids of the patients with all targets, and of those without.
+
+    Raises:
+        DataError: a patient lacks an input, or no patient has the targets.
+    """
+    for name in (*inputs, *targets):
+        having = [subject for subject in subjects if name in subject.files]
+        if subjects and not having:
+            known = {modality for subject in subjects for modality in subject.files}
+            raise DataError(
+                f"no patient has a {name!r} image",
+                why=nearest(name, known),
+                mend="Correct the name in the recipe",
+            )
+    for subject in subjects:
+        for name in inputs:
+            if name not in subject.files:
+                raise DataError(
+                    f"patient {subject.id!r} has no {name!r} image",
+                    where=next((file.parent for file in subject.files.values()), None),
+                    why=f"it has {', '.join(sorted(subject.files)) or 'none'}, and every patient needs all inputs",
+                    mend="Add the file, or leave the patient out",
+                )
+    complete = {subject.id for subject in subjects if all(name in subject.files for name in targets)}
+    if not complete:
+        raise DataError(
+            f"no patient has the target {', '.join(targets)}",
+            mend="Correct data.target in the recipe, or add patients with it",
+        )
+    return sorted(complete), sorted(subject.id for subject in subjects if subject.id not in complete)
+
+
+def split_cohort(
+    with_target: Sequence[str],
+    without_target: Sequence[str],
+    *,
+    ratio: tuple[int, int, int] = (7, 1, 2),
+    seed: int,
+    paired_fraction: float,
+) -> Split:
+    """Split by patient into training, validation and test, and training into paired and unpaired.
+
+    A pure function of the set of ids, the ratio, the seed and the fraction. A larger fraction contains the
+    smaller one's paired patients; a fraction above 0 has at least one.
+
+    Args:
+        with_target: patients with the target, which are split.
+        without_target: patients without it, which join the unpaired training patients.
+        ratio: training : validation : test.
+        seed: of the permutation.
+        paired_fraction: part of the training patients with target that is paired, [0, 1].
+
+    Raises:
+        DataError: too few patients for the ratio, a patient twice, or a fraction outside [0, 1].
+    """
+    if not 0 <= paired_fraction <= 1:
+        raise DataError(f"the paired fraction is {paired_fraction:g}", mend="Choose one from 0 to 1")
+    if min(ratio) < 0 or ratio[0] == 0:
+        raise DataError(
+            f"the split ratio is {ratio}", mend="Choose training : validation : test such as 7 : 1 : 2"
+        )
+    ids = sorted(with_target)
+    needed = sum(part > 0 for part in ratio)
+    if len(ids) < needed:
+        raise DataError(
+            f"a split {ratio[0]}:{ratio[1]}:{ratio[2]} needs at least {needed} patients with the target, "
+            f"and {'there is none' if not ids else f'there are {len(ids)}' if len(ids) > 1 else 'there is one'}",
+            mend="Add patients, or correct data.root and data.target in the recipe",
+        )
+    validation, test = (max(1, _share(len(ids), part / sum(ratio))) if part else 0 for part in ratio[1:])
+    while validation + test >= len(ids):  # at least one patient trains
+        validation, test = (validation - 1, test) if validation > test else (validation, test - 1)
+    # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    shuffled = [ids[i] for i in np.argsort(generator.random(len(ids)), kind="stable")]
+    training = shuffled[validation + test :]
+    paired = max(1, _share(len(training), paired_fraction)) if paired_fraction > 0 else 0
+    return Split(
+        paired=tuple(training[:paired]),
+        unpaired=(*training[paired:], *without_target),
+        validation=tuple(shuffled[:validation]),
+        test=tuple(shuffled[validation : validation + test]),
+    )
+
+
+def _share(count: int, fraction: float) -> int:
+    return int(count * fraction + 0.5)

@@ -1,0 +1,231 @@
+"""Batches as a pure function of stage, epoch and step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from typing import Literal
+
+import numpy as np
+import torch
+
+from gantk.data.batch import Batch, Group
+from gantk.data.cohort import Split
+from gantk.data.store import PatientSlices, SliceStore
+from gantk.errors import DataError, RecipeError, nearest
+
+__all__ = ["GROUPS", "Loader"]
+
+GROUPS = ("paired", "unpaired", "source", "target")  # a group's place is part of its random key
+
+Row = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class _Pools:
+    """A group's usable slices in two classes, which alternate so that `fraction` of the draws have a tumour core."""
+
+    core: tuple[Row, ...]
+    other: tuple[Row, ...]
+    fraction: float
+
+    @classmethod
+    def of(cls, core: Sequence[Row], other: Sequence[Row], fraction: float | None) -> _Pools:
+        if fraction is None:
+            return cls((), (*core, *other), 0.0)
+        if not core or not other:  # one class stands for both
+            fraction = 1.0 if core else 0.0
+        return cls(tuple(core), tuple(other), fraction)
+
+    def __len__(self) -> int:
+        """Draws until every slice of both classes was seen; the smaller class starts over meanwhile."""
+        core = ceil(len(self.core) / self.fraction) if self.fraction > 0 else 0
+        other = ceil(len(self.other) / (1 - self.fraction)) if self.fraction < 1 else 0
+        return max(core, other)
+
+    def place(self, draw: int) -> tuple[int, int]:
+        """The class (0 core, 1 other) of a draw and how many of its class came before."""
+        before, after = int(draw * self.fraction + 1e-9), int((draw + 1) * self.fraction + 1e-9)
+        return (0, before) if after > before else (1, draw - before)
+
+
+class Loader:
+    """Batches as a pure function of (stage, epoch, step): nothing to save, resume is exact.
+
+    Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired patients),
+    `source` (source of all training patients) and `target` (target of the paired patients, drawn independently).
+    In an epoch no slice of a class repeats before all of its class were drawn; each pass has an order of its own.
+
+    Args:
+        store: prepared slices of all patients of the split.
+        split: who trains.
+        inputs: modalities of the source, in the order of its channels.
+        targets: modalities of the target.
+        sizes: slices per batch by group.
+        slices: `tumour` draws training slices with tumour alone, `brain` all.
+        core_fraction: part of the draws whose slice contains tumour core; None draws as they come.
+        seed: of all orders.
+        steps_per_epoch: length of an epoch; None lets the longest group decide.
+    """
+
+    def __init__(
+        self,
+        store: SliceStore,
+        split: Split,
+        *,
+        inputs: Sequence[str],
+        targets: Sequence[str],
+        sizes: Mapping[str, int],
+        slices: Literal["tumour", "brain"] = "tumour",
+        core_fraction: float | None = 0.5,
+        seed: int = 0,
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        self.store, self.split = store, split
+        self.inputs, self.targets = tuple(inputs), tuple(targets)
+        self.sizes, self.slices, self.core_fraction = dict(sizes), slices, core_fraction
+        self.seed, self.steps_per_epoch = seed, steps_per_epoch
+        self._pools = lru_cache(maxsize=None)(self._find_pools)
+        self._order = lru_cache(maxsize=16)(self._draw_order)
+
+    def steps(self, groups: Collection[str]) -> int:
+        """Batches in an epoch over these groups: the longest decides, the others start over.
+
+        Raises:
+            RecipeError: a group is unknown or has no size.
+            DataError: a group has no patient, or no slice that may be drawn.
+        """
+        needed = [ceil(len(self._pools(group)) / self._size(group)) for group in groups]
+        return self.steps_per_epoch or max(needed, default=0)
+
+    def batch(self, groups: Collection[str], stage: int, epoch: int, step: int) -> Batch:
+        """The batch of a step; the same arguments always give the same batch. Raises as `steps` does."""
+        batch = {}
+        for group in groups:
+            size = self._size(group)
+            rows = [self._draw(group, stage, epoch, draw) for draw in range(step * size, (step + 1) * size)]
+            batch[group] = self._group(rows, source=group != "target", target=group in ("paired", "target"))
+        return batch
+
+    def prefetch(
+        self, groups: Collection[str], stage: int, epoch: int, start: int, stop: int
+    ) -> Iterator[tuple[int, Batch]]:
+        """Yield (step, batch) for steps start to stop - 1, the next one prepared in a thread meanwhile."""
+        with ThreadPoolExecutor(1, thread_name_prefix="gantk-loader") as thread:
+            ahead = thread.submit(self.batch, groups, stage, epoch, start) if start < stop else None
+            for step in range(start, stop):
+                assert ahead is not None
+                batch = ahead.result()
+                ahead = thread.submit(self.batch, groups, stage, epoch, step + 1) if step + 1 < stop else None
+                yield step, batch
+
+    def patient(self, patient: str, size: int) -> Iterator[Group]:
+        """Every brain slice of a patient in order, up to `size` at a time, with the target where there is one."""
+        count = len(self._patient(patient))
+        for start in range(0, count, size):
+            yield self.rows([(patient, row) for row in range(start, min(start + size, count))])
+
+    def panel_rows(self, patients: Sequence[str], count: int) -> list[Row]:
+        """(patient, row) of up to `count` slices with the largest tumours, for pictures.
+
+        Each patient's best slice comes first, then each one's second best; without tumour the most brain counts.
+        """
+        ranked = []
+        for patient in patients:
+            slices = self._patient(patient)
+            best = np.lexsort((-slices.brain_area, -slices.tumour_area))
+            ranked += [
+                (rank, -int(slices.tumour_area[row]), -int(slices.brain_area[row]), patient, int(row))
+                for rank, row in enumerate(best)
+            ]
+        return [(patient, row) for *_, patient, row in sorted(ranked)[:count]]
+
+    def rows(self, rows: Sequence[Row]) -> Group:
+        """These (patient, row) slices; with the target where all their patients have it."""
+        have = all(set(self.targets) <= set(self._patient(patient).modalities) for patient, _ in rows)
+        return self._group(rows, source=True, target=have)
+
+    def _group(self, rows: Sequence[Row], *, source: bool, target: bool) -> Group:
+        def images(modalities: tuple[str, ...]) -> torch.Tensor:
+            return torch.from_numpy(
+                np.concatenate([self._patient(patient).images([row], modalities) for patient, row in rows])
+            )
+
+        labels = np.concatenate([self._patient(patient).segmentation([row]) for patient, row in rows])
+        return Group(
+            source=images(self.inputs) if source else None,
+            target=images(self.targets) if target else None,
+            segmentation=torch.from_numpy(labels[:, None]),
+            patients=tuple(patient for patient, _ in rows),
+            slices=tuple(int(self._patient(patient).z[row]) for patient, row in rows),
+        )
+
+    def _patient(self, patient: str) -> PatientSlices:
+        try:
+            return self.store[patient]
+        except KeyError:
+            raise DataError(
+                f"patient {patient!r} is not in the data",
+                why=nearest(patient, self.store),
+                mend="Check data.root",
+            ) from None
+
+    def _size(self, group: str) -> int:
+        if group not in GROUPS:
+            raise RecipeError(f"there is no batch group {group!r}", why=nearest(group, GROUPS))
+        if self.sizes.get(group, 0) < 1:
+            raise RecipeError(
+                f"the batch group {group!r} is used but has no size",
+                why=f"sizes are given for {', '.join(self.sizes) or 'none'}",
+                mend="Give it the number of its slices in a batch",
+            )
+        return self.sizes[group]
+
+    def _members(self, group: str) -> tuple[str, ...]:
+        return {
+            "paired": self.split.paired,
+            "unpaired": self.split.unpaired,
+            "source": self.split.training,
+            "target": self.split.paired,
+        }[group]
+
+    def _find_pools(self, group: str) -> _Pools:
+        patients = self._members(group)
+        if not patients:
+            raise DataError(
+                f"the batch group {group!r} has no patient",
+                mend="Change data.paired_fraction, or switch off what uses this group",
+            )
+        core: list[Row] = []
+        other: list[Row] = []
+        for patient in patients:
+            slices = self._patient(patient)
+            rows = range(len(slices)) if self.slices == "brain" else np.flatnonzero(slices.tumour).tolist()
+            for row in rows:
+                (core if slices.core[row] else other).append((patient, row))
+        if not core and not other:
+            raise DataError(
+                f"no patient of the batch group {group!r} has a slice with tumour",
+                why="the segmentations are missing or empty",
+                mend='Set data.slices = "brain" to train on every slice',
+            )
+        return _Pools.of(core, other, self.core_fraction)
+
+    def _draw(self, group: str, stage: int, epoch: int, draw: int) -> Row:
+        pools = self._pools(group)
+        kind, number = pools.place(draw)
+        pool = (pools.core, pools.other)[kind]
+        again, place = divmod(number, len(pool))
+        return pool[self._order(group, stage, epoch, kind, again, len(pool))[place]]
+
+    def _draw_order(
+        self, group: str, stage: int, epoch: int, kind: int, again: int, count: int
+    ) -> np.ndarray:
+        """The order of one pass over a class, its own for every (seed, group, stage, epoch, class, pass)."""
+        key = (self.seed, GROUPS.index(group), stage, epoch, kind, again)
+        # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
+        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+        return np.argsort(generator.random(count), kind="stable")

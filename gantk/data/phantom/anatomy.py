@@ -1,0 +1,251 @@
+"""The ICBM 152 atlas and one subject's brain: the atlas seen through a random smooth deformation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy import ndimage
+
+from gantk.data.phantom.fields import smooth_field, stream
+from gantk.data.phantom.grid import Grid
+
+__all__ = ["Anatomy", "Atlas", "Deformation", "load_atlas"]
+
+Point = tuple[float, float, float]
+"""MNI coordinates, mm."""
+
+_DEPTH_UNIT = 0.25  # mm per grey level of the depth map: 0 to 63.75 mm in a byte
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What all subjects share: maps of the ICBM 152 template, (X, Y, Z) uint8, RAS, 1 mm.
+
+    Attributes:
+        grey, white: tissue probability, 255 = 1.
+        depth: distance below the brain's surface in quarters of a millimetre, 0 outside the brain.
+        myelin: what the T1 template shows beyond its three tissues (deep nuclei, tracts), 128 = nothing.
+        vessel: large vessels and choroid plexus, 255 = vessel.
+        periventricular: white matter that borders on the ventricles, 255 = next to them.
+        origin: MNI coordinate of voxel (0, 0, 0), mm.
+    """
+
+    grey: np.ndarray
+    white: np.ndarray
+    depth: np.ndarray
+    myelin: np.ndarray
+    vessel: np.ndarray
+    periventricular: np.ndarray
+    origin: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """One subject's healthy brain on a grid; fractions in [0, 1], (X, Y, Z) float32.
+
+    Attributes:
+        grey, white, csf: volume fractions, summing to 1 inside the brain and 0 outside.
+        brain: bool.
+        depth: mm below the brain's surface.
+        myelin: relative deviation of R1 from the tissue's own, about [-0.3, 0.3].
+        vessel: fraction of large vessels and choroid plexus, from the atlas.
+        periventricular: closeness to the ventricles, in white matter.
+    """
+
+    grey: np.ndarray
+    white: np.ndarray
+    csf: np.ndarray
+    brain: np.ndarray
+    depth: np.ndarray
+    myelin: np.ndarray
+    vessel: np.ndarray
+    periventricular: np.ndarray
+
+
+@cache
+def load_atlas() -> Atlas:
+    """The maps that nilearn carries inside its package (Fonov et al. 2009, symmetric), prepared once."""
+    from nilearn.datasets import load_mni152_gm_template, load_mni152_template, load_mni152_wm_template
+
+    template = load_mni152_template(resolution=1)
+    full = np.asarray(template.dataobj, np.float32)
+    head = ndimage.find_objects((full > 0).astype(np.uint8))[0]
+    box = tuple(slice(max(0, s.start - 8), s.stop + 8) for s in head)
+    origin = template.affine[:3, 3] + [s.start for s in box]
+    t1 = full[box]
+    grey = np.asarray(load_mni152_gm_template(resolution=1).dataobj, np.float32)[box]
+    white = np.asarray(load_mni152_wm_template(resolution=1).dataobj, np.float32)[box]
+
+    # the template's mask leaves cisterns and deep sulci open: close them, as skull stripping does, and keep
+    # a rim of CSF
+    inside = (t1 > 0).astype(np.float32)
+    inside = np.maximum(inside, ndimage.gaussian_filter(inside, 6.0, truncate=2) > 0.5)
+    brain = ndimage.gaussian_filter(inside, 1.5, truncate=2) > 0.42
+    depth = ndimage.distance_transform_edt(brain).astype(np.float32)
+
+    csf = np.clip(1 - grey - white, 0, 1)
+    some = np.flatnonzero(inside)[::16]
+    tissues = np.stack([m.ravel()[some] for m in (grey, white, csf)], axis=1)
+    mean, *_ = np.linalg.lstsq(tissues, t1.ravel()[some], rcond=None)
+    myelin = (t1 - mean[0] * grey - mean[1] * white - mean[2] * csf) * (t1 > 0) * (1 - csf)
+
+    ventricles = (csf > 0.5) & (depth > 18)
+    nearby = ndimage.gaussian_filter(ventricles.astype(np.float32), 2.5, truncate=2)
+    periventricular = np.clip(3 * nearby, 0, 1) * white
+
+    x, y, z = (np.float32(o) + np.arange(n, dtype=np.float32) for o, n in zip(origin, t1.shape, strict=True))
+    points = x[:, None, None], y[None, :, None], z[None, None, :]
+    return Atlas(
+        grey=_byte(grey * 255),
+        white=_byte(white * 255),
+        depth=_byte(depth / _DEPTH_UNIT),
+        myelin=_byte(128 + 255 * myelin),
+        vessel=_byte(255 * _vessels(points, csf, depth)),
+        periventricular=_byte(255 * periventricular),
+        origin=(float(origin[0]), float(origin[1]), float(origin[2])),
+    )
+
+
+def _byte(values: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _vessels(points: tuple[np.ndarray, ...], csf: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Large vessels as tubes at their usual MNI positions, choroid plexus in the ventricles' trigones."""
+    x, y, z = points
+    sagittal_sinus = np.exp(-((x / 2.2) ** 2) - ((depth - 2.5) / 2.5) ** 2) * (z > 8) * (depth > 0)
+    vessel = sagittal_sinus
+    tubes: list[tuple[Point, Point, float]] = [
+        ((0, -38, 2), (0, -62, 10), 1.8),  # vein of Galen and straight sinus
+        ((0, -62, 10), (0, -88, -4), 1.8),
+    ]
+    for side in (-1, 1):
+        tubes += [
+            ((2 * side, 4, 12), (2 * side, -36, 4), 1.0),  # internal cerebral vein
+            ((7 * side, 0, -20), (28 * side, 2, -18), 1.2),  # middle cerebral artery
+            ((28 * side, 2, -18), (40 * side, -2, -2), 1.1),
+        ]
+    for a, b, radius in tubes:
+        np.maximum(vessel, _tube(points, a, b, radius), out=vessel)
+    for side in (-1, 1):
+        near = ((x - 21 * side) / 8) ** 2 + ((y + 38) / 7) ** 2 + ((z - 10) / 8) ** 2
+        np.maximum(vessel, 0.9 * np.exp(-near) * (csf > 0.5) * (depth > 15), out=vessel)
+    return vessel * (0.25 + 0.75 * np.clip(2 * csf, 0, 1))  # vessels run outside the tissue
+
+
+def _tube(points: tuple[np.ndarray, ...], a: Point, b: Point, radius: float) -> np.ndarray:
+    along = [q - p for p, q in zip(a, b, strict=True)]
+    length = sum(d * d for d in along)
+    dot = sum((p - o) * d for p, o, d in zip(points, a, along, strict=True))
+    t = np.clip(dot / length, 0, 1)
+    square = sum((p - o - t * d) ** 2 for p, o, d in zip(points, a, along, strict=True))
+    return np.asarray(np.exp(-square / radius**2))
+
+
+class Deformation:
+    """A subject's random map from its own space to the atlas: size, pose, gyri, ventricles, mass effect.
+
+    Args:
+        seed, subject: which subject.
+        atlas: what is deformed.
+    """
+
+    def __init__(self, seed: int, subject: int, atlas: Atlas) -> None:
+        self.seed, self.subject, self.atlas = seed, subject, atlas
+        rng = stream(seed, subject, "pose")
+        self.size = 1 / rng.normal(1.0, 0.03, 3).clip(0.94, 1.06)
+        self.pose = _rotation(rng.normal(0, np.radians(2.5), 3).clip(-0.1, 0.1))
+        self.shift = rng.normal(0, 1.5, 3)
+        self.ventricles = rng.uniform(-0.1, 0.45, 2).mean() + rng.normal(0, 0.05, 2)  # left and right
+        self.atrophy = rng.uniform(0.9, 1.9)  # prior odds of CSF against tissue: narrow or wide sulci
+        self.centre: np.ndarray | None = None
+        self.push = self.reach = 0.0
+
+    def with_mass(self, centre: np.ndarray, push: float, reach: float) -> Deformation:
+        """The same with tissue pushed away from `centre` (3,) mm: lengths there grow by 1/(1 - push), which
+        fades over `reach` mm and towards the skull."""
+        other = Deformation(self.seed, self.subject, self.atlas)
+        other.centre, other.push, other.reach = np.asarray(centre, float), push, reach
+        return other
+
+    def __call__(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """Atlas voxel coordinates (3, X, Y, Z) float32 of a subject's voxels, their depth (X, Y, Z) in mm."""
+        rng = stream(self.seed, self.subject, "shape")
+        shape = np.empty((3, *grid.shape), np.float32)
+        for axis in range(3):
+            shape[axis] = 2.6 * smooth_field(rng, grid, 45.0)
+            shape[axis] += 1.1 * smooth_field(rng, grid, 16.0)
+        points = [np.broadcast_to(p, grid.shape) for p in grid.open()]
+        coordinates = self._to_atlas(points, shape)
+        depth = self.sample(self.atlas.depth, coordinates) * np.float32(_DEPTH_UNIT)
+        if self.centre is not None:
+            away = [p - np.float32(c) for p, c in zip(points, self.centre, strict=True)]
+            square = away[0] ** 2 + away[1] ** 2 + away[2] ** 2
+            pull = self.push * np.exp(-square / np.float32(self.reach**2)) * np.clip(depth / 14, 0, 1)
+            coordinates = self._to_atlas([p - pull * a for p, a in zip(points, away, strict=True)], shape)
+        return coordinates, depth
+
+    def _to_atlas(self, points: list[np.ndarray], shape: np.ndarray) -> np.ndarray:
+        matrix = (np.diag(self.size) @ self.pose).astype(np.float32)
+        out = shape.copy()
+        for axis in range(3):
+            out[axis] += np.float32(self.shift[axis])
+            for column in range(3):
+                out[axis] += matrix[axis, column] * points[column]
+        for side, widening in zip((-1, 1), self.ventricles, strict=True):
+            away = [out[a] - np.float32(c) for a, c in enumerate((15.0 * side, -14.0, 16.0))]
+            square = away[0] ** 2 + (away[1] / 2) ** 2 + away[2] ** 2
+            pull = np.float32(widening) * np.exp(-square / np.float32(17.0**2))
+            for axis in range(3):
+                out[axis] -= pull * away[axis]
+        for axis in range(3):
+            out[axis] -= np.float32(self.atlas.origin[axis])
+        return out
+
+    def sample(self, volume: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
+        """An atlas map at atlas voxel coordinates, trilinear, 0 outside: float32 of the coordinates' grid."""
+        return ndimage.map_coordinates(volume, coordinates, order=1, cval=0, output=np.float32)
+
+    def anatomy(self, grid: Grid) -> Anatomy:
+        """This subject's brain on a grid."""
+        coordinates, depth = self(grid)
+        brain = depth > 0.9
+        inside = coordinates[:, brain]
+        atlas = self.atlas
+        grey, white, myelin, vessel, periventricular = (
+            self.sample(m, inside) / np.float32(255)
+            for m in (atlas.grey, atlas.white, atlas.myelin, atlas.vessel, atlas.periventricular)
+        )
+        # the atlas averages 152 brains: squaring the odds gives back one brain's sharper borders
+        csf = np.float32(self.atrophy) * np.clip(1 - grey - white, 0, 1)
+        odds = [p * p for p in (grey, white, csf)]
+        total = odds[0] + odds[1] + odds[2] + np.float32(1e-6)
+
+        def back(values: np.ndarray) -> np.ndarray:
+            out = np.zeros(grid.shape, np.float32)
+            out[brain] = values
+            return out
+
+        g, w = odds[0] / total, odds[1] / total
+        return Anatomy(
+            grey=back(g),
+            white=back(w),
+            csf=back(np.clip(1 - g - w, 0, 1)),
+            brain=brain,
+            depth=depth,
+            myelin=back(myelin - np.float32(128 / 255)),
+            vessel=back(vessel),
+            periventricular=back(periventricular),
+        )
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    out = np.eye(3)
+    for (i, j), angle in zip(((0, 1), (1, 2), (0, 2)), angles, strict=True):
+        turn = np.eye(3)
+        turn[[i, j], [i, j]] = np.cos(angle)
+        turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
+        out = out @ turn
+    return out

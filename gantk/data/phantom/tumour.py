@@ -1,0 +1,242 @@
+"""A glioma: cells and oedema spread along white matter; a core, an enhancing rim, a latent permeability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from gantk.data.phantom.anatomy import Anatomy, Deformation
+from gantk.data.phantom.fields import resample, smooth_field, stream
+from gantk.data.phantom.grid import Grid
+
+__all__ = ["Plan", "Tumour", "arrival_time", "grow_tumour", "plan_tumour"]
+
+CORE, OEDEMA, ENHANCING = 1, 2, 4
+"""BraTS labels: necrosis and non-enhancing core, oedema, enhancing tumour."""
+
+_SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 2007; deep: insula, thalamus)
+    (0.40, (27.0, 32.0, 22.0)),  # frontal
+    (0.29, (44.0, -22.0, -10.0)),  # temporal
+    (0.14, (30.0, -46.0, 36.0)),  # parietal
+    (0.03, (24.0, -78.0, 10.0)),  # occipital
+    (0.14, (30.0, -6.0, 8.0)),  # deep
+)
+_STEP_MM = 2.0  # the growth's own lattice, whatever the image's voxel size
+_FRONT_MM = 0.45  # how far a front moves in a step of pure white matter, measured
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is decided before the tumour grows.
+
+    Attributes:
+        centre: (3,) mm, in the subject's space.
+        low_grade: little or no enhancement, a homogeneous bright core.
+        core, oedema: volumes in mm³.
+        rim: mean thickness of the enhancing rim, mm.
+        enhancing: share of the core that enhances where the tumour is low grade.
+        push, reach: mass effect (see `Deformation.with_mass`).
+        permeability: the subject's factor on contrast uptake; nothing else shows it.
+    """
+
+    centre: np.ndarray
+    low_grade: bool
+    core: float
+    oedema: float
+    rim: float
+    enhancing: float
+    push: float
+    reach: float
+    permeability: float
+
+
+@dataclass(frozen=True)
+class Tumour:
+    """A grown tumour on a grid, (X, Y, Z).
+
+    Attributes:
+        labels: uint8, BraTS: 0, 1, 2, 4.
+        core, oedema, enhancing: float32 volume fractions; together at most 1.
+        permeability: float32, contrast agent taken up relative to a typical enhancing rim; 0 outside it.
+        character: float32 field that shifts the tumour's relaxation times and, in part, its permeability.
+    """
+
+    labels: np.ndarray
+    core: np.ndarray
+    oedema: np.ndarray
+    enhancing: np.ndarray
+    permeability: np.ndarray
+    character: np.ndarray
+
+
+def plan_tumour(deformation: Deformation) -> Plan:
+    """Draw site, size and kind; log-normal volumes as in BraTS: core about 30 cm³, oedema about 50 cm³."""
+    seed, subject, atlas = deformation.seed, deformation.subject, deformation.atlas
+    rng = stream(seed, subject, "tumour")
+    shares = np.array([share for share, _ in _SITES])
+    site = np.array(_SITES[rng.choice(len(_SITES), p=shares / shares.sum())][1])
+    site[0] *= rng.choice((-1, 1))
+    near = Grid.around(site, 26.0, 3.0)
+    coordinates, depth = deformation(near)
+    white = deformation.sample(atlas.white, coordinates) / 255
+    square = sum((p - c) ** 2 for p, c in zip(near.open(), site, strict=True))
+    weight = (white**2 * (depth > 9) * np.exp(-square / (2 * 11.0**2))).astype(np.float64).ravel() + 1e-12
+    place = np.unravel_index(rng.choice(weight.size, p=weight / weight.sum()), near.shape)
+    centre = np.array([a[i] for a, i in zip(near.axes, place, strict=True)], float)
+
+    low_grade = bool(rng.random() < 0.22)
+    core = 1e3 * float(np.exp(rng.normal(np.log(36 if low_grade else 27), 0.6)).clip(4, 110))
+    ratio = float(np.exp(rng.normal(np.log(0.6 if low_grade else 1.9), 0.5)).clip(0.25, 4))
+    radius = (3 * core / (4 * np.pi)) ** (1 / 3)
+    return Plan(
+        centre=centre,
+        low_grade=low_grade,
+        core=core,
+        oedema=min(core * ratio, 130e3),
+        rim=float(np.exp(rng.normal(np.log(4.2), 0.35))),
+        enhancing=float(max(0.0, rng.uniform(-0.05, 0.12))),
+        push=float(rng.uniform(0.15, 0.5) * (0.7 if low_grade else 1)),
+        reach=1.5 * radius + 8,
+        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.45))),
+    )
+
+
+def arrival_time(source: np.ndarray, diffusivity: np.ndarray, rate: np.ndarray, voxels: float) -> np.ndarray:
+    """When a front reaches each voxel: ∂u/∂t = ∇·(D∇u) + ρu(1 − u), explicit, in voxels and steps.
+
+    The Fisher-KPP equation with a diffusivity that differs between tissues is the standard model of glioma
+    growth (Swanson, Alvord & Murray 2000).
+
+    Args:
+        source: (X, Y, Z) float32 in [0, 1], u at the start.
+        diffusivity: (X, Y, Z) float32, at most 1/6; faces take the harmonic mean: none enters where it is 0.
+        rate: (X, Y, Z) float32, ρ.
+        voxels: stop when u ≥ 1/2 in as many.
+
+    Returns:
+        (X, Y, Z) float32: the step, with fraction, at which u reached 1/2; infinite where it did not.
+    """
+    u = source.astype(np.float32)
+    faces = []
+    for axis in range(3):
+        a, b = _sides(diffusivity, axis)
+        faces.append(2 * a * b / (a + b + np.float32(1e-9)))
+    arrival = np.where(u >= 0.5, np.float32(0), np.float32(np.inf))
+    for step in range(260):
+        change = rate * u
+        change *= 1 - u
+        for axis, face in enumerate(faces):
+            low, high = _sides(u, axis)
+            flow = face * (high - low)
+            into_low, into_high = _sides(change, axis)
+            into_low += flow
+            into_high -= flow
+        reached = (u < 0.5) & (u + change >= 0.5)
+        arrival[reached] = step + (0.5 - u[reached]) / change[reached]
+        u += change
+        if np.count_nonzero(u >= 0.5) >= voxels:
+            break
+    return arrival
+
+
+def _sides(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    low = [slice(None)] * 3
+    high = [slice(None)] * 3
+    low[axis], high[axis] = slice(None, -1), slice(1, None)
+    return values[tuple(low)], values[tuple(high)]
+
+
+def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Anatomy) -> Tumour:
+    """Grow the planned tumour in the deformed brain, on a lattice of 2 mm about it, and bring it to `grid`.
+
+    Cells diffuse five times as fast in white matter as in grey and do not cross CSF; oedema spreads from the
+    core, thirty times as fast in white matter, which gives its fingers.
+    """
+    rng = stream(deformation.seed, deformation.subject, "growth")
+    local = Grid.around(plan.centre, 58.0, _STEP_MM)
+    tissue = deformation.anatomy(local)
+    solid = np.clip(tissue.grey + tissue.white - 0.3, 0, 1) * (tissue.depth > 1.5)
+    uneven = np.exp(0.9 * smooth_field(rng, local, 9.0).clip(-2, 1.5) - 0.8)
+    square = sum((p - c) ** 2 for p, c in zip(local.open(), plan.centre, strict=True))
+    seed = np.asarray(np.exp(-square / 5.0**2), np.float32) * (solid > 0.2)
+
+    voxel = _STEP_MM**3
+    speed = 0.16 * solid * uneven
+    diffusivity = np.minimum(speed * (0.2 * tissue.grey + tissue.white), 0.16)
+    cells = arrival_time(seed, diffusivity, 0.12 * solid * uneven, plan.core / voxel)
+    core = np.isfinite(cells)
+    speed = 0.16 * solid * np.exp(0.3 * smooth_field(rng, local, 8.0).clip(-2, 2) - 0.3)
+    diffusivity = np.minimum(speed * (tissue.grey / 30 + tissue.white), 0.16)
+    rate = 0.12 * solid * np.clip(0.06 + tissue.white, 0, 1)
+    fluid = arrival_time(
+        core.astype(np.float32), diffusivity, rate, np.count_nonzero(core) + plan.oedema / voxel
+    )
+    return _composition(plan, deformation, local, _ahead(cells), _ahead(fluid), core, grid, anatomy)
+
+
+def _ahead(arrival: np.ndarray) -> np.ndarray:
+    """Roughly how far inside the front a voxel lies, mm: negative outside, to be interpolated."""
+    reached = np.isfinite(arrival)
+    outside = (1 - ndimage.distance_transform_edt(~reached)) * _STEP_MM - 0.3
+    behind = np.clip((arrival[reached].max() - arrival) * _FRONT_MM, 0, 3 * _STEP_MM) + 0.3
+    return np.where(reached, behind, outside).astype(np.float32)
+
+
+def _composition(
+    plan: Plan,
+    deformation: Deformation,
+    local: Grid,
+    cells: np.ndarray,
+    fluid: np.ndarray,
+    core: np.ndarray,
+    grid: Grid,
+    anatomy: Anatomy,
+) -> Tumour:
+    rng = stream(deformation.seed, deformation.subject, "composition")
+    depth = ndimage.distance_transform_edt(core).astype(np.float32) * _STEP_MM
+    patches = smooth_field(rng, local, 9.0) + 0.5 * smooth_field(rng, local, 4.5)
+    if plan.low_grade:
+        # enhancing nodules, if any, inside the core
+        score = np.where(core & (depth > _STEP_MM), patches, -9)
+        ranked = np.sort(score[core])
+        level = ranked[-max(1, int(plan.enhancing * ranked.size))] if plan.enhancing > 0 else 9.0
+        rim = ((score - level) * 3).astype(np.float32)
+    else:
+        # a rim of uneven thickness around the necrosis, here and there broken
+        thickness = plan.rim * np.exp(0.65 * patches.clip(-2.5, 2.5)) - 0.8
+        rim = (thickness - depth).astype(np.float32)
+    cells, fluid, rim = (resample(v, local, grid, -9.0) for v in (cells, fluid, rim))
+
+    wobble = smooth_field(rng, grid, 5.0)  # borders are ragged below the growth's lattice
+    sharp = np.float32(1 / max(grid.spacing, 1.0))
+    tissue = (1 - anatomy.csf) * anatomy.brain
+    in_core = np.clip(0.5 + (cells + 0.35 * wobble) * sharp, 0, 1) * anatomy.brain
+    # the core has replaced what was there; oedema only soaks tissue, and grey matter hardly
+    in_core *= np.clip(1.6 * tissue + 0.25, 0, 1)
+    # oedema fades over some millimetres and is uneven
+    wet = np.clip(0.5 + (fluid + 0.8 * wobble) / max(grid.spacing, 3.5), 0, 1)
+    wet *= np.clip(1.4 * tissue - 0.2, 0, 1) * np.clip(0.1 + 1.4 * anatomy.white, 0, 1)
+    wet = np.minimum(wet, 1 - in_core)
+    enhancing = np.clip(0.5 + (rim + 0.3 * wobble) * sharp, 0, 1) * in_core
+
+    character = (0.85 * smooth_field(rng, grid, 7.0) + 0.53 * smooth_field(rng, grid, 3.0)).astype(np.float32)
+    wet *= np.clip(0.85 + 0.15 * character, 0.6, 1)
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[wet > 0.35] = OEDEMA
+    labels[in_core > 0.5] = CORE
+    labels[(in_core > 0.5) & (enhancing > 0.5 * in_core)] = ENHANCING
+    enhancing *= in_core > 0.1
+
+    hidden = smooth_field(stream(deformation.seed, deformation.subject, "permeability field"), grid, 7.0)
+    # a third of the local variance shows in the other images, the rest and the subject's factor do not
+    local_uptake = np.exp(0.45 * (0.58 * character + 0.81 * hidden).clip(-2.5, 2.5))
+    return Tumour(
+        labels=labels,
+        core=np.clip(in_core - enhancing, 0, 1),
+        oedema=wet,
+        enhancing=enhancing,
+        permeability=enhancing * np.maximum(plan.permeability * local_uptake, 0.25).astype(np.float32),
+        character=character,
+    )

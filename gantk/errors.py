@@ -1,0 +1,108 @@
+"""One exception tree: every error a user can cause says where, what, why and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CacheError",
+    "CheckpointError",
+    "DataError",
+    "EvaluationError",
+    "GantkError",
+    "Interrupted",
+    "NonFiniteError",
+    "PluginError",
+    "RecipeError",
+    "TrackingError",
+    "TrainingError",
+    "UsageError",
+    "nearest",
+]
+
+
+class GantkError(Exception):
+    """An error with a place, a reason and a mend, printed as one paragraph and never as a traceback.
+
+    Args:
+        what: what went wrong, a full sentence without its full stop.
+        where: file, recipe key or component concerned.
+        why: the cause, where `what` does not already say it.
+        mend: what the user can do now.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, what: str, *, where: object = None, why: object = None, mend: str | None = None
+    ) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.why = None if why is None else str(why)
+        self.mend = mend
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        sentences = [head, self.why, self.mend]
+        return " ".join(s.rstrip(". ") + "." for s in sentences if s)
+
+
+class RecipeError(GantkError):
+    """The recipe is wrong: an unknown key, a wrong type, a name that no plugin supplies."""
+
+    exit_code = 2
+
+
+class UsageError(GantkError):
+    """The command line or an argument of the API is wrong."""
+
+    exit_code = 2
+
+
+class PluginError(GantkError):
+    """A plugin clashes with another or breaks a contract of its kind."""
+
+
+class DataError(GantkError):
+    """An image, a patient folder or a cohort cannot be used."""
+
+
+class CacheError(DataError):
+    """The slice cache cannot be read or written."""
+
+
+class TrainingError(GantkError):
+    """Training cannot go on."""
+
+
+class NonFiniteError(TrainingError):
+    """A loss term became NaN or infinite."""
+
+
+class CheckpointError(GantkError):
+    """A checkpoint is missing, corrupt or belongs to another recipe."""
+
+
+class EvaluationError(GantkError):
+    """An evaluation cannot be computed or compared."""
+
+
+class TrackingError(GantkError):
+    """The tracking store cannot be used (raised by `gantk sync` and `gantk ui`, never while training)."""
+
+
+class Interrupted(GantkError):
+    """The run was interrupted by a signal and its state saved."""
+
+    exit_code = 130
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """A hint ` Did you mean 'x'?`-style sentence for a misspelt name, with all names where none is near."""
+    names = sorted(candidates)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names)}" if names else "none is known"

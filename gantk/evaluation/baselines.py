@@ -1,0 +1,100 @@
+"""Trivial answers that a method has to beat: an input as it is, and the mean of the training targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gantk.errors import EvaluationError, nearest
+from gantk.evaluation.evaluate import Predictor
+
+if TYPE_CHECKING:
+    from gantk.data.batch import Group
+
+__all__ = ["baseline", "input_as_answer", "training_mean"]
+
+
+def baseline(name: str, inputs: Sequence[str], outputs: int, training: Iterator[Group]) -> Predictor:
+    """The predictor of a baseline's name, `input:NAME` or `training_mean`.
+
+    Args:
+        name: as in the recipe's `evaluation.baselines`.
+        inputs: the input modalities in channel order.
+        outputs: number of target channels.
+        training: the paired training groups; read for `training_mean` alone.
+
+    Raises:
+        EvaluationError: for an unknown name or modality, or when there is no training target.
+    """
+    kind, _, modality = name.partition(":")
+    if kind == "input" and modality:
+        return input_as_answer(modality, inputs, outputs)
+    if name == "training_mean":
+        return training_mean(training)
+    raise EvaluationError(
+        f"there is no baseline {name!r}",
+        where="evaluation.baselines",
+        mend=nearest(name, ["training_mean", *(f"input:{i}" for i in inputs)]),
+    )
+
+
+def input_as_answer(modality: str, inputs: Sequence[str], outputs: int = 1) -> Predictor:
+    """A predictor that answers with one input modality, for each of `outputs` target channels.
+
+    Raises:
+        EvaluationError: when the recipe has no such input.
+    """
+    if modality not in inputs:
+        raise EvaluationError(
+            f"the baseline names the input {modality!r}, which the recipe does not have",
+            where="evaluation.baselines",
+            mend=nearest(modality, inputs),
+        )
+    channel = list(inputs).index(modality)
+
+    def predict(group: Group) -> Tensor:
+        return _source(group)[:, channel : channel + 1].repeat(1, outputs, 1, 1)
+
+    return predict
+
+
+def training_mean(groups: Iterator[Group]) -> Predictor:
+    """A predictor that answers with the mean of the training targets inside the brain and -1 outside.
+
+    A pixel's mean is over the training slices in which it is brain; one that never is takes all brain's mean.
+
+    Raises:
+        EvaluationError: when no group has a target with brain in it.
+    """
+    total: Tensor | None = None
+    count: Tensor | None = None
+    for group in groups:
+        if group.target is None:
+            continue
+        inside = group.foreground
+        added = torch.where(inside, group.target.double(), 0).sum(dim=0)
+        counted = inside.sum(dim=0)
+        total = added if total is None else total + added
+        count = counted if count is None else count + counted
+    if total is None or count is None or not count.any():
+        raise EvaluationError(
+            "the mean of the training targets needs paired training slices, and there are none",
+            where="evaluation.baselines",
+            mend="Raise data.paired_fraction or take training_mean out of the baselines.",
+        )
+    overall = total.sum(dim=(1, 2), keepdim=True) / count.sum()
+    mean = torch.where(count > 0, total / count.clamp(min=1), overall).float()
+
+    def predict(group: Group) -> Tensor:
+        return torch.where(group.foreground, mean.to(_source(group).device), -1.0)
+
+    return predict
+
+
+def _source(group: Group) -> Tensor:
+    if group.source is None:
+        raise EvaluationError("a baseline needs the input images, and the group has none")
+    return group.source

@@ -1,0 +1,166 @@
+"""What an evaluation found: one row per patient and method, its summary, and both on disk."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gantk.errors import EvaluationError
+from gantk.evaluation.files import replace_with
+
+__all__ = ["Column", "Evaluation", "Row", "Statistic"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric inside a region, as a column of the tables."""
+
+    title: str
+    region: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One patient translated by one method: means over slices, NaN where none has the region."""
+
+    patient: str
+    method: str
+    slices: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """Mean and sample standard deviation over `n` patients; NaN where there are too few."""
+
+    mean: float
+    std: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Statistic:
+        """The statistic of the values that are numbers."""
+        known = [v for v in values if not math.isnan(v)]
+        return cls(
+            mean=statistics.fmean(known) if known else math.nan,
+            std=statistics.stdev(known) if len(known) > 1 else math.nan,
+            n=len(known),
+        )
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """As in summary.json; a number that does not exist is null."""
+        return {"mean": _number(self.mean), "std": _number(self.std), "n": self.n}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The rows of all patients and methods, with what is needed to know whether two evaluations compare.
+
+    Args:
+        split: the split's hash.
+        settings: hash of metrics, regions, their parameters and the slices' geometry.
+        columns: by column name, `ssim` for the whole image and `ssim_brain` for a region.
+        rows: in the order in which they were computed.
+    """
+
+    split: str
+    settings: str
+    columns: dict[str, Column]
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods in the order of their first row."""
+        return list(dict.fromkeys(row.method for row in self.rows))
+
+    @property
+    def summary(self) -> dict[str, dict[str, Statistic]]:
+        """By method and column, the statistic over patients."""
+        return {
+            method: {
+                name: Statistic.of(row.values[name] for row in self.rows if row.method == method)
+                for name in self.columns
+            }
+            for method in self.methods
+        }
+
+    def to_dict(self) -> dict[str, object]:
+        """The content of summary.json; numbers that do not exist are null."""
+        return {
+            "split": self.split,
+            "settings": self.settings,
+            "metrics": {name: vars(column) for name, column in self.columns.items()},
+            "methods": {
+                method: {name: statistic.to_dict() for name, statistic in found.items()}
+                for method, found in self.summary.items()
+            },
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write patients.csv and summary.json into `folder`, each atomically."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            replace_with(folder / "patients.csv") as path,
+            path.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(["patient", "method", "slices", *self.columns])
+            for row in self.rows:
+                values = [_cell(row.values[name]) for name in self.columns]
+                writer.writerow([row.patient, row.method, row.slices, *values])
+        with replace_with(folder / "summary.json") as path:
+            path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Evaluation:
+        """Read what `write` wrote.
+
+        Raises:
+            EvaluationError: where a file is missing or not what it should be.
+        """
+        summary, table = folder / "summary.json", folder / "patients.csv"
+        for path in (summary, table):
+            if not path.is_file():
+                raise EvaluationError(
+                    "there is no such file",
+                    where=path,
+                    mend="Evaluate the run first: let it finish, or resume it.",
+                )
+        try:
+            head = json.loads(summary.read_text(encoding="utf-8"))
+            columns = {
+                name: Column(entry["title"], entry["region"], entry["higher_is_better"])
+                for name, entry in head["metrics"].items()
+            }
+            with table.open(newline="", encoding="utf-8") as file:
+                rows = [
+                    Row(
+                        patient=line["patient"],
+                        method=line["method"],
+                        slices=int(line["slices"]),
+                        values={name: float(line[name] or "nan") for name in columns},
+                    )
+                    for line in csv.DictReader(file)
+                ]
+            return cls(head["split"], head["settings"], columns, rows)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise EvaluationError(
+                "the evaluation cannot be read",
+                where=folder,
+                why=f"{type(error).__name__}: {error}",
+                mend="Evaluate the run again.",
+            ) from error
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)

@@ -1,0 +1,53 @@
+"""How numbers of an evaluation are written: titles, significant digits, and the best of a column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from gantk.evaluation.results import Column, Statistic
+
+__all__ = ["best_of", "column_title", "decimals", "method_title", "write_statistic", "write_value"]
+
+
+def method_title(method: str) -> str:
+    """A method's name for readers; a baseline says what it is."""
+    if method.startswith("input:"):
+        return f"{method.removeprefix('input:')} as the answer"
+    return "mean of the training targets" if method == "training_mean" else method
+
+
+def column_title(column: Column) -> str:
+    """`SSIM ↑` or `MSE tumour ↓`: the arrow points to better."""
+    region = "" if column.region == "image" else f" {column.region}"
+    return f"{column.title}{region} {'↑' if column.higher_is_better else '↓'}"
+
+
+def decimals(means: Iterable[float]) -> int:
+    """Decimals that show three significant digits of the largest of a column's means."""
+    largest = max((abs(m) for m in means if math.isfinite(m)), default=0.0)
+    return 3 if largest == 0 else min(8, max(0, 2 - math.floor(math.log10(largest))))
+
+
+def write_value(value: float, digits: int) -> str:
+    """A number with so many decimals, or a dash."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def write_statistic(statistic: Statistic, digits: int) -> str:
+    """`0.895 ± 0.021`; without the deviation where one patient has none."""
+    mean = write_value(statistic.mean, digits)
+    return f"{mean} ± {write_value(statistic.std, digits)}" if math.isfinite(statistic.std) else mean
+
+
+def best_of(rows: Sequence[Mapping[str, Statistic]], columns: Mapping[str, Column]) -> dict[str, int]:
+    """By column, the index of the row with the best mean; a column without numbers or rivals has none."""
+    best: dict[str, int] = {}
+    for name, column in columns.items():
+        known = [
+            (row[name].mean, i) for i, row in enumerate(rows) if name in row and math.isfinite(row[name].mean)
+        ]
+        if len(known) > 1:
+            sign = -1 if column.higher_is_better else 1
+            best[name] = min(known, key=lambda pair: (sign * pair[0], pair[1]))[1]
+    return best

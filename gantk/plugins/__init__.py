@@ -1,0 +1,7 @@
+"""Plugins: hook specifications, loading, and the registry of components."""
+
+from gantk.plugins.kinds import KINDS, Kind
+from gantk.plugins.loading import PluginInfo, Session, load_plugins
+from gantk.plugins.registry import Component, Parameter, Registry
+
+__all__ = ["KINDS", "Component", "Kind", "Parameter", "PluginInfo", "Registry", "Session", "load_plugins"]

@@ -1,0 +1,43 @@
+"""The kinds of component: their hook, and the constructor arguments that are not the recipe's to give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gantk.recipe.model import DataSettings, LossSettings, MapSettings, Selection
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of component.
+
+    Args:
+        name: the kind, singular.
+        hook: the hook through which plugins register components of this kind.
+        supplied: constructor arguments that the core fills in.
+        reserved: keys of the recipe's table that a component's parameter must not be called.
+    """
+
+    name: str
+    hook: str
+    supplied: frozenset[str] = field(default_factory=frozenset)
+    reserved: frozenset[str] = frozenset({"use"})
+
+    @property
+    def plural(self) -> str:
+        return self.hook.removeprefix("register_")
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("generator", "register_generators", frozenset({"in_channels", "out_channels", "image_size"})),
+        Kind("discriminator", "register_discriminators", frozenset({"in_channels"})),
+        Kind("loss", "register_losses", reserved=frozenset(LossSettings.model_fields)),
+        Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields)),
+        Kind("scheduler", "register_schedulers", reserved=frozenset(Selection.model_fields)),
+        Kind("dataset", "register_datasets", reserved=frozenset(DataSettings.model_fields)),
+        Kind("metric", "register_metrics"),
+        Kind("launcher", "register_launchers"),
+    )
+}

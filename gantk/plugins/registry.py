@@ -1,0 +1,183 @@
+"""The registry: components by kind and name, each with the schema that its constructor's signature gives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from gantk.errors import PluginError, RecipeError, UsageError, nearest
+from gantk.plugins.kinds import KINDS, Kind
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a component, as a recipe gives it."""
+
+    name: str
+    type: Any
+    default: Any
+    required: bool
+
+    @property
+    def type_name(self) -> str:
+        """The type as a person writes it."""
+        return getattr(self.type, "__name__", None) if isinstance(self.type, type) else _shown(self.type)
+
+
+def _shown(annotation: Any) -> str:
+    return str(annotation).replace("typing.", "").replace("pathlib.", "")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A class that a plugin registered under a name."""
+
+    name: str
+    kind: str
+    cls: type
+    plugin: str
+    version: str
+
+    @property
+    def doc(self) -> str:
+        """The class's docstring."""
+        return inspect.getdoc(self.cls) or ""
+
+    @cached_property
+    def arguments(self) -> dict[str, Parameter]:
+        """All constructor arguments by name, those that the core supplies included."""
+        try:
+            signature = inspect.signature(self.cls)
+            target = self.cls.__init__ if inspect.isclass(self.cls) else self.cls
+            hints = get_type_hints(target, include_extras=True)
+        except (TypeError, ValueError, NameError) as error:
+            raise PluginError(
+                f"the signature of {self.kind} {self.name!r} cannot be read", where=f"plugin {self.plugin}", why=error
+            ) from None
+        found = {}
+        for name, parameter in signature.parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+                raise PluginError(
+                    f"{self.kind} {self.name!r} takes {parameter}, which no recipe can name",
+                    where=f"plugin {self.plugin}",
+                    mend="give its constructor named, typed parameters only",
+                )
+            required = parameter.default is parameter.empty
+            found[name] = Parameter(name, hints.get(name, Any), None if required else parameter.default, required)
+        return found
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The arguments that a recipe may give."""
+        supplied = KINDS[self.kind].supplied
+        return [a for a in self.arguments.values() if a.name not in supplied]
+
+    @cached_property
+    def schema(self) -> type[BaseModel]:
+        """The parameters as a pydantic model."""
+        fields: dict[str, Any] = {p.name: (p.type, ... if p.required else p.default) for p in self.parameters}
+        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+        return create_model(self.cls.__name__, __config__=config, **fields)
+
+    def check(self, parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """The parameters validated and complete with defaults, paths absolute.
+
+        Raises:
+            RecipeError: a parameter is unknown, missing or of the wrong type.
+        """
+        try:
+            model = self.schema.model_validate(dict(parameters))
+        except ValidationError as error:
+            raise self._explain(error, where) from None
+        values = {name: getattr(model, name) for name in self.schema.model_fields}
+        return {k: v.expanduser().absolute() if isinstance(v, Path) else v for k, v in values.items()}
+
+    def _explain(self, error: ValidationError, where: str) -> RecipeError:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = set(self.schema.model_fields) | KINDS[self.kind].reserved
+            return RecipeError(
+                f"{self.kind} {self.name!r} has no parameter {key!r}", where=where, mend=nearest(key, known)
+            )
+        if problem["type"] == "missing":
+            return RecipeError(f"{self.kind} {self.name!r} needs the parameter {key!r}", where=where)
+        return RecipeError(
+            f"parameter {key!r} of {self.kind} {self.name!r} is {problem.get('input')!r}",
+            where=where,
+            why=problem["msg"].removeprefix("Value error, "),
+        )
+
+    def build(self, parameters: Mapping[str, Any], where: str, **supplied: Any) -> Any:
+        """An instance, made from a recipe's parameters and those of `supplied` that its constructor takes."""
+        values = self.check(parameters, where)
+        given = {name: value for name, value in supplied.items() if name in self.arguments}
+        return self.cls(**given, **values)
+
+
+class Registry:
+    """Components by kind and name."""
+
+    def __init__(self) -> None:
+        self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
+
+    def add(self, component: Component) -> None:
+        """Register a component.
+
+        Raises:
+            PluginError: its name is taken, or one of its parameters has the name of a recipe's own key.
+        """
+        kind = KINDS[component.kind]
+        known = self._components[component.kind]
+        if component.name in known:
+            other = known[component.name]
+            raise PluginError(
+                f"two plugins supply the {component.kind} {component.name!r}: "
+                f"{other.plugin} {other.version} and {component.plugin} {component.version}",
+                mend=f"remove one, or disable it with GANTK_DISABLE_PLUGINS={component.plugin}",
+            )
+        taken = kind.reserved & {p.name for p in component.parameters}
+        if taken:
+            raise PluginError(
+                f"the {component.kind} {component.name!r} has a parameter {min(taken)!r}, a key that recipes use themselves",
+                where=f"plugin {component.plugin}",
+                mend="rename the parameter",
+            )
+        known[component.name] = component
+
+    def names(self, kind: str) -> list[str]:
+        """The names of a kind's components, sorted."""
+        return sorted(self._components[self.kind(kind).name])
+
+    def get(self, kind: str, name: str, where: str | None = None) -> Component:
+        """The component of that name.
+
+        Raises:
+            RecipeError: there is none.
+        """
+        known = self._components[self.kind(kind).name]
+        if name not in known:
+            raise RecipeError(f"no plugin supplies the {kind} {name!r}", where=where, mend=nearest(name, known))
+        return known[name]
+
+    def __iter__(self) -> Iterator[Component]:
+        for kind in self._components.values():
+            yield from kind.values()
+
+    @staticmethod
+    def kind(name: str) -> Kind:
+        """The kind of that name, singular or plural.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for kind in KINDS.values():
+            if name.replace("-", "_") in (kind.name, kind.plural):
+                return kind
+        raise UsageError(f"{name!r} is no kind of component", mend=nearest(name, [k.plural for k in KINDS.values()]))

@@ -1,0 +1,117 @@
+"""Progress of long work: a rich display on a terminal, plain lines elsewhere, nothing where unwanted."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichBars
+
+__all__ = ["Bar", "PlainProgress", "Progress", "QuietProgress", "RichProgress", "default_progress"]
+
+
+class Bar(Protocol):
+    """One piece of work under way."""
+
+    def advance(self, n: int = 1) -> None:
+        """Count `n` more units as done."""
+
+
+class Progress(Protocol):
+    """Shows long work; open one task per piece of work."""
+
+    def task(self, description: str, total: int) -> _BarContext:
+        """A context manager that yields a `Bar` for `total` units of work."""
+
+    def note(self, text: str) -> None:
+        """Say one line above the bars."""
+
+
+class _BarContext(Protocol):
+    def __enter__(self) -> Bar: ...
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+class _RichBar:
+    def __init__(self, bars: RichBars, description: str, total: int) -> None:
+        self.bars = bars
+        self.id = bars.add_task(description, total=total)
+
+    def advance(self, n: int = 1) -> None:
+        self.bars.advance(self.id, n)
+
+
+class RichProgress:
+    """Bars with count, elapsed and remaining time."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Bar]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+        )
+        with RichBars(*columns, console=self.console) as bars:
+            yield _RichBar(bars, description, total)
+
+    def note(self, text: str) -> None:
+        self.console.print(text)
+
+
+class _PlainBar:
+    """Prints a line when the work begins, at most every ten seconds while it lasts, and when it is done."""
+
+    def __init__(self, description: str, total: int) -> None:
+        self.description, self.total, self.done = description, total, 0
+        self.start = self.last = time.monotonic()
+
+    def advance(self, n: int = 1) -> None:
+        self.done += n
+        now = time.monotonic()
+        if self.done >= self.total or now - self.last >= 10:
+            self.last = now
+            eta = (now - self.start) / max(self.done, 1) * (self.total - self.done)
+            print(f"{self.description}: {self.done}/{self.total}, ETA {eta:.0f} s", file=sys.stderr, flush=True)
+
+
+class PlainProgress:
+    """Plain lines for logs and pipes."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Bar]:
+        yield _PlainBar(description, total)
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class _QuietBar:
+    def advance(self, n: int = 1) -> None:
+        pass
+
+
+class QuietProgress:
+    """Shows nothing."""
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Bar]:
+        yield _QuietBar()
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def default_progress() -> Progress:
+    """Rich bars when standard error is a terminal, plain lines otherwise."""
+    return RichProgress() if sys.stderr.isatty() else PlainProgress()

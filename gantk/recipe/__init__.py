@@ -1,0 +1,33 @@
+"""Recipes: TOML files that say everything which influences a result."""
+
+from gantk.recipe.load import dump_recipe, load_recipe, recipe_from_table
+from gantk.recipe.model import (
+    DataSettings,
+    EvaluationSettings,
+    LossSettings,
+    MapSettings,
+    OptimizerSettings,
+    Recipe,
+    RunSettings,
+    Selection,
+    TrackingSettings,
+    TrainingSettings,
+    TranslatorSettings,
+)
+
+__all__ = [
+    "DataSettings",
+    "EvaluationSettings",
+    "LossSettings",
+    "MapSettings",
+    "OptimizerSettings",
+    "Recipe",
+    "RunSettings",
+    "Selection",
+    "TrackingSettings",
+    "TrainingSettings",
+    "TranslatorSettings",
+    "dump_recipe",
+    "load_recipe",
+    "recipe_from_table",
+]

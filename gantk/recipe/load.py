@@ -1,0 +1,193 @@
+"""From a TOML file and overrides to a validated recipe, and back."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from gantk.errors import RecipeError, UsageError, nearest
+from gantk.recipe.locate import locate
+from gantk.recipe.model import DataSettings, LossSettings, MapSettings, Recipe
+from gantk.recipe.schema import keys_at
+
+Table = dict[str, Any]
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a file, with its parents (`extends`) below it and `a.b=1` overrides above it.
+
+    Raises:
+        RecipeError: the file cannot be read, or a key, type or value is wrong.
+        UsageError: an override is not of the form `key=value`.
+    """
+    path = Path(path)
+    table = _with_parents(path, ())
+    for override in overrides:
+        _merge(table, _override(override))
+    return recipe_from_table(table, path)
+
+
+def recipe_from_table(table: Table, path: Path | None = None) -> Recipe:
+    """Validate a table as a recipe; `path` is named in errors."""
+    table = {key: value for key, value in table.items() if key not in ("extends", "variants", "sweep")}
+    _resolve_likes(table, path)
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        raise _explain(error, path) from None
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as TOML; loading it gives an equal recipe."""
+    return tomli_w.dumps(_without_none(recipe.model_dump(mode="json")))
+
+
+def _read(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        near = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+        raise RecipeError("no such recipe", where=path, mend=nearest(path.name, near)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError("the recipe cannot be read", where=path, why=error) from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError("the recipe is not valid TOML", where=path, why=error) from None
+
+
+def _with_parents(path: Path, children: tuple[Path, ...]) -> Table:
+    if path.resolve() in children:
+        raise RecipeError("recipes extend one another in a circle", where=path)
+    table = _read(path)
+    parent = table.pop("extends", None)
+    if parent is None:
+        return table
+    if not isinstance(parent, str):
+        raise RecipeError("`extends` must be the path of one recipe", where=path)
+    base = _with_parents(path.parent / parent, (*children, path.resolve()))
+    for key in table.pop("without", []):
+        _remove(base, key, path)
+    _merge(base, table)
+    return base
+
+
+def _remove(base: Table, key: str, path: Path) -> None:
+    """Take an inherited key or table out: `without = ["losses.NAME"]`."""
+    *tables, last = str(key).split(".")
+    for table in tables:
+        base = base.get(table, {})
+    if last not in base:
+        raise RecipeError(
+            f"cannot leave out {key!r}: the parent has no such key",
+            where=_where(path, ("without",)),
+            mend=nearest(last, base),
+        )
+    del base[last]
+
+
+# Keys that belong to the table itself, whatever component it names.
+_OWN_KEYS = {
+    "data": set(DataSettings.model_fields),
+    "losses": set(LossSettings.model_fields),
+    "maps": set(MapSettings.model_fields),
+}
+
+
+def _merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -> None:
+    """Lay `change` over `base`, table by table.
+
+    A table that names another component than before starts afresh: the former component's parameters go.
+    """
+    selector = "dataset" if place == ("data",) else "use"
+    if selector in change and selector in base and change[selector] != base[selector]:
+        own = _OWN_KEYS.get(place[0], set()) if place else set()
+        for key in [key for key in base if key not in own]:
+            del base[key]
+    for key, value in change.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value, (*place, key))
+        else:
+            base[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _override(text: str) -> Table:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+        raise UsageError(
+            f"cannot read the override {text!r}", where="--set", mend="write key.of.table=value, as in run.seed=1"
+        )
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()  # a bare word is a string: shells eat the quotes that TOML wants
+    for part in reversed(key.split(".")):
+        parsed = {part: parsed}
+    return parsed
+
+
+def _resolve_likes(table: Table, path: Path | None) -> None:
+    """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it."""
+    translators = table.get("translators")
+    if not isinstance(translators, dict):
+        return
+    resolved: Table = {}
+    for role, settings in translators.items():
+        if isinstance(settings, dict) and "like" in settings:
+            model = settings["like"]
+            if model not in resolved:
+                raise RecipeError(
+                    f"translators.{role} is like {model!r}, which is no translator above it",
+                    where=_where(path, ("translators", role, "like")),
+                    mend=nearest(str(model), resolved),
+                )
+            merged = _copy(resolved[model])
+            _merge(merged, {k: v for k, v in settings.items() if k != "like"}, ("translators", role))
+            resolved[role] = merged
+        else:
+            resolved[role] = settings
+    table["translators"] = resolved
+
+
+def _copy(value: Any) -> Any:
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _explain(error: ValidationError, path: Path | None) -> RecipeError:
+    """The first problem of a validation, in a researcher's words."""
+    problem = error.errors()[0]
+    place = tuple(str(part) for part in problem["loc"])
+    key = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        known = keys_at(Recipe, place[:-1])
+        return RecipeError(f"unknown key {key!r}", where=_where(path, place), mend=nearest(place[-1], known))
+    if problem["type"] == "missing":
+        return RecipeError(f"the key {key!r} is missing", where=_where(path, place[:-1]))
+    reason = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    shown = "" if isinstance(given, (dict, BaseModel)) else f" (it is {given!r})"
+    return RecipeError(f"{key or 'the recipe'}{shown}: {reason}", where=_where(path, place))
+
+
+def _where(path: Path | None, place: Sequence[str]) -> str | None:
+    """`file:line` of a key, as near as it can be had."""
+    if path is None:
+        return None
+    line = locate(path, place)
+    return f"{path}:{line}" if line else str(path)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_none(v) for v in value]
+    return value
+
+
+__all__ = ["dump_recipe", "load_recipe", "recipe_from_table"]

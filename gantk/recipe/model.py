@@ -1,0 +1,229 @@
+"""The recipe as validated models.
+
+A table that names a component (`use`, or `dataset` in `[data]`) also carries that component's own parameters;
+they are kept apart as `parameters` and checked against the component's constructor by `gantk.plugins`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Part = Literal["generator", "heads", "discriminator"]
+Region = Literal["image", "brain", "tumour"]
+
+
+def _unique(names: list[str]) -> list[str]:
+    if len(set(names)) != len(names):
+        raise ValueError("names must differ from one another")
+    return names
+
+
+Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
+
+
+class Settings(BaseModel):
+    """A table with a fixed set of keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Selection(BaseModel):
+    """A table that names a component and carries its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    use: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The component's own parameters: every key that is not one of the table's."""
+        return dict(self.model_extra or {})
+
+
+class RunSettings(Settings):
+    """`[run]`: what holds for the run as a whole."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+class SplitSettings(Settings):
+    """`[data.split]`: how patients are divided into training, validation and test."""
+
+    ratio: tuple[NonNegative, NonNegative, NonNegative] = (7, 1, 2)
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class DataSettings(BaseModel):
+    """`[data]`: the cohort, what is read from it, and the batches; also the dataset's own parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    dataset: str
+    inputs: Names
+    target: str
+    spacing: Positive | None = None
+    """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
+    crop: tuple[Count, Count] = (224, 224)
+    """Height and width of the centre crop, in pixels."""
+    upper_percentile: Annotated[float, Field(gt=50, le=100)] = 99.5
+    """Percentile of the brain's intensities at which the normalised range's shoulder begins."""
+    paired_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Fraction of the training patients whose target is used."""
+    split: SplitSettings = SplitSettings()
+    slices: Literal["tumour", "brain"] = "tumour"
+    """Which slices are trained on: those with tumour, or all with brain."""
+    core_fraction: Annotated[float, Field(ge=0, le=1)] | None = 0.5
+    """Fraction of the training slices that contain tumour core; as it comes where absent."""
+    batch: dict[str, Count] = Field(default={"paired": 1}, min_length=1)
+    """Slices of each batch group in a step."""
+    steps_per_epoch: Count | None = None
+    """Steps in an epoch; one pass over the longest group where absent."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The dataset's own parameters."""
+        return dict(self.model_extra or {})
+
+    @property
+    def use(self) -> str:
+        """The dataset component's name."""
+        return self.dataset
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Inputs, then the target."""
+        return (*self.inputs, self.target)
+
+    @model_validator(mode="after")
+    def _target_is_no_input(self) -> DataSettings:
+        if self.target in self.inputs:
+            raise ValueError(f"the target {self.target!r} is also an input")
+        return self
+
+
+class OptimizerSettings(Settings):
+    """`[translators.ROLE.optimizer]`: one optimizer for generator and heads, one for the discriminator."""
+
+    use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    rates: dict[Part, Positive] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    weight_decay: NonNegative = 0.0
+
+
+class TranslatorSettings(Settings):
+    """`[translators.ROLE]`: a generator, its discriminator and their optimizers."""
+
+    generator: Selection
+    discriminator: Selection | None = None
+    judges: Literal["image", "source and image"] = "image"
+    """What the discriminator is given: the image alone, or the source stacked on it (conditional)."""
+    optimizer: OptimizerSettings = OptimizerSettings()
+
+
+class MapSettings(Selection):
+    """`[maps.NAME]`: a weight map."""
+
+    enabled: bool = True
+    stages: list[str] | None = None
+    """Stages in which the map is used; all where absent. Elsewhere it is the constant 1."""
+
+
+class LossSettings(Selection):
+    """`[losses.NAME]`: a loss component placed as a term."""
+
+    on: str
+    """The role that the term trains."""
+    group: str = "paired"
+    """The batch group that the term is computed on."""
+    map: str | None = None
+    """The weight map that the term is weighted by."""
+    weight: float = 1.0
+    enabled: bool = True
+    stages: list[str] | None = None
+    """Stages in which the term is active; all where absent."""
+
+
+class TrainingSettings(Settings):
+    """`[training]`: how the step is carried out."""
+
+    updates: tuple[Literal["discriminator", "generator"], Literal["discriminator", "generator"]] = (
+        "discriminator",
+        "generator",
+    )
+    """The order of the two updates of a step."""
+    accumulate: Count = 1
+    """Batches whose gradients are summed into one step; both updates then follow the last of them."""
+    clip_gradients: Positive | None = None
+    """Largest norm of the gradient of one optimizer."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential moving average of each generator, which then is what is evaluated."""
+    compile: bool = False
+    channels_last: bool = False
+    validate_every: Count = 1
+    """Epochs between validations."""
+    validation_slices: Count = 64
+    panels_every: Count = 5
+    """Epochs between image panels."""
+    panel_slices: Count = 4
+    checkpoint_every: Count | None = None
+    """Steps between checkpoints besides those at the end of every epoch."""
+    keep_checkpoints: Count = 2
+
+    @model_validator(mode="after")
+    def _both_updates(self) -> TrainingSettings:
+        if self.updates[0] == self.updates[1]:
+            raise ValueError("updates must name generator and discriminator once each")
+        return self
+
+
+class EvaluationSettings(Settings):
+    """`[evaluation]`: what is measured on the test patients."""
+
+    metrics: list[str] = ["ssim", "psnr", "mse"]
+    regions: list[Region] = ["image", "brain", "tumour"]
+    baselines: list[str] = []
+    """Trivial answers measured beside the roles: `input:NAME`, `training_mean`."""
+    roles: list[str] | None = None
+    """Roles that are evaluated; all where absent."""
+    batch: Count = 16
+    examples: Count = 6
+    """Test slices that the report shows."""
+
+
+class TrackingSettings(Settings):
+    """`[tracking]`: what MLflow is told, and where it is."""
+
+    enabled: bool = True
+    uri: str | None = None
+    experiment: str = "gantk"
+    images: bool = True
+    checkpoints: bool = True
+
+
+class Recipe(Settings):
+    """A whole recipe."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    description: str = ""
+    predict: str | None = None
+    """The role that `gantk predict` uses; the last translator where absent."""
+    run: RunSettings = RunSettings()
+    data: DataSettings
+    translators: dict[str, TranslatorSettings] = Field(min_length=1)
+    maps: dict[str, MapSettings] = {}
+    losses: dict[str, LossSettings] = Field(min_length=1)
+    schedule: Selection
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    tracking: TrackingSettings = TrackingSettings()
+
+    @property
+    def predict_role(self) -> str:
+        """The role that answers for the method."""
+        return self.predict or list(self.translators)[-1]

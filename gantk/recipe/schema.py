@@ -1,0 +1,35 @@
+"""Which keys a recipe may have at a place."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+def keys_at(model: type[BaseModel], place: Sequence[str]) -> list[str]:
+    """The keys of the table at `place` below `model`; empty where it is no table of fixed keys."""
+    annotation: Any = model
+    for part in place:
+        annotation = _step(annotation, part)
+    found = _model(annotation)
+    return list(found.model_fields) if found else []
+
+
+def _step(annotation: Any, part: str) -> Any:
+    if (found := _model(annotation)) is not None:
+        field = found.model_fields.get(part)
+        return field.annotation if field else None
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
+    return None
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((m for m in map(_model, get_args(annotation)) if m), None)
+    return None

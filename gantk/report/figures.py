@@ -1,0 +1,68 @@
+"""The report's figure of a slice: target, synthesis and error map, and below them the tumour enlarged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gantk.evaluation.examples import Examples
+from gantk.report.tiles import ERROR, GREY, Box, Strip, Window, compose, enlarge, frame
+
+__all__ = ["draw_figure", "tumour_box"]
+
+
+def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.ndarray:
+    """One slice as in the paper's Fig. 2: inputs, target, and per role the output with its error map.
+
+    The second row enlarges the box around the tumour that the first row shows; without a tumour there is one row.
+    Images share the window [-1, 1], error maps [0, 0.3] of an image in [0, 1].
+
+    Args:
+        examples: the slices.
+        index: which of them.
+        inputs: whether to show the inputs, too.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    target = examples.target[index]
+    box = tumour_box(examples.segmentation[index])
+
+    def strip(title: str, image: np.ndarray, window: Window, *, emphasis: bool = False, bar: bool = False) -> Strip:
+        tiles = [window.paint(enlarge(image))]
+        if box:
+            tiles = [frame(tiles[0], box, image.shape), window.paint(enlarge(image, box))]
+        return Strip(title, tiles, window if bar else None, emphasis=emphasis)
+
+    strips = [strip(name, images[index], GREY) for name, images in examples.inputs.items()] if inputs else []
+    strips.append(strip("target", target, GREY, emphasis=True))
+    for role, images in examples.outputs.items():
+        error = np.abs(images[index] - target) / 2
+        strips.append(strip(role, images[index], GREY, emphasis=True))
+        strips.append(strip(f"|{role} − target|", error, ERROR, bar=True))
+    return compose(strips, ["", ""] if box else [""])
+
+
+def tumour_box(segmentation: np.ndarray, margin: float = 0.25, smallest: int = 24) -> Box | None:
+    """The box around labels (H, W) > 0 with a margin, of the image's own shape and inside it; None without a tumour.
+
+    Args:
+        segmentation: (H, W) labels.
+        margin: share of the tumour's size left free on each side.
+        smallest: least height or width in pixels, whichever is shorter.
+    """
+    rows, columns = np.nonzero(segmentation)
+    if not len(rows):
+        return None
+    height, width = segmentation.shape
+    tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+    scale = max(
+        tall * (1 + 2 * margin) / height, wide * (1 + 2 * margin) / width, smallest / min(height, width)
+    )
+    box_height, box_width = (round(side * min(1.0, scale)) for side in (height, width))
+    top = _start(int(rows.min()) + tall / 2, box_height, height)
+    left = _start(int(columns.min()) + wide / 2, box_width, width)
+    return top, top + box_height, left, left + box_width
+
+
+def _start(centre: float, length: int, limit: int) -> int:
+    return int(min(max(round(centre - length / 2), 0), limit - length))

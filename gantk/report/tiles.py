@@ -1,0 +1,168 @@
+"""Tiles of a picture: values to colours in windows that never change, so that pictures of all steps compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["ERROR", "GREY", "WEIGHT", "Strip", "Window", "compose", "enlarge", "frame", "outline"]
+
+Box = tuple[int, int, int, int]
+"""Rows and columns `(top, bottom, left, right)`, ends excluded."""
+
+BACKGROUND = (14, 16, 20)
+INK = (226, 230, 236)
+FAINT = (142, 150, 162)
+GAP = 4
+SMALLEST_TILE = 160
+
+
+@dataclass(frozen=True)
+class Window:
+    """The values between which colours run; what lies outside takes the end's colour."""
+
+    low: float
+    high: float
+    colours: str
+
+    def paint(self, values: np.ndarray) -> np.ndarray:
+        """(H, W) float → (H, W, 3) uint8."""
+        share = (np.asarray(values, dtype=np.float32) - self.low) / (self.high - self.low)
+        return _lookup(self.colours)[np.clip(np.rint(share * 255), 0, 255).astype(np.uint8)]
+
+
+GREY = Window(-1.0, 1.0, "gray")
+"""Images in [-1, 1]."""
+ERROR = Window(0.0, 0.3, "inferno")
+"""Absolute errors of images in [0, 1]."""
+WEIGHT = Window(0.0, 1.5, "viridis")
+"""Weight maps."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One column of a picture: a title, a tile (h, w, 3) uint8 per row, and the window its colour bar shows."""
+
+    title: str
+    tiles: Sequence[np.ndarray]
+    window: Window | None = None
+    unit: str = ""
+    emphasis: bool = field(default=False, kw_only=True)
+
+
+def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
+    """Bring an image (H, W), or the part of it in `box`, to the size of a tile.
+
+    A tile is a whole multiple of the image, so that its shorter side has at least 160 pixels; bicubic, float32.
+    """
+    height, width = values.shape
+    factor = max(1, -(-SMALLEST_TILE // min(height, width)))
+    size = (width * factor, height * factor)
+    part = values if box is None else values[box[0] : box[1], box[2] : box[3]]
+    if part.shape == size[::-1]:
+        return np.asarray(part, dtype=np.float32)
+    image = Image.fromarray(np.ascontiguousarray(part, dtype=np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
+
+
+def outline(tile: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] = (0, 229, 255)) -> np.ndarray:
+    """The tile (h, w, 3) with the border of `mask` (H, W) bool, enlarged to it, drawn one pixel wide."""
+    height, width = tile.shape[:2]
+    large = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    inner = large.copy()
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            inner &= np.roll(large, shift, axis)
+    drawn = tile.copy()
+    drawn[large & ~inner] = colour
+    return drawn
+
+
+def frame(
+    tile: np.ndarray, box: Box, shape: tuple[int, int], colour: tuple[int, int, int] = (255, 196, 0)
+) -> np.ndarray:
+    """The tile with a rectangle around `box`, which is given in the pixels of an image of `shape` (H, W)."""
+    rows, columns = tile.shape[0] / shape[0], tile.shape[1] / shape[1]
+    image = Image.fromarray(tile)
+    top, bottom, left, right = box
+    corners = (left * columns, top * rows, right * columns - 1, bottom * rows - 1)
+    ImageDraw.Draw(image).rectangle(corners, outline=colour, width=2)
+    return np.asarray(image)
+
+
+def compose(strips: Sequence[Strip], row_titles: Sequence[str]) -> np.ndarray:
+    """Columns side by side under their titles, a line above each row, colour bars below: (H, W, 3) uint8."""
+    height, width = strips[0].tiles[0].shape[:2]
+    line = 20
+    bars = 38 if any(strip.window for strip in strips) else 0
+    rows = len(row_titles)
+    lines = [line if title else 0 for title in row_titles]
+    total_height = GAP + line + sum(lines) + rows * (height + GAP) + bars
+    total_width = GAP + len(strips) * (width + GAP)
+    picture = Image.new("RGB", (total_width, total_height), BACKGROUND)
+    draw = ImageDraw.Draw(picture)
+    for i, strip in enumerate(strips):
+        left = GAP + i * (width + GAP)
+        _write(draw, strip.title, (left + width / 2, GAP + line / 2), width, INK, bold=strip.emphasis)
+        top = GAP + line
+        for extra, tile in zip(lines, strip.tiles, strict=True):
+            top += extra
+            picture.paste(Image.fromarray(tile), (left, top))
+            top += height + GAP
+        if strip.window:
+            _bar(picture, draw, strip, left, top + 2, width)
+    top = GAP + line
+    for extra, title in zip(lines, row_titles, strict=True):
+        if title:
+            _write(draw, title, (GAP + 2, top + extra / 2), total_width, FAINT, anchor="lm")
+        top += extra + height + GAP
+    return np.asarray(picture)
+
+
+def _bar(
+    picture: Image.Image, draw: ImageDraw.ImageDraw, strip: Strip, left: int, top: int, width: int
+) -> None:
+    assert strip.window is not None
+    window = strip.window
+    values = np.linspace(window.low, window.high, width, dtype=np.float32)
+    picture.paste(Image.fromarray(window.paint(np.tile(values, (10, 1)))), (left, top))
+    y = top + 20
+    middle = (window.low + window.high) / 2
+    _write(draw, f"{window.low:g}", (left, y), width, FAINT, anchor="lm", size=11)
+    _write(draw, strip.unit or f"{middle:g}", (left + width / 2, y), width - 60, FAINT, size=11)
+    _write(draw, f"{window.high:g}", (left + width, y), width, FAINT, anchor="rm", size=11)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    text: str,
+    at: tuple[float, float],
+    room: int,
+    ink: tuple[int, int, int],
+    *,
+    anchor: str = "mm",
+    size: int = 13,
+    bold: bool = False,
+) -> None:
+    """Write one line, in smaller letters where the room is short."""
+    while size > 8 and _font(size, bold).getlength(text) > room:
+        size -= 1
+    draw.text(at, text, fill=ink, font=_font(size, bold), anchor=anchor)
+
+
+@cache
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(folder / f"DejaVuSans{'-Bold' if bold else ''}.ttf"), size)
+
+
+@cache
+def _lookup(colours: str) -> np.ndarray:
+    table: np.ndarray = matplotlib.colormaps[colours](np.arange(256), bytes=True)[:, :3]
+    return table

@@ -1,0 +1,51 @@
+"""What MLflow has got of a run so far: the run folder's `tracking.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+__all__ = ["Cursor"]
+
+
+@dataclass
+class Cursor:
+    """Written after every piece that MLflow has taken, so that feeding goes on there after any stop.
+
+    Attributes:
+        uri, experiment, run_id: the MLflow run.
+        parameters: the resolved recipe is there.
+        dataset: digest of the data set that is there.
+        steps: by metric name, the last step that MLflow has: what a resumed run replays is not fed twice.
+        unsure: a batch of metrics was sent whose arrival is unknown.
+        panels: pictures fed, as `key/step-00001234.png`.
+        files: artifacts fed, relative path to size and modification time.
+        status: the state MLflow was told last.
+    """
+
+    uri: str = ""
+    experiment: str = ""
+    run_id: str = ""
+    parameters: bool = False
+    dataset: str = ""
+    steps: dict[str, int] = field(default_factory=dict)
+    unsure: bool = False
+    panels: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    status: str = ""
+
+    @classmethod
+    def load(cls, path: Path) -> Cursor:
+        """Read it; a missing or damaged one is empty: the run is then found in MLflow, with what it has."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{f.name: content[f.name] for f in fields(cls) if f.name in content})
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    def save(self, path: Path) -> None:
+        """Replace the file at once."""
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        temporary.replace(path)

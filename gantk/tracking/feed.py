@@ -1,0 +1,335 @@
+"""Feeding: brings one MLflow run up to what its run folder holds, one piece at a time."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from gantk.errors import TrackingError
+from gantk.recipe.model import TrackingSettings
+from gantk.tracking.cursor import Cursor
+from gantk.tracking.folder import Panel, RunFolder, entity_name, milliseconds
+from gantk.tracking.journal import Journal, Tail
+from gantk.tracking.store import Store, resolve_uri, shown
+
+__all__ = ["Feed", "Left", "Stopped"]
+
+#: MLflow's limits for one call
+METRICS_PER_CALL = 1000
+PARAMETERS_PER_CALL = 100
+THUMBNAIL = 256
+
+
+@dataclass(frozen=True)
+class Left:
+    """What MLflow has not got yet."""
+
+    metrics: int
+    panels: int
+    files: int
+
+    def __bool__(self) -> bool:
+        return bool(self.metrics or self.panels or self.files)
+
+    def __str__(self) -> str:
+        return f"{self.metrics} metric values, {self.panels} panels and {self.files} files"
+
+
+class Stopped(Exception):
+    """Feeding was told to stop between two pieces."""
+
+
+class Feed:
+    """A context manager; inside it, no other process feeds the same run.
+
+    Every piece can be sent again without being there twice: metrics carry the journal's times, files and
+    panels keep their names, and the cursor is written after each piece.
+
+    Args:
+        folder: the run folder.
+        settings: `[tracking]`; that of the run's recipe where absent.
+        uri: the store; by default the one that was fed before, then as `resolve_uri` finds it.
+        tags: more tags, for example `mlflow.parentRunId`.
+        stop: asked between two pieces; feeding ends with `Stopped` when it says yes.
+        advance: told how many pieces were done.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        settings: TrackingSettings | None = None,
+        uri: str | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        advance: Callable[[int], None] = lambda n: None,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings or TrackingSettings.model_validate(dict(folder.tracking))
+        self.tags = dict(tags or {})
+        self.stop = stop
+        self.advance = advance
+        self._path = folder.path / "tracking.json"
+        self._tail = Tail(folder.path / "metrics.jsonl")
+        self._lock = FileLock(str(folder.path / ".tracking.lock"))
+        self._told_tags: dict[str, str] = {}
+        self._adopted = False
+        self.cursor = Cursor.load(self._path)
+        address = resolve_uri(folder.runs, uri or self.cursor.uri or None, self.settings.uri)
+        self.store = Store(address)
+        if self.cursor.uri != address:
+            self.cursor = Cursor(uri=address)
+
+    def __enter__(self) -> Feed:
+        try:
+            self._lock.acquire(timeout=1)
+        except Timeout as error:
+            raise TrackingError(
+                "another process feeds this run to MLflow right now",
+                where=self.folder.path,
+                mend="let it end, then try again",
+            ) from error
+        self.cursor = Cursor.load(self._path)
+        if self.cursor.uri != self.store.uri:
+            self.cursor = Cursor(uri=self.store.uri)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def feed(self, *, state: str | None = None) -> None:
+        """Send all that is missing; `state` (default: `status.json`'s) is what MLflow is told at the end.
+
+        Raises:
+            TrackingError, MlflowException, OSError: the store fails; what was sent is recorded.
+            Stopped: `stop` said so.
+        """
+        state = state or self.folder.state
+        try:
+            self._begin()
+            self._describe()
+            self._metrics()
+            self._panels()
+            self._files(ended=state != "RUNNING")
+            self._tell(state)
+        except BaseException:
+            self._tail.back()
+            raise
+
+    def renew(self) -> None:
+        """Forget the connection, so that the next pass asks first whether the store answers."""
+        self.store = Store(self.store.uri)
+
+    def left(self, state: str | None = None) -> Left:
+        """Counts what `feed` would send now, without asking MLflow."""
+        metrics = sum(1 for record in Journal(self._tail.path).records() for _ in self._new(record))
+        ended = (state or self.folder.state) != "RUNNING"
+        panels = sum(1 for _ in self._new_panels())
+        return Left(metrics, panels, sum(1 for _ in self._new_files(ended)))
+
+    # -- the run ------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Find or create the MLflow run."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.store.client()
+        if self._adopted:
+            return
+        if self.cursor.run_id:
+            try:
+                if client.get_run(self.cursor.run_id).info.lifecycle_stage != "active":
+                    self.cursor = Cursor(uri=self.store.uri)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                self.cursor = Cursor(uri=self.store.uri)  # the store was deleted: it gets everything again
+        if not self.cursor.run_id:
+            experiment = self.store.experiment(self.settings.experiment)
+            # a run whose creation was answered too late is found, not made twice
+            found = client.search_runs([experiment], f"tags.`gantk.run` = '{self.folder.id}'", max_results=1)
+            if found:
+                self.cursor.run_id = found[0].info.run_id
+                self.cursor.unsure = True
+            else:
+                started = milliseconds(self.folder.status().get("started"))
+                tags = {**self.folder.tags(), **self.tags}
+                run = client.create_run(experiment, started, tags, run_name=self.folder.id)
+                self.cursor.run_id = run.info.run_id
+                self.cursor.status = "RUNNING"
+            self.cursor.experiment = self.settings.experiment
+            self._save()
+        if self.cursor.unsure:
+            self._ask_steps()
+        self._adopted = True
+
+    def _ask_steps(self) -> None:
+        """Take from MLflow which metrics it has, where the cursor cannot know."""
+        client = self.store.client()
+        names = {entity_name(name) for r in Journal(self._tail.path).records() for name in r["metrics"]}
+        for name in sorted(names):
+            history = client.get_metric_history(self.cursor.run_id, name)
+            if history:
+                self.cursor.steps[name] = max(metric.step for metric in history)
+        self.cursor.unsure = False
+        self._save()
+
+    def _describe(self) -> None:
+        """Parameters, tags and the data set, each once and as soon as the folder has it."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+
+        client, run_id = self.store.client(), self.cursor.run_id
+        tags = {**self.folder.tags(), **self.tags}
+        new = [RunTag(name, value) for name, value in tags.items() if self._told_tags.get(name) != value]
+        if new:
+            client.log_batch(run_id, tags=new)
+            self._told_tags = tags
+        parameters = self.folder.parameters()
+        if parameters and not self.cursor.parameters:
+            for some in _chunks(parameters.items(), PARAMETERS_PER_CALL):
+                client.log_batch(run_id, params=[Param(name, value) for name, value in some])
+            self.cursor.parameters = True
+            self._save()
+        dataset = self.folder.dataset()
+        if dataset and self.cursor.dataset != dataset[1]:
+            name, digest = dataset
+            entity = Dataset(
+                name, digest[:36], source_type="local", source=str(self.folder.path / "split.csv")
+            )
+            client.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])])
+            self.cursor.dataset = digest
+            self._save()
+
+    def _tell(self, state: str) -> None:
+        """The run's state, when it is another than the one told last (a resumed run is running again)."""
+        if state == self.cursor.status:
+            return
+        client, run_id = self.store.client(), self.cursor.run_id
+        if state == "RUNNING":
+            client.update_run(run_id, status=state)
+        else:
+            client.set_terminated(run_id, state, milliseconds(self.folder.status().get("updated")))
+        self.cursor.status = state
+        self._save()
+
+    # -- metrics ------------------------------------------------------------------------------------------
+
+    def _new(self, record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+        for raw, value in record["metrics"].items():
+            name = entity_name(raw)
+            if record["step"] > self.cursor.steps.get(name, -1):
+                yield name, value
+
+    def _metrics(self) -> None:
+        from mlflow.entities import Metric
+
+        while records := self._tail.read():
+            metrics = [
+                Metric(name, value, int(record["time"] * 1000), record["step"])
+                for record in records
+                for name, value in self._new(record)
+            ]
+            for some in _chunks(metrics, METRICS_PER_CALL):
+                self._go_on()
+                self.cursor.unsure = True
+                self._save()
+                self.store.client().log_batch(self.cursor.run_id, metrics=some)
+                self.cursor.steps.update({metric.key: metric.step for metric in some})
+                self.cursor.unsure = False
+                self._save()
+                self.advance(len(some))
+
+    # -- pictures and files -------------------------------------------------------------------------------
+
+    def _new_panels(self) -> Iterator[Panel]:
+        if self.settings.images:
+            fed = set(self.cursor.panels)
+            yield from (panel for panel in self.folder.panels() if panel.name not in fed)
+
+    def _panels(self) -> None:
+        client = self.store.client()
+        for panel in list(self._new_panels()):
+            self._go_on()
+            with tempfile.TemporaryDirectory(prefix="gantk-") as folder:
+                for path in _image_files(panel, self.cursor.run_id, Path(folder)):
+                    client.log_artifact(self.cursor.run_id, str(path), "images")
+            client.set_tag(self.cursor.run_id, "mlflow.loggedImages", "True")
+            self.cursor.panels.append(panel.name)
+            self._save()
+            self.advance(1)
+
+    def _new_files(self, ended: bool) -> Iterator[tuple[str, Path, str]]:
+        for name, path in self.folder.files(checkpoints=self.settings.checkpoints, ended=ended):
+            signature = _signature(path)
+            if self.cursor.files.get(name) != signature:
+                yield name, path, signature
+
+    def _files(self, ended: bool) -> None:
+        client = self.store.client()
+        for name, path, signature in list(self._new_files(ended)):
+            self._go_on()
+            if name == "evaluation/summary.json":
+                self._results(path)
+            below = Path(name).parent.as_posix()
+            client.log_artifact(self.cursor.run_id, str(path), None if below == "." else below)
+            self.cursor.files[name] = signature
+            self._save()
+            self.advance(1)
+
+    def _results(self, path: Path) -> None:
+        """The test results as metrics at the run's last step, at the time of their file."""
+        from mlflow.entities import Metric
+
+        step = int(self.folder.status().get("step") or 0)
+        time = int(path.stat().st_mtime * 1000)
+        metrics = [Metric(name, value, time, step) for name, value in self.folder.results().items()]
+        for some in _chunks(metrics, METRICS_PER_CALL):
+            self.store.client().log_batch(self.cursor.run_id, metrics=some)
+
+    def _go_on(self) -> None:
+        if self.stop():
+            raise Stopped
+
+    def _save(self) -> None:
+        self.cursor.save(self._path)
+
+    def __str__(self) -> str:
+        return shown(self.store.uri)
+
+
+def _signature(path: Path) -> str:
+    state = path.stat()
+    return f"{state.st_size}-{state.st_mtime_ns}"
+
+
+def _image_files(panel: Panel, run_id: str, folder: Path) -> Iterator[Path]:
+    """The picture and its thumbnail, named as `MlflowClient.log_image(key=, step=)` names them.
+
+    That function draws a new name at every call; here a picture that is sent again takes its own place.
+    """
+    from PIL import Image
+
+    key = entity_name(panel.key).replace(":", "_").replace("/", "~")
+    time = int(panel.path.stat().st_mtime * 1000)
+    unique = uuid.uuid5(uuid.NAMESPACE_URL, f"{run_id}/{panel.name}")
+    name = f"{key}+step+{panel.step}+timestamp+{time}+{unique}"
+    with Image.open(panel.path) as opened:
+        image = opened if opened.mode in ("L", "RGB", "RGBA") else opened.convert("RGB")
+        image.save(folder / f"{name}.png")
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        image.save(folder / f"{name}+compressed.webp")
+    yield folder / f"{name}.png"
+    yield folder / f"{name}+compressed.webp"
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while some := list(itertools.islice(iterator, size)):
+        yield some

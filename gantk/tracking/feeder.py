@@ -1,0 +1,170 @@
+"""MLflow beside the training: a thread feeds it from the run folder, and `sync` feeds it later."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gantk.errors import TrackingError
+from gantk.progress import Progress, QuietProgress
+from gantk.recipe.model import TrackingSettings
+from gantk.tracking.feed import Feed, Left, Stopped
+from gantk.tracking.folder import RunFolder
+
+__all__ = ["Feeder", "sync"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+
+
+class Feeder:
+    """Feeds MLflow from the run folder in a daemon thread of its own, from the moment it is made.
+
+    The run only ever writes its folder. A store that is dead, slow or broken costs it nothing: the thread
+    tries again after 2, 4, … 60 s, and what is missing at the end stays in the folder for `gantk sync`.
+
+    Args:
+        run_folder: the run's folder, which holds at least `recipe.toml`.
+        settings: `[tracking]`; that of the run's recipe where absent.
+        uri: the store, as given on the command line.
+        on_note: told in one line, from the thread, when the store fails and when it is back.
+        tags: more tags, for example `mlflow.parentRunId` for a child of a sweep.
+        interval: seconds between two passes.
+    """
+
+    def __init__(
+        self,
+        run_folder: str | Path,
+        settings: TrackingSettings | None = None,
+        uri: str | None = None,
+        on_note: Callable[[str], None] = lambda text: None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        interval: float = 3.0,
+    ) -> None:
+        self.folder = RunFolder(run_folder)
+        self.on_note = on_note
+        self.interval = interval
+        self._feed = Feed(self.folder, settings, uri, tags=tags, stop=lambda: self._abandoned.is_set())
+        self._closing, self._abandoned = threading.Event(), threading.Event()
+        self._state: str | None = None
+        self._failing = False
+        self._thread = threading.Thread(target=self._work, name="gantk-mlflow", daemon=True)
+        self._thread.start()
+
+    @property
+    def uri(self) -> str:
+        """The store's address, without credentials."""
+        return str(self._feed)
+
+    def close(self, timeout: float = 30.0, state: str | None = None) -> Left | None:
+        """Let the thread feed the rest, for at most `timeout` seconds (5 where the store fails already).
+
+        Call it when `status.json` says how the run ended, or give that as `state` (MLflow's FINISHED, FAILED,
+        KILLED). What could not be fed is noted with the command that feeds it, and returned.
+        """
+        self._state = state
+        self._closing.set()
+        began = time.monotonic()
+        self._thread.join(min(2.0, timeout))
+        if self._thread.is_alive() and timeout > 2 and not self._failing:
+            self.on_note(f"waiting at most {timeout:.0f} s for MLflow at {self.uri} to take the rest")
+        while self._thread.is_alive() and time.monotonic() - began < (
+            min(timeout, 5.0) if self._failing else timeout
+        ):
+            self._thread.join(0.1)
+        done = not self._thread.is_alive() and not self._failing
+        self._abandoned.set()
+        if done:
+            return None
+        try:
+            left = self._feed.left(state)
+        except Exception as error:  # a damaged journal must not spoil the end of a run
+            self.on_note(f"the run is not wholly in MLflow: {_reason(error)}")
+            return None
+        self.on_note(f"{left} are not yet in MLflow: gantk sync {self.folder.path}")
+        return left
+
+    def __enter__(self) -> Feeder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        pause = 0.0
+        while True:
+            closing = self._closing.wait(pause)
+            try:
+                with self._feed:
+                    # held to the end of the run: a second feeder would send things twice
+                    while True:
+                        self._feed.feed(state=self._state if closing else "RUNNING")
+                        self._succeeded()
+                        if closing:
+                            return
+                        closing = self._closing.wait(self.interval)
+            except Stopped:
+                return
+            except Exception as error:  # whatever MLflow raises, the training goes on
+                self._failed(error)
+                self._feed.renew()
+                pause = min(max(FIRST_PAUSE, pause * 2), LONGEST_PAUSE)
+                if closing:
+                    return
+
+    def _failed(self, error: Exception) -> None:
+        if not self._failing and not self._abandoned.is_set():
+            self.on_note(
+                f"MLflow at {self.uri} cannot be fed now, the run goes on without it: {_reason(error)}"
+            )
+        self._failing = True
+
+    def _succeeded(self) -> None:
+        if self._failing:
+            self._failing = False
+            self.on_note(f"MLflow at {self.uri} is back and has everything so far")
+
+
+def sync(
+    run_folder: str | Path, uri: str | None = None, progress: Progress | None = None
+) -> dict[str, int | str]:
+    """Feed MLflow what it has not got of a run, now; returns counts, the store and MLflow's id of the run.
+
+    Raises:
+        TrackingError: the folder is no run, the store cannot be reached, or another process feeds the run.
+    """
+    folder = RunFolder(run_folder)
+    if not (folder.path / "recipe.toml").is_file():
+        raise TrackingError("this is no run folder", where=folder.path, why="it holds no recipe.toml")
+    feed = Feed(folder, uri=uri)
+    with feed:
+        left = feed.left()
+        total = left.metrics + left.panels + left.files
+        with (progress or QuietProgress()).task(f"Feeding MLflow with {folder.id}", total) as bar:
+            feed.advance = bar.advance
+            try:
+                feed.feed()
+            except TrackingError:
+                raise
+            except Exception as error:
+                raise TrackingError(
+                    f"MLflow did not take the run {folder.id}",
+                    where=str(feed),
+                    why=_reason(error),
+                    mend="what it took is recorded; run the same command again to feed the rest",
+                ) from error
+    return {
+        "metrics": left.metrics,
+        "panels": left.panels,
+        "files": left.files,
+        "uri": str(feed),
+        "run_id": feed.cursor.run_id,
+    }
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, without its tail of nested causes."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

@@ -1,0 +1,186 @@
+"""A run folder as MLflow is to see it: parameters, tags, metrics, pictures, files, state."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Panel", "RunFolder", "entity_name", "flatten", "milliseconds"]
+
+#: MLflow's limits
+PARAMETER_LENGTH = 6000
+NAME_LENGTH = 250
+
+STATES = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+#: Files fed as soon as they are there, and those that a run writes at its end.
+FIRST_FILES = ("recipe.toml", "split.csv", "environment.json")
+LAST_FILES = ("evaluation", "report.html")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture of the run: `panels/<key>/step-<step>.png`."""
+
+    key: str
+    step: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.key}/{self.path.name}"
+
+
+class RunFolder:
+    """Reads what the run has written, tolerant of what is not there yet.
+
+    Args:
+        path: the run's folder; its name is the run's id.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).resolve()
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return self.path.parent
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The resolved recipe, empty where it is not written yet."""
+        try:
+            return tomllib.loads((self.path / "recipe.toml").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    @property
+    def tracking(self) -> Mapping[str, Any]:
+        """The recipe's `[tracking]` table."""
+        return self.recipe.get("tracking", {})
+
+    def status(self) -> dict[str, Any]:
+        """Content of `status.json`, empty where it is not there."""
+        return _json(self.path / "status.json")
+
+    @property
+    def state(self) -> str:
+        """The run's state in MLflow's words."""
+        return STATES.get(str(self.status().get("state")), "RUNNING")
+
+    def parameters(self) -> dict[str, str]:
+        """The resolved recipe as flat parameters `losses.adversarial.weight`, cut at MLflow's length."""
+        return {entity_name(name): value[:PARAMETER_LENGTH] for name, value in flatten(self.recipe)}
+
+    def tags(self) -> dict[str, str]:
+        """Where the run came from and how it is found: id, description, git commit, split, versions."""
+        environment = _json(self.path / "environment.json")
+        git = environment.get("git") or {}
+        status = self.status()
+        tags = {
+            "gantk.run": self.id,
+            "gantk.folder": str(self.path),
+            "gantk.recipe": self.recipe.get("name"),
+            "gantk.split": status.get("split"),
+            "gantk.version": (environment.get("packages") or {}).get("gantk"),
+            "gantk.device": environment.get("device"),
+            "mlflow.note.content": self.recipe.get("description"),
+            "mlflow.source.name": "gantk",
+            "mlflow.source.type": "LOCAL",
+            "mlflow.source.git.commit": git.get("commit"),
+            "gantk.git.dirty": git.get("dirty"),
+        }
+        return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
+
+    def dataset(self) -> tuple[str, str] | None:
+        """Name and digest (the split's hash) of the data set, None before the split is written."""
+        split = self.status().get("split")
+        name = (self.recipe.get("data") or {}).get("dataset")
+        return (str(name), str(split)) if split and name else None
+
+    def panels(self) -> list[Panel]:
+        """All pictures, in the order of their steps."""
+        found = []
+        root = self.path / "panels"
+        for path in root.rglob("step-*.png"):
+            step = re.fullmatch(r"step-(\d+)\.png", path.name)
+            if step:
+                found.append(Panel(path.parent.relative_to(root).as_posix(), int(step[1]), path))
+        return sorted(found, key=lambda panel: (panel.step, panel.key))
+
+    def files(self, *, checkpoints: bool, ended: bool) -> Iterator[tuple[str, Path]]:
+        """Artifacts to feed: (path below the run, file); results and last checkpoint only of an ended run."""
+        kept = sorted(self.path.glob("checkpoints/step-*/checkpoint.json"))
+        roots = [self.path / name for name in FIRST_FILES]
+        if ended:
+            roots += [self.path / name for name in LAST_FILES]
+        if ended and checkpoints:
+            roots += [file.parent for file in kept[-1:]]
+        for root in roots:
+            yield from _files(root, self.path)
+
+    def results(self) -> dict[str, float]:
+        """Means over the test patients from `evaluation/summary.json`: `test/student/ssim` and so on."""
+        methods = _json(self.path / "evaluation" / "summary.json").get("methods") or {}
+        return {
+            entity_name(f"test/{method}/{metric}"): float(value["mean"])
+            for method, metrics in methods.items()
+            for metric, value in metrics.items()
+            if isinstance(value, dict) and isinstance(value.get("mean"), int | float)
+        }
+
+
+def entity_name(name: str) -> str:
+    """A name that MLflow takes: letters, digits, `_-. :/`, no empty or dotted path parts."""
+    clean = re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+    parts = [part for part in clean.split("/") if part.strip(".")]
+    return "/".join(parts)[:NAME_LENGTH].rstrip("/") or "_"
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values as text; everything but text as JSON."""
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{name}.")
+        elif isinstance(value, str):
+            yield name, value
+        else:
+            yield name, json.dumps(value, ensure_ascii=False, default=str)
+
+
+def milliseconds(moment: object) -> int | None:
+    """Unix milliseconds of a time given in seconds or in ISO form."""
+    if isinstance(moment, int | float):
+        return int(moment * 1000)
+    try:
+        return int(datetime.fromisoformat(str(moment)).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
+def _files(root: Path, base: Path) -> Iterator[tuple[str, Path]]:
+    if root.is_file():
+        yield root.relative_to(base).as_posix(), root
+    elif root.is_dir():
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and ".partial-" not in path.name:  # not those that are being written
+                yield path.relative_to(base).as_posix(), path
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

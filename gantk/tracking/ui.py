@@ -1,0 +1,101 @@
+"""The MLflow UI on the store of the runs, on this computer alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gantk.errors import TrackingError, UsageError
+from gantk.tracking.store import Store, probe, shown
+
+__all__ = ["HOST", "free_port", "serve", "ui_command"]
+
+HOST = "127.0.0.1"
+PORT = 5000
+
+
+def ui_command(uri: str, port: int) -> list[str]:
+    """The command that serves the MLflow UI for a store, with its artifacts."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    artifacts = Store(uri).artifacts
+    if artifacts is not None:
+        command += ["--artifacts-destination", artifacts.as_uri()]
+    return [*command, "--host", HOST, "--port", str(port), "--workers", "1"]
+
+
+def free_port(wanted: int | None = None) -> int:
+    """`wanted` if it is free; without a wish 5000, or any other where that is taken.
+
+    Raises:
+        UsageError: the wanted port is taken.
+    """
+    for port in (wanted,) if wanted else (PORT, 0):
+        with socket.socket() as candidate:
+            try:
+                candidate.bind((HOST, port))
+            except OSError:
+                continue
+            return int(candidate.getsockname()[1])
+    raise UsageError(f"port {wanted} is taken", mend="choose another with --port, or leave --port out")
+
+
+def serve(
+    uri: str, port: int | None = None, on_ready: Callable[[str], None] = print, wait: float = 60
+) -> int:
+    """Serve the UI until it is interrupted; `on_ready` gets the URL as soon as it answers.
+
+    A store that is a server already has its UI: `on_ready` gets its address and nothing is started.
+
+    Raises:
+        TrackingError: the store does not answer or the UI does not start within `wait` seconds.
+    """
+    if uri.startswith(("http://", "https://")):
+        probe(uri)
+        on_ready(shown(uri))
+        return 0
+    store = Store(uri)
+    store.client()  # creates or checks the database, one process at a time
+    chosen = free_port(port)
+    url = f"http://{HOST}:{chosen}"
+    environment = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **os.environ,
+    }
+    folder = store.database.parent if store.database else Path.cwd()
+    server = subprocess.Popen(
+        ui_command(uri, chosen),
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        _until_ready(server, url, wait)
+        on_ready(url)
+        server.communicate()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.terminate()
+        server.wait(10)
+    return server.returncode
+
+
+def _until_ready(server: subprocess.Popen[bytes], url: str, wait: float) -> None:
+    end = time.monotonic() + wait
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            said = server.stderr.read().decode(errors="replace").split("\n") if server.stderr else []
+            raise TrackingError("the MLflow UI ended at its start", why="; ".join(said[-3:]).strip("; "))
+        try:
+            probe(url, 1.0)
+            return
+        except TrackingError:
+            time.sleep(0.2)
+    raise TrackingError(f"the MLflow UI did not answer within {wait:.0f} s", where=url)

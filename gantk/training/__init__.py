@@ -1,0 +1,1 @@
+"""Training: stages, the update, the engine, checkpoints."""

@@ -1,0 +1,173 @@
+"""Checkpoints: folders written whole or not at all, whose loading never executes code.
+
+`model.safetensors` holds all weights, `state.pt` the optimizers (read with `weights_only`), `checkpoint.json` the
+position, the scheduler's state, the resolved recipe, what else a prediction needs, and checksums of the two others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gantk.errors import CheckpointError
+from gantk.files import atomic_folder
+from gantk.training.state import Position, TrainingState
+
+FORMAT = 1
+_FILES = ("model.safetensors", "state.pt")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's folder and what its `checkpoint.json` says."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @property
+    def position(self) -> Position:
+        return Position(**self.facts["position"])
+
+    @property
+    def recipe_toml(self) -> str:
+        return self.facts["recipe"]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        self._verify("model.safetensors")
+        return load_file(self.folder / "model.safetensors")
+
+    def optimizers(self) -> dict[str, Any]:
+        """The optimizers' states.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        self._verify("state.pt")
+        return torch.load(self.folder / "state.pt", map_location="cpu", weights_only=True)
+
+    def _verify(self, name: str) -> None:
+        try:
+            same = _checksum(self.folder / name) == self.facts["sha256"][name]
+        except OSError as error:
+            raise _damaged(self.folder, error) from None
+        if not same:
+            raise _damaged(self.folder, f"{name} differs from its recorded checksum")
+
+
+def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any], keep: int) -> Path:
+    """Write a checkpoint and remove all but the newest `keep`.
+
+    Args:
+        parent: the run's folder of checkpoints.
+        state: what to save.
+        facts: what a prediction needs besides the weights; JSON-compatible, must hold `recipe` (TOML).
+        keep: checkpoints that stay.
+
+    Raises:
+        CheckpointError: it cannot be written; checkpoints there are left as they were.
+    """
+    folder = parent / f"step-{state.position.total:08d}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with atomic_folder(folder) as new:
+            save_file({k: v.detach().cpu().contiguous() for k, v in state.tensors().items()}, new / _FILES[0])
+            torch.save(state.optimizer_states(), new / _FILES[1])
+            record = {
+                "format": FORMAT,
+                "position": state.position.as_dict(),
+                "scheduler": state.scheduler.state_dict(),
+                "sha256": {name: _checksum(new / name) for name in _FILES},
+                **facts,
+            }
+            (new / "checkpoint.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    except (OSError, RuntimeError) as error:  # torch.save and safetensors raise RuntimeError on a full disk
+        raise CheckpointError(
+            "the checkpoint cannot be written",
+            where=folder,
+            why=error,
+            mend="make room or mend the permissions, then go on with --resume; the checkpoint before it is intact",
+        ) from None
+    for old in list_checkpoints(parent)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def list_checkpoints(parent: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(p for p in parent.glob("step-*") if (p / "checkpoint.json").is_file())
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Read what a checkpoint says of itself.
+
+    Raises:
+        CheckpointError: it is damaged or of a newer format.
+    """
+    try:
+        facts = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+        Position(**facts["position"])
+        facts["sha256"], facts["recipe"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, error) from None
+    if facts["format"] > FORMAT:
+        raise CheckpointError(
+            f"the checkpoint has format {facts['format']}, newer than this gantk knows ({FORMAT})",
+            where=folder,
+            mend="upgrade gantk",
+        )
+    return Checkpoint(folder, facts)
+
+
+def newest_checkpoint(parent: Path) -> Checkpoint | None:
+    """The newest checkpoint of a run, None where there is none yet."""
+    found = list_checkpoints(parent)
+    return open_checkpoint(found[-1]) if found else None
+
+
+def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
+    """Bring a state to where a checkpoint was written.
+
+    Raises:
+        CheckpointError: it is damaged, or its networks are not those of the state.
+    """
+    tensors, optimizers = checkpoint.tensors(), checkpoint.optimizers()
+    try:
+        state.load_tensors(tensors)
+        state.load_optimizer_states(optimizers)
+        state.scheduler.load_state_dict(checkpoint.facts["scheduler"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            "the checkpoint's networks are not those that the recipe builds now",
+            where=checkpoint.folder,
+            why=str(error).splitlines()[0],
+            mend="use the plugin versions that its checkpoint.json names",
+        ) from None
+    state.position = checkpoint.position
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(folder: Path, why: object) -> CheckpointError:
+    return CheckpointError(
+        "the checkpoint is damaged",
+        where=folder,
+        why=why,
+        mend="remove this folder to go on from the checkpoint before it",
+    )

@@ -1,0 +1,238 @@
+"""The engine: stages, epochs and steps, with validation, history and checkpoints between them."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from gantk.data.batch import Batch
+from gantk.data.loader import Loader
+from gantk.errors import Interrupted, NonFiniteError, PluginError, RecipeError, nearest
+from gantk.recipe.model import Recipe
+from gantk.training.checkpoint import list_checkpoints, save_checkpoint
+from gantk.training.device import autocasting
+from gantk.training.history import History
+from gantk.training.scheduler import Stage
+from gantk.training.state import Position, TrainingState
+from gantk.training.update import Losses, Updater
+from gantk.translation import StagePlan
+
+
+class Observer(Protocol):
+    """Is told what happens, for display, journal and tracking; must not touch the networks."""
+
+    def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
+        """A stage begins, or goes on after a resume."""
+
+    def step_done(self, stage: Stage, position: Position, losses: Losses, rates: Mapping[str, float], seconds: float) -> None:
+        """A step was done; `position` is that of the step."""
+
+    def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
+        """An epoch and its validation were done; `position` is that of the epoch's last step."""
+
+    def checkpoint_written(self, folder: Path) -> None:
+        """A checkpoint is complete."""
+
+    def note(self, text: str) -> None:
+        """Something that the user should read."""
+
+
+Validate = Callable[[StagePlan, Position], Mapping[str, float]]
+
+
+class Engine:
+    """Trains a state to its end.
+
+    Args:
+        recipe: the recipe.
+        state: networks, optimizers, scheduler and position; changed in place.
+        loader: gives the batches.
+        folder: the run's folder; `checkpoints/` and `history/` are written below it.
+        facts: what checkpoints hold besides the state.
+        observer: is told of everything.
+        validate: gives validation metrics (`ROLE/METRIC`) after an epoch.
+        stopping: asked after each step whether to save and stop.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        state: TrainingState,
+        loader: Loader,
+        folder: Path,
+        facts: Mapping[str, Any],
+        observer: Observer,
+        validate: Validate,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.recipe = recipe
+        self.state = state
+        self.loader = loader
+        self.checkpoints = folder / "checkpoints"
+        self.history = History(folder / "history")
+        self.facts = facts
+        self.observer = observer
+        self.validate = validate
+        self.stopping = stopping
+        self.stages = check_stages(recipe, state.scheduler.stages(list(state.translators)))
+        self.autocast = autocasting(state.device, recipe.run.precision)
+
+    def run(self) -> None:
+        """Train from the state's position to the end.
+
+        Raises:
+            Interrupted: `stopping` said so; the state is saved.
+            NonFiniteError: a term or gradient became NaN or infinite.
+        """
+        while self.state.position.stage < len(self.stages):
+            self._stage(self.state.position.stage)
+
+    def _stage(self, index: int) -> None:
+        state, stage = self.state, self.stages[index]
+        plan = state.assembly.plan(stage.name, stage.roles)
+        if state.position.begins_stage:
+            state.scheduler.before_stage(stage, _Control(self))
+            state.optimizers = state.fresh_optimizers()
+        steps = self.recipe.data.steps_per_epoch or self.loader.steps(plan.groups)
+        updater = Updater(state.translators, state.optimizers, plan, self.recipe.training, self.autocast)
+        self.observer.stage_begins(stage, index, len(self.stages), steps, state.position)
+        while state.position.stage == index:
+            self._epoch(stage, plan, updater, steps)
+            self._save()
+            if self.stopping():
+                raise _stopped()
+
+    def _epoch(self, stage: Stage, plan: StagePlan, updater: Updater, steps: int) -> None:
+        """Train one epoch, or what is left of it, and move the position to what follows."""
+        state, scheduler = self.state, self.state.scheduler
+        epoch, first = state.position.epoch, state.position.step
+        for role in stage.roles:
+            parts = state.optimizers[role].rates
+            state.optimizers[role].set_rates({p: scheduler.rate(stage, role, p, epoch) for p in parts})
+        weights = {role: scheduler.weight(stage, role, epoch) for role in stage.roles}
+        rates = {f"{r}/{p}": rate for r in stage.roles for p, rate in state.optimizers[r].rates.items()}
+        for translator in state.translators.values():
+            translator.train()
+        pending: list[Batch] = []
+        accumulate = self.recipe.training.accumulate
+        began = time.perf_counter()
+        batches = self.loader.prefetch(plan.groups, state.position.stage, epoch, first * accumulate, steps * accumulate)
+        for _, batch in batches:
+            pending.append({name: group.to(state.device) for name, group in batch.items()})
+            if len(pending) < accumulate:
+                continue
+            position = state.position
+            torch.manual_seed(zlib.crc32(f"{self.recipe.run.seed}:{position.total}".encode()))
+            try:
+                losses = updater.step(pending, weights)
+            except NonFiniteError as error:
+                raise self._located(error, stage, position) from None
+            pending = []
+            for role in stage.roles:
+                if role in state.averages:
+                    state.averages[role].update(state.translators[role].generator)
+            state.position = replace(position, step=position.step + 1, total=position.total + 1)
+            now = time.perf_counter()
+            self.observer.step_done(stage, position, losses, rates, now - began)
+            began = now
+            if state.position.step == steps:
+                break  # the epoch's end has a checkpoint of its own
+            every = self.recipe.training.checkpoint_every
+            stopping = self.stopping()
+            if stopping or (every is not None and state.position.total % every == 0):
+                self._save()
+            if stopping:
+                raise _stopped()
+        last = replace(state.position, step=steps - 1, total=state.position.total - 1)
+        metrics = self._validate(stage, plan, last)
+        self.history.record(stage, epoch, state.translators)
+        ended = scheduler.after_epoch(stage, epoch, metrics, _Control(self))
+        self.observer.epoch_done(stage, last, metrics)
+        index, total = state.position.stage, state.position.total
+        over = ended or epoch + 1 == stage.epochs
+        state.position = Position(index + 1, 0, 0, total) if over else Position(index, epoch + 1, 0, total)
+
+    def _validate(self, stage: Stage, plan: StagePlan, position: Position) -> Mapping[str, float]:
+        due = (position.epoch + 1) % self.recipe.training.validate_every == 0 or position.epoch + 1 == stage.epochs
+        return self.validate(plan, position) if due else {}
+
+    def _save(self) -> None:
+        folder = save_checkpoint(self.checkpoints, self.state, self.facts, self.recipe.training.keep_checkpoints)
+        self.observer.checkpoint_written(folder)
+
+    def _located(self, error: NonFiniteError, stage: Stage, position: Position) -> NonFiniteError:
+        good = list_checkpoints(self.checkpoints)
+        mend = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was written yet"
+        return NonFiniteError(
+            f"{error.what} in stage {stage.name!r}, epoch {position.epoch}, step {position.total}",
+            mend=f"{mend}; lower the learning rates or set training.clip_gradients",
+        )
+
+
+def _stopped() -> Interrupted:
+    return Interrupted("the run was interrupted and its state is saved", mend="go on with --resume")
+
+
+class _Control:
+    """What a scheduler may do; see `gantk.training.scheduler.Control`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def copy(self, source: str, target: str, parts: Sequence[str]) -> None:
+        origin = dict(self._translator(source).parts())
+        for part, module in self._translator(target).parts():
+            if part in parts and part in origin:
+                self._load(module, origin[part], source, target, part)
+
+    def restore(self, role: str, stage: str, epoch: int) -> None:
+        self._engine.history.restore(self._translator(role), stage, epoch)
+        average = self._engine.state.averages.get(role)
+        if average is not None:
+            average.set(self._translator(role).generator)
+
+    def note(self, text: str) -> None:
+        self._engine.observer.note(text)
+
+    def _translator(self, role: str) -> Any:
+        return self._engine.state.translators[role]
+
+    def _load(self, module: nn.Module, origin: nn.Module, source: str, target: str, part: str) -> None:
+        try:
+            module.load_state_dict(origin.state_dict())
+        except RuntimeError as error:
+            raise PluginError(
+                f"the {part} of {source!r} does not fit into that of {target!r}",
+                where="schedule",
+                why=str(error).splitlines()[0],
+                mend="give both roles the same architecture, or leave the part out of what the scheduler copies",
+            ) from None
+        average = self._engine.state.averages.get(target)
+        if part == "generator" and average is not None:
+            average.set(module)
+
+
+def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
+    """The stages, with every `stages = [...]` of the recipe checked against them.
+
+    Raises:
+        RecipeError: a map or term names a stage that the scheduler does not have.
+    """
+    names = [stage.name for stage in stages]
+    for table in ("maps", "losses"):
+        for name, settings in getattr(recipe, table).items():
+            for stage in settings.stages or ():
+                if stage not in names:
+                    raise RecipeError(
+                        f"the scheduler has no stage {stage!r}",
+                        where=f"{table}.{name}.stages",
+                        mend=nearest(stage, names),
+                    )
+    return list(stages)

@@ -1,0 +1,48 @@
+"""Weights at the end of the last epochs, so that a scheduler can step back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from gantk.errors import CheckpointError
+from gantk.files import atomic_write
+from gantk.training.scheduler import Stage
+from gantk.translation import Translator
+
+
+class History:
+    """Snapshots of translators by stage and epoch; a stage keeps the last `Stage.history` + 1."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def record(self, stage: Stage, epoch: int, translators: dict[str, Translator]) -> None:
+        """Keep the weights of the stage's roles at the end of an epoch."""
+        if not stage.history:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for role in stage.roles:
+            tensors = {k: v.detach().cpu().contiguous() for k, v in translators[role].state_dict().items()}
+            with atomic_write(self._path(stage.name, role, epoch)) as temporary:
+                save_file(tensors, temporary)
+            self._path(stage.name, role, epoch - stage.history - 1).unlink(missing_ok=True)
+
+    def restore(self, translator: Translator, stage: str, epoch: int) -> None:
+        """Give a translator the weights that it had at the end of an epoch.
+
+        Raises:
+            CheckpointError: they were not kept, or the file is damaged.
+        """
+        path = self._path(stage, translator.role, epoch)
+        try:
+            translator.load_state_dict(load_file(path))
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"the weights of {translator.role!r} after epoch {epoch} of {stage!r} cannot be had", where=path, why=error
+            ) from None
+
+    def _path(self, stage: str, role: str, epoch: int) -> Path:
+        return self.folder / f"{stage}-{role}-{epoch:05d}.safetensors"

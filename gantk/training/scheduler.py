@@ -1,0 +1,77 @@
+"""Schedulers: which stages a training has, what each trains, and how rates and weights go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A span of training.
+
+    Args:
+        name: as the recipe's `stages = [...]` lists name it.
+        epochs: its length, at most.
+        roles: the translators that it trains.
+        history: how many epochs back the weights can be had again (`Control.restore`).
+    """
+
+    name: str
+    epochs: int
+    roles: tuple[str, ...]
+    history: int = 0
+
+
+class Control(Protocol):
+    """What a scheduler may do to the training, between epochs."""
+
+    def copy(self, source: str, target: str, parts: Sequence[str]) -> None:
+        """Copy the weights of these parts (generator, heads, discriminator) from one role to another."""
+
+    def restore(self, role: str, stage: str, epoch: int) -> None:
+        """Give a role the weights that it had at the end of an epoch of a stage that keeps a history."""
+
+    def note(self, text: str) -> None:
+        """Tell the user."""
+
+
+class Scheduler:
+    """The base of all schedulers: one stage of constant rates over every role.
+
+    Subclasses override what differs. A scheduler with a state of its own implements `state_dict` and
+    `load_state_dict` with JSON-compatible values, so that a resumed run goes on as if it had never stopped.
+
+    Args:
+        epochs: epochs of the single stage.
+    """
+
+    def __init__(self, epochs: int = 100) -> None:
+        self.epochs = epochs
+
+    def stages(self, roles: Sequence[str]) -> list[Stage]:
+        """The stages in order, for a recipe with these translators."""
+        return [Stage("training", self.epochs, tuple(roles))]
+
+    def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
+        """The factor on the learning rate of a role's part (generator, heads, discriminator) in an epoch from 0."""
+        return 1.0
+
+    def weight(self, stage: Stage, role: str, epoch: int) -> float:
+        """The factor on all of a role's generator terms in an epoch from 0."""
+        return 1.0
+
+    def before_stage(self, stage: Stage, control: Control) -> None:
+        """Called once before a stage's first step; optimizers start afresh after it."""
+
+    def after_epoch(self, stage: Stage, epoch: int, metrics: Mapping[str, float], control: Control) -> bool:
+        """Called after each epoch with its validation metrics (`ROLE/METRIC`); True ends the stage here."""
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must survive a resume."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a saved state."""

@@ -1,0 +1,106 @@
+"""All that changes while a run trains, gathered so that a checkpoint can hold it and a resume give it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+
+from gantk.recipe.model import Recipe
+from gantk.training.optimizers import Optimizers
+from gantk.training.scheduler import Scheduler
+from gantk.translation import Assembly, Translator
+
+
+@dataclass(frozen=True)
+class Position:
+    """The next step to do: `step` counts within the epoch, `total` over the run."""
+
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    total: int = 0
+
+    @property
+    def begins_stage(self) -> bool:
+        return self.epoch == 0 and self.step == 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class TrainingState:
+    """Networks, averages, optimizers, scheduler and position of one run.
+
+    Nothing else needs saving: batches and random numbers are functions of the position and the recipe's seed.
+    """
+
+    def __init__(self, recipe: Recipe, assembly: Assembly, scheduler: Scheduler, device: torch.device) -> None:
+        self.recipe = recipe
+        self.assembly = assembly
+        self.scheduler = scheduler
+        self.device = device
+        self.position = Position()
+        for translator in self.translators.values():
+            translator.to(device)
+            if recipe.training.channels_last:
+                translator.to(memory_format=torch.channels_last)
+        self.averages: dict[str, ModelEmaV3] = {}
+        if recipe.training.ema is not None:
+            self.averages = {
+                role: ModelEmaV3(translator.generator, decay=recipe.training.ema)
+                for role, translator in self.translators.items()
+            }
+        self.optimizers = self.fresh_optimizers()
+
+    @property
+    def translators(self) -> dict[str, Translator]:
+        return self.assembly.translators
+
+    def fresh_optimizers(self) -> dict[str, Optimizers]:
+        """New optimizers for every role."""
+        return {
+            role: Optimizers(translator, self.recipe.translators[role].optimizer)
+            for role, translator in self.translators.items()
+        }
+
+    def generator(self, role: str) -> nn.Module:
+        """The generator that answers for a role: its average where one is kept."""
+        return self.averages[role].module if role in self.averages else self.translators[role].generator
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights and buffers by name, `ROLE.…` and `average.ROLE.…`."""
+        found = {
+            f"{role}.{name}": tensor
+            for role, translator in self.translators.items()
+            for name, tensor in translator.state_dict().items()
+        }
+        for role, average in self.averages.items():
+            found |= {f"average.{role}.{name}": tensor for name, tensor in average.module.state_dict().items()}
+        return found
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take up weights; names and shapes must fit exactly."""
+        modules: dict[str, nn.Module] = dict(self.translators)
+        modules |= {f"average.{role}": average.module for role, average in self.averages.items()}
+        for prefix, module in modules.items():
+            part = {k.removeprefix(f"{prefix}."): v for k, v in tensors.items() if k.startswith(f"{prefix}.")}
+            module.load_state_dict(part)
+
+    def optimizer_states(self) -> dict[str, Any]:
+        """The state of every optimizer by `ROLE/SIDE`."""
+        return {
+            f"{role}/{side}": optimizer.state_dict()
+            for role, optimizers in self.optimizers.items()
+            for side, optimizer in optimizers.sides.items()
+        }
+
+    def load_optimizer_states(self, states: Mapping[str, Any]) -> None:
+        """Take up the state of every optimizer."""
+        for role, optimizers in self.optimizers.items():
+            for side, optimizer in optimizers.sides.items():
+                optimizer.load_state_dict(states[f"{role}/{side}"])

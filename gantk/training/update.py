@@ -1,0 +1,144 @@
+"""One training step: a discriminator update and a generator update over one batch, or several accumulated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gantk.data.batch import Batch
+from gantk.errors import NonFiniteError, PluginError
+from gantk.recipe.model import TrainingSettings
+from gantk.training.optimizers import Optimizers
+from gantk.translation import StagePlan, Step, Translator, View
+
+Losses = dict[str, float]
+
+
+class Updater:
+    """Carries out steps of one stage.
+
+    All generator terms are summed into one backward, all discriminator terms into another: with one backward per
+    side gradients stay synchronised under data parallelism, and what two terms share is differentiated once.
+    """
+
+    def __init__(
+        self,
+        translators: Mapping[str, Translator],
+        optimizers: Mapping[str, Optimizers],
+        plan: StagePlan,
+        settings: TrainingSettings,
+        autocast: Callable[[], AbstractContextManager[Any]],
+    ) -> None:
+        self.translators = translators
+        self.optimizers = optimizers
+        self.plan = plan
+        self.settings = settings
+        self.autocast = autocast
+        self._judging = [
+            p
+            for t in translators.values()
+            if t.discriminator is not None
+            for p in t.discriminator.parameters()
+            if p.requires_grad
+        ]
+
+    def step(self, batches: Sequence[Batch], role_weights: Mapping[str, float]) -> Losses:
+        """Update all of the stage's networks once.
+
+        Args:
+            batches: one batch, or as many as are accumulated.
+            role_weights: the factor on each role's generator terms.
+
+        Returns:
+            The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted.
+
+        Raises:
+            NonFiniteError: a term is NaN or infinite; no weight was changed by its side's update.
+        """
+        values: dict[str, Tensor] = {}
+        share = 1 / len(batches)
+        for batch in batches:
+            step = Step(self.translators, self.plan, batch, self.autocast)
+            for side in self.settings.updates:
+                losses = self._discriminator(step) if side == "discriminator" else self._generator(step, role_weights)
+                for name, value in losses.items():
+                    part = share * value.detach()
+                    values[name] = values[name] + part if name in values else part
+                if len(batches) == 1:
+                    self._check(losses)
+                    self._apply(side)
+                    if side == "discriminator":
+                        step.forget_judgements()
+        if len(batches) > 1:
+            self._check(values)
+            for side in self.settings.updates:
+                self._apply(side, share)
+        return {name: value.item() for name, value in values.items()}
+
+    def _discriminator(self, step: Step) -> dict[str, Tensor]:
+        losses = {}
+        for term in self.plan.terms:
+            if term.discriminator_loss is not None:
+                view = View(step, term.role, term.group, term)
+                losses[f"{term.role}/{term.name} (D)"] = _scalar(term.discriminator_loss(view), term.name)
+        if losses:
+            torch.stack(list(losses.values())).sum().backward()
+        return losses
+
+    def _generator(self, step: Step, role_weights: Mapping[str, float]) -> dict[str, Tensor]:
+        losses, total = {}, []
+        with _frozen(self._judging):
+            for term in self.plan.terms:
+                loss = _scalar(term.loss(View(step, term.role, term.group, term)), term.name)
+                losses[f"{term.role}/{term.name}"] = loss
+                total.append(term.weight * role_weights[term.role] * loss)
+            torch.stack(total).sum().backward()
+        return losses
+
+    def _check(self, losses: Mapping[str, Tensor]) -> None:
+        """One transfer for all values; only a failure looks closer."""
+        if not losses:
+            return
+        values = torch.stack(list(losses.values())).detach().tolist()
+        for name, value in zip(losses, values, strict=True):
+            if not math.isfinite(value):
+                raise NonFiniteError(f"the term {name} became {value}")
+
+    def _apply(self, side: str, share: float = 1.0) -> None:
+        for role in self.plan.roles:
+            optimizer = self.optimizers[role].sides.get(side)
+            if optimizer is None:
+                continue
+            gradients = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            if share != 1.0:
+                torch._foreach_mul_([p.grad for p in gradients], share)
+            if self.settings.clip_gradients is not None:
+                norm = nn.utils.clip_grad_norm_(gradients, self.settings.clip_gradients)
+                if not torch.isfinite(norm):
+                    raise NonFiniteError(f"the gradient of {role}'s {side} became {norm.item()}")
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+
+def _scalar(loss: Tensor, term: str) -> Tensor:
+    if not isinstance(loss, Tensor) or loss.ndim:
+        got = f"the shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise PluginError(f"the loss gave {got} where one number is wanted", where=f"losses.{term}")
+    return loss
+
+
+@contextmanager
+def _frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Discriminators pass gradients on to the generator without collecting any themselves."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -1,0 +1,202 @@
+"""From a recipe to networks, terms and maps: everything is built and checked before the first step."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gantk.errors import PluginError, RecipeError, nearest
+from gantk.plugins.registry import Component, Registry
+from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
+from gantk.translation.plan import StagePlan
+from gantk.translation.protocols import ImageRef, Needs, Role
+from gantk.translation.term import MapSlot, Term
+from gantk.translation.translator import Translator
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a recipe describes, built: translators by role, all enabled terms, all enabled maps by name."""
+
+    translators: dict[str, Translator]
+    terms: list[Term]
+    maps: dict[str, MapSlot]
+
+    def plan(self, stage: str, roles: tuple[str, ...]) -> StagePlan:
+        """What one stage computes."""
+        return StagePlan(stage, roles, self.terms, self.maps)
+
+
+def assemble(recipe: Recipe, registry: Registry) -> Assembly:
+    """Build every component that the recipe names.
+
+    Each network is initialised from a seed of its own, so that adding one leaves the others as they were.
+
+    Raises:
+        RecipeError: a name, parameter or combination is wrong.
+        PluginError: a component breaks the contract of its kind.
+    """
+    translators = {role: _translator(recipe, role, registry) for role in recipe.translators}
+    maps = {}
+    for name, settings in recipe.maps.items():
+        component = registry.get("weight_map", settings.use, f"maps.{name}.use")
+        built = component.build(settings.parameters, f"maps.{name}")
+        if settings.enabled:
+            stages = None if settings.stages is None else frozenset(settings.stages)
+            maps[name] = MapSlot(name, built, stages)
+    terms = []
+    for name, settings in recipe.losses.items():
+        term = _term(name, settings, recipe, registry, translators)
+        if settings.enabled:
+            terms.append(term)
+    if not terms:
+        raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
+    return Assembly(translators, terms, maps)
+
+
+def _seed(recipe: Recipe, *names: str) -> int:
+    return zlib.crc32(":".join((str(recipe.run.seed), *names)).encode())
+
+
+def _translator(recipe: Recipe, role: str, registry: Registry) -> Translator:
+    settings: TranslatorSettings = recipe.translators[role]
+    where = f"translators.{role}"
+    inputs, outputs = len(recipe.data.inputs), 1
+    conditional = settings.judges == "source and image"
+
+    def build(kind: str, part: str, use: str, parameters: Mapping[str, Any], **supplied: Any) -> nn.Module:
+        torch.manual_seed(_seed(recipe, role, part))
+        component = registry.get(kind, use, f"{where}.{part}.use")
+        return component.build(parameters, f"{where}.{part}", **supplied)
+
+    generator = build(
+        "generator",
+        "generator",
+        settings.generator.use,
+        settings.generator.parameters,
+        in_channels=inputs,
+        out_channels=outputs,
+        image_size=recipe.data.crop,
+    )
+    discriminator = None
+    if settings.discriminator is not None:
+        discriminator = build(
+            "discriminator",
+            "discriminator",
+            settings.discriminator.use,
+            settings.discriminator.parameters,
+            in_channels=outputs + (inputs if conditional else 0),
+        )
+    translator = Translator(role, generator, discriminator, conditional)
+    multiple = translator.size_multiple
+    if any(size % multiple for size in recipe.data.crop):
+        raise RecipeError(
+            f"the crop {list(recipe.data.crop)} does not fit the generator {settings.generator.use!r}",
+            where="data.crop",
+            mend=f"make height and width multiples of {multiple}",
+        )
+    return translator
+
+
+def _term(
+    name: str, settings: LossSettings, recipe: Recipe, registry: Registry, translators: Mapping[str, Translator]
+) -> Term:
+    where = f"losses.{name}"
+    if settings.on not in translators:
+        raise RecipeError(
+            f"there is no translator {settings.on!r}", where=f"{where}.on", mend=nearest(settings.on, translators)
+        )
+    if settings.map is not None and settings.map not in recipe.maps:
+        raise RecipeError(
+            f"there is no map {settings.map!r}", where=f"{where}.map", mend=nearest(settings.map, recipe.maps)
+        )
+    component = registry.get("loss", settings.use, f"{where}.use")
+    values = component.check(settings.parameters, where)
+    references = _references(component, values, where, recipe)
+    for group in {settings.group, *(r.split(".")[0] for r in references if "." in r and not r.endswith(".output"))}:
+        if group not in recipe.data.batch:
+            raise RecipeError(
+                f"there is no batch group {group!r}", where=where, mend=f"add data.batch.{group} = SLICES to the recipe"
+            )
+    loss = component.cls(**values)
+    if not callable(loss):
+        raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
+    needs: Needs = getattr(loss, "needs", Needs())
+    if needs.target and settings.group in ("unpaired", "source"):
+        raise RecipeError(
+            f"the loss {settings.use!r} compares with the target, which the group {settings.group!r} lacks",
+            where=f"{where}.group",
+        )
+    adversarial = hasattr(loss, "discriminator")
+    if adversarial and translators[settings.on].discriminator is None:
+        raise RecipeError(
+            f"the loss {settings.use!r} needs a discriminator, and translators.{settings.on} has none",
+            where=f"{where}.on",
+        )
+    head = None
+    if hasattr(loss, "build_head") and settings.enabled:
+        head = settings.use
+        translator = translators[settings.on]
+        if head not in translator.heads:  # terms of one loss on one role share their heads, as CUT's two do
+            torch.manual_seed(_seed(recipe, settings.on, "heads", head))
+            channels = _feature_channels(translator, needs.layers, recipe, settings.use)
+            translator.heads[head] = loss.build_head(channels)
+    return Term(
+        name=name,
+        role=settings.on,
+        group=settings.group,
+        loss=loss,
+        weight=settings.weight,
+        map=settings.map,
+        stages=None if settings.stages is None else frozenset(settings.stages),
+        needs=needs,
+        references=references,
+        head=head,
+    )
+
+
+def _references(component: Component, values: Mapping[str, Any], where: str, recipe: Recipe) -> tuple[str, ...]:
+    """The images that a component's parameters name, with the roles they name checked."""
+    found = []
+    for parameter in component.parameters:
+        value = values[parameter.name]
+        if parameter.type is Role and value not in recipe.translators:
+            raise RecipeError(
+                f"there is no translator {value!r}",
+                where=f"{where}.{parameter.name}",
+                mend=nearest(value, recipe.translators),
+            )
+        if parameter.type is ImageRef:
+            owner, _, what = value.rpartition(".")
+            if what not in ("source", "target", "output") or (what == "output" and owner not in recipe.translators):
+                raise RecipeError(
+                    f"{value!r} names no image",
+                    where=f"{where}.{parameter.name}",
+                    mend="write target, GROUP.target, GROUP.source or ROLE.output",
+                )
+            found.append(value)
+    return tuple(found)
+
+
+@torch.no_grad()
+def _feature_channels(translator: Translator, layers: tuple[int, ...], recipe: Recipe, use: str) -> dict[int, int]:
+    """The channels of a generator's features, from one pass over an empty image."""
+    height, width = recipe.data.crop
+    image: Tensor = torch.full((1, len(recipe.data.inputs), height, width), -1.0)
+    training = translator.training
+    translator.eval()
+    try:
+        features = translator.translate(image, layers, decode=False).features
+    except (TypeError, IndexError, KeyError) as error:
+        raise RecipeError(
+            f"the loss {use!r} asks for the layers {list(layers)} that the generator of {translator.role!r} does not offer",
+            why=error,
+        ) from None
+    finally:
+        translator.train(training)
+    return {layer: feature.shape[1] for layer, feature in features.items()}

@@ -1,0 +1,179 @@
+"""The step: one training iteration in which every network output is computed at most once, when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gantk.errors import PluginError, TrainingError
+from gantk.translation.plan import StagePlan, Wanted
+from gantk.translation.protocols import Translation
+from gantk.translation.translator import Translator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gantk.data.batch import Batch, Group
+
+
+class Step:
+    """One iteration over one batch.
+
+    Images are known by identity: the same tensor asked for twice is computed once. Everything in the memo keeps its
+    key tensors alive, so identities stay unique for as long as the step lives.
+
+    Args:
+        translators: by role.
+        plan: the stage's terms and maps.
+        batch: groups by name, on the translators' device.
+        autocast: a context in which networks run (bf16), none where absent.
+        inference: compute everything without gradient.
+    """
+
+    def __init__(
+        self,
+        translators: Mapping[str, Translator],
+        plan: StagePlan,
+        batch: Batch,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        inference: bool = False,
+    ) -> None:
+        self.translators = translators
+        self.plan = plan
+        self.batch = batch
+        self.autocast = autocast
+        self._inference = inference
+        self._translations: dict[tuple[str, int, bool], tuple[Tensor, Translation]] = {}
+        self._features: dict[tuple[str, int, tuple[int, ...], bool], tuple[Tensor, dict[int, Tensor]]] = {}
+        self._judgements: dict[tuple[str, int, int, bool], tuple[Tensor, Tensor, Tensor]] = {}
+        self._weights: dict[tuple[str, str, str], Tensor] = {}
+        self._derived: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+
+    def group(self, name: str) -> Group:
+        """A batch group.
+
+        Raises:
+            TrainingError: the batch has no such group.
+        """
+        try:
+            return self.batch[name]
+        except KeyError:
+            raise TrainingError(f"the batch has no group {name!r}", mend=f"it has: {', '.join(self.batch)}") from None
+
+    def translate(self, role: str, image: Tensor, grad: bool = True) -> Tensor:
+        """G_role(image) `(B, T, H, W)` in [-1, 1]; without `grad` it is detached from the generator."""
+        output = self._translation(role, image, grad).output
+        assert output is not None
+        return output
+
+    def features(
+        self, role: str, image: Tensor, layers: tuple[int, ...], grad: bool = True
+    ) -> dict[int, Tensor]:
+        """Generator features by layer, from the pass that translates the image where there is one."""
+        wanted = self._wanted(role, image)
+        if wanted.output and set(layers) <= set(wanted.layers):
+            found = self._translation(role, image, grad).features
+            return {layer: found[layer] for layer in layers}
+        layers = tuple(sorted(set(layers) | set(wanted.layers)))
+        key = (role, id(image), layers, grad)
+        if key not in self._features:
+            with self._running(grad):
+                found = self.translators[role].translate(image, layers, decode=False).features
+            self._features[key] = (image, {k: v.float() for k, v in found.items()})
+        return self._features[key][1]
+
+    def judge(self, role: str, image: Tensor, source: Tensor, full_precision: bool = False) -> Tensor:
+        """D_role(image), scores `(B, 1, h, w)`; a conditional discriminator also gets the source."""
+        translator = self.translators[role]
+        if translator.discriminator is None:
+            raise PluginError(
+                f"a component asks for the judgement of {role!r}, which has no discriminator",
+                mend=f"give translators.{role} a discriminator, or take the component out",
+            )
+        key = (role, id(image), id(source) if translator.conditional else 0, full_precision)
+        if key not in self._judgements:
+            with self._running(True, full_precision):
+                given = torch.cat([source, image], dim=1) if translator.conditional else image
+                scores = translator.discriminator(given).float()
+            self._judgements[key] = (image, source, scores)
+        return self._judgements[key][2]
+
+    def weight(self, name: str, role: str, group: str) -> Tensor | None:
+        """A weight map `(B, 1, H, W)` without gradient; None where it is not active in this stage."""
+        from gantk.translation.view import View
+
+        slot = self.plan.maps.get(name)
+        if slot is None:
+            return None
+        key = (name, role, group)
+        if key not in self._weights:
+            view = View(self, role, group)
+            with torch.no_grad():
+                weight = slot.component(view).detach().float()
+            expected = (len(self.group(group)), 1, *view.source.shape[-2:])
+            if tuple(weight.shape) != expected:
+                raise PluginError(
+                    f"the weight map {name!r} gave the shape {tuple(weight.shape)} where {expected} is wanted",
+                    where=f"maps.{name}",
+                )
+            self._weights[key] = weight
+        return self._weights[key]
+
+    def derive(self, name: str, image: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """`make(image)`, computed once per step under this name, so that what follows from it is shared too."""
+        key = (name, id(image))
+        if key not in self._derived:
+            self._derived[key] = (image, make(image))
+        return self._derived[key][1]
+
+    def detached(self, image: Tensor) -> Tensor:
+        """The image cut from its gradient; the same tensor each time it is asked for."""
+        return self.derive("detached", image, Tensor.detach)
+
+    def forget_judgements(self) -> None:
+        """Drop what depends on the discriminators, after they have been updated."""
+        self._judgements.clear()
+        self._weights.clear()
+
+    def _wanted(self, role: str, image: Tensor) -> Wanted:
+        for name, group in self.batch.items():
+            if group.source is image:
+                return self.plan.wanted.get((role, name), Wanted())
+        return Wanted()
+
+    def _translation(self, role: str, image: Tensor, grad: bool) -> Translation:
+        known = self._translations.get((role, id(image), grad))
+        if known is None and not grad and (with_grad := self._translations.get((role, id(image), True))):
+            output, features = with_grad[1]
+            assert output is not None
+            known = (image, Translation(self.detached(output), {k: v.detach() for k, v in features.items()}))
+            self._translations[role, id(image), grad] = known
+        if known is None:
+            with self._running(grad):
+                output, features = self.translators[role].translate(image, self._wanted(role, image).layers)
+            assert output is not None
+            known = (image, Translation(output.float(), {k: v.float() for k, v in features.items()}))
+            self._translations[role, id(image), grad] = known
+        return known[1]
+
+    @contextmanager
+    def _running(self, grad: bool, full_precision: bool = False) -> Iterator[None]:
+        """Networks run with gradient even when asked by a weight map: a term may ask for the same tensor later."""
+        gradient = torch.set_grad_enabled(grad and not self._inference)
+        with gradient, nullcontext() if full_precision else self.autocast():
+            yield
+
+
+def resize_weight(weight: Tensor, feature: Tensor) -> Tensor:
+    """A weight map `(B, 1, H, W)` brought to a feature `(S·B, C, h, w)`: area average, repeated for S streams."""
+    if weight.shape[-2:] != feature.shape[-2:]:
+        weight = F.interpolate(weight, size=feature.shape[-2:], mode="area")
+    streams, rest = divmod(feature.shape[0], weight.shape[0])
+    if rest:
+        raise PluginError(f"features of batch {feature.shape[0]} are no multiple of the weight map's {weight.shape[0]}")
+    return weight.repeat(streams, 1, 1, 1) if streams > 1 else weight

@@ -1,0 +1,158 @@
+"""The step as one term sees it: what a loss or weight map is called with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gantk.errors import TrainingError
+from gantk.translation.step import Step, resize_weight
+
+if TYPE_CHECKING:
+    from gantk.data.batch import Group
+    from gantk.translation.term import Term
+
+
+class View:
+    """A step seen from a role, a batch group and a weight map.
+
+    A loss never runs a network itself: it asks here, and each thing is computed once per step however many ask.
+    Images are float `(B, C, H, W)` in [-1, 1], background exactly -1.
+    """
+
+    def __init__(self, step: Step, role: str, group: str, term: Term | None = None) -> None:
+        self.step = step
+        self.role = role
+        self._group = group
+        self._term = term
+
+    @property
+    def group(self) -> Group:
+        """The term's batch group."""
+        return self.step.group(self._group)
+
+    @property
+    def source(self) -> Tensor:
+        """The inputs `(B, C, H, W)`."""
+        source = self.group.source
+        if source is None:
+            raise TrainingError(f"the batch group {self._group!r} has no source")
+        return source
+
+    @property
+    def target(self) -> Tensor:
+        """The targets `(B, T, H, W)`."""
+        target = self.group.target
+        if target is None:
+            raise TrainingError(f"the batch group {self._group!r} has no target")
+        return target
+
+    @property
+    def foreground(self) -> Tensor:
+        """Where any input is above the background, bool `(B, 1, H, W)`."""
+        return self.group.foreground
+
+    @property
+    def segmentation(self) -> Tensor:
+        """Tumour labels, uint8 `(B, 1, H, W)`; zeros where a patient has none."""
+        segmentation = self.group.segmentation
+        if segmentation is None:
+            raise TrainingError(f"the batch group {self._group!r} has no segmentation")
+        return segmentation
+
+    @property
+    def output(self) -> Tensor:
+        """What the term's translator makes of the source, `(B, T, H, W)`, with gradient."""
+        return self.step.translate(self.role, self.source)
+
+    @property
+    def fake(self) -> Tensor:
+        """The output without gradient, as a discriminator is trained on it."""
+        return self.step.detached(self.output)
+
+    def translate(self, image: Tensor | None = None, role: str | None = None, grad: bool = True) -> Tensor:
+        """An image (the source where absent) through a role's generator (the term's where absent)."""
+        return self.step.translate(role or self.role, self.source if image is None else image, grad)
+
+    def features(
+        self,
+        image: Tensor | None = None,
+        layers: tuple[int, ...] = (),
+        role: str | None = None,
+        grad: bool = True,
+    ) -> dict[int, Tensor]:
+        """Generator features of an image (the source where absent) by layer: `(S·B, C, h, w)` for S encoder streams."""
+        return self.step.features(role or self.role, self.source if image is None else image, layers, grad)
+
+    def judge(
+        self,
+        image: Tensor | None = None,
+        source: Tensor | None = None,
+        role: str | None = None,
+        full_precision: bool = False,
+    ) -> Tensor:
+        """A discriminator's scores `(B, 1, h, w)` for an image (the output where absent)."""
+        return self.step.judge(
+            role or self.role,
+            self.output if image is None else image,
+            self.source if source is None else source,
+            full_precision,
+        )
+
+    def image(self, reference: str) -> Tensor:
+        """The image that a parameter of type `gantk.ImageRef` names."""
+        owner, dot, what = reference.rpartition(".")
+        if what == "output":
+            return self.step.translate(owner or self.role, self.source, grad=False)
+        view = View(self.step, self.role, owner) if dot else self
+        return view.target if what == "target" else view.source
+
+    def judge_image(self, reference: str) -> Tensor:
+        """The term's discriminator on the image that a parameter of type `gantk.ImageRef` names, with its own source."""
+        owner, dot, what = reference.rpartition(".")
+        owned = View(self.step, self.role, owner) if dot and what != "output" else self
+        image = self.image(reference)
+        return self.judge(image, source=owned.source if self.step.translators[self.role].conditional else image)
+
+    def as_source(self, image: Tensor, how: Literal["repeat", "first"] = "repeat") -> Tensor:
+        """An image `(B, T, H, W)` in the shape of the source, so that a generator can take it.
+
+        `repeat` gives it to every input; `first` puts it in place of the first input and leaves the others as they
+        are. An image that has the source's channels already is returned as it is.
+        """
+        if image.shape[1] == self.source.shape[1]:
+            return image
+        if how == "repeat":
+            return self.step.derive("repeat", image, lambda x: x.repeat(1, self.source.shape[1] // x.shape[1], 1, 1))
+        rest = self.source[:, image.shape[1] :]
+        return self.step.derive("first", image, lambda x: torch.cat([x, rest], dim=1))
+
+    @property
+    def weight(self) -> Tensor | None:
+        """The term's weight map `(B, 1, H, W)` without gradient; None where it has none or it is not active."""
+        if self._term is None or self._term.map is None:
+            return None
+        return self.step.weight(self._term.map, self.role, self._group)
+
+    def weight_like(self, feature: Tensor) -> Tensor | None:
+        """The weight map brought to a feature's size and streams, `(S·B, 1, h, w)`."""
+        return None if self.weight is None else resize_weight(self.weight, feature)
+
+    def weighted_mean(self, error: Tensor) -> Tensor:
+        """The mean over all elements of weight · error, the weight brought to the error's size."""
+        weight = self.weight_like(error)
+        return error.mean() if weight is None else (weight * error).mean()
+
+    @property
+    def head(self) -> nn.Module:
+        """The term's projection heads."""
+        assert self._term is not None
+        assert self._term.head is not None
+        return self.step.translators[self.role].heads[self._term.head]
+
+    def project(self, features: dict[int, Tensor], *arguments: object) -> dict[int, Tensor]:
+        """Features through the term's heads, in the step's precision."""
+        with self.step.autocast():
+            return self.head(features, *arguments)

@@ -1,0 +1,105 @@
+"""Adversarial losses: one component holds both sides of the game."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gantk import ImageRef, Needs, View
+
+__all__ = ["Hinge", "Lsgan", "Vanilla", "WganGp"]
+
+
+class Lsgan:
+    """Least-squares GAN: scores of real images to 1, of translated ones to 0; means over the map.
+
+    L_D = ω·(E[(D(y) − 1)²] + E[D(G(x))²]), L_G = E[(D(G(x)) − 1)²] (Mao et al., 2017).
+
+    Args:
+        real: the image that the discriminator takes for real.
+        discriminator_weight: ω; the published codes halve the discriminator's loss.
+    """
+
+    def __init__(self, real: ImageRef = ImageRef("target"), discriminator_weight: float = 0.5) -> None:
+        self.real = real
+        self.discriminator_weight = discriminator_weight
+
+    def __call__(self, view: View) -> Tensor:
+        return self._to(view.judge(), 1.0)
+
+    def discriminator(self, view: View) -> Tensor:
+        real, fake = view.judge_image(self.real), view.judge(view.fake)
+        return self.discriminator_weight * (self._to(real, 1.0) + self._to(fake, 0.0))
+
+    @staticmethod
+    def _to(scores: Tensor, label: float) -> Tensor:
+        return (scores - label).square().mean()
+
+
+class Vanilla:
+    """The original GAN, non-saturating: binary cross-entropy of logits to 1 (real) and 0 (translated) (Goodfellow et al., 2014).
+
+    Args:
+        real: the image that the discriminator takes for real.
+        discriminator_weight: factor on the discriminator's loss; the published codes halve it.
+    """
+
+    def __init__(self, real: ImageRef = ImageRef("target"), discriminator_weight: float = 0.5) -> None:
+        self.real = real
+        self.discriminator_weight = discriminator_weight
+
+    def __call__(self, view: View) -> Tensor:
+        return F.softplus(-view.judge()).mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        real, fake = view.judge_image(self.real), view.judge(view.fake)
+        return self.discriminator_weight * (F.softplus(-real).mean() + F.softplus(fake).mean())
+
+
+class Hinge:
+    """Hinge GAN: L_D = E[max(0, 1 − D(y))] + E[max(0, 1 + D(G(x)))], L_G = −E[D(G(x))] (Lim & Ye, 2017).
+
+    Args:
+        real: the image that the discriminator takes for real.
+    """
+
+    def __init__(self, real: ImageRef = ImageRef("target")) -> None:
+        self.real = real
+
+    def __call__(self, view: View) -> Tensor:
+        return -view.judge().mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        return F.relu(1 - view.judge_image(self.real)).mean() + F.relu(1 + view.judge(view.fake)).mean()
+
+
+class WganGp:
+    """Wasserstein GAN with gradient penalty: L_D = E[D(G(x))] − E[D(y)] + λ·E[(‖∇D(x̂)‖₂ − 1)²] (Gulrajani et al., 2017).
+
+    x̂ lies between a real and a translated image at a random place, one per sample; the penalty runs in fp32.
+
+    Args:
+        real: the image that the discriminator takes for real.
+        penalty: λ.
+    """
+
+    needs = Needs(second_order=True)
+
+    def __init__(self, real: ImageRef = ImageRef("target"), penalty: float = 10.0) -> None:
+        self.real = real
+        self.penalty = penalty
+
+    def __call__(self, view: View) -> Tensor:
+        return -view.judge().mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        wasserstein = view.judge(view.fake).mean() - view.judge_image(self.real).mean()
+        real, fake = view.image(self.real), view.fake
+        pairs = min(len(real), len(fake))
+        place = torch.rand(pairs, 1, 1, 1).to(fake.device)
+        between = (place * real[:pairs] + (1 - place) * fake[:pairs]).requires_grad_(True)
+        scores = view.judge(between, source=view.source[:pairs], full_precision=True)
+        (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+        norm = (gradient.flatten(1).square().sum(1) + 1e-16).sqrt()
+        return wasserstein + self.penalty * (norm - 1).square().mean()

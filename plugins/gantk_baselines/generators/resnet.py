@@ -1,0 +1,163 @@
+"""The ResNet generator of CycleGAN and CUT."""
+
+from __future__ import annotations
+
+from typing import overload
+
+from torch import Tensor, nn
+
+from gantk import Translation
+from gantk_baselines.layers import (
+    BlurDown,
+    BlurUp,
+    Init,
+    Norm,
+    check_image,
+    check_layers,
+    convolution_bias,
+    final_convolution,
+    initialise,
+    normalisation,
+    run_layers,
+)
+
+__all__ = ["ResidualBlock", "Resnet", "decoder_layers", "encoder_layers"]
+
+
+class ResidualBlock(nn.Module):
+    """x + norm(conv(ReLU(norm(conv(x))))), 3×3 convolutions with reflected border, (B, C, H, W) to the
+    same."""
+
+    def __init__(self, channels: int, norm: Norm = "instance", dropout: float = 0.0) -> None:
+        super().__init__()
+        bias = convolution_bias(norm)
+        self.body = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            normalisation(norm, channels),
+            nn.ReLU(),
+            *([nn.Dropout(dropout)] if dropout else []),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            normalisation(norm, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def encoder_layers(
+    in_channels: int, channels: int, blocks: int, norm: Norm, antialias: bool, dropout: float
+) -> list[nn.Module]:
+    """The encoder up to the last residual block: (B, in, H, W) to (B, 4 · channels, H/4, W/4).
+
+    Antialiased these are layers 0 to 11 + blocks: 0 padding, 1–3 7×7 convolution, norm, ReLU, 4–7 and 8–11
+    convolution, norm, ReLU, blurred halving, 12 … the blocks. Otherwise a strided convolution takes the
+    place of convolution and halving.
+    """
+    bias = convolution_bias(norm)
+    layers: list[nn.Module] = [
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(in_channels, channels, 7, bias=bias),
+        normalisation(norm, channels),
+        nn.ReLU(),
+    ]
+    for width in (channels, 2 * channels):
+        layers += [
+            nn.Conv2d(width, 2 * width, 3, stride=1 if antialias else 2, padding=1, bias=bias),
+            normalisation(norm, 2 * width),
+            nn.ReLU(),
+        ]
+        if antialias:
+            layers.append(BlurDown())
+    return layers + [ResidualBlock(4 * channels, norm, dropout) for _ in range(blocks)]
+
+
+def decoder_layers(out_channels: int, channels: int, norm: Norm, antialias: bool) -> list[nn.Module]:
+    """The decoder: (B, 4 · channels, H/4, W/4) to the image (B, out, H, W) in (−1, 1)."""
+    bias = convolution_bias(norm)
+    layers: list[nn.Module] = []
+    for width in (4 * channels, 2 * channels):
+        if antialias:
+            layers += [BlurUp(), nn.Conv2d(width, width // 2, 3, padding=1, bias=bias)]
+        else:
+            layers.append(
+                nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias)
+            )
+        layers += [normalisation(norm, width // 2), nn.ReLU()]
+    return [*layers, nn.ReflectionPad2d(3), final_convolution(channels, out_channels, 7), nn.Tanh()]
+
+
+class Resnet(nn.Module):
+    """ResNet generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
+
+    H and W are multiples of 4 and at least 8. With `antialias` and nine blocks the layers are numbered as CUT
+    numbers them: 0 reflection padding (so the padded input itself), 1–3 7×7 convolution, norm, ReLU, 4
+    convolution to 2 · channels, 7 blurred halving, 8 convolution to 4 · channels, 11 blurred halving, 12–20
+    blocks, 21 blurred doubling, 22 convolution, 25 doubling, 26 convolution, 29 padding, 30 7×7 convolution,
+    31 tanh.
+
+    Sources: Johnson et al., "Perceptual losses", ECCV 2016; Zhu et al., "CycleGAN", ICCV 2017 (antialias
+    off, init "normal"); Park et al., "CUT", ECCV 2020 (antialias on, init "xavier").
+
+    Args:
+        in_channels: channels of the source.
+        out_channels: channels of the output.
+        channels: width of the first convolution.
+        blocks: residual blocks.
+        norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
+        antialias: blurred sampling in place of strided and transposed convolutions.
+        dropout: probability inside each block (pGAN: 0.5).
+        init: "xavier" or "normal".
+        init_gain: gain or standard deviation of the initialisation.
+    """
+
+    size_multiple = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        channels: int = 64,
+        blocks: int = 9,
+        norm: Norm = "instance",
+        antialias: bool = True,
+        dropout: float = 0.0,
+        init: Init = "xavier",
+        init_gain: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        encoder = encoder_layers(in_channels, channels, blocks, norm, antialias, dropout)
+        self.first_decoder_layer = len(encoder)
+        self.layers = nn.Sequential(*encoder, *decoder_layers(out_channels, channels, norm, antialias))
+        initialise(self, init, init_gain)
+
+    @overload
+    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
+    @overload
+    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
+    def forward(
+        self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True
+    ) -> Tensor | Translation:
+        """Translate, and take features in the same pass.
+
+        Args:
+            image: (B, in_channels, H, W) in [−1, 1].
+            layers: numbers of the layers whose outputs are wanted.
+            decode: False stops after the last wanted layer and gives no output.
+
+        Returns:
+            The output (B, out_channels, H, W), or with layers the output and the features by number.
+
+        Raises:
+            GantkError: the image's shape or a layer number does not fit.
+        """
+        check_image(image, self.in_channels, self.size_multiple, "Resnet", least=8)
+        check_layers(layers, len(self.layers), "Resnet")
+        output, features = run_layers(
+            self.layers, image, layers, last=None if decode else max(layers, default=-1)
+        )
+        if not layers and decode:
+            return output
+        return Translation(output if decode else None, features)

@@ -1,0 +1,131 @@
+"""The U-Net generator of pix2pix."""
+
+from __future__ import annotations
+
+from typing import overload
+
+import torch
+from torch import Tensor, nn
+
+from gantk import Translation
+from gantk_baselines.layers import (
+    Init,
+    Norm,
+    check_image,
+    check_layers,
+    convolution_bias,
+    initialise,
+    normalisation,
+)
+
+__all__ = ["Unet"]
+
+
+def _down(level: int, levels: int, in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:
+    """LeakyReLU, 4×4 convolution with stride 2, norm: no activation at the image, no norm at either end."""
+    ends = level in (0, levels - 1)
+    return nn.Sequential(
+        *([nn.LeakyReLU(0.2)] if level else []),
+        nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=convolution_bias(norm)),
+        *([] if ends else [normalisation(norm, out_channels)]),
+    )
+
+
+def _up(level: int, in_channels: int, out_channels: int, norm: Norm, dropout: float) -> nn.Sequential:
+    """ReLU, 4×4 transposed convolution with stride 2, then norm and dropout, or tanh at the image."""
+    bias = convolution_bias(norm) or level == 0
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias),
+        normalisation(norm, out_channels) if level else nn.Tanh(),
+        *([nn.Dropout(dropout)] if dropout else []),
+    )
+
+
+class Unet(nn.Module):
+    """U-Net generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
+
+    H and W are multiples of 2^levels. Each level halves the image; widths are channels · 1, 2, 4, 8, 8, …
+    Layers are numbered by block: 0 … levels − 1 downwards (the convolution with its norm, before the next
+    activation), levels … 2 · levels − 1 upwards (before the skip connection is appended; the last is the
+    output).
+
+    Source: Isola et al., "pix2pix", CVPR 2017 (8 levels for 256², batch norm, dropout 0.5, init "normal").
+
+    Args:
+        in_channels: channels of the source.
+        out_channels: channels of the output.
+        levels: halvings; 8 is the published "U-Net 256", 7 "U-Net 128", 5 fits 224².
+        channels: width of the first level.
+        norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
+        dropout: probability in the published places, the upward levels of full width but the innermost.
+        init: "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialisation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        levels: int = 8,
+        channels: int = 64,
+        norm: Norm = "batch",
+        dropout: float = 0.5,
+        init: Init = "normal",
+        init_gain: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.levels = levels
+        self.size_multiple = 2**levels
+        widths = [channels * min(2**level, 8) for level in range(levels)]
+        inputs = [in_channels, *widths[:-1]]
+        self.down = nn.ModuleList(_down(i, levels, inputs[i], widths[i], norm) for i in range(levels))
+        outputs = [out_channels, *widths[:-1]]
+        self.up = nn.ModuleList(
+            _up(
+                i,
+                widths[i] * (1 if i == levels - 1 else 2),  # the innermost block has no skip connection
+                outputs[i],
+                norm,
+                dropout if 4 <= i < levels - 1 else 0.0,
+            )
+            for i in reversed(range(levels))
+        )
+        initialise(self, init, init_gain)
+
+    @overload
+    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
+    @overload
+    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
+    def forward(
+        self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True
+    ) -> Tensor | Translation:
+        """Translate, and take features in the same pass.
+
+        Args:
+            image: (B, in_channels, H, W) in [−1, 1].
+            layers: numbers of the blocks whose outputs are wanted.
+            decode: False stops after the last wanted block and gives no output.
+
+        Returns:
+            The output (B, out_channels, H, W), or with layers the output and the features by number.
+
+        Raises:
+            GantkError: the image's shape or a layer number does not fit.
+        """
+        check_image(image, self.in_channels, self.size_multiple, "Unet")
+        check_layers(layers, 2 * self.levels, "Unet")
+        last = 2 * self.levels - 1 if decode else max(layers, default=-1)
+        x, skips, features = image, [], {}
+        for number, block in enumerate([*self.down, *self.up][: last + 1]):
+            if number > self.levels:
+                x = torch.cat([skips.pop(), x], dim=1)
+            x = block(x)
+            if number < self.levels - 1:
+                skips.append(x)
+            if number in layers:
+                features[number] = x
+        if not layers and decode:
+            return x
+        return Translation(x if decode else None, features)

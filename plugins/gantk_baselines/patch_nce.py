@@ -1,0 +1,114 @@
+"""Patchwise contrastive learning (CUT), which a weight map turns into DS³-Net's eq. 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gantk import Needs, View
+
+__all__ = ["PatchHeads", "PatchNce"]
+
+
+class PatchHeads(nn.Module):
+    """One projection per layer, Linear–ReLU–Linear, followed by l2 normalisation (Park et al., 2020).
+
+    Takes features by layer `(N, P, C)`, gives `(N, P, width)` of unit length.
+
+    Args:
+        channels: the features' channels by layer.
+        width: size of the projection.
+    """
+
+    def __init__(self, channels: Mapping[int, int], width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict(
+            {str(k): nn.Sequential(nn.Linear(c, width), nn.ReLU(), nn.Linear(width, width)) for k, c in channels.items()}
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_normal_(module.weight, gain=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, features: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        projected = {layer: self.layers[str(layer)](feature).float() for layer, feature in features.items()}
+        return {layer: z / (z.norm(dim=-1, keepdim=True) + 1e-7) for layer, z in projected.items()}
+
+
+class PatchNce:
+    """InfoNCE between patches of the source and of the output at the same places.
+
+    Per layer l and sampled place s: −m_l(s)·log[exp(q_s·k_s/τ) / Σ_t exp(q_s·k_t/τ)], negatives from the same image;
+    mean over places and images (Park et al., 2020; with a weight map m DS³-Net, eq. 3). Places are drawn once per
+    step, the same for source, output and map, and for all images of the batch.
+
+    Args:
+        layers: generator layers whose features are compared.
+        patches: places per layer; all where a layer has fewer.
+        temperature: τ.
+        width: size of the projections.
+        query: whose patches ask; the other's answer as positive and negatives.
+        detach_keys: keep the answering side from being trained by this term.
+        over_layers: sum (DS³-Net, eq. 3) or mean (CUT) over the layers.
+        reenter: how an output with fewer channels enters the generator again: given to every input, or in place of
+            the first.
+    """
+
+    def __init__(
+        self,
+        layers: tuple[int, ...] = (0, 4, 8, 12, 16),
+        patches: int = 256,
+        temperature: float = 0.07,
+        width: int = 256,
+        query: Literal["output", "source"] = "output",
+        detach_keys: bool = True,
+        over_layers: Literal["sum", "mean"] = "mean",
+        reenter: Literal["repeat", "first"] = "repeat",
+    ) -> None:
+        self.needs = Needs(layers=layers)
+        self.layers = layers
+        self.patches = patches
+        self.temperature = temperature
+        self.width = width
+        self.query = query
+        self.detach_keys = detach_keys
+        self.over_layers = over_layers
+        self.reenter = reenter
+
+    def build_head(self, channels: Mapping[int, int]) -> nn.Module:
+        return PatchHeads(channels, self.width)
+
+    def __call__(self, view: View) -> Tensor:
+        source = view.features(layers=self.layers)
+        output = view.features(view.as_source(view.output, self.reenter), layers=self.layers)
+        places = {layer: self._places(feature) for layer, feature in source.items()}
+        queries, keys = (output, source) if self.query == "output" else (source, output)
+        q = view.project(_sample(queries, places))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach_keys):
+            k = view.project(_sample(keys, places))
+        total = torch.stack([self._layer(q[i], k[i], self._weight(view, source[i], places[i])) for i in self.layers])
+        return total.sum() if self.over_layers == "sum" else total.mean()
+
+    def _places(self, feature: Tensor) -> Tensor:
+        count = feature.shape[-2] * feature.shape[-1]
+        return torch.randperm(count)[: self.patches].to(feature.device)
+
+    @staticmethod
+    def _weight(view: View, feature: Tensor, places: Tensor) -> Tensor | None:
+        weight = view.weight_like(feature)
+        return None if weight is None else weight.flatten(1).index_select(1, places)
+
+    def _layer(self, q: Tensor, k: Tensor, weight: Tensor | None) -> Tensor:
+        logits = torch.bmm(q, k.transpose(1, 2)) / self.temperature  # (N, P, P), the positive on the diagonal
+        labels = torch.arange(logits.shape[1], device=logits.device).expand(logits.shape[:2])
+        loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
+        return loss.mean() if weight is None else (weight * loss).mean()
+
+
+def _sample(features: Mapping[int, Tensor], places: Mapping[int, Tensor]) -> dict[int, Tensor]:
+    """Features `(N, C, h, w)` at the places, `(N, P, C)`; index_select keeps gradients in the features' own layout."""
+    return {k: f.flatten(2).index_select(2, places[k]).transpose(1, 2) for k, f in features.items()}

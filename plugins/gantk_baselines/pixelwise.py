@@ -1,0 +1,45 @@
+"""Losses between the output and the target, pixel by pixel."""
+
+from __future__ import annotations
+
+from kornia.metrics import ssim
+from torch import Tensor
+
+from gantk import Needs, View
+
+__all__ = ["L1", "L2", "Ssim"]
+
+
+class L1:
+    """Mean absolute error, mean of m·|y − G(x)| with the term's weight map m (DS³-Net, eq. 2)."""
+
+    needs = Needs(target=True)
+
+    def __call__(self, view: View) -> Tensor:
+        return view.weighted_mean((view.target - view.output).abs())
+
+
+class L2:
+    """Mean squared error, mean of m·(y − G(x))² with the term's weight map m."""
+
+    needs = Needs(target=True)
+
+    def __call__(self, view: View) -> Tensor:
+        return view.weighted_mean((view.target - view.output).square())
+
+
+class Ssim:
+    """Structural dissimilarity, mean of m·(1 − SSIM(y, G(x)))/2 on images brought to [0, 1] (Wang et al., 2004).
+
+    Args:
+        window: side of the Gaussian window in pixels, odd.
+    """
+
+    needs = Needs(target=True)
+
+    def __init__(self, window: int = 11) -> None:
+        self.window = window
+
+    def __call__(self, view: View) -> Tensor:
+        similarity = ssim((view.output + 1) / 2, (view.target + 1) / 2, self.window, max_val=1.0)
+        return view.weighted_mean((1 - similarity) / 2)

@@ -1,0 +1,76 @@
+"""Weight maps that need no network."""
+
+from __future__ import annotations
+
+import torch
+from kornia.filters import sobel
+from torch import Tensor
+
+from gantk import ImageRef, View
+
+__all__ = ["Edges", "Foreground", "TumourMask", "Uniform"]
+
+
+class Uniform:
+    """The same weight everywhere.
+
+    Args:
+        value: the weight.
+    """
+
+    def __init__(self, value: float = 1.0) -> None:
+        self.value = value
+
+    def __call__(self, view: View) -> Tensor:
+        return torch.full_like(view.source[:, :1], self.value)
+
+
+class Foreground:
+    """One weight where any input is above the background, another elsewhere.
+
+    Args:
+        inside: weight of the foreground.
+        outside: weight of the background.
+    """
+
+    def __init__(self, inside: float = 1.0, outside: float = 0.0) -> None:
+        self.inside, self.outside = inside, outside
+
+    def __call__(self, view: View) -> Tensor:
+        return torch.where(view.foreground, self.inside, self.outside)
+
+
+class TumourMask:
+    """One weight inside the tumour, another elsewhere.
+
+    Args:
+        inside: weight of every voxel with one of the labels.
+        outside: weight of all others.
+        labels: the labels that count as tumour.
+    """
+
+    def __init__(self, inside: float = 5.0, outside: float = 1.0, labels: tuple[int, ...] = (1, 2, 4)) -> None:
+        self.inside, self.outside = inside, outside
+        self.labels = labels
+
+    def __call__(self, view: View) -> Tensor:
+        labels = torch.tensor(self.labels, device=view.segmentation.device)
+        return torch.where(torch.isin(view.segmentation, labels), self.inside, self.outside)
+
+
+class Edges:
+    """Weight that grows with the Sobel gradient magnitude, 1 + strength · |∇y| / max|∇y| per image.
+
+    Args:
+        of: the image whose edges count.
+        strength: weight added at the strongest edge.
+    """
+
+    def __init__(self, of: ImageRef = ImageRef("target"), strength: float = 2.0) -> None:
+        self.of = of
+        self.strength = strength
+
+    def __call__(self, view: View) -> Tensor:
+        magnitude = sobel(view.image(self.of)).mean(dim=1, keepdim=True)
+        strongest = magnitude.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
+        return 1 + self.strength * magnitude / strongest

@@ -1,0 +1,29 @@
+"""DS³-Net: difficulty-perceived semi-supervised synthesis of contrast-enhanced MRI (Huang et al., 2022)."""
+
+from __future__ import annotations
+
+from gantk import hookimpl
+from gantk_ds3net.difficulty import DifficultyMap
+from gantk_ds3net.distillation import FeatureDistillation, ImageDistillation
+from gantk_ds3net.generator import Ds3Generator
+from gantk_ds3net.teacher_student import TeacherStudent
+
+
+@hookimpl
+def register_generators() -> dict[str, type]:
+    return {"ds3": Ds3Generator}
+
+
+@hookimpl
+def register_losses() -> dict[str, type]:
+    return {"image_distillation": ImageDistillation, "feature_distillation": FeatureDistillation}
+
+
+@hookimpl
+def register_weight_maps() -> dict[str, type]:
+    return {"difficulty": DifficultyMap}
+
+
+@hookimpl
+def register_schedulers() -> dict[str, type]:
+    return {"teacher_student": TeacherStudent}

@@ -1,0 +1,119 @@
+"""The DS³-Net generator: one ResNet encoder per input modality, fusion, one decoder."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import torch
+from torch import Tensor, nn
+
+from gantk import Translation
+from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
+from gantk_baselines.layers import Init, Norm, check_image, check_layers, initialise, run_layers
+from gantk_ds3net.fusion import SoftmaxFusion
+
+__all__ = ["Ds3Generator"]
+
+
+class Ds3Generator(nn.Module):
+    """DS³-Net generator: (B, E, H, W) float, one channel per modality, to (B, out_channels, H, W) in (−1, 1).
+
+    H and W are multiples of 4 and at least 8. Layers are numbered as in the antialiased ResNet generator:
+    with nine blocks 0–20 are the encoders, fused after 20, and 21 (the first doubling) … 31 the decoder.
+
+    Source: Huang et al., "DS³-Net", MICCAI 2022, section 2.2.
+
+    Args:
+        in_channels: E, the number of modalities and encoders.
+        out_channels: channels of the output.
+        channels: width of the first convolution.
+        blocks: residual blocks per encoder; other numbers than nine shift the decoder's layer numbers.
+        norm: "instance", "batch" or "none".
+        dropout: probability inside each residual block.
+        reduction: bottleneck of the fusion's excitation.
+        softmax_over: axis of the fusion's softmax, "modalities" or "channels".
+        encoder_features: what an encoder layer's number means: "all" encoders' features, stacked
+            stream-major along the batch (E · B, C, h, w); "mean", averaged over the encoders (B, C, h, w);
+            "first", the first's.
+        init: "xavier" or "normal".
+        init_gain: gain or standard deviation of the initialisation.
+    """
+
+    size_multiple = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        channels: int = 64,
+        blocks: int = 9,
+        norm: Norm = "instance",
+        dropout: float = 0.0,
+        reduction: int = 16,
+        softmax_over: Literal["modalities", "channels"] = "modalities",
+        encoder_features: Literal["all", "mean", "first"] = "all",
+        init: Init = "xavier",
+        init_gain: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.encoder_features = encoder_features
+        self.encoders = nn.ModuleList(
+            nn.Sequential(*encoder_layers(1, channels, blocks, norm, antialias=True, dropout=dropout))
+            for _ in range(in_channels)
+        )
+        self.fusion = SoftmaxFusion(in_channels, 4 * channels, reduction, softmax_over)
+        self.decoder = nn.Sequential(*decoder_layers(out_channels, channels, norm, antialias=True))
+        self.first_decoder_layer = len(self.encoders[0])
+        initialise(self, init, init_gain)
+
+    @overload
+    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
+    @overload
+    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
+    def forward(
+        self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True
+    ) -> Tensor | Translation:
+        """Translate, and take features in the same pass.
+
+        Args:
+            image: (B, E, H, W) in [−1, 1].
+            layers: numbers of the layers whose outputs are wanted.
+            decode: False stops after the last wanted layer and gives no output.
+
+        Returns:
+            The output (B, out_channels, H, W), or with layers the output and the features by number: those
+            of the encoders as `encoder_features` says, those of the decoder (B, C, h, w).
+
+        Raises:
+            GantkError: the image's shape or a layer number does not fit.
+        """
+        check_image(image, self.in_channels, self.size_multiple, "Ds3Generator", least=8)
+        check_layers(layers, self.first_decoder_layer + len(self.decoder), "Ds3Generator")
+        last = None if decode else max(layers, default=-1)
+        encoders = list(self.encoders)
+        encode_only = last is not None and last < self.first_decoder_layer
+        if encode_only and self.encoder_features == "first":
+            encoders = encoders[:1]
+        runs = [
+            run_layers(encoder, modality, layers, last=last)
+            for encoder, modality in zip(encoders, image.split(1, dim=1), strict=False)
+        ]
+        features = {number: self._merge([taken[number] for _, taken in runs]) for number in runs[0][1]}
+        if encode_only:
+            return Translation(None, features)
+        fused = self.fusion([encoded for encoded, _ in runs])
+        output, decoded = run_layers(self.decoder, fused, layers, first=self.first_decoder_layer, last=last)
+        if not layers and decode:
+            return output
+        return Translation(output if decode else None, features | decoded)
+
+    def _merge(self, streams: list[Tensor]) -> Tensor:
+        """E features (B, C, h, w) of one layer as `encoder_features` says."""
+        match self.encoder_features:
+            case "all":
+                return torch.cat(streams, dim=0)
+            case "mean":
+                return torch.stack(streams).mean(dim=0)
+            case _:
+                return streams[0]

@@ -1,0 +1,118 @@
+"""The two-stage schedule of a teacher and its student (DS³-Net, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from gantk import Control, Role, Scheduler, Stage
+
+Part = Literal["generator", "heads", "discriminator"]
+
+
+class TeacherStudent(Scheduler):
+    """Stage `teacher`: the teacher alone until it converges. Stage `joint`: teacher and student together.
+
+    The teacher enters the second stage with the weights that it had `rewind` epochs before convergence, at a fraction
+    of its rates; the student begins with the same weights, at full rates. Every rate decays linearly to 0 over its
+    stage. The student's terms are weighted by 1 − t/T in epoch t of the second stage's T: L = Lᵀ + (1 − t/T)·Lˢ.
+
+    Convergence: the monitored validation metric of the teacher has not bettered its best by more than `min_delta` for
+    `patience` epochs. Where that never happens, the last epoch counts.
+
+    Args:
+        teacher_epochs: length of the first stage, at most.
+        joint_epochs: length T of the second stage.
+        teacher: the teacher's role.
+        student: the student's role; absent, the second stage trains the teacher alone (paired only).
+        rewind: epochs before convergence whose weights go on.
+        monitor: validation metric that convergence is judged by.
+        better: which way the metric is better.
+        min_delta: improvement that counts.
+        patience: epochs without improvement that mean convergence.
+        joint_teacher_rate: factor on the teacher's rates in the second stage.
+        student_starts_from: the teacher's parts that the student begins with.
+        student_weight: 1 − t/T (linear), or 1 throughout (constant).
+    """
+
+    def __init__(
+        self,
+        teacher_epochs: int = 100,
+        joint_epochs: int = 100,
+        teacher: Role = Role("teacher"),
+        student: Role | None = None,
+        rewind: int = 5,
+        monitor: str = "ssim",
+        better: Literal["higher", "lower"] = "higher",
+        min_delta: float = 0.001,
+        patience: int = 5,
+        joint_teacher_rate: float = 0.2,
+        student_starts_from: tuple[Part, ...] = ("generator", "heads", "discriminator"),
+        student_weight: Literal["linear", "constant"] = "linear",
+    ) -> None:
+        super().__init__(teacher_epochs + joint_epochs)
+        self.teacher_epochs = teacher_epochs
+        self.joint_epochs = joint_epochs
+        self.teacher = teacher
+        self.student = student
+        self.rewind = rewind
+        self.monitor = monitor
+        self.better = better
+        self.min_delta = min_delta
+        self.patience = patience
+        self.joint_teacher_rate = joint_teacher_rate
+        self.student_starts_from = student_starts_from
+        self.student_weight = student_weight
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.converged: int | None = None
+
+    def stages(self, roles: Sequence[str]) -> list[Stage]:
+        joint = (self.teacher,) if self.student is None else (self.teacher, self.student)
+        return [
+            Stage("teacher", self.teacher_epochs, (self.teacher,), history=self.rewind),
+            Stage("joint", self.joint_epochs, joint),
+        ]
+
+    def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
+        decay = 1 - epoch / stage.epochs
+        lowered = stage.name == "joint" and role == self.teacher
+        return decay * (self.joint_teacher_rate if lowered else 1.0)
+
+    def weight(self, stage: Stage, role: str, epoch: int) -> float:
+        if role != self.student or self.student_weight == "constant":
+            return 1.0
+        return 1 - epoch / stage.epochs
+
+    def before_stage(self, stage: Stage, control: Control) -> None:
+        if stage.name != "joint" or self.converged is None:
+            return
+        epoch = max(0, self.converged - self.rewind)
+        control.restore(self.teacher, "teacher", epoch)
+        control.note(
+            f"the teacher converged in epoch {self.converged + 1} and goes on with its weights of epoch {epoch + 1}"
+        )
+        if self.student is not None:
+            control.copy(self.teacher, self.student, self.student_starts_from)
+
+    def after_epoch(self, stage: Stage, epoch: int, metrics: Mapping[str, float], control: Control) -> bool:
+        if stage.name != "teacher":
+            return False
+        value = metrics.get(f"{self.teacher}/{self.monitor}")
+        if value is not None and self._improves(value):
+            self.best, self.best_epoch = value, epoch
+        if epoch - self.best_epoch >= self.patience or epoch + 1 == stage.epochs:
+            self.converged = epoch
+        return self.converged is not None
+
+    def _improves(self, value: float) -> bool:
+        if self.best is None:
+            return True
+        gain = value - self.best if self.better == "higher" else self.best - value
+        return gain > self.min_delta
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "converged": self.converged}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best, self.best_epoch, self.converged = state["best"], state["best_epoch"], state["converged"]

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow.utils.validation import _validate_metric_name
+
+from gantk.errors import TrackingError
+from gantk.tracking.feed import Feed
+from gantk.tracking.feeder import Feeder, sync
+from gantk.tracking.folder import RunFolder, entity_name, flatten
+from gantk.tracking.store import Store
+from gantk.tracking.ui import free_port
+
+Make = Callable[[str], "MadeRun"]  # noqa: F821  tests/tracking/conftest.py
+
+
+def mlflow_run(store: Store, path: Path):  # type: ignore[no-untyped-def]
+    experiment = store.experiment("tests")
+    found = store.client().search_runs([experiment], f"tags.`gantk.run` = '{path.name}'")
+    assert len(found) == 1
+    return found[0]
+
+
+def steps(store: Store, run_id: str, name: str) -> list[int]:
+    return [metric.step for metric in store.client().get_metric_history(run_id, name)]
+
+
+def images(store: Store, run_id: str) -> list[str]:
+    return sorted(Path(f.path).name for f in store.client().list_artifacts(run_id, "images"))
+
+
+def test_a_run_arrives_whole(store: Store, make_run: Make) -> None:
+    made = make_run("whole")
+    with Feeder(made.path, uri=store.uri, interval=0.05) as feeder:
+        made.steps(1, 5)
+        made.panel("validation", 3)
+        made.panel("validation/deep", 5)
+        made.steps(6, 10)
+        made.finish(10)
+        assert feeder.close(60) is None
+    run = mlflow_run(store, made.path)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == made.path.name
+    assert (run.info.start_time, run.info.end_time) == (1_700_000_000_000, 1_700_000_060_000)
+    assert run.data.params["losses.pixelwise.weight"] == "100.0"
+    assert run.data.params["data.inputs"] == '["t1", "t2"]'
+    assert run.data.tags["mlflow.note.content"] == "A small run"
+    assert run.data.tags["mlflow.source.git.commit"] == "c0ffee"
+    assert run.data.tags["gantk.split"] == "0123456789ab"
+    assert run.data.metrics["test/student/ssim"] == 0.9
+    assert run.data.metrics["test/input:t1/ssim"] == 0.5
+    assert [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs] == [
+        ("phantom", "0123456789ab")
+    ]
+    assert steps(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 11))
+    top = {f.path for f in store.client().list_artifacts(run.info.run_id)}
+    assert {"recipe.toml", "split.csv", "environment.json", "evaluation", "report.html", "checkpoints"} <= top
+    kept = store.client().list_artifacts(run.info.run_id, "checkpoints")
+    assert [Path(f.path).name for f in kept] == ["step-00000010"]
+    assert sync(made.path)["metrics"] == 0
+
+
+def test_panels_are_named_as_the_image_grid_wants_them(store: Store, make_run: Make) -> None:
+    """The same names, but for time and unique part, as MLflow's own log_image gives."""
+    made = make_run("panels")
+    made.panel("validation/deep", 7)
+    sync(made.path, store.uri)
+    run = mlflow_run(store, made.path)
+    other = store.client().create_run(run.info.experiment_id)
+    store.client().log_image(
+        other.info.run_id, np.zeros((8, 300, 3), np.uint8), key="validation/deep", step=7
+    )
+
+    def bare(name: str) -> str:
+        return re.sub(r"timestamp\+\d+\+[0-9a-f-]{36}", "…", name)
+
+    theirs = images(store, other.info.run_id)
+    assert [bare(n) for n in images(store, run.info.run_id)] == [bare(n) for n in theirs]
+    assert (
+        run.data.tags["mlflow.loggedImages"]
+        == store.client().get_run(other.info.run_id).data.tags["mlflow.loggedImages"]
+    )
+
+
+def test_a_dead_server_costs_nothing_and_nothing_is_lost(store: Store, make_run: Make) -> None:
+    made = make_run("dead")
+    notes: list[str] = []
+    start = time.monotonic()
+    feeder = Feeder(made.path, uri=f"http://127.0.0.1:{free_port()}", on_note=notes.append, interval=0.05)
+    made.steps(1, 20)
+    assert time.monotonic() - start < 1
+    made.panel("validation", 20)
+    made.finish(20)
+    left = feeder.close(30)
+    assert time.monotonic() - start < 10
+    assert left is not None
+    assert (left.metrics, left.panels) == (40, 1)
+    assert "the run goes on" in notes[0]
+    assert notes[-1].endswith(f"not yet in MLflow: gantk sync {made.path}")
+    assert sync(made.path, store.uri)["metrics"] == 40
+    run = mlflow_run(store, made.path)
+    assert steps(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 21))
+    assert len(images(store, run.info.run_id)) == 2
+    assert run.info.status == "FINISHED"
+
+
+def test_a_silent_server_is_not_waited_for(make_run: Make) -> None:
+    made = make_run("silent")
+    notes: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        feeder = Feeder(made.path, uri=f"http://127.0.0.1:{silent.getsockname()[1]}", on_note=notes.append)
+        made.steps(1, 3)
+        assert time.monotonic() - start < 0.5
+        left = feeder.close(0.5)
+        assert time.monotonic() - start < 3
+    assert left is not None
+    assert left.metrics == 6
+    assert "gantk sync" in notes[-1]
+
+
+def test_sync_says_what_is_wrong(make_run: Make, tmp_path: Path) -> None:
+    made = make_run("unreachable")
+    with pytest.raises(TrackingError, match="does not answer"):
+        sync(made.path, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(TrackingError, match="no run folder"):
+        sync(tmp_path)
+
+
+def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: Store, make_run: Make) -> None:
+    made = make_run("resumed")
+    made.steps(1, 8)
+    made.panel("validation", 5)
+    made.status("interrupted")
+    sync(made.path, store.uri)
+    run_id = mlflow_run(store, made.path).info.run_id
+    assert store.client().get_run(run_id).info.status == "KILLED"
+
+    made.journal.rewind(4)
+    made.status("running")
+    feeder = Feeder(made.path, interval=0.05)  # the store it was fed to before
+    made.steps(5, 12)
+    made.panel("validation", 5)
+    made.panel("validation", 10)
+    deadline = time.monotonic() + 30
+    while store.client().get_run(run_id).info.status != "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert store.client().get_run(run_id).info.status == "RUNNING"
+    made.status("failed")
+    assert feeder.close(60) is None
+    run = mlflow_run(store, made.path)
+    assert (run.info.run_id, run.info.status) == (run_id, "FAILED")
+    assert steps(store, run_id, "train/student/pixelwise") == list(range(1, 13))
+    assert len(images(store, run_id)) == 4
+
+
+@pytest.mark.parametrize("damage", ["unsure", "lost"])
+def test_a_cursor_that_cannot_know_asks_mlflow(store: Store, make_run: Make, damage: str) -> None:
+    """A kill between sending and noting it, or a deleted tracking.json, gives no duplicates either."""
+    made = make_run(damage)
+    made.steps(1, 6)
+    made.panel("validation", 5)
+    sync(made.path, store.uri)
+    tracking = made.path / "tracking.json"
+    if damage == "lost":
+        tracking.unlink()
+    else:
+        text = tracking.read_text().replace('"unsure": false', '"unsure": true')
+        tracking.write_text(re.sub(r'("(?:train|rate)[^"]+"): 6', r"\1: 3", text))
+    made.journal.rewind(3)
+    made.steps(4, 9)
+    sync(made.path, store.uri)
+    run = mlflow_run(store, made.path)
+    assert steps(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 10))
+    assert len(images(store, run.info.run_id)) == 2
+
+
+def test_two_feeders_of_one_run_exclude_each_other(store: Store, make_run: Make) -> None:
+    made = make_run("twice")
+    with Feed(RunFolder(made.path), uri=store.uri), pytest.raises(TrackingError, match="another process"):
+        sync(made.path, store.uri)
+
+
+def test_a_store_that_was_deleted_gets_everything_again(store: Store, make_run: Make) -> None:
+    made = make_run("deleted")
+    made.steps(1, 3)
+    sync(made.path, store.uri)
+    store.client().delete_run(mlflow_run(store, made.path).info.run_id)
+    made.steps(4, 4)
+    sync(made.path, store.uri)
+    assert steps(store, mlflow_run(store, made.path).info.run_id, "train/student/pixelwise") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "train/student/ssim@tumour", "a//b", "/a", "../a", "input:t1", "ä", "x" * 300]
+)
+def test_names_are_those_that_mlflow_takes(name: str) -> None:
+    clean = entity_name(name)
+    _validate_metric_name(clean)
+    assert entity_name(clean) == clean
+
+
+def test_long_parameters_are_cut(make_run: Make) -> None:
+    made = make_run("long")
+    (made.path / "recipe.toml").write_text(f'name = "{"x" * 9000}"')
+    assert len(RunFolder(made.path).parameters()["name"]) == 6000
+
+
+def test_flatten() -> None:
+    assert dict(flatten({"a": {"b": 1, "c": []}, "d": "x", "e": {}, "f": True})) == {
+        "a.b": "1", "a.c": "[]", "d": "x", "e": "{}", "f": "true",
+    }  # fmt: skip
