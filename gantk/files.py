@@ -17,7 +17,7 @@ _MARK = ".partial-"
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` (same file name ending) that becomes `path` when the block succeeds.
+    """Yield a temporary path beside `path` (with its ending) that becomes `path` when the block succeeds.
 
     The file is flushed to the disk before it takes its name, so a crash leaves the old file or the new one.
     After an exception nothing is left behind. The parent folder is created.
@@ -40,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside `path` that becomes `path` when the block succeeds.
 
-    For folders whose name says what they hold: where another process was faster, its folder stays and ours goes.
+    For folders whose name says what they hold: where another process was faster, its folder stays.
     After an exception nothing is left behind. The parent folder is created.
 
     Args:

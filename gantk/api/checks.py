@@ -106,7 +106,7 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
                 "roles": list(stage.roles),
                 "groups": {group: recipe.data.batch[group] for group in plan.groups},
                 "terms": {
-                    term.name: {"on": term.role, "group": term.group, "map": term.map, "weight": term.weight}
+                    term.name: {"on": term.role, "group": term.group, "map": term.map if term.map in plan.maps else None, "weight": term.weight}
                     for term in plan.terms
                 },
             }

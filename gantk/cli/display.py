@@ -74,7 +74,7 @@ class RunDisplay:
     # -- what a run tells ---------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[str, Any]) -> None:
-        """Training begins: `plan` holds `recipe`, `run`, `device`, `stages` (each with `name` and `epochs`) and
+        """Training begins: `plan` holds `recipe`, `run`, `device`, `stages` (each `name` and `epochs`) and
         `metrics` (by name, with `higher_is_better`), each where it is known."""
         self.state.plan = dict(plan)
         self._start()

@@ -67,7 +67,7 @@ def _say(kind: str, text: str) -> None:
 def _unexpected(error: Exception, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
+    reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]]).rstrip(".")
     try:
         log = _log()
         log.write_text(f"{sys.argv}\n\n{traceback.format_exc()}", encoding="utf-8")

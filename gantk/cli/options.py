@@ -28,7 +28,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        help="MLflow's store; default: the recipe's, then MLFLOW_TRACKING_URI, then SQLite in the runs folder.",
+        help="MLflow's store; default: the recipe's, MLFLOW_TRACKING_URI, or SQLite in the runs folder.",
         show_default=False,
     ),
 ]

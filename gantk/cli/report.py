@@ -9,6 +9,8 @@ from gantk.cli.options import RunName
 def report(run: RunName) -> None:
     """Write report.html of a run again, from what its folder holds."""
     import gantk
+
+    folder = gantk.resolve_run(run)
     from gantk.report.html import write_report
 
-    write(str(write_report(gantk.resolve_run(run))))
+    write(str(write_report(folder)))

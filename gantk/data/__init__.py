@@ -1,4 +1,4 @@
 """The data room: volumes, cohort and split, slice store, loader, phantom.
 
-Only `gantk.data.batch` and `gantk.data.loader` import torch, so that the processes that prepare slices start fast.
+Only `gantk.data.batch` and `gantk.data.loader` import torch: the processes that prepare slices start fast.
 """

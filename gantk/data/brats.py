@@ -12,7 +12,7 @@ from gantk.progress import Progress
 
 __all__ = ["Brats"]
 
-_LAYOUT = "expected are patient folders with files such as X/X_t1.nii.gz, X/X_t2.nii.gz and X/X_seg.nii.gz, at any depth"
+_LAYOUT = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz, at any depth"
 _SEGMENTATION = {"seg", "segm"}  # BraTS 2020 names one file (…355) …_Segm.nii
 
 
@@ -42,7 +42,7 @@ class Brats:
         found: dict[str, Path] = {}
         subjects = []
         for name, folders, _ in os.walk(self.root, followlinks=True):
-            folders.sort()
+            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
             folder = Path(name)
             subject = _subject(folder)
             if subject is None:

@@ -108,7 +108,7 @@ def by_target(
                 raise DataError(
                     f"patient {subject.id!r} has no {name!r} image",
                     where=next((file.parent for file in subject.files.values()), None),
-                    why=f"it has {', '.join(sorted(subject.files)) or 'none'}, and every patient needs all inputs",
+                    why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
                     mend="Add the file, or leave the patient out",
                 )
     complete = {subject.id for subject in subjects if all(name in subject.files for name in targets)}
@@ -153,8 +153,8 @@ def split_cohort(
     needed = sum(part > 0 for part in ratio)
     if len(ids) < needed:
         raise DataError(
-            f"a split {ratio[0]}:{ratio[1]}:{ratio[2]} needs at least {needed} patients with the target, "
-            f"and {'there is none' if not ids else f'there are {len(ids)}' if len(ids) > 1 else 'there is one'}",
+            f"a split {ratio[0]}:{ratio[1]}:{ratio[2]} needs at least {needed} patients with the target",
+            why=f"the cohort has {len(ids)}",
             mend="Add patients, or correct data.root and data.target in the recipe",
         )
     validation, test = (max(1, _share(len(ids), part / sum(ratio))) if part else 0 for part in ratio[1:])

@@ -26,7 +26,7 @@ Row = tuple[str, int]
 
 @dataclass(frozen=True)
 class _Pools:
-    """A group's usable slices in two classes, which alternate so that `fraction` of the draws have a tumour core."""
+    """A group's usable slices in two classes, interleaved: `fraction` of the draws have a tumour core."""
 
     core: tuple[Row, ...]
     other: tuple[Row, ...]
@@ -55,9 +55,9 @@ class _Pools:
 class Loader:
     """Batches as a pure function of (stage, epoch, step): nothing to save, resume is exact.
 
-    Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired patients),
-    `source` (source of all training patients) and `target` (target of the paired patients, drawn independently).
-    In an epoch no slice of a class repeats before all of its class were drawn; each pass has an order of its own.
+    Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired
+    patients), `source` (source of all training patients) and `target` (target of the paired patients, drawn
+    independently). In an epoch no slice repeats before all of its class were drawn; each pass has its order.
 
     Args:
         store: prepared slices of all patients of the split.
@@ -98,7 +98,8 @@ class Loader:
             RecipeError: a group is unknown or has no size.
             DataError: a group has no patient, or no slice that may be drawn.
         """
-        needed = [ceil(len(self._pools(group)) / self._size(group)) for group in groups]
+        sizes = {group: self._size(group) for group in groups}
+        needed = [ceil(len(self._pools(group)) / size) for group, size in sizes.items()]
         return self.steps_per_epoch or max(needed, default=0)
 
     def batch(self, groups: Collection[str], stage: int, epoch: int, step: int) -> Batch:
@@ -123,7 +124,7 @@ class Loader:
                 yield step, batch
 
     def patient(self, patient: str, size: int) -> Iterator[Group]:
-        """Every brain slice of a patient in order, up to `size` at a time, with the target where there is one."""
+        """Every brain slice of a patient in order, `size` at a time, with the target where there is one."""
         count = len(self._patient(patient))
         for start in range(0, count, size):
             yield self.rows([(patient, row) for row in range(start, min(start + size, count))])
@@ -131,7 +132,7 @@ class Loader:
     def panel_rows(self, patients: Sequence[str], count: int) -> list[Row]:
         """(patient, row) of up to `count` slices with the largest tumours, for pictures.
 
-        Each patient's best slice comes first, then each one's second best; without tumour the most brain counts.
+        Each patient's best slice comes first, then the second best of each; without tumour most brain counts.
         """
         ranked = []
         for patient in patients:

@@ -55,9 +55,9 @@ class Scale:
 
 
 def fit_scale(volume: np.ndarray, foreground: np.ndarray, upper_percentile: float) -> Scale:
-    """The scale of one volume: [low, p] -> [-1, 0.9] and [p, max] -> [0.9, 1], with low = min(0, brain minimum).
+    """One volume's scale: [low, p] -> [-1, 0.9] and [p, max] -> [0.9, 1], where low = min(0, brain minimum).
 
-    The shoulder above the percentile keeps a few very bright voxels from compressing all others, and clips none.
+    The shoulder above the percentile keeps few very bright voxels from compressing the rest, and clips none.
 
     Args:
         volume: scanner units, any shape.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from filelock import FileLock
-
 from gantk.data.brats import Brats
 from gantk.data.cache import cache_error, gantk_cache_dir
+from gantk.data.phantom.version import VERSION
 from gantk.data.volumes import Subject
-from gantk.errors import CacheError
-from gantk.files import atomic_folder
+from gantk.errors import DataError
 from gantk.progress import Progress
 
 __all__ = ["Phantom"]
@@ -25,35 +23,24 @@ class Phantom(Brats):
 
     def __init__(self, subjects: int = 60, voxel: float = 2.0, cohort_seed: int = 0) -> None:
         self.count, self.voxel, self.cohort_seed = subjects, voxel, cohort_seed
-        super().__init__(
-            gantk_cache_dir() / "phantom" / f"{subjects}-patients-{voxel:g}mm-seed-{cohort_seed}"
-        )
+        # a patient does not depend on how many there are: cohorts of all sizes share the folder
+        super().__init__(gantk_cache_dir() / "phantom" / f"{voxel:g}mm-seed-{cohort_seed}")
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All patients sorted by id; writes them to the cache first where they are not there yet.
+        """All patients sorted by id; writes those that are not in the cache yet.
 
         Raises:
-            CacheError: the cache cannot be written, or its copy of the cohort is incomplete.
+            UsageError: a parameter is out of range.
+            CacheError: the cache cannot be written.
+            DataError: the cache holds other patients under these names, such as an older release's.
         """
-        if not self.root.is_dir():
-            self._write(progress)
-        subjects = super().subjects(progress)
-        if len(subjects) != self.count:
-            raise CacheError(
-                f"this copy of the phantom cohort holds {len(subjects)} patients where {self.count} are expected",
-                where=self.root,
-                mend="Delete the folder, it is made again",
-            )
-        return subjects
-
-    def _write(self, progress: Progress) -> None:
-        from gantk.data.phantom import write_phantom  # nilearn and scipy, slow to import
+        from gantk.data.phantom import write_phantom  # slow to import
 
         try:
-            self.root.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self.root}.lock"):
-                if not self.root.is_dir():  # another process may have been faster
-                    with atomic_folder(self.root) as folder:
-                        write_phantom(folder, self.count, self.voxel, self.cohort_seed, progress)
-        except OSError as error:
-            raise cache_error(error, self.root.parent) from error
+            folders = write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
+        except DataError as error:
+            if isinstance(error.__cause__, OSError):
+                raise cache_error(error.__cause__, self.root) from error
+            raise
+        subjects = [self.subject_at(folder, ()) for folder in folders]
+        return sorted(subjects, key=lambda subject: subject.id)

@@ -1,4 +1,4 @@
-"""Volumes to normalised axial slices at one in-plane spacing, and predicted slices back to the volume's grid."""
+"""Volumes to normalised axial slices at one in-plane spacing, and predicted slices back to the volume."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def brain_of(volumes: Volumes, inputs: Sequence[str]) -> np.ndarray:
 
 
 def slices_of(volumes: Volumes, spacing: float | None) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Axial slices at `spacing` mm in-plane: images float32 (Z, H, W), scanner units, and segmentation uint8 or None."""
+    """Axial slices at `spacing` mm: images float32 (Z, H, W) in scanner units, segmentation uint8 or None."""
     plane = Plane.of(volumes, spacing)
     images = {name: plane.resample(_axial(image)) for name, image in volumes.images.items()}
     labels = volumes.segmentation
@@ -98,14 +98,14 @@ def slices_of(volumes: Volumes, spacing: float | None) -> tuple[dict[str, np.nda
 
 
 def volume_of(stack: np.ndarray, volumes: Volumes, spacing: float | None) -> np.ndarray:
-    """The inverse of `slices_of` for one image: (Z, H', W') at `spacing` to float32 (X, Y, Z) on the volumes' grid."""
+    """`slices_of` undone for one image: (Z, H', W') at `spacing` to float32 (X, Y, Z) on the native grid."""
     return np.ascontiguousarray(_axial(Plane.of(volumes, spacing).restore(stack)))
 
 
 def normalised_slices(
     volumes: Volumes, inputs: Sequence[str], spacing: float | None, upper_percentile: float
 ) -> Slices:
-    """Every modality in [-1, 1] inside the brain and exactly -1 outside, scaled per volume, at `spacing` mm in-plane.
+    """Every modality at `spacing` mm, scaled per volume to [-1, 1] inside the brain, exactly -1 outside.
 
     Raises:
         DataError: an image is empty inside the brain.
@@ -124,7 +124,7 @@ def normalised_slices(
 
 
 def centre(stack: np.ndarray, size: tuple[int, int], fill: float = 0) -> np.ndarray:
-    """Crop or pad (..., H, W) about its centre to `size`; going back to the old size puts every pixel back in place."""
+    """Crop or pad (..., H, W) about its centre to `size`; the way back puts every pixel in its old place."""
     h, w = stack.shape[-2:]
     (top, to_top, rows), (left, to_left, columns) = _overlap(h, size[0]), _overlap(w, size[1])
     out = np.full((*stack.shape[:-2], *size), fill, stack.dtype)
@@ -151,7 +151,7 @@ def _positions(n: int, m: int, factor: float) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _weights(n: int, m: int, factor: float) -> np.ndarray:
-    """The (m, n) matrix of linear interpolation; its triangles widen with the factor, so that nothing aliases."""
+    """The (m, n) matrix of linear interpolation; its triangles widen with the factor: nothing aliases."""
     positions = np.clip(_positions(n, m, factor), 0, n - 1)
     weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(n)) / max(1.0, factor))
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)

@@ -111,7 +111,7 @@ class PatientSlices:
             DataError: the patient has no such modality.
         """
         try:
-            channels = [self.modalities.index(name) for name in modalities]
+            channels = np.array([self.modalities.index(name) for name in modalities], int)
         except ValueError:
             lacking = next(name for name in modalities if name not in self.modalities)
             raise DataError(
@@ -157,8 +157,8 @@ def prepare(
 ) -> SliceStore:
     """The slices of these subjects, prepared in parallel where the cache does not hold them yet.
 
-    Each patient has a folder in `cache/slices`, named by a key over everything that influences it, which appears
-    complete or not at all. So interrupting is harmless, and a damaged folder is made again.
+    Each patient has a folder in `cache/slices`, named by a key over everything that influences it, which
+    appears complete or not at all. So interrupting is harmless, and a damaged folder is made again.
 
     Args:
         dataset: reads the volumes; must pickle.
@@ -198,7 +198,7 @@ def _run(
     workers: int,
     progress: Progress,
 ) -> Iterator[str]:
-    """Do the jobs, in processes of their own where there is more than one worker; yields ids as they get done."""
+    """Do the jobs, in processes of their own with more than one worker; yields ids as they get done."""
     left = dict(enumerate(jobs))
     if workers > 1:
         # never fork: the calling process may hold torch's threads

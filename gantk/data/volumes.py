@@ -45,7 +45,7 @@ class Volumes:
 
     Attributes:
         images: modality name -> float32 (X, Y, Z), scanner units.
-        segmentation: uint8 (X, Y, Z) with 0 none, 1 necrosis or non-enhancing core, 2 oedema, 4 enhancing; or None.
+        segmentation: uint8 (X, Y, Z), or None: 1 necrosis or non-enhancing core, 2 oedema, 4 enhancing.
         affine: (4, 4), from voxel indices of this grid to RAS+ millimetres, as nibabel has it.
     """
 
@@ -70,8 +70,8 @@ def read_volumes(subject: Subject, modalities: Sequence[str], *, segmentation: b
     """Read a subject's modalities, and its segmentation where it has one, brought to LPS by their affine.
 
     Raises:
-        DataError: a modality is missing, a file is unreadable or truncated, not 3D, not finite, all zero or on
-            another grid than the first modality, or the segmentation holds labels other than 0, 1, 2 and 4 (or 3).
+        DataError: a modality is missing; a file is unreadable or truncated, not 3D, not finite, all zero or
+            on another grid than the first; the segmentation holds labels other than 0, 1, 2 and 4 (or 3).
     """
     grid: _Grid | None = None
     images: dict[str, np.ndarray] = {}
@@ -111,7 +111,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
         reference: NIfTI file whose grid it is.
 
     Raises:
-        DataError: the reference cannot be read, the shape is not its own, or the name does not end as NIfTI does.
+        DataError: the reference cannot be read, the shape is not its own, or the name is not a NIfTI file's.
         OSError: the file cannot be written.
     """
     path = Path(path)

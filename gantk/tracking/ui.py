@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from gantk.errors import TrackingError, UsageError
 from gantk.tracking.store import Store, probe, shown
@@ -68,23 +71,55 @@ def serve(
         **os.environ,
     }
     folder = store.database.parent if store.database else Path.cwd()
-    server = subprocess.Popen(
-        ui_command(uri, chosen),
-        env=environment,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        _until_ready(server, url, wait)
-        on_ready(url)
-        server.communicate()
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        server.terminate()
-        server.wait(10)
+    with _terminable():
+        server = subprocess.Popen(
+            ui_command(uri, chosen),
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # the server has children of its own: they end together
+        )
+        try:
+            _until_ready(server, url, wait)
+            on_ready(url)
+            server.communicate()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            _end(server)
     return server.returncode
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that no server is left behind."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        former = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread, where signals do not arrive anyway
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        server.terminate()
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _until_ready(server: subprocess.Popen[bytes], url: str, wait: float) -> None:

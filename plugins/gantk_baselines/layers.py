@@ -36,7 +36,8 @@ class InstanceNorm(nn.Module):
     """Instance normalisation over (H, W), (B, C, H, W) to the same shape, the same at training and test time.
 
     Computed as group normalisation with one channel per group, which is the same function: on a CPU
-    `F.instance_norm` gives a wrong gradient at batch size 1 when the incoming one is strided as channels-last.
+    `F.instance_norm` gives a wrong gradient at batch size 1 where the incoming one is strided as
+    channels-last.
 
     Args:
         channels: C.

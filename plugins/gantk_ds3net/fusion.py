@@ -13,8 +13,8 @@ __all__ = ["SoftmaxFusion"]
 class SoftmaxFusion(nn.Module):
     """Fuse E feature maps (B, C, h, w) into one (B, C, h, w) by learnt channel weights that sum to one.
 
-    Squeeze: the global average of all E · C channels, s ∈ (B, E · C). Excitation: z = W₂ ReLU(W₁ s) ∈ (B, E
-    · C). Weights w = softmax(z), output Σₑ wₑ · xₑ per channel.
+    Squeeze: the global average of all E · C channels, s ∈ (B, E · C). Excitation: z = W₂ ReLU(W₁ s), as
+    many. Weights w = softmax(z), output Σₑ wₑ · xₑ per channel.
 
     Sources: Huang et al., "DS³-Net", MICCAI 2022, section 2.2; Hu et al., "Squeeze-and-excitation networks",
     CVPR 2018. The paper says no more than "replacing sigmoid with softmax"; the axis is `softmax_over`.

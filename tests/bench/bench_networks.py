@@ -10,11 +10,12 @@ import time
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from gantk_baselines.discriminators import PatchGan
 from gantk_baselines.generators import Resnet, Unet
 from gantk_baselines.layers import BlurDown, BlurUp, InstanceNorm, OneMapConv2d
 from gantk_ds3net.generator import Ds3Generator
-from torch import Tensor, nn
 
 
 class PublishedDown(nn.Module):

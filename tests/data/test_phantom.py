@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -38,7 +39,7 @@ def atlas() -> Atlas:
 
 @pytest.fixture(scope="module")
 def models(atlas: Atlas) -> list[Model]:
-    return [build_model(SEED, k, SPACING, atlas) for k in range(8)]
+    return [build_model(SEED, k, SPACING, atlas) for k in range(6)]
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,28 @@ def test_complete_subjects_are_kept(cohort: list[Path]) -> None:
     before = [f.stat().st_mtime_ns for folder in cohort for f in sorted(folder.iterdir())]
     write_phantom(cohort[0].parent, 2, SPACING, SEED, QuietProgress())
     assert [f.stat().st_mtime_ns for folder in cohort for f in sorted(folder.iterdir())] == before
+
+
+def test_leftovers_of_a_killed_process_are_swept(cohort: list[Path]) -> None:
+    old, new = (cohort[0].parent / f".partial-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "x").write_text("")
+    os.utime(old, (0, 0))
+    write_phantom(cohort[0].parent, 2, SPACING, SEED, QuietProgress())
+    assert not old.exists()
+    assert new.exists()  # another process may be writing it
+
+
+def test_a_failed_subject_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *_: object) -> None:
+        path.write_text("half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("gantk.data.phantom.write._write_nifti", full)
+    with pytest.raises(DataError, match="No space left"):
+        write_phantom(tmp_path, 1, SPACING, SEED, QuietProgress(), workers=1)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("spacing", "seed"), [(SPACING, SEED + 1), (SPACING / 2, SEED)])
@@ -237,7 +260,7 @@ def test_tumours_vary(models: list[Model]) -> None:
 def test_some_are_low_grade_and_hardly_enhance(atlas: Atlas) -> None:
     low = [k for k in range(40) if plan_tumour(Deformation(SEED, k, atlas)).low_grade]
     assert 2 <= len(low) <= 20
-    for k in low[:3]:
+    for k in low[:2]:
         labels = build_model(SEED, k, SPACING, atlas).tumour.labels
         assert (labels == 4).sum() < 0.2 * np.isin(labels, (1, 4)).sum()
 

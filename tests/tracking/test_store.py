@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,20 @@ def test_a_taken_port_is_a_usage_error() -> None:
         with pytest.raises(UsageError, match="is taken"):
             free_port(taken.getsockname()[1])
         assert free_port() != taken.getsockname()[1]
+
+
+def test_the_ui_answers_and_ends_with_everything_it_started(store: Store) -> None:
+    code = (
+        "import sys; from gantk.tracking.ui import serve\n"
+        "sys.exit(serve(sys.argv[1], None, lambda url: print(url, flush=True)))"
+    )
+    ui = subprocess.Popen([sys.executable, "-c", code, store.uri], stdout=subprocess.PIPE, text=True)
+    assert ui.stdout is not None
+    url = ui.stdout.readline().strip()
+    assert url.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(url, timeout=10) as page:
+        assert b"MLflow" in page.read()
+    ui.send_signal(signal.SIGTERM)
+    assert ui.wait(20) == 0
+    with pytest.raises(TrackingError):
+        probe(url, 1.0)

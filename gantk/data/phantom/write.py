@@ -7,9 +7,12 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ VERSION = 1
 MANIFEST = "phantom.json"
 """In each subject's folder: what made it, and what was drawn for it."""
 
+_PARTIAL = ".partial-"
 _atlas: Atlas | None = None  # of a worker process
 
 
@@ -62,6 +66,7 @@ def write_phantom(
     folders = [out / subject_id(index) for index in range(subjects)]
     with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
+        _sweep(out)
         missing = [index for index in range(subjects) if not _complete(folders[index], seed, index, spacing)]
         if missing:
             with progress.task("phantom", len(missing)) as bar:
@@ -79,6 +84,13 @@ def _check(subjects: int, spacing: float, seed: int, workers: int | None) -> Non
     ):
         if not good:
             raise UsageError(f"the phantom's {name} must be {allowed}", where=f"phantom {name}")
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed process left behind more than an hour ago."""
+    for partial in out.glob(f"{_PARTIAL}*"):
+        if time.time() - partial.stat().st_mtime > 3600:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _cpus() -> int:
@@ -101,6 +113,13 @@ def _write_all(out: Path, missing: list[int], spacing: float, seed: int, workers
         for job in as_completed(jobs):
             job.result()
             yield
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a process that wrote the phantom died",
+            where=out,
+            why="it may have run out of memory",
+            mend="Use fewer workers; subjects already complete are kept",
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -108,6 +127,9 @@ def _write_all(out: Path, missing: list[int], spacing: float, seed: int, workers
 def _start_worker(atlas: Atlas) -> None:
     global _atlas
     _atlas = atlas
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is the parent's: it lets the subjects under way finish
 
 
 def _work(out: Path, seed: int, index: int, spacing: float) -> None:
@@ -118,7 +140,7 @@ def _work(out: Path, seed: int, index: int, spacing: float) -> None:
 def _write_subject(out: Path, seed: int, index: int, spacing: float, atlas: Atlas) -> None:
     name = subject_id(index)
     result = scan(seed, index, spacing, atlas)
-    partial = Path(tempfile.mkdtemp(prefix=f".partial-{name}-", dir=out))
+    partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{name}-", dir=out))
     try:
         for modality, image in result.images.items():
             _write_nifti(partial / f"{name}_{modality}.nii.gz", image, result.affine)

@@ -25,8 +25,7 @@ __all__ = ["ResidualBlock", "Resnet", "decoder_layers", "encoder_layers"]
 
 
 class ResidualBlock(nn.Module):
-    """x + norm(conv(ReLU(norm(conv(x))))), 3×3 convolutions with reflected border, (B, C, H, W) to the
-    same."""
+    """x + norm(conv(ReLU(norm(conv(x))))) with 3×3 convolutions and reflected border, (B, C, H, W)."""
 
     def __init__(self, channels: int, norm: Norm = "instance", dropout: float = 0.0) -> None:
         super().__init__()

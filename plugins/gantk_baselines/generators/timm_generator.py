@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import overload
+from typing import Any, overload
 
 import timm
 import torch
@@ -40,8 +40,8 @@ class TimmGenerator(nn.Module):
         backbone: a model name of timm that supports `features_only`, such as resnet18, convnext_atto,
             efficientnet_b0, mobilenetv3_small_100, vit_tiny_patch16_224.
         channels: width of the decoder at full resolution; it doubles with each halving up to 8 · channels.
-        pretrained: start from timm's weights (downloaded once by timm; first convolution adapted to
-        in_channels).
+        pretrained: start from timm's weights (downloaded once by timm; the first convolution is
+            adapted to in_channels).
         norm: norm of the decoder; the backbone keeps its own.
         init: initialisation of the decoder; the backbone keeps timm's.
         init_gain: gain or standard deviation of the initialisation.
@@ -155,7 +155,7 @@ def _create(
             why=f"the nearest names are {near}" if near else None,
             mend="choose one of `timm.list_models()`",
         )
-    options: dict[str, object] = {"pretrained": pretrained, "in_chans": in_channels, "features_only": True}
+    options: dict[str, Any] = {"pretrained": pretrained, "in_chans": in_channels, "features_only": True}
     config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
     if image_size is not None and config is not None and config.fixed_input_size:
         options["img_size"] = tuple(image_size)

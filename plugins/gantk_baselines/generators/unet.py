@@ -117,7 +117,9 @@ class Unet(nn.Module):
         check_image(image, self.in_channels, self.size_multiple, "Unet")
         check_layers(layers, 2 * self.levels, "Unet")
         last = 2 * self.levels - 1 if decode else max(layers, default=-1)
-        x, skips, features = image, [], {}
+        x = image
+        skips: list[Tensor] = []
+        features: dict[int, Tensor] = {}
         for number, block in enumerate([*self.down, *self.up][: last + 1]):
             if number > self.levels:
                 x = torch.cat([skips.pop(), x], dim=1)

@@ -1,0 +1,173 @@
+"""What holds for every verb: speed, help, exit codes, errors without tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import gantk
+from gantk.cli.main import app
+from gantk.errors import DataError, GantkError, Interrupted, RecipeError
+
+VERBS = ["run", "validate", "predict", "compare", "report", "ui", "sync", "list", "plugins", "doctor", "data"]
+HEAVY = ["torch", "mlflow", "numpy", "nibabel", "rich.progress"]
+
+
+def call(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["data", "phantom", "--help"]]
+)
+def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; from gantk.cli.main import main\n"
+        f"sys.argv = ['gantk', *{arguments}]\n"
+        "try: main()\n"
+        f"finally: print('loaded:', [m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("loaded: []\n")
+
+
+def test_every_verb_is_listed_and_has_help() -> None:
+    overview = call("--help").stdout
+    for verb in VERBS:
+        assert verb in overview
+        assert call(verb, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["fly"], ["run", "--fly"], ["run"], ["predict", "x"], ["ui", "--port", "many"], ["compare"]]
+)
+def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RecipeError("the key is unknown", where="r.toml", mend="did you mean 'x'?"), 2),
+        (DataError("the file is cut off", where="a.nii.gz"), 1),
+        (Interrupted("the run was interrupted"), 130),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_what_a_user_can_mend_is_one_paragraph(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setitem(vars(gantk), "validate", fail)
+    result = call("validate", "r.toml")
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    if isinstance(error, GantkError):
+        assert str(error) in result.stderr.replace("\n", " ").replace("  ", " ")
+
+
+def test_an_unexpected_error_leaves_a_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by [zero]")
+
+    monkeypatch.setitem(vars(gantk), "validate", fail)
+    monkeypatch.setattr("gantk.cli.errors._log", lambda: tmp_path / "error.log")
+    result = call("validate", "r.toml")
+    assert result.exit_code == 1
+    assert "ZeroDivisionError: by [zero]" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in (tmp_path / "error.log").read_text()
+    assert "Traceback" in call("--debug", "validate", "r.toml").stderr
+
+
+def test_validate_speaks_json_of_right_and_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Checked:
+        name = "tiny"
+
+        def model_dump(self, mode: str) -> dict[str, str]:
+            return {"name": "tiny"}
+
+    seen: list[object] = []
+
+    def check(path: Path, overrides: object) -> Checked:
+        seen.append((path, overrides))
+        if path.name == "wrong.toml":
+            raise RecipeError("wrong")
+        return Checked()
+
+    monkeypatch.setitem(vars(gantk), "validate", check)
+    right = call("validate", "right.toml", "--set", "a.b=1", "--set", "c=2", "--json")
+    assert json.loads(right.stdout)["valid"] is True
+    assert seen == [(Path("right.toml"), ["a.b=1", "c=2"])]
+    wrong = call("validate", "wrong.toml", "--json")
+    assert (wrong.exit_code, json.loads(wrong.stdout)["valid"]) == (2, False)
+    assert call("validate", "right.toml").stdout == "right.toml: recipe 'tiny' is valid\n"
+
+
+def test_doctor_looks_at_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    result = call("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(result.stdout)}
+    assert {
+        "python",
+        "torch",
+        "device",
+        "threads",
+        "memory",
+        "cache",
+        "runs",
+        "packages",
+        "mlflow",
+    } <= checks.keys()
+    assert str(tmp_path / "cache") in checks["cache"]["found"]
+    assert result.exit_code == int(any(check["state"] == "fail" for check in checks.values()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "file" / "cache"))
+    result = call("doctor", "--json", "--tracking-uri", "http://127.0.0.1:1")
+    checks = {check["name"]: check for check in json.loads(result.stdout)}
+    assert checks["cache"]["state"] == "fail"
+    assert "GANTK_CACHE" in checks["cache"]["mend"]
+    assert checks["mlflow"]["state"] == "warn"
+    assert result.exit_code == 1
+
+
+def test_sync_and_friends_say_that_there_is_no_such_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["sync", "none"],
+        ["report", "none"],
+        ["compare", "none"],
+        ["predict", "none", ".", "-o", "x.nii"],
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 2, arguments
+        assert "there is no run 'none'" in result.stderr
+        assert "Traceback" not in result.stderr
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_data_phantom_checks_its_arguments(tmp_path: Path) -> None:
+    assert call("data", "phantom", tmp_path, "--subjects", "0").exit_code == 2
+    assert call("data", "phantom", tmp_path, "--spacing", "0.1").exit_code == 2

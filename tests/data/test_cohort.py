@@ -1,0 +1,103 @@
+"""Splits are by patient, deterministic, nested over fractions, and written down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gantk.data.cohort import Split, split_cohort
+from gantk.errors import DataError
+
+ids = st.sets(st.text("abcdefgh01234", min_size=1, max_size=6), min_size=3, max_size=40)
+
+
+@given(
+    patients=ids, extra=st.integers(0, 5), seed=st.integers(0, 99), fraction=st.floats(0, 1), data=st.data()
+)
+def test_a_split_is_disjoint_complete_and_independent_of_order(patients, extra, seed, fraction, data):
+    without = [f"extra-{n}" for n in range(extra)]
+    split = split_cohort(sorted(patients), without, seed=seed, paired_fraction=fraction)
+    assert sorted(split.patients) == sorted([*patients, *without])
+    assert set(without) <= set(split.unpaired)
+    assert split.validation
+    assert split.test
+    assert bool(split.paired) == (fraction > 0)
+    shuffled = data.draw(st.permutations(sorted(patients)))
+    assert split_cohort(shuffled, without[::-1], seed=seed, paired_fraction=fraction) == split
+
+
+@given(patients=ids, seed=st.integers(0, 99), fractions=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_a_larger_paired_fraction_contains_the_smaller(patients, seed, fractions):
+    small, large = (split_cohort(list(patients), [], seed=seed, paired_fraction=f) for f in sorted(fractions))
+    assert set(small.paired) <= set(large.paired)
+    assert (small.validation, small.test) == (large.validation, large.test)
+
+
+def test_brats_2020_is_split_as_seven_one_two():
+    patients = [f"BraTS20_Training_{n:03}" for n in range(1, 370)]
+    split = split_cohort(patients, [], seed=0, paired_fraction=0.05)
+    assert [len(part) for part in (split.paired, split.unpaired, split.validation, split.test)] == [
+        13,
+        245,
+        37,
+        74,
+    ]
+    assert split_cohort(patients, [], seed=1, paired_fraction=0.05).hash != split.hash
+
+
+def test_the_stream_of_a_seed_is_fixed():
+    """Written down, so that a new NumPy cannot change published splits unnoticed."""
+    split = split_cohort([f"p{n}" for n in range(10)], [], seed=0, paired_fraction=0.5)
+    assert split.hash == "7840ca1791f0"
+
+
+def test_the_hash_covers_roles_and_ids_and_not_order():
+    split = Split(("b", "a"), ("c",), ("d",), ("e",))
+    assert split.hash == Split(("a", "b"), ("c",), ("d",), ("e",)).hash
+    assert (
+        len(
+            {
+                split.hash,
+                replace(split, test=("f",)).hash,
+                replace(split, validation=("e",), test=("d",)).hash,
+            }
+        )
+        == 3
+    )
+    assert len(split.hash) == 12
+
+
+def test_csv_there_and_back(tmp_path):
+    split = split_cohort([f"p,{n}" for n in range(9)], ["x"], seed=3, paired_fraction=0.3)
+    split.to_csv(tmp_path / "run" / "split.csv")
+    assert (tmp_path / "run" / "split.csv").read_text().startswith("patient,role\n")
+    assert Split.from_csv(tmp_path / "run" / "split.csv") == split
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("patient,part\na,test\n", "columns"),
+        ("patient,role\na,tset\n", "did you mean 'test'"),
+        ("patient,role\na,test\na,paired\n", "'a' appears twice"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_bad_csv_is_named(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        Split.from_csv(tmp_path / "s.csv")
+
+
+def test_too_few_patients_or_a_bad_fraction():
+    with pytest.raises(DataError, match=r"at least 3 patients.*has 2"):
+        split_cohort(["a", "b"], ["c"], seed=0, paired_fraction=1)
+    with pytest.raises(DataError, match="paired fraction is 5"):
+        split_cohort(["a", "b", "c"], [], seed=0, paired_fraction=5)
+    with pytest.raises(DataError, match="ratio"):
+        split_cohort(["a", "b", "c"], [], ratio=(0, 1, 1), seed=0, paired_fraction=1)
+    assert split_cohort(["a", "b"], [], ratio=(1, 0, 1), seed=0, paired_fraction=1).validation == ()

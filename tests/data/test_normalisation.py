@@ -1,0 +1,57 @@
+"""Scales are invertible and leave the background at exactly -1."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gantk.data.normalisation import Scale, fit_scale
+from gantk.errors import DataError
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    volume=hnp.arrays(np.float32, (40,), elements=st.floats(-50, 32767, width=32)),
+    inside=hnp.arrays(np.bool_, (40,)),
+    percentile=st.floats(50, 100),
+)
+def test_normalisation_is_invertible_and_the_background_exact(volume, inside, percentile):
+    assume(volume[inside].any())
+    scale = Scale.from_dict(json.loads(json.dumps(fit_scale(volume, inside, percentile).to_dict())))
+    v = scale.apply(volume, inside)
+    assert v.dtype == np.float32
+    assert (v[~inside] == -1).all()
+    assert v.min() >= -1
+    assert v.max() <= 1
+    # float32 resolves 6e-8 of the range, which a shoulder of a tenth spreads over at most ten times itself
+    slope = np.max(np.diff(scale.units) / np.diff(scale.values))
+    back = scale.invert(v, inside)
+    np.testing.assert_allclose(back[inside], volume[inside], rtol=1e-6, atol=1.3e-7 * slope)
+    assert (back[~inside] == 0).all()
+
+
+def test_the_shoulder_begins_at_the_percentile():
+    volume = np.arange(1, 1001, dtype=np.float32)
+    volume[-1] = 32767
+    scale = fit_scale(volume, volume > 0, 99.0)
+    assert scale.units == (0.0, pytest.approx(np.percentile(volume, 99)), 32767.0)
+    assert scale.values == (-1.0, 0.9, 1.0)
+
+
+def test_negative_intensities_begin_at_the_lower_end():
+    volume = np.array([-20.0, 0, 10, 80, 100], np.float32)
+    scale = fit_scale(volume, np.ones(5, bool), 75)
+    assert scale.apply(volume, np.ones(5, bool))[[0, -1]].tolist() == [-1, 1]
+
+
+def test_a_constant_brain_has_a_scale_and_an_empty_one_none():
+    flat = np.full(9, 7, np.float32)
+    assert fit_scale(flat, flat > 0, 99.5).apply(flat, flat > 0).tolist() == [1.0] * 9
+    for inside in (np.ones(9, bool), np.zeros(9, bool)):
+        with pytest.raises(DataError, match="empty"):
+            fit_scale(np.zeros(9, np.float32), inside, 99.5)

@@ -1,0 +1,304 @@
+"""Prepared slices hold what the volumes hold, are made once, and are never half there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gantk.data import store as store_module
+from gantk.data.brats import Brats
+from gantk.data.cache import gantk_cache_dir
+from gantk.data.slices import centre, normalised_slices
+from gantk.data.store import SliceSettings, prepare
+from gantk.errors import CacheError, DataError
+from gantk.files import atomic_folder, atomic_write
+from gantk.progress import QuietProgress
+
+INPUTS = ("t1", "t2", "flair")
+SETTINGS = SliceSettings(("t1", "t2", "flair", "t1ce"), None, (28, 24))
+
+
+class Recorded(QuietProgress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def run(root, cache, *, settings=SETTINGS, inputs=INPUTS, workers=1, progress=None, dataset=None):
+    dataset = dataset or Brats(root)
+    subjects = dataset.subjects(QuietProgress())
+    return prepare(
+        dataset,
+        subjects,
+        settings,
+        inputs,
+        cache=cache,
+        workers=workers,
+        progress=progress or QuietProgress(),
+    )
+
+
+def folders(cache):
+    return sorted(path.name for path in (cache / "slices").iterdir())
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("spacing", [None, 1.3])
+def test_stored_slices_are_the_normalised_volumes(cohort, cache, spacing):
+    settings = replace(SETTINGS, spacing=spacing)
+    store = run(cohort, cache, settings=settings)
+    assert list(store) == ["P1", "P2", "P3", "P4"]
+    assert store.settings == settings
+    dataset = Brats(cohort)
+    for subject in dataset.subjects(QuietProgress()):
+        patient = store[subject.id]
+        volumes = dataset.read(subject, patient.modalities)
+        expected = normalised_slices(volumes, INPUTS, spacing, 99.5)
+        rows = range(len(patient))
+        images = patient.images(rows, patient.modalities)
+        assert images.dtype == np.float32
+        inside = centre(expected.foreground, (28, 24))[patient.z]
+        np.testing.assert_array_equal(images[:, 0] > -1, inside)
+        for channel, name in enumerate(patient.modalities):
+            wanted = centre(expected.images[name], (28, 24), -1)[patient.z]
+            np.testing.assert_allclose(images[:, channel], wanted, atol=1.001 / 32767)
+            assert (images[:, channel][~inside] == -1).all()
+        assert patient.scales == expected.scales
+        if subject.segmentation is None:
+            assert not patient.has_segmentation
+            assert not patient.segmentation(rows).any()
+            assert not patient.tumour.any()
+        else:
+            labels = centre(expected.segmentation, (28, 24))[patient.z]
+            np.testing.assert_array_equal(patient.segmentation(rows), labels)
+            np.testing.assert_array_equal(patient.tumour, (labels > 0).any((1, 2)))
+            np.testing.assert_array_equal(patient.core, np.isin(labels, (1, 4)).any((1, 2)))
+
+
+def test_slices_with_less_than_a_square_centimetre_of_brain_are_left_out(cohort, cache):
+    patient = run(cohort, cache)["P1"]
+    assert 0 < len(patient) < 10
+    assert (patient.brain_area >= 100).all()
+
+
+def test_one_modality_at_a_time_and_in_any_order(cohort, cache):
+    patient = run(cohort, cache)["P1"]
+    every = patient.images([3, 1], ("t1", "t2", "flair", "t1ce"))
+    np.testing.assert_array_equal(patient.images([1, 3], ("t1ce", "t1")), every[::-1][:, [3, 0]])
+    with pytest.raises(DataError, match="no 't1ce' image"):
+        run(cohort, cache)["P4"].images([0], ("t1ce",))
+
+
+def test_the_ends_of_the_range_are_exact():
+    codes = store_module._encode(np.array([-1, 0, 1], np.float32))
+    assert store_module._decoding()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
+    every = store_module._decoding()
+    np.testing.assert_array_equal(store_module._encode(every), np.arange(65536))
+
+
+def test_workers_prepare_the_same_bytes_and_nothing_twice(cohort, tmp_path, monkeypatch):
+    run(cohort, tmp_path / "one", workers=1)
+    run(cohort, tmp_path / "two", workers=2)
+    assert folders(tmp_path / "one") == folders(tmp_path / "two")
+    for path in (tmp_path / "one").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("prepared twice")
+
+    monkeypatch.setattr(store_module, "_prepare_patient", never)
+    run(cohort, tmp_path / "two", workers=2)
+
+
+def test_the_key_covers_everything_that_shapes_the_slices(cohort):
+    class Other(Brats):
+        pass
+
+    dataset = Brats(cohort)
+    first, second = dataset.subjects(QuietProgress())[:2]
+    keys = [
+        store_module._key(dataset, first, SETTINGS, INPUTS),
+        store_module._key(dataset, second, SETTINGS, INPUTS),
+        store_module._key(Other(cohort), first, SETTINGS, INPUTS),
+        store_module._key(dataset, first, SETTINGS, ("t2", "t1", "flair")),
+        store_module._key(dataset, replace(first, segmentation=None), SETTINGS, INPUTS),
+    ]
+    for change in (
+        {"spacing": 1.0},
+        {"crop": (24, 28)},
+        {"upper_percentile": 99.0},
+        {"modalities": ("t1", "flair", "t2", "t1ce")},
+    ):
+        keys.append(store_module._key(dataset, first, replace(SETTINGS, **change), INPUTS))
+    for file in (first.files["t2"], first.segmentation):
+        stat = file.stat()
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+        keys.append(store_module._key(dataset, first, SETTINGS, INPUTS))
+    assert len(set(keys)) == len(keys) == 11
+    assert store_module._key(dataset, first, SETTINGS, INPUTS) == keys[-1]
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: cut(folder / "images.npy"),
+        lambda folder: (folder / "images.npy").write_bytes(b""),
+        lambda folder: np.save(folder / "segmentation.npy", np.zeros((2, 3, 3), np.uint8)),
+        lambda folder: (folder / "meta.json").unlink(),
+        lambda folder: (folder / "meta.json").write_text('{"id": '),
+        lambda folder: (folder / "meta.json").write_text("[]"),
+    ],
+)
+def test_a_damaged_patient_is_made_again(cohort, cache, damage):
+    before = run(cohort, cache)["P1"].images([0], INPUTS)
+    folder = run(cohort, cache)["P1"].folder
+    store_module._map.cache_clear()
+    damage(folder)
+    progress = Recorded()
+    after = run(cohort, cache, progress=progress)["P1"]
+    np.testing.assert_array_equal(after.images([0], INPUTS), before)
+    assert progress.notes == [f"{folder} is damaged and made again"]
+
+
+def test_a_damaged_patient_that_cannot_be_removed_is_named(cohort, cache, monkeypatch):
+    folder = run(cohort, cache)["P1"].folder
+    (folder / "meta.json").unlink()
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(store_module.shutil, "rmtree", refuse)
+    with pytest.raises(CacheError, match=r"cannot be removed.*Permission denied") as caught:
+        run(cohort, cache)
+    assert caught.value.where == str(folder)
+
+
+def test_a_cache_that_cannot_be_written_names_the_variable(cohort, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CacheError, match="GANTK_CACHE"):
+        run(cohort, tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), OSError("9 requested and 2 written")]
+)
+def test_a_full_disk_is_said_and_leaves_nothing(cohort, cache, monkeypatch, error):
+    def full(path, array):
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(store_module.np, "save", full)
+    monkeypatch.setattr(store_module, "_room", lambda folder: 0)
+    with pytest.raises(CacheError, match=r"disk is full.*GANTK_CACHE"):
+        run(cohort, cache)
+    assert folders(cache) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bad_file_reaches_the_user_from_a_worker(cohort, cache, workers):
+    bad = cohort / "LGG" / "P2" / "P2_t2.nii.gz"
+    bad.write_bytes(bad.read_bytes()[:200])
+    with pytest.raises(DataError, match="truncated") as caught:
+        run(cohort, cache, workers=workers)
+    assert caught.value.where == str(bad)
+    assert not [name for name in folders(cache) if name.startswith(".")]
+
+
+def test_an_image_that_is_empty_inside_the_brain_names_the_patient(cohort, cache, write_volume):
+    dataset = Brats(cohort)
+    brain = dataset.read(dataset.subjects(QuietProgress())[0], ["t1"]).images["t1"] > 0
+    write_volume(cohort / "HGG" / "P1" / "P1_t1ce.nii.gz", np.where(brain, 0, 5).astype(np.int16))
+    with pytest.raises(DataError, match=r"'P1'.*'t1ce'.*empty inside the brain"):
+        run(cohort, cache)
+
+
+def test_a_crop_without_brain_is_refused(cohort, cache):
+    with pytest.raises(DataError, match=r"'P1' has no slice with at least 1 cm².*4 × 4"):
+        run(cohort, cache, settings=replace(SETTINGS, crop=(4, 4)))
+
+
+class Stops(Brats):
+    """Interrupted at the third patient."""
+
+    def read(self, subject, modalities, segmentation=True):
+        if subject.id == "P3":
+            raise KeyboardInterrupt
+        return super().read(subject, modalities, segmentation)
+
+
+def test_an_interrupted_preparation_leaves_whole_patients_alone(cohort, cache):
+    with pytest.raises(KeyboardInterrupt):
+        run(cohort, cache, dataset=Stops(cohort))
+    assert len(folders(cache)) == 2
+    assert not [name for name in folders(cache) if name.startswith(".")]
+    for folder in (cache / "slices").iterdir():
+        assert len(store_module.PatientSlices(folder)) > 0
+
+
+def test_a_dying_worker_is_replaced_by_this_process(cohort, cache):
+    progress = Recorded()
+    store = run(cohort, cache, dataset=Dies(cohort, os.getpid()), workers=2, progress=progress)
+    assert len(store) == 4
+    assert "worker process died" in progress.notes[0]
+
+
+class Dies(Brats):
+    """Ends every process but one."""
+
+    def __init__(self, root, survivor):
+        super().__init__(root)
+        self.survivor = survivor
+
+    def read(self, subject, modalities, segmentation=True):
+        if os.getpid() != self.survivor:
+            os._exit(9)
+        return super().read(subject, modalities, segmentation)
+
+
+def test_the_workers_modules_do_not_import_torch():
+    code = "import sys, gantk.data.store, gantk.data.brats; assert not {'torch', 'mlflow'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_cache_folder_follows_the_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
+    assert gantk_cache_dir() == tmp_path
+    monkeypatch.delenv("GANTK_CACHE")
+    assert gantk_cache_dir().is_absolute()
+    assert "gantk" in gantk_cache_dir().parts
+
+
+def test_atomic_files_and_folders_are_whole_or_absent(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "a.txt") as path:  # noqa: PT012
+        path.write_text("new")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    with atomic_write(tmp_path / "a.txt") as path:
+        path.write_text("new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "d") as path:  # noqa: PT012
+        (path / "x").write_text("half")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    for text in ("first", "second"):
+        with atomic_folder(tmp_path / "d") as path:
+            (path / "x").write_text(text)
+    assert (tmp_path / "d" / "x").read_text() == "first"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "d"]
