@@ -12,7 +12,7 @@ from gantk.api.checks import build, make_dataset
 from gantk.api.inference import at_rest
 from gantk.api.runs import resolve_run
 from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import centre, normalised_slices, volume_of
+from gantk.data.slices import brain_of, centre, normalised_slices, volume_of
 from gantk.data.volumes import write_like
 from gantk.errors import CheckpointError, UsageError, nearest
 from gantk.plugins import load_plugins
@@ -76,11 +76,11 @@ class Model:
         slices = normalised_slices(volumes, data.inputs, data.spacing, data.upper_percentile)
         images = np.stack([slices.images[name] for name in data.inputs], axis=1)
         translated = self._translate(images, slices.foreground, role, progress or default_progress())
-        translated[~slices.foreground] = BACKGROUND
         scale = self._target_scale(slices.scales[data.inputs[0]])
-        predicted = volume_of(scale.invert(translated, slices.foreground), volumes, data.spacing)
-        brain = np.logical_or.reduce([volumes.images[name] != 0 for name in data.inputs])
-        predicted[~brain] = 0
+        intensities = volume_of(scale.invert(translated, slices.foreground), volumes, data.spacing)
+        # the share of brain that went into each voxel: without it the background would darken the brain's rim
+        share = volume_of(slices.foreground.astype(np.float32), volumes, data.spacing)
+        predicted = np.where(brain_of(volumes, data.inputs), intensities / np.maximum(share, 1e-3), np.float32(0))
         if out is not None:
             write_like(Path(out), predicted, subject.files[data.inputs[0]])
         return predicted

@@ -77,6 +77,7 @@ class RunDisplay:
         """Training begins: `plan` holds `recipe`, `run`, `device`, `stages` (each `name` and `epochs`) and
         `metrics` (by name, with `higher_is_better`), each where it is known."""
         self.state.plan = dict(plan)
+        self.state.began = time.monotonic()
         self._start()
         if not self.is_live:
             self._line(self.state.header())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gantk.cli.console import console, write, write_json
 from gantk.cli.options import AsJson, Device, Set, TrackingUri
 from gantk.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def run(
@@ -67,22 +72,58 @@ def run(
 
 
 def _show_result(result: Any) -> None:
+    """The test results, where everything is, and the commands to go on with."""
     from rich.text import Text
 
+    here = result.folder.parent == Path("runs").absolute()
+    name = result.folder.name if here else result.folder
     if result.summary:
-        from gantk.evaluation.compare import compare
-
-        write(compare([result.folder]).table())
+        write(results_table(result.summary))
     write(
         Text(
-            f"\nrun     {result.folder}\n"
+            f"run     {result.folder}\n"
             f"report  {result.report}\n\n"
             "Go on with\n"
-            f"  gantk predict {result.folder.name} PATIENT_DIR -o OUT.nii.gz\n"
-            f"  gantk compare {result.folder.name} OTHER_RUN\n"
-            "  gantk ui"
+            f"  gantk predict {name} PATIENT_DIR -o OUT.nii.gz\n"
+            f"  gantk compare {name} OTHER_RUN\n"
+            f"  gantk ui{'' if here else f' --runs {result.folder.parent}'}"
         )
     )
+
+
+def results_table(summary: Mapping[str, Any]) -> Table:
+    """Metrics by method, mean ± standard deviation over the test patients, each metric's best in bold.
+
+    Args:
+        summary: the content of `evaluation/summary.json`.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from gantk.evaluation.results import Column, Statistic
+    from gantk.evaluation.tables import best_of, column_title, decimals, method_title, write_statistic
+
+    def statistic(value: Mapping[str, Any]) -> Statistic:
+        mean, std = (math.nan if value[key] is None else float(value[key]) for key in ("mean", "std"))
+        return Statistic(mean, std, int(value["n"]))
+
+    columns = {name: Column(**column) for name, column in summary["metrics"].items()}
+    methods = {m: {n: statistic(v) for n, v in values.items()} for m, values in summary["methods"].items()}
+    best = best_of(list(methods.values()), columns)
+    table = Table(
+        "", title="Test patients, mean ± standard deviation", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    for method in methods:
+        table.add_column(method_title(method), justify="right")
+    for name, column in columns.items():
+        digits = decimals(values[name].mean for values in methods.values())
+        cells = [
+            Text(write_statistic(values[name], digits), "bold" if best.get(name) == i else "")
+            for i, values in enumerate(methods.values())
+        ]
+        table.add_row(column_title(column), *cells)
+    return table
 
 
 def _show_plan(built: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gantk.data.brats import Brats
 from gantk.data.cache import cache_error, gantk_cache_dir
-from gantk.data.phantom.version import VERSION
+from gantk.data.phantom.write import VERSION, write_phantom
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
 from gantk.progress import Progress

@@ -142,7 +142,8 @@ class RunFolder:
 
 def entity_name(name: str) -> str:
     """A name that MLflow takes: letters, digits, `_-. :/`, no empty or dotted path parts."""
-    clean = re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+    bare = re.sub(r"[()\[\]{}]", "", name)  # `adversarial (D)` reads better without than as `adversarial _D_`
+    clean = re.sub(r"[^\w\-. :/]", "_", bare, flags=re.ASCII)
     parts = [part for part in clean.split("/") if part.strip(".")]
     return "/".join(parts)[:NAME_LENGTH].rstrip("/") or "_"
 

@@ -115,7 +115,8 @@ class Store:
         probe(self.uri)
         import mlflow
 
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for logger in ("alembic", "mlflow"):  # by hand too: MLflow may have been imported before
+            logging.getLogger(logger).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
         with self._creation():
             client = mlflow.MlflowClient(tracking_uri=self.uri)
             # the first call is what creates the tables

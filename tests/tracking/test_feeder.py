@@ -198,7 +198,8 @@ def test_a_store_that_was_deleted_gets_everything_again(store: Store, make_run: 
 
 
 @pytest.mark.parametrize(
-    "name", ["a/b", "train/student/ssim@tumour", "a//b", "/a", "../a", "input:t1", "ä", "x" * 300]
+    "name",
+    ["a/b", "train/student/ssim@tumour", "a//b", "/a", "../a", "input:t1", "adversarial (D)", "ä", "x" * 300],
 )
 def test_names_are_those_that_mlflow_takes(name: str) -> None:
     clean = entity_name(name)
