@@ -20,14 +20,15 @@ def console() -> Console:
 
 
 def write(*renderables: Any) -> None:
-    """A verb's answer for people, on standard output; unwrapped where it goes to a file or a pipe."""
+    """A verb's answer for people, on standard output; text is not broken, so that commands can be copied."""
     from rich.console import Console
+    from rich.text import Text
 
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = max(out.width, 160)
     for renderable in renderables:
-        out.print(renderable)
+        out.print(renderable, soft_wrap=isinstance(renderable, str | Text), markup=False)
 
 
 def write_json(content: Any) -> None:

@@ -61,7 +61,7 @@ def _say(kind: str, text: str) -> None:
     from gantk.cli.console import console
 
     style = "yellow" if kind == "interrupted" else "bold red"
-    console().print(Text.assemble((f"{kind}: ", style), text))
+    console().print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
 
 
 def _unexpected(error: Exception, debug: bool) -> None:

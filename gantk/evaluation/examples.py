@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gantk.errors import EvaluationError
-from gantk.evaluation.files import replace_with
+from gantk.files import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,8 +74,7 @@ class Examples:
         }
         for kind in ("inputs", "outputs", "weights"):
             arrays |= {f"{kind}/{name}": array for name, array in getattr(self, kind).items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replace_with(path) as fresh, fresh.open("wb") as file:
+        with atomic_write(path) as fresh, fresh.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
     @classmethod

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gantk.errors import EvaluationError
-from gantk.evaluation.files import replace_with
+from gantk.files import atomic_write
 
 __all__ = ["Column", "Evaluation", "Row", "Statistic"]
 
@@ -106,7 +106,7 @@ class Evaluation:
         """Write patients.csv and summary.json into `folder`, each atomically."""
         folder.mkdir(parents=True, exist_ok=True)
         with (
-            replace_with(folder / "patients.csv") as path,
+            atomic_write(folder / "patients.csv") as path,
             path.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
@@ -114,7 +114,7 @@ class Evaluation:
             for row in self.rows:
                 values = [_cell(row.values[name]) for name in self.columns]
                 writer.writerow([row.patient, row.method, row.slices, *values])
-        with replace_with(folder / "summary.json") as path:
+        with atomic_write(folder / "summary.json") as path:
             path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     @classmethod

@@ -27,7 +27,9 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
     target = examples.target[index]
     box = tumour_box(examples.segmentation[index])
 
-    def strip(title: str, image: np.ndarray, window: Window, *, emphasis: bool = False, bar: bool = False) -> Strip:
+    def strip(
+        title: str, image: np.ndarray, window: Window, *, emphasis: bool = False, bar: bool = False
+    ) -> Strip:
         tiles = [window.paint(enlarge(image))]
         if box:
             tiles = [frame(tiles[0], box, image.shape), window.paint(enlarge(image, box))]
@@ -42,7 +44,7 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
     return compose(strips, ["", ""] if box else [""])
 
 
-def tumour_box(segmentation: np.ndarray, margin: float = 0.25, smallest: int = 24) -> Box | None:
+def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:
     """The box around labels (H, W) > 0 with a margin, of the image's own shape and inside it; None without a tumour.
 
     Args:

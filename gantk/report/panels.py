@@ -25,7 +25,13 @@ def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
     """
 
     def strip(
-        title: str, images: np.ndarray, window: Window, *, marked: bool = False, bar: bool = False, unit: str = ""
+        title: str,
+        images: np.ndarray,
+        window: Window,
+        *,
+        marked: bool = False,
+        bar: bool = False,
+        unit: str = "",
     ) -> Strip:
         tiles = [window.paint(enlarge(image)) for image in images]
         if tumour and marked:

@@ -130,6 +130,7 @@ def _bar(
 ) -> None:
     assert strip.window is not None
     window = strip.window
+    left, width = left + 6, width - 12
     values = np.linspace(window.low, window.high, width, dtype=np.float32)
     picture.paste(Image.fromarray(window.paint(np.tile(values, (10, 1)))), (left, top))
     y = top + 20

@@ -1,0 +1,198 @@
+"""Curves of a run from its journal, as inline SVG that takes the page's font and text colour."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+__all__ = ["Chart", "Curves", "draw_chart", "gather"]
+
+INK = "#010203"
+"""Drawn with this colour by matplotlib, with the page's text colour by the browser."""
+COLOURS = ("#3b82d6", "#e0702f", "#2f9e6e", "#b65fc2", "#c9a227", "#d1495b", "#5b8c9c", "#8a7a6a")
+MOST_POINTS = 300
+
+Series = tuple[np.ndarray, np.ndarray]
+"""Steps and values, in the order of the steps."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Series that share axes: a title, and by label the steps and values."""
+
+    title: str
+    series: dict[str, Series]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The charts of a run by section (`losses`, `rates`, `validation`, …) and where its stages begin."""
+
+    sections: dict[str, list[Chart]]
+    stages: list[tuple[int, str]] = field(default_factory=list)
+
+
+SECTIONS = {"train": "losses", "rate": "rates"}
+
+
+def gather(records: Iterable[Mapping[str, Any]]) -> Curves:
+    """Group the journal's metrics into charts.
+
+    `train/ROLE/TERM` and `rate/ROLE/NAME` make a chart per role with a series per term, whatever the names;
+    `KIND/ROLE/METRIC` of any other kind, such as `validation`, a chart per metric with a series per role.
+    A step that was recorded twice counts with its last value; values that are no numbers are left out.
+    """
+    found: dict[str, dict[int, float]] = {}
+    stages: list[tuple[int, str]] = []
+    for record in records:
+        step, stage = int(record["step"]), str(record.get("stage", ""))
+        if stage and (not stages or stages[-1][1] != stage):
+            stages.append((step, stage))
+        for name, value in record["metrics"].items():
+            if isinstance(value, int | float) and math.isfinite(value):
+                found.setdefault(name, {})[step] = float(value)
+    grouped: dict[str, dict[str, dict[str, Series]]] = {}
+    for name, points in found.items():
+        kind, _, rest = name.partition("/")
+        role, _, term = rest.partition("/")
+        title, label = (role, term or role) if kind in SECTIONS else (term or role, role)
+        steps = sorted(points)
+        series = np.array(steps), np.array([points[step] for step in steps])
+        grouped.setdefault(SECTIONS.get(kind, kind), {}).setdefault(title, {})[label] = series
+    order = [*SECTIONS.values(), "validation"]
+    sections = {
+        kind: [Chart(title, dict(series)) for title, series in grouped[kind].items()]
+        for kind in sorted(grouped, key=lambda k: (order.index(k) if k in order else len(order), k))
+    }
+    return Curves(sections, stages)
+
+
+def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: str = "") -> str:
+    """The chart as an `<svg>` element for a page; stages as vertical lines with their names.
+
+    The axis is logarithmic where all values are positive and span more than a factor of 30. Long series show means
+    of equal spans of steps over a faint band from least to greatest value.
+
+    Args:
+        chart: what to draw.
+        stages: first step and name of each stage.
+        salt: makes the ids inside the SVG unique on a page.
+    """
+    settings: dict[str, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": f"{salt}{chart.title}",
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+    }
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(5.4, 2.9), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        _draw(axes, chart, stages)
+        out = StringIO()
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(out.getvalue(), chart.title)
+
+
+def _draw(axes: Axes, chart: Chart, stages: Sequence[tuple[int, str]]) -> None:
+    everything = np.concatenate([values for _, values in chart.series.values()])
+    if everything.min() > 0 and everything.max() > 30 * everything.min():
+        axes.set_yscale("log")
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    for colour, (label, (steps, values)) in zip(_cycle(len(chart.series)), chart.series.items(), strict=True):
+        if len(steps) > MOST_POINTS:
+            steps, values, least, greatest = _binned(steps, values)
+            axes.fill_between(steps, least, greatest, color=colour, alpha=0.16, linewidth=0)
+        few = len(steps) < 25
+        axes.plot(
+            steps, values, color=colour, label=label, linewidth=1.5, marker="o" if few else "", markersize=3
+        )
+    last = max(int(steps[-1]) for steps, _ in chart.series.values())
+    first = min(int(steps[0]) for steps, _ in chart.series.values())
+    inside = [(step, name) for step, name in stages if step <= last]
+    for i, (step, name) in enumerate(inside):
+        if i:
+            axes.axvline(step, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.55)
+        if len(inside) > 1:
+            at = max(step, first)
+            axes.annotate(
+                name,
+                (at, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, -2),
+                textcoords="offset points",
+                va="top",
+                fontsize=8,
+                alpha=0.7,
+                color=INK,
+            )
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.set_xlabel("step")
+    axes.grid(True, color=INK, alpha=0.12, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0, -0.2),
+        ncols=min(3, len(chart.series)),
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0,
+        handlelength=1.4,
+    )
+
+
+def _cycle(count: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Middle step, mean, least and greatest value of spans with (almost) equally many points."""
+    pieces = np.array_split(np.arange(len(steps)), MOST_POINTS // 2)
+    middle = np.array([steps[p].mean() for p in pieces])
+    parts = [values[p] for p in pieces]
+    return (
+        middle,
+        np.array([p.mean() for p in parts]),
+        np.array([p.min() for p in parts]),
+        np.array([p.max() for p in parts]),
+    )
+
+
+def _inline(svg: str, title: str) -> str:
+    """The `<svg>` element alone: no prolog, metadata or namespaces, which a page does not need."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"font(-family)?:([^;\"]*?)'?[A-Z][^;\"]*(?=[;\"])", _font, svg)
+    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return svg.replace(INK, "currentColor")
+
+
+def _font(match: re.Match[str]) -> str:
+    """The page's font in place of the list of families that matplotlib names."""
+    if match[1]:
+        return "font-family: inherit"
+    size = re.search(r"[\d.]+px", match[0])
+    return f"font-size: {size[0]}; font-family: inherit" if size else match[0]
