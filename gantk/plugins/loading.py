@@ -109,8 +109,7 @@ def _load_one(session: Session, point: EntryPoint, strict: bool) -> PluginInfo:
     except BaseException as error:  # whatever a plugin raises is its own failure
         return failed(error)
     try:
-        for component in components:
-            session.registry.add(component)
+        session.registry.add(*components)
     except PluginError as error:
         if strict:
             raise
@@ -126,6 +125,6 @@ def _components(session: Session, plugin: str, version: str) -> list[Component]:
                 continue
             for name, cls in implementation.function().items():
                 component = Component(name, kind.name, cls, plugin, version)
-                component.schema  # noqa: B018  a signature that gives no schema is the plugin's failure, now
+                component.verify()
                 found.append(component)
     return found

@@ -85,6 +85,20 @@ class Component:
         config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
         return create_model(self.cls.__name__, __config__=config, **fields)
 
+    def verify(self) -> None:
+        """Check that recipes can name the component's parameters.
+
+        Raises:
+            PluginError: a parameter has the name of a recipe's own key, or the signature cannot be read.
+        """
+        taken = KINDS[self.kind].reserved & set(self.schema.model_fields)
+        if taken:
+            raise PluginError(
+                f"the {self.kind} {self.name!r} has a parameter {min(taken)!r}, a key that recipes use themselves",
+                where=f"plugin {self.plugin}",
+                mend="rename the parameter",
+            )
+
     def check(self, parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The parameters validated and complete with defaults, paths absolute.
 
@@ -127,29 +141,22 @@ class Registry:
     def __init__(self) -> None:
         self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
 
-    def add(self, component: Component) -> None:
-        """Register a component.
+    def add(self, *components: Component) -> None:
+        """Register components, all of them or none.
 
         Raises:
-            PluginError: its name is taken, or one of its parameters has the name of a recipe's own key.
+            PluginError: a name is taken.
         """
-        kind = KINDS[component.kind]
-        known = self._components[component.kind]
-        if component.name in known:
-            other = known[component.name]
-            raise PluginError(
-                f"two plugins supply the {component.kind} {component.name!r}: "
-                f"{other.plugin} {other.version} and {component.plugin} {component.version}",
-                mend=f"remove one, or disable it with GANTK_DISABLE_PLUGINS={component.plugin}",
-            )
-        taken = kind.reserved & {p.name for p in component.parameters}
-        if taken:
-            raise PluginError(
-                f"the {component.kind} {component.name!r} has a parameter {min(taken)!r}, a key that recipes use themselves",
-                where=f"plugin {component.plugin}",
-                mend="rename the parameter",
-            )
-        known[component.name] = component
+        for component in components:
+            other = self._components[component.kind].get(component.name)
+            if other is not None:
+                raise PluginError(
+                    f"two plugins supply the {component.kind} {component.name!r}: "
+                    f"{other.plugin} {other.version} and {component.plugin} {component.version}",
+                    mend=f"remove one, or disable it with GANTK_DISABLE_PLUGINS={component.plugin}",
+                )
+        for component in components:
+            self._components[component.kind][component.name] = component
 
     def names(self, kind: str) -> list[str]:
         """The names of a kind's components, sorted."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from gantk.errors import RecipeError, UsageError, nearest
 from gantk.recipe.locate import locate
-from gantk.recipe.model import DataSettings, LossSettings, MapSettings, Recipe
+from gantk.recipe.model import DataSettings, LossSettings, MapSettings, OptimizerSettings, Recipe
 from gantk.recipe.schema import keys_at
 
 Table = dict[str, Any]
@@ -28,8 +28,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     table = _with_parents(path, ())
-    for override in overrides:
-        _merge(table, _override(override))
+    change: Table = {}
+    for override in overrides:  # one change in whatever order: `x.epochs=3` and `x.use=y` belong together
+        _merge(change, _override(override))
+    _merge(table, change)
     return recipe_from_table(table, path)
 
 
@@ -70,7 +72,10 @@ def _with_parents(path: Path, children: tuple[Path, ...]) -> Table:
     if not isinstance(parent, str):
         raise RecipeError("`extends` must be the path of one recipe", where=path)
     base = _with_parents(path.parent / parent, (*children, path.resolve()))
-    for key in table.pop("without", []):
+    without = table.pop("without", [])
+    if not isinstance(without, list):
+        raise RecipeError("`without` must be a list of keys", where=_where(path, ("without",)))
+    for key in without:
         _remove(base, key, path)
     _merge(base, table)
     return base
@@ -80,12 +85,12 @@ def _remove(base: Table, key: str, path: Path) -> None:
     """Take an inherited key or table out: `without = ["losses.NAME"]`."""
     *tables, last = str(key).split(".")
     for table in tables:
-        base = base.get(table, {})
-    if last not in base:
+        base = base.get(table, {}) if isinstance(base, dict) else {}
+    if not isinstance(base, dict) or last not in base:
         raise RecipeError(
             f"cannot leave out {key!r}: the parent has no such key",
             where=_where(path, ("without",)),
-            mend=nearest(last, base),
+            mend=nearest(last, base if isinstance(base, dict) else ()),
         )
     del base[last]
 
@@ -97,6 +102,8 @@ _OWN_KEYS = {
     "maps": set(MapSettings.model_fields),
 }
 
+_OPTIMIZER_KEYS = set(OptimizerSettings.model_fields)
+
 
 def _merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -> None:
     """Lay `change` over `base`, table by table.
@@ -105,7 +112,7 @@ def _merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) 
     """
     selector = "dataset" if place == ("data",) else "use"
     if selector in change and selector in base and change[selector] != base[selector]:
-        own = _OWN_KEYS.get(place[0], set()) if place else set()
+        own = _OPTIMIZER_KEYS if place[-1:] == ("optimizer",) else _OWN_KEYS.get(place[0], set()) if place else set()
         for key in [key for key in base if key not in own]:
             del base[key]
     for key, value in change.items():

@@ -223,16 +223,19 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
     """The stages, with every `stages = [...]` of the recipe checked against them.
 
     Raises:
-        RecipeError: a map or term names a stage that the scheduler does not have.
+        RecipeError: a stage has no epoch, or a map or term names a stage that the scheduler does not have.
     """
     names = [stage.name for stage in stages]
+    for stage in stages:
+        if stage.epochs < 1:
+            raise RecipeError(f"the stage {stage.name!r} has {stage.epochs} epochs", where="schedule", mend="give it one at least")
     for table in ("maps", "losses"):
         for name, settings in getattr(recipe, table).items():
-            for stage in settings.stages or ():
-                if stage not in names:
+            for wanted in settings.stages or ():
+                if wanted not in names:
                     raise RecipeError(
-                        f"the scheduler has no stage {stage!r}",
+                        f"the scheduler has no stage {wanted!r}",
                         where=f"{table}.{name}.stages",
-                        mend=nearest(stage, names),
+                        mend=nearest(wanted, names),
                     )
     return list(stages)

@@ -72,8 +72,7 @@ class Updater:
                 if len(batches) == 1:
                     self._check(losses)
                     self._apply(side)
-                    if side == "discriminator":
-                        step.forget_judgements()
+                step.forget_judgements()  # made with the other side's parameters frozen, or before their update
         if len(batches) > 1:
             self._check(values)
             for side in self.settings.updates:

@@ -127,7 +127,7 @@ def _term(
     if not callable(loss):
         raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
     needs: Needs = getattr(loss, "needs", Needs())
-    if needs.target and settings.group in ("unpaired", "source"):
+    if (needs.target or "target" in references) and settings.group in ("unpaired", "source"):
         raise RecipeError(
             f"the loss {settings.use!r} compares with the target, which the group {settings.group!r} lacks",
             where=f"{where}.group",

@@ -84,7 +84,7 @@ class Step:
         if key not in self._features:
             with self._running(grad):
                 found = self.translators[role].translate(image, layers, decode=False).features
-            self._features[key] = (image, {k: v.float() for k, v in found.items()})
+            self._features[key] = (image, {k: _full(v) for k, v in found.items()})
         return self._features[key][1]
 
     def judge(self, role: str, image: Tensor, source: Tensor, full_precision: bool = False) -> Tensor:
@@ -99,7 +99,7 @@ class Step:
         if key not in self._judgements:
             with self._running(True, full_precision):
                 given = torch.cat([source, image], dim=1) if translator.conditional else image
-                scores = translator.discriminator(given).float()
+                scores = _full(translator.discriminator(given))
             self._judgements[key] = (image, source, scores)
         return self._judgements[key][2]
 
@@ -114,7 +114,7 @@ class Step:
         if key not in self._weights:
             view = View(self, role, group)
             with torch.no_grad():
-                weight = slot.component(view).detach().float()
+                weight = _full(slot.component(view).detach())
             expected = (len(self.group(group)), 1, *view.source.shape[-2:])
             if tuple(weight.shape) != expected:
                 raise PluginError(
@@ -157,7 +157,7 @@ class Step:
             with self._running(grad):
                 output, features = self.translators[role].translate(image, self._wanted(role, image).layers)
             assert output is not None
-            known = (image, Translation(output.float(), {k: v.float() for k, v in features.items()}))
+            known = (image, Translation(_full(output), {k: _full(v) for k, v in features.items()}))
             self._translations[role, id(image), grad] = known
         return known[1]
 
@@ -167,6 +167,11 @@ class Step:
         gradient = torch.set_grad_enabled(grad and not self._inference)
         with gradient, nullcontext() if full_precision else self.autocast():
             yield
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """The tensor in single precision at least: losses are computed there, whatever precision networks run in."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def resize_weight(weight: Tensor, feature: Tensor) -> Tensor:

@@ -35,8 +35,12 @@ class PatchHeads(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, features: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        projected = {layer: self.layers[str(layer)](feature).float() for layer, feature in features.items()}
+        projected = {layer: self._project(layer, feature) for layer, feature in features.items()}
         return {layer: z / (z.norm(dim=-1, keepdim=True) + 1e-7) for layer, z in projected.items()}
+
+    def _project(self, layer: int, feature: Tensor) -> Tensor:
+        z = self.layers[str(layer)](feature)
+        return z.to(torch.promote_types(z.dtype, torch.float32))  # autocast: normalise in single precision
 
 
 class PatchNce:
