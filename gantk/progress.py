@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -25,16 +25,11 @@ class Bar(Protocol):
 class Progress(Protocol):
     """Shows long work; open one task per piece of work."""
 
-    def task(self, description: str, total: int) -> _BarContext:
+    def task(self, description: str, total: int) -> AbstractContextManager[Bar]:
         """A context manager that yields a `Bar` for `total` units of work."""
 
     def note(self, text: str) -> None:
         """Say one line above the bars."""
-
-
-class _BarContext(Protocol):
-    def __enter__(self) -> Bar: ...
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _RichBar:

@@ -46,7 +46,7 @@ def assess(
         device=state.device,
         progress=progress,
         split_hash=cohort.split.hash,
-        settings={"crop": recipe.data.crop, "spacing": recipe.data.spacing, "target": recipe.data.target},
+        settings=recipe.data.model_dump(include={"crop", "spacing", "target", "normalisation"}),
     )
     out = folder / "evaluation"
     evaluation.write(out)

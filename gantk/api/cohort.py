@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
 from gantk.data.loader import Loader
+from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.errors import DataError
 from gantk.plugins import Registry
@@ -26,11 +29,26 @@ class Cohort:
     split: Split
     loader: Loader
 
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits over what was found in the images, wherever they lie: scales, slices, areas."""
+        found = {
+            patient: [
+                {name: [f"{unit:.4g}" for unit in scale.units] for name, scale in slices.scales.items()},
+                slices.z.tolist(),
+                slices.brain_area.tolist(),
+                slices.tumour_area.tolist(),
+                slices.core.tolist(),
+            ]
+            for patient, slices in self.store.items()
+        }
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:12]
+
     def target_scale(self, recipe: Recipe) -> float:
-        """How bright the target is beside the first input: median over paired patients of the two scales' maxima."""
+        """How bright the target is beside the first input: median over paired patients of their scales' ratio."""
         first, target = recipe.data.inputs[0], recipe.data.target
         scales = [self.store[patient].scales for patient in self.split.paired or self.split.validation]
-        return median(s[target].units[-1] / s[first].units[-1] for s in scales)
+        return median(s[target].upper / s[first].upper for s in scales)
 
 
 def make_dataset(recipe: Recipe, registry: Registry) -> Any:
@@ -39,10 +57,15 @@ def make_dataset(recipe: Recipe, registry: Registry) -> Any:
     return component.build(recipe.data.parameters, "data")
 
 
+def normalisation(recipe: Recipe) -> Normalisation:
+    """How intensities are brought to [-1, 1]."""
+    return Normalisation(**recipe.data.normalisation.model_dump())
+
+
 def slice_settings(recipe: Recipe) -> SliceSettings:
     """What shapes the stored slices."""
     data = recipe.data
-    return SliceSettings(data.modalities, data.spacing, data.crop, data.upper_percentile)
+    return SliceSettings(data.modalities, data.spacing, data.crop, normalisation(recipe))
 
 
 def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
@@ -83,6 +106,21 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         steps_per_epoch=data.steps_per_epoch,
     )
     return Cohort(store, split, loader)
+
+
+def check_same_data(cohort: Cohort, fingerprint: str | None, folder: Path) -> None:
+    """A resumed run must see the images that it began with.
+
+    Raises:
+        DataError: the fingerprint in the run's checkpoint is another.
+    """
+    if fingerprint is not None and fingerprint != cohort.fingerprint:
+        raise DataError(
+            "the images have changed since this run's last checkpoint",
+            where=folder,
+            why="a resumed run must give what the uninterrupted one would have given",
+            mend="bring the data back to what it was, or start a new run",
+        )
 
 
 def check_same_split(split: Split, path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from gantk.api.checks import build, make_dataset
+from gantk.api.cohort import normalisation
 from gantk.api.inference import at_rest
 from gantk.api.runs import resolve_run
 from gantk.data.normalisation import BACKGROUND, Scale
@@ -70,10 +71,12 @@ class Model:
         role = role or self.recipe.predict_role
         if role not in self.roles:
             raise UsageError(f"there is no translator {role!r}", where="role", mend=nearest(role, self.roles))
+        if out is not None and not str(out).lower().endswith((".nii", ".nii.gz")):
+            raise UsageError("a volume is written as NIfTI", where=out, mend="let the name end in .nii.gz or .nii")
         data = self.recipe.data
         subject = self.dataset.subject_at(Path(patient), data.inputs)  # type: ignore[attr-defined]
         volumes = self.dataset.read(subject, data.inputs, segmentation=False)  # type: ignore[attr-defined]
-        slices = normalised_slices(volumes, data.inputs, data.spacing, data.upper_percentile)
+        slices = normalised_slices(volumes, data.inputs, data.spacing, normalisation(self.recipe))
         images = np.stack([slices.images[name] for name in data.inputs], axis=1)
         translated = self._translate(images, slices.foreground, role, progress or default_progress())
         scale = self._target_scale(slices.scales[data.inputs[0]])
@@ -82,7 +85,15 @@ class Model:
         share = volume_of(slices.foreground.astype(np.float32), volumes, data.spacing)
         predicted = np.where(brain_of(volumes, data.inputs), intensities / np.maximum(share, 1e-3), np.float32(0))
         if out is not None:
-            write_like(Path(out), predicted, subject.files[data.inputs[0]])
+            try:
+                write_like(Path(out), predicted, subject.files[data.inputs[0]])
+            except OSError as error:
+                raise UsageError(
+                    "the volume cannot be written",
+                    where=out,
+                    why=error.strerror or error,
+                    mend="make room, or name another place",
+                ) from error
         return predicted
 
     def _translate(self, images: np.ndarray, foreground: np.ndarray, role: str, progress: Progress) -> np.ndarray:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import assess, make_metrics
 from gantk.api.checks import build
-from gantk.api.cohort import Cohort, check_same_split, open_cohort
+from gantk.api.cohort import Cohort, check_same_data, check_same_split, open_cohort
 from gantk.api.display import Display, Quiet
 from gantk.api.recorder import Recorder
-from gantk.api.runs import Status, new_run_folder, resolve_run
+from gantk.api.runs import RUNS, Status, alone, new_run_folder, resolve_run, spoken
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
-from gantk.errors import Interrupted, UsageError
-from gantk.files import atomic_write
+from gantk.errors import Interrupted, TrainingError, UsageError
+from gantk.files import atomic_write, sweep_partial
 from gantk.plugins import Session, load_plugins
 from gantk.progress import Progress
 from gantk.recipe import Recipe, dump_recipe, load_recipe
@@ -82,14 +84,15 @@ def run(
     with StopSignals() as signals:
         assembly, scheduler = build(recipe, session.registry)
         cohort = open_cohort(recipe, session.registry, display.progress)
+        for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
+            cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)
         state = TrainingState(recipe, assembly, scheduler, chosen)
         if folder is None:
-            folder = new_run_folder(recipe.name, out)
-            _write_beginning(folder, recipe, cohort)
-        else:
+            folder = _begin(recipe, cohort, out)
+        with alone(folder):
             check_same_split(cohort.split, folder / "split.csv")
-        work = _Run(folder, recipe, session, cohort, state, display, signals)
-        return work.carry_out(tracking_uri)
+            work = _Run(folder, recipe, session, cohort, state, display, signals)
+            return work.carry_out(tracking_uri)
 
 
 def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[str]) -> Recipe:
@@ -100,15 +103,29 @@ def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[s
             "the recipe is not the one that this run began with",
             where=folder,
             why="a resumed run must give what the uninterrupted one would have given",
-            mend=f"resume with `gantk run --resume {folder.name}` alone, or start a new run",
+            mend=f"resume with `gantk run --resume {spoken(folder)}` alone, or start a new run",
         )
     return recipe
 
 
-def _write_beginning(folder: Path, recipe: Recipe, cohort: Cohort) -> None:
-    cohort.split.to_csv(folder / "split.csv")
-    with atomic_write(folder / "recipe.toml") as temporary:
-        temporary.write_text(dump_recipe(recipe), encoding="utf-8")
+def _begin(recipe: Recipe, cohort: Cohort, out: Path | None) -> Path:
+    """A new run's folder, with what resuming needs; none where it cannot be written."""
+    folder = None
+    try:
+        folder = new_run_folder(recipe.name, out)
+        cohort.split.to_csv(folder / "split.csv")
+        with atomic_write(folder / "recipe.toml") as temporary:
+            temporary.write_text(dump_recipe(recipe), encoding="utf-8")
+    except OSError as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise UsageError(
+            "the run's folder cannot be made",
+            where=folder or out or RUNS,
+            why=error.strerror or error,
+            mend="give another place with --out",
+        ) from error
+    return folder
 
 
 class _Run:
@@ -137,13 +154,13 @@ class _Run:
         self.spent_before = float(self.status.facts.get("seconds", 0.0))
 
     def carry_out(self, tracking_uri: str | None) -> RunResult:
-        self._take_up()
         feeder = None
-        if self.recipe.tracking.enabled:
-            feeder = Feeder(self.folder, self.recipe.tracking, tracking_uri, self.display.note)
         hook = self.session.hook
         facts = {"folder": self.folder, "recipe": self.recipe}
         try:
+            self._take_up()
+            if self.recipe.tracking.enabled:
+                feeder = Feeder(self.folder, self.recipe.tracking, tracking_uri, self.display.note)
             hook.before_run(**facts)
             self._train()
             summary = self._evaluate()
@@ -151,18 +168,16 @@ class _Run:
         except KeyboardInterrupt:
             self._ended("interrupted", "interrupted")
             hook.on_run_error(**facts, error=KeyboardInterrupt())
-            raise Interrupted(
-                "the run was interrupted", where=self.folder, mend=f"go on with: gantk run --resume {self.folder.name}"
-            ) from None
+            raise Interrupted("the run was interrupted", where=self.folder, mend=self._resume) from None
         except Interrupted as error:
             self._ended("interrupted", str(error))
             hook.on_run_error(**facts, error=error)
-            raise Interrupted(
-                error.what, where=self.folder, mend=f"go on with: gantk run --resume {self.folder.name}"
-            ) from None
+            raise Interrupted(error.what, where=self.folder, mend=self._resume) from None
         except BaseException as error:
             self._ended("failed", str(error))
             hook.on_run_error(**facts, error=error)
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from error
             raise
         else:
             from gantk.report.html import write_report  # matplotlib takes a second to import
@@ -175,10 +190,25 @@ class _Run:
             if feeder is not None:
                 feeder.close()
 
+    @property
+    def _resume(self) -> str:
+        return f"go on with: gantk run --resume {spoken(self.folder)}"
+
+    def _unwritable(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            "a file of the run cannot be read or written",
+            where=error.filename or self.folder,
+            why=error.strerror or error,
+            mend=f"make room or mend the permissions, then {self._resume}",
+        )
+
     def _take_up(self) -> None:
         """Bring state and journal to the last checkpoint, where there is one."""
+        for part in (self.folder, *filter(Path.is_dir, self.folder.iterdir())):
+            sweep_partial(part, older_than=0)  # of a killed process: the folder is ours alone
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
         if checkpoint is not None:
+            check_same_data(self.cohort, checkpoint.facts.get("data"), self.folder)
             restore(self.state, checkpoint)
         self.journal.rewind(self.state.position.total - 1)
         self.environment = environment(self.session.plugins) | {
@@ -241,6 +271,7 @@ class _Run:
         return {
             "recipe": dump_recipe(self.recipe),
             "plugins": self.environment["plugins"],
+            "data": self.cohort.fingerprint,
             "split": {
                 "hash": split.hash,
                 "paired": split.paired,
@@ -249,11 +280,12 @@ class _Run:
                 "test": split.test,
             },
             "normalisation": {
-                "upper_percentile": self.recipe.data.upper_percentile,
+                **self.recipe.data.normalisation.model_dump(),
                 "target_scale": self.cohort.target_scale(self.recipe),
             },
         }
 
     def _ended(self, state: str, message: str) -> None:
         seconds = self.spent_before + time.time() - self.began
-        self.status.update(state=state, message=message, seconds=seconds)
+        with suppress(OSError):  # a full disk is reported by what it stopped
+            self.status.update(state=state, message=message, seconds=seconds)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from gantk.errors import UsageError, nearest
 from gantk.files import atomic_write
@@ -43,6 +47,38 @@ def resolve_run(text: str | Path) -> Path:
         why=f"it is neither a run folder nor the id of a run under ./{RUNS}",
         mend=nearest(str(text), [run.name for run in runs]) if runs else None,
     )
+
+
+def spoken(folder: Path) -> str:
+    """The shortest name that `resolve_run` knows a run's folder by from here."""
+    return folder.name if folder.parent == Path(RUNS).absolute() else str(folder)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder; a process that dies, however it does, gives it back.
+
+    Raises:
+        UsageError: another process works on the run.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            "another process is working on this run", where=folder, mend="wait for it, or stop it first"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            "the run's folder cannot be written",
+            where=folder,
+            why=error.strerror or error,
+            mend="mend its permissions, or copy the folder",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Status:

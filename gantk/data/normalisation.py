@@ -10,10 +10,26 @@ import numpy as np
 
 from gantk.errors import DataError
 
-__all__ = ["BACKGROUND", "Scale", "fit_scale"]
+__all__ = ["BACKGROUND", "Normalisation", "Scale", "fit_scale"]
 
 BACKGROUND = -1.0
-_SHOULDER = 0.9  # where the upper percentile lands
+_SHOULDER = 0.9
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Where a scale's shoulder begins: at a percentile of the brain, or at a multiple of its median if that is more.
+
+    The median hardly moves with a tumour, so that brain looks alike in patients with much and with no enhancement;
+    the percentile gives room to images in which much is bright, as fluid in T2.
+
+    Attributes:
+        percentile: of the brain's intensities, (50, 100].
+        reach: multiple of the brain's median above the lower end; 0 leaves the percentile alone.
+    """
+
+    percentile: float = 99.5
+    reach: float = 2.25
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,11 @@ class Scale:
 
     units: tuple[float, ...]
     values: tuple[float, ...]
+
+    @property
+    def upper(self) -> float:
+        """Where the shoulder begins, in scanner units."""
+        return self.units[1]
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
         """Normalise: float32 in [-1, 1] inside the foreground, exactly -1 outside.
@@ -54,15 +75,15 @@ class Scale:
         return cls(tuple(map(float, record["units"])), tuple(map(float, record["values"])))
 
 
-def fit_scale(volume: np.ndarray, foreground: np.ndarray, upper_percentile: float) -> Scale:
-    """One volume's scale: [low, p] -> [-1, 0.9] and [p, max] -> [0.9, 1], where low = min(0, brain minimum).
+def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation()) -> Scale:
+    """The scale of one volume: [low, upper] -> [-1, 0.9] and [upper, top] -> [0.9, 1], with low = min(0, brain minimum).
 
-    The shoulder above the percentile keeps few very bright voxels from compressing the rest, and clips none.
+    The shoulder above `upper` keeps a few very bright voxels from compressing all others, and clips none.
 
     Args:
         volume: scanner units, any shape.
         foreground: bool, same shape: the brain.
-        upper_percentile: p, percentile of the brain's intensities, (0, 100].
+        rule: where the shoulder begins.
 
     Raises:
         DataError: the volume holds nothing inside the foreground.
@@ -71,8 +92,9 @@ def fit_scale(volume: np.ndarray, foreground: np.ndarray, upper_percentile: floa
     if not brain.size or not brain.any():
         raise DataError("this image is empty inside the brain", mend="Leave the patient out")
     low, high = min(0.0, float(brain.min())), float(brain.max())
-    p = float(np.percentile(brain, upper_percentile))
-    room = 1e-6 * (high - low)
-    if p - low <= room or high - p <= room:  # no shoulder where both sides do not have some width
-        return Scale((low, high), (-1.0, 1.0))
-    return Scale((low, p, high), (-1.0, _SHOULDER, 1.0))
+    median = float(np.median(brain))
+    upper = max(float(np.percentile(brain, rule.percentile)), low + rule.reach * (median - low))
+    if upper - low <= 1e-6 * (high - low):  # almost all of the brain is at its lower end
+        upper = high
+    top = max(high, upper + (upper - low) * (1 - _SHOULDER) / (1 + _SHOULDER))  # one slope where nothing is brighter
+    return Scale((low, upper, top), (-1.0, _SHOULDER, 1.0))

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gantk.data.normalisation import Scale, fit_scale
+from gantk.data.normalisation import Normalisation, Scale, fit_scale
 from gantk.data.volumes import Volumes
 from gantk.errors import DataError
 
@@ -103,7 +103,7 @@ def volume_of(stack: np.ndarray, volumes: Volumes, spacing: float | None) -> np.
 
 
 def normalised_slices(
-    volumes: Volumes, inputs: Sequence[str], spacing: float | None, upper_percentile: float
+    volumes: Volumes, inputs: Sequence[str], spacing: float | None, rule: Normalisation = Normalisation()
 ) -> Slices:
     """Every modality at `spacing` mm, scaled per volume to [-1, 1] inside the brain, exactly -1 outside.
 
@@ -114,7 +114,7 @@ def normalised_slices(
     scales = {}
     for name, image in volumes.images.items():
         try:
-            scales[name] = fit_scale(image, brain, upper_percentile)
+            scales[name] = fit_scale(image, brain, rule)
         except DataError as error:
             raise DataError(f"{name!r}: {error.what}", why=error.why, mend=error.mend) from None
     images, labels = slices_of(volumes, spacing)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gantk.data.cache import cache_error
-from gantk.data.normalisation import BACKGROUND, Scale
+from gantk.data.normalisation import BACKGROUND, Normalisation, Scale
 from gantk.data.slices import centre, normalised_slices
 from gantk.data.volumes import Subject, Volumes
 from gantk.errors import CacheError, DataError, nearest
@@ -27,7 +27,7 @@ from gantk.progress import Progress
 
 __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
 
-FORMAT = 1  # raise it whenever the same files and settings give other slices
+FORMAT = 2  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _CORE = (1, 4)  # BraTS's tumour core: necrosis or non-enhancing, and enhancing
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
@@ -48,13 +48,13 @@ class SliceSettings:
         modalities: inputs and targets; a patient may lack targets.
         spacing: in-plane pixel size, mm; None keeps the images' own.
         crop: (H, W) of the stored slices, cropped or padded about the centre.
-        upper_percentile: where the normalisation's shoulder begins, see `fit_scale`.
+        normalisation: where the normalised range's shoulder begins.
     """
 
     modalities: tuple[str, ...]
     spacing: float | None
     crop: tuple[int, int]
-    upper_percentile: float = 99.5
+    normalisation: Normalisation = Normalisation()
 
 
 class PatientSlices:
@@ -232,7 +232,7 @@ def _prepare_patient(
     present = [name for name in settings.modalities if name in subject.files or name in inputs]
     volumes = dataset.read(subject, present)
     try:
-        slices = normalised_slices(volumes, inputs, settings.spacing, settings.upper_percentile)
+        slices = normalised_slices(volumes, inputs, settings.spacing, settings.normalisation)
     except DataError as error:
         raise DataError(
             f"patient {subject.id!r}: {error.what}", where=_where(subject), mend=error.mend

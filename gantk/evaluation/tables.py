@@ -14,7 +14,7 @@ def method_title(method: str) -> str:
     """A method's name for readers; a baseline says what it is."""
     if method.startswith("input:"):
         return f"{method.removeprefix('input:')} as the answer"
-    return "mean of the training targets" if method == "training_mean" else method
+    return "training mean" if method == "training_mean" else method
 
 
 def column_title(column: Column) -> str:

@@ -59,6 +59,15 @@ class SplitSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class NormalisationSettings(Settings):
+    """`[data.normalisation]`: where the shoulder of the normalised range begins, whichever is more."""
+
+    percentile: Annotated[float, Field(gt=50, le=100)] = 99.5
+    """A percentile of the brain's intensities."""
+    reach: NonNegative = 2.25
+    """A multiple of the brain's median."""
+
+
 class DataSettings(BaseModel):
     """`[data]`: the cohort, what is read from it, and the batches; also the dataset's own parameters."""
 
@@ -71,8 +80,7 @@ class DataSettings(BaseModel):
     """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
     crop: tuple[Count, Count] = (224, 224)
     """Height and width of the centre crop, in pixels."""
-    upper_percentile: Annotated[float, Field(gt=50, le=100)] = 99.5
-    """Percentile of the brain's intensities at which the normalised range's shoulder begins."""
+    normalisation: NormalisationSettings = NormalisationSettings()
     paired_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Fraction of the training patients whose target is used."""
     split: SplitSettings = SplitSettings()

@@ -29,10 +29,11 @@ Series = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Chart:
-    """Series that share axes: a title, and by label the steps and values."""
+    """Series that share axes, by label; `logarithmic` where the values allow it."""
 
     title: str
     series: dict[str, Series]
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def gather(records: Iterable[Mapping[str, Any]]) -> Curves:
         grouped.setdefault(SECTIONS.get(kind, kind), {}).setdefault(title, {})[label] = series
     order = [*SECTIONS.values(), "validation"]
     sections = {
-        kind: [Chart(title, dict(series)) for title, series in grouped[kind].items()]
+        kind: [Chart(title, dict(series), kind == "losses") for title, series in grouped[kind].items()]
         for kind in sorted(grouped, key=lambda k: (order.index(k) if k in order else len(order), k))
     }
     return Curves(sections, stages)
@@ -81,19 +82,19 @@ def gather(records: Iterable[Mapping[str, Any]]) -> Curves:
 def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: str = "") -> str:
     """The chart as an `<svg>` element for a page; stages as vertical lines with their names.
 
-    The axis is logarithmic where all values are positive and span more than a factor of 30. Long series show means
-    of equal spans of steps over a faint band from least to greatest value.
+    The value axis is logarithmic only where all values are positive and span more than a factor of 30. Long
+    series show means of equal spans of steps over a faint band from least to greatest value.
 
     Args:
         chart: what to draw.
         stages: first step and name of each stage.
         salt: makes the ids inside the SVG unique on a page.
     """
-    settings: dict[str, Any] = {
+    settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": f"{salt}{chart.title}",
         "font.family": "sans-serif",
-        "font.size": 9,
+        "font.size": 10,
         "text.color": INK,
         "axes.labelcolor": INK,
         "axes.edgecolor": INK,
@@ -101,21 +102,22 @@ def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: st
         "ytick.color": INK,
     }
     with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(5.4, 2.9), layout="constrained")
+        figure = Figure(figsize=(5.4, 3.1), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        _draw(axes, chart, stages)
+        _draw(figure, axes, chart, stages)
         out = StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     return _inline(out.getvalue(), chart.title)
 
 
-def _draw(axes: Axes, chart: Chart, stages: Sequence[tuple[int, str]]) -> None:
+def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, str]]) -> None:
     everything = np.concatenate([values for _, values in chart.series.values()])
-    if everything.min() > 0 and everything.max() > 30 * everything.min():
+    if chart.logarithmic and everything.min() > 0 and everything.max() > 30 * everything.min():
         axes.set_yscale("log")
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.ticklabel_format(axis="y", scilimits=(-2, 4), useMathText=False)
     for colour, (label, (steps, values)) in zip(_cycle(len(chart.series)), chart.series.items(), strict=True):
         if len(steps) > MOST_POINTS:
             steps, values, least, greatest = _binned(steps, values)
@@ -126,7 +128,10 @@ def _draw(axes: Axes, chart: Chart, stages: Sequence[tuple[int, str]]) -> None:
         )
     last = max(int(steps[-1]) for steps, _ in chart.series.values())
     first = min(int(steps[0]) for steps, _ in chart.series.values())
-    inside = [(step, name) for step, name in stages if step <= last]
+    ends = [step for step, _ in stages[1:]] + [last + 1]
+    inside = [
+        (step, name) for (step, name), end in zip(stages, ends, strict=False) if step <= last and end > first
+    ]
     for i, (step, name) in enumerate(inside):
         if i:
             axes.axvline(step, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.55)
@@ -144,19 +149,14 @@ def _draw(axes: Axes, chart: Chart, stages: Sequence[tuple[int, str]]) -> None:
                 color=INK,
             )
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.set_xlabel("step")
+    axes.set_xlabel("step", loc="right", labelpad=1)
+    axes.margins(y=0.12)  # room for the names of the stages
     axes.grid(True, color=INK, alpha=0.12, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.legend(
-        loc="upper left",
-        bbox_to_anchor=(0, -0.2),
-        ncols=min(3, len(chart.series)),
-        frameon=False,
-        fontsize=8,
-        borderaxespad=0,
-        handlelength=1.4,
+    figure.legend(
+        loc="outside lower left", ncols=min(3, len(chart.series)), frameon=False, fontsize=9, handlelength=1.2
     )
 
 
@@ -180,6 +180,7 @@ def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _inline(svg: str, title: str) -> str:
     """The `<svg>` element alone: no prolog, metadata or namespaces, which a page does not need."""
     svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
     svg = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)

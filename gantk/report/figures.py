@@ -11,9 +11,9 @@ __all__ = ["draw_figure", "tumour_box"]
 
 
 def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.ndarray:
-    """One slice as in the paper's Fig. 2: inputs, target, and per role the output with its error map.
+    """One slice with all its pictures: inputs, target, and per role the output with its error map.
 
-    The second row enlarges the box around the tumour that the first row shows; without a tumour there is one row.
+    The second row enlarges the box around the tumour that the first row shows; without a tumour there is none.
     Images share the window [-1, 1], error maps [0, 0.3] of an image in [0, 1].
 
     Args:
@@ -45,7 +45,7 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
 
 
 def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:
-    """The box around labels (H, W) > 0 with a margin, of the image's own shape and inside it; None without a tumour.
+    """The box around labels (H, W) > 0 with a margin, as long and wide as the image; None without a tumour.
 
     Args:
         segmentation: (H, W) labels.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
-import platform
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
@@ -14,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from PIL import Image
 
 from gantk.errors import EvaluationError
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Evaluation
-from gantk.evaluation.tables import best_of, column_title, decimals, method_title, write_statistic, write_value
+from gantk.evaluation.tables import (
+    best_of,
+    column_title,
+    decimals,
+    method_title,
+    write_statistic,
+    write_value,
+)
 from gantk.files import atomic_write
 from gantk.report.curves import draw_chart, gather
 from gantk.report.figures import draw_figure
@@ -31,38 +37,219 @@ from gantk.tracking.journal import Journal
 __all__ = ["write_report"]
 
 MOST_PANELS = 6
-PANEL_WIDTH = 1600
-STATES = {"running": "running", "finished": "finished", "failed": "failed", "interrupted": "interrupted"}
+PANEL_WIDTH = 1800
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: its text, the number to sort by, and whether it is the best of its column."""
+
+    text: str
+    value: float | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture inside the page."""
+
+    source: str
+    caption: str
+    width: int
+    height: int
 
 
 def write_report(run: Path) -> Path:
-    """Write `report.html` into a run's folder and return its path; of an unfinished run it shows what is there.
+    """Write `report.html` into a run's folder and return its path; of an unfinished run with what is there.
 
     Raises:
         EvaluationError: where the folder is no run, or its evaluation is damaged.
         TrackingError: where the journal is damaged.
     """
     folder = RunFolder(run)
-    if not (folder.path / "status.json").is_file() and not (folder.path / "recipe.toml").is_file():
+    if not any((folder.path / name).is_file() for name in ("status.json", "recipe.toml")):
         raise EvaluationError("this is no run's folder", where=run, mend="Name a folder below runs/.")
-    page = _template().render(
+    evaluation = folder.path / "evaluation"
+    status = folder.status()
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    page = templates.get_template("report.html.jinja").render(
         title=folder.recipe.get("name") or folder.id,
         description=folder.recipe.get("description") or "",
         run=folder.id,
+        state=status.get("state") or "unknown",
+        message=status.get("message") or "",
         facts=_facts(folder),
-        state=STATES.get(str(folder.status().get("state")), "unknown"),
-        message=folder.status().get("message") or "",
-        results=_results(folder.path / "evaluation"),
-        weights=_weights(folder.path / "evaluation" / "weights.json"),
-        figures=_figures(folder.path / "evaluation" / "examples.npz"),
+        results=_results(evaluation),
+        weights=_weights(evaluation / "weights.json"),
+        figures=_figures(evaluation / "examples.npz"),
         curves=_curves(folder.path / "metrics.jsonl"),
         panels=_panels(folder.panels()),
         recipe=_text(folder.path / "recipe.toml"),
         environment=list(flatten(_json(folder.path / "environment.json"))),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        plain=platform.python_version(),
     )
     path = folder.path / "report.html"
     with atomic_write(path) as fresh:
         fresh.write_text(page, encoding="utf-8")
     return path
+
+
+def _facts(folder: RunFolder) -> list[tuple[str, str]]:
+    """The line below the title: what a reader asks first."""
+    status, environment = folder.status(), _json(folder.path / "environment.json")
+    git = environment.get("git") or {}
+    commit = str(git.get("commit") or "")[:10]
+    progress = status.get("step")
+    facts = [
+        ("stage", str(status.get("stage") or "")),
+        ("step", f"{progress:,}" if isinstance(progress, int) else ""),
+        ("duration", _duration(status.get("seconds"))),
+        ("device", str(environment.get("device") or "")),
+        ("precision", str(environment.get("precision") or "")),
+        ("split", str(status.get("split") or "")),
+        ("commit", f"{commit} + uncommitted changes" if commit and git.get("dirty") else commit),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _results(folder: Path) -> dict[str, Any] | None:
+    """The tables of the evaluation, None where the run has none."""
+    if not (folder / "summary.json").is_file():
+        return None
+    evaluation = Evaluation.read(folder)
+    summary = evaluation.summary
+    columns = evaluation.columns
+    best = best_of(list(summary.values()), columns)
+    digits = {name: decimals(found[name].mean for found in summary.values()) for name in columns}
+    regions = list(dict.fromkeys(column.region for column in columns.values()))
+    tables = []
+    for region in regions:
+        names = [name for name, column in columns.items() if column.region == region]
+        rows = [
+            (
+                method_title(method),
+                [
+                    Cell(write_statistic(found[name], digits[name]), best=best.get(name) == i)
+                    for name in names
+                ],
+            )
+            for i, (method, found) in enumerate(summary.items())
+        ]
+        count = max((found[name].n for found in summary.values() for name in names), default=0)
+        titles = [column_title(columns[name]).replace(f" {region} ", " ") for name in names]
+        tables.append({"region": region, "titles": titles, "rows": rows, "patients": count})
+    patients = [
+        [
+            Cell(row.patient),
+            Cell(method_title(row.method)),
+            Cell(str(row.slices), row.slices),
+            *(_cell(row.values[name], digits[name]) for name in columns),
+        ]
+        for row in evaluation.rows
+    ]
+    return {
+        "tables": tables,
+        "settings": evaluation.settings,
+        "split": evaluation.split,
+        "patient_titles": ["patient", "method", "slices", *map(column_title, columns.values())],
+        "patients": patients,
+        "count": len({row.patient for row in evaluation.rows}),
+    }
+
+
+def _cell(value: float, digits: int) -> Cell:
+    return Cell(write_value(value, digits), value if math.isfinite(value) else None)
+
+
+def _weights(path: Path) -> list[tuple[str, str, str, str]]:
+    """Per map: its mean in the tumour, in healthy brain, and the ratio of the two."""
+    rows = []
+    for name, found in _json(path).items():
+        if not isinstance(found, Mapping):
+            continue
+        tumour, brain = _float(found.get("tumour")), _float(found.get("brain"))
+        ratio = tumour / brain if brain else math.nan
+        rows.append((name, write_value(tumour, 3), write_value(brain, 3), write_value(ratio, 2)))
+    return rows
+
+
+def _figures(path: Path) -> list[Picture]:
+    if not path.is_file():
+        return []
+    examples = Examples.load(path)
+    titles = examples.titles or [f"slice {i + 1}" for i in range(len(examples))]
+    return [_picture(draw_figure(examples, i), title) for i, title in enumerate(titles)]
+
+
+def _curves(path: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
+    """By section, title and drawing of each chart; a drawing is SVG whose text matplotlib has escaped."""
+    curves = gather(Journal(path).records())
+    return [
+        (
+            section,
+            [
+                (chart.title, Markup(draw_chart(chart, curves.stages, salt=f"{section}{i}")))
+                for i, chart in enumerate(charts)
+            ],
+        )
+        for section, charts in curves.sections.items()
+    ]
+
+
+def _panels(panels: list[Panel]) -> dict[str, list[Picture]]:
+    """By key, a few of the panels from the first to the last, in a size for the page."""
+    by_key: dict[str, list[Panel]] = {}
+    for panel in panels:
+        by_key.setdefault(panel.key, []).append(panel)
+    shown: dict[str, list[Picture]] = {}
+    for key, found in by_key.items():
+        chosen = sorted(set(np.linspace(0, len(found) - 1, MOST_PANELS).round().astype(int).tolist()))
+        for i in chosen:
+            with Image.open(found[i].path) as image:
+                small = image.convert("RGB")
+            small.thumbnail((PANEL_WIDTH, small.height), Image.Resampling.LANCZOS)
+            picture = _picture(np.asarray(small), f"step {found[i].step:,}", lossy=True)
+            shown.setdefault(key, []).append(picture)
+    return shown
+
+
+def _picture(pixels: np.ndarray, caption: str, *, lossy: bool = False) -> Picture:
+    """Embed (H, W, 3) uint8; figures keep every value, the panel history is made small."""
+    out = BytesIO()
+    image = Image.fromarray(pixels)
+    if lossy:
+        image.save(out, format="JPEG", quality=88, subsampling=0)
+    else:
+        image.save(out, format="PNG")
+    kind = "jpeg" if lossy else "png"
+    data = base64.b64encode(out.getvalue()).decode("ascii")
+    return Picture(f"data:image/{kind};base64,{data}", caption, image.width, image.height)
+
+
+def _duration(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object's content, empty where the file is missing or broken: a report shows what there is."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,4 +1,4 @@
-"""Tiles of a picture: values to colours in windows that never change, so that pictures of all steps compare."""
+"""Tiles of a picture: values to colours in windows that never change, so that pictures compare."""
 
 from __future__ import annotations
 

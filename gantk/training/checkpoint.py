@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -63,7 +64,7 @@ class Checkpoint:
         try:
             same = _checksum(self.folder / name) == self.facts["sha256"][name]
         except OSError as error:
-            raise _damaged(self.folder, error) from None
+            raise _damaged(self.folder, f"{name}: {_reason(error)}") from None
         if not same:
             raise _damaged(self.folder, f"{name} differs from its recorded checksum")
 
@@ -83,6 +84,8 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
     folder = parent / f"step-{state.position.total:08d}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists():  # left from before the checkpoint that the run went on from
+            shutil.rmtree(folder)
         with atomic_folder(folder) as new:
             save_file({k: v.detach().cpu().contiguous() for k, v in state.tensors().items()}, new / _FILES[0])
             torch.save(state.optimizer_states(), new / _FILES[1])
@@ -94,11 +97,11 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
                 **facts,
             }
             (new / "checkpoint.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    except (OSError, RuntimeError) as error:  # torch.save and safetensors raise RuntimeError on a full disk
+    except (OSError, RuntimeError, SafetensorError) as error:  # the latter: a full disk, in torch's words
         raise CheckpointError(
             "the checkpoint cannot be written",
             where=folder,
-            why=error,
+            why=_reason(error),
             mend="make room or mend the permissions, then go on with --resume; the checkpoint before it is intact",
         ) from None
     for old in list_checkpoints(parent)[:-keep]:
@@ -120,10 +123,15 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     try:
         facts = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
         Position(**facts["position"])
-        facts["sha256"], facts["recipe"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, error) from None
-    if facts["format"] > FORMAT:
+        newer = facts["format"] > FORMAT
+        lacking = [k for k in ("recipe", "scheduler", *_FILES) if k not in {**facts, **facts["sha256"]}]
+        if lacking:
+            raise ValueError(f"checkpoint.json says nothing of {lacking[0]}")
+    except OSError as error:
+        raise _damaged(folder, _reason(error)) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder, f"checkpoint.json is not what gantk wrote: {error}") from None
+    if newer:
         raise CheckpointError(
             f"the checkpoint has format {facts['format']}, newer than this gantk knows ({FORMAT})",
             where=folder,
@@ -162,6 +170,16 @@ def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without error numbers and the libraries' own places."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    text = str(error).splitlines()[0]
+    if isinstance(error, RuntimeError) and "enforce fail" in text:  # torch's words for a write that failed
+        return "not all of it could be written; is the disk full?"
+    return text
 
 
 def _damaged(folder: Path, why: object) -> CheckpointError:

@@ -24,7 +24,7 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).tolist()
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
             f"the device {name!r} cannot be used",

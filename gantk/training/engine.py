@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,7 +101,8 @@ class Engine:
         if state.position.begins_stage:
             state.scheduler.before_stage(stage, _Control(self))
             state.optimizers = state.fresh_optimizers()
-        steps = self.recipe.data.steps_per_epoch or self.loader.steps(plan.groups)
+        batches = self.loader.steps(plan.groups)
+        steps = self.recipe.data.steps_per_epoch or ceil(batches / self.recipe.training.accumulate)
         updater = Updater(state.translators, state.optimizers, plan, self.recipe.training, self.autocast)
         self.observer.stage_begins(stage, index, len(self.stages), steps, state.position)
         while state.position.stage == index:
@@ -147,10 +149,12 @@ class Engine:
             every = self.recipe.training.checkpoint_every
             stopping = self.stopping()
             if stopping or (every is not None and state.position.total % every == 0):
+                self._check_weights(stage, position)
                 self._save()
             if stopping:
                 raise _stopped()
         last = replace(state.position, step=steps - 1, total=state.position.total - 1)
+        self._check_weights(stage, last)
         metrics = self._validate(stage, plan, last)
         self.history.record(stage, epoch, state.translators)
         ended = scheduler.after_epoch(stage, epoch, metrics, _Control(self))
@@ -166,6 +170,17 @@ class Engine:
     def _save(self) -> None:
         folder = save_checkpoint(self.checkpoints, self.state, self.facts, self.recipe.training.keep_checkpoints)
         self.observer.checkpoint_written(folder)
+
+    def _check_weights(self, stage: Stage, position: Position) -> None:
+        """A loss can be finite where its gradient is not: such weights must not get into a checkpoint."""
+        tensors = {name: tensor for name, tensor in self.state.tensors().items() if tensor.is_floating_point()}
+        if all(norm.isfinite() for norm in torch._foreach_norm(list(tensors.values()))):
+            return
+        name = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+        if name is not None:
+            role, _, part = name.partition(".")
+            error = NonFiniteError(f"the weights {part!r} of {role!r} became NaN or infinite")
+            raise self._located(error, stage, position)
 
     def _located(self, error: NonFiniteError, stage: Stage, position: Position) -> NonFiniteError:
         good = list_checkpoints(self.checkpoints)

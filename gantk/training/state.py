@@ -55,7 +55,17 @@ class TrainingState:
                 role: ModelEmaV3(translator.generator, decay=recipe.training.ema)
                 for role, translator in self.translators.items()
             }
+        if recipe.training.compile:
+            self._compile()
         self.optimizers = self.fresh_optimizers()
+
+    def _compile(self) -> None:
+        """Compile the networks in place; names and weights stay. Second-order gradients cannot be compiled."""
+        for role, translator in self.translators.items():
+            translator.generator.compile()
+            penalised = any(term.needs.second_order for term in self.assembly.terms if term.role == role)
+            if translator.discriminator is not None and not penalised:
+                translator.discriminator.compile()
 
     @property
     def translators(self) -> dict[str, Translator]:

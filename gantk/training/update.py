@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -39,6 +40,7 @@ class Updater:
         self.plan = plan
         self.settings = settings
         self.autocast = autocast
+        self._others = [p for role, t in translators.items() if role not in plan.roles for p in t.parameters()]
         self._judging = [
             p
             for t in translators.values()
@@ -60,24 +62,23 @@ class Updater:
         Raises:
             NonFiniteError: a term is NaN or infinite; no weight was changed by its side's update.
         """
-        values: dict[str, Tensor] = {}
+        values: Losses = defaultdict(float)
         share = 1 / len(batches)
         for batch in batches:
             step = Step(self.translators, self.plan, batch, self.autocast)
             for side in self.settings.updates:
                 losses = self._discriminator(step) if side == "discriminator" else self._generator(step, role_weights)
-                for name, value in losses.items():
-                    part = share * value.detach()
-                    values[name] = values[name] + part if name in values else part
+                for name, value in _finite(losses).items():
+                    values[name] += share * value
                 if len(batches) == 1:
-                    self._check(losses)
                     self._apply(side)
                 step.forget_judgements()  # made with the other side's parameters frozen, or before their update
         if len(batches) > 1:
-            self._check(values)
             for side in self.settings.updates:
                 self._apply(side, share)
-        return {name: value.item() for name, value in values.items()}
+        for parameter in self._others:  # a term may reach into a role that this stage does not train
+            parameter.grad = None
+        return dict(values)
 
     def _discriminator(self, step: Step) -> dict[str, Tensor]:
         losses = {}
@@ -99,15 +100,6 @@ class Updater:
             torch.stack(total).sum().backward()
         return losses
 
-    def _check(self, losses: Mapping[str, Tensor]) -> None:
-        """One transfer for all values; only a failure looks closer."""
-        if not losses:
-            return
-        values = torch.stack(list(losses.values())).detach().tolist()
-        for name, value in zip(losses, values, strict=True):
-            if not math.isfinite(value):
-                raise NonFiniteError(f"the term {name} became {value}")
-
     def _apply(self, side: str, share: float = 1.0) -> None:
         for role in self.plan.roles:
             optimizer = self.optimizers[role].sides.get(side)
@@ -122,6 +114,21 @@ class Updater:
                     raise NonFiniteError(f"the gradient of {role}'s {side} became {norm.item()}")
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+
+
+def _finite(losses: Mapping[str, Tensor]) -> Losses:
+    """The values as numbers, in one transfer from the device.
+
+    Raises:
+        NonFiniteError: one is NaN or infinite.
+    """
+    if not losses:
+        return {}
+    values = dict(zip(losses, torch.stack(list(losses.values())).detach().tolist(), strict=True))
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise NonFiniteError(f"the term {name} became {value}")
+    return values
 
 
 def _scalar(loss: Tensor, term: str) -> Tensor:

@@ -78,7 +78,7 @@ def test_outside_the_inputs_brain_every_image_is_exactly_minus_one():
     given = volumes()
     given.images["t1"][:8] = 0
     given.images["t1ce"] = np.full((30, 24, 3), 50, np.float32)  # a target with a background of its own
-    slices = normalised_slices(given, ["t1"], 1.5, 99.5)
+    slices = normalised_slices(given, ["t1"], 1.5)
     assert not slices.foreground.all()
     for image in slices.images.values():
         assert (image[~slices.foreground] == -1).all()

@@ -14,6 +14,7 @@ import pytest
 from gantk.data import store as store_module
 from gantk.data.brats import Brats
 from gantk.data.cache import gantk_cache_dir
+from gantk.data.normalisation import Normalisation
 from gantk.data.slices import centre, normalised_slices
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import CacheError, DataError
@@ -65,7 +66,7 @@ def test_stored_slices_are_the_normalised_volumes(cohort, cache, spacing):
     for subject in dataset.subjects(QuietProgress()):
         patient = store[subject.id]
         volumes = dataset.read(subject, patient.modalities)
-        expected = normalised_slices(volumes, INPUTS, spacing, 99.5)
+        expected = normalised_slices(volumes, INPUTS, spacing)
         rows = range(len(patient))
         images = patient.images(rows, patient.modalities)
         assert images.dtype == np.float32
@@ -138,7 +139,7 @@ def test_the_key_covers_everything_that_shapes_the_slices(cohort):
     for change in (
         {"spacing": 1.0},
         {"crop": (24, 28)},
-        {"upper_percentile": 99.0},
+        {"normalisation": Normalisation(percentile=99.0)},
         {"modalities": ("t1", "flair", "t2", "t1ce")},
     ):
         keys.append(store_module._key(dataset, first, replace(SETTINGS, **change), INPUTS))

@@ -1,0 +1,116 @@
+"""What all tests share: one thread, a cache of their own, the installed plugins, random batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
+
+if TYPE_CHECKING:
+    from gantk.data.batch import Group
+    from gantk.plugins import Registry
+    from gantk.recipe import Recipe
+    from gantk.translation import Assembly, StagePlan
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The slice cache of this test session."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANTK_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def recipes() -> Path:
+    """The folder of shipped recipes."""
+    return RECIPES
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    """The components of the installed plugins."""
+    from gantk.plugins import load_plugins
+
+    return load_plugins().registry
+
+
+@pytest.fixture(scope="session")
+def make_group() -> Callable[..., Group]:
+    """Builds a batch group of random slices: an ellipse of tissue, background exactly -1, a square tumour."""
+    import torch
+
+    from gantk.data.batch import Group
+
+    def make(
+        size: int = 2,
+        inputs: int = 3,
+        shape: tuple[int, int] = (16, 24),
+        *,
+        seed: int = 0,
+        target: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> Group:
+        random = torch.Generator().manual_seed(seed)
+        height, width = shape
+        y, x = torch.linspace(-1, 1, height)[:, None], torch.linspace(-1, 1, width)[None]
+        inside = (x**2 + y**2 < 0.7).expand(size, 1, height, width)
+
+        def image(channels: int) -> torch.Tensor:
+            values = torch.rand(size, channels, height, width, generator=random, dtype=torch.float64)
+            return torch.where(inside, values * 1.9 - 0.9, -1.0).to(dtype)
+
+        segmentation = torch.zeros(size, 1, height, width, dtype=torch.uint8)
+        segmentation[..., height // 2 : height // 2 + 4, width // 2 : width // 2 + 4] = 4
+        patients = tuple(f"p{i}" for i in range(size))
+        return Group(image(inputs), image(1) if target else None, segmentation, patients, (0,) * size)
+
+    return make
+
+
+class Built:
+    """A recipe, what it describes, and the plan of one stage."""
+
+    def __init__(self, recipe: Recipe, assembly: Assembly, stage: str | None, registry: Registry) -> None:
+        from gantk.api.checks import make_scheduler
+
+        self.recipe, self.assembly = recipe, assembly
+        self.scheduler = make_scheduler(recipe, registry)
+        self.stages = {s.name: s for s in self.scheduler.stages(list(recipe.translators))}
+        self.stage = self.stages[stage] if stage else next(iter(self.stages.values()))
+        self.plan: StagePlan = assembly.plan(self.stage.name, self.stage.roles)
+        self.translators = assembly.translators
+
+    def term(self, name: str) -> Any:
+        return next(term for term in self.plan.terms if term.name == name)
+
+
+@pytest.fixture(scope="session")
+def build(registry: Registry) -> Callable[..., Built]:
+    """Builds a shipped recipe with overrides, its weights drawn wide so that no term is near its start value."""
+    import torch
+
+    from gantk.recipe import load_recipe
+    from gantk.translation import assemble
+
+    def make(
+        name: str, overrides: Sequence[str] = (), stage: str | None = None, spread: float | None = None
+    ) -> Built:
+        recipe = load_recipe(RECIPES / name, overrides)
+        built = Built(recipe, assemble(recipe, registry), stage, registry)
+        if spread is not None:
+            random = torch.Generator().manual_seed(1)
+            for translator in built.translators.values():
+                for parameter in translator.parameters():
+                    parameter.data.normal_(0, spread, generator=random)
+        return built
+
+    return make

@@ -1,0 +1,260 @@
+"""Adversarial, pixelwise and contrastive losses, each against a few lines of NumPy or scikit-image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from gantk import View
+from gantk_baselines.adversarial import Hinge, Lsgan, Vanilla, WganGp
+from gantk_baselines.generators import Resnet
+from gantk_baselines.patch_nce import PatchHeads
+from gantk_baselines.pixelwise import L1, L2, Ssim
+
+At = Callable[..., View]
+
+
+def array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().numpy().astype(np.float64)
+
+
+def scores(view: View, image: Tensor, source: Tensor | None = None) -> np.ndarray:
+    """The discriminator alone, on an image and, where it is conditional, on the source before it."""
+    translator = view.step.translators[view.role]
+    given = image if source is None else torch.cat([source, image], dim=1)
+    return array(translator.discriminator(given))
+
+
+def binary_cross_entropy(logits: np.ndarray, label: float) -> float:
+    probability = 1 / (1 + np.exp(-logits))
+    return float(-(label * np.log(probability) + (1 - label) * np.log(1 - probability)).mean())
+
+
+# name: loss, L_G(fake), L_D(real, fake)
+GAMES: dict[str, tuple[type, Callable[..., float], Callable[..., float]]] = {
+    "lsgan": (
+        Lsgan,
+        lambda fake: ((fake - 1) ** 2).mean(),
+        lambda real, fake: 0.5 * (((real - 1) ** 2).mean() + (fake**2).mean()),
+    ),
+    "vanilla": (
+        Vanilla,
+        lambda fake: binary_cross_entropy(fake, 1),
+        lambda real, fake: 0.5 * (binary_cross_entropy(real, 1) + binary_cross_entropy(fake, 0)),
+    ),
+    "hinge": (
+        Hinge,
+        lambda fake: -fake.mean(),
+        lambda real, fake: np.maximum(0, 1 - real).mean() + np.maximum(0, 1 + fake).mean(),
+    ),
+}
+
+
+@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize("conditional", [False, True])
+def test_both_sides_of_the_game(at: At, game: str, conditional: bool) -> None:
+    cls, generator_loss, discriminator_loss = GAMES[game]
+    view = at(loss := cls(), conditional=conditional)
+    source = view.source if conditional else None
+    fake, real = scores(view, view.output, source), scores(view, view.target, source)
+    assert loss(view).item() == pytest.approx(generator_loss(fake), rel=1e-12)
+    assert loss.discriminator(view).item() == pytest.approx(discriminator_loss(real, fake), rel=1e-12)
+
+
+@pytest.mark.parametrize("game", ["lsgan", "vanilla"])
+def test_the_discriminators_weight(at: At, game: str) -> None:
+    cls = GAMES[game][0]
+    halved, full = cls(), cls(discriminator_weight=1.0)
+    assert full.discriminator(at(full)).item() == pytest.approx(2 * halved.discriminator(at(halved)).item())
+    assert full(at(full)).item() == pytest.approx(halved(at(halved)).item())
+
+
+@pytest.mark.parametrize("cls", [Lsgan, Vanilla, Hinge, WganGp])
+def test_each_side_trains_its_own_network(at: At, cls: type) -> None:
+    loss = cls()
+    view = at(loss)
+    translator = view.step.translators["teacher"]
+    loss.discriminator(view).backward()
+    assert all(p.grad is None for p in translator.generator.parameters())
+    assert all(p.grad is not None and p.grad.any() for p in translator.discriminator.parameters())
+    view = at(loss)
+    loss(view).backward()
+    assert all(p.grad.any() for p in view.step.translators["teacher"].generator.parameters())
+
+
+# --- which image is real ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_real_image_of_another_group_comes_with_its_own_source(at: At, conditional: bool) -> None:
+    loss = Lsgan(real="paired.target")
+    view = at(loss, role="student", group="unpaired", conditional=conditional, sizes=(3, 2))
+    paired = view.step.group("paired")
+    real = scores(view, paired.target, paired.source if conditional else None)
+    fake = scores(view, view.output, view.source if conditional else None)
+    expected = 0.5 * (((real - 1) ** 2).mean() + (fake**2).mean())
+    assert loss.discriminator(view).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_another_roles_output_may_be_real(at: At, conditional: bool) -> None:
+    loss = Lsgan(real="teacher.output")
+    view = at(loss, role="student", group="unpaired", conditional=conditional)
+    source = view.source if conditional else None
+    answer = view.step.translators["teacher"].generator(view.source)  # on the student's source
+    real, fake = scores(view, answer, source), scores(view, view.output, source)
+    expected = 0.5 * (((real - 1) ** 2).mean() + (fake**2).mean())
+    value = loss.discriminator(view)
+    assert value.item() == pytest.approx(expected, rel=1e-12)
+    value.backward()
+    assert all(p.grad is None for p in view.step.translators["teacher"].parameters())
+
+
+# --- WGAN-GP ---------------------------------------------------------------------------------------------
+
+
+def penalty_by_differences(view: View, between: np.ndarray, source: np.ndarray | None) -> float:
+    """E[(‖∇D(x̂)‖ − 1)²], the gradient by central differences, pixel by pixel."""
+
+    def judged(image: np.ndarray, n: int) -> float:
+        own = None if source is None else torch.from_numpy(source[n : n + 1])
+        return float(scores(view, torch.from_numpy(image[None]), own).sum())
+
+    total = 0.0
+    for n, image in enumerate(between):
+        gradient = np.empty(image.size)
+        for i in range(image.size):
+            nudge = np.zeros(image.size)
+            nudge[i] = 1e-5
+            nudge = nudge.reshape(image.shape)
+            gradient[i] = (judged(image + nudge, n) - judged(image - nudge, n)) / 2e-5
+        total += (np.linalg.norm(gradient) - 1) ** 2
+    return total / len(between)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_wgan_gp(at: At, conditional: bool) -> None:
+    loss = WganGp(penalty=7.0)
+    view = at(loss, conditional=conditional)
+    source = view.source if conditional else None
+    fake, real = scores(view, view.output, source), scores(view, view.target, source)
+    assert loss(view).item() == pytest.approx(-fake.mean(), rel=1e-12)
+    torch.manual_seed(11)
+    value = loss.discriminator(view)
+    torch.manual_seed(11)
+    place = torch.rand(2, 1, 1, 1).numpy()
+    between = place * array(view.target) + (1 - place) * array(view.output)
+    penalty = penalty_by_differences(view, between, None if source is None else array(source))
+    assert penalty > 0.01
+    assert value.item() == pytest.approx(fake.mean() - real.mean() + 7 * penalty, rel=1e-7)
+
+
+def test_wgan_gp_trains_the_discriminator_through_its_gradient(at: At) -> None:
+    loss = WganGp()
+    view = at(loss)
+    discriminator = view.step.translators["teacher"].discriminator
+    torch.manual_seed(11)
+    loss.discriminator(view).backward()
+    weight = discriminator.layer.weight
+    direction = torch.randn(weight.shape, generator=torch.Generator().manual_seed(1), dtype=weight.dtype)
+    ours = float((weight.grad * direction).sum())
+    values = []
+    for h in (1e-6, -2e-6):
+        weight.data.add_(direction, alpha=h)
+        torch.manual_seed(11)
+        other = at(loss)
+        other.step.translators["teacher"].discriminator.load_state_dict(discriminator.state_dict())
+        torch.manual_seed(11)
+        values.append(loss.discriminator(other).item())
+    assert ours == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-6)
+
+
+def test_wgan_gp_pairs_groups_of_other_sizes(at: At) -> None:
+    loss = WganGp(real="paired.target")
+    view = at(loss, role="student", group="unpaired", sizes=(3, 2))
+    assert loss.discriminator(view).isfinite()
+
+
+# --- pixelwise ------------------------------------------------------------------------------------------
+
+
+def ramp(view: View) -> Tensor:
+    """A weight map that differs everywhere."""
+    height, width = view.source.shape[-2:]
+    grid = torch.arange(height * width, dtype=view.source.dtype).view(1, 1, height, width) / 50
+    return grid.expand(len(view.source), -1, -1, -1)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("cls", "error"), [(L1, np.abs), (L2, np.square)])
+def test_l1_and_l2(at: At, cls: type, error: Callable[..., Any], weighted: bool) -> None:
+    view = at(cls(), weight_map=ramp if weighted else None)
+    weight = array(ramp(view)) if weighted else 1.0
+    expected = (weight * error(array(view.target) - array(view.output))).mean()
+    assert cls()(view).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_ssim(at: At, weighted: bool) -> None:
+    loss = Ssim(window=5)
+    view = at(loss, weight_map=ramp if weighted else None)
+    expected = []
+    for target, output, m in zip(array(view.target), array(view.output), array(ramp(view)), strict=True):
+        _, similarity = structural_similarity(
+            (target[0] + 1) / 2,
+            (output[0] + 1) / 2,
+            data_range=1.0,
+            gaussian_weights=True,
+            sigma=1.5,
+            truncate=2 / 1.5,  # a window of 5
+            use_sample_covariance=False,
+            full=True,
+        )
+        inner = (slice(2, -2), slice(2, -2))  # the border's padding is each library's own
+        expected.append((((1 - similarity) / 2) * (m[0] if weighted else 1.0))[inner])
+    from kornia.metrics import ssim
+
+    ours = (1 - ssim((view.output + 1) / 2, (view.target + 1) / 2, 5)) / 2 * (ramp(view) if weighted else 1.0)
+    np.testing.assert_allclose(array(ours)[:, 0, 2:-2, 2:-2], np.stack(expected), atol=1e-6)
+    assert loss(view).item() == pytest.approx(ours.mean().item(), rel=1e-9)
+
+
+def test_ssim_is_0_for_equal_images_and_grows_with_difference(at: At) -> None:
+    loss = Ssim(window=5)
+    view = at(loss)
+    view.group.target = view.fake
+    assert loss(view).item() == pytest.approx(0, abs=1e-6)
+    view.group.target = -view.fake
+    assert loss(view).item() > 0.3
+
+
+# --- contrastive ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("inputs", "expected"), [(3, 560_384), (1, 559_872)])
+def test_published_size_of_the_projection_heads(inputs: int, expected: int) -> None:
+    generator = Resnet(inputs, 1).eval()
+    with torch.no_grad():
+        features = generator(torch.zeros(1, inputs, 8, 8), (0, 4, 8, 12, 16), decode=False).features
+    heads = PatchHeads({layer: feature.shape[1] for layer, feature in features.items()}, 256)
+    assert sum(p.numel() for p in heads.parameters()) == expected
+
+
+def test_projections_have_unit_length() -> None:
+    torch.manual_seed(0)
+    projected = PatchHeads({0: 3, 4: 8}, 16)({0: torch.randn(2, 5, 3), 4: torch.randn(2, 7, 8)})
+    assert {layer: tuple(z.shape) for layer, z in projected.items()} == {0: (2, 5, 16), 4: (2, 7, 16)}
+    for z in projected.values():
+        torch.testing.assert_close(z.norm(dim=-1), torch.ones(z.shape[:2]), rtol=0, atol=1e-4)
+
+
+def test_projections_are_single_precision_under_autocast() -> None:
+    heads = PatchHeads({0: 3}, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert heads({0: torch.randn(1, 4, 3)})[0].dtype == torch.float32
