@@ -8,6 +8,7 @@ from typing import Any
 
 from gantk.api.assessment import make_metrics
 from gantk.api.cohort import make_dataset
+from gantk.data.loader import GROUPS
 from gantk.errors import RecipeError, nearest
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.recipe import Recipe, load_recipe
@@ -57,6 +58,11 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
                 f"there is no baseline {name!r}", where="evaluation.baselines", mend=nearest(name, known)
             )
     scheduler = make_scheduler(recipe, registry)
+    named = {f"data.batch.{group}": group for group in recipe.data.batch}
+    named |= {f"losses.{name}.group": settings.group for name, settings in recipe.losses.items()}
+    for where, group in named.items():
+        if group not in GROUPS:
+            raise RecipeError(f"there is no batch group {group!r}", where=where, mend=nearest(group, GROUPS))
     assembly = assemble(recipe, registry)
     for role, translator in assembly.translators.items():
         rates = recipe.translators[role].optimizer.rates

@@ -24,7 +24,7 @@ class Phantom(Brats):
     def __init__(self, subjects: int = 60, voxel: float = 2.0, cohort_seed: int = 0) -> None:
         self.count, self.voxel, self.cohort_seed = subjects, voxel, cohort_seed
         # a patient does not depend on how many there are: cohorts of all sizes share the folder
-        super().__init__(gantk_cache_dir() / "phantom" / f"{voxel:g}mm-seed-{cohort_seed}")
+        super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")
 
     def subjects(self, progress: Progress) -> list[Subject]:
         """All patients sorted by id; writes those that are not in the cache yet.
@@ -34,8 +34,6 @@ class Phantom(Brats):
             CacheError: the cache cannot be written.
             DataError: the cache holds other patients under these names, such as an older release's.
         """
-        from gantk.data.phantom import write_phantom  # slow to import
-
         try:
             folders = write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
         except DataError as error:

@@ -66,9 +66,7 @@ class Comparison:
 
     def table(self) -> Table:
         """The comparison for a terminal, each column's best in bold."""
-        table = Table(
-            title=self.title, title_justify="left", title_style="bold red" if self.differences else ""
-        )
+        table = Table(title=self.title, title_justify="left", title_style="bold red" if self.differences else "")
         table.add_column("run", overflow="fold")
         table.add_column("method", overflow="fold")
         for column in self.columns.values():
@@ -81,9 +79,7 @@ class Comparison:
                 Text(write_statistic(line.values[n], digits[n]), style="bold" if best.get(n) == i else "")
                 for n in self.columns
             ]
-            table.add_row(
-                Text("" if line.run == before else line.run), Text(method_title(line.method)), *cells
-            )
+            table.add_row(Text("" if line.run == before else line.run), Text(method_title(line.method)), *cells)
             before = line.run
         return table
 

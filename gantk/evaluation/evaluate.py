@@ -98,14 +98,10 @@ def evaluate(
     return Evaluation(split_hash, settings_hash(metrics, regions, settings or {}), columns, rows)
 
 
-def settings_hash(
-    metrics: Mapping[str, Metric], regions: Sequence[str], settings: Mapping[str, object]
-) -> str:
+def settings_hash(metrics: Mapping[str, Metric], regions: Sequence[str], settings: Mapping[str, object]) -> str:
     """12 hex digits over metrics with their parameters, regions and `settings`, whatever their order."""
     described = {
-        "metrics": {
-            name: [type(metric).__qualname__, _parameters(metric)] for name, metric in metrics.items()
-        },
+        "metrics": {name: [type(metric).__qualname__, _parameters(metric)] for name, metric in metrics.items()},
         "regions": sorted(regions),
         "settings": dict(settings),
     }
@@ -123,9 +119,7 @@ def _column(metric: str, region: str) -> str:
     return metric if region == "image" else f"{metric}_{region}"
 
 
-def _measure(
-    metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[str, Tensor]
-) -> dict[str, list[float]]:
+def _measure(metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[str, Tensor]) -> dict[str, list[float]]:
     """By region, the metric of each slice."""
     if isinstance(metric, PixelMetric):
         values = metric.map(prediction, target)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -53,9 +54,7 @@ class Examples:
     ) -> Examples:
         """A group's slices with outputs (N, T, H, W) and maps (N, 1, H, W); the first target is shown."""
         if group.source is None or group.target is None or group.segmentation is None:
-            raise EvaluationError(
-                "pictures need inputs and target of the same slices, and the group lacks one"
-            )
+            raise EvaluationError("pictures need inputs and target of the same slices, and the group lacks one")
         return cls(
             inputs={name: _plane(group.source, channel) for channel, name in enumerate(inputs)},
             target=_plane(group.target),
@@ -97,7 +96,7 @@ class Examples:
                     titles=[str(title) for title in arrays["titles"]],
                     **named,
                 )
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise EvaluationError(
                 "the example slices cannot be read", where=path, why=f"{type(error).__name__}: {error}"
             ) from error

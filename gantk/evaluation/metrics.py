@@ -48,6 +48,11 @@ class Ssim:
     """Structural similarity with a Gaussian window (Wang et al. 2004, eq. 13), data range 1.
 
     A region's value is the mean of the SSIM map inside it; over the whole image that is torchmetrics' value.
+
+    Args:
+        sigma: the window's standard deviation in pixels.
+        k1: constant that steadies the luminance term.
+        k2: constant that steadies the contrast term.
     """
 
     higher_is_better = True

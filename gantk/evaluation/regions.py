@@ -41,7 +41,5 @@ def region_mask(name: str, group: Group) -> Tensor:
         EvaluationError: for an unknown name.
     """
     if name not in REGIONS:
-        raise EvaluationError(
-            f"there is no region {name!r}", where="evaluation.regions", mend=nearest(name, REGIONS)
-        )
+        raise EvaluationError(f"there is no region {name!r}", where="evaluation.regions", mend=nearest(name, REGIONS))
     return REGIONS[name](group)

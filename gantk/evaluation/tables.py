@@ -24,9 +24,15 @@ def column_title(column: Column) -> str:
 
 
 def decimals(means: Iterable[float]) -> int:
-    """Decimals that show three significant digits of the largest of a column's means."""
-    largest = max((abs(m) for m in means if math.isfinite(m)), default=0.0)
-    return 3 if largest == 0 else min(8, max(0, 2 - math.floor(math.log10(largest))))
+    """Decimals that show three significant digits of a column's largest mean and two of its smallest.
+
+    At most two more than the largest needs, so that a value near zero does not widen the column.
+    """
+    places = [-math.floor(math.log10(abs(m))) for m in means if math.isfinite(m) and m != 0]
+    if not places:
+        return 3
+    largest = min(places) + 2
+    return max(0, min(max(largest, max(places) + 1), largest + 2, 8))
 
 
 def write_value(value: float, digits: int) -> str:
@@ -44,9 +50,7 @@ def best_of(rows: Sequence[Mapping[str, Statistic]], columns: Mapping[str, Colum
     """By column, the index of the row with the best mean; a column without numbers or rivals has none."""
     best: dict[str, int] = {}
     for name, column in columns.items():
-        known = [
-            (row[name].mean, i) for i, row in enumerate(rows) if name in row and math.isfinite(row[name].mean)
-        ]
+        known = [(row[name].mean, i) for i, row in enumerate(rows) if name in row and math.isfinite(row[name].mean)]
         if len(known) > 1:
             sign = -1 if column.higher_is_better else 1
             best[name] = min(known, key=lambda pair: (sign * pair[0], pair[1]))[1]

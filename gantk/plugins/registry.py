@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NewType, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -27,11 +28,12 @@ class Parameter:
     @property
     def type_name(self) -> str:
         """The type as a person writes it."""
-        return getattr(self.type, "__name__", None) if isinstance(self.type, type) else _shown(self.type)
+        return self.type.__name__ if isinstance(self.type, (type, NewType)) else _shown(self.type)
 
 
 def _shown(annotation: Any) -> str:
-    return str(annotation).replace("typing.", "").replace("pathlib.", "")
+    """`X | None` of a class in a module, without the module."""
+    return re.sub(r"(?<![\w.'])(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", str(annotation))
 
 
 @dataclass(frozen=True)

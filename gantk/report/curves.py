@@ -123,15 +123,11 @@ def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, 
             steps, values, least, greatest = _binned(steps, values)
             axes.fill_between(steps, least, greatest, color=colour, alpha=0.16, linewidth=0)
         few = len(steps) < 25
-        axes.plot(
-            steps, values, color=colour, label=label, linewidth=1.5, marker="o" if few else "", markersize=3
-        )
+        axes.plot(steps, values, color=colour, label=label, linewidth=1.5, marker="o" if few else "", markersize=3)
     last = max(int(steps[-1]) for steps, _ in chart.series.values())
     first = min(int(steps[0]) for steps, _ in chart.series.values())
     ends = [step for step, _ in stages[1:]] + [last + 1]
-    inside = [
-        (step, name) for (step, name), end in zip(stages, ends, strict=False) if step <= last and end > first
-    ]
+    inside = [(step, name) for (step, name), end in zip(stages, ends, strict=False) if step <= last and end > first]
     for i, (step, name) in enumerate(inside):
         if i:
             axes.axvline(step, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.55)

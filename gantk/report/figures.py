@@ -13,7 +13,7 @@ __all__ = ["draw_figure", "tumour_box"]
 def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.ndarray:
     """One slice with all its pictures: inputs, target, and per role the output with its error map.
 
-    The second row enlarges the box around the tumour that the first row shows; without a tumour there is none.
+    The second row enlarges the box that the first row shows around the tumour; without one it is left out.
     Images share the window [-1, 1], error maps [0, 0.3] of an image in [0, 1].
 
     Args:
@@ -27,9 +27,7 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
     target = examples.target[index]
     box = tumour_box(examples.segmentation[index])
 
-    def strip(
-        title: str, image: np.ndarray, window: Window, *, emphasis: bool = False, bar: bool = False
-    ) -> Strip:
+    def strip(title: str, image: np.ndarray, window: Window, *, emphasis: bool = False, bar: bool = False) -> Strip:
         tiles = [window.paint(enlarge(image))]
         if box:
             tiles = [frame(tiles[0], box, image.shape), window.paint(enlarge(image, box))]
@@ -45,7 +43,7 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
 
 
 def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:
-    """The box around labels (H, W) > 0 with a margin, as long and wide as the image; None without a tumour.
+    """The box around labels (H, W) > 0 with a margin, in the image's proportions; None without a tumour.
 
     Args:
         segmentation: (H, W) labels.
@@ -57,9 +55,7 @@ def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 2
         return None
     height, width = segmentation.shape
     tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
-    scale = max(
-        tall * (1 + 2 * margin) / height, wide * (1 + 2 * margin) / width, smallest / min(height, width)
-    )
+    scale = max(tall * (1 + 2 * margin) / height, wide * (1 + 2 * margin) / width, smallest / min(height, width))
     box_height, box_width = (round(side * min(1.0, scale)) for side in (height, width))
     top = _start(int(rows.min()) + tall / 2, box_height, height)
     left = _start(int(columns.min()) + wide / 2, box_width, width)

@@ -130,10 +130,7 @@ def _results(folder: Path) -> dict[str, Any] | None:
         rows = [
             (
                 method_title(method),
-                [
-                    Cell(write_statistic(found[name], digits[name]), best=best.get(name) == i)
-                    for name in names
-                ],
+                [Cell(write_statistic(found[name], digits[name]), best=best.get(name) == i) for name in names],
             )
             for i, (method, found) in enumerate(summary.items())
         ]

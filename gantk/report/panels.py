@@ -13,8 +13,8 @@ __all__ = ["draw_panel"]
 def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
     """Inputs | target | outputs | |error| per output | weight maps, one row per slice.
 
-    Windows are fixed (images [-1, 1], errors [0, 0.3] of an image in [0, 1], weights [0, 1.5]), so that panels of
-    different steps and runs compare.
+    Windows are fixed (images [-1, 1], errors [0, 0.3] of an image in [0, 1], weights [0, 1.5]), so that panels
+    of different steps and runs compare.
 
     Args:
         examples: N slices (H, W).

@@ -47,7 +47,7 @@ WEIGHT = Window(0.0, 1.5, "viridis")
 
 @dataclass(frozen=True)
 class Strip:
-    """One column of a picture: a title, a tile (h, w, 3) uint8 per row, and the window its colour bar shows."""
+    """One column of a picture: a title, a tile (h, w, 3) uint8 per row, the window of its colour bar."""
 
     title: str
     tiles: Sequence[np.ndarray]
@@ -59,7 +59,7 @@ class Strip:
 def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
     """Bring an image (H, W), or the part of it in `box`, to the size of a tile.
 
-    A tile is a whole multiple of the image, so that its shorter side has at least 160 pixels; bicubic, float32.
+    A tile is a whole multiple of the image, so that its shorter side has 160 pixels or more; bicubic, float32.
     """
     height, width = values.shape
     factor = max(1, -(-SMALLEST_TILE // min(height, width)))
@@ -125,9 +125,7 @@ def compose(strips: Sequence[Strip], row_titles: Sequence[str]) -> np.ndarray:
     return np.asarray(picture)
 
 
-def _bar(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, strip: Strip, left: int, top: int, width: int
-) -> None:
+def _bar(picture: Image.Image, draw: ImageDraw.ImageDraw, strip: Strip, left: int, top: int, width: int) -> None:
     assert strip.window is not None
     window = strip.window
     left, width = left + 6, width - 12

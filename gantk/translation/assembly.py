@@ -42,16 +42,19 @@ def assemble(recipe: Recipe, registry: Registry) -> Assembly:
         PluginError: a component breaks the contract of its kind.
     """
     translators = {role: _translator(recipe, role, registry) for role in recipe.translators}
-    maps = {}
-    for name, settings in recipe.maps.items():
-        component = registry.get("weight_map", settings.use, f"maps.{name}.use")
-        built = component.build(settings.parameters, f"maps.{name}")
-        if settings.enabled:
-            stages = None if settings.stages is None else frozenset(settings.stages)
+    maps, map_references = {}, {}
+    for name, map_settings in recipe.maps.items():
+        component = registry.get("weight_map", map_settings.use, f"maps.{name}.use")
+        values = component.check(map_settings.parameters, f"maps.{name}")
+        references = _references(component, values, f"maps.{name}", recipe)
+        built = component.cls(**values)
+        if map_settings.enabled:
+            stages = None if map_settings.stages is None else frozenset(map_settings.stages)
             maps[name] = MapSlot(name, built, stages)
+            map_references[name] = references
     terms = []
     for name, settings in recipe.losses.items():
-        term = _term(name, settings, recipe, registry, translators)
+        term = _term(name, settings, recipe, registry, translators, map_references.get(settings.map or "", ()))
         if settings.enabled:
             terms.append(term)
     if not terms:
@@ -103,8 +106,17 @@ def _translator(recipe: Recipe, role: str, registry: Registry) -> Translator:
     return translator
 
 
+# What a batch group has not got.
+_LACKS = {"unpaired": "target", "source": "target", "target": "source"}
+
+
 def _term(
-    name: str, settings: LossSettings, recipe: Recipe, registry: Registry, translators: Mapping[str, Translator]
+    name: str,
+    settings: LossSettings,
+    recipe: Recipe,
+    registry: Registry,
+    translators: Mapping[str, Translator],
+    map_references: tuple[str, ...],
 ) -> Term:
     where = f"losses.{name}"
     if settings.on not in translators:
@@ -117,7 +129,7 @@ def _term(
         )
     component = registry.get("loss", settings.use, f"{where}.use")
     values = component.check(settings.parameters, where)
-    references = _references(component, values, where, recipe)
+    references = (*_references(component, values, where, recipe), *map_references)
     for group in {settings.group, *(r.split(".")[0] for r in references if "." in r and not r.endswith(".output"))}:
         if group not in recipe.data.batch:
             raise RecipeError(
@@ -127,11 +139,15 @@ def _term(
     if not callable(loss):
         raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
     needs: Needs = getattr(loss, "needs", Needs())
-    if (needs.target or "target" in references) and settings.group in ("unpaired", "source"):
-        raise RecipeError(
-            f"the loss {settings.use!r} compares with the target, which the group {settings.group!r} lacks",
-            where=f"{where}.group",
-        )
+    wanted = [reference.rpartition(".") for reference in (*references, *(["target"] if needs.target else []))]
+    for owner, _, what in wanted:
+        group = owner or settings.group
+        if _LACKS.get(group) == what:
+            raise RecipeError(
+                f"the loss {settings.use!r}, or its map, wants the {what} of the group {group!r}, which has none",
+                where=where,
+                mend="place it on another group, or name another image",
+            )
     adversarial = hasattr(loss, "discriminator")
     if adversarial and translators[settings.on].discriminator is None:
         raise RecipeError(
@@ -140,12 +156,7 @@ def _term(
         )
     head = None
     if hasattr(loss, "build_head") and settings.enabled:
-        head = settings.use
-        translator = translators[settings.on]
-        if head not in translator.heads:  # terms of one loss on one role share their heads, as CUT's two do
-            torch.manual_seed(_seed(recipe, settings.on, "heads", head))
-            channels = _feature_channels(translator, needs.layers, recipe, settings.use)
-            translator.heads[head] = loss.build_head(channels)
+        head = _head(name, settings, loss, needs.layers, recipe, translators[settings.on])
     return Term(
         name=name,
         role=settings.on,
@@ -158,6 +169,24 @@ def _term(
         references=references,
         head=head,
     )
+
+
+def _head(
+    name: str, settings: LossSettings, loss: Any, layers: tuple[int, ...], recipe: Recipe, translator: Translator
+) -> str:
+    """The key of a term's projection heads, which terms of one loss and shape on one role share (as CUT's two do)."""
+    key = settings.use.replace(".", "-")
+    torch.manual_seed(_seed(recipe, settings.on, "heads", key))
+    built = loss.build_head(_feature_channels(translator, layers, recipe, settings.use))
+    if key in translator.heads and _shapes(translator.heads[key]) != _shapes(built):
+        key = f"{key}:{name.replace('.', '-')}"
+    if key not in translator.heads:
+        translator.heads[key] = built
+    return key
+
+
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in module.state_dict().items()}
 
 
 def _references(component: Component, values: Mapping[str, Any], where: str, recipe: Recipe) -> tuple[str, ...]:

@@ -144,6 +144,16 @@ def write_cohort(root: Path, patients: int = 10) -> Path:
 def toml(path: Path) -> str:
     return path.as_posix()
 
+# drawing a report takes longer than the run; it has tests of its own
+NO_REPORT = "import gantk.report.html as html; html.write_report = lambda folder: folder / 'report.html'"
+OPTIONS = {
+    "plain": [],
+    "ema": ["training.ema=0.9"],
+    "accumulation": ["training.accumulate=2"],
+    "bf16": ["run.precision=bf16"],
+    "channels-last": ["training.channels_last=true"],
+}
+
 
 @pytest.fixture(scope="session", autouse=True)
 def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -176,6 +186,30 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, cohort: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def patients(tmp_path: Path) -> Path:
+    """A cohort of the test's own, to be spoilt."""
+    return write_cohort(tmp_path / "patients")
+
+
+@pytest.fixture
+def own_recipe(tmp_path: Path, patients: Path) -> Path:
+    """The recipe, on the test's own cohort."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE.format(root=toml(patients)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_patient() -> Callable[..., Path]:
+    return write_patient
+
+
+@pytest.fixture(scope="session")
+def make_volume() -> Callable[..., Path]:
+    return write_volume
+
+
 @dataclass
 class Process:
     """A `gantk` command under way in a process of its own."""
@@ -200,16 +234,7 @@ class Process:
     @property
     def run(self) -> Path:
         """The run's folder, waited for."""
-        return until(lambda: next((p.parent for p in self.folder.glob("runs/*/recipe.toml")), None))
-
-
-def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What `ask` gives as soon as it is true."""
-    ends = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < ends, "waited too long"
-        time.sleep(0.002)
-    return answer
+        return self.server.until(lambda: next((p.parent for p in self.folder.glob("runs/*/recipe.toml")), None))
 
 
 class Server:
@@ -230,11 +255,21 @@ class Server:
         assert line, "the server died"
         return line
 
+    @staticmethod
+    def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
+        """What `ask` gives as soon as it is true."""
+        ends = time.monotonic() + seconds
+        while not (answer := ask()):
+            assert time.monotonic() < ends, "waited too long"
+            time.sleep(0.002)
+        return answer
+
     def start(self, folder: Path, *arguments: str | Path, before: str = "") -> Process:
         """`gantk ARGUMENTS` in a folder; `before` is Python that the process executes first."""
         assert not self.busy
         assert self.process.stdin is not None
         self.busy = True
+        before = f"{NO_REPORT}\n{before}"
         request = {"cwd": str(folder), "arguments": [str(a) for a in arguments], "before": before}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
@@ -248,3 +283,27 @@ def server(surroundings: None) -> Iterator[Server]:
     assert server.process.stdin is not None
     server.process.stdin.close()
     server.process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def options() -> Callable[[str], list[str]]:
+    """The command's arguments for a way of training."""
+    return lambda kind: [part for option in OPTIONS[kind] for part in ("--set", option)]
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    server: Server, recipe: Path, options: Callable[[str], list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Runs by their options, each made once and never stopped."""
+    made: dict[str, Path] = {}
+
+    def run(kind: str) -> Path:
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(kind)
+            process = server.start(folder, "run", recipe, *options(kind))
+            assert process.wait() == 0, process.output
+            made[kind] = process.run
+        return made[kind]
+
+    return run

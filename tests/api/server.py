@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -21,24 +22,26 @@ def child(request: dict[str, object]) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     sys.argv = ["gantk", *request["arguments"]]
-    code = 70; known = set(sys.modules)
+    code = 70
     try:
-        exec(request["before"])
+        exec(request["before"], {})
         main()
     except SystemExit as end:
         code = end.code or 0
     except BaseException:
         traceback.print_exc()
     finally:
-        print("NEW", sorted({".".join(m.split(".")[:3]) for m in set(sys.modules) - known})); sys.stdout.flush()
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    os.cpu_count = lambda: 1  # preparing tiny patients is not worth a worker
     torch.ones(8, 8) @ torch.ones(8, 8)
     load_plugins()
+    gc.freeze()  # collecting in a fork would copy every page
     assert gantk.api.runner
     assert gantk.report.html
     for line in sys.stdin:

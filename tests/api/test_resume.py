@@ -4,17 +4,202 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
+
+from gantk.training.checkpoint import list_checkpoints, newest_checkpoint
+
+OPTIONS = ["ema", "accumulation", "bf16", "channels-last"]
 
 
-def test_smoke(server, recipe, tmp_path):
-    t = time.time()
-    p = server.start(tmp_path, "run", recipe)
-    code = p.wait()
-    print(code, time.time() - t)
-    print(p.output)
-    print(len((p.run / "metrics.jsonl").read_text().splitlines()))
-    assert code == 0
+def journal(run: Path) -> list[dict[str, Any]]:
+    """The journal's whole lines, without their times."""
+    path = run / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
+
+
+def assert_same(run: Path, reference: Path) -> None:
+    """Weights, optimizers, position, scheduler, journal and evaluation are equal bit for bit."""
+    ours, theirs = (newest_checkpoint(folder / "checkpoints") for folder in (run, reference))
+    assert ours is not None
+    assert theirs is not None
+    assert ours.position == theirs.position
+    for name in ("scheduler", "recipe", "split", "data", "normalisation"):
+        assert ours.facts[name] == theirs.facts[name]
+    weights = [(c.folder / "model.safetensors").read_bytes() for c in (ours, theirs)]
+    assert weights[0] == weights[1]
+    assert_equal(ours.optimizers(), theirs.optimizers())
+    records = journal(run)
+    assert records == journal(reference)
+    assert [record["seq"] for record in records] == list(range(len(records)))
+    for name in ("patients.csv", "summary.json", "weights.json"):
+        assert (run / "evaluation" / name).read_bytes() == (reference / "evaluation" / name).read_bytes()
+
+
+def assert_equal(a: Any, b: Any) -> None:
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, list):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_equal(x, y)
+    else:
+        assert a == b
+
+
+def test_the_run_is_one_that_resuming_can_break(uninterrupted: Any) -> None:
+    run = uninterrupted("plain")
+    records = journal(run)
+    stages = {record["stage"] for record in records}
+    assert stages == {"teacher", "joint"}
+    trained = [record for record in records if "train/teacher/pixelwise" in record["metrics"]]
+    assert [record["step"] for record in trained] == list(range(len(trained)))
+    checkpoint = newest_checkpoint(run / "checkpoints")
+    assert checkpoint is not None
+    assert checkpoint.facts["scheduler"]["converged"] == 1  # two of the three epochs: it stepped back
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+
+
+def test_ten_kills_at_random_moments(server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
+    reference = uninterrupted("plain")
+    lines = len(journal(reference))
+    rng = random.Random(20261122)
+    # by lines of the journal, so that they spread over the whole run; the last ones fall into the evaluation
+    moments = sorted(rng.randint(0, lines) for _ in range(8)) + [lines, lines]
+    killed_at = []
+    process = server.start(tmp_path, "run", recipe)
+    run = process.run
+    for moment in moments:
+        server.until(lambda moment=moment: len(journal(run)) >= moment)
+        time.sleep(rng.uniform(0, 0.06))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        killed_at.append(len(journal(run)))
+        assert state(run) in ("running", None)
+        process = server.start(tmp_path, "run", "--resume", run.name)
+    assert process.wait() == 0, process.output
+    assert len(set(killed_at)) > 5  # not ten times the same moment
+    assert_same(run, reference)
+    leftovers = [path for path in run.rglob("*") if ".partial-" in path.name]
+    assert leftovers == []
+
+
+def state(run: Path) -> str | None:
+    """What the run says of itself; None where it was killed before it said anything."""
+    path = run / "status.json"
+    return json.loads(path.read_text())["state"] if path.exists() else None
+
+
+SLOW_SAVE = """
+import time, gantk.training.checkpoint as module
+write = module.save_file
+def slow(tensors, path):
+    write(tensors, path)
+    if len(list(path.parent.parent.glob("step-*"))) == 2:
+        open("writing", "w").close()
+        time.sleep(60)
+module.save_file = slow
+"""
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before_it(
+    server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path
+) -> None:
+    process = server.start(tmp_path, "run", recipe, before=SLOW_SAVE)
+    server.until((tmp_path / "writing").exists)
+    run = process.run
+    partial = list((run / "checkpoints").glob(".*.partial-*"))
+    assert len(partial) == 1
+    assert (partial[0] / "model.safetensors").is_file()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    before = newest_checkpoint(run / "checkpoints")
+    assert before is not None
+    assert before.tensors()
+    assert before.optimizers()
+    resumed = server.start(tmp_path, "run", "--resume", run.name)
+    assert resumed.wait() == 0, resumed.output
+    assert not partial[0].exists()
+    assert_same(run, uninterrupted("plain"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("lines", [1, 5])
+def test_a_signal_saves_and_exits_130(
+    server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path, number: int, lines: int
+) -> None:
+    process = server.start(tmp_path, "run", recipe)
+    run = process.run
+    server.until(lambda: len(journal(run)) >= lines)
+    process.kill(number)
+    assert process.wait() == 130, process.output
+    said = process.output
+    assert "interrupted: " in said
+    assert f"gantk run --resume {run.name}" in said
+    assert "Traceback" not in said
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "interrupted"
+    checkpoint = newest_checkpoint(run / "checkpoints")
+    assert checkpoint is not None
+    assert checkpoint.position.total == journal(run)[-1]["step"] + 1  # nothing is done twice
+    resumed = server.start(tmp_path, "run", "--resume", run.name)
+    assert resumed.wait() == 0, resumed.output
+    assert_same(run, uninterrupted("plain"))
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_resume_is_exact_with(
+    server: Any, recipe: Path, uninterrupted: Any, options: Any, tmp_path: Path, kind: str
+) -> None:
+    """Dropout is in all of them."""
+    reference = uninterrupted(kind)
+    assert "dropout = 0.2" in (reference / "recipe.toml").read_text()
+    process = server.start(tmp_path, "run", recipe, *options(kind))
+    run = process.run
+    for lines in (3, len(journal(reference)) - 3):  # one in each stage
+        server.until(lambda lines=lines: len(journal(run)) >= lines)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        process = server.start(tmp_path, "run", "--resume", run.name)
+    assert process.wait() == 0, process.output
+    assert_same(run, reference)
+
+
+def test_a_finished_run_resumed_evaluates_again(
+    server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path
+) -> None:
+    process = server.start(tmp_path, "run", recipe)
+    assert process.wait() == 0
+    process = server.start(tmp_path, "run", "--resume", process.run.name)
+    assert process.wait() == 0
+    assert_same(process.run, uninterrupted("plain"))
+
+
+def test_two_processes_never_work_on_one_run(server: Any, recipe: Path, tmp_path: Path) -> None:
+    from gantk.api.runs import alone
+
+    process = server.start(tmp_path, "run", recipe)
+    assert process.wait() == 0
+    with alone(process.run):
+        refused = server.start(tmp_path, "run", "--resume", process.run.name)
+        assert refused.wait() == 2
+    assert "another process is working on this run" in refused.output
+
+
+def test_old_checkpoints_go(uninterrupted: Any) -> None:
+    kept = list_checkpoints(uninterrupted("plain") / "checkpoints")
+    assert len(kept) == 2
+    assert all(load_file(folder / "model.safetensors") for folder in kept)

@@ -23,7 +23,6 @@ __all__ = [
     "inversion_recovery",
     "render",
     "spin_echo",
-    "spoiled_gradient_echo",
 ]
 
 Values = np.ndarray | float
@@ -56,13 +55,6 @@ def spin_echo(density: Values, t1: Values, t2: Values, tr: float, te: float) -> 
     return density * (1 - np.exp(-tr / t1)) * np.exp(-te / t2)
 
 
-def spoiled_gradient_echo(density: Values, t1: Values, tr: float, flip: float) -> Values:
-    """S = PD sin α (1 − E1) / (1 − cos α E1), E1 = e^(−TR/T1), TE ≪ T2*; TR in ms, α in degrees."""
-    recovery = np.exp(-tr / t1)
-    angle = np.radians(flip)
-    return density * np.sin(angle) * (1 - recovery) / (1 - np.cos(angle) * recovery)
-
-
 def inversion_recovery(density: Values, t1: Values, t2: Values, tr: float, te: float, ti: float) -> Values:
     """S = PD (1 − 2 e^(−TI/T1) + e^(−TR/T1)) e^(−TE/T2), with its sign; times in ms, TE ≪ TR."""
     return density * (1 - 2 * np.exp(-ti / t1) + np.exp(-tr / t1)) * np.exp(-te / t2)
@@ -73,19 +65,21 @@ class Protocol:
     """How one subject was scanned, times in ms: a usual protocol, as they differ between hospitals.
 
     Attributes:
-        gradient_echo: T1 and T1ce by spoiled gradient echo, else by spin echo.
-        t1_tr, t1_te, t1_flip: of T1 and T1ce (the flip angle in degrees, for the gradient echo).
+        t1_tr, t1_te: of the T1 spin echo.
+        t1ce_tr, t1ce_te, t1ce_ti: of T1ce, an inversion-prepared 3D gradient echo.
         t2_tr, t2_te: of the T2 spin echo.
         flair_tr, flair_te, flair_ti: of FLAIR.
+        thickness: slice thickness of T1, T2 and FLAIR, mm; T1ce has isotropic voxels.
         relaxivity: R1 gained where the permeability map is 1, 1/s (4.5 /s/mM at about 0.25 mM).
         blood_t1: of blood with contrast agent, ms.
         flow: share of the blood's signal that flow leaves in T1 and T1ce, and in T2 and FLAIR.
     """
 
-    gradient_echo: bool
     t1_tr: float
     t1_te: float
-    t1_flip: float
+    t1ce_tr: float
+    t1ce_te: float
+    t1ce_ti: float
     t2_tr: float
     t2_te: float
     flair_tr: float
@@ -94,6 +88,7 @@ class Protocol:
     relaxivity: float
     blood_t1: float
     flow: tuple[float, float]
+    thickness: tuple[float, float, float]
 
 
 def draw_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
@@ -112,10 +107,11 @@ def draw_protocol(rng: np.random.Generator, csf: Tissue) -> Protocol:
     flair_tr = rng.uniform(8000, 10000)
     null = csf.t1 * np.log(2 / (1 + np.exp(-flair_tr / csf.t1)))
     return Protocol(
-        gradient_echo=bool(rng.random() < 0.5),
-        t1_tr=20.0,
+        t1_tr=rng.uniform(500, 620),
         t1_te=rng.uniform(9, 14),
-        t1_flip=rng.uniform(18, 26),
+        t1ce_tr=rng.uniform(1900, 2100),
+        t1ce_te=rng.uniform(2.5, 4),
+        t1ce_ti=rng.uniform(860, 940),
         t2_tr=rng.uniform(4000, 6000),
         t2_te=rng.uniform(85, 110),
         flair_tr=flair_tr,
@@ -124,6 +120,7 @@ def draw_protocol(rng: np.random.Generator, csf: Tissue) -> Protocol:
         relaxivity=1.15,
         blood_t1=rng.uniform(180, 420),
         flow=(rng.uniform(0.5, 0.9), rng.uniform(0.1, 0.4)),
+        thickness=tuple(rng.uniform(2, 5, 3).tolist()),
     )
 
 
@@ -209,15 +206,16 @@ def _small_vessels(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> np
 def render(content: Composition, tissues: dict[str, Tissue], protocol: Protocol) -> dict[str, np.ndarray]:
     """The noise-free images of a composition: t1, t2, flair, t1ce, each (V,) float32, relative to water.
 
-    T1ce is T1 with the contrast agent's shortening: 1/T1 + relaxivity · uptake in tissue, short T1 in blood;
-    elsewhere the two are equal.
+    T1ce has the contrast agent's shortening, 1/T1 + relaxivity · uptake in tissue and short T1 in blood, and a sequence
+    of its own: BraTS's T1 are 2D scans, its T1ce mostly 3D ones.
     """
     p = protocol
 
     def t1_weighted(density: Values, t1: Values, t2: Values) -> Values:
-        if p.gradient_echo:
-            return spoiled_gradient_echo(density, t1, p.t1_tr, p.t1_flip)
-        return spin_echo(density, t1, t2, 28 * p.t1_tr, p.t1_te)
+        return spin_echo(density, t1, t2, p.t1_tr, p.t1_te)
+
+    def t1ce_weighted(density: Values, t1: Values, t2: Values) -> Values:
+        return inversion_recovery(density, t1, t2, p.t1ce_tr, p.t1ce_te, p.t1ce_ti)
 
     def t2_weighted(density: Values, t1: Values, t2: Values) -> Values:
         return spin_echo(density, t1, t2, p.t2_tr, p.t2_te)
@@ -243,6 +241,6 @@ def render(content: Composition, tissues: dict[str, Tissue], protocol: Protocol)
         "t2": image(t2_weighted, content.r1, blood, p.flow[1]),
         "flair": image(flair, content.r1, blood, p.flow[1]),
         "t1ce": image(
-            t1_weighted, content.r1 + np.float32(p.relaxivity) * content.uptake, p.blood_t1, p.flow[0]
+            t1ce_weighted, content.r1 + np.float32(p.relaxivity) * content.uptake, p.blood_t1, p.flow[0]
         ),
     }

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import correlate1d
 
 from gantk.data.phantom.anatomy import Anatomy, Atlas, Deformation
 from gantk.data.phantom.fields import smooth_field, stream
@@ -87,13 +88,15 @@ def brightest(seed: int, subject: int) -> float:
 
 
 def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
-    """Scan a subject: bias field, Rician noise and an arbitrary scale for each modality."""
+    """Scan a subject: slice thickness, bias field, Rician noise and an arbitrary scale for each modality."""
     model = build_model(seed, subject, spacing, atlas)
     grid, brain = model.grid, model.anatomy.brain
     rng = stream(seed, subject, "scanner")
     typical = brightest(seed, subject)
     images, facts = {}, {}
-    for name, signal in render(model.content, model.tissues, model.protocol).items():
+    thickness = dict(zip(("t1", "t2", "flair"), model.protocol.thickness, strict=True))
+    for name, image in model.images().items():
+        signal = _thick(image, brain, thickness.get(name, 0.0) / grid.spacing)
         level = float(np.median(signal))
         bias = np.exp(rng.uniform(0.03, 0.11) * smooth_field(rng, grid, 90.0)[brain])
         sigma = np.float32(level * rng.uniform(0.015, 0.035))
@@ -115,6 +118,18 @@ def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
         affine=affine,
         facts={"tumour": plan, "protocol": asdict(model.protocol), "images": facts},
     )
+
+
+def _thick(image: np.ndarray, brain: np.ndarray, voxels: float) -> np.ndarray:
+    """A (X, Y, Z) image averaged over slices this many voxels thick, weighted by the brain in them; (V,) float32."""
+    reach = max(0.0, (voxels - 1) / 2)
+    if not reach:
+        return image[brain]
+    whole = int(reach)
+    arm = [1.0] * whole + ([reach - whole] if reach > whole else [])
+    profile = np.array([*arm[::-1], 1.0, *arm], np.float32)
+    total, share = (correlate1d(x, profile, axis=2, mode="constant") for x in (image, brain.astype(np.float32)))
+    return (total[brain] / share[brain]).astype(np.float32)
 
 
 def _to_lps(volume: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from gantk.progress import Progress
 
 __all__ = ["MANIFEST", "VERSION", "subject_id", "write_phantom"]
 
-VERSION = 1
+VERSION = 2
 """Of the phantom's appearance: grows whenever the same seed gives other voxels."""
 MANIFEST = "phantom.json"
 """In each subject's folder: what made it, and what was drawn for it."""

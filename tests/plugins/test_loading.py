@@ -1,0 +1,216 @@
+"""Loading: a plugin that fails is reported and harms nothing else; a clash names both owners."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution, EntryPoint
+from pathlib import Path
+
+import pytest
+
+from gantk.errors import PluginError
+from gantk.plugins import KINDS, PluginInfo, Session, load_plugins
+
+GOOD = """
+from gantk import hookimpl
+
+class Halve:
+    'Half of everything.'
+    def __call__(self, view): ...
+
+@hookimpl
+def register_losses():
+    return {"halve": Halve}
+"""
+
+Plugin = Callable[..., EntryPoint]
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
+    """Writes a module, and gives an entry point to it that belongs to a distribution."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+
+    def make(name: str, text: str = GOOD, *, distribution: str | None = None, module: str | None = None) -> EntryPoint:
+        distribution = distribution or f"{name}-dist"
+        module = module or f"tmp_{distribution.replace('-', '_')}_{name}"
+        (tmp_path / f"{module}.py").write_text(text)
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        with (info / "entry_points.txt").open("a") as file:
+            file.write(f"[gantk]\n{name} = {module}\n")
+        importlib.invalidate_caches()
+        return next(p for p in Distribution.at(info).entry_points if p.name == name and p.value == module)
+
+    yield make
+    for added in set(sys.modules) - before:
+        if added.startswith("tmp_"):
+            del sys.modules[added]
+
+
+def states(session: Session) -> dict[str, str]:
+    return {info.name: info.state for info in session.plugins}
+
+
+def info(session: Session, name: str) -> PluginInfo:
+    return next(info for info in session.plugins if info.name == name)
+
+
+def test_a_plugin_is_loaded_with_its_version(plugin: Plugin) -> None:
+    session = load_plugins([plugin("good")])
+    assert session.plugins == [PluginInfo("good", "1.2", "good-dist", "loaded")]
+    component = session.registry.get("loss", "halve")
+    assert (component.plugin, component.version, component.doc) == ("good", "1.2", "Half of everything.")
+
+
+def test_sessions_share_nothing(plugin: Plugin) -> None:
+    point = plugin("good")
+    one, other = load_plugins([point]), load_plugins([])
+    assert one.registry.names("loss") == ["halve"]
+    assert other.registry.names("loss") == []
+    assert other.manager.list_name_plugin() == []
+
+
+BROKEN = {
+    "raises at import": ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+    "is no Python": ("def (", "SyntaxError"),
+    "imports what is not there": ("import no_such_module_at_all", "ModuleNotFoundError"),
+    "misspells a hook": ("from gantk import hookimpl\n@hookimpl\ndef register_loses(): return {}", "register_loses"),
+    "takes an argument that the hook lacks": (
+        "from gantk import hookimpl\n@hookimpl\ndef register_losses(colour): return {}",
+        "colour",
+    ),
+    "raises in its hook": ("from gantk import hookimpl\n@hookimpl\ndef register_losses(): 1 / 0", "ZeroDivisionError"),
+    "returns nothing": ("from gantk import hookimpl\n@hookimpl\ndef register_losses(): pass", "AttributeError"),
+    "takes any keyword": (
+        GOOD.replace("def __call__", "def __init__(self, **rest): ...\n    def __call__"),
+        "loss 'halve' takes **rest, which no recipe can name",
+    ),
+    "takes any argument": (
+        GOOD.replace("def __call__", "def __init__(self, *rest): ...\n    def __call__"),
+        "takes *rest",
+    ),
+    "has a type that is nowhere": (
+        GOOD.replace("def __call__", "def __init__(self, x: 'Nowhere' = 1): ...\n    def __call__"),
+        "signature of loss 'halve' cannot be read",
+    ),
+    "uses a key of the recipe": (
+        GOOD.replace("def __call__", "def __init__(self, weight: float = 1): ...\n    def __call__"),
+        "has a parameter 'weight', a key that recipes use themselves",
+    ),
+}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_plugin_is_reported_and_harms_nothing_else(plugin: Plugin, how: str, strict: bool) -> None:
+    text, reason = BROKEN[how]
+    points = [plugin("broken", text), plugin("good"), plugin("another", GOOD.replace('"halve"', '"other"'))]
+    session = load_plugins(points, strict=strict)
+    assert states(session) == {"another": "loaded", "broken": "failed", "good": "loaded"}
+    assert reason in info(session, "broken").reason
+    assert info(session, "broken").version == "1.2"
+    assert session.registry.names("loss") == ["halve", "other"]
+    assert session.registry.get("loss", "halve").plugin == "good"
+    assert not session.manager.has_plugin("broken")
+
+
+def test_a_plugin_may_not_end_the_program_but_the_user_may(plugin: Plugin) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins([plugin("stopped", "raise KeyboardInterrupt")])
+
+
+# --- clashes ------------------------------------------------------------------------------------------------
+
+
+def test_two_plugins_with_one_component_name(plugin: Plugin) -> None:
+    points = [plugin("first"), plugin("second")]
+    with pytest.raises(PluginError) as raised:
+        load_plugins(points)
+    assert "two plugins supply the loss 'halve': first 1.2 and second 1.2" in str(raised.value)
+    assert "GANTK_DISABLE_PLUGINS=second" in str(raised.value)
+
+
+def test_a_clash_leaves_nothing_of_the_second_behind(plugin: Plugin) -> None:
+    more = GOOD.replace('{"halve": Halve}', '{"a_new_one": Halve, "halve": Halve}')
+    session = load_plugins([plugin("first"), plugin("second", more)], strict=False)
+    assert states(session) == {"first": "loaded", "second": "failed"}
+    assert "first 1.2 and second 1.2" in info(session, "second").reason
+    assert session.registry.names("loss") == ["halve"]
+
+
+def test_one_name_may_serve_two_kinds(plugin: Plugin) -> None:
+    maps = GOOD.replace("register_losses", "register_weight_maps")
+    session = load_plugins([plugin("losses"), plugin("maps", maps)])
+    assert session.registry.get("loss", "halve").plugin == "losses"
+    assert session.registry.get("weight_map", "halve").plugin == "maps"
+
+
+def test_two_distributions_with_one_plugin_name(plugin: Plugin) -> None:
+    points = [plugin("same", distribution="alpha"), plugin("same", distribution="beta"), plugin("good")]
+    with pytest.raises(PluginError, match="'same' is claimed by the distributions alpha and beta"):
+        load_plugins(points)
+    session = load_plugins(points, strict=False)
+    assert states(session) == {"good": "loaded", "same": "failed"}
+    assert info(session, "same").distribution == "alpha, beta"
+    assert session.registry.get("loss", "halve").plugin == "good"
+
+
+def test_one_distribution_found_twice_is_loaded_once(plugin: Plugin) -> None:
+    point = plugin("good")  # as when a package is both installed and on the path
+    assert states(load_plugins([point, point])) == {"good": "loaded"}
+
+
+# --- switched off ---------------------------------------------------------------------------------------------
+
+
+def test_a_plugin_can_be_switched_off(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANTK_DISABLE_PLUGINS", "broken, second")
+    session = load_plugins([plugin("first"), plugin("second"), plugin("broken", "raise RuntimeError")])
+    assert states(session) == {"broken": "disabled", "first": "loaded", "second": "disabled"}
+    assert info(session, "second").reason == "GANTK_DISABLE_PLUGINS"
+    assert "tmp_broken_dist_broken" not in sys.modules  # not even imported
+
+
+def test_only_some_plugins_can_be_asked_for(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANTK_PLUGINS", "second")
+    session = load_plugins([plugin("first"), plugin("second")])
+    assert states(session) == {"first": "disabled", "second": "loaded"}
+    assert info(session, "first").reason == "not in GANTK_PLUGINS"
+
+
+# --- what is installed ----------------------------------------------------------------------------------------
+
+
+def test_the_installed_plugins_load() -> None:
+    session = load_plugins()
+    loaded = states(session)
+    for name in ("gantk_core", "gantk_baselines", "gantk_ds3net"):
+        assert loaded[name] == "loaded", info(session, name).reason
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"launcher"}))
+def test_every_kind_has_components_with_a_docstring_and_typed_parameters(kind: str) -> None:
+    registry = load_plugins().registry
+    components = [c for c in registry if c.kind == kind and c.plugin.startswith("gantk_")]
+    assert components
+    for component in components:
+        assert component.doc, component.name
+        assert all(p.type_name != "Any" for p in component.parameters), component.name
+        for parameter in component.parameters:
+            # every parameter is documented where the class says what its arguments are
+            assert f"{parameter.name}:" in component.doc, f"{component.name}.{parameter.name}"
+
+
+def test_lifecycle_hooks_reach_plugins_with_the_arguments_they_take(plugin: Plugin, tmp_path: Path) -> None:
+    text = (
+        "from gantk import hookimpl\nseen = []\n"
+        "@hookimpl\ndef after_epoch(epoch, metrics): seen.append((epoch, metrics))\n"
+    )
+    session = load_plugins([plugin("watcher", text)])
+    session.hook.after_epoch(folder=tmp_path, recipe=None, stage="s", epoch=4, metrics={"a": 1.0})
+    assert sys.modules["tmp_watcher_dist_watcher"].seen == [(4, {"a": 1.0})]

@@ -1,0 +1,422 @@
+"""From TOML to a recipe: parents, overrides, errors that say where, and the way back."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gantk.errors import RecipeError, UsageError
+from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
+from gantk.recipe.load import _merge, _override
+
+BASE = """\
+name = "base"
+
+[run]
+seed = 3
+
+[data]
+dataset = "phantom"
+subjects = 12
+inputs = ["t1", "t2"]
+target = "t1ce"
+batch = { paired = 2, unpaired = 3 }
+
+[translators.a]
+generator = { use = "resnet", channels = 8, blocks = 2 }
+discriminator = { use = "patchgan", layers = 2 }
+
+[translators.a.optimizer]
+use = "adamw"
+rates = { generator = 6e-4, discriminator = 3e-4 }
+
+[translators.b]
+like = "a"
+generator.channels = 16
+
+[maps.edges]
+use = "edges"
+strength = 2.0
+
+[losses.pixelwise]
+use = "l1"
+on = "a"
+map = "edges"
+weight = 100
+
+[losses.structure]
+use = "ssim"
+on = "b"
+window = 7
+
+[schedule]
+use = "linear_decay"
+epochs = 20
+decay_epochs = 5
+"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    (tmp_path / "base.toml").write_text(BASE)
+
+    def make(text: str, name: str = "child.toml") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def base(write: Write) -> Path:
+    return write(BASE, "base.toml")
+
+
+def line_of(text: str, part: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+# --- parents ----------------------------------------------------------------------------------------
+
+
+def test_a_child_lays_its_keys_over_its_parents(write: Write) -> None:
+    recipe = load_recipe(write('extends = "base.toml"\nname = "child"\n[run]\nprecision = "bf16"\n[losses.pixelwise]\nweight = 5'))
+    assert recipe.name == "child"
+    assert recipe.run.seed == 3
+    assert recipe.run.precision == "bf16"
+    assert recipe.losses["pixelwise"].weight == 5
+    assert recipe.losses["pixelwise"].map == "edges"
+    assert list(recipe.losses) == ["pixelwise", "structure"]
+
+
+def test_parents_have_parents_and_paths_are_relative_to_the_file(write: Write) -> None:
+    write('extends = "../base.toml"\nname = "middle"\nrun.seed = 4', "below/middle.toml")
+    recipe = load_recipe(write('extends = "middle.toml"\nname = "last"', "below/last.toml"))
+    assert (recipe.name, recipe.run.seed, recipe.data.inputs) == ("last", 4, ["t1", "t2"])
+
+
+def test_a_circle_of_parents_is_an_error(write: Write) -> None:
+    write('extends = "two.toml"', "one.toml")
+    with pytest.raises(RecipeError, match="circle"):
+        load_recipe(write('extends = "one.toml"', "two.toml"))
+
+
+def test_a_missing_parent_is_named_with_the_nearest(write: Write) -> None:
+    with pytest.raises(RecipeError, match=r"basse\.toml: no such recipe. did you mean 'base.toml'"):
+        load_recipe(write('extends = "basse.toml"'))
+
+
+def test_a_table_that_names_another_component_starts_afresh(write: Write) -> None:
+    child = write(
+        'extends = "base.toml"\n'
+        '[schedule]\nuse = "constant"\n'
+        '[translators.a]\ngenerator = { use = "unet" }\n'
+        '[losses.pixelwise]\nuse = "l2"\n'
+        '[losses.structure]\nuse = "l2"\n'
+        '[data]\ndataset = "brats"\nroot = "there"\n'
+    )
+    recipe = load_recipe(child)
+    assert recipe.schedule.parameters == {}
+    assert recipe.translators["a"].generator.parameters == {}
+    assert recipe.losses["structure"].parameters == {}  # window was ssim's
+    assert recipe.losses["pixelwise"].weight == 100  # the table's own keys stay
+    assert recipe.losses["pixelwise"].map == "edges"
+    assert recipe.data.parameters == {"root": "there"}  # subjects was the phantom's
+    assert recipe.data.inputs == ["t1", "t2"]
+    assert recipe.translators["a"].discriminator.parameters == {"layers": 2}
+
+
+def test_a_table_that_names_the_same_component_keeps_its_parameters(write: Write) -> None:
+    recipe = load_recipe(write('extends = "base.toml"\n[schedule]\nuse = "linear_decay"\nepochs = 3'))
+    assert recipe.schedule.parameters == {"epochs": 3, "decay_epochs": 5}
+
+
+def test_another_optimizer_keeps_the_rates(write: Write) -> None:
+    recipe = load_recipe(write('extends = "base.toml"\n[translators.a.optimizer]\nuse = "sgd"'))
+    assert recipe.translators["a"].optimizer.use == "sgd"
+    assert recipe.translators["a"].optimizer.rates == {"generator": 6e-4, "discriminator": 3e-4}
+
+
+def test_without_takes_out_what_a_parent_has(write: Write) -> None:
+    keys = ["losses.structure", "translators.b", "data.batch.unpaired", "losses.pixelwise.map", "maps.edges"]
+    recipe = load_recipe(write(f'extends = "base.toml"\nwithout = {keys}'))
+    assert list(recipe.losses) == ["pixelwise"]
+    assert list(recipe.translators) == ["a"]
+    assert recipe.data.batch == {"paired": 2}
+    assert recipe.losses["pixelwise"].map is None
+    assert recipe.maps == {}
+
+
+def test_what_is_taken_out_can_be_put_in_afresh(write: Write) -> None:
+    child = 'extends = "base.toml"\nwithout = ["losses.pixelwise"]\n[losses.pixelwise]\nuse = "l1"\non = "b"'
+    assert load_recipe(write(child)).losses["pixelwise"].weight == 1
+
+
+@pytest.mark.parametrize("key", ["losses.pixelwis", "loses.pixelwise", "name.first", "run.seed.first"])
+def test_taking_out_what_is_not_there_is_an_error(write: Write, key: str) -> None:
+    with pytest.raises(RecipeError, match=rf"child\.toml:3: cannot leave out '{key}'"):
+        load_recipe(write(f'extends = "base.toml"\n\nwithout = ["{key}"]'))
+
+
+def test_without_is_a_list(write: Write) -> None:
+    with pytest.raises(RecipeError, match="`without` must be a list of keys"):
+        load_recipe(write('extends = "base.toml"\nwithout = "losses.structure"'))
+
+
+# --- like ---------------------------------------------------------------------------------------------
+
+
+def test_like_copies_a_role_and_lays_the_rest_over_it(base: Path) -> None:
+    a, b = load_recipe(base).translators.values()
+    assert b.generator.parameters == {"channels": 16, "blocks": 2}
+    assert a.generator.parameters == {"channels": 8, "blocks": 2}
+    assert b.discriminator == a.discriminator
+    assert b.optimizer == a.optimizer
+
+
+def test_a_change_to_the_model_reaches_those_like_it(base: Path) -> None:
+    recipe = load_recipe(base, ["translators.a.generator.blocks=5", "translators.a.optimizer.weight_decay=0.5"])
+    assert recipe.translators["b"].generator.parameters == {"channels": 16, "blocks": 5}
+    assert recipe.translators["b"].optimizer.weight_decay == 0.5
+
+
+def test_a_like_role_may_use_another_component(write: Write) -> None:
+    recipe = load_recipe(write(BASE.replace("generator.channels = 16", 'generator.use = "unet"'), "base.toml"))
+    assert recipe.translators["b"].generator.parameters == {}
+    assert recipe.translators["a"].generator.parameters == {"channels": 8, "blocks": 2}
+
+
+def test_like_must_name_a_role_above(write: Write) -> None:
+    text = BASE.replace('like = "a"', 'like = "aa"')
+    with pytest.raises(RecipeError, match=rf"base\.toml:{line_of(text, 'like')}: translators.b is like 'aa'.*'a'"):
+        load_recipe(write(text, "base.toml"))
+
+
+# --- overrides ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("x.y=1", 1),
+        ("x.y=1.5", 1.5),
+        ("x.y = 2e-4", 2e-4),
+        ("x.y=true", True),
+        ("x.y=[1, 2]", [1, 2]),
+        ("x.y={a = 1}", {"a": 1}),
+        ('x.y="1"', "1"),
+        ("x.y=lsgan", "lsgan"),
+        ("x.y=paired.target", "paired.target"),
+        ("x.y=/data/of the patients", "/data/of the patients"),
+        ("x.y=a=b", "a=b"),
+    ],
+)
+def test_overrides_are_typed_as_toml(override: str, value: Any) -> None:
+    read = _override(override)["x"]["y"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize("override", ["x.y", "=1", "x..y=1", "x y=1", ".x=1", ""])
+def test_an_override_that_cannot_be_read(override: str) -> None:
+    with pytest.raises(UsageError, match="--set: cannot read the override"):
+        _override(override)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_overrides_are_one_change_in_whatever_order(base: Path, turned: bool) -> None:
+    overrides = ["schedule.use=cosine", "schedule.epochs=7"]
+    recipe = load_recipe(base, overrides[::-1] if turned else overrides)
+    assert recipe.schedule.use == "cosine"
+    assert recipe.schedule.parameters == {"epochs": 7}
+
+
+def test_the_later_override_wins(base: Path) -> None:
+    assert load_recipe(base, ["run.seed=1", "run.seed=2"]).run.seed == 2
+
+
+def test_an_override_of_the_wrong_type(base: Path) -> None:
+    with pytest.raises(RecipeError, match=r"run\.seed \(it is 'x'\).*integer"):
+        load_recipe(base, ["run.seed=x"])
+
+
+# --- errors ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "key", "mend"),
+    [
+        ("seed = 3", "sede = 3", "run.sede", "did you mean 'seed'"),
+        ("[run]", "[runs]", "runs", "did you mean 'run'"),
+        ("discriminator = {", "discriminater = {", "translators.a.discriminater", "did you mean 'discriminator'"),
+        ('use = "adamw"', 'use = "adamw"\nweigth_decay = 1', "translators.a.optimizer.weigth_decay", "'weight_decay'"),
+        ('name = "base"', 'name = "base"\nzzz = 1', "zzz", "known: data, description, evaluation"),
+    ],
+)
+def test_unknown_keys(write: Write, right: str, wrong: str, key: str, mend: str) -> None:
+    text = BASE.replace(right, wrong)
+    line = line_of(text, wrong.splitlines()[-1])
+    with pytest.raises(RecipeError) as raised:
+        load_recipe(write(text, "base.toml"))
+    assert f"base.toml:{line}: unknown key '{key}'" in str(raised.value)
+    assert mend in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("seed = 3", 'seed = "three"', "run.seed (it is 'three'): Input should be a valid integer"),
+        ("seed = 3", "seed = -1", "run.seed (it is -1): Input should be greater than or equal to 0"),
+        ("batch = { paired = 2, unpaired = 3 }", "batch = { paired = 0 }", "data.batch.paired (it is 0)"),
+        ('inputs = ["t1", "t2"]', 'inputs = ["t1", "t1"]', "data.inputs (it is ['t1', 't1']): names must differ"),
+        ('target = "t1ce"', 'target = "t2"', "data: the target 't2' is also an input"),
+        ('use = "adamw"', 'use = "adamm"', "translators.a.optimizer.use (it is 'adamm')"),
+        ("weight = 100", 'weight = "much"', "losses.pixelwise.weight (it is 'much')"),
+        ('name = "base"', 'name = "a/b"', "name (it is 'a/b')"),
+    ],
+)
+def test_wrong_values(write: Write, right: str, wrong: str, message: str) -> None:
+    text = BASE.replace(right, wrong)
+    line = line_of(text, "[data]" if "also" in message else wrong)
+    with pytest.raises(RecipeError) as raised:
+        load_recipe(write(text, "base.toml"))
+    assert f"base.toml:{line}: {message}" in str(raised.value)
+
+
+def test_a_wrong_part_of_the_rates(write: Write) -> None:
+    text = BASE.replace("rates = { generator", "rates = { generater")
+    with pytest.raises(RecipeError, match=rf"base\.toml:{line_of(text, 'rates')}: translators\.a\.optimizer\.rates"):
+        load_recipe(write(text, "base.toml"))
+
+
+@pytest.mark.parametrize(
+    ("left_out", "message"),
+    [('use = "l1"', "the key 'losses.pixelwise.use' is missing"), ('name = "base"', "the key 'name' is missing")],
+)
+def test_missing_keys(write: Write, left_out: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(BASE.replace(left_out, "", 1), "base.toml"))
+
+
+def test_updates_name_both_networks(base: Path) -> None:
+    with pytest.raises(RecipeError, match="once each"):
+        load_recipe(base, ['training.updates=["generator", "generator"]'])
+
+
+@pytest.mark.parametrize(("text", "message"), [("a = [", "not valid TOML"), ("a = 1\na = 2", "not valid TOML")])
+def test_no_toml(write: Write, text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(write(text))
+
+
+def test_no_file_and_no_text(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no such recipe"):
+        load_recipe(tmp_path / "nowhere" / "x.toml")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "binary.toml")
+
+
+# --- there and back ----------------------------------------------------------------------------------------
+
+
+def shipped() -> list[str]:
+    folder = Path(__file__).parents[2] / "recipes"
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.toml"))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_recipe_loads_and_comes_back(recipes: Path, tmp_path: Path, name: str) -> None:
+    recipe = load_recipe(recipes / name)
+    (tmp_path / "dumped.toml").write_text(dump_recipe(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "dumped.toml") == recipe
+
+
+def test_the_dump_is_complete(base: Path) -> None:
+    dumped = tomllib.loads(dump_recipe(load_recipe(base)))
+    assert dumped["translators"]["b"]["generator"] == {"use": "resnet", "channels": 16, "blocks": 2}
+    assert dumped["training"]["updates"] == ["discriminator", "generator"]  # defaults are written out
+    assert "like" not in dumped["translators"]["b"]
+
+
+def test_the_predicted_role_is_the_last_unless_said(base: Path) -> None:
+    assert load_recipe(base).predict_role == "b"
+    assert load_recipe(base, ["predict=a"]).predict_role == "a"
+
+
+words = st.text("abcdefgh_", min_size=1, max_size=6)
+scalars = st.one_of(
+    st.booleans(),
+    st.integers(-(2**40), 2**40),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8).filter(lambda t: t.isprintable()),
+    st.lists(st.integers(0, 9), max_size=3),
+)
+parameters = st.dictionaries(words.map(lambda w: f"p_{w}"), scalars, max_size=4)
+
+
+@given(
+    generator=parameters,
+    loss=parameters,
+    schedule=parameters,
+    dataset=parameters,
+    seed=st.integers(0, 2**31),
+    fraction=st.floats(0, 1),
+    weight=st.floats(-1e6, 1e6),
+    description=st.text(max_size=20),
+    stages=st.none() | st.lists(words, max_size=2),
+)
+def test_any_recipe_comes_back(
+    generator: dict[str, Any],
+    loss: dict[str, Any],
+    schedule: dict[str, Any],
+    dataset: dict[str, Any],
+    seed: int,
+    fraction: float,
+    weight: float,
+    description: str,
+    stages: list[str] | None,
+) -> None:
+    recipe = Recipe.model_validate(
+        {
+            "name": "any",
+            "description": description,
+            "run": {"seed": seed},
+            "data": {"dataset": "d", "inputs": ["a"], "target": "b", "paired_fraction": fraction, **dataset},
+            "translators": {"one": {"generator": {"use": "g", **generator}}},
+            "losses": {"l": {"use": "x", "on": "one", "weight": weight, "stages": stages, **loss}},
+            "schedule": {"use": "s", **schedule},
+        }
+    )
+    again = recipe_from_table(tomllib.loads(dump_recipe(recipe)))
+    assert again == recipe
+    assert again.losses["l"].parameters == loss
+    assert again.data.parameters == dataset
+
+
+tables = st.recursive(scalars, lambda inner: st.dictionaries(words, inner, max_size=3), max_leaves=8)
+trees = st.dictionaries(words, tables, max_size=4)
+
+
+@given(trees, trees)
+def test_merging_keeps_both_and_prefers_the_change(base: dict[str, Any], change: dict[str, Any]) -> None:
+    def merged(a: Any, b: Any) -> Any:
+        if isinstance(a, dict) and isinstance(b, dict):
+            return {k: merged(a.get(k), b[k]) if k in b else a[k] for k in {**a, **b}}
+        return b
+
+    expected = merged(base, change)
+    _merge(base, change)
+    assert base == expected

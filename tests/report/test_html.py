@@ -1,0 +1,121 @@
+"""The report page of a synthetic run."""
+
+import base64
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gantk.errors import EvaluationError
+from gantk.report.html import write_report
+
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Checks nesting and collects sections, addresses and the text of marked cells."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.sections: list[str] = []
+        self.addresses: list[str] = []
+        self.alternatives: list[str | None] = []
+        self.best: list[str] = []
+        self._in_best = False
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "section":
+            self.sections.append(found["id"])
+        if tag == "img":
+            self.alternatives.append(found.get("alt"))
+        self.addresses += [v for k, v in attributes if k in ("src", "href", "xlink:href", "srcset", "action") and v]
+        self._in_best = found.get("class") == "best"
+
+    def handle_startendtag(self, tag, attributes):
+        self.addresses += [v for k, v in attributes if k in ("src", "href", "xlink:href") and v]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self._in_best:
+            self.best.append(data)
+            self._in_best = False
+
+
+def test_everything_is_there(run: Path):
+    path = write_report(run)
+    assert path == run / "report.html"
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.sections == ["results", "slices", "weights", "curves", "panels", "patients", "recipe"]
+    assert page.best == ["0.810 ± 0.010", "0.200 ± 0.000", "0.400 ± 0.000"]
+    for fact in ("demo &amp; more", "finished", "1,200", "1 h 02 min", "0123456789 + uncommitted", "5plit", "5e771n65"):
+        assert fact in text, fact
+    assert "t1 as the answer" in text
+    assert "<td>0.750</td><td>0.250</td><td>3.00</td>" in text
+    assert text.count('data-value="20"') == 3
+    assert [p.name for p in run.iterdir() if "partial" in p.name] == []
+
+
+def test_needs_nothing_but_itself(run: Path):
+    text = write_report(run).read_text(encoding="utf-8")
+    addresses = Page(text).addresses
+    assert addresses
+    assert all(a.startswith(("data:", "#")) for a in addresses)
+    assert not re.search(r"https?:|@import|url\((?!#)", text)
+
+
+def test_pictures_are_pictures(run: Path):
+    text = write_report(run).read_text(encoding="utf-8")
+    pictures = re.findall(r'src="data:image/(png|jpeg);base64,([^"]+)" width="(\d+)" height="(\d+)"', text)
+    assert [kind for kind, *_ in pictures].count("png") == 2
+    assert [kind for kind, *_ in pictures].count("jpeg") == 6  # of twelve steps, the first and the last among them
+    assert "step 100<" in text
+    assert "step 1,200<" in text
+    for _, data, width, height in pictures:
+        with Image.open(BytesIO(base64.b64decode(data))) as image:
+            assert image.size == (int(width), int(height))
+    assert all(Page(text).alternatives)
+
+
+def test_names_are_escaped(run: Path):
+    text = write_report(run).read_text(encoding="utf-8")
+    assert "<b>" not in text
+    assert "&lt;b&gt;mean&lt;/b&gt;" in text
+    assert "<i>" not in text
+
+
+@pytest.mark.parametrize(
+    ("kept", "sections"),
+    [
+        (("status.json",), ["recipe"]),
+        (("status.json", "recipe.toml", "metrics.jsonl"), ["curves", "recipe"]),
+        (("status.json", "metrics.jsonl", "panels"), ["curves", "panels", "recipe"]),
+    ],
+)
+def test_unfinished_run(run: Path, tmp_path: Path, kept, sections):
+    folder = tmp_path / "unfinished"
+    folder.mkdir()
+    for name in kept:
+        (run / name).rename(folder / name)
+    if "metrics.jsonl" in kept:
+        with (folder / "metrics.jsonl").open("a") as file:
+            file.write('{"seq": 1200, "st')  # cut off while writing
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    assert page.sections == sections
+
+
+def test_no_run(tmp_path: Path):
+    with pytest.raises(EvaluationError, match="no run"):
+        write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
