@@ -46,7 +46,7 @@ class GantkError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         sentences = [head, self.why, self.mend]
-        return " ".join(s.rstrip(". ") + "." for s in sentences if s)
+        return " ".join(s if s.endswith(("?", "!")) else s.rstrip(". ") + "." for s in sentences if s)
 
 
 class RecipeError(GantkError):

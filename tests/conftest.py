@@ -101,9 +101,7 @@ def build(registry: Registry) -> Callable[..., Built]:
     from gantk.recipe import load_recipe
     from gantk.translation import assemble
 
-    def make(
-        name: str, overrides: Sequence[str] = (), stage: str | None = None, spread: float | None = None
-    ) -> Built:
+    def make(name: str, overrides: Sequence[str] = (), stage: str | None = None, spread: float | None = None) -> Built:
         recipe = load_recipe(RECIPES / name, overrides)
         built = Built(recipe, assemble(recipe, registry), stage, registry)
         if spread is not None:

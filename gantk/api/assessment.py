@@ -46,7 +46,7 @@ def assess(
         device=state.device,
         progress=progress,
         split_hash=cohort.split.hash,
-        settings=recipe.data.model_dump(include={"crop", "spacing", "target", "normalisation"}),
+        settings=recipe.data.model_dump(include={"crop", "spacing", "target", "normalisation"}) | {"mask": settings.mask},
     )
     out = folder / "evaluation"
     evaluation.write(out)

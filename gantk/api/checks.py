@@ -11,7 +11,7 @@ from gantk.api.cohort import make_dataset
 from gantk.data.loader import GROUPS
 from gantk.errors import RecipeError, nearest
 from gantk.plugins import Registry, Session, load_plugins
-from gantk.recipe import Recipe, load_recipe
+from gantk.recipe import Recipe, load_recipe, located
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
 from gantk.training.scheduler import Scheduler
@@ -38,12 +38,24 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
     return scheduler
 
 
-def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
+def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) -> tuple[Assembly, Scheduler]:
     """Everything a recipe names, built: networks, terms and maps, and the scheduler; dataset and metrics are checked.
+
+    Args:
+        recipe: the recipe.
+        registry: the components.
+        path: the recipe's file, whose lines errors name.
 
     Raises:
         RecipeError: anything in the recipe is wrong.
     """
+    try:
+        return _build(recipe, registry)
+    except RecipeError as error:
+        raise located(error, path) from None
+
+
+def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     make_dataset(recipe, registry)
     make_metrics(recipe, registry)
     roles = [*(recipe.evaluation.roles or ()), recipe.predict_role]
@@ -86,7 +98,7 @@ def validate(path: str | Path, overrides: Sequence[str] = (), session: Session |
         RecipeError: something is wrong.
     """
     recipe = load_recipe(path, overrides)
-    build(recipe, (session or load_plugins()).registry)
+    build(recipe, (session or load_plugins()).registry, path)
     return recipe
 
 
@@ -98,7 +110,7 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
     """
     recipe = load_recipe(path, overrides)
     session = load_plugins()
-    assembly, scheduler = build(recipe, session.registry)
+    assembly, scheduler = build(recipe, session.registry, path)
     translators: dict[str, Any] = {}
     for role, translator in assembly.translators.items():
         settings = recipe.translators[role]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.batch import Group
+from gantk.data.normalisation import BACKGROUND
 from gantk.evaluation.evaluate import Predictor
 from gantk.evaluation.examples import Examples
 from gantk.recipe import Recipe
@@ -36,10 +37,13 @@ def predictor(state: TrainingState, role: str) -> Predictor:
     """A role's generator (its average where one is kept) as a function of a batch group."""
     generator = state.generator(role)
     autocast = autocasting(state.device, state.recipe.run.precision)
+    masked = state.recipe.evaluation.mask == "foreground"
 
     def predict(group: Group) -> Tensor:
+        assert group.source is not None
         with at_rest([generator]), autocast():
-            return generator(group.source.to(state.device)).float()
+            output = generator(group.source.to(state.device)).float()
+        return torch.where(group.foreground, output, BACKGROUND) if masked else output
 
     return predict
 

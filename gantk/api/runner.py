@@ -82,7 +82,7 @@ def run(
         folder = resolve_run(resume)
         recipe = _resumed_recipe(folder, path, overrides)
     with StopSignals() as signals:
-        assembly, scheduler = build(recipe, session.registry)
+        assembly, scheduler = build(recipe, session.registry, path)
         cohort = open_cohort(recipe, session.registry, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
             cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)
@@ -247,6 +247,7 @@ class _Run:
                 "run": self.folder.name,
                 "device": str(self.state.device),
                 "stages": stages,
+                "metrics": {name: {"higher_is_better": m.higher_is_better} for name, m in metrics.items()},
             }
         )
         ended = "failed"

@@ -124,7 +124,7 @@ def split_cohort(
     with_target: Sequence[str],
     without_target: Sequence[str],
     *,
-    ratio: tuple[int, int, int] = (7, 1, 2),
+    ratio: tuple[float, float, float] = (7, 1, 2),
     seed: int,
     paired_fraction: float,
 ) -> Split:

@@ -27,7 +27,7 @@ from gantk.progress import Progress
 
 __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
 
-FORMAT = 2  # raise it whenever the same files and settings give other slices
+FORMAT = 3  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _CORE = (1, 4)  # BraTS's tumour core: necrosis or non-enhancing, and enhancing
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)

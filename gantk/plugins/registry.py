@@ -120,13 +120,15 @@ class Component:
         if problem["type"] == "extra_forbidden":
             known = set(self.schema.model_fields) | KINDS[self.kind].reserved
             return RecipeError(
-                f"{self.kind} {self.name!r} has no parameter {key!r}", where=where, mend=nearest(key, known)
+                f"{self.kind} {self.name!r} has no parameter {key!r}",
+                where=f"{where}.{key}",
+                mend=nearest(key, known),
             )
         if problem["type"] == "missing":
             return RecipeError(f"{self.kind} {self.name!r} needs the parameter {key!r}", where=where)
         return RecipeError(
             f"parameter {key!r} of {self.kind} {self.name!r} is {problem.get('input')!r}",
-            where=where,
+            where=f"{where}.{key}",
             why=problem["msg"].removeprefix("Value error, "),
         )
 

@@ -1,6 +1,6 @@
 """Recipes: TOML files that say everything which influences a result."""
 
-from gantk.recipe.load import dump_recipe, load_recipe, recipe_from_table
+from gantk.recipe.load import dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.model import (
     DataSettings,
     EvaluationSettings,
@@ -29,5 +29,6 @@ __all__ = [
     "TranslatorSettings",
     "dump_recipe",
     "load_recipe",
+    "located",
     "recipe_from_table",
 ]

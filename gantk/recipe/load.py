@@ -12,7 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from gantk.errors import RecipeError, UsageError, nearest
-from gantk.recipe.locate import locate
+from gantk.recipe.locate import where
 from gantk.recipe.model import DataSettings, LossSettings, MapSettings, OptimizerSettings, Recipe
 from gantk.recipe.schema import keys_at
 
@@ -181,12 +181,16 @@ def _explain(error: ValidationError, path: Path | None) -> RecipeError:
     return RecipeError(f"{key or 'the recipe'}{shown}: {reason}", where=_where(path, place))
 
 
+def located(error: RecipeError, path: str | Path | None) -> RecipeError:
+    """The error with `file:line` before the key that it is about."""
+    if path is None or error.where is None:
+        return error
+    place = where(Path(path), error.where.split("."))
+    return RecipeError(error.what, where=f"{place}: {error.where}", why=error.why, mend=error.mend)
+
+
 def _where(path: Path | None, place: Sequence[str]) -> str | None:
-    """`file:line` of a key, as near as it can be had."""
-    if path is None:
-        return None
-    line = locate(path, place)
-    return f"{path}:{line}" if line else str(path)
+    return None if path is None else where(path, place)
 
 
 def _without_none(value: Any) -> Any:
@@ -197,4 +201,4 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-__all__ = ["dump_recipe", "load_recipe", "recipe_from_table"]
+__all__ = ["dump_recipe", "load_recipe", "located", "recipe_from_table"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -60,12 +60,12 @@ class SplitSettings(Settings):
 
 
 class NormalisationSettings(Settings):
-    """`[data.normalisation]`: where the shoulder of the normalised range begins, whichever is more."""
+    """`[data.normalisation]`: the shoulder of the normalised range begins at `reach` times this percentile."""
 
-    percentile: Annotated[float, Field(gt=50, le=100)] = 99.5
-    """A percentile of the brain's intensities."""
-    reach: NonNegative = 2.25
-    """A multiple of the brain's median."""
+    percentile: Annotated[float, Field(gt=0, le=100)] = 80.0
+    """A percentile of the brain's intensities, best one that lies in healthy tissue."""
+    reach: Positive = 2.0
+    """A multiple of it."""
 
 
 class DataSettings(BaseModel):
@@ -122,6 +122,14 @@ class OptimizerSettings(Settings):
     rates: dict[Part, Positive] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
     weight_decay: NonNegative = 0.0
+
+    @field_validator("rates")
+    @classmethod
+    def _complete(cls, rates: dict[Part, float]) -> dict[Part, float]:
+        """Heads are trained as fast as their generator where the recipe does not say."""
+        generator = rates.get("generator", 2e-4)
+        discriminator = rates.get("discriminator", 2e-4)
+        return {"generator": generator, "heads": rates.get("heads", generator), "discriminator": discriminator}
 
 
 class TranslatorSettings(Settings):
@@ -195,6 +203,8 @@ class EvaluationSettings(Settings):
 
     metrics: list[str] = ["ssim", "psnr", "mse"]
     regions: list[Region] = ["image", "brain", "tumour"]
+    mask: Literal["none", "foreground"] = "none"
+    """Whether outputs are set to background where every input is, as `gantk predict` does."""
     baselines: list[str] = []
     """Trivial answers measured beside the roles: `input:NAME`, `training_mean`."""
     roles: list[str] | None = None

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from gantk.recipe.model import OptimizerSettings
+from gantk.recipe.model import OptimizerSettings, Part
 from gantk.translation.translator import Translator
 
-_SIDES = {"generator": ("generator", "heads"), "discriminator": ("discriminator",)}
+_SIDES: dict[str, tuple[Part, ...]] = {"generator": ("generator", "heads"), "discriminator": ("discriminator",)}
 
 
 class Optimizers:

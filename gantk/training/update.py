@@ -64,10 +64,16 @@ class Updater:
         """
         values: Losses = defaultdict(float)
         share = 1 / len(batches)
-        for batch in batches:
+        for number, batch in enumerate(batches):
             step = Step(self.translators, self.plan, batch, self.autocast)
             for side in self.settings.updates:
-                losses = self._discriminator(step) if side == "discriminator" else self._generator(step, role_weights)
+                discriminating = side == "discriminator"
+                losses, total = self._discriminator(step) if discriminating else self._generator(step, role_weights)
+                if number == 0:
+                    # not after the update: what is freed here, backward takes up at once, its pages still mapped
+                    self._clear(side)
+                if total is not None:
+                    total.backward()
                 for name, value in _finite(losses).items():
                     values[name] += share * value
                 if len(batches) == 1:
@@ -80,25 +86,27 @@ class Updater:
             parameter.grad = None
         return dict(values)
 
-    def _discriminator(self, step: Step) -> dict[str, Tensor]:
+    def _discriminator(self, step: Step) -> tuple[dict[str, Tensor], Tensor | None]:
         losses = {}
         for term in self.plan.terms:
             if term.discriminator_loss is not None:
                 view = View(step, term.role, term.group, term)
                 losses[f"{term.role}/{term.name} (D)"] = _scalar(term.discriminator_loss(view), term.name)
-        if losses:
-            torch.stack(list(losses.values())).sum().backward()
-        return losses
+        return losses, torch.stack(list(losses.values())).sum() if losses else None
 
-    def _generator(self, step: Step, role_weights: Mapping[str, float]) -> dict[str, Tensor]:
+    def _generator(self, step: Step, role_weights: Mapping[str, float]) -> tuple[dict[str, Tensor], Tensor]:
         losses, total = {}, []
         with _frozen(self._judging):
             for term in self.plan.terms:
                 loss = _scalar(term.loss(View(step, term.role, term.group, term)), term.name)
                 losses[f"{term.role}/{term.name}"] = loss
                 total.append(term.weight * role_weights[term.role] * loss)
-            torch.stack(total).sum().backward()
-        return losses
+        return losses, torch.stack(total).sum()
+
+    def _clear(self, side: str) -> None:
+        for role in self.plan.roles:
+            if side in self.optimizers[role].sides:
+                self.optimizers[role].sides[side].zero_grad(set_to_none=True)
 
     def _apply(self, side: str, share: float = 1.0) -> None:
         for role in self.plan.roles:
@@ -106,14 +114,13 @@ class Updater:
             if optimizer is None:
                 continue
             gradients = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            if share != 1.0:
+            if share != 1.0 and gradients:
                 torch._foreach_mul_([p.grad for p in gradients], share)
             if self.settings.clip_gradients is not None:
                 norm = nn.utils.clip_grad_norm_(gradients, self.settings.clip_gradients)
                 if not torch.isfinite(norm):
                     raise NonFiniteError(f"the gradient of {role}'s {side} became {norm.item()}")
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
 
 
 def _finite(losses: Mapping[str, Tensor]) -> Losses:

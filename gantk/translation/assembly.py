@@ -223,7 +223,8 @@ def _feature_channels(translator: Translator, layers: tuple[int, ...], recipe: R
         features = translator.translate(image, layers, decode=False).features
     except (TypeError, IndexError, KeyError) as error:
         raise RecipeError(
-            f"the loss {use!r} asks for the layers {list(layers)} that the generator of {translator.role!r} does not offer",
+            f"the loss {use!r} asks for the layers {list(layers)} "
+            f"that the generator of {translator.role!r} does not offer",
             why=error,
         ) from None
     finally:

@@ -6,7 +6,7 @@ computed by calling the modules alone, and everything after that is written here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -298,7 +298,10 @@ def test_eq1_is_the_constant_1_in_the_first_stage(prepare: Callable[..., Any]) -
     output = reference.forward().output["teacher"]
     close(built.term("teacher_pixelwise").loss(view), np.abs(array(view.target) - output).mean())
     reference.map["teacher"] = np.ones_like(reference.map["teacher"])
-    close(built.term("teacher_patchwise").loss(built.view("teacher_patchwise")), reference.contrast("teacher", reference.forward()))
+    close(
+        built.term("teacher_patchwise").loss(built.view("teacher_patchwise")),
+        reference.contrast("teacher", reference.forward()),
+    )
 
 
 @pytest.mark.parametrize(
@@ -306,7 +309,10 @@ def test_eq1_is_the_constant_1_in_the_first_stage(prepare: Callable[..., Any]) -
     [
         ({"background": 0.7}, lambda m, inside: np.where(inside, m, 0.7)),
         ({"clamp": 0.9}, lambda m, inside: np.where(inside, np.minimum(m, 0.9), 0.2)),
-        ({"normalise": '"max"'}, lambda m, inside: np.where(inside, m / (m * inside).max((1, 2, 3), keepdims=True), 0.2)),
+        (
+            {"normalise": '"max"'},
+            lambda m, inside: np.where(inside, m / (m * inside).max((1, 2, 3), keepdims=True), 0.2),
+        ),
         (
             {"normalise": '"mean"'},
             lambda m, inside: np.where(inside, m / np.mean(m, (1, 2, 3), where=inside, keepdims=True), 0.2),
@@ -410,7 +416,7 @@ class Recorder:
 
 
 @pytest.fixture
-def totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def totals(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The values that `backward` is called on, in order."""
     values: list[float] = []
     backward = Tensor.backward
@@ -420,7 +426,7 @@ def totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         backward(self, *args, **kwargs)
 
     monkeypatch.setattr(Tensor, "backward", recorded)
-    yield values
+    return values
 
 
 def update(built: Any, epoch: int) -> tuple[dict[str, float], dict[str, Recorder], float]:
@@ -489,7 +495,10 @@ def test_gradient_of_the_total_loss(prepare: Callable[..., Any], role: str) -> N
 
 
 def test_distillation_trains_the_teacher_where_the_recipe_says_so(prepare: Callable[..., Any]) -> None:
-    through = ["losses.image_distillation.gradient_to_teacher=true", "losses.feature_distillation.gradient_to_teacher=true"]
+    through = [
+        "losses.image_distillation.gradient_to_teacher=true",
+        "losses.feature_distillation.gradient_to_teacher=true",
+    ]
     built = prepare(*through)
     _, recorders, weight = update(built, 3)
     ours, theirs = slope(built, recorders, "teacher", lambda: built.reference.total(weight, teacher_follows=True))
@@ -513,3 +522,5 @@ def test_neither_map_nor_discriminator_is_trained_by_the_generators_terms(prepar
     _, recorders, _ = update(built, 0)
     assert all(g is None for g in recorders["teacher/discriminator"].gradients)
     assert any(g is not None for g in recorders["student/discriminator"].gradients)
+    for translator in built.translators.values():  # nothing is left over for the next step
+        assert all(p.grad is None and p.requires_grad for p in translator.discriminator.parameters())

@@ -85,12 +85,18 @@ def test_values_are_checked_completed_and_made_absolute() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"radius": 1, "moed": "hard"}, "here: loss 'sharpen' has no parameter 'moed'. did you mean 'mode'?"),
+        ({"radius": 1, "moed": "hard"}, "here.moed: loss 'sharpen' has no parameter 'moed'. did you mean 'mode'?"),
         ({"radius": 1, "wieght": 2}, "has no parameter 'wieght'. did you mean 'weight'?"),  # a key of the table's own
         ({}, "here: loss 'sharpen' needs the parameter 'radius'"),
-        ({"radius": "wide"}, "here: parameter 'radius' of loss 'sharpen' is 'wide'. Input should be a valid integer"),
+        (
+            {"radius": "wide"},
+            "here.radius: parameter 'radius' of loss 'sharpen' is 'wide'. Input should be a valid integer",
+        ),
         ({"radius": 1.5}, "parameter 'radius' of loss 'sharpen' is 1.5"),
-        ({"radius": 1, "mode": "loud"}, "parameter 'mode' of loss 'sharpen' is 'loud'. Input should be 'soft' or 'hard'"),
+        (
+            {"radius": 1, "mode": "loud"},
+            "parameter 'mode' of loss 'sharpen' is 'loud'. Input should be 'soft' or 'hard'",
+        ),
         ({"radius": 1, "layers": [1, "x"]}, "parameter 'layers.1' of loss 'sharpen' is 'x'"),
     ],
 )
@@ -130,7 +136,9 @@ def test_names_and_kinds() -> None:
 
 def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
     made = registry(component(name="sharpen"), component(name="blur"))
-    with pytest.raises(RecipeError, match=r"losses\.x\.use: no plugin supplies the loss 'sharpn'. did you mean 'sharpen'"):
+    with pytest.raises(
+        RecipeError, match=r"losses\.x\.use: no plugin supplies the loss 'sharpn'. did you mean 'sharpen'"
+    ):
         made.get("loss", "sharpn", "losses.x.use")
     with pytest.raises(RecipeError, match="known: blur, sharpen"):
         made.get("loss", "zzz")
@@ -139,7 +147,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
 
 
 def test_an_unknown_kind_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="'loses' is no kind of component. did you mean 'losses'"):
+    with pytest.raises(UsageError, match=r"'loses' is no kind of component\. did you mean 'losses'"):
         registry().names("loses")
 
 

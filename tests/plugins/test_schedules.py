@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from gantk import Scheduler
+from gantk import RecipeError, Scheduler
 from gantk_baselines.schedules import Constant, Cosine, LinearDecay, Warmup
 
 
@@ -50,3 +52,9 @@ def test_cosine_after_a_warm_up() -> None:
 
 def test_warm_up() -> None:
     assert rates(Warmup(8, warmup_epochs=5, warmup_start=0.5)) == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1])
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_a_stage_without_epochs_would_never_end_and_is_refused(build: Callable[..., Any], epochs: int) -> None:
+    with pytest.raises(RecipeError, match=f"schedule: the stage 'training' has {epochs} epochs"):
+        build("pix2pix.toml", [f"schedule.epochs={epochs}"])

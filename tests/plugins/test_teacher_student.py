@@ -146,7 +146,9 @@ def test_rates(part: str) -> None:
     scheduler = schedule()
     first, joint = scheduler.stages(["teacher", "student"])
     linear = [1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
-    assert [scheduler.rate(first, "teacher", part, e) for e in range(10)] == pytest.approx([1 - e / 10 for e in range(10)])
+    assert [scheduler.rate(first, "teacher", part, e) for e in range(10)] == pytest.approx(
+        [1 - e / 10 for e in range(10)]
+    )
     assert [scheduler.rate(joint, "teacher", part, e) for e in range(8)] == pytest.approx([r / 5 for r in linear])
     assert [scheduler.rate(joint, "student", part, e) for e in range(8)] == pytest.approx(linear)
 

@@ -43,7 +43,9 @@ def test_edges(at: At) -> None:
     assert weight.min() >= 1
     np.testing.assert_allclose(weight.max(axis=(1, 2, 3)), 3.0, rtol=1e-6)
     ours = weight[inner] - 1
-    np.testing.assert_allclose(ours / ours.max((1, 2), keepdims=True), magnitude / magnitude.max((1, 2), keepdims=True), atol=1e-3)
+    np.testing.assert_allclose(
+        ours / ours.max((1, 2), keepdims=True), magnitude / magnitude.max((1, 2), keepdims=True), atol=1e-3
+    )
 
 
 def test_a_map_has_no_gradient_and_is_computed_once(at: At) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantk.errors import RecipeError, UsageError
-from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
+from gantk.recipe import Recipe, dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.load import _merge, _override
 
 BASE = """\
@@ -90,7 +90,9 @@ def line_of(text: str, part: str) -> int:
 
 
 def test_a_child_lays_its_keys_over_its_parents(write: Write) -> None:
-    recipe = load_recipe(write('extends = "base.toml"\nname = "child"\n[run]\nprecision = "bf16"\n[losses.pixelwise]\nweight = 5'))
+    recipe = load_recipe(
+        write('extends = "base.toml"\nname = "child"\n[run]\nprecision = "bf16"\n[losses.pixelwise]\nweight = 5')
+    )
     assert recipe.name == "child"
     assert recipe.run.seed == 3
     assert recipe.run.precision == "bf16"
@@ -142,9 +144,12 @@ def test_a_table_that_names_the_same_component_keeps_its_parameters(write: Write
 
 
 def test_another_optimizer_keeps_the_rates(write: Write) -> None:
-    recipe = load_recipe(write('extends = "base.toml"\n[translators.a.optimizer]\nuse = "sgd"'))
-    assert recipe.translators["a"].optimizer.use == "sgd"
-    assert recipe.translators["a"].optimizer.rates == {"generator": 6e-4, "discriminator": 3e-4}
+    child = (
+        load_recipe(write('extends = "base.toml"\n[translators.a.optimizer]\nuse = "sgd"')).translators["a"].optimizer
+    )
+    base = load_recipe(write(BASE, "base.toml")).translators["a"].optimizer
+    assert child.use == "sgd"
+    assert child.rates == base.rates
 
 
 def test_without_takes_out_what_a_parent_has(write: Write) -> None:
@@ -295,7 +300,7 @@ def test_wrong_values(write: Write, right: str, wrong: str, message: str) -> Non
 
 def test_a_wrong_part_of_the_rates(write: Write) -> None:
     text = BASE.replace("rates = { generator", "rates = { generater")
-    with pytest.raises(RecipeError, match=rf"base\.toml:{line_of(text, 'rates')}: translators\.a\.optimizer\.rates"):
+    with pytest.raises(RecipeError, match=rf"base\.toml:{line_of(text, 'rates')}: .*rates\.generater"):
         load_recipe(write(text, "base.toml"))
 
 
@@ -306,6 +311,20 @@ def test_a_wrong_part_of_the_rates(write: Write) -> None:
 def test_missing_keys(write: Write, left_out: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe(write(BASE.replace(left_out, "", 1), "base.toml"))
+
+
+@pytest.mark.parametrize(
+    ("rates", "complete"),
+    [
+        ("{ generator = 6e-4, discriminator = 3e-4 }", (6e-4, 6e-4, 3e-4)),
+        ("{ heads = 1e-3 }", (2e-4, 1e-3, 2e-4)),
+        ("{}", (2e-4, 2e-4, 2e-4)),
+    ],
+)
+def test_every_part_has_a_rate(write: Write, rates: str, complete: tuple[float, ...]) -> None:
+    text = BASE.replace("{ generator = 6e-4, discriminator = 3e-4 }", rates)
+    found = load_recipe(write(text, "base.toml")).translators["a"].optimizer.rates
+    assert tuple(found[part] for part in ("generator", "heads", "discriminator")) == complete
 
 
 def test_updates_name_both_networks(base: Path) -> None:
@@ -327,6 +346,25 @@ def test_no_file_and_no_text(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(RecipeError, match="cannot be read"):
         load_recipe(tmp_path / "binary.toml")
+
+
+def test_a_mistake_of_a_parent_is_placed_in_the_parent(write: Write) -> None:
+    text = BASE.replace("strength = 2.0", "strength = 2.0\nenabled = 7")
+    write(text, "base.toml")
+    child = write('extends = "base.toml"\n[maps.edges]\nstrength = 3')
+    with pytest.raises(RecipeError, match=rf"base\.toml:{line_of(text, 'enabled')}: maps\.edges\.enabled"):
+        load_recipe(child)
+
+
+def test_errors_of_components_get_the_line_of_their_key(write: Write) -> None:
+    text = BASE.replace("window = 7", "windwo = 7")
+    error = RecipeError(
+        "loss 'ssim' has no parameter 'windwo'", where="losses.structure.windwo", mend="did you mean 'window'?"
+    )
+    shown = str(located(error, write(text, "base.toml")))
+    assert f"base.toml:{line_of(text, 'windwo')}: losses.structure.windwo: loss 'ssim' has no parameter" in shown
+    assert "did you mean 'window'" in shown
+    assert located(error, None) is error
 
 
 # --- there and back ----------------------------------------------------------------------------------------

@@ -17,7 +17,11 @@ from gantk.translation import Assembly, StagePlan, Term, assemble
 
 Build = Callable[..., Any]
 
-SMALL = ["translators.teacher.generator.channels=4", "translators.teacher.discriminator.channels=4", "data.crop=[16, 24]"]
+SMALL = [
+    "translators.teacher.generator.channels=4",
+    "translators.teacher.discriminator.channels=4",
+    "data.crop=[16, 24]",
+]
 
 
 def ds3(build: Build, *overrides: str, stage: str = "joint") -> Any:
@@ -42,7 +46,13 @@ def test_channels_come_from_the_data(build: Build) -> None:
     assert len(built.translators["teacher"].generator.encoders) == 2
     assert built.translators["teacher"].discriminator.in_channels == 1
     heads = built.translators["teacher"].heads["patch_nce"].layers
-    assert {layer: head[0].in_features for layer, head in heads.items()} == {"0": 1, "4": 8, "8": 16, "12": 16, "16": 16}
+    assert {layer: head[0].in_features for layer, head in heads.items()} == {
+        "0": 1,
+        "4": 8,
+        "8": 16,
+        "12": 16,
+        "16": 16,
+    }
 
 
 def test_the_seed_decides_the_weights(build: Build) -> None:
@@ -130,7 +140,10 @@ def test_a_group_that_only_a_map_reads_is_read(build: Build) -> None:
 
 def test_terms_may_be_limited_to_stages(build: Build) -> None:
     built = ds3(build, 'losses.teacher_patchwise.stages=["joint"]')
-    assert [t.name for t in built.assembly.plan("teacher", ("teacher",)).terms] == ["teacher_pixelwise", "teacher_adversarial"]
+    assert [t.name for t in built.assembly.plan("teacher", ("teacher",)).terms] == [
+        "teacher_pixelwise",
+        "teacher_adversarial",
+    ]
     assert "teacher_patchwise" in [t.name for t in built.plan.terms]
 
 
@@ -162,27 +175,63 @@ def test_layers_of_all_terms_on_one_source_are_taken_together() -> None:
 @pytest.mark.parametrize(
     ("override", "where", "message"),
     [
-        ("losses.teacher_pixelwise.on=techer", "losses.teacher_pixelwise.on", "no translator 'techer'. did you mean 'teacher'"),
-        ("losses.teacher_pixelwise.map=dificulty", "losses.teacher_pixelwise.map", "no map 'dificulty'. did you mean 'difficulty'"),
+        (
+            "losses.teacher_pixelwise.on=techer",
+            "losses.teacher_pixelwise.on",
+            "no translator 'techer'. did you mean 'teacher'",
+        ),
+        (
+            "losses.teacher_pixelwise.map=dificulty",
+            "losses.teacher_pixelwise.map",
+            "no map 'dificulty'. did you mean 'difficulty'",
+        ),
         ("losses.teacher_pixelwise.group=pared", "losses.teacher_pixelwise", "no batch group 'pared'"),
         ("losses.teacher_pixelwise.use=l3", "losses.teacher_pixelwise.use", "no plugin supplies the loss 'l3'"),
-        ("losses.teacher_pixelwise.use=os.system", "losses.teacher_pixelwise.use", "no plugin supplies the loss 'os.system'"),
-        ("losses.teacher_pixelwise.wieght=1", "losses.teacher_pixelwise", "no parameter 'wieght'. did you mean 'weight'"),
-        ("losses.teacher_patchwise.temprature=1", "losses.teacher_patchwise", "did you mean 'temperature'"),
-        ("losses.teacher_pixelwise.group=unpaired", "losses.teacher_pixelwise", "wants the target of the group 'unpaired', which has none"),
-        ("losses.student_adversarial.real=target", "losses.student_adversarial", "wants the target of the group 'unpaired'"),
-        ("losses.student_adversarial.real=unpaired.target", "losses.student_adversarial", "wants the target of the group 'unpaired'"),
+        (
+            "losses.teacher_pixelwise.use=os.system",
+            "losses.teacher_pixelwise.use",
+            "no plugin supplies the loss 'os.system'",
+        ),
+        (
+            "losses.teacher_pixelwise.wieght=1",
+            "losses.teacher_pixelwise.wieght",
+            "no parameter 'wieght'. did you mean 'weight'",
+        ),
+        ("losses.teacher_patchwise.temprature=1", "losses.teacher_patchwise.temprature", "did you mean 'temperature'"),
+        (
+            "losses.teacher_pixelwise.group=unpaired",
+            "losses.teacher_pixelwise",
+            "wants the target of the group 'unpaired', which has none",
+        ),
+        (
+            "losses.student_adversarial.real=target",
+            "losses.student_adversarial",
+            "wants the target of the group 'unpaired'",
+        ),
+        (
+            "losses.student_adversarial.real=unpaired.target",
+            "losses.student_adversarial",
+            "wants the target of the group 'unpaired'",
+        ),
         ("losses.student_adversarial.real=pared.target", "losses.student_adversarial", "no batch group 'pared'"),
-        ("losses.student_adversarial.real=techer.output", "losses.student_adversarial.real", "'techer.output' names no image"),
+        (
+            "losses.student_adversarial.real=techer.output",
+            "losses.student_adversarial.real",
+            "'techer.output' names no image",
+        ),
         ("losses.student_adversarial.real=picture", "losses.student_adversarial.real", "'picture' names no image"),
         ("losses.image_distillation.teacher=techer", "losses.image_distillation.teacher", "no translator 'techer'"),
-        ("maps.difficulty.backround=0.1", "maps.difficulty", "did you mean 'background'"),
+        ("maps.difficulty.backround=0.1", "maps.difficulty.backround", "did you mean 'background'"),
         ("maps.difficulty.use=dificulty", "maps.difficulty.use", "no plugin supplies the weight_map"),
         ("maps.edges={use='edges', of='picture'}", "maps.edges.of", "'picture' names no image"),
         ("data.crop=[16, 26]", "data.crop", "multiples of 4"),
         ("translators.teacher.generator.use=ds4", "translators.teacher.generator.use", "did you mean 'ds3'"),
-        ("translators.teacher.generator.blocks=many", "translators.teacher.generator", "parameter 'blocks'"),
-        ("translators.student.discriminator.use=patchgn", "translators.student.discriminator.use", "did you mean 'patchgan'"),
+        ("translators.teacher.generator.blocks=many", "translators.teacher.generator.blocks", "parameter 'blocks'"),
+        (
+            "translators.student.discriminator.use=patchgn",
+            "translators.student.discriminator.use",
+            "did you mean 'patchgan'",
+        ),
     ],
 )
 def test_mistakes_are_found_when_the_recipe_is_built(build: Build, override: str, where: str, message: str) -> None:
@@ -211,12 +260,20 @@ def test_features_of_a_generator_that_offers_none(registry: Registry) -> None:
         def forward(self, image: Tensor) -> Tensor:
             return self.layer(image)
 
-    with pytest.raises(RecipeError, match=r"'patch_nce' asks for the layers \[0, 4\] that the generator of 'one' does not"):
-        made(registry, Plain, "generator", {"nce": {"use": "patch_nce", "on": "one", "layers": [0, 4]}}, generator="plain")
+    with pytest.raises(
+        RecipeError, match=r"'patch_nce' asks for the layers \[0, 4\] that the generator of 'one' does not"
+    ):
+        made(
+            registry,
+            Plain,
+            "generator",
+            {"nce": {"use": "patch_nce", "on": "one", "layers": [0, 4]}},
+            generator="plain",
+        )
 
 
 def test_an_adversarial_loss_needs_a_discriminator(registry: Registry) -> None:
-    with pytest.raises(RecipeError, match="'lsgan' needs a discriminator, and translators.one has none"):
+    with pytest.raises(RecipeError, match=r"'lsgan' needs a discriminator, and translators\.one has none"):
         made(registry, None, "", {"gan": {"use": "lsgan", "on": "one"}})
 
 
@@ -230,7 +287,9 @@ def test_a_loss_that_cannot_be_called_is_the_plugins_error(registry: Registry) -
 
 def test_something_must_be_trained(build: Build) -> None:
     with pytest.raises(RecipeError, match="every loss is switched off"):
-        build("pix2pix.toml", ["data.crop=[32, 32]", "losses.pixelwise.enabled=false", "losses.adversarial.enabled=false"])
+        build(
+            "pix2pix.toml", ["data.crop=[32, 32]", "losses.pixelwise.enabled=false", "losses.adversarial.enabled=false"]
+        )
 
 
 def test_what_is_switched_off_is_still_checked(build: Build) -> None:

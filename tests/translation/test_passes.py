@@ -13,7 +13,7 @@ from torch import nn
 
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
-from gantk.translation import Step, View
+from gantk.translation import Step, Term, View
 
 PIX2PIX = [
     "data.crop=[16, 24]",
@@ -48,9 +48,7 @@ def passes(build: Callable[..., Any], make_group: Callable[..., Any]) -> Callabl
                 watch(f"encoder {number} {role}", encoder[1])
             if hasattr(translator.generator, "decoder"):
                 watch(f"decoder {role}", translator.generator.decoder[-1])
-        groups = {
-            group: make_group(2, seed=i, target=group == "paired") for i, group in enumerate(built.plan.groups)
-        }
+        groups = {group: make_group(2, seed=i, target=group == "paired") for i, group in enumerate(built.plan.groups)}
         optimizers = {
             role: Optimizers(translator, built.recipe.translators[role].optimizer)
             for role, translator in built.translators.items()
@@ -72,7 +70,10 @@ def test_pix2pix(passes: Callable[..., Counter[str]]) -> None:
 
 
 def test_pix2pix_in_either_order(passes: Callable[..., Counter[str]]) -> None:
-    assert passes("pix2pix.toml", 'training.updates=["generator", "discriminator"]') == {"G generator": 1, "D generator": 3}
+    assert passes("pix2pix.toml", 'training.updates=["generator", "discriminator"]') == {
+        "G generator": 1,
+        "D generator": 3,
+    }
 
 
 def test_accumulating_two_batches_doubles_everything(passes: Callable[..., Counter[str]]) -> None:
@@ -217,3 +218,33 @@ def test_judgements_are_forgotten_and_translations_kept(step: Any) -> None:
     assert view.output is output
     assert view.judge() is not judged
     assert view.weight is not weight
+
+
+class JudgesTheRealImage:
+    """A game whose generator side looks at the real image's scores too, as relativistic losses do."""
+
+    def __call__(self, view: View) -> torch.Tensor:
+        return (view.judge(view.target) - view.judge()).mean()
+
+    def discriminator(self, view: View) -> torch.Tensor:
+        return view.judge(view.target).mean()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("updates", [("discriminator", "generator"), ("generator", "discriminator")])
+def test_scores_made_for_one_side_are_not_used_by_the_other(
+    build: Callable[..., Any], make_group: Callable[..., Any], updates: tuple[str, str], accumulate: int
+) -> None:
+    built = build("pix2pix.toml", PIX2PIX)
+    built.plan.terms[:] = [Term("game", "generator", "paired", JudgesTheRealImage())]
+    counted = calls(built.translators["generator"].discriminator)
+    before = [p.detach().clone() for p in built.translators["generator"].discriminator.parameters()]
+    settings = built.recipe.training.model_copy(update={"updates": updates})
+    optimizers = {
+        "generator": Optimizers(built.translators["generator"], built.recipe.translators["generator"].optimizer)
+    }
+    updater = Updater(built.translators, optimizers, built.plan, settings, nullcontext)
+    updater.step([{"paired": make_group(2, seed=1)}] * accumulate, {"generator": 1.0})
+    assert counted == [3 * accumulate]
+    after = built.translators["generator"].discriminator.parameters()
+    assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

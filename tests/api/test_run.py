@@ -1,0 +1,125 @@
+"""A run through the API: what it leaves behind, its rates, its stages."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gantk
+from gantk.errors import Interrupted
+from gantk.progress import QuietProgress
+from gantk.training.checkpoint import newest_checkpoint
+
+
+@pytest.fixture(scope="module")
+def result(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> gantk.RunResult:
+    out = tmp_path_factory.mktemp("runs")
+    return gantk.run(recipe, ["schedule.patience=9"], device="cpu", out=out, progress=QuietProgress())
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_run_folder_is_complete(result: gantk.RunResult) -> None:
+    folder = result.folder
+    assert result.state == "finished"
+    assert result.report.is_file()
+    for name in ("recipe.toml", "split.csv", "environment.json", "metrics.jsonl"):
+        assert (folder / name).stat().st_size
+    for name in ("patients.csv", "summary.json", "examples.npz", "weights.json"):
+        assert (folder / "evaluation" / name).stat().st_size
+    assert result.summary == json.loads((folder / "evaluation" / "summary.json").read_text())
+    assert set(result.summary["methods"]) == {"teacher", "student"}
+    status = json.loads((folder / "status.json").read_text())
+    assert status["state"] == "finished"
+    assert status["step"] == 15
+    assert status["seconds"] > 0
+    assert json.loads((folder / "environment.json").read_text())["device"] == "cpu"
+    assert list((folder / "panels" / "validation").glob("step-*.png"))
+
+
+def test_a_checkpoint_explains_itself(result: gantk.RunResult) -> None:
+    checkpoint = newest_checkpoint(result.folder / "checkpoints")
+    assert checkpoint is not None
+    assert checkpoint.recipe_toml == (result.folder / "recipe.toml").read_text()
+    assert tomllib.loads(checkpoint.recipe_toml)["schedule"]["patience"] == 9
+    facts = checkpoint.facts
+    assert {plugin["name"] for plugin in facts["plugins"]} >= {"gantk_baselines", "gantk_ds3net"}
+    assert facts["split"]["hash"] == json.loads((result.folder / "status.json").read_text())["split"]
+    assert facts["normalisation"]["target_scale"] > 0
+
+
+def test_the_resolved_recipe_gives_the_same_run(result: gantk.RunResult, tmp_path: Path) -> None:
+    again = gantk.run(result.folder / "recipe.toml", device="cpu", out=tmp_path, progress=QuietProgress())
+    weights = [
+        max((folder / "checkpoints").iterdir()) / "model.safetensors" for folder in (again.folder, result.folder)
+    ]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert again.folder != result.folder
+
+
+def test_rates_follow_the_schedule(result: gantk.RunResult) -> None:
+    """Base 1e-3; each stage decays linearly to 0; the teacher goes on at a fifth in the second stage."""
+    steps = [r for r in records(result.folder) if any(name.startswith("rate/") for name in r["metrics"])]
+    assert [r["step"] for r in steps] == list(range(15))
+    for record in steps:
+        rates = {name: rate for name, rate in record["metrics"].items() if name.startswith("rate/")}
+        epoch = record["epoch"]
+        decay = 1 - epoch / (3 if record["stage"] == "teacher" else 2)
+        wanted = {"teacher": 1e-3 * decay * (1 if record["stage"] == "teacher" else 0.2)}
+        if record["stage"] == "joint":
+            wanted["student"] = 1e-3 * decay
+        assert {name.split("/")[1] for name in rates} == set(wanted)
+        for name, rate in rates.items():
+            assert rate == pytest.approx(wanted[name.split("/")[1]], rel=1e-12)
+        assert f"rate/{record['stage'].replace('joint', 'student')}/generator" in rates
+
+
+def test_validation_comes_after_each_epoch(result: gantk.RunResult) -> None:
+    validated = [r for r in records(result.folder) if "validation/teacher/mse" in r["metrics"]]
+    assert [(r["stage"], r["epoch"], r["step"]) for r in validated] == [
+        ("teacher", 0, 2),
+        ("teacher", 1, 5),
+        ("teacher", 2, 8),
+        ("joint", 0, 11),
+        ("joint", 1, 14),
+    ]
+    assert "validation/student/ssim" in validated[-1]["metrics"]
+    assert "validation/student/ssim" not in validated[0]["metrics"]
+
+
+def test_an_interrupt_outside_training_is_kept_too(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gantk.api.runner.assess", interrupt)
+        with pytest.raises(Interrupted, match="gantk run --resume"):
+            gantk.run(recipe, device="cpu", out=tmp_path, progress=QuietProgress())
+    (folder,) = tmp_path.iterdir()
+    assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
+    result = gantk.run(resume=folder, device="cpu", progress=QuietProgress())
+    assert result.state == "finished"
+
+
+def test_a_dry_run_reads_and_writes_nothing(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
+    built = gantk.dry_run(recipe, ["data.root='nowhere'"], device="cpu")
+    assert list(tmp_path.iterdir()) == []
+    assert [stage["name"] for stage in built["stages"]] == ["teacher", "joint"]
+    assert built["stages"][0]["groups"] == {"paired": 1}
+    assert built["stages"][1]["groups"] == {"paired": 1, "unpaired": 2}
+    assert built["stages"][0]["terms"]["pixelwise"]["map"] is None  # the map begins with the second stage
+    assert built["stages"][1]["terms"]["pixelwise"]["map"] == "difficulty"
+    assert built["translators"]["teacher"] == built["translators"]["student"] | {
+        "heads": built["translators"]["teacher"]["heads"]
+    }
+    assert built["translators"]["teacher"]["generator"]["parameters"] > 0

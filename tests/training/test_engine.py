@@ -1,0 +1,384 @@
+"""The engine between steps: epochs, rates, averages, checkpoints, stops; with networks of the real plugins."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gantk.errors import CheckpointError, Interrupted, NonFiniteError, RecipeError, UsageError
+from gantk.plugins import load_plugins
+from gantk.recipe.load import recipe_from_table
+from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, restore, save_checkpoint
+from gantk.training.device import autocasting, pick_device
+from gantk.training.engine import Engine
+from gantk.training.history import History
+from gantk.training.scheduler import Scheduler, Stage
+from gantk.training.state import Position, TrainingState
+from gantk.translation import assemble
+
+TABLE: dict[str, Any] = {
+    "name": "tiny",
+    "data": {"dataset": "brats", "root": ".", "inputs": ["t1", "t2"], "target": "t1ce", "crop": [8, 10]},
+    "translators": {
+        "g": {
+            "generator": {"use": "resnet", "channels": 2, "blocks": 1, "antialias": False, "dropout": 0.3},
+            "discriminator": {"use": "patchgan", "channels": 2, "layers": 1},
+        }
+    },
+    "losses": {"pixelwise": {"use": "l1", "on": "g"}, "adversarial": {"use": "lsgan", "on": "g"}},
+    "schedule": {"use": "linear_decay", "epochs": 3, "decay_epochs": 2},
+}
+
+
+class Batches:
+    """Stands for the loader: an epoch is 4 batches, each a function of its place."""
+
+    def __init__(self, group: Callable[[int, int], Any]) -> None:
+        self.group = group
+
+    def steps(self, groups: Any) -> int:
+        return 4
+
+    def prefetch(self, groups: Any, stage: int, epoch: int, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        for step in range(start, stop):
+            group = self.group(1, 10_000 * stage + 100 * epoch + step)
+            group.source, group.target = (image[:, :, :, :8] for image in (group.source, group.target))
+            yield step, {"paired": group}
+
+
+class Heard:
+    """Keeps what the engine says."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int]] = []
+        self.steps: list[tuple[Position, dict[str, float], dict[str, float]]] = []
+        self.epochs: list[Position] = []
+        self.checkpoints: list[str] = []
+        self.notes: list[str] = []
+
+    def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
+        self.stages.append((stage.name, steps_per_epoch))
+
+    def step_done(
+        self, stage: Stage, position: Position, losses: dict[str, float], rates: Mapping[str, float], seconds: float
+    ) -> None:
+        assert seconds >= 0
+        self.steps.append((position, losses, dict(rates)))
+
+    def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
+        self.epochs.append(position)
+
+    def checkpoint_written(self, folder: Path) -> None:
+        self.checkpoints.append(folder.name)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def changed(**tables: Any) -> dict[str, Any]:
+    return {**TABLE, "data": {**TABLE["data"], "crop": [8, 8]}, **tables}
+
+
+@pytest.fixture
+def engine(tmp_path: Path, batch: Any) -> Callable[..., Engine]:
+    registry = load_plugins().registry
+
+    def make(stopping: Callable[[], bool] = lambda: False, folder: Path = tmp_path, **tables: Any) -> Engine:
+        recipe = recipe_from_table(changed(**tables))
+        schedule = registry.get("scheduler", recipe.schedule.use, "schedule.use")
+        scheduler = schedule.build(recipe.schedule.parameters, "schedule")
+        state = TrainingState(recipe, assemble(recipe, registry), scheduler, torch.device("cpu"))
+        facts = {"recipe": "name = 'tiny'"}
+        return Engine(
+            recipe, state, Batches(batch), folder, facts, Heard(), lambda plan, position: {}, stopping
+        )  # type: ignore[arg-type]
+
+    return make
+
+
+def weights(engine: Engine) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in engine.state.tensors().items()}
+
+
+def assert_equal(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def test_epochs_steps_and_rates(engine: Any) -> None:
+    """Constant for one epoch, then 1 − 1/3 and 1 − 2/3 of the base rate (CycleGAN's decay over two epochs)."""
+    tested = engine()
+    tested.run()
+    heard = tested.observer
+    assert heard.stages == [("training", 4)]
+    assert [(p.epoch, p.step, p.total) for p, _, _ in heard.steps] == [(i // 4, i % 4, i) for i in range(12)]
+    for position, losses, rates in heard.steps:
+        wanted = 2e-4 * [1, 2 / 3, 1 / 3][position.epoch]
+        assert rates == pytest.approx({"g/generator": wanted, "g/discriminator": wanted})
+        assert set(losses) == {"g/pixelwise", "g/adversarial", "g/adversarial (D)"}
+    assert [(p.epoch, p.step) for p in heard.epochs] == [(0, 3), (1, 3), (2, 3)]
+    assert tested.state.position == Position(1, 0, 0, 12)
+
+
+@pytest.mark.parametrize(
+    ("every", "wanted"), [(None, [4, 8, 12]), (3, [3, 4, 6, 8, 9, 12]), (1, list(range(1, 13)))]
+)
+def test_checkpoints_come_when_they_are_due(engine: Any, every: int | None, wanted: list[int]) -> None:
+    tested = engine(training={"keep_checkpoints": 3} | ({"checkpoint_every": every} if every else {}))
+    tested.run()
+    assert tested.observer.checkpoints == [f"step-{total:08d}" for total in wanted]
+    assert [p.name for p in list_checkpoints(tested.checkpoints)] == [f"step-{t:08d}" for t in wanted[-3:]]
+
+
+def test_accumulation_keeps_the_length_of_an_epoch(engine: Any) -> None:
+    """Four batches are one pass over the data: two steps of two batches."""
+    tested = engine(training={"accumulate": 2})
+    tested.run()
+    assert tested.observer.stages == [("training", 2)]
+    assert len(tested.observer.steps) == 6
+
+
+def test_the_average_is_that_of_the_weights(engine: Any) -> None:
+    """θ̄ ← 0.9·θ̄ + 0.1·θ after every step, from the initial weights on; what is evaluated is θ̄."""
+    tested = engine(training={"ema": 0.9})
+    network = tested.state.translators["g"].generator
+    own = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    done = tested.observer.step_done
+
+    def follow(*arguments: Any) -> None:
+        done(*arguments)
+        for name, parameter in network.named_parameters():
+            own[name] = 0.9 * own[name] + 0.1 * parameter.detach()
+
+    tested.observer.step_done = follow
+    tested.run()
+    average = dict(tested.state.generator("g").named_parameters())
+    assert tested.state.generator("g") is not network
+    for name, value in own.items():
+        assert torch.allclose(average[name], value, rtol=1e-4, atol=1e-6), name
+    assert any(not torch.equal(average[n], p) for n, p in network.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("stop_after", "training"),
+    [
+        *((stop, {}) for stop in (0, 1, 3, 4, 6, 11)),
+        *((stop, {"ema": 0.9}) for stop in (1, 3)),
+        *((stop, {"accumulate": 2}) for stop in (0, 1, 4)),
+    ],
+)
+def test_a_stop_saves_and_a_new_state_goes_on_identically(
+    engine: Any, tmp_path: Path, stop_after: int, training: dict[str, Any]
+) -> None:
+    whole = engine(folder=tmp_path / "whole", training=training)
+    whole.run()
+    calls: list[int] = []
+    stopped = engine(lambda: calls.append(1) or len(calls) > stop_after, training=training)
+    with pytest.raises(Interrupted):
+        stopped.run()
+    torch.manual_seed(12345)  # random numbers must not come from anywhere but the position
+    resumed = engine(training=training)
+    checkpoint = newest_checkpoint(resumed.checkpoints)
+    assert checkpoint is not None
+    assert checkpoint.position == stopped.state.position
+    restore(resumed.state, checkpoint)
+    resumed.run()
+    assert_equal(weights(resumed), weights(whole))
+    steps = stopped.observer.steps + resumed.observer.steps
+    assert steps == whole.observer.steps
+
+
+def test_a_step_that_fails_leaves_the_last_good_checkpoint(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gantk_baselines.pixelwise import L1
+
+    calls: list[int] = []
+    true = L1.__call__
+    monkeypatch.setattr(
+        L1, "__call__", lambda self, view: (calls.append(1), true(self, view) * (1 if len(calls) < 7 else torch.nan))[1]
+    )
+    tested = engine(training={"checkpoint_every": 2})
+    with pytest.raises(NonFiniteError) as caught:
+        tested.run()
+    good = list_checkpoints(tested.checkpoints)[-1]
+    assert good.name == "step-00000006"
+    for fragment in ("g/pixelwise became nan", "stage 'training'", "epoch 1", "step 6", str(good)):
+        assert fragment in str(caught.value)
+
+
+def test_bf16_trains_in_bf16_and_keeps_weights_in_fp32(engine: Any) -> None:
+    seen = []
+    tested = engine(run={"precision": "bf16"})
+    network = tested.state.translators["g"].generator
+    network.register_forward_hook(lambda module, inputs, output: seen.append(torch.is_autocast_enabled("cpu")))
+    tested.run()
+    assert set(seen) == {True}
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    plain = engine(folder=tested.checkpoints.parent / "plain")
+    plain.run()
+    ours, theirs = (t.observer.steps[-1][1]["g/pixelwise"] for t in (tested, plain))
+    assert ours != theirs
+    assert ours == pytest.approx(theirs, rel=0.1)
+
+
+def test_channels_last_changes_layout_not_numbers(engine: Any, tmp_path: Path) -> None:
+    """Without dropout, which draws in the order in which memory lies."""
+    translator = TABLE["translators"]["g"]
+    translators = {"g": translator | {"generator": translator["generator"] | {"dropout": 0.0}}}
+    tested = engine(translators=translators, training={"channels_last": True})
+    plain = engine(folder=tmp_path / "plain", translators=translators)
+    convolution = next(p for p in tested.state.translators["g"].parameters() if p.ndim == 4 and p.shape[1] > 1)
+    assert convolution.is_contiguous(memory_format=torch.channels_last)
+    first = {}
+    for one in (tested, plain):
+        one.run()
+        first[one] = one.observer.steps[0][1]
+    assert first[tested] == pytest.approx(first[plain], rel=1e-4)
+
+
+def test_a_compiled_run_gives_the_same_losses_and_names(engine: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """By a backend that compiles nothing: that the option arrives, and leaves names and averages alone."""
+    counted = []
+
+    def compile_(self: torch.nn.Module) -> None:
+        counted.append(type(self).__name__)
+        self._compiled_call_impl = torch.compile(self._call_impl, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_)
+    short = {"use": "constant", "epochs": 1}
+    tested = engine(training={"compile": True, "ema": 0.9}, schedule=short)
+    plain = engine(folder=tmp_path / "plain", training={"ema": 0.9}, schedule=short)
+    assert counted == ["Resnet", "PatchGan"]
+    assert tested.state.tensors().keys() == plain.state.tensors().keys()
+    tested.run()
+    plain.run()
+    for (_, ours, _), (_, theirs, _) in zip(tested.observer.steps, plain.observer.steps, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+def test_a_penalised_discriminator_is_not_compiled(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: counted.append(type(self).__name__))
+    engine(training={"compile": True}, losses={"adversarial": {"use": "wgan_gp", "on": "g"}})
+    assert counted == ["Resnet"]
+
+
+def test_stages_are_checked(engine: Any) -> None:
+    with pytest.raises(RecipeError, match="no stage 'trainig'.*did you mean 'training'"):
+        engine(losses={"pixelwise": {"use": "l1", "on": "g", "stages": ["trainig"]}})
+    with pytest.raises(RecipeError, match="has 0 epochs"):
+        engine(schedule={"use": "constant", "epochs": 0})
+
+
+def test_a_schedulers_state_survives_and_it_may_end_a_stage(engine: Any) -> None:
+    class Counting(Scheduler):
+        def __init__(self) -> None:
+            super().__init__(epochs=9)
+            self.seen = 0
+
+        def stages(self, roles: Any) -> list[Stage]:
+            return [Stage("one", 9, tuple(roles), history=1), Stage("two", 1, tuple(roles))]
+
+        def before_stage(self, stage: Stage, control: Any) -> None:
+            if stage.name == "two":
+                control.restore("g", "one", 0)
+                control.note("back to the first epoch")
+
+        def after_epoch(self, stage: Stage, epoch: int, metrics: Any, control: Any) -> bool:
+            self.seen += 1
+            return stage.name == "one" and epoch == 1
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"seen": self.seen}
+
+        def load_state_dict(self, state: Mapping[str, Any]) -> None:
+            self.seen = state["seen"]
+
+    tested = engine()
+    tested.state.scheduler = Counting()
+    tested.stages = tested.state.scheduler.stages(["g"])
+    kept: dict[int, dict[str, torch.Tensor]] = {}
+    done, begins = tested.observer.epoch_done, tested.observer.stage_begins
+
+    def epoch_done(stage: Stage, position: Position, metrics: Any) -> None:
+        done(stage, position, metrics)
+        kept[position.total] = weights(tested)
+
+    def stage_begins(stage: Stage, *arguments: Any) -> None:
+        begins(stage, *arguments)
+        if stage.name == "two":
+            assert_equal(weights(tested), kept[3])
+            assert not any(o.state for o in tested.state.optimizers["g"].sides.values())  # afresh
+
+    tested.observer.epoch_done, tested.observer.stage_begins = epoch_done, stage_begins
+    tested.run()
+    assert tested.observer.notes == ["back to the first epoch"]
+    assert [name for name, _ in tested.observer.stages] == ["one", "two"]
+    assert len(tested.observer.steps) == 12
+    again = engine()
+    again.state.scheduler = Counting()
+    checkpoint = newest_checkpoint(tested.checkpoints)
+    assert checkpoint is not None
+    restore(again.state, checkpoint)
+    assert again.state.scheduler.seen == 3
+
+
+def test_a_checkpoint_of_other_networks_is_refused(engine: Any, tmp_path: Path) -> None:
+    engine().run()
+    checkpoint = newest_checkpoint(tmp_path / "checkpoints")
+    assert checkpoint is not None
+    other = {"g": {**TABLE["translators"]["g"], "generator": {"use": "resnet", "channels": 4, "blocks": 1}}}
+    with pytest.raises(CheckpointError, match="not those that the recipe builds now"):
+        restore(engine(translators=other).state, checkpoint)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_others(
+    engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = engine()
+    folder = save_checkpoint(tmp_path, tested.state, tested.facts, keep=2)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    tested.state.position = Position(0, 0, 1, 1)
+    monkeypatch.setattr("gantk.training.checkpoint.torch.save", full)
+    with pytest.raises(CheckpointError, match="No space left on device.*--resume"):
+        save_checkpoint(tmp_path, tested.state, tested.facts, keep=2)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_history_keeps_what_is_promised(engine: Any, tmp_path: Path) -> None:
+    translators = engine().state.translators
+    history, stage = History(tmp_path / "history"), Stage("one", 9, ("g",), history=2)
+    before = {name: tensor.clone() for name, tensor in translators["g"].state_dict().items()}
+    history.record(stage, 0, translators)
+    for parameter in translators["g"].parameters():
+        parameter.data.add_(1)
+    history.record(stage, 1, translators)
+    history.record(stage, 2, translators)
+    history.restore(translators["g"], "one", 0)
+    assert_equal(translators["g"].state_dict(), before)
+    history.record(stage, 3, translators)
+    with pytest.raises(CheckpointError, match="after epoch 0 of 'one' cannot be had"):
+        history.restore(translators["g"], "one", 0)
+    shutil.rmtree(tmp_path / "history")
+    history.record(Stage("none", 9, ("g",)), 0, translators)
+    assert not (tmp_path / "history").exists()
+
+
+def test_devices() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    for name in ("", "gpu", "cuda:99", "meta"):
+        with pytest.raises(UsageError, match="use auto, cpu, cuda, cuda:N or mps"):
+            pick_device(name)
+    with autocasting(torch.device("cpu"), "bf16")():
+        assert torch.is_autocast_enabled("cpu")
+    with autocasting(torch.device("cpu"), "fp32")():
+        assert not torch.is_autocast_enabled("cpu")

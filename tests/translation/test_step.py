@@ -1,0 +1,179 @@
+"""The step as a term sees it: images, precision, gradients, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gantk import PluginError, TrainingError, Translation
+from gantk.translation import StagePlan, Step, Term, Translator, View
+
+HALF = lambda: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
+
+
+class Layered(nn.Module):
+    """A generator of two layers that writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 1, 1)
+        self.asked: list[tuple[tuple[int, ...], bool]] = []
+
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+        self.asked.append((layers, decode))
+        first = self.one(image)
+        output = torch.tanh(self.two(first)) if decode else None
+        if not layers:
+            assert output is not None
+            return output
+        return Translation(output, dict.fromkeys(layers, first))
+
+
+@pytest.fixture
+def step(make_group: Callable[..., Any]) -> Callable[..., Step]:
+    def make(
+        conditional: bool = False, discriminator: bool = True, terms: list[Term] | None = None, **options: Any
+    ) -> Step:
+        torch.manual_seed(0)
+        judge = nn.Conv2d(4 if conditional else 1, 1, 4, stride=4) if discriminator else None
+        translators = {"one": Translator("one", Layered(), judge, conditional)}
+        batch = {"paired": make_group(2, seed=1), "unpaired": make_group(3, seed=2, target=False)}
+        return Step(translators, StagePlan("s", ("one",), terms or [], {}), batch, **options)
+
+    return make
+
+
+# --- images by reference --------------------------------------------------------------------------------------
+
+
+def test_images_that_recipes_name(step: Callable[..., Step]) -> None:
+    here = step()
+    view = View(here, "one", "unpaired")
+    paired = here.batch["paired"]
+    assert view.image("paired.target") is paired.target
+    assert view.image("paired.source") is paired.source
+    assert view.image("source") is here.batch["unpaired"].source
+    assert View(here, "one", "paired").image("target") is paired.target
+    answer = view.image("one.output")
+    assert not answer.requires_grad
+    assert torch.equal(answer, view.output)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_judged_image_comes_with_its_own_source(step: Callable[..., Step], conditional: bool) -> None:
+    here = step(conditional)
+    view = View(here, "one", "unpaired")
+    seen: list[Tensor] = []
+    here.translators["one"].discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    view.judge_image("paired.target")
+    view.judge()
+    paired, unpaired = here.batch["paired"], here.batch["unpaired"]
+    expected = [(paired.source, paired.target), (unpaired.source, view.output)]
+    for given, (source, image) in zip(seen, expected, strict=True):
+        assert torch.equal(given, torch.cat([source, image], dim=1) if conditional else image)
+
+
+def test_an_output_takes_the_sources_shape(step: Callable[..., Step]) -> None:
+    view = View(step(), "one", "paired")
+    repeated, first = view.as_source(view.output), view.as_source(view.output, "first")
+    assert torch.equal(repeated, torch.cat([view.output] * 3, dim=1))
+    assert torch.equal(first, torch.cat([view.output, view.source[:, 1:]], dim=1))
+    assert view.as_source(view.source) is view.source
+
+
+# --- features -------------------------------------------------------------------------------------------------
+
+
+def test_features_alone_do_not_decode(step: Callable[..., Step]) -> None:
+    here = step()
+    View(here, "one", "paired").features(layers=(0,))
+    assert here.translators["one"].generator.asked == [((0,), False)]
+
+
+def test_features_come_with_the_translation_where_the_plan_knows_of_them(step: Callable[..., Step]) -> None:
+    from gantk import Needs
+
+    terms = [Term("t", "one", "paired", lambda view: view.output.mean(), needs=Needs(layers=(0, 1)))]
+    for first in ("features", "output"):
+        here = step(terms=terms)
+        view = View(here, "one", "paired")
+        asked = {"features": lambda v=view: v.features(layers=(1,)), "output": lambda v=view: v.output}
+        for what in (first, *(asked.keys() - {first})):
+            asked[what]()
+        assert here.translators["one"].generator.asked == [((0, 1), True)]
+
+
+def test_a_generator_without_features_takes_the_image_alone(step: Callable[..., Step]) -> None:
+    here = step()
+    here.translators["one"].generator = nn.Conv2d(3, 1, 1)
+    assert View(here, "one", "paired").output.shape == (2, 1, 16, 24)
+
+
+# --- precision and gradient -------------------------------------------------------------------------------------
+
+
+def test_what_networks_give_in_half_precision_is_handed_out_in_single(step: Callable[..., Step]) -> None:
+    view = View(step(autocast=HALF), "one", "paired")
+    exact = View(step(), "one", "paired")
+    assert view.output.dtype == view.judge().dtype == view.features(layers=(0,))[0].dtype == torch.float32
+    assert not torch.equal(view.output, exact.output)  # the network did run in half precision
+    torch.testing.assert_close(view.output, exact.output, rtol=0, atol=0.02)
+
+
+def test_a_judgement_in_full_precision_is_another_than_that_in_half(step: Callable[..., Step]) -> None:
+    here, image = step(autocast=HALF), torch.rand(2, 1, 16, 24)
+    view = View(here, "one", "paired")
+    with torch.no_grad():
+        expected = here.translators["one"].discriminator(image)
+    assert torch.equal(view.judge(image, full_precision=True), expected)
+    assert not torch.equal(view.judge(image), expected)
+
+
+def test_double_precision_stays(step: Callable[..., Step]) -> None:
+    here = step()
+    here.translators["one"].double()
+    here.batch["paired"].source = here.batch["paired"].source.double()
+    view = View(here, "one", "paired")
+    assert view.output.dtype == view.judge().dtype == torch.float64
+
+
+def test_inference_has_no_gradient(step: Callable[..., Step]) -> None:
+    view = View(step(inference=True), "one", "paired")
+    assert not view.output.requires_grad
+    assert not view.features(layers=(0,))[0].requires_grad
+    assert not view.judge().requires_grad
+
+
+def test_asked_for_first_without_gradient_an_image_still_has_one_when_it_is_wanted(step: Callable[..., Step]) -> None:
+    here = step()
+    view = View(here, "one", "paired")
+    with torch.no_grad():  # as when a weight map asks
+        view.judge()
+    assert view.judge().requires_grad
+    assert view.output.requires_grad
+    assert view.translate(grad=False).requires_grad is False
+
+
+# --- errors -----------------------------------------------------------------------------------------------------
+
+
+def test_a_group_that_is_not_in_the_batch(step: Callable[..., Step]) -> None:
+    with pytest.raises(TrainingError, match=r"no group 'pared'\. it has: paired, unpaired"):
+        _ = View(step(), "one", "pared").source
+
+
+@pytest.mark.parametrize("what", ["source", "target", "segmentation"])
+def test_what_a_group_lacks(step: Callable[..., Step], what: str) -> None:
+    here = step()
+    setattr(here.batch["paired"], what, None)
+    with pytest.raises(TrainingError, match=f"the batch group 'paired' has no {what}"):
+        getattr(View(here, "one", "paired"), what)
+
+
+def test_a_judgement_where_there_is_no_discriminator(step: Callable[..., Step]) -> None:
+    with pytest.raises(PluginError, match="the judgement of 'one', which has no discriminator"):
+        View(step(discriminator=False), "one", "paired").judge()
