@@ -76,15 +76,6 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
         if group not in GROUPS:
             raise RecipeError(f"there is no batch group {group!r}", where=where, mend=nearest(group, GROUPS))
     assembly = assemble(recipe, registry)
-    for role, translator in assembly.translators.items():
-        rates = recipe.translators[role].optimizer.rates
-        for part, _ in translator.parts():
-            if part not in rates:
-                raise RecipeError(
-                    f"no learning rate is given for the {part} of {role!r}",
-                    where=f"translators.{role}.optimizer.rates",
-                    mend=f"add {part} = RATE",
-                )
     for stage in scheduler.stages(list(recipe.translators)):
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")

@@ -1,4 +1,4 @@
-"""Runs the command `gantk` in forked processes, one per line of standard input: real processes to kill, imported once."""
+"""Runs the command `gantk` in forked processes, one per line of standard input: real ones to kill."""
 
 from __future__ import annotations
 

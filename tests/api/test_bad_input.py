@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -154,11 +155,14 @@ def test_a_bad_setting(
     assert_refused(process, code, *fragments)
 
 
-def test_a_part_without_a_rate(server: Any, own_recipe: Path) -> None:
+def test_heads_without_a_rate_have_the_generators(server: Any, own_recipe: Path) -> None:
     text = own_recipe.read_text()
     own_recipe.write_text(text.replace("heads = 1e-3, ", ""))
     process = server.start(own_recipe.parent, "run", own_recipe)
-    assert_refused(process, 2, "translators.teacher.optimizer.rates", "heads", "add heads = RATE")
+    assert process.wait() == 0, process.output
+    first = json.loads((process.run / "metrics.jsonl").read_text().splitlines()[0])["metrics"]
+    assert first["rate/teacher/heads"] == 1e-3
+    assert first["rate/teacher/generator"] == 1e-3
 
 
 def test_a_bad_recipe_file(server: Any, recipe: Path, tmp_path: Path) -> None:
@@ -195,13 +199,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
-    if not mount or subprocess.run([mount, "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder], capture_output=True).returncode:
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder]
+    if not mount or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("a small disk can be mounted by root alone")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_the_disk_is_full_while_slices_are_prepared(server: Any, recipe: Path, small_disk: Path, tmp_path: Path) -> None:
+def test_the_disk_is_full_while_slices_are_prepared(
+    server: Any, recipe: Path, small_disk: Path, tmp_path: Path
+) -> None:
     (small_disk / "filler").write_bytes(bytes(400_000))
     before = f"import os; os.environ['GANTK_CACHE'] = {str(small_disk)!r}"
     process = server.start(tmp_path, "run", recipe, before=before)

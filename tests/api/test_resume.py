@@ -78,7 +78,7 @@ def test_ten_kills_at_random_moments(server: Any, recipe: Path, uninterrupted: A
     lines = len(journal(reference))
     rng = random.Random(20261122)
     # by lines of the journal, so that they spread over the whole run; the last ones fall into the evaluation
-    moments = sorted(rng.randint(0, lines) for _ in range(8)) + [lines, lines]
+    moments = [*sorted(rng.randint(0, lines) for _ in range(8)), lines, lines]
     killed_at = []
     process = server.start(tmp_path, "run", recipe)
     run = process.run

@@ -269,7 +269,7 @@ def test_a_penalised_discriminator_is_not_compiled(engine: Any, monkeypatch: pyt
 
 
 def test_stages_are_checked(engine: Any) -> None:
-    with pytest.raises(RecipeError, match="no stage 'trainig'.*did you mean 'training'"):
+    with pytest.raises(RecipeError, match=r"no stage 'trainig'.*did you mean 'training'"):
         engine(losses={"pixelwise": {"use": "l1", "on": "g", "stages": ["trainig"]}})
     with pytest.raises(RecipeError, match="has 0 epochs"):
         engine(schedule={"use": "constant", "epochs": 0})
@@ -348,7 +348,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_others(
 
     tested.state.position = Position(0, 0, 1, 1)
     monkeypatch.setattr("gantk.training.checkpoint.torch.save", full)
-    with pytest.raises(CheckpointError, match="No space left on device.*--resume"):
+    with pytest.raises(CheckpointError, match=r"No space left on device.*--resume"):
         save_checkpoint(tmp_path, tested.state, tested.facts, keep=2)
     assert list(tmp_path.iterdir()) == [folder]
 
