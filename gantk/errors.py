@@ -34,9 +34,7 @@ class GantkError(Exception):
 
     exit_code = 1
 
-    def __init__(
-        self, what: str, *, where: object = None, why: object = None, mend: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, where: object = None, why: object = None, mend: str | None = None) -> None:
         self.what = what
         self.where = None if where is None else str(where)
         self.why = None if why is None else str(why)

@@ -46,7 +46,8 @@ def assess(
         device=state.device,
         progress=progress,
         split_hash=cohort.split.hash,
-        settings=recipe.data.model_dump(include={"crop", "spacing", "target", "normalisation"}) | {"mask": settings.mask},
+        settings=recipe.data.model_dump(include={"crop", "spacing", "target", "normalisation"})
+        | {"mask": settings.mask},
     )
     out = folder / "evaluation"
     evaluation.write(out)

@@ -66,9 +66,7 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
         kind, _, modality = name.partition(":")
         if name != "training_mean" and (kind != "input" or modality not in recipe.data.inputs):
             known = ["training_mean", *(f"input:{i}" for i in recipe.data.inputs)]
-            raise RecipeError(
-                f"there is no baseline {name!r}", where="evaluation.baselines", mend=nearest(name, known)
-            )
+            raise RecipeError(f"there is no baseline {name!r}", where="evaluation.baselines", mend=nearest(name, known))
     scheduler = make_scheduler(recipe, registry)
     named = {f"data.batch.{group}": group for group in recipe.data.batch}
     named |= {f"losses.{name}.group": settings.group for name, settings in recipe.losses.items()}
@@ -124,7 +122,12 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
                 "roles": list(stage.roles),
                 "groups": {group: recipe.data.batch[group] for group in plan.groups},
                 "terms": {
-                    term.name: {"on": term.role, "group": term.group, "map": term.map if term.map in plan.maps else None, "weight": term.weight}
+                    term.name: {
+                        "on": term.role,
+                        "group": term.group,
+                        "map": term.map if term.map in plan.maps else None,
+                        "weight": term.weight,
+                    }
                     for term in plan.terms
                 },
             }

@@ -67,9 +67,7 @@ def weigh(state: TrainingState, plan: StagePlan, group: Group) -> dict[str, Tens
     return found
 
 
-def examples(
-    state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe
-) -> Examples:
+def examples(state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe) -> Examples:
     """What the roles make of a group that has targets, and how its pixels are weighted."""
     group = group.to(state.device)
     assert group.source is not None

@@ -145,11 +145,7 @@ class RunDisplay:
             title = f"epoch {state.epoch_number + 1}/{state.epochs}"
             self._bars.update(self._epoch_bar, completed=state.step_in_epoch, description=title)
         if self._run_bar is not None:
-            eta = (
-                ""
-                if state.ended
-                else f"ETA {_clock(state.remaining())} · {state.seconds_per_step:.2f} s/step"
-            )
+            eta = "" if state.ended else f"ETA {_clock(state.remaining())} · {state.seconds_per_step:.2f} s/step"
             self._bars.update(self._run_bar, completed=state.done, total=state.total, eta=eta)
 
     def _render(self) -> RenderableType:
@@ -193,9 +189,7 @@ class _State:
         self.epoch_number = self.step_in_epoch = 0
         self.losses = {}
 
-    def step_done(
-        self, epoch: int, step: int, total: int, losses: Mapping[str, float], seconds: float
-    ) -> None:
+    def step_done(self, epoch: int, step: int, total: int, losses: Mapping[str, float], seconds: float) -> None:
         self.epoch_number, self.step_in_epoch, self.steps_per_epoch = epoch, step + 1, total
         self.losses = dict(losses)
         # a moving average, so that one slow step does not shake the estimate

@@ -121,9 +121,7 @@ def _memory() -> Iterator[Check]:
     memory = psutil.virtual_memory()
     found = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"
     if memory.available < 2 * GIB:
-        yield Check(
-            "memory", "warn", found, "close other programs, or make data.crop or training batches smaller"
-        )
+        yield Check("memory", "warn", found, "close other programs, or make data.crop or training batches smaller")
     else:
         yield Check("memory", "ok", found)
 
@@ -135,19 +133,13 @@ def _folders(runs: Path) -> Iterator[Check]:
             with tempfile.TemporaryFile(dir=there):
                 pass
         except OSError as error:
-            mend = (
-                "set GANTK_CACHE to a folder that you can write"
-                if name == "cache"
-                else "choose another with --out"
-            )
+            mend = "set GANTK_CACHE to a folder that you can write" if name == "cache" else "choose another with --out"
             yield Check(name, "fail", f"{folder} cannot be written: {error.strerror}", mend)
             continue
         free = shutil.disk_usage(there).free
         found = f"{folder}, {free / GIB:.1f} GiB free"
         little: State = "warn" if free < 5 * GIB else "ok"
-        yield Check(
-            name, little, found, "free some space: a run can take some GiB" if little == "warn" else ""
-        )
+        yield Check(name, little, found, "free some space: a run can take some GiB" if little == "warn" else "")
 
 
 def _cache_folder() -> Path:

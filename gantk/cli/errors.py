@@ -50,9 +50,7 @@ class Verbs(TyperGroup):
 
 def _usage_errors() -> tuple[type[BaseException], ...]:
     """What the command-line library raises for wrong usage and prints itself."""
-    return tuple(
-        base for base in typer.BadParameter.__mro__ if base.__module__.startswith(("typer", "click"))
-    )
+    return tuple(base for base in typer.BadParameter.__mro__ if base.__module__.startswith(("typer", "click")))
 
 
 def _say(kind: str, text: str) -> None:

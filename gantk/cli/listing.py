@@ -24,9 +24,7 @@ def list_components(
     registry = session.registry
     for plugin in session.plugins:
         if plugin.state == "failed":
-            console().print(
-                f"plugin {plugin.name} is not loaded: {plugin.reason}", style="yellow", markup=False
-            )
+            console().print(f"plugin {plugin.name} is not loaded: {plugin.reason}", style="yellow", markup=False)
     if kind is None:
         kinds = {k.plural: registry.names(k.name) for k in KINDS.values()}
         if as_json:
@@ -40,9 +38,7 @@ def list_components(
         write_json([_describe(component) for component in components])
         return
     if not components:
-        console().print(
-            f"no component of {kind} is called {glob!r}; there are: {', '.join(registry.names(kind))}"
-        )
+        console().print(f"no component of {kind} is called {glob!r}; there are: {', '.join(registry.names(kind))}")
         return
     rows = [(c.name, c.plugin, _first_line(c.doc), _parameters(c)) for c in components]
     write(_table(("name", "plugin", "what it is", "parameters"), rows))

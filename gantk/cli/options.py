@@ -9,9 +9,7 @@ import typer
 
 __all__ = ["AsJson", "Device", "RecipeFile", "RunName", "RunNames", "Set", "TrackingUri"]
 
-RecipeFile = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="A recipe, a TOML file.", show_default=False)
-]
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, a TOML file.", show_default=False)]
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's folder, or its id (or the start of it) under ./runs.")
 ]

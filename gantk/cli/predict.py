@@ -13,9 +13,7 @@ from gantk.cli.options import Device, RunName
 
 def predict(
     run: RunName,
-    patient: Annotated[
-        Path, typer.Argument(metavar="PATIENT_DIR", help="The patient's folder with NIfTI files.")
-    ],
+    patient: Annotated[Path, typer.Argument(metavar="PATIENT_DIR", help="The patient's folder with NIfTI files.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The NIfTI file to write.", show_default=False)],
     role: Annotated[
         str | None, typer.Option(help="The translator to use; default: the recipe's.", show_default=False)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def run(
     recipe: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="RECIPE", help="A recipe, a TOML file; not needed with --resume.", show_default=False
-        ),
+        typer.Argument(metavar="RECIPE", help="A recipe, a TOML file; not needed with --resume.", show_default=False),
     ] = None,
     set_: Set = None,
     resume: Annotated[
@@ -111,9 +109,7 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     columns = {name: Column(**column) for name, column in summary["metrics"].items()}
     methods = {m: {n: statistic(v) for n, v in values.items()} for m, values in summary["methods"].items()}
     best = best_of(list(methods.values()), columns)
-    table = Table(
-        "", title="Test patients, mean ± standard deviation", title_justify="left", box=box.SIMPLE_HEAD
-    )
+    table = Table("", title="Test patients, mean ± standard deviation", title_justify="left", box=box.SIMPLE_HEAD)
     for method in methods:
         table.add_column(method_title(method), justify="right")
     for name, column in columns.items():

@@ -14,9 +14,7 @@ from gantk.errors import GantkError
 def validate(
     recipe: RecipeFile,
     set_: Set = None,
-    resolved: Annotated[
-        bool, typer.Option(help="Print the whole recipe, with parents and defaults.")
-    ] = False,
+    resolved: Annotated[bool, typer.Option(help="Print the whole recipe, with parents and defaults.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a recipe: keys, types, component names and their parameters. Builds and trains nothing."""

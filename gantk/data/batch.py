@@ -42,9 +42,7 @@ class Group:
         def moved(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor.to(device, non_blocking=True)
 
-        return Group(
-            moved(self.source), moved(self.target), moved(self.segmentation), self.patients, self.slices
-        )
+        return Group(moved(self.source), moved(self.target), moved(self.segmentation), self.patients, self.slices)
 
     def __len__(self) -> int:
         return len(self.patients)

@@ -36,9 +36,7 @@ class Brats:
                 two files of one modality.
         """
         if not self.root.is_dir():
-            raise DataError(
-                "this folder does not exist", where=self.root, mend="Correct data.root in the recipe"
-            )
+            raise DataError("this folder does not exist", where=self.root, mend="Correct data.root in the recipe")
         found: dict[str, Path] = {}
         subjects = []
         for name, folders, _ in os.walk(self.root, followlinks=True):

@@ -34,9 +34,7 @@ class Split:
         ids = self.patients
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
-            raise DataError(
-                f"patient {twice!r} appears twice in the split", mend="Give each patient one role"
-            )
+            raise DataError(f"patient {twice!r} appears twice in the split", mend="Give each patient one role")
 
     @property
     def training(self) -> tuple[str, ...]:
@@ -74,9 +72,7 @@ class Split:
                 for row in csv.DictReader(handle):
                     patient, role = row.get("patient"), row.get("role")
                     if not patient or not role:
-                        raise DataError(
-                            "a split has the columns patient and role", where=path, why=f"a row is {row}"
-                        )
+                        raise DataError("a split has the columns patient and role", where=path, why=f"a row is {row}")
                     if role not in patients:
                         raise DataError(f"unknown role {role!r}", where=path, why=nearest(role, _ROLES))
                     patients[role].append(patient)
@@ -146,9 +142,7 @@ def split_cohort(
     if not 0 <= paired_fraction <= 1:
         raise DataError(f"the paired fraction is {paired_fraction:g}", mend="Choose one from 0 to 1")
     if min(ratio) < 0 or ratio[0] == 0:
-        raise DataError(
-            f"the split ratio is {ratio}", mend="Choose training : validation : test such as 7 : 1 : 2"
-        )
+        raise DataError(f"the split ratio is {ratio}", mend="Choose training : validation : test such as 7 : 1 : 2")
     ids = sorted(with_target)
     needed = sum(part > 0 for part in ratio)
     if len(ids) < needed:

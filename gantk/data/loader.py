@@ -222,9 +222,7 @@ class Loader:
         again, place = divmod(number, len(pool))
         return pool[self._order(group, stage, epoch, kind, again, len(pool))[place]]
 
-    def _draw_order(
-        self, group: str, stage: int, epoch: int, kind: int, again: int, count: int
-    ) -> np.ndarray:
+    def _draw_order(self, group: str, stage: int, epoch: int, kind: int, again: int, count: int) -> np.ndarray:
         """The order of one pass over a class, its own for every (seed, group, stage, epoch, class, pass)."""
         key = (self.seed, GROUPS.index(group), stage, epoch, kind, again)
         # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not

@@ -76,7 +76,7 @@ class Scale:
 
 
 def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation()) -> Scale:
-    """The scale of one volume: [low, upper] -> [-1, 0.9] and [upper, top] -> [0.9, 1], with low = min(0, brain minimum).
+    """The scale of one volume: [low, upper] -> [-1, 0.9], [upper, top] -> [0.9, 1]; low is min(0, brain minimum).
 
     The shoulder above `upper` keeps a few very bright voxels from compressing all others, and clips none.
 

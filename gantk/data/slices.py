@@ -128,9 +128,7 @@ def centre(stack: np.ndarray, size: tuple[int, int], fill: float = 0) -> np.ndar
     h, w = stack.shape[-2:]
     (top, to_top, rows), (left, to_left, columns) = _overlap(h, size[0]), _overlap(w, size[1])
     out = np.full((*stack.shape[:-2], *size), fill, stack.dtype)
-    out[..., to_top : to_top + rows, to_left : to_left + columns] = stack[
-        ..., top : top + rows, left : left + columns
-    ]
+    out[..., to_top : to_top + rows, to_left : to_left + columns] = stack[..., top : top + rows, left : left + columns]
     return out
 
 

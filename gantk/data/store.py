@@ -202,9 +202,7 @@ def _run(
     left = dict(enumerate(jobs))
     if workers > 1:
         # never fork: the calling process may hold torch's threads
-        pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
-        )
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
         try:
             futures = {pool.submit(work, *job): number for number, job in left.items()}
             for future in as_completed(futures):
@@ -220,9 +218,7 @@ def _run(
 
 
 def _ignore_interrupts() -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the parent, which lets the patients at hand finish
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which lets the patients at hand finish
 
 
 def _prepare_patient(
@@ -234,9 +230,7 @@ def _prepare_patient(
     try:
         slices = normalised_slices(volumes, inputs, settings.spacing, settings.normalisation)
     except DataError as error:
-        raise DataError(
-            f"patient {subject.id!r}: {error.what}", where=_where(subject), mend=error.mend
-        ) from None
+        raise DataError(f"patient {subject.id!r}: {error.what}", where=_where(subject), mend=error.mend) from None
     foreground = centre(slices.foreground, settings.crop)
     dx, dy, _ = volumes.spacing
     pixel = dx * dy if settings.spacing is None else settings.spacing**2
@@ -249,9 +243,7 @@ def _prepare_patient(
             why=f"inside the crop of {settings.crop[0]} × {settings.crop[1]} pixels",
             mend="Choose a larger data.crop, or check that the images are skull-stripped and centred",
         )
-    images = np.stack(
-        [_encode(centre(image[kept], settings.crop, BACKGROUND)) for image in slices.images.values()], 1
-    )
+    images = np.stack([_encode(centre(image[kept], settings.crop, BACKGROUND)) for image in slices.images.values()], 1)
     images *= foreground[kept, None]
     np.maximum(images, foreground[kept, None], out=images, casting="unsafe")
     if slices.segmentation is None:
@@ -333,9 +325,7 @@ def _identity(path: Path) -> tuple[str, int, int]:
     try:
         stat = path.stat()
     except OSError as error:
-        raise DataError(
-            "this file cannot be read", where=path, why=error.strerror, mend="Check the path"
-        ) from error
+        raise DataError("this file cannot be read", where=path, why=error.strerror, mend="Check the path") from error
     return str(path.resolve()), stat.st_size, stat.st_mtime_ns
 
 
@@ -363,6 +353,4 @@ def _check(path: Path, shape: tuple[int, ...], dtype: type) -> None:
     """Raise `ValueError` or `OSError` unless the file holds this array, complete."""
     array = np.load(path, mmap_mode="r")
     if array.shape != shape or array.dtype != dtype:
-        raise ValueError(
-            f"{path.name} holds {array.dtype} {array.shape} where {np.dtype(dtype)} {shape} is expected"
-        )
+        raise ValueError(f"{path.name} holds {array.dtype} {array.shape} where {np.dtype(dtype)} {shape} is expected")

@@ -96,9 +96,7 @@ def read_volumes(subject: Subject, modalities: Sequence[str], *, segmentation: b
         grid.check(path, image)
         labels = _labels(path, grid.to_lps(_voxels(path, image)))
     if grid is None:
-        raise DataError(
-            f"no image of patient {subject.id!r} was asked for", mend="Name at least one modality"
-        )
+        raise DataError(f"no image of patient {subject.id!r} was asked for", mend="Name at least one modality")
     return Volumes(images, labels, grid.lps_affine())
 
 
@@ -116,9 +114,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
     """
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise DataError(
-            "a volume is written as NIfTI", where=path, mend="Let the name end in .nii.gz or .nii"
-        )
+        raise DataError("a volume is written as NIfTI", where=path, mend="Let the name end in .nii.gz or .nii")
     like = _open(reference)
     grid = _Grid.of(reference, like)
     shape = apply_orientation(np.empty(grid.shape, np.bool_), grid.transform).shape

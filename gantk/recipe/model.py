@@ -86,7 +86,7 @@ class DataSettings(BaseModel):
     split: SplitSettings = SplitSettings()
     slices: Literal["tumour", "brain"] = "tumour"
     """Which slices are trained on: those with tumour, or all with brain."""
-    core_fraction: Annotated[float, Field(ge=0, le=1)] | None = 0.5
+    core_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     """Fraction of the training slices that contain tumour core; as it comes where absent."""
     batch: dict[str, Count] = Field(default={"paired": 1}, min_length=1)
     """Slices of each batch group in a step."""
@@ -159,7 +159,7 @@ class LossSettings(Selection):
     """The batch group that the term is computed on."""
     map: str | None = None
     """The weight map that the term is weighted by."""
-    weight: float = 1.0
+    weight: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     enabled: bool = True
     stages: list[str] | None = None
     """Stages in which the term is active; all where absent."""

@@ -200,9 +200,7 @@ class Feed:
         dataset = self.folder.dataset()
         if dataset and self.cursor.dataset != dataset[1]:
             name, digest = dataset
-            entity = Dataset(
-                name, digest[:36], source_type="local", source=str(self.folder.path / "split.csv")
-            )
+            entity = Dataset(name, digest[:36], source_type="local", source=str(self.folder.path / "split.csv"))
             client.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])])
             self.cursor.dataset = digest
             self._save()

@@ -70,9 +70,7 @@ class Feeder:
         self._thread.join(min(2.0, timeout))
         if self._thread.is_alive() and timeout > 2 and not self._failing:
             self.on_note(f"waiting at most {timeout:.0f} s for MLflow at {self.uri} to take the rest")
-        while self._thread.is_alive() and time.monotonic() - began < (
-            min(timeout, 5.0) if self._failing else timeout
-        ):
+        while self._thread.is_alive() and time.monotonic() - began < (min(timeout, 5.0) if self._failing else timeout):
             self._thread.join(0.1)
         done = not self._thread.is_alive() and not self._failing
         self._abandoned.set()
@@ -116,9 +114,7 @@ class Feeder:
 
     def _failed(self, error: Exception) -> None:
         if not self._failing and not self._abandoned.is_set():
-            self.on_note(
-                f"MLflow at {self.uri} cannot be fed now, the run goes on without it: {_reason(error)}"
-            )
+            self.on_note(f"MLflow at {self.uri} cannot be fed now, the run goes on without it: {_reason(error)}")
         self._failing = True
 
     def _succeeded(self) -> None:
@@ -127,9 +123,7 @@ class Feeder:
             self.on_note(f"MLflow at {self.uri} is back and has everything so far")
 
 
-def sync(
-    run_folder: str | Path, uri: str | None = None, progress: Progress | None = None
-) -> dict[str, int | str]:
+def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | None = None) -> dict[str, int | str]:
     """Feed MLflow what it has not got of a run, now; returns counts, the store and MLflow's id of the run.
 
     Raises:

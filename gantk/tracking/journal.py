@@ -54,9 +54,7 @@ class Journal:
         written = os.write(self._fd, line)
         if written != len(line):
             self.close()
-            raise OSError(
-                f"{self.path}: only {written} of {len(line)} bytes could be written (is the disk full?)"
-            )
+            raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written (is the disk full?)")
         self._next = seq + 1
         return seq
 

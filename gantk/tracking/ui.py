@@ -47,9 +47,7 @@ def free_port(wanted: int | None = None) -> int:
     raise UsageError(f"port {wanted} is taken", mend="choose another with --port, or leave --port out")
 
 
-def serve(
-    uri: str, port: int | None = None, on_ready: Callable[[str], None] = print, wait: float = 60
-) -> int:
+def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = print, wait: float = 60) -> int:
     """Serve the UI until it is interrupted; `on_ready` gets the URL as soon as it answers.
 
     A store that is a server already has its UI: `on_ready` gets its address and nothing is started.

@@ -32,7 +32,9 @@ class Observer(Protocol):
     def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
         """A stage begins, or goes on after a resume."""
 
-    def step_done(self, stage: Stage, position: Position, losses: Losses, rates: Mapping[str, float], seconds: float) -> None:
+    def step_done(
+        self, stage: Stage, position: Position, losses: Losses, rates: Mapping[str, float], seconds: float
+    ) -> None:
         """A step was done; `position` is that of the step."""
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
@@ -94,6 +96,7 @@ class Engine:
         """
         while self.state.position.stage < len(self.stages):
             self._stage(self.state.position.stage)
+        self.history.clear()
 
     def _stage(self, index: int) -> None:
         state, stage = self.state, self.stages[index]
@@ -243,7 +246,9 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
     names = [stage.name for stage in stages]
     for stage in stages:
         if stage.epochs < 1:
-            raise RecipeError(f"the stage {stage.name!r} has {stage.epochs} epochs", where="schedule", mend="give it one at least")
+            raise RecipeError(
+                f"the stage {stage.name!r} has {stage.epochs} epochs", where="schedule", mend="give it one at least"
+            )
     for table in ("maps", "losses"):
         for name, settings in getattr(recipe, table).items():
             for wanted in settings.stages or ():

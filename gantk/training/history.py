@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -41,8 +42,14 @@ class History:
             translator.load_state_dict(load_file(path))
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
-                f"the weights of {translator.role!r} after epoch {epoch} of {stage!r} cannot be had", where=path, why=error
+                f"the weights of {translator.role!r} after epoch {epoch} of {stage!r} cannot be had",
+                where=path,
+                why=error,
             ) from None
+
+    def clear(self) -> None:
+        """Remove all snapshots, when the training has no more use for them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, stage: str, role: str, epoch: int) -> Path:
         return self.folder / f"{stage}-{role}-{epoch:05d}.safetensors"

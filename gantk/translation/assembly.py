@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gantk.errors import PluginError, RecipeError, nearest
+from gantk.errors import GantkError, PluginError, RecipeError, nearest
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
 from gantk.translation.plan import StagePlan
@@ -221,7 +221,7 @@ def _feature_channels(translator: Translator, layers: tuple[int, ...], recipe: R
     translator.eval()
     try:
         features = translator.translate(image, layers, decode=False).features
-    except (TypeError, IndexError, KeyError) as error:
+    except (TypeError, IndexError, KeyError, GantkError) as error:
         raise RecipeError(
             f"the loss {use!r} asks for the layers {list(layers)} "
             f"that the generator of {translator.role!r} does not offer",

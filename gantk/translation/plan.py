@@ -27,9 +27,7 @@ class StagePlan:
         maps: all weight maps of the recipe.
     """
 
-    def __init__(
-        self, stage: str, roles: tuple[str, ...], terms: Iterable[Term], maps: Mapping[str, MapSlot]
-    ) -> None:
+    def __init__(self, stage: str, roles: tuple[str, ...], terms: Iterable[Term], maps: Mapping[str, MapSlot]) -> None:
         self.stage = stage
         self.roles = roles
         self.terms = [term for term in terms if term.active(stage, roles)]

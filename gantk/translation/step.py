@@ -71,9 +71,7 @@ class Step:
         assert output is not None
         return output
 
-    def features(
-        self, role: str, image: Tensor, layers: tuple[int, ...], grad: bool = True
-    ) -> dict[int, Tensor]:
+    def features(self, role: str, image: Tensor, layers: tuple[int, ...], grad: bool = True) -> dict[int, Tensor]:
         """Generator features by layer, from the pass that translates the image where there is one."""
         wanted = self._wanted(role, image)
         if wanted.output and set(layers) <= set(wanted.layers):

@@ -110,7 +110,7 @@ class View:
         return view.target if what == "target" else view.source
 
     def judge_image(self, reference: str) -> Tensor:
-        """The term's discriminator on the image that a parameter of type `gantk.ImageRef` names, with its own source."""
+        """The term's discriminator on the image that a `gantk.ImageRef` names, with that image's own source."""
         owner, dot, what = reference.rpartition(".")
         owned = View(self.step, self.role, owner) if dot and what != "output" else self
         image = self.image(reference)

@@ -38,7 +38,7 @@ class Lsgan:
 
 
 class Vanilla:
-    """The original GAN, non-saturating: binary cross-entropy of logits to 1 (real) and 0 (translated) (Goodfellow et al., 2014).
+    """The original GAN, non-saturating: cross-entropy of logits to 1 (real), 0 (translated) (Goodfellow et al., 2014).
 
     Args:
         real: the image that the discriminator takes for real.
@@ -75,7 +75,7 @@ class Hinge:
 
 
 class WganGp:
-    """Wasserstein GAN with gradient penalty: L_D = E[D(G(x))] − E[D(y)] + λ·E[(‖∇D(x̂)‖₂ − 1)²] (Gulrajani et al., 2017).
+    """WGAN with gradient penalty: L_D = E[D(G(x))] − E[D(y)] + λ·E[(‖∇D(x̂)‖₂ − 1)²] (Gulrajani et al., 2017).
 
     x̂ lies between a real and a translated image at a random place, one per sample; the penalty runs in fp32.
 

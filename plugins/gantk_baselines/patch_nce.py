@@ -27,7 +27,10 @@ class PatchHeads(nn.Module):
     def __init__(self, channels: Mapping[int, int], width: int) -> None:
         super().__init__()
         self.layers = nn.ModuleDict(
-            {str(k): nn.Sequential(nn.Linear(c, width), nn.ReLU(), nn.Linear(width, width)) for k, c in channels.items()}
+            {
+                str(k): nn.Sequential(nn.Linear(c, width), nn.ReLU(), nn.Linear(width, width))
+                for k, c in channels.items()
+            }
         )
         for module in self.modules():
             if isinstance(module, nn.Linear):

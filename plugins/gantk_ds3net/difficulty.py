@@ -49,6 +49,8 @@ class DifficultyMap:
             if self.normalise == "max":
                 scale = inside.amax(dim=(1, 2, 3), keepdim=True)
             else:
-                scale = inside.sum(dim=(1, 2, 3), keepdim=True) / foreground.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
+                scale = inside.sum(dim=(1, 2, 3), keepdim=True) / foreground.sum(dim=(1, 2, 3), keepdim=True).clamp_min(
+                    1
+                )
             difficulty = difficulty / scale.clamp_min(1e-6)
         return torch.where(foreground, difficulty, self.background)

@@ -144,6 +144,7 @@ def write_cohort(root: Path, patients: int = 10) -> Path:
 def toml(path: Path) -> str:
     return path.as_posix()
 
+
 # drawing a report takes longer than the run; it has tests of its own
 NO_REPORT = "import gantk.report.html as html; html.write_report = lambda folder: folder / 'report.html'"
 OPTIONS = {

@@ -89,9 +89,7 @@ def relabel(patient: Path) -> None:
         (relabel, ["P3_seg.nii.gz", "unknown labels: 9"]),
     ],
 )
-def test_a_bad_patient(
-    server: Any, own_recipe: Path, patients: Path, damage: Any, fragments: list[str]
-) -> None:
+def test_a_bad_patient(server: Any, own_recipe: Path, patients: Path, damage: Any, fragments: list[str]) -> None:
     damage(patients / "P3")
     assert_refused(server.start(own_recipe.parent, "run", own_recipe), 1, *fragments)
 

@@ -106,9 +106,7 @@ def test_without_the_damaged_one_the_run_goes_on_identically(
     process = server.start(tmp_path, "run", "--resume", run.name)
     assert process.wait() == 0, process.output
     mended = open_checkpoint(newest)
-    assert (mended.folder / "model.safetensors").read_bytes() == (
-        reference.folder / "model.safetensors"
-    ).read_bytes()
+    assert (mended.folder / "model.safetensors").read_bytes() == (reference.folder / "model.safetensors").read_bytes()
 
 
 def test_a_checkpoint_without_its_json_is_made_again(server: Any, run: Path, tmp_path: Path) -> None:
@@ -179,9 +177,7 @@ module.L1.__call__ = spoilt
 
 @pytest.mark.parametrize("every", [1, 2])
 @pytest.mark.parametrize("kind", ["value", "gradient", "clipped gradient"])
-def test_numbers_that_are_none_stop_the_run(
-    server: Any, recipe: Path, tmp_path: Path, kind: str, every: int
-) -> None:
+def test_numbers_that_are_none_stop_the_run(server: Any, recipe: Path, tmp_path: Path, kind: str, every: int) -> None:
     spoilt = SPOILT.format(spoilt=NAN_VALUE if kind == "value" else NAN_GRADIENT)
     settings = ["--set", f"training.checkpoint_every={every}"]
     if kind == "clipped gradient":

@@ -109,9 +109,7 @@ def test_roles_differ_and_the_recipes_is_the_default(model: gantk.api.Model, pat
     assert not np.array_equal(volumes["teacher"], volumes["student"])
 
 
-def test_the_size_and_spacing_may_be_any(
-    server: Any, recipe: Path, make_volume: Any, tmp_path: Path
-) -> None:
+def test_the_size_and_spacing_may_be_any(server: Any, recipe: Path, make_volume: Any, tmp_path: Path) -> None:
     """Trained at 2.5 mm on files of 3 mm; the patient's are 1.4 × 1.7 mm and larger than the crop."""
     short = ["schedule.teacher_epochs=1", "schedule.joint_epochs=1", "data.steps_per_epoch=1", "data.spacing=2.5"]
     process = server.start(tmp_path, "run", recipe, *[part for s in short for part in ("--set", s)])

@@ -178,9 +178,7 @@ def test_resume_is_exact_with(
     assert_same(run, reference)
 
 
-def test_a_finished_run_resumed_evaluates_again(
-    server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path
-) -> None:
+def test_a_finished_run_resumed_evaluates_again(server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
     process = server.start(tmp_path, "run", recipe)
     assert process.wait() == 0
     process = server.start(tmp_path, "run", "--resume", process.run.name)

@@ -50,16 +50,12 @@ def measure(patients: int, workers: int, batches: int) -> dict[str, float]:
         subjects = dataset.subjects(QuietProgress())
         settings = SliceSettings((*INPUTS, *TARGETS), None, (224, 224))
         start = time.perf_counter()
-        store = prepare(
-            dataset, subjects, settings, INPUTS, cache=root, workers=workers, progress=QuietProgress()
-        )
+        store = prepare(dataset, subjects, settings, INPUTS, cache=root, workers=workers, progress=QuietProgress())
         prepared = time.perf_counter() - start
         start = time.perf_counter()
         prepare(dataset, subjects, settings, INPUTS, cache=root, workers=workers, progress=QuietProgress())
         opened = time.perf_counter() - start
-        loader = Loader(
-            store, Split(tuple(store), (), (), ()), inputs=INPUTS, targets=TARGETS, sizes={"paired": 3}
-        )
+        loader = Loader(store, Split(tuple(store), (), (), ()), inputs=INPUTS, targets=TARGETS, sizes={"paired": 3})
         loader.batch(["paired"], 0, 0, 0)
         start = time.perf_counter()
         for step in range(batches):
@@ -71,9 +67,7 @@ def measure(patients: int, workers: int, batches: int) -> dict[str, float]:
             "patients_per_s": patients / prepared,
             "reopened_patients_per_s": patients / opened,
             "slices_per_s": 3 * batches / read,
-            "mib_per_patient": sum(f.stat().st_size for f in (root / "slices").rglob("*.npy"))
-            / patients
-            / 2**20,
+            "mib_per_patient": sum(f.stat().st_size for f in (root / "slices").rglob("*.npy")) / patients / 2**20,
         }
 
 

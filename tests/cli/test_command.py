@@ -24,9 +24,7 @@ def call(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "--help"], ["data", "phantom", "--help"]]
-)
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["data", "phantom", "--help"]])
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from gantk.cli.main import main\n"
@@ -151,9 +149,7 @@ def test_doctor_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert result.exit_code == 1
 
 
-def test_sync_and_friends_say_that_there_is_no_such_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_sync_and_friends_say_that_there_is_no_such_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for arguments in (
         ["sync", "none"],

@@ -64,9 +64,7 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def test_dry_run_builds_and_writes_nothing(
-    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dry_run_builds_and_writes_nothing(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = call("run", recipe, "--dry-run", "--json", "--set", "losses.pixelwise.weight=7")
     assert result.exit_code == 0, result.stderr
@@ -103,9 +101,7 @@ def test_run_hands_its_options_over_and_tells_how_to_go_on(
     def run(path: Path | None, overrides: list[str], **options: Any) -> Any:
         seen.update(options, path=path, overrides=overrides)
         options["display"].begin({"recipe": "tiny"})
-        return SimpleNamespace(
-            folder=folder, state="finished", summary=SUMMARY, report=folder / "report.html"
-        )
+        return SimpleNamespace(folder=folder, state="finished", summary=SUMMARY, report=folder / "report.html")
 
     monkeypatch.setitem(vars(gantk), "run", run)
     options = [

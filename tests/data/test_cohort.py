@@ -14,9 +14,7 @@ from gantk.errors import DataError
 ids = st.sets(st.text("abcdefgh01234", min_size=1, max_size=6), min_size=3, max_size=40)
 
 
-@given(
-    patients=ids, extra=st.integers(0, 5), seed=st.integers(0, 99), fraction=st.floats(0, 1), data=st.data()
-)
+@given(patients=ids, extra=st.integers(0, 5), seed=st.integers(0, 99), fraction=st.floats(0, 1), data=st.data())
 def test_a_split_is_disjoint_complete_and_independent_of_order(patients, extra, seed, fraction, data):
     without = [f"extra-{n}" for n in range(extra)]
     split = split_cohort(sorted(patients), without, seed=seed, paired_fraction=fraction)

@@ -23,7 +23,9 @@ from gantk.errors import DataError
 )
 def test_normalisation_is_invertible_and_the_background_exact(volume, inside, percentile, reach):
     assume(volume[inside].any())
-    scale = Scale.from_dict(json.loads(json.dumps(fit_scale(volume, inside, Normalisation(percentile, reach)).to_dict())))
+    scale = Scale.from_dict(
+        json.loads(json.dumps(fit_scale(volume, inside, Normalisation(percentile, reach)).to_dict()))
+    )
     v = scale.apply(volume, inside)
     assert v.dtype == np.float32
     assert (v[~inside] == -1).all()

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+import gantk.data.phantom.subject as subject_module
 from gantk.data.phantom import write_phantom
 from gantk.data.phantom.anatomy import Atlas, Deformation, load_atlas
 from gantk.data.phantom.fields import smooth_field, stream
 from gantk.data.phantom.grid import Grid
 from gantk.data.phantom.picture import draw
-import gantk.data.phantom.subject as subject_module
 from gantk.data.phantom.signal import inversion_recovery, render, spin_echo
 from gantk.data.phantom.subject import MODALITIES, Model, brightest, build_model, scan
 from gantk.data.phantom.tumour import arrival_time, plan_tumour

@@ -42,9 +42,7 @@ def test_resampling_equals_torchs_antialiased_interpolation(spacing):
 
 def test_refining_equals_scipys_zoom():
     given = volumes()
-    reference = ndimage.zoom(
-        given.images["t1"].transpose(2, 1, 0), (1, 2, 2), order=1, mode="nearest", grid_mode=True
-    )
+    reference = ndimage.zoom(given.images["t1"].transpose(2, 1, 0), (1, 2, 2), order=1, mode="nearest", grid_mode=True)
     np.testing.assert_allclose(slices_of(given, 0.5)[0]["t1"], reference, rtol=1e-4)
 
 
@@ -86,9 +84,7 @@ def test_outside_the_inputs_brain_every_image_is_exactly_minus_one():
         assert np.abs(image).max() <= 1
 
 
-@given(
-    old=st.tuples(st.integers(1, 9), st.integers(1, 9)), new=st.tuples(st.integers(1, 9), st.integers(1, 9))
-)
+@given(old=st.tuples(st.integers(1, 9), st.integers(1, 9)), new=st.tuples(st.integers(1, 9), st.integers(1, 9)))
 def test_centre_crops_and_pads_and_goes_back(old, new):
     stack = np.arange(1, 2 * old[0] * old[1] + 1, dtype=np.float32).reshape(2, *old)
     there = centre(stack, new, -1)

@@ -253,9 +253,7 @@ def test_decode_false_runs_no_later_layer(last):
 def test_unet_decode_false_runs_no_later_block(last):
     network = tiny("unet")
     numbered = {n: [m] for n, m in enumerate([*network.down, *network.up])}
-    assert layer_calls(network, numbered, layers=(last,), decode=False) == {
-        n: int(n <= last) for n in range(6)
-    }
+    assert layer_calls(network, numbered, layers=(last,), decode=False) == {n: int(n <= last) for n in range(6)}
 
 
 def test_every_layer_runs_once_in_a_translation_with_features():
@@ -379,8 +377,7 @@ def test_blur_down_is_the_published_filter(h, w):
     x = np.random.default_rng(0).normal(size=(2, 3, h, w))
     kernel = np.outer([1, 2, 1], [1, 2, 1]) / 16
     expected = [
-        [convolve2d(np.pad(c, 1, mode="reflect"), kernel, mode="valid")[::2, ::2] for c in image]
-        for image in x
+        [convolve2d(np.pad(c, 1, mode="reflect"), kernel, mode="valid")[::2, ::2] for c in image] for image in x
     ]
     np.testing.assert_allclose(BlurDown()(torch.from_numpy(x)).numpy(), expected, atol=1e-12)
 
@@ -439,9 +436,7 @@ def test_one_map_convolution_equals_a_convolution():
     torch.testing.assert_close(fast(x), plain(x))
 
 
-@pytest.mark.parametrize(
-    ("init", "deviation"), [("normal", 0.02), ("xavier", 0.02 * (2 / (9 * 64 + 9 * 64)) ** 0.5)]
-)
+@pytest.mark.parametrize(("init", "deviation"), [("normal", 0.02), ("xavier", 0.02 * (2 / (9 * 64 + 9 * 64)) ** 0.5)])
 def test_initialisation(init, deviation):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(64, 64, 3), nn.BatchNorm2d(20_000))

@@ -52,9 +52,7 @@ class MadeRun:
 
     def steps(self, first: int, last: int) -> None:
         for step in range(first, last + 1):
-            self.journal.append(
-                step, 0, "one", {"train/student/pixelwise": 1 / step, "rate/student/generator": 1e-3}
-            )
+            self.journal.append(step, 0, "one", {"train/student/pixelwise": 1 / step, "rate/student/generator": 1e-3})
 
     def panel(self, key: str, step: int) -> None:
         path = self.path / "panels" / key / f"step-{step:08d}.png"

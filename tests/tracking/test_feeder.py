@@ -55,9 +55,7 @@ def test_a_run_arrives_whole(store: Store, make_run: Make) -> None:
     assert run.data.tags["gantk.split"] == "0123456789ab"
     assert run.data.metrics["test/student/ssim"] == 0.9
     assert run.data.metrics["test/input:t1/ssim"] == 0.5
-    assert [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs] == [
-        ("phantom", "0123456789ab")
-    ]
+    assert [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs] == [("phantom", "0123456789ab")]
     assert steps(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 11))
     top = {f.path for f in store.client().list_artifacts(run.info.run_id)}
     assert {"recipe.toml", "split.csv", "environment.json", "evaluation", "report.html", "checkpoints"} <= top
@@ -73,9 +71,7 @@ def test_panels_are_named_as_the_image_grid_wants_them(store: Store, make_run: M
     sync(made.path, store.uri)
     run = mlflow_run(store, made.path)
     other = store.client().create_run(run.info.experiment_id)
-    store.client().log_image(
-        other.info.run_id, np.zeros((8, 300, 3), np.uint8), key="validation/deep", step=7
-    )
+    store.client().log_image(other.info.run_id, np.zeros((8, 300, 3), np.uint8), key="validation/deep", step=7)
 
     def bare(name: str) -> str:
         return re.sub(r"timestamp\+\d+\+[0-9a-f-]{36}", "…", name)

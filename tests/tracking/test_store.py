@@ -63,15 +63,11 @@ def test_a_deleted_experiment_is_named(store: Store) -> None:
 
 
 def test_processes_that_start_together_share_an_empty_store(tmp_path: Path) -> None:
-    code = (
-        "import sys; from gantk.tracking.store import Store; print(Store(sys.argv[1]).experiment('together'))"
-    )
+    code = "import sys; from gantk.tracking.store import Store; print(Store(sys.argv[1]).experiment('together'))"
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, uri], stdout=subprocess.PIPE, text=True, env=environment
-        )
+        subprocess.Popen([sys.executable, "-c", code, uri], stdout=subprocess.PIPE, text=True, env=environment)
         for _ in range(3)
     ]
     ids = {process.communicate(timeout=100)[0].strip() for process in started}

@@ -94,9 +94,7 @@ def engine(tmp_path: Path, batch: Any) -> Callable[..., Engine]:
         scheduler = schedule.build(recipe.schedule.parameters, "schedule")
         state = TrainingState(recipe, assemble(recipe, registry), scheduler, torch.device("cpu"))
         facts = {"recipe": "name = 'tiny'"}
-        return Engine(
-            recipe, state, Batches(batch), folder, facts, Heard(), lambda plan, position: {}, stopping
-        )  # type: ignore[arg-type]
+        return Engine(recipe, state, Batches(batch), folder, facts, Heard(), lambda plan, position: {}, stopping)  # type: ignore[arg-type]
 
     return make
 
@@ -126,9 +124,7 @@ def test_epochs_steps_and_rates(engine: Any) -> None:
     assert tested.state.position == Position(1, 0, 0, 12)
 
 
-@pytest.mark.parametrize(
-    ("every", "wanted"), [(None, [4, 8, 12]), (3, [3, 4, 6, 8, 9, 12]), (1, list(range(1, 13)))]
-)
+@pytest.mark.parametrize(("every", "wanted"), [(None, [4, 8, 12]), (3, [3, 4, 6, 8, 9, 12]), (1, list(range(1, 13)))])
 def test_checkpoints_come_when_they_are_due(engine: Any, every: int | None, wanted: list[int]) -> None:
     tested = engine(training={"keep_checkpoints": 3} | ({"checkpoint_every": every} if every else {}))
     tested.run()

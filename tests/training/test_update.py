@@ -146,9 +146,7 @@ def test_one_backward_per_side_and_batch(
     assert len(calls) == 2 * accumulate
 
 
-def test_a_role_that_the_stage_does_not_train_keeps_weights_and_collects_no_gradient(
-    bench: Any, batch: Any
-) -> None:
+def test_a_role_that_the_stage_does_not_train_keeps_weights_and_collects_no_gradient(bench: Any, batch: Any) -> None:
     class Imitation:
         """Compares with another role's output and, as a term may, differentiates through it."""
 

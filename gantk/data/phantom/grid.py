@@ -55,7 +55,6 @@ class Grid:
 
 def _axes(box: tuple[tuple[float, float], ...], spacing: float) -> Axes:
     x, y, z = (
-        (lo + spacing * (0.5 + np.arange(max(2, int((hi - lo) / spacing + 1e-6))))).astype(np.float32)
-        for lo, hi in box
+        (lo + spacing * (0.5 + np.arange(max(2, int((hi - lo) / spacing + 1e-6))))).astype(np.float32) for lo, hi in box
     )
     return x, y, z

@@ -240,7 +240,5 @@ def render(content: Composition, tissues: dict[str, Tissue], protocol: Protocol)
         "t1": image(t1_weighted, content.r1, blood, p.flow[0]),
         "t2": image(t2_weighted, content.r1, blood, p.flow[1]),
         "flair": image(flair, content.r1, blood, p.flow[1]),
-        "t1ce": image(
-            t1ce_weighted, content.r1 + np.float32(p.relaxivity) * content.uptake, p.blood_t1, p.flow[0]
-        ),
+        "t1ce": image(t1ce_weighted, content.r1 + np.float32(p.relaxivity) * content.uptake, p.blood_t1, p.flow[0]),
     }

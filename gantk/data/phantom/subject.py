@@ -76,9 +76,7 @@ def build_model(seed: int, subject: int, spacing: float, atlas: Atlas) -> Model:
     tumour = grow_tumour(plan, deformation, grid, anatomy)
     tissues = draw_tissues(stream(seed, subject, "tissues"))
     protocol = draw_protocol(stream(seed, subject, "protocol"), tissues["csf"])
-    content = compose(
-        anatomy, tumour, tissues, grid, low_grade=plan.low_grade, rng=stream(seed, subject, "texture")
-    )
+    content = compose(anatomy, tumour, tissues, grid, low_grade=plan.low_grade, rng=stream(seed, subject, "texture"))
     return Model(grid, plan, anatomy, tumour, tissues, protocol, content)
 
 

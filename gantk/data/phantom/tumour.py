@@ -170,9 +170,7 @@ def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Anato
     speed = 0.16 * solid * np.exp(0.3 * smooth_field(rng, local, 8.0).clip(-2, 2) - 0.3)
     diffusivity = np.minimum(speed * (tissue.grey / 30 + tissue.white), 0.16)
     rate = 0.12 * solid * np.clip(0.06 + tissue.white, 0, 1)
-    fluid = arrival_time(
-        core.astype(np.float32), diffusivity, rate, np.count_nonzero(core) + plan.oedema / voxel
-    )
+    fluid = arrival_time(core.astype(np.float32), diffusivity, rate, np.count_nonzero(core) + plan.oedema / voxel)
     return _composition(plan, deformation, local, _ahead(cells), _ahead(fluid), core, grid, anatomy)
 
 

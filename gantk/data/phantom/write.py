@@ -127,9 +127,7 @@ def _write_all(out: Path, missing: list[int], spacing: float, seed: int, workers
 def _start_worker(atlas: Atlas) -> None:
     global _atlas
     _atlas = atlas
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is the parent's: it lets the subjects under way finish
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it lets the subjects under way finish
 
 
 def _work(out: Path, seed: int, index: int, spacing: float) -> None:

@@ -80,9 +80,7 @@ def decoder_layers(out_channels: int, channels: int, norm: Norm, antialias: bool
         if antialias:
             layers += [BlurUp(), nn.Conv2d(width, width // 2, 3, padding=1, bias=bias)]
         else:
-            layers.append(
-                nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias)
-            )
+            layers.append(nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias))
         layers += [normalisation(norm, width // 2), nn.ReLU()]
     return [*layers, nn.ReflectionPad2d(3), final_convolution(channels, out_channels, 7), nn.Tanh()]
 
@@ -136,9 +134,7 @@ class Resnet(nn.Module):
     def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
     @overload
     def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(
-        self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True
-    ) -> Tensor | Translation:
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
         """Translate, and take features in the same pass.
 
         Args:
@@ -154,9 +150,7 @@ class Resnet(nn.Module):
         """
         check_image(image, self.in_channels, self.size_multiple, "Resnet", least=8)
         check_layers(layers, len(self.layers), "Resnet")
-        output, features = run_layers(
-            self.layers, image, layers, last=None if decode else max(layers, default=-1)
-        )
+        output, features = run_layers(self.layers, image, layers, last=None if decode else max(layers, default=-1))
         if not layers and decode:
             return output
         return Translation(output if decode else None, features)

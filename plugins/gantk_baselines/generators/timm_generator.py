@@ -96,9 +96,7 @@ class TimmGenerator(nn.Module):
     def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
     @overload
     def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(
-        self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True
-    ) -> Tensor | Translation:
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
         """Translate, and take features in the same pass.
 
         Args:
@@ -143,9 +141,7 @@ class TimmGenerator(nn.Module):
         return F.interpolate(x, size=size, mode="bilinear")
 
 
-def _create(
-    backbone: str, in_channels: int, pretrained: bool, image_size: tuple[int, int] | None
-) -> nn.Module:
+def _create(backbone: str, in_channels: int, pretrained: bool, image_size: tuple[int, int] | None) -> nn.Module:
     """The backbone as a list of stages, with every failure explained."""
     if not timm.is_model(backbone):
         near = ", ".join(difflib.get_close_matches(backbone, timm.list_models(), n=3))

@@ -98,9 +98,7 @@ class Unet(nn.Module):
     def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
     @overload
     def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(
-        self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True
-    ) -> Tensor | Translation:
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
         """Translate, and take features in the same pass.
 
         Args:
