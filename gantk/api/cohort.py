@@ -104,6 +104,7 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         core_fraction=data.core_fraction,
         seed=recipe.run.seed,
         steps_per_epoch=data.steps_per_epoch,
+        flip=data.flip,
     )
     return Cohort(store, split, loader)
 

@@ -69,6 +69,7 @@ class Loader:
         core_fraction: part of the draws whose slice contains tumour core; None draws as they come.
         seed: of all orders.
         steps_per_epoch: length of an epoch; None lets the longest group decide.
+        flip: probability that a drawn slice is mirrored left to right.
     """
 
     def __init__(
@@ -83,11 +84,12 @@ class Loader:
         core_fraction: float | None = 0.5,
         seed: int = 0,
         steps_per_epoch: int | None = None,
+        flip: float = 0.0,
     ) -> None:
         self.store, self.split = store, split
         self.inputs, self.targets = tuple(inputs), tuple(targets)
         self.sizes, self.slices, self.core_fraction = dict(sizes), slices, core_fraction
-        self.seed, self.steps_per_epoch = seed, steps_per_epoch
+        self.seed, self.steps_per_epoch, self.flip = seed, steps_per_epoch, flip
         self._pools = lru_cache(maxsize=None)(self._find_pools)
         self._order = lru_cache(maxsize=16)(self._draw_order)
 
@@ -108,7 +110,8 @@ class Loader:
         for group in groups:
             size = self._size(group)
             rows = [self._draw(group, stage, epoch, draw) for draw in range(step * size, (step + 1) * size)]
-            batch[group] = self._group(rows, source=group != "target", target=group in ("paired", "target"))
+            drawn = self._group(rows, source=group != "target", target=group in ("paired", "target"))
+            batch[group] = drawn.mirrored(self._flips(group, stage, epoch, step, size)) if self.flip else drawn
         return batch
 
     def prefetch(
@@ -226,5 +229,14 @@ class Loader:
         """The order of one pass over a class, its own for every (seed, group, stage, epoch, class, pass)."""
         key = (self.seed, GROUPS.index(group), stage, epoch, kind, again)
         # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
-        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
-        return np.argsort(generator.random(count), kind="stable")
+        return np.argsort(_random(key, count), kind="stable")
+
+    def _flips(self, group: str, stage: int, epoch: int, step: int, count: int) -> torch.Tensor:
+        """Which slices of a batch are mirrored, bool (count,)."""
+        key = (self.seed, GROUPS.index(group), stage, epoch, step, count, len(GROUPS))
+        return torch.from_numpy(_random(key, count) < self.flip)
+
+
+def _random(key: tuple[int, ...], count: int) -> np.ndarray:
+    """Uniform numbers in [0, 1) that only the key decides."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).random(count)

@@ -90,6 +90,8 @@ class DataSettings(BaseModel):
     """Fraction of the training slices that contain tumour core; as it comes where absent."""
     batch: dict[str, Count] = Field(default={"paired": 1}, min_length=1)
     """Slices of each batch group in a step."""
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that a training slice is mirrored left to right."""
     steps_per_epoch: Count | None = None
     """Steps in an epoch; one pass over the longest group where absent."""
 

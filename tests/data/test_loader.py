@@ -217,3 +217,19 @@ def test_prefetch_raises_and_closes_cleanly(store):
     next(batches)
     batches.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("gantk-loader")]
+
+
+def test_mirrored_slices_are_mirrored_whole_and_about_as_often_as_asked(store):
+    plain, flipping = loader(store), loader(store, flip=0.5)
+    flipped = 0
+    for step in range(20):
+        (a,), (b,) = plain.batch(["paired"], 0, 0, step).values(), flipping.batch(["paired"], 0, 0, step).values()
+        assert (a.patients, a.slices) == (b.patients, b.slices)
+        for i in range(len(a)):
+            mirrored = not torch.equal(a.source[i], b.source[i])
+            flipped += mirrored
+            for before, after in ((a.source, b.source), (a.target, b.target), (a.segmentation, b.segmentation)):
+                assert torch.equal(before[i].flip(-1) if mirrored else before[i], after[i])
+    assert 15 < flipped < 45
+    again = loader(store, flip=0.5).batch(["paired"], 0, 0, 3)["paired"]
+    assert torch.equal(again.source, flipping.batch(["paired"], 0, 0, 3)["paired"].source)
