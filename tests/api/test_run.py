@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import gantk
 from gantk.errors import Interrupted
@@ -123,3 +125,21 @@ def test_a_dry_run_reads_and_writes_nothing(recipe: Path, tmp_path: Path, monkey
         "heads": built["translators"]["teacher"]["heads"]
     }
     assert built["translators"]["teacher"]["generator"]["parameters"] > 0
+
+
+def test_without_its_student_the_teacher_is_the_same_bit_for_bit(recipe: Path, tmp_path: Path) -> None:
+    """Nothing flows from the student to the teacher: the paired-only run is the semi-supervised run's teacher."""
+    alone = tmp_path / "alone.toml"
+    alone.write_text(
+        f'extends = "{recipe}"\npredict = "teacher"\n'
+        'without = ["translators.student", "schedule.student", "losses.distillation", '
+        '"losses.student_adversarial", "data.batch.unpaired"]\n'
+    )
+    weights = []
+    for path in (recipe, alone):
+        without_dropout = ["translators.teacher.generator.dropout=0.0"]
+        run = gantk.run(path, without_dropout, device="cpu", out=tmp_path, progress=QuietProgress())
+        weights.append(load_file(max((run.folder / "checkpoints").iterdir()) / "model.safetensors"))
+    both, teacher = weights
+    assert set(teacher) == {name for name in both if name.startswith("teacher.")}
+    assert all(torch.equal(both[name], tensor) for name, tensor in teacher.items())
