@@ -151,8 +151,9 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         location = self.artifacts.as_uri() if self.artifacts else None
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI shows the pages for training
         try:
-            return client.get_experiment(client.create_experiment(name, artifact_location=location))
+            return client.get_experiment(client.create_experiment(name, artifact_location=location, tags=kind))
         except MlflowException:
             found = client.get_experiment_by_name(name)  # another process was faster
             if found is None:
