@@ -25,4 +25,5 @@ def compare(
     if as_json:
         write_json(comparison.to_dict())
     else:
-        write(comparison.table())
+        for table in comparison.tables():
+            write(table)

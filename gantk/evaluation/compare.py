@@ -64,20 +64,26 @@ class Comparison:
             ],
         }
 
-    def table(self) -> Table:
-        """The comparison for a terminal, each column's best in bold."""
-        table = Table(title=self.title, title_justify="left", title_style="bold red" if self.differences else "")
-        table.add_column("run", overflow="fold")
-        table.add_column("method", overflow="fold")
-        for column in self.columns.values():
+    def tables(self) -> list[Table]:
+        """The comparison for a terminal, one table per region, each column's best in bold."""
+        regions = dict.fromkeys(column.region for column in self.columns.values())
+        return [self._table(region) for region in regions]
+
+    def _table(self, region: str) -> Table:
+        columns = {name: column for name, column in self.columns.items() if column.region == region}
+        style = "bold red" if self.differences else "bold"
+        table = Table(title=f"{self.title}: {region}", title_justify="left", title_style=style)
+        table.add_column("run", overflow="fold", min_width=20)
+        table.add_column("method", no_wrap=True)
+        for column in columns.values():
             table.add_column(column_title(column), justify="right", no_wrap=True)
-        digits = {name: decimals(line.values[name].mean for line in self.lines) for name in self.columns}
-        best = best_of([line.values for line in self.lines], self.columns)
+        digits = {name: decimals(line.values[name].mean for line in self.lines) for name in columns}
+        best = best_of([line.values for line in self.lines], columns)
         before = None
         for i, line in enumerate(self.lines):
             cells = [
                 Text(write_statistic(line.values[n], digits[n]), style="bold" if best.get(n) == i else "")
-                for n in self.columns
+                for n in columns
             ]
             table.add_row(Text("" if line.run == before else line.run), Text(method_title(line.method)), *cells)
             before = line.run
@@ -97,6 +103,7 @@ def compare(runs: Sequence[Path], *, force: bool = False) -> Comparison:
     """
     if not runs:
         raise UsageError("there is no run to compare", mend="Name one run folder or more.")
+    runs = list(dict.fromkeys(run.resolve() for run in runs))
     names = _names(runs)
     found = {name: Evaluation.read(run / "evaluation") for name, run in zip(names, runs, strict=True)}
     differences = tuple(_differences(found))

@@ -30,9 +30,9 @@ def make(tmp_path: Path):
     return one
 
 
-def shown(table) -> str:
+def shown(tables) -> str:
     console = Console(width=160, record=True, file=open("/dev/null", "w"), color_system="standard", force_terminal=True)  # noqa: SIM115, PTH123
-    console.print(table)
+    console.print(*tables)
     return console.export_text(styles=True)
 
 
@@ -43,7 +43,7 @@ def test_table_and_best(make):
         ("two", "student"),
         ("(every run)", "input:t1"),
     ]
-    text = shown(found.table())
+    text = shown(found.tables())
     for best, other in (("0.910 ± 0.014", "0.810 ± 0.014"), ("0.0100 ± 0.0000", "0.0200 ± 0.0000")):
         assert f"\x1b[1m{best}" in text
         assert other in text
@@ -63,7 +63,7 @@ def test_refuses_what_does_not_compare(make, difference):
     forced = compare(runs, force=True)
     assert "NOT COMPARABLE" in forced.title
     assert forced.to_dict()["comparable"] is False
-    assert "NOT COMPARABLE" in shown(forced.table())
+    assert "NOT COMPARABLE" in shown(forced.tables())
 
 
 def test_runs_of_one_name_stay_apart(make, tmp_path):
