@@ -19,7 +19,7 @@ from gantk.errors import CheckpointError, UsageError, nearest
 from gantk.plugins import load_plugins
 from gantk.progress import Progress, default_progress
 from gantk.recipe import Recipe, load_recipe
-from gantk.training.checkpoint import Checkpoint, newest_checkpoint
+from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_weights
 from gantk.training.device import autocasting, pick_device
 from gantk.training.state import TrainingState
 
@@ -145,13 +145,5 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
     registry = load_plugins().registry
     assembly, scheduler = build(recipe, registry)
     state = TrainingState(recipe, assembly, scheduler, pick_device(device))
-    try:
-        state.load_tensors(checkpoint.tensors())
-    except RuntimeError as error:
-        raise CheckpointError(
-            "the checkpoint's networks are not those that the recipe builds now",
-            where=checkpoint.folder,
-            why=str(error).splitlines()[0],
-            mend="use the plugin versions that its checkpoint.json names",
-        ) from None
+    restore_weights(state, checkpoint)
     return Model(checkpoint, recipe, state, make_dataset(recipe, registry))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,16 +148,34 @@ def newest_checkpoint(parent: Path) -> Checkpoint | None:
 
 
 def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
-    """Bring a state to where a checkpoint was written.
+    """Bring a state to where a checkpoint was written, ready to train on.
 
     Raises:
         CheckpointError: it is damaged, or its networks are not those of the state.
     """
-    tensors, optimizers = checkpoint.tensors(), checkpoint.optimizers()
-    try:
-        state.load_tensors(tensors)
+    optimizers = checkpoint.optimizers()
+    restore_weights(state, checkpoint)
+    with _fitting(checkpoint):
         state.load_optimizer_states(optimizers)
         state.scheduler.load_state_dict(checkpoint.facts["scheduler"])
+    state.position = checkpoint.position
+
+
+def restore_weights(state: TrainingState, checkpoint: Checkpoint) -> None:
+    """Give a state's networks a checkpoint's weights, and nothing else.
+
+    Raises:
+        CheckpointError: it is damaged, or its networks are not those of the state.
+    """
+    tensors = checkpoint.tensors()
+    with _fitting(checkpoint):
+        state.load_tensors(tensors)
+
+
+@contextmanager
+def _fitting(checkpoint: Checkpoint) -> Iterator[None]:
+    try:
+        yield
     except (RuntimeError, KeyError, ValueError) as error:
         raise CheckpointError(
             "the checkpoint's networks are not those that the recipe builds now",
@@ -164,7 +183,6 @@ def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
             why=str(error).splitlines()[0],
             mend="use the plugin versions that its checkpoint.json names",
         ) from None
-    state.position = checkpoint.position
 
 
 def _checksum(path: Path) -> str:
