@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -43,19 +43,6 @@ class Group:
             return None if tensor is None else tensor.to(device, non_blocking=True)
 
         return Group(moved(self.source), moved(self.target), moved(self.segmentation), self.patients, self.slices)
-
-    def mirrored(self, which: Tensor) -> Group:
-        """The slices where `which`, bool (B,), is true mirrored left to right, all images of a slice alike."""
-
-        def flipped(image: Tensor | None) -> Tensor | None:
-            return None if image is None else torch.where(which[:, None, None, None], image.flip(-1), image)
-
-        return replace(
-            self,
-            source=flipped(self.source),
-            target=flipped(self.target),
-            segmentation=flipped(self.segmentation),
-        )
 
     def __len__(self) -> int:
         return len(self.patients)
