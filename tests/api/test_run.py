@@ -7,12 +7,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import gantk
 from gantk.errors import Interrupted
+from gantk.evaluation.examples import Examples
 from gantk.progress import QuietProgress
 from gantk.training.checkpoint import newest_checkpoint
 
@@ -143,3 +145,14 @@ def test_without_its_student_the_teacher_is_the_same_bit_for_bit(recipe: Path, t
     both, teacher = weights
     assert set(teacher) == {name for name in both if name.startswith("teacher.")}
     assert all(torch.equal(both[name], tensor) for name, tensor in teacher.items())
+
+
+def test_masked_outputs_are_background_where_every_input_is(recipe: Path, tmp_path: Path) -> None:
+    overrides = ['evaluation.mask="foreground"', "schedule.teacher_epochs=1", "schedule.joint_epochs=1"]
+    run = gantk.run(recipe, overrides, device="cpu", out=tmp_path, progress=QuietProgress())
+    shown = Examples.load(run.folder / "evaluation" / "examples.npz")
+    background = np.all([image == -1 for image in shown.inputs.values()], axis=0)
+    assert background.any()
+    for output in shown.outputs.values():
+        assert (output[background] == -1).all()
+        assert (output[~background] != -1).any()
