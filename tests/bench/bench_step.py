@@ -1,4 +1,4 @@
-"""Seconds per step of a recipe, stage by stage, on random slices: `python tests/bench/bench_step.py RECIPE [a.b=1 ...]`."""
+"""Seconds per step of a recipe, by stage, on random slices: `python tests/bench/bench_step.py RECIPE [a.b=1 ...]`."""
 
 from __future__ import annotations
 
