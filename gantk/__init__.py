@@ -30,6 +30,8 @@ _PUBLIC = {
     "Role": "gantk.translation",
     "ImageRef": "gantk.translation",
     "Translation": "gantk.translation",
+    "Judgement": "gantk.translation",
+    "Moment": "gantk.translation",
     "Scheduler": "gantk.training.scheduler",
     "Stage": "gantk.training.scheduler",
     "Control": "gantk.training.scheduler",

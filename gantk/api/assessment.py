@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gantk.api.cohort import Cohort
-from gantk.api.inference import examples, mean_weights, predictor, weigh
+from gantk.api.inference import examples, mean_weights, measured, measured_channels, predictor, weigh
 from gantk.data.batch import Group
+from gantk.data.store import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.metrics import Metric
@@ -18,6 +19,7 @@ from gantk.files import atomic_write
 from gantk.plugins import Registry
 from gantk.progress import Progress
 from gantk.recipe import Recipe
+from gantk.recipe.model import Region
 from gantk.training.state import TrainingState
 
 
@@ -30,34 +32,42 @@ def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, Metric]:
 def assess(
     state: TrainingState, cohort: Cohort, metrics: dict[str, Metric], folder: Path, progress: Progress
 ) -> Evaluation:
-    """Measure every role and baseline on the test patients and write `evaluation/` below the run's folder."""
+    """Measure every role and baseline on the test patients and write `evaluation/` below the run's folder.
+
+    Where no test patient has what is measured there are pictures alone; a region that no image has apart from the
+    whole is left out.
+    """
     recipe = state.recipe
     settings = recipe.evaluation
-    roles = settings.roles or list(state.translators)
-    predictors = {role: predictor(state, role) for role in roles}
-    for name in settings.baselines:
-        predictors[name] = baseline(name, recipe.data.inputs, 1, _training(cohort, settings.batch))
+    patients = cohort.measured(cohort.split.test, recipe)
+    predictors = {role: predictor(state, role) for role in recipe.evaluated}
+    outputs = len(measured_channels(state))
+    for name in settings.baselines if patients else ():
+        training = measured(state, _training(cohort, settings.batch))
+        predictors[name] = baseline(name, state.assembly.layout, outputs, training)
     evaluation = evaluate(
         predictors,
-        lambda patient: cohort.loader.patient(patient, settings.batch),
-        cohort.split.test,
+        lambda patient: measured(state, cohort.loader.patient(patient, settings.batch)),
+        patients,
         metrics,
-        settings.regions,
+        _regions(settings.regions, [cohort.store[patient] for patient in patients]),
         device=state.device,
         progress=progress,
         split_hash=cohort.split.hash,
-        settings=recipe.data.model_dump(include={"crop", "spacing", "target", "normalisation"})
-        | {"mask": settings.mask},
+        settings=recipe.data.model_dump(include={"crop", "spacing", "normalisation"})
+        | {"targets": recipe.measured, "mask": settings.mask},
     )
     out = folder / "evaluation"
-    evaluation.write(out)
+    if patients:
+        evaluation.write(out)
     last = state.scheduler.stages(list(state.translators))[-1]
     plan = state.assembly.plan(last.name, last.roles)
-    shown = cohort.loader.rows(cohort.loader.panel_rows(cohort.split.test, settings.examples))
-    examples(state, plan, shown, roles, recipe).save(out / "examples.npz")
-    if plan.maps:
+    rows = cohort.loader.panel_rows(patients or cohort.shown(cohort.split.test), settings.examples)
+    if rows:
+        examples(state, plan, cohort.loader.rows(rows), recipe.evaluated, recipe).save(out / "examples.npz")
+    if plan.maps and patients:
         sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
-        for patient in cohort.split.test:
+        for patient in patients:
             for group in cohort.loader.patient(patient, settings.batch):
                 group = group.to(state.device)
                 for name, regions in mean_weights(weigh(state, plan, group), group).items():
@@ -68,6 +78,15 @@ def assess(
         with atomic_write(out / "weights.json") as temporary:
             temporary.write_text(json.dumps(means, indent=1) + "\n", encoding="utf-8")
     return evaluation
+
+
+def _regions(named: Sequence[Region], patients: Sequence[PatientSlices]) -> list[Region]:
+    """The regions that differ from the whole image somewhere."""
+    apart = {
+        "brain": any((slices.brain_area < slices.pixels).any() for slices in patients),
+        "tumour": any(slices.has_segmentation for slices in patients),
+    }
+    return [region for region in named if apart.get(region, True)] or ["image"]
 
 
 def _training(cohort: Cohort, size: int) -> Iterator[Group]:

@@ -56,12 +56,17 @@ def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) ->
 
 
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
-    make_dataset(recipe, registry)
+    dataset = make_dataset(recipe, registry)
     make_metrics(recipe, registry)
     roles = [*(recipe.evaluation.roles or ()), recipe.predict_role]
     for role in roles:
         if role not in recipe.translators:
             raise RecipeError(f"there is no translator {role!r}", mend=nearest(role, recipe.translators))
+        if role not in recipe.answering:
+            raise RecipeError(
+                f"the translator {role!r} does not give {', '.join(recipe.measured)}, which is measured",
+                mend=f"evaluate and predict with {' or '.join(recipe.answering)}",
+            )
     for name in recipe.evaluation.baselines:
         kind, _, modality = name.partition(":")
         if name != "training_mean" and (kind != "input" or modality not in recipe.data.inputs):
@@ -73,7 +78,7 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     for where, group in named.items():
         if group not in GROUPS:
             raise RecipeError(f"there is no batch group {group!r}", where=where, mend=nearest(group, GROUPS))
-    assembly = assemble(recipe, registry)
+    assembly = assemble(recipe, registry, getattr(dataset, "channels", 1))
     for stage in scheduler.stages(list(recipe.translators)):
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")
@@ -109,6 +114,9 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
             "discriminator": settings.discriminator.use if settings.discriminator else "",
         }
         translators[role] = {
+            "takes": list(settings.takes or recipe.data.inputs),
+            "gives": list(settings.gives or recipe.data.targets),
+        } | {
             part: {"use": uses[part], "parameters": sum(p.numel() for p in module.parameters())}
             for part, module in translator.parts()
         }
@@ -139,8 +147,9 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
         "precision": recipe.run.precision,
         "dataset": recipe.data.dataset,
         "inputs": recipe.data.inputs,
-        "target": recipe.data.target,
+        "targets": list(recipe.data.targets),
         "crop": list(recipe.data.crop),
+        "transforms": {slot.name: type(slot.component).__name__ for slot in assembly.transforms},
         "translators": translators,
         "stages": stages,
         "schedule": recipe.schedule.use,

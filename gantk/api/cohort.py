@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,6 +13,7 @@ from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
+from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
@@ -44,11 +46,33 @@ class Cohort:
         }
         return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:12]
 
-    def target_scale(self, recipe: Recipe) -> float:
-        """How bright the target is beside the first input: median over paired patients of their scales' ratio."""
-        first, target = recipe.data.inputs[0], recipe.data.target
-        scales = [self.store[patient].scales for patient in self.split.paired or self.split.validation]
-        return median(s[target].upper / s[first].upper for s in scales)
+    def shown(self, patients: Sequence[str]) -> list[str]:
+        """The patients who have something to be translated."""
+        inputs = set(self.loader.layout.inputs)
+        return [patient for patient in patients if inputs & set(self.store[patient].modalities)]
+
+    def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
+        """The patients of those whose translation can be measured: all targets that are measured are known."""
+        targets = set(recipe.measured)
+        return [patient for patient in self.shown(patients) if targets <= set(self.store[patient].modalities)]
+
+    def brightness(self, recipe: Recipe) -> dict[str, float]:
+        """How bright each modality is beside the first input, as training knows it.
+
+        The median over patients of their scales' ratio; where none has both, the ratio of the medians.
+        """
+        data, split, first = recipe.data, self.split, recipe.data.inputs[0]
+        having = dict.fromkeys(data.inputs, split.training)
+        having |= dict.fromkeys(data.targets, split.paired + split.target or split.validation)
+        uppers = {
+            name: {p: self.store[p].scales[name].upper for p in patients if name in self.store[p].scales}
+            for name, patients in having.items()
+        }
+        found = {}
+        for name, of in uppers.items():
+            both = [upper / uppers[first][patient] for patient, upper in of.items() if patient in uppers[first]]
+            found[name] = median(both) if both else median(of.values()) / median(uppers[first].values())
+        return found
 
 
 def make_dataset(recipe: Recipe, registry: Registry) -> Any:
@@ -77,10 +101,10 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
     data = recipe.data
     dataset = make_dataset(recipe, registry)
     subjects = dataset.subjects(progress)
-    with_target, without = by_target(subjects, data.inputs, [data.target])
+    needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
     split = split_cohort(
-        with_target,
-        without,
+        *by_target(subjects, needed, data.targets),
+        parts={subject.id: subject.part for subject in subjects if subject.part is not None},
         ratio=data.split.ratio,
         seed=data.split.seed,
         paired_fraction=data.paired_fraction,
@@ -89,7 +113,7 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         dataset,
         subjects,
         slice_settings(recipe),
-        data.inputs,
+        needed or data.inputs,
         cache=gantk_cache_dir(),
         workers=os.cpu_count() or 1,
         progress=progress,
@@ -97,14 +121,13 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
     loader = Loader(
         store,
         split,
-        inputs=data.inputs,
-        targets=[data.target],
+        layout=Layout.of(data, getattr(dataset, "channels", 1)),
         sizes=data.batch,
         slices=data.slices,
         core_fraction=data.core_fraction,
         seed=recipe.run.seed,
         steps_per_epoch=data.steps_per_epoch,
-        flip=data.flip,
+        missing=recipe.evaluation.missing,
     )
     return Cohort(store, split, loader)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,18 +34,35 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 def predictor(state: TrainingState, role: str) -> Predictor:
-    """A role's generator (its average where one is kept) as a function of a batch group."""
-    generator = state.generator(role)
+    """A role's generator (its average where one is kept): a batch group to the images that are measured."""
+    generator, translator = state.generator(role), state.translators[role]
     autocast = autocasting(state.device, state.recipe.run.precision)
     masked = state.recipe.evaluation.mask == "foreground"
+    gives = translator.gives.channels or tuple(range(translator.gives.size))
+    picked = [gives.index(channel) for channel in measured_channels(state)]
 
     def predict(group: Group) -> Tensor:
-        assert group.source is not None
+        image = group.image(translator.takes)
+        assert image is not None
         with at_rest([generator]), autocast():
-            output = generator(group.source.to(state.device)).float()
+            output = generator(image.to(state.device)).float()[:, picked]
         return torch.where(group.foreground, output, BACKGROUND) if masked else output
 
     return predict
+
+
+def measured_channels(state: TrainingState) -> list[int]:
+    """The channels of a target that are measured."""
+    layout = state.assembly.layout
+    return [channel for name in state.recipe.measured for channel in layout.image("target", name)]
+
+
+def measured(state: TrainingState, groups: Iterable[Group]) -> Iterator[Group]:
+    """The groups with those channels alone in their targets."""
+    channels = measured_channels(state)
+    for group in groups:
+        whole = group.target is None or channels == list(range(group.target.shape[1]))
+        yield group if whole or group.target is None else replace(group, target=group.target[:, channels])
 
 
 def weigh(state: TrainingState, plan: StagePlan, group: Group) -> dict[str, Tensor]:
@@ -68,20 +85,17 @@ def weigh(state: TrainingState, plan: StagePlan, group: Group) -> dict[str, Tens
 
 
 def examples(state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe) -> Examples:
-    """What the roles make of a group that has targets, and how its pixels are weighted."""
+    """What the roles make of a group, and how its pixels are weighted; of several measured targets the first."""
     group = group.to(state.device)
-    assert group.source is not None
-    assert group.target is not None
-    outputs = {role: predictor(state, role)(group) for role in roles}
-    segmentation = group.segmentation
-    shape = (len(group), *group.source.shape[-2:])
-    return Examples(
-        inputs={name: _array(group.source[:, i]) for i, name in enumerate(recipe.data.inputs)},
-        target=_array(group.target[:, 0]),
-        outputs={role: _array(output[:, 0]) for role, output in outputs.items()},
-        weights={name: _array(weight[:, 0]) for name, weight in weigh(state, plan, group).items()},
-        segmentation=np.zeros(shape, np.uint8) if segmentation is None else segmentation[:, 0].cpu().numpy(),
-        titles=[f"{p}, slice {z}" for p, z in zip(group.patients, group.slices, strict=True)],
+    (shown,) = measured(state, [group])
+    source, layout = group.source, state.assembly.layout
+    assert source is not None
+    return Examples.of(
+        group,
+        inputs={name: source[:, list(layout.image("source", name))] for name in recipe.data.inputs},
+        target=None if shown.target is None else shown.target[:, : layout.channels],
+        outputs={role: predictor(state, role)(group)[:, : layout.channels] for role in roles},
+        weights=None if shown.target is None else weigh(state, plan, group),  # maps may ask for the target
     )
 
 
@@ -94,7 +108,3 @@ def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[
         name: {region: (weight[mask].sum().item(), int(mask.sum())) for region, mask in regions.items()}
         for name, weight in weights.items()
     }
-
-
-def _array(image: Tensor) -> np.ndarray:
-    return image.detach().float().cpu().numpy()

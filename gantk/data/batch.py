@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantk.data.layout import Domain
+
 __all__ = ["Batch", "Group"]
 
 
@@ -35,6 +37,18 @@ class Group:
         if images is None:
             raise ValueError("a group without source and target has no foreground")
         return (images > -1).any(dim=1, keepdim=True)
+
+    @property
+    def available(self) -> Tensor:
+        """Which source channels are there, bool (B, C): those with any pixel above the background."""
+        if self.source is None:
+            raise ValueError("a group without source has no source channels")
+        return (self.source > -1).flatten(2).any(dim=2)
+
+    def image(self, domain: Domain) -> Tensor | None:
+        """The channels (B, c, H, W) of a translator's domain; None where the group has not got them."""
+        images = self.source if domain.side == "source" else self.target
+        return images if images is None or domain.channels is None else images[:, list(domain.channels)]
 
     def to(self, device: torch.device | str) -> Group:
         """The same group on a device."""

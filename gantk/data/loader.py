@@ -14,6 +14,8 @@ import torch
 
 from gantk.data.batch import Batch, Group
 from gantk.data.cohort import Split
+from gantk.data.layout import Layout, Side
+from gantk.data.normalisation import BACKGROUND
 from gantk.data.store import PatientSlices, SliceStore
 from gantk.errors import DataError, RecipeError, nearest
 
@@ -56,20 +58,20 @@ class Loader:
     """Batches as a pure function of (stage, epoch, step): nothing to save, resume is exact.
 
     Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired
-    patients), `source` (source of all training patients) and `target` (target of the paired patients, drawn
-    independently). In an epoch no slice repeats before all of its class were drawn; each pass has its order.
+    patients), `source` (source of all training patients) and `target` (target of the paired patients and
+    of those who have nothing else, drawn independently). In an epoch no slice repeats before all of its class were
+    drawn; each pass has its order.
 
     Args:
         store: prepared slices of all patients of the split.
         split: who trains.
-        inputs: modalities of the source, in the order of its channels.
-        targets: modalities of the target.
+        layout: the channels of source and target.
         sizes: slices per batch by group.
-        slices: `tumour` draws training slices with tumour alone, `brain` all.
+        slices: `tumour` draws training slices with tumour alone, `all` every one.
         core_fraction: part of the draws whose slice contains tumour core; None draws as they come.
         seed: of all orders.
         steps_per_epoch: length of an epoch; None lets the longest group decide.
-        flip: probability that a drawn slice is mirrored left to right.
+        missing: inputs that `rows` and `patient` hide.
     """
 
     def __init__(
@@ -77,19 +79,18 @@ class Loader:
         store: SliceStore,
         split: Split,
         *,
-        inputs: Sequence[str],
-        targets: Sequence[str],
+        layout: Layout,
         sizes: Mapping[str, int],
-        slices: Literal["tumour", "brain"] = "tumour",
+        slices: Literal["tumour", "all"] = "tumour",
         core_fraction: float | None = 0.5,
         seed: int = 0,
         steps_per_epoch: int | None = None,
-        flip: float = 0.0,
+        missing: Sequence[str] = (),
     ) -> None:
-        self.store, self.split = store, split
-        self.inputs, self.targets = tuple(inputs), tuple(targets)
+        self.store, self.split, self.layout = store, split, layout
         self.sizes, self.slices, self.core_fraction = dict(sizes), slices, core_fraction
-        self.seed, self.steps_per_epoch, self.flip = seed, steps_per_epoch, flip
+        self.seed, self.steps_per_epoch = seed, steps_per_epoch
+        self._hidden = [plane for name in missing for plane in layout.planes("source", name)]
         self._pools = lru_cache(maxsize=None)(self._find_pools)
         self._order = lru_cache(maxsize=16)(self._draw_order)
 
@@ -110,10 +111,7 @@ class Loader:
         for group in groups:
             size = self._size(group)
             rows = [self._draw(group, stage, epoch, draw) for draw in range(step * size, (step + 1) * size)]
-            flips = self._flips(group, stage, epoch, step, size)
-            batch[group] = self._group(
-                rows, source=group != "target", target=group in ("paired", "target"), flips=flips
-            )
+            batch[group] = self._group(rows, source=group != "target", target=group in ("paired", "target"))
         return batch
 
     def prefetch(
@@ -151,29 +149,37 @@ class Loader:
 
     def rows(self, rows: Sequence[Row]) -> Group:
         """These (patient, row) slices; with the target where all their patients have it."""
-        have = all(set(self.targets) <= set(self._patient(patient).modalities) for patient, _ in rows)
-        return self._group(rows, source=True, target=have)
+        have = all(set(self.layout.targets) <= set(self._patient(patient).modalities) for patient, _ in rows)
+        group = self._group(rows, source=True, target=have)
+        if self._hidden and group.source is not None:
+            group.source[:, self._hidden] = BACKGROUND
+        return group
 
-    def _group(self, rows: Sequence[Row], *, source: bool, target: bool, flips: np.ndarray | None = None) -> Group:
+    def _group(self, rows: Sequence[Row], *, source: bool, target: bool) -> Group:
         # NumPy throughout: a torch operation in the prefetching thread would start a second pool of OpenMP threads,
         # and with more of those than cores none of them spins any longer, which makes training 1.6 times as slow
-        def stacked(slices: list[np.ndarray]) -> np.ndarray:
-            whole = np.concatenate(slices)
-            if flips is not None:
-                whole[flips] = whole[flips][..., ::-1]
-            return whole
-
-        def images(modalities: tuple[str, ...]) -> torch.Tensor:
-            return torch.from_numpy(stacked([self._patient(p).images([row], modalities) for p, row in rows]))
-
-        labels = stacked([self._patient(patient).segmentation([row]) for patient, row in rows])
+        labels = np.concatenate([self._patient(patient).segmentation([row]) for patient, row in rows])
         return Group(
-            source=images(self.inputs) if source else None,
-            target=images(self.targets) if target else None,
+            source=torch.from_numpy(np.stack([self._image("source", *row) for row in rows])) if source else None,
+            target=torch.from_numpy(np.stack([self._image("target", *row) for row in rows])) if target else None,
             segmentation=torch.from_numpy(labels[:, None]),
             patients=tuple(patient for patient, _ in rows),
             slices=tuple(int(self._patient(patient).z[row]) for patient, row in rows),
         )
+
+    def _image(self, side: Side, patient: str, row: int) -> np.ndarray:
+        """The channels of one slice, float32 (C, H, W); a modality that the patient lacks is background."""
+        slices, names = self._patient(patient), self.layout.names(side)
+        reach = self.layout.depth(side) // 2
+        near = np.clip(np.arange(row - reach, row + reach + 1), 0, len(slices) - 1)
+        have = [name for name in names if name in slices.modalities]
+        images = slices.images(near, have)
+        by_name = images.reshape(len(near), len(have), self.layout.channels, *images.shape[-2:]).swapaxes(0, 1)
+        if have != list(names):
+            whole = np.full((len(names), *by_name.shape[1:]), BACKGROUND, np.float32)
+            whole[[names.index(name) for name in have]] = by_name
+            by_name = whole
+        return by_name.reshape(-1, *images.shape[-2:])
 
     def _patient(self, patient: str) -> PatientSlices:
         try:
@@ -201,7 +207,7 @@ class Loader:
             "paired": self.split.paired,
             "unpaired": self.split.unpaired,
             "source": self.split.training,
-            "target": self.split.paired,
+            "target": self.split.paired + self.split.target,
         }[group]
 
     def _find_pools(self, group: str) -> _Pools:
@@ -215,14 +221,14 @@ class Loader:
         other: list[Row] = []
         for patient in patients:
             slices = self._patient(patient)
-            rows = range(len(slices)) if self.slices == "brain" else np.flatnonzero(slices.tumour).tolist()
+            rows = range(len(slices)) if self.slices == "all" else np.flatnonzero(slices.tumour).tolist()
             for row in rows:
                 (core if slices.core[row] else other).append((patient, row))
         if not core and not other:
             raise DataError(
                 f"no patient of the batch group {group!r} has a slice with tumour",
                 why="the segmentations are missing or empty",
-                mend='Set data.slices = "brain" to train on every slice',
+                mend='Set data.slices = "all" to train on every slice',
             )
         return _Pools.of(core, other, self.core_fraction)
 
@@ -238,13 +244,6 @@ class Loader:
         key = (self.seed, GROUPS.index(group), stage, epoch, kind, again)
         # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
         return np.argsort(_random(key, count), kind="stable")
-
-    def _flips(self, group: str, stage: int, epoch: int, step: int, count: int) -> np.ndarray | None:
-        """Which slices of a batch are mirrored, bool (count,); None where none ever is."""
-        if not self.flip:
-            return None
-        key = (self.seed, GROUPS.index(group), stage, epoch, step, count, len(GROUPS))
-        return _random(key, count) < self.flip
 
 
 def _random(key: tuple[int, ...], count: int) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from gantk.data.layout import Layout
 from gantk.errors import EvaluationError, nearest
 from gantk.evaluation.evaluate import Predictor
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["baseline", "input_as_answer", "training_mean"]
 
 
-def baseline(name: str, inputs: Sequence[str], outputs: int, training: Iterator[Group]) -> Predictor:
+def baseline(name: str, layout: Layout, outputs: int, training: Iterator[Group]) -> Predictor:
     """The predictor of a baseline's name, `input:NAME` or `training_mean`.
 
     Args:
         name: as in the recipe's `evaluation.baselines`.
-        inputs: the input modalities in channel order.
-        outputs: number of target channels.
+        layout: the channels of the sources.
+        outputs: number of target channels that are measured.
         training: the paired training groups; read for `training_mean` alone.
 
     Raises:
@@ -31,32 +32,32 @@ def baseline(name: str, inputs: Sequence[str], outputs: int, training: Iterator[
     """
     kind, _, modality = name.partition(":")
     if kind == "input" and modality:
-        return input_as_answer(modality, inputs, outputs)
+        return input_as_answer(modality, layout, outputs)
     if name == "training_mean":
         return training_mean(training)
     raise EvaluationError(
         f"there is no baseline {name!r}",
         where="evaluation.baselines",
-        mend=nearest(name, ["training_mean", *(f"input:{i}" for i in inputs)]),
+        mend=nearest(name, ["training_mean", *(f"input:{i}" for i in layout.inputs)]),
     )
 
 
-def input_as_answer(modality: str, inputs: Sequence[str], outputs: int = 1) -> Predictor:
+def input_as_answer(modality: str, layout: Layout, outputs: int = 1) -> Predictor:
     """A predictor that answers with one input modality, for each of `outputs` target channels.
 
     Raises:
         EvaluationError: when the recipe has no such input.
     """
-    if modality not in inputs:
+    if modality not in layout.inputs:
         raise EvaluationError(
             f"the baseline names the input {modality!r}, which the recipe does not have",
             where="evaluation.baselines",
-            mend=nearest(modality, inputs),
+            mend=nearest(modality, layout.inputs),
         )
-    channel = list(inputs).index(modality)
+    channels = list(layout.image("source", modality))
 
     def predict(group: Group) -> Tensor:
-        return _source(group)[:, channel : channel + 1].repeat(1, outputs, 1, 1)
+        return _source(group)[:, channels].repeat(1, outputs // len(channels), 1, 1)
 
     return predict
 

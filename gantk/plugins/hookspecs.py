@@ -29,7 +29,7 @@ def register_generators() -> Classes:  # type: ignore[empty-body]
 
 @hookspec
 def register_discriminators() -> Classes:  # type: ignore[empty-body]
-    """Discriminators by name: `torch.nn.Module` classes that map `(B, in_channels, H, W)` to scores `(B, 1, h, w)`."""
+    """Discriminators by name: `torch.nn.Module` classes that map `(B, in_channels, H, W)` to scores `(B, K, h, w)`."""
 
 
 @hookspec
@@ -40,6 +40,11 @@ def register_losses() -> Classes:  # type: ignore[empty-body]
 @hookspec
 def register_weight_maps() -> Classes:  # type: ignore[empty-body]
     """Weight maps by name: classes whose instances turn a `gantk.View` into weights `(B, 1, H, W)`, at least 0."""
+
+
+@hookspec
+def register_transforms() -> Classes:  # type: ignore[empty-body]
+    """Transforms by name: classes whose instances turn a `gantk.Group` and a `gantk.Moment` into a group."""
 
 
 @hookspec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gantk.recipe.model import DataSettings, LossSettings, MapSettings, Selection
+from gantk.recipe.model import DataSettings, LossSettings, MapSettings, Selection, TransformSettings
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("generator", "register_generators", frozenset({"in_channels", "out_channels", "image_size"})),
-        Kind("discriminator", "register_discriminators", frozenset({"in_channels"})),
+        Kind("discriminator", "register_discriminators", frozenset({"in_channels", "target_channels"})),
         Kind("loss", "register_losses", reserved=frozenset(LossSettings.model_fields)),
         Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields)),
+        Kind("transform", "register_transforms", reserved=frozenset(TransformSettings.model_fields)),
         Kind("scheduler", "register_schedulers", reserved=frozenset(Selection.model_fields)),
         Kind("dataset", "register_datasets", reserved=frozenset(DataSettings.model_fields)),
         Kind("metric", "register_metrics"),

@@ -12,6 +12,7 @@ from gantk.recipe.model import (
     Selection,
     TrackingSettings,
     TrainingSettings,
+    TransformSettings,
     TranslatorSettings,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "Selection",
     "TrackingSettings",
     "TrainingSettings",
+    "TransformSettings",
     "TranslatorSettings",
     "dump_recipe",
     "load_recipe",

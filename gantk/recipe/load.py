@@ -13,7 +13,14 @@ from pydantic import BaseModel, ValidationError
 
 from gantk.errors import RecipeError, UsageError, nearest
 from gantk.recipe.locate import where
-from gantk.recipe.model import DataSettings, LossSettings, MapSettings, OptimizerSettings, Recipe
+from gantk.recipe.model import (
+    DataSettings,
+    LossSettings,
+    MapSettings,
+    OptimizerSettings,
+    Recipe,
+    TransformSettings,
+)
 from gantk.recipe.schema import keys_at
 
 Table = dict[str, Any]
@@ -40,9 +47,38 @@ def recipe_from_table(table: Table, path: Path | None = None) -> Recipe:
     table = {key: value for key, value in table.items() if key not in ("extends", "variants", "sweep")}
     _resolve_likes(table, path)
     try:
-        return Recipe.model_validate(table)
+        recipe = Recipe.model_validate(table)
     except ValidationError as error:
         raise _explain(error, path) from None
+    _check_measured(recipe, path)
+    return recipe
+
+
+def _check_measured(recipe: Recipe, path: Path | None) -> None:
+    """Something must be measured, and some translator make it."""
+    known = {"missing": recipe.data.inputs, "targets": recipe.data.targets}
+    for key, names in known.items():
+        for name in getattr(recipe.evaluation, key) or ():
+            if name not in names:
+                kind = "input" if key == "missing" else "target"
+                raise RecipeError(
+                    f"evaluation.{key} names {name!r}, which is no {kind}",
+                    where=_where(path, ("evaluation", key)),
+                    mend=nearest(name, names),
+                )
+    if not recipe.measured:
+        name = recipe.data.targets[0]
+        raise RecipeError(
+            f"the target {name!r} is also an input",
+            where=_where(path, ("data", "target")),
+            mend=f"hide it at test with evaluation.missing = [{name!r}], or name another target",
+        )
+    if not recipe.answering:
+        raise RecipeError(
+            f"no translator gives {', '.join(recipe.measured)}, which is to be measured",
+            where=_where(path, ("translators",)),
+            mend="say with evaluation.targets what is to be measured",
+        )
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -100,6 +136,7 @@ _OWN_KEYS = {
     "data": set(DataSettings.model_fields),
     "losses": set(LossSettings.model_fields),
     "maps": set(MapSettings.model_fields),
+    "transforms": set(TransformSettings.model_fields),
 }
 
 _OPTIMIZER_KEYS = set(OptimizerSettings.model_fields)

@@ -15,6 +15,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Part = Literal["generator", "heads", "discriminator"]
 Region = Literal["image", "brain", "tumour"]
+Update = Literal["discriminator", "generator"]
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -75,7 +76,10 @@ class DataSettings(BaseModel):
 
     dataset: str
     inputs: Names
-    target: str
+    target: str | Names
+    """The modality to be synthesized, or several."""
+    neighbours: Annotated[int, Field(ge=0)] = 0
+    """Slices on either side that come with each input slice, as further channels."""
     spacing: Positive | None = None
     """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
     crop: tuple[Count, Count] = (224, 224)
@@ -84,14 +88,12 @@ class DataSettings(BaseModel):
     paired_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Fraction of the training patients whose target is used."""
     split: SplitSettings = SplitSettings()
-    slices: Literal["tumour", "brain"] = "tumour"
-    """Which slices are trained on: those with tumour, or all with brain."""
+    slices: Literal["tumour", "all"] = "tumour"
+    """Which slices are trained on: those with tumour, or all that show any brain."""
     core_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     """Fraction of the training slices that contain tumour core; as it comes where absent."""
     batch: dict[str, Count] = Field(default={"paired": 1}, min_length=1)
     """Slices of each batch group in a step."""
-    flip: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Probability that a training slice is mirrored left to right."""
     steps_per_epoch: Count | None = None
     """Steps in an epoch; one pass over the longest group where absent."""
 
@@ -106,15 +108,14 @@ class DataSettings(BaseModel):
         return self.dataset
 
     @property
-    def modalities(self) -> tuple[str, ...]:
-        """Inputs, then the target."""
-        return (*self.inputs, self.target)
+    def targets(self) -> tuple[str, ...]:
+        """The modalities to be synthesized."""
+        return (self.target,) if isinstance(self.target, str) else tuple(self.target)
 
-    @model_validator(mode="after")
-    def _target_is_no_input(self) -> DataSettings:
-        if self.target in self.inputs:
-            raise ValueError(f"the target {self.target!r} is also an input")
-        return self
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Inputs, then the targets that are none of them."""
+        return (*self.inputs, *(name for name in self.targets if name not in self.inputs))
 
 
 class OptimizerSettings(Settings):
@@ -141,6 +142,10 @@ class TranslatorSettings(Settings):
     discriminator: Selection | None = None
     judges: Literal["image", "source and image"] = "image"
     """What the discriminator is given: the image alone, or the source stacked on it (conditional)."""
+    takes: Names | None = None
+    """The modalities that the generator is given; all inputs where absent."""
+    gives: Names | None = None
+    """The modalities that it makes; all targets where absent."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
 
@@ -167,14 +172,21 @@ class LossSettings(Selection):
     """Stages in which the term is active; all where absent."""
 
 
+class TransformSettings(Selection):
+    """`[transforms.NAME]`: a change of the training batches, drawn anew in every step."""
+
+    enabled: bool = True
+    groups: Names | None = None
+    """Batch groups that are changed; all where absent."""
+    stages: list[str] | None = None
+    """Stages in which it is used; all where absent."""
+
+
 class TrainingSettings(Settings):
     """`[training]`: how the step is carried out."""
 
-    updates: tuple[Literal["discriminator", "generator"], Literal["discriminator", "generator"]] = (
-        "discriminator",
-        "generator",
-    )
-    """The order of the two updates of a step."""
+    updates: tuple[Update, ...] = ("discriminator", "generator")
+    """The updates of a step in order; one that comes again sees everything computed afresh."""
     accumulate: Count = 1
     """Batches whose gradients are summed into one step; both updates then follow the last of them."""
     clip_gradients: Positive | None = None
@@ -195,8 +207,10 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="after")
     def _both_updates(self) -> TrainingSettings:
-        if self.updates[0] == self.updates[1]:
-            raise ValueError("updates must name generator and discriminator once each")
+        if set(self.updates) != {"discriminator", "generator"}:
+            raise ValueError("updates must name generator and discriminator, each at least once")
+        if self.accumulate > 1 and len(self.updates) > 2:
+            raise ValueError("with training.accumulate above 1, updates must name each side once")
         return self
 
 
@@ -207,10 +221,14 @@ class EvaluationSettings(Settings):
     regions: list[Region] = ["image", "brain", "tumour"]
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
+    missing: list[str] = []
+    """Inputs that are hidden at validation and test, for methods that do without."""
+    targets: Names | None = None
+    """The targets that are measured; all that are no input, or a hidden one, where absent."""
     baselines: list[str] = []
     """Trivial answers measured beside the roles: `input:NAME`, `training_mean`."""
     roles: list[str] | None = None
-    """Roles that are evaluated; all where absent."""
+    """Roles that are evaluated; all that make what is measured where absent."""
     batch: Count = 16
     examples: Count = 6
     """Test slices that the report shows."""
@@ -232,10 +250,11 @@ class Recipe(Settings):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     description: str = ""
     predict: str | None = None
-    """The role that `gantk predict` uses; the last translator where absent."""
+    """The role that `gantk predict` uses; the last that makes what is measured where absent."""
     run: RunSettings = RunSettings()
     data: DataSettings
     translators: dict[str, TranslatorSettings] = Field(min_length=1)
+    transforms: dict[str, TransformSettings] = {}
     maps: dict[str, MapSettings] = {}
     losses: dict[str, LossSettings] = Field(min_length=1)
     schedule: Selection
@@ -244,6 +263,25 @@ class Recipe(Settings):
     tracking: TrackingSettings = TrackingSettings()
 
     @property
+    def measured(self) -> tuple[str, ...]:
+        """The targets that are evaluated."""
+        if self.evaluation.targets is not None:
+            return tuple(self.evaluation.targets)
+        shown = set(self.data.inputs) - set(self.evaluation.missing)
+        return tuple(name for name in self.data.targets if name not in shown)
+
+    @property
+    def answering(self) -> tuple[str, ...]:
+        """The translators that make everything that is measured."""
+        made = {role: settings.gives or self.data.targets for role, settings in self.translators.items()}
+        return tuple(role for role in self.translators if set(self.measured) <= set(made[role]))
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """The translators that are measured on the test patients."""
+        return self.answering if self.evaluation.roles is None else tuple(self.evaluation.roles)
+
+    @property
     def predict_role(self) -> str:
         """The role that answers for the method."""
-        return self.predict or list(self.translators)[-1]
+        return self.predict or self.answering[-1]

@@ -23,7 +23,7 @@ from gantk.training.history import History
 from gantk.training.scheduler import Stage
 from gantk.training.state import Position, TrainingState
 from gantk.training.update import Losses, Updater
-from gantk.translation import StagePlan
+from gantk.translation import Moment, StagePlan, Translator
 
 
 class Observer(Protocol):
@@ -130,11 +130,13 @@ class Engine:
         began = time.perf_counter()
         batches = self.loader.prefetch(plan.groups, state.position.stage, epoch, first * accumulate, steps * accumulate)
         for _, batch in batches:
-            pending.append({name: group.to(state.device) for name, group in batch.items()})
+            position = state.position
+            if not pending:
+                torch.manual_seed(zlib.crc32(f"{self.recipe.run.seed}:{position.total}".encode()))
+            moved = {name: group.to(state.device) for name, group in batch.items()}
+            pending.append(state.assembly.transformed(moved, Moment(stage.name, epoch, stage.epochs, position.total)))
             if len(pending) < accumulate:
                 continue
-            position = state.position
-            torch.manual_seed(zlib.crc32(f"{self.recipe.run.seed}:{position.total}".encode()))
             try:
                 losses = updater.step(pending, weights)
             except NonFiniteError as error:
@@ -204,11 +206,14 @@ class _Control:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def copy(self, source: str, target: str, parts: Sequence[str]) -> None:
+    def copy(self, source: str, target: str, parts: Sequence[str], *, into: str = "", shared: bool = False) -> None:
         origin = dict(self._translator(source).parts())
         for part, module in self._translator(target).parts():
             if part in parts and part in origin:
-                self._load(module, origin[part], source, target, part)
+                self._load(module, origin[part], f"the {part} of {source!r}", f"that of {target!r}", into, shared)
+                average = self._engine.state.averages.get(target)
+                if part == "generator" and average is not None:
+                    average.set(module)
 
     def restore(self, role: str, stage: str, epoch: int) -> None:
         self._engine.history.restore(self._translator(role), stage, epoch)
@@ -219,29 +224,38 @@ class _Control:
     def note(self, text: str) -> None:
         self._engine.observer.note(text)
 
-    def _translator(self, role: str) -> Any:
-        return self._engine.state.translators[role]
+    def _translator(self, role: str) -> Translator:
+        translators = self._engine.state.translators
+        if role not in translators:
+            raise RecipeError(
+                f"the schedule names {role!r}, which is no translator",
+                where="schedule",
+                mend=nearest(role, translators),
+            )
+        return translators[role]
 
-    def _load(self, module: nn.Module, origin: nn.Module, source: str, target: str, part: str) -> None:
+    @staticmethod
+    def _load(module: nn.Module, origin: nn.Module, source: str, target: str, into: str, shared: bool) -> None:
         try:
-            module.load_state_dict(origin.state_dict())
-        except RuntimeError as error:
+            taker = module.get_submodule(into)
+            weights, own = origin.state_dict(), taker.state_dict()
+            if shared:
+                weights = own | {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+            taker.load_state_dict(weights)
+        except (RuntimeError, AttributeError) as error:
             raise PluginError(
-                f"the {part} of {source!r} does not fit into that of {target!r}",
+                f"{source} does not fit into {target}{f', at {into!r}' if into else ''}",
                 where="schedule",
                 why=str(error).splitlines()[0],
                 mend="give both roles the same architecture, or leave the part out of what the scheduler copies",
             ) from None
-        average = self._engine.state.averages.get(target)
-        if part == "generator" and average is not None:
-            average.set(module)
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
     """The stages, with every `stages = [...]` of the recipe checked against them.
 
     Raises:
-        RecipeError: a stage has no epoch, or a map or term names a stage that the scheduler does not have.
+        RecipeError: a stage has no epoch, or a transform, map or term names a stage that the scheduler does not have.
     """
     names = [stage.name for stage in stages]
     for stage in stages:
@@ -249,7 +263,7 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
             raise RecipeError(
                 f"the stage {stage.name!r} has {stage.epochs} epochs", where="schedule", mend="give it one at least"
             )
-    for table in ("maps", "losses"):
+    for table in ("transforms", "maps", "losses"):
         for name, settings in getattr(recipe, table).items():
             for wanted in settings.stages or ():
                 if wanted not in names:

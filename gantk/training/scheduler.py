@@ -27,8 +27,12 @@ class Stage:
 class Control(Protocol):
     """What a scheduler may do to the training, between epochs."""
 
-    def copy(self, source: str, target: str, parts: Sequence[str]) -> None:
-        """Copy the weights of these parts (generator, heads, discriminator) from one role to another."""
+    def copy(self, source: str, target: str, parts: Sequence[str], *, into: str = "", shared: bool = False) -> None:
+        """Copy the weights of these parts (generator, heads, discriminator) from one role to another.
+
+        `into` names the submodule of the target's part that takes them (`streams.0`), the part itself where empty;
+        with `shared` only those weights are copied that both have under one name and in one shape.
+        """
 
     def restore(self, role: str, stage: str, epoch: int) -> None:
         """Give a role the weights that it had at the end of an epoch of a stage that keeps a history."""

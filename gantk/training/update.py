@@ -66,7 +66,12 @@ class Updater:
         share = 1 / len(batches)
         for number, batch in enumerate(batches):
             step = Step(self.translators, self.plan, batch, self.autocast)
+            found: Losses = {}
+            done: set[str] = set()
             for side in self.settings.updates:
+                if side in done:  # its networks have changed since: nothing computed so far holds
+                    step, done = Step(self.translators, self.plan, batch, self.autocast), set()
+                done.add(side)
                 discriminating = side == "discriminator"
                 losses, total = self._discriminator(step) if discriminating else self._generator(step, role_weights)
                 if number == 0:
@@ -74,11 +79,12 @@ class Updater:
                     self._clear(side)
                 if total is not None:
                     total.backward()
-                for name, value in _finite(losses).items():
-                    values[name] += share * value
+                found |= _finite(losses)
                 if len(batches) == 1:
                     self._apply(side)
                 step.forget_judgements()  # made with the other side's parameters frozen, or before their update
+            for name, value in found.items():
+                values[name] += share * value
         if len(batches) > 1:
             for side in self.settings.updates:
                 self._apply(side, share)

@@ -2,21 +2,25 @@
 
 from gantk.translation.assembly import Assembly, assemble
 from gantk.translation.plan import StagePlan
-from gantk.translation.protocols import ImageRef, Needs, Role, Translation
+from gantk.translation.protocols import ImageRef, Judgement, Moment, Needs, Role, Transform, Translation
 from gantk.translation.step import Step
-from gantk.translation.term import MapSlot, Term
+from gantk.translation.term import MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
 from gantk.translation.view import View
 
 __all__ = [
     "Assembly",
     "ImageRef",
+    "Judgement",
     "MapSlot",
+    "Moment",
     "Needs",
     "Role",
     "StagePlan",
     "Step",
     "Term",
+    "Transform",
+    "TransformSlot",
     "Translation",
     "Translator",
     "View",

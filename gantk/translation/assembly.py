@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,30 +11,44 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gantk.data.batch import Batch
+from gantk.data.layout import Layout
 from gantk.errors import GantkError, PluginError, RecipeError, nearest
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
 from gantk.translation.plan import StagePlan
-from gantk.translation.protocols import ImageRef, Needs, Role
-from gantk.translation.term import MapSlot, Term
+from gantk.translation.pool import ImagePool
+from gantk.translation.protocols import ImageRef, Moment, Needs, Role
+from gantk.translation.term import MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """What a recipe describes, built: translators by role, all enabled terms, all enabled maps by name."""
+    """What a recipe describes, built: translators by role, and all enabled terms, maps (by name) and transforms."""
 
+    layout: Layout
     translators: dict[str, Translator]
     terms: list[Term]
     maps: dict[str, MapSlot]
+    transforms: list[TransformSlot]
 
     def plan(self, stage: str, roles: tuple[str, ...]) -> StagePlan:
         """What one stage computes."""
-        return StagePlan(stage, roles, self.terms, self.maps)
+        return StagePlan(stage, roles, self.terms, self.maps, self.translators)
+
+    def transformed(self, batch: Batch, moment: Moment) -> Batch:
+        """A training batch as the transforms make it, each group in its turn."""
+        changed = dict(batch)
+        for slot in self.transforms:
+            for name in changed:
+                if slot.active(moment.stage, name):
+                    changed[name] = slot.component(changed[name], moment)
+        return changed
 
 
-def assemble(recipe: Recipe, registry: Registry) -> Assembly:
-    """Build every component that the recipe names.
+def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
+    """Build every component that the recipe names, for a dataset whose images have so many channels.
 
     Each network is initialised from a seed of its own, so that adding one leaves the others as they were.
 
@@ -41,7 +56,8 @@ def assemble(recipe: Recipe, registry: Registry) -> Assembly:
         RecipeError: a name, parameter or combination is wrong.
         PluginError: a component breaks the contract of its kind.
     """
-    translators = {role: _translator(recipe, role, registry) for role in recipe.translators}
+    layout = Layout.of(recipe.data, channels)
+    translators = {role: _translator(recipe, role, registry, layout) for role in recipe.translators}
     maps, map_references = {}, {}
     for name, map_settings in recipe.maps.items():
         component = registry.get("weight_map", map_settings.use, f"maps.{name}.use")
@@ -59,17 +75,37 @@ def assemble(recipe: Recipe, registry: Registry) -> Assembly:
             terms.append(term)
     if not terms:
         raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
-    return Assembly(translators, terms, maps)
+    return Assembly(layout, translators, terms, maps, _transforms(recipe, registry))
+
+
+def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:
+    slots = []
+    for name, settings in recipe.transforms.items():
+        where = f"transforms.{name}"
+        component = registry.get("transform", settings.use, f"{where}.use").build(settings.parameters, where)
+        for group in settings.groups or ():
+            if group not in recipe.data.batch:
+                raise RecipeError(
+                    f"there is no batch group {group!r}",
+                    where=f"{where}.groups",
+                    mend=nearest(group, recipe.data.batch),
+                )
+        if settings.enabled:
+            groups = None if settings.groups is None else frozenset(settings.groups)
+            stages = None if settings.stages is None else frozenset(settings.stages)
+            slots.append(TransformSlot(name, component, groups, stages))
+    return slots
 
 
 def _seed(recipe: Recipe, *names: str) -> int:
     return zlib.crc32(":".join((str(recipe.run.seed), *names)).encode())
 
 
-def _translator(recipe: Recipe, role: str, registry: Registry) -> Translator:
+def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -> Translator:
     settings: TranslatorSettings = recipe.translators[role]
     where = f"translators.{role}"
-    inputs, outputs = len(recipe.data.inputs), 1
+    takes = layout.taken(settings.takes, f"{where}.takes")
+    gives = layout.given(settings.gives, f"{where}.gives")
     conditional = settings.judges == "source and image"
 
     def build(kind: str, part: str, use: str, parameters: Mapping[str, Any], **supplied: Any) -> nn.Module:
@@ -82,8 +118,8 @@ def _translator(recipe: Recipe, role: str, registry: Registry) -> Translator:
         "generator",
         settings.generator.use,
         settings.generator.parameters,
-        in_channels=inputs,
-        out_channels=outputs,
+        in_channels=takes.size,
+        out_channels=gives.size,
         image_size=recipe.data.crop,
     )
     discriminator = None
@@ -93,9 +129,10 @@ def _translator(recipe: Recipe, role: str, registry: Registry) -> Translator:
             "discriminator",
             settings.discriminator.use,
             settings.discriminator.parameters,
-            in_channels=outputs + (inputs if conditional else 0),
+            in_channels=gives.size + (takes.size if conditional else 0),
+            target_channels=gives.size,
         )
-    translator = Translator(role, generator, discriminator, conditional)
+    translator = Translator(role, takes, gives, generator, discriminator, conditional)
     multiple = translator.size_multiple
     if any(size % multiple for size in recipe.data.crop):
         raise RecipeError(
@@ -129,34 +166,23 @@ def _term(
         )
     component = registry.get("loss", settings.use, f"{where}.use")
     values = component.check(settings.parameters, where)
-    references = (*_references(component, values, where, recipe), *map_references)
-    for group in {settings.group, *(r.split(".")[0] for r in references if "." in r and not r.endswith(".output"))}:
-        if group not in recipe.data.batch:
-            raise RecipeError(
-                f"there is no batch group {group!r}", where=where, mend=f"add data.batch.{group} = SLICES to the recipe"
-            )
     loss = component.cls(**values)
     if not callable(loss):
         raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
     needs: Needs = getattr(loss, "needs", Needs())
-    wanted = [reference.rpartition(".") for reference in (*references, *(["target"] if needs.target else []))]
-    for owner, _, what in wanted:
-        group = owner or settings.group
-        if _LACKS.get(group) == what:
-            raise RecipeError(
-                f"the loss {settings.use!r}, or its map, wants the {what} of the group {group!r}, which has none",
-                where=where,
-                mend="place it on another group, or name another image",
-            )
+    references = (*_references(component, values, where, recipe), *map_references)
+    _check_images(where, settings, references, needs, recipe, translators[settings.on])
     adversarial = hasattr(loss, "discriminator")
     if adversarial and translators[settings.on].discriminator is None:
         raise RecipeError(
             f"the loss {settings.use!r} needs a discriminator, and translators.{settings.on} has none",
             where=f"{where}.on",
         )
-    head = None
+    head = pool = None
     if hasattr(loss, "build_head") and settings.enabled:
-        head = _head(name, settings, loss, needs.layers, recipe, translators[settings.on])
+        head = _head(name, settings, loss, needs, recipe, translators)
+    if needs.pool and settings.enabled:
+        pool = _pool(name, needs.pool, recipe, translators[settings.on])
     return Term(
         name=name,
         role=settings.on,
@@ -168,16 +194,66 @@ def _term(
         needs=needs,
         references=references,
         head=head,
+        pool=pool,
     )
 
 
+def _check_images(
+    where: str,
+    settings: LossSettings,
+    references: tuple[str, ...],
+    needs: Needs,
+    recipe: Recipe,
+    translator: Translator,
+) -> None:
+    """Whether every batch group that a term reads is there and has the images that the term wants of it."""
+    wanted = [(settings.group, translator.takes.side)]
+    if needs.target:
+        wanted.append((settings.group, translator.gives.side))
+    for reference in references:
+        owner, _, what = reference.rpartition(".")
+        if what == "output":
+            continue
+        own = translator.takes.side if what == "source" else translator.gives.side
+        wanted.append((owner, what) if owner else (settings.group, own))  # type: ignore[arg-type]
+    for group, side in wanted:
+        if group not in recipe.data.batch:
+            raise RecipeError(
+                f"there is no batch group {group!r}", where=where, mend=f"add data.batch.{group} = SLICES to the recipe"
+            )
+        if _LACKS.get(group) == side:
+            raise RecipeError(
+                f"the loss {settings.use!r}, or its map, wants the {side} of the group {group!r}, which has none",
+                where=where,
+                mend="place it on another group, or name another image",
+            )
+
+
+def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
+    """The key of a term's image pool."""
+    if translator.conditional:
+        raise RecipeError(
+            "an image pool keeps images without their sources, and this discriminator is given both",
+            where=f"losses.{name}",
+            mend='set the pool to 0, or judges = "image"',
+        )
+    key = name.replace(".", "-")
+    translator.pools[key] = ImagePool(size, (translator.gives.size, *recipe.data.crop))
+    return key
+
+
 def _head(
-    name: str, settings: LossSettings, loss: Any, layers: tuple[int, ...], recipe: Recipe, translator: Translator
+    name: str, settings: LossSettings, loss: Any, needs: Needs, recipe: Recipe, translators: Mapping[str, Translator]
 ) -> str:
     """The key of a term's projection heads, which terms of one loss and shape on one role share (as CUT's two do)."""
     key = settings.use.replace(".", "-")
+    translator = translators[settings.on]
+    arguments = [_feature_channels(translator, needs.layers, recipe, settings.use)]
+    if len(inspect.signature(loss.build_head).parameters) > 1:
+        others = {r: _feature_channels(translators[r], needs.layers, recipe, settings.use) for r in needs.roles}
+        arguments.append(others)  # type: ignore[arg-type]
     torch.manual_seed(_seed(recipe, settings.on, "heads", key))
-    built = loss.build_head(_feature_channels(translator, layers, recipe, settings.use))
+    built = loss.build_head(*arguments)
     if key in translator.heads and _shapes(translator.heads[key]) != _shapes(built):
         key = f"{key}:{name.replace('.', '-')}"
     if key not in translator.heads:
@@ -215,8 +291,7 @@ def _references(component: Component, values: Mapping[str, Any], where: str, rec
 @torch.no_grad()
 def _feature_channels(translator: Translator, layers: tuple[int, ...], recipe: Recipe, use: str) -> dict[int, int]:
     """The channels of a generator's features, from one pass over an empty image."""
-    height, width = recipe.data.crop
-    image: Tensor = torch.full((1, len(recipe.data.inputs), height, width), -1.0)
+    image: Tensor = torch.full((1, translator.takes.size, *recipe.data.crop), -1.0)
     training = translator.training
     translator.eval()
     try:

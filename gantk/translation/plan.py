@@ -6,12 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gantk.data.layout import Domain
 from gantk.translation.term import MapSlot, Term
+from gantk.translation.translator import Translator
+
+
+@dataclass(frozen=True)
+class Known:
+    """An image that is known before a step begins: a domain of a batch group."""
+
+    group: str
+    domain: Domain
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a stage's terms want of one translator on one group's source."""
+    """What a stage's terms want of one translator on one image."""
 
     layers: tuple[int, ...] = ()
     output: bool = False
@@ -25,14 +35,23 @@ class StagePlan:
         roles: the roles that it trains.
         terms: all terms of the recipe.
         maps: all weight maps of the recipe.
+        translators: all translators of the recipe.
     """
 
-    def __init__(self, stage: str, roles: tuple[str, ...], terms: Iterable[Term], maps: Mapping[str, MapSlot]) -> None:
+    def __init__(
+        self,
+        stage: str,
+        roles: tuple[str, ...],
+        terms: Iterable[Term],
+        maps: Mapping[str, MapSlot],
+        translators: Mapping[str, Translator],
+    ) -> None:
         self.stage = stage
         self.roles = roles
         self.terms = [term for term in terms if term.active(stage, roles)]
         self.maps = {name: slot for name, slot in maps.items() if slot.active(stage)}
-        self.wanted = self._wanted()
+        self.wanted = self._wanted(translators)
+        self.judged = self._judged()
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -41,12 +60,31 @@ class StagePlan:
         named = {owner[0] for *owner, what in references if owner and what != "output"}
         return tuple(sorted({term.group for term in self.terms} | named))
 
-    def _wanted(self) -> dict[tuple[str, str], Wanted]:
-        layers: dict[tuple[str, str], set[int]] = defaultdict(set)
-        output: dict[tuple[str, str], bool] = defaultdict(bool)
+    def _wanted(self, translators: Mapping[str, Translator]) -> dict[tuple[str, Known], Wanted]:
+        layers: dict[tuple[str, Known], set[int]] = defaultdict(set)
+        output: dict[tuple[str, Known], bool] = defaultdict(bool)
         for term in self.terms:
             for role in (term.role, *term.needs.roles):
-                key = (role, term.group)
-                layers[key] |= set(term.needs.layers)
-                output[key] |= term.needs.output or (role == term.role and term.map in self.maps)
+                image = _image(term.needs.image, term.group, translators[role])
+                if image is None:
+                    continue
+                layers[role, image] |= set(term.needs.layers)
+                output[role, image] |= term.needs.output or (role == term.role and term.map in self.maps)
         return {key: Wanted(tuple(sorted(layers[key])), output[key]) for key in layers}
+
+    def _judged(self) -> dict[str, tuple[int, ...]]:
+        """The discriminator layers that terms need, by role: then every judgement has them."""
+        layers: dict[str, set[int]] = defaultdict(set)
+        for term in self.terms:
+            layers[term.role] |= set(term.needs.judged)
+        return {role: tuple(sorted(found)) for role, found in layers.items()}
+
+
+def _image(reference: str, group: str, translator: Translator) -> Known | None:
+    """The image that a reference names, None for a translator's output."""
+    owner, _, what = reference.rpartition(".")
+    if what == "output":
+        return None
+    if not owner:
+        return Known(group, translator.takes if what == "source" else translator.gives)
+    return Known(owner, Domain("source" if what == "source" else "target", None, 0))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol, runtime_checkab
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from gantk.data.batch import Group
     from gantk.translation.view import View
 
 Role = NewType("Role", str)
@@ -17,8 +18,8 @@ Role = NewType("Role", str)
 ImageRef = NewType("ImageRef", str)
 """A component's parameter of this type names an image of the step.
 
-`target` and `source` are those of the term's own group, `GROUP.target` and `GROUP.source` those of another group,
-`ROLE.output` is what that translator makes of the term's source.
+`source` and `target` are what the term's translator takes and gives in the term's own group, `GROUP.source` and
+`GROUP.target` the inputs and targets of a group, `ROLE.output` is what that translator makes of the term's group.
 """
 
 
@@ -31,6 +32,30 @@ class Translation(NamedTuple):
 
     output: Tensor | None
     features: dict[int, Tensor]
+
+
+class Judgement(NamedTuple):
+    """A discriminator's scores `(B, K, h, w)` and the features that were asked for, `(B, C, h, w)` by layer number."""
+
+    scores: Tensor
+    features: dict[int, Tensor]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in the training a step is: its stage, that stage's epoch (from 0) and length, and the step over the run."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    step: int
+
+
+class Transform(Protocol):
+    """Changes training batches; draws from torch's global generator, which is seeded anew for every step."""
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        """The group as it is to be trained on; the one that is given stays as it is."""
 
 
 class Generator(Protocol):
@@ -49,11 +74,14 @@ class Needs:
     """What a loss needs of a step; read once, when the recipe is built.
 
     Args:
-        layers: generator features of the term's source, by layer number.
+        layers: generator features of `image`, by layer number.
         roles: further translators, besides the term's own, whose features or output on the source it needs.
         output: whether it needs translated images; False lets the generator stop after the last layer.
         target: whether its group must carry targets.
         second_order: whether it differentiates through a gradient (penalties).
+        image: the image whose features `layers` are.
+        judged: discriminator features, by layer number.
+        pool: images that its pool of past outputs holds (`View.pooled`); 0 for none.
     """
 
     layers: tuple[int, ...] = ()
@@ -61,6 +89,9 @@ class Needs:
     output: bool = True
     target: bool = False
     second_order: bool = False
+    image: str = "source"
+    judged: tuple[int, ...] = ()
+    pool: int = 0
 
 
 @runtime_checkable
@@ -79,7 +110,10 @@ class HeadBuilder(Protocol):
     """A loss with projection heads."""
 
     def build_head(self, channels: Mapping[int, int]) -> nn.Module:
-        """The heads for features with these channels by layer."""
+        """The heads for features with these channels by layer.
+
+        A second argument, if there is one, gets the channels of `needs.roles`, by role and layer.
+        """
 
 
 @runtime_checkable

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError
-from gantk.translation.plan import StagePlan, Wanted
-from gantk.translation.protocols import Translation
+from gantk.translation.plan import Known, StagePlan, Wanted
+from gantk.translation.protocols import Judgement, Translation
 from gantk.translation.translator import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gantk.data.batch import Batch, Group
+
+T = TypeVar("T")
 
 
 class Step:
@@ -50,9 +53,9 @@ class Step:
         self._inference = inference
         self._translations: dict[tuple[str, int, bool], tuple[Tensor, Translation]] = {}
         self._features: dict[tuple[str, int, tuple[int, ...], bool], tuple[Tensor, dict[int, Tensor]]] = {}
-        self._judgements: dict[tuple[str, int, int, bool], tuple[Tensor, Tensor, Tensor]] = {}
+        self._judgements: dict[tuple[str, int, int, bool], tuple[Tensor, Tensor, Judgement]] = {}
         self._weights: dict[tuple[str, str, str], Tensor] = {}
-        self._derived: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+        self._derived: dict[tuple[str, int], tuple[Tensor, Any]] = {}
 
     def group(self, name: str) -> Group:
         """A batch group.
@@ -64,6 +67,20 @@ class Step:
             return self.batch[name]
         except KeyError:
             raise TrainingError(f"the batch has no group {name!r}", mend=f"it has: {', '.join(self.batch)}") from None
+
+    def image(self, group: str, domain: Domain) -> Tensor:
+        """The images `(B, c, H, W)` of a domain in a batch group; the same tensor each time.
+
+        Raises:
+            TrainingError: the batch has no such group, or the group no such side.
+        """
+        found = self.group(group)
+        images = found.source if domain.side == "source" else found.target
+        if images is None:
+            raise TrainingError(f"the batch group {group!r} has no {domain.side}")
+        if domain.channels is None:
+            return images
+        return self.derive(f"channels {domain.channels}", images, lambda x: x[:, list(domain.channels or ())])
 
     def translate(self, role: str, image: Tensor, grad: bool = True) -> Tensor:
         """G_role(image) `(B, T, H, W)` in [-1, 1]; without `grad` it is detached from the generator."""
@@ -85,8 +102,8 @@ class Step:
             self._features[key] = (image, {k: _full(v) for k, v in found.items()})
         return self._features[key][1]
 
-    def judge(self, role: str, image: Tensor, source: Tensor, full_precision: bool = False) -> Tensor:
-        """D_role(image), scores `(B, 1, h, w)`; a conditional discriminator also gets the source."""
+    def judge(self, role: str, image: Tensor, source: Tensor, full_precision: bool = False) -> Judgement:
+        """D_role(image): scores `(B, K, h, w)` and the features that terms need; a conditional one gets the source."""
         translator = self.translators[role]
         if translator.discriminator is None:
             raise PluginError(
@@ -97,8 +114,9 @@ class Step:
         if key not in self._judgements:
             with self._running(True, full_precision):
                 given = torch.cat([source, image], dim=1) if translator.conditional else image
-                scores = _full(translator.discriminator(given))
-            self._judgements[key] = (image, source, scores)
+                scores, features = translator.judge(given, self.plan.judged.get(role, ()))
+            judgement = Judgement(_full(scores), {k: _full(v) for k, v in features.items()})
+            self._judgements[key] = (image, source, judgement)
         return self._judgements[key][2]
 
     def weight(self, name: str, role: str, group: str) -> Tensor | None:
@@ -122,7 +140,7 @@ class Step:
             self._weights[key] = weight
         return self._weights[key]
 
-    def derive(self, name: str, image: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+    def derive(self, name: str, image: Tensor, make: Callable[[Tensor], T]) -> T:
         """`make(image)`, computed once per step under this name, so that what follows from it is shared too."""
         key = (name, id(image))
         if key not in self._derived:
@@ -139,10 +157,17 @@ class Step:
         self._weights.clear()
 
     def _wanted(self, role: str, image: Tensor) -> Wanted:
-        for name, group in self.batch.items():
-            if group.source is image:
-                return self.plan.wanted.get((role, name), Wanted())
+        for (owner, known), wanted in self.plan.wanted.items():
+            if owner == role and self._is(image, known):
+                return wanted
         return Wanted()
+
+    def _is(self, image: Tensor, known: Known) -> bool:
+        group = self.batch.get(known.group)
+        sides = None if group is None else (group.source, group.target)
+        if sides is None or sides[0 if known.domain.side == "source" else 1] is None:
+            return False
+        return self.image(known.group, known.domain) is image
 
     def _translation(self, role: str, image: Tensor, grad: bool) -> Translation:
         known = self._translations.get((role, id(image), grad))

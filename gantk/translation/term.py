@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Term:
     """A loss component at its place: what it trains, on which group, with which map and weight.
 
-    `references` are the images and `roles` the translators that its parameters name; `head` is the key of its
-    projection heads in its translator, None where it has none.
+    `references` are the images that its parameters name; `head` and `pool` are the keys of its projection heads and
+    of its image pool in its translator, None where it has none.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Term:
     needs: Needs = field(default_factory=Needs)
     references: tuple[str, ...] = ()
     head: str | None = None
+    pool: str | None = None
 
     @property
     def discriminator_loss(self) -> Callable[[View], Tensor] | None:
@@ -54,3 +55,17 @@ class MapSlot:
     def active(self, stage: str) -> bool:
         """Whether the map is used in a stage; elsewhere it is the constant 1."""
         return self.stages is None or stage in self.stages
+
+
+@dataclass(frozen=True)
+class TransformSlot:
+    """A transform component at its place."""
+
+    name: str
+    component: Any
+    groups: frozenset[str] | None = None
+    stages: frozenset[str] | None = None
+
+    def active(self, stage: str, group: str) -> bool:
+        """Whether the transform changes a group in a stage."""
+        return (self.stages is None or stage in self.stages) and (self.groups is None or group in self.groups)

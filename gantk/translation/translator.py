@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from gantk.translation.protocols import Translation
+from gantk.data.layout import Domain
+from gantk.translation.pool import ImagePool
+from gantk.translation.protocols import Judgement, Translation
 
 
 class Translator(nn.Module):
@@ -14,18 +16,31 @@ class Translator(nn.Module):
 
     Args:
         role: the name that the recipe gives it.
+        takes: the images that it translates.
+        gives: the images that it makes.
         generator: maps `(B, C, H, W)` to `(B, T, H, W)`.
-        discriminator: maps images to scores `(B, 1, h, w)`; None for methods without one.
+        discriminator: maps images to scores `(B, K, h, w)`; None for methods without one.
         conditional: whether the discriminator is given the source with the image.
     """
 
-    def __init__(self, role: str, generator: nn.Module, discriminator: nn.Module | None, conditional: bool) -> None:
+    def __init__(
+        self,
+        role: str,
+        takes: Domain,
+        gives: Domain,
+        generator: nn.Module,
+        discriminator: nn.Module | None,
+        conditional: bool,
+    ) -> None:
         super().__init__()
         self.role = role
+        self.takes = takes
+        self.gives = gives
         self.generator = generator
         self.discriminator = discriminator
         self.conditional = conditional
         self.heads = nn.ModuleDict()
+        self.pools = nn.ModuleDict()
 
     @property
     def size_multiple(self) -> int:
@@ -37,6 +52,19 @@ class Translator(nn.Module):
         if not layers:
             return Translation(self.generator(image), {})
         return self.generator(image, layers, decode)
+
+    def judge(self, image: Tensor, layers: tuple[int, ...] = ()) -> Judgement:
+        """One forward pass of the discriminator, with features where asked for."""
+        assert self.discriminator is not None
+        if not layers:
+            return Judgement(self.discriminator(image), {})
+        return self.discriminator(image, layers)
+
+    def pool(self, name: str) -> ImagePool:
+        """A term's pool of past outputs."""
+        pool = self.pools[name]
+        assert isinstance(pool, ImagePool)
+        return pool
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]:
         """The trained modules by part: generator, heads, discriminator."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from gantk.errors import TrainingError
+from gantk.data.layout import Domain
+from gantk.errors import PluginError, TrainingError
 from gantk.translation.step import Step, resize_weight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gantk.data.batch import Group
+    from gantk.translation.protocols import Judgement
     from gantk.translation.term import Term
+    from gantk.translation.translator import Translator
+
+T = TypeVar("T")
 
 
 class View:
@@ -34,20 +41,24 @@ class View:
         return self.step.group(self._group)
 
     @property
+    def translator(self) -> Translator:
+        """The term's translator."""
+        return self.step.translators[self.role]
+
+    @property
     def source(self) -> Tensor:
-        """The inputs `(B, C, H, W)`."""
-        source = self.group.source
-        if source is None:
-            raise TrainingError(f"the batch group {self._group!r} has no source")
-        return source
+        """What the term's translator takes, `(B, C, H, W)`."""
+        return self.step.image(self._group, self.translator.takes)
 
     @property
     def target(self) -> Tensor:
-        """The targets `(B, T, H, W)`."""
-        target = self.group.target
-        if target is None:
-            raise TrainingError(f"the batch group {self._group!r} has no target")
-        return target
+        """What it ought to give, `(B, T, H, W)`."""
+        return self.step.image(self._group, self.translator.gives)
+
+    @property
+    def available(self) -> Tensor:
+        """Which channels of the source are there, bool `(B, C)`: those with any pixel above the background."""
+        return self.step.derive("available", self.source, lambda image: (image > -1).flatten(2).any(dim=2))
 
     @property
     def foreground(self) -> Tensor:
@@ -73,8 +84,9 @@ class View:
         return self.step.detached(self.output)
 
     def translate(self, image: Tensor | None = None, role: str | None = None, grad: bool = True) -> Tensor:
-        """An image (the source where absent) through a role's generator (the term's where absent)."""
-        return self.step.translate(role or self.role, self.source if image is None else image, grad)
+        """An image (what the role takes, where absent) through a role's generator (the term's where absent)."""
+        role = role or self.role
+        return self.step.translate(role, self._taken(role) if image is None else image, grad)
 
     def features(
         self,
@@ -83,8 +95,12 @@ class View:
         role: str | None = None,
         grad: bool = True,
     ) -> dict[int, Tensor]:
-        """Generator features of an image (the source where absent) by layer: `(S·B, C, h, w)` for S encoder streams."""
-        return self.step.features(role or self.role, self.source if image is None else image, layers, grad)
+        """Generator features of an image (what the role takes, where absent), `(S·B, C, h, w)` for S streams."""
+        role = role or self.role
+        return self.step.features(role, self._taken(role) if image is None else image, layers, grad)
+
+    def _taken(self, role: str) -> Tensor:
+        return self.step.image(self._group, self.step.translators[role].takes)
 
     def judge(
         self,
@@ -93,28 +109,61 @@ class View:
         role: str | None = None,
         full_precision: bool = False,
     ) -> Tensor:
-        """A discriminator's scores `(B, 1, h, w)` for an image (the output where absent)."""
-        return self.step.judge(
-            role or self.role,
-            self.output if image is None else image,
-            self.source if source is None else source,
-            full_precision,
-        )
+        """A discriminator's scores `(B, K, h, w)` for an image (the output where absent)."""
+        return self._judgement(image, source, role, full_precision).scores
+
+    def judge_features(
+        self,
+        image: Tensor | None = None,
+        source: Tensor | None = None,
+        role: str | None = None,
+        layers: tuple[int, ...] = (),
+    ) -> dict[int, Tensor]:
+        """A discriminator's features `(B, C, h, w)` by layer, from the pass that judges; see `Needs.judged`."""
+        features = self._judgement(image, source, role).features
+        return {layer: features[layer] for layer in layers}
+
+    def _judgement(
+        self, image: Tensor | None, source: Tensor | None, role: str | None, full_precision: bool = False
+    ) -> Judgement:
+        role = role or self.role
+        conditional = self.step.translators[role].conditional
+        image = self.output if image is None else image
+        if source is None:
+            source = self._taken(role) if conditional else image
+        return self.step.judge(role, image, source, full_precision)
+
+    def pooled(self, image: Tensor) -> Tensor:
+        """Images as the term's pool gives them back, without gradient; see `Needs.pool`."""
+        assert self._term is not None
+        if self._term.pool is None:
+            raise PluginError(
+                "a loss asks for an image pool that it has not declared",
+                where=f"losses.{self._term.name}",
+                mend="say so in its `needs`: gantk.Needs(pool=SIZE)",
+            )
+        return self.step.derive(f"pool {self._term.name}", image, self.translator.pool(self._term.pool).exchange)
+
+    def derive(self, name: str, image: Tensor, make: Callable[[Tensor], T]) -> T:
+        """`make(image)`, computed once per step under this name however many terms ask."""
+        return self.step.derive(name, image, make)
 
     def image(self, reference: str) -> Tensor:
         """The image that a parameter of type `gantk.ImageRef` names."""
         owner, dot, what = reference.rpartition(".")
         if what == "output":
-            return self.step.translate(owner or self.role, self.source, grad=False)
-        view = View(self.step, self.role, owner) if dot else self
-        return view.target if what == "target" else view.source
+            role = owner or self.role
+            return self.step.translate(role, self._taken(role), grad=False)
+        if dot:
+            return self.step.image(owner, Domain("source" if what == "source" else "target", None, 0))
+        return self.target if what == "target" else self.source
 
     def judge_image(self, reference: str) -> Tensor:
         """The term's discriminator on the image that a `gantk.ImageRef` names, with that image's own source."""
         owner, dot, what = reference.rpartition(".")
-        owned = View(self.step, self.role, owner) if dot and what != "output" else self
+        own = View(self.step, self.role, owner) if dot and what != "output" else self
         image = self.image(reference)
-        return self.judge(image, source=owned.source if self.step.translators[self.role].conditional else image)
+        return self.judge(image, source=own.source if self.translator.conditional else image)
 
     def as_source(self, image: Tensor, how: Literal["repeat", "first"] = "repeat") -> Tensor:
         """An image `(B, T, H, W)` in the shape of the source, so that a generator can take it.
@@ -150,7 +199,7 @@ class View:
         """The term's projection heads."""
         assert self._term is not None
         assert self._term.head is not None
-        return self.step.translators[self.role].heads[self._term.head]
+        return self.translator.heads[self._term.head]
 
     def project(self, features: dict[int, Tensor], *arguments: object) -> dict[int, Tensor]:
         """Features through the term's heads, in the step's precision."""

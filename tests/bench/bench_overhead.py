@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gantk.data.batch import Group
+from gantk.data.layout import Domain
 from gantk.recipe.model import OptimizerSettings, TrainingSettings
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
@@ -27,6 +28,8 @@ from gantk_baselines.adversarial import Vanilla
 from gantk_baselines.discriminators import PatchGan
 from gantk_baselines.generators import Resnet, Unet
 from gantk_baselines.pixelwise import L1
+
+TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
 GOAL = 1.03
 RATE, BETAS, LAMBDA = 2e-4, (0.5, 0.999), 100.0
@@ -68,14 +71,14 @@ def by_hand(generator: nn.Module, discriminator: nn.Module) -> Step:
 
 def by_gantk(generator: nn.Module, discriminator: nn.Module) -> Step:
     """The same as a plan of two terms."""
-    translators = {"g": Translator("g", generator, discriminator, conditional=True)}
+    translators = {"g": Translator("g", TAKES, GIVES, generator, discriminator, conditional=True)}
     terms = [
         Term("pixelwise", "g", "paired", L1(), LAMBDA),
         Term("adversarial", "g", "paired", Vanilla(discriminator_weight=0.5)),
     ]
     rates = {"generator": RATE, "heads": RATE, "discriminator": RATE}
     optimizers = {"g": Optimizers(translators["g"], OptimizerSettings(use="adam", rates=rates, betas=BETAS))}
-    plan = StagePlan("training", ("g",), terms, {})
+    plan = StagePlan("training", ("g",), terms, {}, translators)
     updater = Updater(translators, optimizers, plan, TrainingSettings(), nullcontext)
     return lambda group: updater.step([{"paired": group}], {"g": 1.0})
 

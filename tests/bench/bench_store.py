@@ -17,6 +17,7 @@ import numpy as np
 
 from gantk.data.brats import Brats
 from gantk.data.cohort import Split
+from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.store import SliceSettings, prepare
 from gantk.progress import QuietProgress
@@ -55,7 +56,9 @@ def measure(patients: int, workers: int, batches: int) -> dict[str, float]:
         start = time.perf_counter()
         prepare(dataset, subjects, settings, INPUTS, cache=root, workers=workers, progress=QuietProgress())
         opened = time.perf_counter() - start
-        loader = Loader(store, Split(tuple(store), (), (), ()), inputs=INPUTS, targets=TARGETS, sizes={"paired": 3})
+        loader = Loader(
+            store, Split(tuple(store), (), (), ()), layout=Layout(tuple(INPUTS), tuple(TARGETS)), sizes={"paired": 3}
+        )
         loader.batch(["paired"], 0, 0, 0)
         start = time.perf_counter()
         for step in range(batches):

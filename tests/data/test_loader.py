@@ -11,6 +11,7 @@ import torch
 
 from gantk.data.brats import Brats
 from gantk.data.cohort import Split
+from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import DataError, RecipeError
@@ -42,7 +43,7 @@ def store(tmp_path_factory, write_patient):
 
 
 def loader(store, **changes):
-    settings = {"split": SPLIT, "inputs": INPUTS, "targets": TARGETS, "sizes": SIZES, "seed": 7, **changes}
+    settings = {"split": SPLIT, "layout": Layout(INPUTS, TARGETS), "sizes": SIZES, "seed": 7, **changes}
     return Loader(store, settings.pop("split"), **settings)
 
 
@@ -143,7 +144,7 @@ def test_an_epoch_sees_every_tumour_slice_and_only_these(store):
     assert set(drawn(loader(store), "paired")) == every
     brain = {(p, int(z)) for p in SPLIT.paired for z in store[p].z}
     assert len(brain) > len(every)
-    assert set(drawn(loader(store, slices="brain"), "paired")) == brain
+    assert set(drawn(loader(store, slices="all"), "paired")) == brain
 
 
 def test_natural_order_draws_each_slice_once(store):
@@ -182,9 +183,9 @@ def test_panels_show_the_largest_tumours_of_different_patients(store):
 
 def test_a_cohort_without_tumour_suggests_brain_slices(store):
     split = Split(("P3", "P5"), (), (), ())
-    with pytest.raises(DataError, match='slices = "brain"'):
+    with pytest.raises(DataError, match='slices = "all"'):
         loader(store, split=split).steps(["paired"])
-    assert loader(store, split=split, slices="brain").steps(["paired"]) > 0
+    assert loader(store, split=split, slices="all").steps(["paired"]) > 0
 
 
 def test_a_patient_with_an_empty_mask_contributes_nothing(store):
@@ -219,17 +220,24 @@ def test_prefetch_raises_and_closes_cleanly(store):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("gantk-loader")]
 
 
-def test_mirrored_slices_are_mirrored_whole_and_about_as_often_as_asked(store):
-    plain, flipping = loader(store), loader(store, flip=0.5)
-    flipped = 0
-    for step in range(20):
-        (a,), (b,) = plain.batch(["paired"], 0, 0, step).values(), flipping.batch(["paired"], 0, 0, step).values()
-        assert (a.patients, a.slices) == (b.patients, b.slices)
-        for i in range(len(a)):
-            mirrored = not torch.equal(a.source[i], b.source[i])
-            flipped += mirrored
-            for before, after in ((a.source, b.source), (a.target, b.target), (a.segmentation, b.segmentation)):
-                assert torch.equal(before[i].flip(-1) if mirrored else before[i], after[i])
-    assert 15 < flipped < 45
-    again = loader(store, flip=0.5).batch(["paired"], 0, 0, 3)["paired"]
-    assert torch.equal(again.source, flipping.batch(["paired"], 0, 0, 3)["paired"].source)
+def test_neighbouring_slices_come_modality_by_modality_with_the_edge_repeated(store):
+    plain, deep = loader(store), loader(store, layout=Layout(INPUTS, TARGETS, neighbours=2))
+    last = len(store["P1"]) - 1
+    for row in (0, 1, last):
+        source, target = deep.rows([("P1", row)]).source, deep.rows([("P1", row)]).target
+        assert source.shape[1] == 5 * len(INPUTS)
+        for offset in range(-2, 3):
+            near = plain.rows([("P1", min(max(row + offset, 0), last))]).source
+            assert torch.equal(source[:, offset + 2 :: 5], near)
+        assert torch.equal(target, plain.rows([("P1", row)]).target)
+
+
+def test_an_input_that_a_patient_lacks_or_that_is_hidden_is_background(store):
+    layout = Layout((*INPUTS, *TARGETS), TARGETS)
+    shown, hidden = loader(store, layout=layout), loader(store, layout=layout, missing=["t2"])
+    lacking = shown.rows([("P4", 3)])
+    assert lacking.target is None
+    assert lacking.available.tolist() == [[True] * 3 + [False]]
+    assert hidden.rows([("P1", 3)]).available.tolist() == [[name != "t2" for name in layout.inputs]]
+    drawn = hidden.batch(["paired"], 0, 0, 0)["paired"]  # training sees everything
+    assert drawn.available.all()

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gantk.data.batch import Group
+from gantk.data.layout import Layout
 from gantk.errors import EvaluationError
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate, settings_hash
@@ -146,12 +147,12 @@ def test_statistic_of_few():
 
 def test_input_baseline():
     g = GROUPS["a"][0]
-    answer = baseline("input:t2", ["t1", "t2"], 3, iter(()))(g)
+    answer = baseline("input:t2", Layout(("t1", "t2"), ("t1ce",)), 3, iter(()))(g)
     assert answer.shape == (2, 3, SIZE, SIZE)
     assert torch.equal(answer[:, 1], g.source[:, 1])
     for wrong in ("input:flair", "input:", "mean"):
         with pytest.raises(EvaluationError, match="baselines"):
-            baseline(wrong, ["t1", "t2"], 1, iter(()))
+            baseline(wrong, Layout(("t1", "t2"), ("t1ce",)), 1, iter(()))
 
 
 def test_training_mean_baseline():
@@ -160,7 +161,7 @@ def test_training_mean_baseline():
     left.target[1, :, 0] = -1
     test = group("b", [0.9], [False])
     test.source[0, :, -1] = 0  # never brain in training
-    answer = baseline("training_mean", ["t1", "t2"], 1, iter([left]))(test)[0, 0]
+    answer = baseline("training_mean", Layout(("t1", "t2"), ("t1ce",)), 1, iter([left]))(test)[0, 0]
     assert answer[0].tolist() == pytest.approx([0.2] * SIZE)
     assert answer[1].tolist() == pytest.approx([0.3] * SIZE)
     assert answer[SIZE // 2].tolist() == [-1] * SIZE
@@ -168,7 +169,7 @@ def test_training_mean_baseline():
     overall = (0.2 * rows + 0.4 * (rows - 1)) / (2 * rows - 1)
     assert answer[-1].tolist() == pytest.approx([overall] * SIZE)
     with pytest.raises(EvaluationError, match="paired"):
-        baseline("training_mean", ["t1"], 1, iter(()))
+        baseline("training_mean", Layout(("t1",), ("t1ce",)), 1, iter(()))
 
 
 def test_examples_round_trip(tmp_path):

@@ -9,7 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gantk.data.layout import Domain
 from gantk.translation import MapSlot, StagePlan, Step, Term, Translator, View
+
+TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
 
 class Blend(nn.Module):
@@ -50,7 +53,7 @@ def at(make_group: Callable[..., Any]) -> Callable[..., View]:
     ) -> View:
         torch.manual_seed(5)
         translators = {
-            name: Translator(name, Blend(3), Critic(4 if conditional else 1), conditional).double()
+            name: Translator(name, TAKES, GIVES, Blend(3), Critic(4 if conditional else 1), conditional).double()
             for name in ("teacher", "student")
         }
         for translator in translators.values():
@@ -58,7 +61,7 @@ def at(make_group: Callable[..., Any]) -> Callable[..., View]:
                 nn.init.normal_(parameter, 0, 0.6)
         term = Term("term", role, group, loss or (lambda view: view.output.mean()), map="m" if weight_map else None)
         maps = {"m": MapSlot("m", weight_map)} if weight_map else {}
-        plan = StagePlan("training", ("teacher", "student"), [term], maps)
+        plan = StagePlan("training", ("teacher", "student"), [term], maps, translators)
         batch = {
             "paired": make_group(sizes[0], seed=1, shape=(8, 12), dtype=torch.float64),
             "unpaired": make_group(sizes[1], seed=2, shape=(8, 12), target=False, dtype=torch.float64),

@@ -284,7 +284,7 @@ def test_unknown_keys(write: Write, right: str, wrong: str, key: str, mend: str)
         ("seed = 3", "seed = -1", "run.seed (it is -1): Input should be greater than or equal to 0"),
         ("batch = { paired = 2, unpaired = 3 }", "batch = { paired = 0 }", "data.batch.paired (it is 0)"),
         ('inputs = ["t1", "t2"]', 'inputs = ["t1", "t1"]', "data.inputs (it is ['t1', 't1']): names must differ"),
-        ('target = "t1ce"', 'target = "t2"', "data: the target 't2' is also an input"),
+        ('target = "t1ce"', 'target = "t2"', "the target 't2' is also an input"),
         ('use = "adamw"', 'use = "adamm"', "translators.a.optimizer.use (it is 'adamm')"),
         ("weight = 100", 'weight = "much"', "losses.pixelwise.weight (it is 'much')"),
         ('name = "base"', 'name = "a/b"', "name (it is 'a/b')"),
@@ -292,7 +292,7 @@ def test_unknown_keys(write: Write, right: str, wrong: str, key: str, mend: str)
 )
 def test_wrong_values(write: Write, right: str, wrong: str, message: str) -> None:
     text = BASE.replace(right, wrong)
-    line = line_of(text, "[data]" if "also" in message else wrong)
+    line = line_of(text, wrong)
     with pytest.raises(RecipeError) as raised:
         load_recipe(write(text, "base.toml"))
     assert f"base.toml:{line}: {message}" in str(raised.value)
@@ -328,8 +328,31 @@ def test_every_part_has_a_rate(write: Write, rates: str, complete: tuple[float, 
 
 
 def test_updates_name_both_networks(base: Path) -> None:
-    with pytest.raises(RecipeError, match="once each"):
+    with pytest.raises(RecipeError, match="each at least once"):
         load_recipe(base, ['training.updates=["generator", "generator"]'])
+    three = 'training.updates=["generator", "generator", "discriminator"]'
+    assert load_recipe(base, [three]).training.updates == ("generator", "generator", "discriminator")
+    with pytest.raises(RecipeError, match="each side once"):
+        load_recipe(base, [three, "training.accumulate=2"])
+
+
+def test_what_is_measured_is_what_is_not_shown(base: Path) -> None:
+    everything = ['data.inputs=["t1", "t2"]', 'data.target=["t1", "t2", "t1ce"]']
+    assert load_recipe(base, everything).measured == ("t1ce",)
+    assert load_recipe(base, [*everything, 'evaluation.missing=["t2"]']).measured == ("t2", "t1ce")
+    assert load_recipe(base, [*everything, 'evaluation.targets=["t1"]']).measured == ("t1",)
+    for key, said in (("missing", "no input"), ("targets", "no target")):
+        with pytest.raises(RecipeError, match=said):
+            load_recipe(base, [*everything, f'evaluation.{key}=["pd"]'])
+
+
+def test_translators_that_do_not_make_what_is_measured_do_not_answer(base: Path) -> None:
+    backwards = ['translators.b={like="a"}', 'translators.b.takes=["t1ce"]', 'translators.b.gives=["t1"]']
+    recipe = load_recipe(base, backwards)
+    assert recipe.answering == recipe.evaluated == ("a",)
+    assert recipe.predict_role == "a"
+    with pytest.raises(RecipeError, match="no translator gives t1ce"):
+        load_recipe(base, ['translators.a.gives=["t1"]'])
 
 
 @pytest.mark.parametrize(("text", "message"), [("a = [", "not valid TOML"), ("a = 1\na = 2", "not valid TOML")])

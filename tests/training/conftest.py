@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.batch import Group
+from gantk.data.layout import Domain
 from gantk.recipe.model import OptimizerSettings, TrainingSettings
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import StagePlan, Term, Translator, View
+
+TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,12 +76,20 @@ class Bench:
         **training: Any,
     ) -> None:
         self.translators = {
-            role: Translator(role, generator(10 * i), discriminator(10 * i + 1), False) for i, role in enumerate(roles)
+            role: Translator(
+                role,
+                Domain("source", None, 3),
+                Domain("target", None, 1),
+                generator(10 * i),
+                discriminator(10 * i + 1),
+                False,
+            )
+            for i, role in enumerate(roles)
         }
         rates = OptimizerSettings(**optimizer)
         self.optimizers = {role: Optimizers(t, rates) for role, t in self.translators.items()}
         placed = [Term(name, loss.__dict__.get("on", roles[0]), "paired", loss) for name, loss in terms.items()]
-        self.plan = StagePlan("stage", trained or roles, placed, {})
+        self.plan = StagePlan("stage", trained or roles, placed, {}, self.translators)
         settings = TrainingSettings(**training)
         self.updater = Updater(self.translators, self.optimizers, self.plan, settings, nullcontext)
 

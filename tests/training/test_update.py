@@ -210,3 +210,29 @@ def test_every_optimizer_learns_and_resumes_exactly(bench: Any, losses: Any, bat
     assert last < first
     for part in ("generator", "discriminator"):
         assert torch.equal(whole.weights(part), resumed.weights(part))
+
+
+@pytest.mark.parametrize(
+    "updates",
+    [("generator", "generator", "discriminator"), ("discriminator", "discriminator", "generator")],
+)
+def test_a_side_that_comes_again_sees_the_weights_as_they_are_by_then(
+    bench: Any, losses: Any, batch: Any, updates: tuple[str, ...]
+) -> None:
+    terms = {"pixelwise": losses["pixelwise"](), "adversarial": losses["adversarial"]()}
+    ours, theirs = (bench(terms, updates=updates) for _ in range(2))
+    ours.step(batch(2, 0))
+    g, d, group = theirs.translators["g"].generator, theirs.translators["g"].discriminator, batch(2, 0)
+    for number, side in enumerate(updates):
+        if number == 0 or side == updates[number - 1]:
+            output = g(group.source)
+        g.zero_grad(), d.zero_grad()
+        if side == "discriminator":
+            ((d(group.target) - 1).square().mean() + d(output.detach()).square().mean()).backward()
+        else:
+            ((output - group.target).abs().mean() + (d(output) - 1).square().mean()).backward()
+        with torch.no_grad():
+            for parameter in (d if side == "discriminator" else g).parameters():
+                parameter -= RATE * parameter.grad
+    for part in ("generator", "discriminator"):
+        assert torch.allclose(ours.weights(part), theirs.weights(part), rtol=1e-5, atol=1e-8)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from gantk import GantkError, Needs, PluginError, RecipeError
+from gantk.data.layout import Domain
 from gantk.plugins import Component, Registry
 from gantk.recipe import recipe_from_table
-from gantk.translation import Assembly, StagePlan, Term, assemble
+from gantk.translation import Assembly, StagePlan, Term, Translator, assemble
 
 Build = Callable[..., Any]
 
@@ -121,10 +122,10 @@ def test_a_stage_has_the_terms_of_its_roles_and_the_maps_of_its_name(build: Buil
 
 def test_a_group_that_only_a_real_image_comes_from_is_read(build: Build) -> None:
     built = ds3(build)
-    plan = StagePlan("joint", ("student",), built.assembly.terms, built.assembly.maps)
+    plan = StagePlan("joint", ("student",), built.assembly.terms, built.assembly.maps, built.assembly.translators)
     assert plan.groups == ("paired", "unpaired")  # real = "paired.target"
     other = ds3(build, 'losses.student_adversarial.real="teacher.output"')
-    plan = StagePlan("joint", ("student",), other.assembly.terms, other.assembly.maps)
+    plan = StagePlan("joint", ("student",), other.assembly.terms, other.assembly.maps, other.assembly.translators)
     assert plan.groups == ("unpaired",)
 
 
@@ -161,8 +162,12 @@ def test_layers_of_all_terms_on_one_source_are_taken_together() -> None:
         Term("b", "t", "paired", Wants(Needs(layers=(4,), output=False)), needs=Needs(layers=(4,), output=False)),
         Term("c", "s", "unpaired", Wants(Needs()), needs=Needs(layers=(2,), roles=("t",), output=False)),
     ]
-    plan = StagePlan("x", ("s", "t"), terms, {})
-    assert {key: (w.layers, w.output) for key, w in plan.wanted.items()} == {
+    translators = {
+        role: Translator(role, Domain("source", None, 3), Domain("target", None, 1), nn.Identity(), None, False)
+        for role in ("s", "t")
+    }
+    plan = StagePlan("x", ("s", "t"), terms, {}, translators)
+    assert {(role, known.group): (w.layers, w.output) for (role, known), w in plan.wanted.items()} == {
         ("t", "paired"): ((0, 4, 8), True),
         ("s", "unpaired"): ((2,), False),
         ("t", "unpaired"): ((2,), False),

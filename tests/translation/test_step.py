@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from gantk import PluginError, TrainingError, Translation
+from gantk.data.layout import Domain
 from gantk.translation import StagePlan, Step, Term, Translator, View
+
+TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
 HALF = lambda: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
 
@@ -40,9 +43,9 @@ def step(make_group: Callable[..., Any]) -> Callable[..., Step]:
     ) -> Step:
         torch.manual_seed(0)
         judge = nn.Conv2d(4 if conditional else 1, 1, 4, stride=4) if discriminator else None
-        translators = {"one": Translator("one", Layered(), judge, conditional)}
+        translators = {"one": Translator("one", TAKES, GIVES, Layered(), judge, conditional)}
         batch = {"paired": make_group(2, seed=1), "unpaired": make_group(3, seed=2, target=False)}
-        return Step(translators, StagePlan("s", ("one",), terms or [], {}), batch, **options)
+        return Step(translators, StagePlan("s", ("one",), terms or [], {}, translators), batch, **options)
 
     return make
 

@@ -1,0 +1,107 @@
+"""Which channels of a batch's source and target hold which modality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gantk.errors import RecipeError, nearest
+from gantk.recipe.model import DataSettings
+
+__all__ = ["Domain", "Layout", "Side"]
+
+Side = Literal["source", "target"]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a translator takes or gives: channels of a group's source or target.
+
+    Args:
+        side: which of the two.
+        channels: their indices; None for all, as they are.
+        size: how many they are.
+    """
+
+    side: Side
+    channels: tuple[int, ...] | None
+    size: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The order of channels: by modality, within it by neighbouring slice, within that by the image's own channel.
+
+    Args:
+        inputs: modalities of the source.
+        targets: modalities of the target.
+        neighbours: slices on either side of a source's slice that come with it.
+        channels: channels of one image, 1 for scans and grey images, 3 for colour.
+    """
+
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    neighbours: int = 0
+    channels: int = 1
+
+    @classmethod
+    def of(cls, data: DataSettings, channels: int = 1) -> Layout:
+        """The layout of a recipe's data, whose images have so many channels."""
+        return cls(tuple(data.inputs), data.targets, data.neighbours, channels)
+
+    def names(self, side: Side) -> tuple[str, ...]:
+        """The modalities of a side."""
+        return self.inputs if side == "source" else self.targets
+
+    def depth(self, side: Side) -> int:
+        """Slices of one modality."""
+        return 2 * self.neighbours + 1 if side == "source" else 1
+
+    def size(self, side: Side) -> int:
+        """All channels of a side."""
+        return len(self.names(side)) * self.depth(side) * self.channels
+
+    def planes(self, side: Side, modality: str) -> tuple[int, ...]:
+        """The channels of a modality, its neighbouring slices included."""
+        width = self.depth(side) * self.channels
+        first = self.names(side).index(modality) * width
+        return tuple(range(first, first + width))
+
+    def image(self, side: Side, modality: str) -> tuple[int, ...]:
+        """The channels of a modality's own slice."""
+        skipped = (self.depth(side) // 2) * self.channels
+        return self.planes(side, modality)[skipped : skipped + self.channels]
+
+    def taken(self, modalities: Sequence[str] | None, where: str) -> Domain:
+        """What a translator takes of these modalities (all inputs where None): inputs before targets.
+
+        Raises:
+            RecipeError: one is neither, or they are not all on one side.
+        """
+        return self._domain(modalities, ("source", "target"), where)
+
+    def given(self, modalities: Sequence[str] | None, where: str) -> Domain:
+        """What a translator gives (all targets where None): targets before inputs. Raises as `taken` does."""
+        return self._domain(modalities, ("target", "source"), where)
+
+    def _domain(self, modalities: Sequence[str] | None, order: tuple[Side, Side], where: str) -> Domain:
+        takes = order[0] == "source"
+        if modalities is None:
+            side: Side = order[0]
+            return Domain(side, None, self.size(side))
+        known = {*self.inputs, *self.targets}
+        for name in modalities:
+            if name not in known:
+                raise RecipeError(f"{name!r} is no input or target", where=where, mend=nearest(name, known))
+        for side in order:
+            if set(modalities) <= set(self.names(side)):
+                place = self.planes if takes else self.image
+                channels = tuple(channel for name in modalities for channel in place(side, name))
+                whole = channels == tuple(range(self.size(side)))
+                return Domain(side, None if whole else channels, len(channels))
+        raise RecipeError(
+            f"{', '.join(modalities)} are partly inputs and partly targets",
+            where=where,
+            mend="name modalities of data.inputs alone or of data.target alone",
+        )
