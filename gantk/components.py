@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from gantk.data.brats import Brats
+from gantk.data.images import Images
 from gantk.data.phantom_dataset import Phantom
 from gantk.evaluation.metrics import Mse, Psnr, Ssim
+from gantk.launching.local import Local
+from gantk.launching.slurm import Submitit
 from gantk.plugins.hookspecs import hookimpl
 
 
 @hookimpl
 def register_datasets() -> dict[str, type]:
-    return {"brats": Brats, "phantom": Phantom}
+    return {"brats": Brats, "images": Images, "phantom": Phantom}
 
 
 @hookimpl
 def register_metrics() -> dict[str, type]:
     return {"ssim": Ssim, "psnr": Psnr, "mse": Mse}
+
+
+@hookimpl
+def register_launchers() -> dict[str, type]:
+    return {"local": Local, "submitit": Submitit}

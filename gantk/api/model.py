@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from gantk.api.checks import build, make_dataset
-from gantk.api.cohort import normalisation
+from gantk.api.checks import make_dataset
+from gantk.api.cohort import slice_settings
 from gantk.api.inference import at_rest
 from gantk.api.runs import resolve_run
+from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import brain_of, centre, normalised_slices, volume_of
-from gantk.data.volumes import write_like
+from gantk.data.slices import Slices, centre
 from gantk.errors import CheckpointError, UsageError, nearest
 from gantk.plugins import load_plugins
 from gantk.progress import Progress, default_progress
 from gantk.recipe import Recipe, load_recipe
-from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_weights
+from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
-from gantk.training.state import TrainingState
+from gantk.translation import Translator, build_translators
 
 
 class Model:
@@ -30,20 +32,32 @@ class Model:
     Args:
         checkpoint: the checkpoint.
         recipe: its recipe.
-        state: the networks, with the checkpoint's weights.
+        translators: by role, their generators with the checkpoint's weights.
         dataset: reads patients as the recipe's dataset does.
+        layout: the channels of sources and targets.
+        device: where the generators are.
     """
 
-    def __init__(self, checkpoint: Checkpoint, recipe: Recipe, state: TrainingState, dataset: object) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        recipe: Recipe,
+        translators: Mapping[str, Translator],
+        dataset: Any,
+        layout: Layout,
+        device: torch.device,
+    ) -> None:
         self.checkpoint = checkpoint
         self.recipe = recipe
-        self.state = state
+        self.translators = translators
         self.dataset = dataset
+        self.layout = layout
+        self.device = device
 
     @property
     def roles(self) -> list[str]:
         """The translators that can predict."""
-        return list(self.state.translators)
+        return list(self.translators)
 
     def predict(
         self,
@@ -51,81 +65,151 @@ class Model:
         out: str | Path | None = None,
         role: str | None = None,
         progress: Progress | None = None,
+        target: str | None = None,
     ) -> np.ndarray:
-        """The synthesized volume of one patient, full field of view.
+        """The synthesized image of one patient, full field of view.
 
         Args:
-            patient: a folder with the input modalities, as the dataset reads it; a target is not needed.
-            out: NIfTI file to write, with the affine and header of the first input.
+            patient: what the dataset reads one subject from: a folder with the modalities that the role takes, or a
+                picture; a target is not needed.
+            out: file to write, of the dataset's own kind: NIfTI with the affine and header of the first input, or PNG
+                or TIFF with its size and depth.
             role: the translator; the recipe's `predict` where absent.
             progress: shows a bar over slices.
+            target: which of the images that the role gives; the first that the recipe measures where absent.
 
         Returns:
-            float32 (X, Y, Z) in LPS orientation. Intensities are those of the first input's scale times the ratio
-            that targets had to it in training; the background is 0.
+            For volumes float32 (X, Y, Z) in LPS orientation. Intensities are those of the first input's scale times the
+            ratio that targets had to it in training; the background is 0. For pictures uint8 or uint16, (H, W) or
+            (H, W, 3).
 
         Raises:
-            UsageError: there is no such role.
+            UsageError: there is no such role or target, or the file cannot be written.
             DataError: the patient cannot be read.
         """
-        role = role or self.recipe.predict_role
-        if role not in self.roles:
-            raise UsageError(f"there is no translator {role!r}", where="role", mend=nearest(role, self.roles))
-        if out is not None and not str(out).lower().endswith((".nii", ".nii.gz")):
-            raise UsageError("a volume is written as NIfTI", where=out, mend="let the name end in .nii.gz or .nii")
-        data = self.recipe.data
-        subject = self.dataset.subject_at(Path(patient), data.inputs)  # type: ignore[attr-defined]
-        volumes = self.dataset.read(subject, data.inputs, segmentation=False)  # type: ignore[attr-defined]
-        slices = normalised_slices(volumes, data.inputs, data.spacing, normalisation(self.recipe))
-        images = np.stack([slices.images[name] for name in data.inputs], axis=1)
-        translated = self._translate(images, slices.foreground, role, progress or default_progress())
-        scale = self._target_scale(slices.scales[data.inputs[0]])
-        intensities = volume_of(scale.invert(translated, slices.foreground), volumes, data.spacing)
-        # the share of brain that went into each voxel: without it the background would darken the brain's rim
-        share = volume_of(slices.foreground.astype(np.float32), volumes, data.spacing)
-        predicted = np.where(brain_of(volumes, data.inputs), intensities / np.maximum(share, 1e-3), np.float32(0))
+        role, takes, target, place = self._request(role, target)
+        if out is not None:
+            self._check_name(Path(out))
+        hidden = self.recipe.evaluation.missing
+        inputs = [name for name in takes if name not in hidden] or list(takes)
+        subject = self.dataset.subject_at(Path(patient), inputs)
+        read = self.dataset.read(subject, inputs, segmentation=False)
+        settings = slice_settings(self.recipe)
+        slices = read.slices(inputs, settings)
+        images = self._source(slices, takes, self.translators[role].takes.side)
+        fill = BACKGROUND if slices.pixel is not None else None
+        translated = self._translate(images, slices, role, place, fill, progress or default_progress())
+        first = inputs[0]
+        brightness = self.checkpoint.facts["normalisation"]["brightness"]
+        scale: Scale = slices.scales[first].times(brightness[target] / brightness[first])
+        predicted: np.ndarray = read.restore(translated, inputs, settings, slices, scale)
         if out is not None:
             try:
-                write_like(Path(out), predicted, subject.files[data.inputs[0]])
+                self.dataset.write(Path(out), predicted, subject.files[first])
             except OSError as error:
                 raise UsageError(
-                    "the volume cannot be written",
+                    "the prediction cannot be written",
                     where=out,
                     why=error.strerror or error,
                     mend="make room, or name another place",
                 ) from error
         return predicted
 
-    def _translate(self, images: np.ndarray, foreground: np.ndarray, role: str, progress: Progress) -> np.ndarray:
-        """Slices `(Z, C, H, W)` through the generator, padded to a size it takes, `(Z, H, W)`; empty ones left out."""
-        generator = self.state.generator(role)
-        multiple = self.state.translators[role].size_multiple
+    def predict_all(
+        self,
+        path: str | Path,
+        out: str | Path,
+        role: str | None = None,
+        progress: Progress | None = None,
+        target: str | None = None,
+    ) -> list[Path]:
+        """Predict one subject into a file, or every image of a folder into a folder; see `predict`.
+
+        Returns:
+            The files written.
+        """
+        ask = getattr(self.dataset, "members", None)
+        members = ask(Path(path)) if ask else None
+        if members is None:
+            self.predict(path, out, role, progress, target)
+            return [Path(out)]
+        written = []
+        for member in members:
+            suffix = member.suffix if member.suffix.lower() in self.dataset.writes else self.dataset.writes[0]
+            written.append(Path(out) / f"{member.stem}{suffix}")
+            self.predict(member, written[-1], role, progress, target)
+        return written
+
+    def _request(self, role: str | None, target: str | None) -> tuple[str, list[str], str, slice]:
+        """Role, the modalities that it takes, the target, and which of the role's output channels show it."""
+        role = role or self.recipe.predict_role
+        if role not in self.roles:
+            raise UsageError(f"there is no translator {role!r}", where="role", mend=nearest(role, self.roles))
+        data, settings = self.recipe.data, self.recipe.translators[role]
+        gives = list(settings.gives or data.targets)
+        if target is None:
+            target = next((name for name in self.recipe.measured if name in gives), gives[0])
+        if target not in gives:
+            raise UsageError(f"{role!r} does not give {target!r}", where="target", mend=nearest(target, gives))
+        channels = self.layout.channels
+        first = gives.index(target) * channels
+        return role, list(settings.takes or data.inputs), target, slice(first, first + channels)
+
+    def _check_name(self, out: Path) -> None:
+        writes: tuple[str, ...] = getattr(self.dataset, "writes", ())
+        if writes and not out.name.lower().endswith(writes):
+            raise UsageError(
+                f"the dataset {self.recipe.data.dataset!r} writes no such file",
+                where=out,
+                mend=f"let the name end in {' or '.join(writes)}",
+            )
+
+    def _source(self, slices: Slices, takes: Sequence[str], side: str) -> np.ndarray:
+        """What the role is given, (Z, C, H, W); a modality that is hidden is background."""
+        layout = self.layout
+        shape = (len(slices.foreground), layout.channels, *slices.foreground.shape[1:])
+        full = np.flatnonzero(slices.foreground.any(axis=(1, 2)))
+        reach = layout.neighbours if side == "source" else 0
+        planes = []
+        for name in takes:
+            image = (
+                slices.images[name].reshape(shape) if name in slices.images else np.full(shape, BACKGROUND, np.float32)
+            )
+            for step in range(-reach, reach + 1):
+                near = image.copy()
+                near[full] = image[full[np.clip(np.arange(len(full)) + step, 0, len(full) - 1)]]
+                planes.append(near)
+        return np.concatenate(planes, axis=1)
+
+    def _translate(
+        self, images: np.ndarray, slices: Slices, role: str, place: slice, fill: float | None, progress: Progress
+    ) -> np.ndarray:
+        """Slices `(Z, C, H, W)` through the generator, padded to a size it takes; empty ones left out."""
+        generator = self.translators[role].generator
+        multiple = self.translators[role].size_multiple
         height, width = images.shape[-2:]
         # never below the size it was trained at: some networks cannot take less
         padded = tuple(
             max(-(-n // multiple) * multiple, trained)
             for n, trained in zip((height, width), self.recipe.data.crop, strict=True)
         )
-        result = np.full((len(images), height, width), BACKGROUND, np.float32)
-        full = np.flatnonzero(foreground.any(axis=(1, 2)))
+        result = np.full((len(images), place.stop - place.start, height, width), BACKGROUND, np.float32)
+        full = np.flatnonzero(slices.foreground.any(axis=(1, 2)))
         size = self.recipe.evaluation.batch
         with progress.task("Synthesizing", len(full)) as bar:
             for first in range(0, len(full), size):
                 rows = full[first : first + size]
-                result[rows] = self._batch(generator, centre(images[rows], padded, BACKGROUND), (height, width))
+                output = self._batch(generator, centre(images[rows], padded, fill))[:, place]
+                result[rows] = centre(output, (height, width))
                 bar.advance(len(rows))
         return result
 
-    def _batch(self, generator: nn.Module, images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        autocast = autocasting(self.state.device, self.recipe.run.precision)
+    def _batch(self, generator: nn.Module, images: np.ndarray) -> np.ndarray:
+        autocast = autocasting(self.device, self.recipe.run.precision)
         with at_rest([generator]), autocast():
-            output = generator(torch.from_numpy(images).to(self.state.device)).float()
-        return centre(output[:, 0].cpu().numpy(), size)
-
-    def _target_scale(self, first: Scale) -> Scale:
-        """The scale of a target that was never acquired: the first input's, times the ratio seen in training."""
-        ratio = self.checkpoint.facts["normalisation"]["target_scale"]
-        return Scale(tuple(unit * ratio for unit in first.units), first.values)
+            output = generator(torch.from_numpy(np.ascontiguousarray(images)).to(self.device)).float()
+        array: np.ndarray = output.cpu().numpy()
+        return array
 
 
 def load(run: str | Path, *, device: str = "auto") -> Model:
@@ -143,7 +227,11 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
         )
     recipe = load_recipe(folder / "recipe.toml")
     registry = load_plugins().registry
-    assembly, scheduler = build(recipe, registry)
-    state = TrainingState(recipe, assembly, scheduler, pick_device(device))
-    restore_weights(state, checkpoint)
-    return Model(checkpoint, recipe, state, make_dataset(recipe, registry))
+    dataset = make_dataset(recipe, registry)
+    layout = Layout.of(recipe.data, getattr(dataset, "channels", 1))
+    chosen = pick_device(device)
+    translators = build_translators(recipe, registry, layout)
+    restore_generators(translators, checkpoint)
+    for translator in translators.values():
+        translator.to(chosen)
+    return Model(checkpoint, recipe, translators, dataset, layout, chosen)

@@ -24,6 +24,7 @@ from gantk.files import atomic_write, sweep_partial
 from gantk.plugins import Session, load_plugins
 from gantk.progress import Progress
 from gantk.recipe import Recipe, dump_recipe, load_recipe
+from gantk.recipe.variants import is_sweep
 from gantk.tracking.environment import environment
 from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
@@ -76,6 +77,8 @@ def run(
     if resume is None:
         if path is None:
             raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
+        if is_sweep(path):
+            raise UsageError("this recipe describes several runs", where=path, mend="run it with gantk.run_sweep")
         recipe = load_recipe(path, overrides)
         folder = None
     else:
@@ -90,6 +93,8 @@ def run(
         if folder is None:
             folder = _begin(recipe, cohort, out)
         with alone(folder):
+            if not (folder / "split.csv").is_file() and newest_checkpoint(folder / "checkpoints") is None:
+                cohort.split.to_csv(folder / "split.csv")  # a sweep's child that begins
             check_same_split(cohort.split, folder / "split.csv")
             work = _Run(folder, recipe, session, cohort, state, display, signals)
             return work.carry_out(tracking_uri)
@@ -265,7 +270,7 @@ class _Run:
     def _evaluate(self) -> dict[str, Any]:
         metrics = make_metrics(self.recipe, self.session.registry)
         evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
-        return evaluation.to_dict()
+        return evaluation.to_dict() if evaluation.rows else {}
 
     def _checkpoint_facts(self) -> dict[str, Any]:
         split = self.cohort.split
@@ -277,12 +282,13 @@ class _Run:
                 "hash": split.hash,
                 "paired": split.paired,
                 "unpaired": split.unpaired,
+                "target": split.target,
                 "validation": split.validation,
                 "test": split.test,
             },
             "normalisation": {
                 **self.recipe.data.normalisation.model_dump(),
-                "target_scale": self.cohort.target_scale(self.recipe),
+                "brightness": self.cohort.brightness(self.recipe),
             },
         }
 

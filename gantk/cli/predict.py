@@ -1,4 +1,4 @@
-"""`gantk predict`: a volume for one patient."""
+"""`gantk predict`: a volume for one patient, or pictures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,26 @@ from gantk.cli.options import Device, RunName
 
 def predict(
     run: RunName,
-    patient: Annotated[Path, typer.Argument(metavar="PATIENT_DIR", help="The patient's folder with NIfTI files.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The NIfTI file to write.", show_default=False)],
+    patient: Annotated[
+        Path,
+        typer.Argument(metavar="INPUT", help="The patient's folder with NIfTI files; a picture, or a folder of them."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The file to write; a folder for a folder of pictures.", show_default=False),
+    ],
     role: Annotated[
         str | None, typer.Option(help="The translator to use; default: the recipe's.", show_default=False)
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="What to synthesise, where the translator gives several.", show_default=False)
+    ] = None,
     device: Device = "auto",
 ) -> None:
-    """Synthesise the target volume of a patient with a run's model, on the input's grid and header."""
+    """Synthesise the target of a patient or picture with a run's model, on the input's grid, header and depth."""
     import gantk
     from gantk.progress import default_progress
 
-    gantk.load(gantk.resolve_run(run), device=device).predict(patient, out, role, default_progress())
-    write(str(out))
+    model = gantk.load(gantk.resolve_run(run), device=device)
+    for file in model.predict_all(patient, out, role, default_progress(), target):
+        write(str(file))

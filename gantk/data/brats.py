@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gantk.data.volumes import Subject, Volumes, read_volumes
+import numpy as np
+
+from gantk.data.volumes import Subject, Volumes, read_volumes, write_like
 from gantk.errors import DataError, nearest
 from gantk.progress import Progress
 
@@ -24,6 +26,8 @@ class Brats:
     Args:
         root: folder that holds the patients' folders.
     """
+
+    writes = (".nii.gz", ".nii")
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).expanduser()
@@ -95,6 +99,11 @@ class Brats:
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Volumes:
         """The patient's volumes; see `gantk.data.volumes.read_volumes`."""
         return read_volumes(subject, modalities, segmentation=segmentation)
+
+    @staticmethod
+    def write(path: Path, image: np.ndarray, like: Path) -> None:
+        """Write an LPS volume with the affine and header of a file; see `gantk.data.volumes.write_like`."""
+        write_like(path, image, like)
 
 
 def _subject(folder: Path) -> Subject | None:

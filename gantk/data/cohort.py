@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +16,27 @@ from gantk.files import atomic_write
 
 __all__ = ["Split", "by_target", "split_cohort"]
 
-_ROLES = ("paired", "unpaired", "validation", "test")
+_ROLES = ("paired", "unpaired", "target", "validation", "test")
+_HELD_OUT = ("validation", "test")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Patients by role, each in exactly one; ids are kept sorted."""
+    """Patients by role, each in exactly one; ids are kept sorted.
+
+    Attributes:
+        paired: train with inputs and targets.
+        unpaired: train with inputs alone.
+        validation: are looked at after an epoch.
+        test: are measured at the end.
+        target: train with targets alone.
+    """
 
     paired: tuple[str, ...]
     unpaired: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    target: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for role in _ROLES:
@@ -38,13 +48,13 @@ class Split:
 
     @property
     def training(self) -> tuple[str, ...]:
-        """Paired and unpaired patients."""
+        """Paired and unpaired patients: those whose inputs are trained on."""
         return tuple(sorted(self.paired + self.unpaired))
 
     @property
     def patients(self) -> tuple[str, ...]:
         """All patients."""
-        return self.paired + self.unpaired + self.validation + self.test
+        return self.paired + self.unpaired + self.target + self.validation + self.test
 
     @property
     def hash(self) -> str:
@@ -83,11 +93,11 @@ class Split:
 
 def by_target(
     subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Ids of the patients with all targets, and of those without.
+) -> tuple[list[str], list[str], list[str]]:
+    """Ids of the patients with inputs and all targets, with inputs alone, and with nothing but targets.
 
     Raises:
-        DataError: a patient lacks an input, or no patient has the targets.
+        DataError: a patient has some inputs and lacks others, or no patient has the targets.
     """
     for name in (*inputs, *targets):
         having = [subject for subject in subjects if name in subject.files]
@@ -98,7 +108,14 @@ def by_target(
                 why=nearest(name, known),
                 mend="Correct the name in the recipe",
             )
+    both: list[str] = []
+    sources: list[str] = []
+    alone: list[str] = []
     for subject in subjects:
+        complete = all(name in subject.files for name in targets)
+        if complete and inputs and not set(subject.files) & set(inputs):
+            alone.append(subject.id)
+            continue
         for name in inputs:
             if name not in subject.files:
                 raise DataError(
@@ -107,31 +124,38 @@ def by_target(
                     why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
                     mend="Add the file, or leave the patient out",
                 )
-    complete = {subject.id for subject in subjects if all(name in subject.files for name in targets)}
-    if not complete:
+        (both if complete else sources).append(subject.id)
+    if not both and not alone:
         raise DataError(
             f"no patient has the target {', '.join(targets)}",
             mend="Correct data.target in the recipe, or add patients with it",
         )
-    return sorted(complete), sorted(subject.id for subject in subjects if subject.id not in complete)
+    return sorted(both), sorted(sources), sorted(alone)
 
 
 def split_cohort(
     with_target: Sequence[str],
     without_target: Sequence[str],
+    only_target: Sequence[str] = (),
     *,
+    parts: Mapping[str, str] | None = None,
     ratio: tuple[float, float, float] = (7, 1, 2),
     seed: int,
     paired_fraction: float,
 ) -> Split:
     """Split by patient into training, validation and test, and training into paired and unpaired.
 
-    A pure function of the set of ids, the ratio, the seed and the fraction. A larger fraction contains the
+    A pure function of the set of ids, the parts, the ratio, the seed and the fraction. A larger fraction contains the
     smaller one's paired patients; a fraction above 0 has at least one.
+
+    Where the dataset puts a patient in a part, there it stays; validation or test that it leaves empty is taken from
+    the training patients. Where no patient has inputs and target, those with one of them are split, each by itself.
 
     Args:
         with_target: patients with the target, which are split.
         without_target: patients without it, which join the unpaired training patients.
+        only_target: patients with the target alone, which train as targets.
+        parts: `training`, `validation` or `test`, of the patients that the dataset puts there.
         ratio: training : validation : test.
         seed: of the permutation.
         paired_fraction: part of the training patients with target that is paired, [0, 1].
@@ -143,27 +167,48 @@ def split_cohort(
         raise DataError(f"the paired fraction is {paired_fraction:g}", mend="Choose one from 0 to 1")
     if min(ratio) < 0 or ratio[0] == 0:
         raise DataError(f"the split ratio is {ratio}", mend="Choose training : validation : test such as 7 : 1 : 2")
-    ids = sorted(with_target)
-    needed = sum(part > 0 for part in ratio)
-    if len(ids) < needed:
+    parts = parts or {}
+    spare = (1, 0, 0) if with_target else ratio  # patients that cannot be measured train, where others can
+    training, *held_out = _divide(with_target, parts, ratio, seed)
+    unpaired, *sources = _divide(without_target, parts, spare, seed)
+    targets, *more_targets = _divide(only_target, parts, spare, seed)
+    validation, test = ([*a, *b, *c] for a, b, c in zip(held_out, sources, more_targets, strict=True))
+    paired = max(1, _share(len(training), paired_fraction)) if training and paired_fraction > 0 else 0
+    return Split(
+        paired=tuple(training[:paired]),
+        unpaired=(*training[paired:], *unpaired),
+        target=tuple(targets),
+        validation=tuple(validation),
+        test=tuple(test),
+    )
+
+
+def _divide(
+    patients: Sequence[str], parts: Mapping[str, str], ratio: tuple[float, float, float], seed: int
+) -> tuple[list[str], list[str], list[str]]:
+    """Training, validation and test of one kind of patients, in the seed's order where it is drawn."""
+    ids = sorted(patients)
+    given = {part: [name for name in ids if parts.get(name) == part] for part in _HELD_OUT}
+    free = [name for name in ids if parts.get(name) not in _HELD_OUT]
+    wanted = [0.0 if given[part] else share for part, share in zip(_HELD_OUT, ratio[1:], strict=True)]
+    needed = 1 + sum(share > 0 for share in wanted)
+    if ids and len(free) < needed:
+        left = " : ".join(f"{share:g}" for share in (ratio[0], *wanted))
         raise DataError(
-            f"a split {ratio[0]}:{ratio[1]}:{ratio[2]} needs at least {needed} patients with the target",
-            why=f"the cohort has {len(ids)}",
-            mend="Add patients, or correct data.root and data.target in the recipe",
+            f"a split {left} needs at least {needed} patients",
+            why=f"the cohort has {len(free)}",
+            mend="Add patients, or correct data.root, data.target and data.split in the recipe",
         )
-    validation, test = (max(1, _share(len(ids), part / sum(ratio))) if part else 0 for part in ratio[1:])
-    while validation + test >= len(ids):  # at least one patient trains
+    validation, test = (max(1, _share(len(free), share / sum(ratio))) if ids and share else 0 for share in wanted)
+    while validation + test >= max(len(free), 1):  # at least one patient trains
         validation, test = (validation - 1, test) if validation > test else (validation, test - 1)
     # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
-    shuffled = [ids[i] for i in np.argsort(generator.random(len(ids)), kind="stable")]
-    training = shuffled[validation + test :]
-    paired = max(1, _share(len(training), paired_fraction)) if paired_fraction > 0 else 0
-    return Split(
-        paired=tuple(training[:paired]),
-        unpaired=(*training[paired:], *without_target),
-        validation=tuple(shuffled[:validation]),
-        test=tuple(shuffled[validation : validation + test]),
+    shuffled = [free[i] for i in np.argsort(generator.random(len(free)), kind="stable")]
+    return (
+        shuffled[validation + test :],
+        given["validation"] or shuffled[:validation],
+        given["test"] or shuffled[validation : validation + test],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gantk.errors import RecipeError, nearest
@@ -21,12 +21,12 @@ class Domain:
     Args:
         side: which of the two.
         channels: their indices; None for all, as they are.
-        size: how many they are.
+        size: how many they are; follows from the two others.
     """
 
     side: Side
     channels: tuple[int, ...] | None
-    size: int
+    size: int = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import numpy as np
 
 from gantk.errors import DataError
 
-__all__ = ["BACKGROUND", "Normalisation", "Scale", "fit_scale"]
+__all__ = ["BACKGROUND", "DARKEST", "Normalisation", "Scale", "fit_scale", "full_scale"]
 
 BACKGROUND = -1.0
+DARKEST = BACKGROUND + 2 / 65535  # the least value of foreground, one step of 16 bits above the background
 _SHOULDER = 0.9
 
 
@@ -46,8 +47,12 @@ class Scale:
 
     @property
     def upper(self) -> float:
-        """Where the shoulder begins, in scanner units."""
+        """The second knot in scanner units: where the shoulder begins."""
         return self.units[1]
+
+    def times(self, ratio: float) -> Scale:
+        """The scale of an image that is brighter by this ratio."""
+        return Scale(tuple(unit * ratio for unit in self.units), self.values)
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
         """Normalise: float32 in [-1, 1] inside the foreground, exactly -1 outside.
@@ -97,3 +102,8 @@ def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = 
         upper = high
     top = max(high, upper + (upper - low) * (1 - _SHOULDER) / (1 + _SHOULDER))  # one slope where nothing is brighter
     return Scale((low, upper, top), (-1.0, _SHOULDER, 1.0))
+
+
+def full_scale(greatest: float) -> Scale:
+    """The scale of a picture whatever it shows: [0, greatest] -> [-1, 1], without a shoulder."""
+    return Scale((0.0, float(greatest)), (-1.0, 1.0))

@@ -5,14 +5,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from gantk.data.normalisation import Normalisation, Scale, fit_scale
-from gantk.data.volumes import Volumes
 from gantk.errors import DataError
 
-__all__ = ["Plane", "Slices", "brain_of", "centre", "normalised_slices", "slices_of", "volume_of"]
+if TYPE_CHECKING:
+    from gantk.data.volumes import Volumes
+
+__all__ = [
+    "Plane",
+    "Readable",
+    "SliceSettings",
+    "Slices",
+    "brain_of",
+    "centre",
+    "intensities_of",
+    "normalised_slices",
+    "resize",
+    "slices_of",
+    "volume_of",
+]
+
+
+@dataclass(frozen=True)
+class SliceSettings:
+    """Everything that shapes the stored slices, beside the files themselves.
+
+    Attributes:
+        modalities: inputs and targets; a patient may lack targets.
+        spacing: in-plane pixel size, mm; None keeps the images' own.
+        crop: (H, W) of the stored slices, cropped or padded about the centre.
+        normalisation: where the normalised range's shoulder begins.
+    """
+
+    modalities: tuple[str, ...]
+    spacing: float | None
+    crop: tuple[int, int]
+    normalisation: Normalisation = Normalisation()
 
 
 @dataclass(frozen=True)
@@ -20,16 +52,43 @@ class Slices:
     """One subject's axial slices: slice k is `volume[:, :, k].T`, rows anterior → posterior.
 
     Attributes:
-        images: modality name -> float32 (Z, H, W).
+        images: modality name -> float32 (Z, H, W), or (Z, C, H, W) where an image has channels.
         foreground: bool (Z, H, W), the brain.
         segmentation: uint8 (Z, H, W) or None.
         scales: modality name -> the map from scanner units to [-1, 1].
+        pixel: mm² of a pixel; None for pictures, which have no size in the world.
     """
 
     images: dict[str, np.ndarray]
     foreground: np.ndarray
     segmentation: np.ndarray | None
     scales: dict[str, Scale]
+    pixel: float | None = None
+
+
+class Readable(Protocol):
+    """What a dataset reads of one subject, in the files' own units: knows its way to slices and back."""
+
+    def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
+        """Every modality as normalised slices, full field of view: the crop is not applied.
+
+        Args:
+            inputs: the modalities that say where foreground is.
+            settings: spacing and normalisation, where they mean something here.
+        """
+
+    def restore(
+        self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
+    ) -> np.ndarray:
+        """An image made from the slices, (Z, C, H, W) in [-1, 1], on the subject's own grid.
+
+        Args:
+            image: full field of view, C channels.
+            inputs: as in `slices`.
+            settings: as in `slices`.
+            slices: what `slices` gave.
+            scale: from the files' units to the image's.
+        """
 
 
 @dataclass(frozen=True)
@@ -120,13 +179,38 @@ def normalised_slices(
     images, labels = slices_of(volumes, spacing)
     foreground = Plane.of(volumes, spacing).resample_labels(_axial(brain))
     images = {name: scales[name].apply(image, foreground) for name, image in images.items()}
-    return Slices(images, foreground, labels, scales)
+    dx, dy, _ = volumes.spacing
+    return Slices(images, foreground, labels, scales, dx * dy if spacing is None else spacing**2)
 
 
-def centre(stack: np.ndarray, size: tuple[int, int], fill: float = 0) -> np.ndarray:
-    """Crop or pad (..., H, W) about its centre to `size`; the way back puts every pixel in its old place."""
+def intensities_of(
+    stack: np.ndarray, volumes: Volumes, inputs: Sequence[str], spacing: float | None, scale: Scale
+) -> np.ndarray:
+    """`normalised_slices` undone for one image: (Z, H', W') in [-1, 1] to float32 (X, Y, Z), 0 outside the brain."""
+    brain = brain_of(volumes, inputs)
+    foreground = Plane.of(volumes, spacing).resample_labels(_axial(brain))
+    intensities = volume_of(scale.invert(stack, foreground), volumes, spacing)
+    # the share of brain that went into each voxel: without it the background would darken the brain's rim
+    share = volume_of(foreground.astype(np.float32), volumes, spacing)
+    return np.where(brain, intensities / np.maximum(share, 1e-3), np.float32(0))
+
+
+def resize(stack: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Images (..., H, W) to `size`, float32: linear, averaging where the grid becomes coarser."""
+    h, w = stack.shape[-2:]
+    return _linear(stack, size, (h / size[0], w / size[1]))
+
+
+def centre(stack: np.ndarray, size: tuple[int, int], fill: float | None = 0) -> np.ndarray:
+    """Crop or pad (..., H, W) about its centre to `size`; the way back puts every pixel in its old place.
+
+    Without a value to fill with, the outermost pixels are repeated.
+    """
     h, w = stack.shape[-2:]
     (top, to_top, rows), (left, to_left, columns) = _overlap(h, size[0]), _overlap(w, size[1])
+    if fill is None:
+        near = np.clip(np.arange(size[0]) + top - to_top, 0, h - 1)
+        return stack[..., near[:, None], np.clip(np.arange(size[1]) + left - to_left, 0, w - 1)]
     out = np.full((*stack.shape[:-2], *size), fill, stack.dtype)
     out[..., to_top : to_top + rows, to_left : to_left + columns] = stack[..., top : top + rows, left : left + columns]
     return out

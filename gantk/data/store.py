@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,43 +18,29 @@ from typing import Any, Protocol
 import numpy as np
 
 from gantk.data.cache import cache_error
-from gantk.data.normalisation import BACKGROUND, Normalisation, Scale
-from gantk.data.slices import centre, normalised_slices
-from gantk.data.volumes import Subject, Volumes
+from gantk.data.normalisation import BACKGROUND, Scale
+from gantk.data.slices import Readable, SliceSettings, centre
+from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError, nearest
 from gantk.files import atomic_folder, sweep_partial
 from gantk.progress import Progress
 
 __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
 
-FORMAT = 3  # raise it whenever the same files and settings give other slices
+FORMAT = 4  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _CORE = (1, 4)  # BraTS's tumour core: necrosis or non-enhancing, and enhancing
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class Reads(Protocol):
-    """What preparing needs of a dataset; it travels to worker processes, so it must pickle."""
+    """What preparing needs of a dataset; it travels to worker processes, so it must pickle.
 
-    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Volumes:
-        """One subject's volumes."""
-
-
-@dataclass(frozen=True)
-class SliceSettings:
-    """Everything that shapes the stored slices, beside the files themselves.
-
-    Attributes:
-        modalities: inputs and targets; a patient may lack targets.
-        spacing: in-plane pixel size, mm; None keeps the images' own.
-        crop: (H, W) of the stored slices, cropped or padded about the centre.
-        normalisation: where the normalised range's shoulder begins.
+    A dataset whose parameters change what it reads of a file has them in an attribute `reading`, plain JSON types.
     """
 
-    modalities: tuple[str, ...]
-    spacing: float | None
-    crop: tuple[int, int]
-    normalisation: Normalisation = Normalisation()
+    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Readable:
+        """One subject's images."""
 
 
 class PatientSlices:
@@ -70,6 +56,8 @@ class PatientSlices:
         tumour_area: (S,) pixels with a tumour label.
         brain_area: (S,) pixels with brain.
         modalities: those that are present.
+        channels: planes of one modality's image.
+        pixels: of a slice.
         scales: modality -> its map from scanner units.
         has_segmentation: whether the patient has one.
 
@@ -85,13 +73,15 @@ class PatientSlices:
             self.modalities: tuple[str, ...] = tuple(meta["modalities"])
             self.scales = {name: Scale.from_dict(scale) for name, scale in meta["scales"].items()}
             self.has_segmentation: bool = meta["has_segmentation"]
+            self.channels: int = meta["channels"]
             self.z = np.array(meta["z"], np.int64)
             self.tumour_area = np.array(meta["tumour_area"], np.int64)
             self.brain_area = np.array(meta["brain_area"], np.int64)
             self.core = np.array(meta["core"], bool)
             self.tumour = self.tumour_area > 0
             height, width = meta["crop"]
-            shape = (len(self.z), len(self.modalities), height, width)
+            self.pixels: int = height * width
+            shape = (len(self.z), len(self.modalities) * self.channels, height, width)
             _check(folder / "images.npy", shape, np.uint16)
             _check(folder / "segmentation.npy", (shape[0], *shape[2:]), np.uint8)
         except _DAMAGED as error:
@@ -105,19 +95,20 @@ class PatientSlices:
         return len(self.z)
 
     def images(self, rows: Sequence[int] | np.ndarray, modalities: Sequence[str]) -> np.ndarray:
-        """Slices of some modalities, float32 (len(rows), M, H, W) in [-1, 1], background exactly -1.
+        """Slices of some modalities, float32 (len(rows), M·channels, H, W) in [-1, 1], background exactly -1.
 
         Raises:
             DataError: the patient has no such modality.
         """
         try:
-            channels = np.array([self.modalities.index(name) for name in modalities], int)
+            places = np.array([self.modalities.index(name) for name in modalities], int)
         except ValueError:
             lacking = next(name for name in modalities if name not in self.modalities)
             raise DataError(
                 f"patient {self.id!r} has no {lacking!r} image", why=nearest(lacking, self.modalities)
             ) from None
-        return _decoding()[_map(self.folder / "images.npy")[np.ix_(np.asarray(rows, int), channels)]]
+        planes = (places[:, None] * self.channels + np.arange(self.channels)).ravel()
+        return _decoding()[_map(self.folder / "images.npy")[np.ix_(np.asarray(rows, int), planes)]]
 
     def segmentation(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Labels, uint8 (len(rows), H, W); zeros where the patient has no segmentation."""
@@ -162,9 +153,9 @@ def prepare(
 
     Args:
         dataset: reads the volumes; must pickle.
-        subjects: patients, each with all inputs.
+        subjects: patients, each with all inputs, or with targets alone.
         settings: shape of the slices; its modalities contain the inputs.
-        inputs: the modalities whose nonzero voxels are the brain.
+        inputs: the modalities whose nonzero voxels are the brain; where a patient has none, the targets are.
         cache: cache folder, see `gantk_cache_dir`.
         workers: processes; 1 prepares in this process.
         progress: shows patients done.
@@ -225,17 +216,17 @@ def _prepare_patient(
     dataset: Reads, subject: Subject, folder: Path, *, settings: SliceSettings, inputs: tuple[str, ...]
 ) -> str:
     """Read, normalise and store one patient; its id."""
+    if set(subject.files) <= set(settings.modalities) - set(inputs):  # targets alone
+        inputs = tuple(subject.files)
     present = [name for name in settings.modalities if name in subject.files or name in inputs]
-    volumes = dataset.read(subject, present)
+    images = dataset.read(subject, present)
     try:
-        slices = normalised_slices(volumes, inputs, settings.spacing, settings.normalisation)
+        slices = images.slices(inputs, settings)
     except DataError as error:
         raise DataError(f"patient {subject.id!r}: {error.what}", where=_where(subject), mend=error.mend) from None
     foreground = centre(slices.foreground, settings.crop)
-    dx, dy, _ = volumes.spacing
-    pixel = dx * dy if settings.spacing is None else settings.spacing**2
     brain_area = foreground.sum((1, 2))
-    kept = np.flatnonzero(brain_area * pixel >= MINIMAL_BRAIN)
+    kept = np.flatnonzero(brain_area >= (1 if slices.pixel is None else MINIMAL_BRAIN / slices.pixel))
     if not kept.size:
         raise DataError(
             f"patient {subject.id!r} has no slice with at least {MINIMAL_BRAIN / 100:g} cm² of brain",
@@ -243,9 +234,10 @@ def _prepare_patient(
             why=f"inside the crop of {settings.crop[0]} × {settings.crop[1]} pixels",
             mend="Choose a larger data.crop, or check that the images are skull-stripped and centred",
         )
-    images = np.stack([_encode(centre(image[kept], settings.crop, BACKGROUND)) for image in slices.images.values()], 1)
-    images *= foreground[kept, None]
-    np.maximum(images, foreground[kept, None], out=images, casting="unsafe")
+    by_channel = [image.reshape(len(image), -1, *image.shape[-2:]) for image in slices.images.values()]
+    codes = np.concatenate([_encode(centre(image[kept], settings.crop, BACKGROUND)) for image in by_channel], 1)
+    codes *= foreground[kept, None]
+    np.maximum(codes, foreground[kept, None], out=codes, casting="unsafe")
     if slices.segmentation is None:
         labels = np.zeros((len(kept), *settings.crop), np.uint8)
     else:
@@ -253,6 +245,7 @@ def _prepare_patient(
     meta = {
         "id": subject.id,
         "modalities": present,
+        "channels": by_channel[0].shape[1],
         "crop": settings.crop,
         "scales": {name: scale.to_dict() for name, scale in slices.scales.items()},
         "has_segmentation": slices.segmentation is not None,
@@ -261,7 +254,7 @@ def _prepare_patient(
         "core": np.isin(labels, _CORE).any((1, 2)).tolist(),
         "brain_area": brain_area[kept].tolist(),
     }
-    _write(folder, images, labels, meta)
+    _write(folder, codes, labels, meta)
     return subject.id
 
 
@@ -312,6 +305,7 @@ def _key(dataset: Reads, subject: Subject, settings: SliceSettings, inputs: Iter
     record = {
         "format": FORMAT,
         "reader": f"{type(dataset).__module__}.{type(dataset).__qualname__}",
+        "reading": getattr(dataset, "reading", None),
         "id": subject.id,
         "files": files,
         "segmentation": subject.segmentation and _identity(subject.segmentation),

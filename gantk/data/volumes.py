@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +20,8 @@ from nibabel.orientations import (
 )
 from nibabel.spatialimages import HeaderDataError
 
+from gantk.data.normalisation import Scale
+from gantk.data.slices import Slices, SliceSettings, intensities_of, normalised_slices
 from gantk.errors import DataError, nearest
 from gantk.files import atomic_write
 
@@ -32,11 +35,19 @@ _TOLERANCE = 1e-3  # mm
 
 @dataclass(frozen=True)
 class Subject:
-    """A patient and its files: `files` maps modality names to NIfTI files and may lack the target."""
+    """A patient, or a picture, and its files.
+
+    Attributes:
+        id: its name, which no other subject has.
+        files: by modality; inputs or targets may be lacking.
+        segmentation: file with labels.
+        part: the part of the cohort that the dataset puts it in; None leaves that to the split.
+    """
 
     id: str
     files: Mapping[str, Path]
     segmentation: Path | None = None
+    part: Literal["training", "validation", "test"] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,16 @@ class Volumes:
         """Voxels along X, Y, Z."""
         x, y, z = next(iter(self.images.values())).shape
         return x, y, z
+
+    def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
+        """Axial slices; see `gantk.data.slices.normalised_slices`."""
+        return normalised_slices(self, inputs, settings.spacing, settings.normalisation)
+
+    def restore(
+        self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
+    ) -> np.ndarray:
+        """Slices (Z, 1, H, W) in [-1, 1] as a volume float32 (X, Y, Z), 0 outside the brain."""
+        return intensities_of(image[:, 0], self, inputs, settings.spacing, scale)
 
 
 def read_volumes(subject: Subject, modalities: Sequence[str], *, segmentation: bool = True) -> Volumes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,54 +23,58 @@ __all__ = ["Examples"]
 
 @dataclass
 class Examples:
-    """N slices for pictures; images are float32 in [-1, 1].
+    """N slices for pictures; images are float32 in [-1, 1], (N, H, W), or (N, H, W, 3) in colour.
 
     Args:
-        inputs: by modality, (N, H, W).
-        target: (N, H, W).
-        outputs: by role, (N, H, W).
+        inputs: by modality.
+        target: what the outputs should be; None where it is not known.
+        outputs: by role.
         weights: by `map/role`, (N, H, W), at least 0; may be empty.
         segmentation: (N, H, W) uint8 labels.
         titles: one per slice, e.g. `BraTS20_Training_012, slice 34`.
     """
 
     inputs: dict[str, np.ndarray]
-    target: np.ndarray
+    target: np.ndarray | None
     outputs: dict[str, np.ndarray]
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     segmentation: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
     titles: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.target)
+        return len(next(iter(self.inputs.values())))
 
     @classmethod
-    def from_group(
+    def of(
         cls,
         group: Group,
-        inputs: Sequence[str],
+        inputs: Mapping[str, Tensor],
+        target: Tensor | None,
         outputs: Mapping[str, Tensor],
         weights: Mapping[str, Tensor] | None = None,
     ) -> Examples:
-        """A group's slices with outputs (N, T, H, W) and maps (N, 1, H, W); the first target is shown."""
-        if group.source is None or group.target is None or group.segmentation is None:
-            raise EvaluationError("pictures need inputs and target of the same slices, and the group lacks one")
+        """A group's slices; images are (N, C, H, W), of which three channels are colour, and else the first is shown.
+
+        A slice is named by its patient and its place, a picture that is alone by its name.
+        """
+        stacks = any(group.slices)
         return cls(
-            inputs={name: _plane(group.source, channel) for channel, name in enumerate(inputs)},
-            target=_plane(group.target),
-            outputs={role: _plane(image) for role, image in outputs.items()},
-            weights={name: _plane(image) for name, image in (weights or {}).items()},
-            segmentation=group.segmentation.detach().cpu().numpy()[:, 0].astype(np.uint8),
-            titles=[f"{p}, slice {z}" for p, z in zip(group.patients, group.slices, strict=True)],
+            inputs={name: _picture(image) for name, image in inputs.items()},
+            target=None if target is None else _picture(target),
+            outputs={role: _picture(image) for role, image in outputs.items()},
+            weights={name: _picture(image) for name, image in (weights or {}).items()},
+            segmentation=_labels(group),
+            titles=[f"{p}, slice {z}" if stacks else p for p, z in zip(group.patients, group.slices, strict=True)],
         )
 
     def save(self, path: Path) -> None:
         """Write an .npz without pickled objects, atomically."""
         arrays: dict[str, Any] = {
-            "target": self.target,
             "segmentation": self.segmentation,
             "titles": np.array(self.titles, dtype=np.str_),
         }
+        if self.target is not None:
+            arrays["target"] = self.target
         for kind in ("inputs", "outputs", "weights"):
             arrays |= {f"{kind}/{name}": array for name, array in getattr(self, kind).items()}
         with atomic_write(path) as fresh, fresh.open("wb") as file:
@@ -91,7 +95,7 @@ class Examples:
                     if kind in named:
                         named[kind][name] = arrays[key]
                 return cls(
-                    target=arrays["target"],
+                    target=arrays["target"] if "target" in arrays.files else None,
                     segmentation=arrays["segmentation"],
                     titles=[str(title) for title in arrays["titles"]],
                     **named,
@@ -102,6 +106,15 @@ class Examples:
             ) from error
 
 
-def _plane(image: Tensor, channel: int = 0) -> np.ndarray:
-    plane: np.ndarray = image.detach().cpu().float().numpy()[:, channel]
-    return np.ascontiguousarray(plane)
+def _picture(images: Tensor) -> np.ndarray:
+    """(N, C, H, W) → (N, H, W), or (N, H, W, 3)."""
+    array: np.ndarray = images.detach().float().cpu().numpy()
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1) if array.shape[1] == 3 else array[:, 0])
+
+
+def _labels(group: Group) -> np.ndarray:
+    if group.segmentation is None:
+        foreground = group.foreground[:, 0].cpu().numpy()
+        return np.zeros(foreground.shape, np.uint8)
+    labels: np.ndarray = group.segmentation[:, 0].cpu().numpy().astype(np.uint8)
+    return labels

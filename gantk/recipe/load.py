@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from gantk.recipe.model import (
 from gantk.recipe.schema import keys_at
 
 Table = dict[str, Any]
+Locate = Callable[[Sequence[str]], str | None]
+"""From the parts of a key to `file:line`."""
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -34,27 +36,32 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         UsageError: an override is not of the form `key=value`.
     """
     path = Path(path)
-    table = _with_parents(path, ())
-    change: Table = {}
-    for override in overrides:  # one change in whatever order: `x.epochs=3` and `x.use=y` belong together
-        _merge(change, _override(override))
-    _merge(table, change)
+    table = fold(chain(path))
+    _merge(table, change_of(overrides))
     return recipe_from_table(table, path)
 
 
-def recipe_from_table(table: Table, path: Path | None = None) -> Recipe:
-    """Validate a table as a recipe; `path` is named in errors."""
+def recipe_from_table(table: Table, path: Path | None = None, locate: Locate | None = None) -> Recipe:
+    """Validate a table as a recipe; what makes it a sweep is left out.
+
+    Args:
+        table: the recipe's keys.
+        path: its file, which errors name.
+        locate: says where a key stands, for a table that is not of one file.
+    """
+    locate = locate or _in_file(path)
     table = {key: value for key, value in table.items() if key not in ("extends", "variants", "sweep")}
-    _resolve_likes(table, path)
+    _resolve_likes(table, locate)
+    _resolve_words(table)
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
-        raise _explain(error, path) from None
-    _check_measured(recipe, path)
+        raise _explain(error, locate) from None
+    _check_measured(recipe, locate)
     return recipe
 
 
-def _check_measured(recipe: Recipe, path: Path | None) -> None:
+def _check_measured(recipe: Recipe, locate: Locate) -> None:
     """Something must be measured, and some translator make it."""
     known = {"missing": recipe.data.inputs, "targets": recipe.data.targets}
     for key, names in known.items():
@@ -63,20 +70,20 @@ def _check_measured(recipe: Recipe, path: Path | None) -> None:
                 kind = "input" if key == "missing" else "target"
                 raise RecipeError(
                     f"evaluation.{key} names {name!r}, which is no {kind}",
-                    where=_where(path, ("evaluation", key)),
+                    where=locate(("evaluation", key)),
                     mend=nearest(name, names),
                 )
     if not recipe.measured:
         name = recipe.data.targets[0]
         raise RecipeError(
             f"the target {name!r} is also an input",
-            where=_where(path, ("data", "target")),
+            where=locate(("data", "target")),
             mend=f"hide it at test with evaluation.missing = [{name!r}], or name another target",
         )
     if not recipe.answering:
         raise RecipeError(
             f"no translator gives {', '.join(recipe.measured)}, which is to be measured",
-            where=_where(path, ("translators",)),
+            where=locate(("translators",)),
             mend="say with evaluation.targets what is to be measured",
         )
 
@@ -98,26 +105,41 @@ def _read(path: Path) -> Table:
         raise RecipeError("the recipe is not valid TOML", where=path, why=error) from None
 
 
-def _with_parents(path: Path, children: tuple[Path, ...]) -> Table:
-    if path.resolve() in children:
-        raise RecipeError("recipes extend one another in a circle", where=path)
-    table = _read(path)
-    parent = table.pop("extends", None)
-    if parent is None:
-        return table
-    if not isinstance(parent, str):
-        raise RecipeError("`extends` must be the path of one recipe", where=path)
-    base = _with_parents(path.parent / parent, (*children, path.resolve()))
-    without = table.pop("without", [])
-    if not isinstance(without, list):
-        raise RecipeError("`without` must be a list of keys", where=_where(path, ("without",)))
-    for key in without:
-        _remove(base, key, path)
-    _merge(base, table)
+def chain(path: Path) -> list[tuple[Path, Table]]:
+    """A recipe's file and, after it, the files that it extends, each with its content."""
+    files: list[tuple[Path, Table]] = []
+    while True:
+        if path.resolve() in [file.resolve() for file, _ in files]:
+            raise RecipeError("recipes extend one another in a circle", where=path)
+        table = _read(path)
+        parent = table.pop("extends", None)
+        files.append((path, table))
+        if parent is None:
+            return files
+        if not isinstance(parent, str):
+            raise RecipeError("`extends` must be the path of one recipe", where=path)
+        path = path.parent / parent
+
+
+def fold(files: Sequence[tuple[Path, Table]]) -> Table:
+    """The files of a chain laid over one another, the last at the bottom."""
+    base: Table = {}
+    for number, (path, table) in enumerate(reversed(files)):
+        if number:
+            leave_out(base, table.get("without", []), path)
+        _merge(base, {key: value for key, value in table.items() if key != "without" or not number})
     return base
 
 
-def _remove(base: Table, key: str, path: Path) -> None:
+def leave_out(base: Table, keys: Any, path: Path, place: tuple[str, ...] = ()) -> None:
+    """Take inherited keys out; `path` and `place` say where they are listed."""
+    if not isinstance(keys, list):
+        raise RecipeError("`without` must be a list of keys", where=_where(path, (*place, "without")))
+    for key in keys:
+        _remove(base, key, path, place)
+
+
+def _remove(base: Table, key: str, path: Path, place: tuple[str, ...] = ()) -> None:
     """Take an inherited key or table out: `without = ["losses.NAME"]`."""
     *tables, last = str(key).split(".")
     for table in tables:
@@ -125,7 +147,7 @@ def _remove(base: Table, key: str, path: Path) -> None:
     if not isinstance(base, dict) or last not in base:
         raise RecipeError(
             f"cannot leave out {key!r}: the parent has no such key",
-            where=_where(path, ("without",)),
+            where=_where(path, (*place, "without")),
             mend=nearest(last, base if isinstance(base, dict) else ()),
         )
     del base[last]
@@ -159,6 +181,14 @@ def _merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) 
             base[key] = dict(value) if isinstance(value, Mapping) else value
 
 
+def change_of(overrides: Sequence[str]) -> Table:
+    """The overrides as one change, in whatever order: `x.epochs=3` and `x.use=y` belong together."""
+    change: Table = {}
+    for override in overrides:
+        _merge(change, _override(override))
+    return change
+
+
 def _override(text: str) -> Table:
     key, equals, value = text.partition("=")
     key = key.strip()
@@ -175,7 +205,7 @@ def _override(text: str) -> Table:
     return parsed
 
 
-def _resolve_likes(table: Table, path: Path | None) -> None:
+def _resolve_likes(table: Table, locate: Locate) -> None:
     """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it."""
     translators = table.get("translators")
     if not isinstance(translators, dict):
@@ -187,7 +217,7 @@ def _resolve_likes(table: Table, path: Path | None) -> None:
             if model not in resolved:
                 raise RecipeError(
                     f"translators.{role} is like {model!r}, which is no translator above it",
-                    where=_where(path, ("translators", role, "like")),
+                    where=locate(("translators", role, "like")),
                     mend=nearest(str(model), resolved),
                 )
             merged = _copy(resolved[model])
@@ -198,24 +228,40 @@ def _resolve_likes(table: Table, path: Path | None) -> None:
     table["translators"] = resolved
 
 
+def _resolve_words(table: Table) -> None:
+    """`takes = "targets"`, `gives = "inputs"` and the baseline `input` (the first) stand for the names in `[data]`."""
+    data, translators, evaluation = (table.get(name) for name in ("data", "translators", "evaluation"))
+    if not isinstance(data, dict):
+        return
+    names = {"inputs": data.get("inputs"), "targets": data.get("target")}
+    names = {word: [said] if isinstance(said, str) else said for word, said in names.items()}
+    for settings in translators.values() if isinstance(translators, dict) else ():
+        for key in ("takes", "gives"):
+            if isinstance(settings, dict) and settings.get(key) in ("inputs", "targets"):
+                settings[key] = names[settings[key]]
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("baselines"), list) and names["inputs"]:
+        first = f"input:{names['inputs'][0]}"
+        evaluation["baselines"] = [first if name == "input" else name for name in evaluation["baselines"]]
+
+
 def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _explain(error: ValidationError, path: Path | None) -> RecipeError:
+def _explain(error: ValidationError, locate: Locate) -> RecipeError:
     """The first problem of a validation, in a researcher's words."""
     problem = error.errors()[0]
     place = tuple(str(part) for part in problem["loc"])
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
         known = keys_at(Recipe, place[:-1])
-        return RecipeError(f"unknown key {key!r}", where=_where(path, place), mend=nearest(place[-1], known))
+        return RecipeError(f"unknown key {key!r}", where=locate(place), mend=nearest(place[-1], known))
     if problem["type"] == "missing":
-        return RecipeError(f"the key {key!r} is missing", where=_where(path, place[:-1]))
+        return RecipeError(f"the key {key!r} is missing", where=locate(place[:-1]))
     reason = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
     shown = "" if isinstance(given, (dict, BaseModel)) else f" (it is {given!r})"
-    return RecipeError(f"{key or 'the recipe'}{shown}: {reason}", where=_where(path, place))
+    return RecipeError(f"{key or 'the recipe'}{shown}: {reason}", where=locate(place))
 
 
 def located(error: RecipeError, path: str | Path | None) -> RecipeError:
@@ -228,6 +274,10 @@ def located(error: RecipeError, path: str | Path | None) -> RecipeError:
 
 def _where(path: Path | None, place: Sequence[str]) -> str | None:
     return None if path is None else where(path, place)
+
+
+def _in_file(path: Path | None) -> Locate:
+    return lambda place: _where(path, place)
 
 
 def _without_none(value: Any) -> Any:

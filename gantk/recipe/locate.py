@@ -13,12 +13,17 @@ _KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"]*")(?:\s*\.\s*(?:[\w-]+|"[^"]*"))*)\s*
 
 def where(path: Path, place: Sequence[str]) -> str:
     """`file:line` of the key at `place`, in the recipe or the nearest parent that has it; as near as can be had."""
+    return find(path, place)[0]
+
+
+def find(path: Path, place: Sequence[str]) -> tuple[str, int]:
+    """What `where` says, and how many parts of the place it found."""
     found, depth = str(path), 0
     for file in _with_parents(path):
         line, reached = _locate(file, place)
         if reached > depth:
             found, depth = f"{file}:{line}", reached
-    return found
+    return found, depth
 
 
 def _with_parents(path: Path) -> Iterator[Path]:

@@ -143,9 +143,9 @@ class TranslatorSettings(Settings):
     judges: Literal["image", "source and image"] = "image"
     """What the discriminator is given: the image alone, or the source stacked on it (conditional)."""
     takes: Names | None = None
-    """The modalities that the generator is given; all inputs where absent."""
+    """The modalities that the generator is given; all inputs where absent, `"targets"` for all targets."""
     gives: Names | None = None
-    """The modalities that it makes; all targets where absent."""
+    """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
 
@@ -226,7 +226,7 @@ class EvaluationSettings(Settings):
     targets: Names | None = None
     """The targets that are measured; all that are no input, or a hidden one, where absent."""
     baselines: list[str] = []
-    """Trivial answers measured beside the roles: `input:NAME`, `training_mean`."""
+    """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
     roles: list[str] | None = None
     """Roles that are evaluated; all that make what is measured where absent."""
     batch: Count = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gantk.evaluation.examples import Examples
-from gantk.report.tiles import ERROR, GREY, Box, Strip, Window, compose, enlarge, frame
+from gantk.report.tiles import ERROR, GREY, Box, Strip, Window, compose, enlarge, error_map, frame
 
 __all__ = ["draw_figure", "tumour_box"]
 
@@ -13,6 +13,7 @@ __all__ = ["draw_figure", "tumour_box"]
 def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.ndarray:
     """One slice with all its pictures: inputs, target, and per role the output with its error map.
 
+    Where the target is not known there are inputs and outputs.
     The second row enlarges the box that the first row shows around the tumour; without one it is left out.
     Images share the window [-1, 1], error maps [0, 0.3] of an image in [0, 1].
 
@@ -24,21 +25,22 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
     Returns:
         (height, width, 3) uint8.
     """
-    target = examples.target[index]
+    target = None if examples.target is None else examples.target[index]
     box = tumour_box(examples.segmentation[index])
 
     def strip(title: str, image: np.ndarray, window: Window, *, emphasis: bool = False, bar: bool = False) -> Strip:
         tiles = [window.paint(enlarge(image))]
         if box:
-            tiles = [frame(tiles[0], box, image.shape), window.paint(enlarge(image, box))]
+            tiles = [frame(tiles[0], box, (image.shape[0], image.shape[1])), window.paint(enlarge(image, box))]
         return Strip(title, tiles, window if bar else None, emphasis=emphasis)
 
     strips = [strip(name, images[index], GREY) for name, images in examples.inputs.items()] if inputs else []
-    strips.append(strip("target", target, GREY, emphasis=True))
+    if target is not None:
+        strips.append(strip("target", target, GREY, emphasis=True))
     for role, images in examples.outputs.items():
-        error = np.abs(images[index] - target) / 2
         strips.append(strip(role, images[index], GREY, emphasis=True))
-        strips.append(strip(f"|{role} − target|", error, ERROR, bar=True))
+        if target is not None:
+            strips.append(strip(f"|{role} − target|", error_map(images[index], target), ERROR, bar=True))
     return compose(strips, ["", ""] if box else [""])
 
 

@@ -137,6 +137,7 @@ def _results(folder: Path) -> dict[str, Any] | None:
         count = max((found[name].n for found in summary.values() for name in names), default=0)
         titles = [column_title(columns[name]).replace(f" {region} ", " ") for name in names]
         tables.append({"region": region, "titles": titles, "rows": rows, "patients": count})
+    stacks = any(row.slices > 1 for row in evaluation.rows)  # pictures that stand alone are no patients
     patients = [
         [
             Cell(row.patient),
@@ -150,9 +151,10 @@ def _results(folder: Path) -> dict[str, Any] | None:
         "tables": tables,
         "settings": evaluation.settings,
         "split": evaluation.split,
-        "patient_titles": ["patient", "method", "slices", *map(column_title, columns.values())],
+        "patient_titles": ["patient" if stacks else "image", "method", "slices", *map(column_title, columns.values())],
         "patients": patients,
         "count": len({row.patient for row in evaluation.rows}),
+        "stacks": stacks,
     }
 
 
@@ -172,12 +174,17 @@ def _weights(path: Path) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _figures(path: Path) -> list[Picture]:
+def _figures(path: Path) -> dict[str, Any] | None:
+    """The example slices drawn, and what there is to say of them; None where the run has none."""
     if not path.is_file():
-        return []
+        return None
     examples = Examples.load(path)
     titles = examples.titles or [f"slice {i + 1}" for i in range(len(examples))]
-    return [_picture(draw_figure(examples, i), title) for i, title in enumerate(titles)]
+    return {
+        "pictures": [_picture(draw_figure(examples, i), title) for i, title in enumerate(titles)],
+        "tumour": bool(examples.segmentation.any()),
+        "target": examples.target is not None,
+    }
 
 
 def _curves(path: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:

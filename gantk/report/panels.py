@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gantk.evaluation.examples import Examples
-from gantk.report.tiles import ERROR, GREY, WEIGHT, Strip, Window, compose, enlarge, outline
+from gantk.report.tiles import ERROR, GREY, WEIGHT, Strip, Window, compose, enlarge, error_map, outline
 
 __all__ = ["draw_panel"]
 
@@ -17,7 +17,7 @@ def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
     of different steps and runs compare.
 
     Args:
-        examples: N slices (H, W).
+        examples: N slices; without a target there are no errors.
         tumour: draw the tumour's outline on target and outputs.
 
     Returns:
@@ -40,11 +40,12 @@ def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
         return Strip(title, tiles, window if bar else None, unit)
 
     strips = [strip(name, images, GREY) for name, images in examples.inputs.items()]
-    strips.append(strip("target", examples.target, GREY, marked=True))
+    if examples.target is not None:
+        strips.append(strip("target", examples.target, GREY, marked=True))
     strips += [strip(role, images, GREY, marked=True) for role, images in examples.outputs.items()]
     for role, images in examples.outputs.items():
-        error = np.abs(images - examples.target) / 2
-        strips.append(strip(f"|error| {role}", error, ERROR, bar=True))
+        if examples.target is not None:
+            strips.append(strip(f"|error| {role}", error_map(images, examples.target), ERROR, bar=True))
     strips += [strip(name, images, WEIGHT, bar=True) for name, images in examples.weights.items()]
     titles = examples.titles or [""] * len(examples)
     return compose(strips, titles)

@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["ERROR", "GREY", "WEIGHT", "Strip", "Window", "compose", "enlarge", "frame", "outline"]
+__all__ = ["ERROR", "GREY", "WEIGHT", "Strip", "Window", "compose", "enlarge", "error_map", "frame", "outline"]
 
 Box = tuple[int, int, int, int]
 """Rows and columns `(top, bottom, left, right)`, ends excluded."""
@@ -32,13 +32,14 @@ class Window:
     colours: str
 
     def paint(self, values: np.ndarray) -> np.ndarray:
-        """(H, W) float → (H, W, 3) uint8."""
+        """(H, W), or (H, W, 3) which has its own colours, float → (H, W, 3) uint8."""
         share = (np.asarray(values, dtype=np.float32) - self.low) / (self.high - self.low)
-        return _lookup(self.colours)[np.clip(np.rint(share * 255), 0, 255).astype(np.uint8)]
+        steps = np.clip(np.rint(share * 255), 0, 255).astype(np.uint8)
+        return steps if steps.ndim == 3 else _lookup(self.colours)[steps]
 
 
 GREY = Window(-1.0, 1.0, "gray")
-"""Images in [-1, 1]."""
+"""Images in [-1, 1]; those in colour keep their own."""
 ERROR = Window(0.0, 0.3, "inferno")
 """Absolute errors of images in [0, 1]."""
 WEIGHT = Window(0.0, 1.5, "viridis")
@@ -57,10 +58,12 @@ class Strip:
 
 
 def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
-    """Bring an image (H, W), or the part of it in `box`, to the size of a tile.
+    """Bring an image (H, W) or (H, W, 3), or the part of it in `box`, to the size of a tile.
 
     A tile is a whole multiple of the image, so that its shorter side has 160 pixels or more; bicubic, float32.
     """
+    if values.ndim == 3:
+        return np.stack([enlarge(channel, box) for channel in np.moveaxis(values, -1, 0)], axis=-1)
     height, width = values.shape
     factor = max(1, -(-SMALLEST_TILE // min(height, width)))
     size = (width * factor, height * factor)
@@ -69,6 +72,12 @@ def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
         return np.asarray(part, dtype=np.float32)
     image = Image.fromarray(np.ascontiguousarray(part, dtype=np.float32))
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
+
+
+def error_map(image: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The absolute error of images in [0, 1], from images in [-1, 1]: (..., H, W), the mean over colours."""
+    error = np.abs(image - target) / 2
+    return error.mean(axis=-1) if error.shape[-1] == 3 else error
 
 
 def outline(tile: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] = (0, 229, 255)) -> np.ndarray:

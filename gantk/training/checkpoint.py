@@ -23,6 +23,7 @@ from torch import Tensor
 from gantk.errors import CheckpointError
 from gantk.files import atomic_folder
 from gantk.training.state import Position, TrainingState
+from gantk.translation import Translator
 
 FORMAT = 1
 _FILES = ("model.safetensors", "state.pt")
@@ -153,23 +154,27 @@ def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: it is damaged, or its networks are not those of the state.
     """
-    optimizers = checkpoint.optimizers()
-    restore_weights(state, checkpoint)
+    tensors, optimizers = checkpoint.tensors(), checkpoint.optimizers()
     with _fitting(checkpoint):
+        state.load_tensors(tensors)
         state.load_optimizer_states(optimizers)
         state.scheduler.load_state_dict(checkpoint.facts["scheduler"])
     state.position = checkpoint.position
 
 
-def restore_weights(state: TrainingState, checkpoint: Checkpoint) -> None:
-    """Give a state's networks a checkpoint's weights, and nothing else.
+def restore_generators(translators: Mapping[str, Translator], checkpoint: Checkpoint) -> None:
+    """Give generators a checkpoint's weights, their averages where these were kept; nothing else is needed to predict.
 
     Raises:
-        CheckpointError: it is damaged, or its networks are not those of the state.
+        CheckpointError: it is damaged, or its networks are not these.
     """
     tensors = checkpoint.tensors()
-    with _fitting(checkpoint):
-        state.load_tensors(tensors)
+    for role, translator in translators.items():
+        average, own = f"average.{role}.", f"{role}.generator."
+        prefix = average if any(name.startswith(average) for name in tensors) else own
+        weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        with _fitting(checkpoint):
+            translator.generator.load_state_dict(weights)
 
 
 @contextmanager

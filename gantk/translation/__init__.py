@@ -1,6 +1,6 @@
 """Translators, terms, weight maps, and the lazy, memoised step."""
 
-from gantk.translation.assembly import Assembly, assemble
+from gantk.translation.assembly import Assembly, assemble, build_translators
 from gantk.translation.plan import StagePlan
 from gantk.translation.protocols import ImageRef, Judgement, Moment, Needs, Role, Transform, Translation
 from gantk.translation.step import Step
@@ -25,4 +25,5 @@ __all__ = [
     "Translator",
     "View",
     "assemble",
+    "build_translators",
 ]

@@ -57,7 +57,7 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
         PluginError: a component breaks the contract of its kind.
     """
     layout = Layout.of(recipe.data, channels)
-    translators = {role: _translator(recipe, role, registry, layout) for role in recipe.translators}
+    translators = build_translators(recipe, registry, layout)
     maps, map_references = {}, {}
     for name, map_settings in recipe.maps.items():
         component = registry.get("weight_map", map_settings.use, f"maps.{name}.use")
@@ -76,6 +76,11 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
     if not terms:
         raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
     return Assembly(layout, translators, terms, maps, _transforms(recipe, registry))
+
+
+def build_translators(recipe: Recipe, registry: Registry, layout: Layout) -> dict[str, Translator]:
+    """The recipe's translators by role, without the heads and pools that losses add. Raises as `assemble` does."""
+    return {role: _translator(recipe, role, registry, layout) for role in recipe.translators}
 
 
 def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:

@@ -8,6 +8,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 import gantk
 from gantk.errors import DataError, UsageError
@@ -132,10 +133,10 @@ def test_the_size_and_spacing_may_be_any(server: Any, recipe: Path, make_volume:
 
 def test_an_average_is_what_answers(uninterrupted: Any, patient: Path) -> None:
     averaged = gantk.load(uninterrupted("ema"), device="cpu")
-    before = averaged.predict(patient, progress=QuietProgress())
-    for parameter in averaged.state.translators["student"].parameters():
-        parameter.data.zero_()  # the raw weights play no part
-    assert np.array_equal(averaged.predict(patient, progress=QuietProgress()), before)
+    kept, weights = averaged.checkpoint.tensors(), averaged.translators["student"].generator.state_dict()
+    assert all(torch.equal(weight, kept[f"average.student.{name}"]) for name, weight in weights.items())
+    assert any(not torch.equal(weight, kept[f"student.generator.{name}"]) for name, weight in weights.items())
+    assert np.isfinite(averaged.predict(patient, progress=QuietProgress())).all()
 
 
 def test_bad_requests(server: Any, model: gantk.api.Model, run: Path, patient: Path, tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_bad_requests(server: Any, model: gantk.api.Model, run: Path, patient: P
     with pytest.raises(UsageError, match=r"end in \.nii\.gz"):
         model.predict(patient, tmp_path / "out.txt")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="the volume cannot be written"):
+    with pytest.raises(UsageError, match="the prediction cannot be written"):
         model.predict(patient, tmp_path / "file" / "out.nii", progress=QuietProgress())
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no image of a patient"):

@@ -20,7 +20,7 @@ def test_patients_are_found_at_any_depth_sorted_by_id(cohort):
     assert set(subjects[0].files) == {"t1", "t2", "flair", "t1ce"}
     assert subjects[0].segmentation.name == "P1_seg.nii.gz"
     assert subjects[2].segmentation is None
-    assert by_target(subjects, ["t1", "t2", "flair"], ["t1ce"]) == (["P1", "P2", "P3"], ["P4"])
+    assert by_target(subjects, ["t1", "t2", "flair"], ["t1ce"]) == (["P1", "P2", "P3"], ["P4"], [])
 
 
 def test_names_are_read_after_the_last_underscore(tmp_path, write_patient):

@@ -99,3 +99,32 @@ def test_too_few_patients_or_a_bad_fraction():
     with pytest.raises(DataError, match="ratio"):
         split_cohort(["a", "b", "c"], [], ratio=(0, 1, 1), seed=0, paired_fraction=1)
     assert split_cohort(["a", "b"], [], ratio=(1, 0, 1), seed=0, paired_fraction=1).validation == ()
+
+
+def test_patients_with_targets_alone_train_as_targets():
+    patients, without, alone = [f"p{n}" for n in range(10)], ["s0", "s1"], ["t0", "t1", "t2"]
+    split = split_cohort(patients, without, alone, seed=0, paired_fraction=0.5)
+    assert split.target == ("t0", "t1", "t2")
+    assert not set(alone) & set(split.training)
+    assert split_cohort(patients, without, seed=0, paired_fraction=0.5).test == split.test  # the others stay
+
+
+def test_without_pairs_each_kind_is_split_by_itself(tmp_path):
+    sources, targets = [f"s{n}" for n in range(10)], [f"t{n}" for n in range(20)]
+    split = split_cohort([], sources, targets, seed=0, paired_fraction=1)
+    assert split.paired == ()
+    assert (len(split.unpaired), len(split.target), len(split.validation), len(split.test)) == (7, 14, 3, 6)
+    assert sorted(split.patients) == sorted(sources + targets)
+    split.to_csv(tmp_path / "split.csv")
+    assert Split.from_csv(tmp_path / "split.csv") == split
+    assert replace(split, target=split.target[1:]).hash != split.hash
+
+
+def test_parts_stay_and_what_they_leave_empty_is_taken_from_training():
+    patients = [f"p{n}" for n in range(10)]
+    split = split_cohort(patients, [], parts={"p1": "test", "p8": "test"}, seed=0, paired_fraction=1)
+    assert split.test == ("p1", "p8")
+    assert len(split.validation) == 1
+    assert split_cohort(patients, [], parts={"p1": "test"}, ratio=(1, 0, 0), seed=0, paired_fraction=1).validation == ()
+    with pytest.raises(DataError, match="at least 2 patients"):
+        split_cohort(["a", "b"], [], parts={"b": "test"}, seed=0, paired_fraction=1)

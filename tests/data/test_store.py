@@ -303,3 +303,11 @@ def test_atomic_files_and_folders_are_whole_or_absent(tmp_path):
             (path / "x").write_text(text)
     assert (tmp_path / "d" / "x").read_text() == "first"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "d"]
+
+
+def test_a_patient_with_the_target_alone_has_its_own_foreground(cohort, cache, write_patient):
+    write_patient(cohort / "P5", ("t1ce",), seed=5, seg=False)
+    patient = run(cohort, cache)["P5"]
+    assert patient.modalities == ("t1ce",)
+    images = patient.images(range(len(patient)), ["t1ce"])[:, 0]
+    assert (images > -1).sum((1, 2)).tolist() == patient.brain_area.tolist()

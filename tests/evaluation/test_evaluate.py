@@ -175,7 +175,8 @@ def test_training_mean_baseline():
 def test_examples_round_trip(tmp_path):
     g = GROUPS["a"][0]
     output = brighter(0.1)(g)
-    examples = Examples.from_group(g, ["t1", "t2"], {"a/b": output}, {"difficulty/a": output[:, :1] + 1})
+    inputs = {"t1": g.source[:, :1], "t2": g.source[:, 1:2]}
+    examples = Examples.of(g, inputs, g.target, {"a/b": output}, {"difficulty/a": output[:, :1] + 1})
     examples.save(tmp_path / "deep" / "examples.npz")
     again = Examples.load(tmp_path / "deep" / "examples.npz")
     assert again.titles == ["a, slice 0", "a, slice 1"]

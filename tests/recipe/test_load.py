@@ -412,6 +412,24 @@ def test_the_dump_is_complete(base: Path) -> None:
     assert "like" not in dumped["translators"]["b"]
 
 
+def test_inputs_and_targets_stand_for_the_names_in_data(base: Path) -> None:
+    """So that a recipe runs on other data with the table `[data]` changed alone."""
+    words = [
+        "translators.b.takes=targets",
+        "translators.b.gives=inputs",
+        'evaluation.baselines=["input", "training_mean"]',
+    ]
+    recipe = load_recipe(base, words)
+    assert recipe.translators["b"].takes == ["t1ce"]
+    assert recipe.translators["b"].gives == ["t1", "t2"]
+    assert recipe.translators["a"].takes is None
+    assert recipe.evaluation.baselines == ["input:t1", "training_mean"]
+    other = load_recipe(base, [*words, 'data.inputs=["a"]', 'data.target=["b", "c"]'])
+    assert other.translators["b"].takes == ["b", "c"]
+    assert other.evaluation.baselines[0] == "input:a"
+    assert load_recipe(base, words).translators["a"].gives is None
+
+
 def test_the_predicted_role_is_the_last_unless_said(base: Path) -> None:
     assert load_recipe(base).predict_role == "b"
     assert load_recipe(base, ["predict=a"]).predict_role == "a"

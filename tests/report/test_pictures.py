@@ -9,7 +9,7 @@ import pytest
 from gantk.evaluation.examples import Examples
 from gantk.report.figures import draw_figure, tumour_box
 from gantk.report.panels import draw_panel
-from gantk.report.tiles import ERROR, GREY, WEIGHT, enlarge, outline
+from gantk.report.tiles import ERROR, GREY, WEIGHT, enlarge, error_map, outline
 
 
 def doubled(examples: Examples) -> Examples:
@@ -99,3 +99,52 @@ def test_box_holds_the_tumour_in_the_image_s_shape(corner):
     assert d - c >= 24
     assert tumour_box(np.ones((60, 48), np.uint8)) == (0, 60, 0, 48)
     assert tumour_box(np.zeros((60, 48), np.uint8)) is None
+
+
+def in_colour(examples: Examples) -> Examples:
+    """The same slices as red images whose target is green."""
+
+    def coloured(images: np.ndarray, channel: int) -> np.ndarray:
+        whole = np.full((*images.shape, 3), -1, np.float32)
+        whole[..., channel] = images
+        return whole
+
+    assert examples.target is not None
+    return replace(
+        examples,
+        inputs={name: coloured(image, 0) for name, image in examples.inputs.items()},
+        target=coloured(examples.target, 1),
+        outputs={role: coloured(image, 0) for role, image in examples.outputs.items()},
+    )
+
+
+def test_colours_are_painted_as_they_are(examples):
+    colour = in_colour(examples)
+    grey, panel = draw_panel(examples), draw_panel(colour)
+    assert panel.shape == grey.shape
+    columns = len(examples.inputs) + 1 + 2 * len(examples.outputs) + len(examples.weights)
+    first, target = cut(panel, columns)[0], cut(panel, columns)[2]
+    tile = GREY.paint(enlarge(colour.inputs["t1"][0]))
+    assert not tile[..., 1:].any()
+    assert any((panel[top : top + tile.shape[0], 4 : 4 + tile.shape[1]] == tile).all() for top in range(20, 60))
+    assert first[..., 0].astype(int).sum() > 2 * first[..., 1].astype(int).sum()
+    assert target[..., 1].astype(int).sum() > 2 * target[..., 0].astype(int).sum()
+
+
+def test_the_error_of_colours_is_their_mean():
+    image, target = np.zeros((2, 5, 4, 3)), np.zeros((2, 5, 4, 3))
+    image[..., 0], image[..., 1] = 0.6, -0.3
+    np.testing.assert_allclose(error_map(image, target), np.full((2, 5, 4), 0.15))
+    np.testing.assert_allclose(error_map(image[..., 0], target[..., 0]), np.full((2, 5, 4), 0.3))
+
+
+def test_without_a_target_there_are_no_errors(examples, tmp_path):
+    unknown = replace(examples, target=None)
+    columns = len(examples.inputs) + 1 + 2 * len(examples.outputs) + len(examples.weights)
+    width = (draw_panel(examples).shape[1] - 4) // columns
+    assert draw_panel(unknown).shape[1] == draw_panel(examples).shape[1] - width * (1 + len(examples.outputs))
+    assert draw_figure(unknown, 0).shape[1] < draw_figure(examples, 0).shape[1]
+    unknown.save(tmp_path / "examples.npz")
+    again = Examples.load(tmp_path / "examples.npz")
+    assert again.target is None
+    np.testing.assert_array_equal(draw_panel(again), draw_panel(unknown))

@@ -1,0 +1,345 @@
+"""The dataset `images`: folders of PNG, JPEG or TIFF, in the layouts that data sets for image translation have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gantk.data.normalisation import DARKEST, Scale, full_scale
+from gantk.data.pixels import SUFFIXES, read_pixels, write_pixels
+from gantk.data.slices import Slices, SliceSettings, resize
+from gantk.data.volumes import Subject
+from gantk.errors import DataError
+from gantk.progress import Progress
+
+__all__ = ["Images", "Picture"]
+
+Side = Literal["a", "b"]
+Arrangement = Literal["auto", "halves", "folders", "unaligned"]
+Part = Literal["training", "validation", "test"]
+
+_PARTS: dict[str, Part] = {"train": "training", "val": "validation", "valid": "validation", "test": "test"}
+_EXPECTED = (
+    "expected are train/, val/ and test/ with both images side by side in each file (halves), the folders a/ and b/ "
+    "with equal file names (folders), or trainA/, trainB/, testA/ and testB/ (unaligned)"
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One subject's pictures, in their files' units.
+
+    Attributes:
+        images: modality -> float32 (C, H, W); all of one size.
+        greatest: modality -> the greatest value that its file could hold, 255 or 65535.
+        size: (H, W) that slices are resized to; None for that of the crop.
+    """
+
+    images: dict[str, np.ndarray]
+    greatest: dict[str, int]
+    size: tuple[int, int] | None
+
+    def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
+        """One slice per modality, (1, C, H, W) above -1: a picture is foreground everywhere.
+
+        Raises:
+            DataError: the size is smaller than the crop.
+        """
+        size = self.size or settings.crop
+        if size[0] < settings.crop[0] or size[1] < settings.crop[1]:
+            raise DataError(
+                f"images of {size[0]} × {size[1]} do not fill the crop of {settings.crop[0]} × {settings.crop[1]}",
+                mend="Raise data.size, or leave it out: images are then resized to data.crop",
+            )
+        everywhere = np.ones(size, bool)[None]
+        scales = {name: full_scale(greatest) for name, greatest in self.greatest.items()}
+        images = {}
+        for name, image in self.images.items():
+            sized = resize(image, size)
+            images[name] = np.maximum(scales[name].apply(sized, np.ones(sized.shape, bool)), np.float32(DARKEST))[None]
+        return Slices(images, everywhere, None, scales)
+
+    def restore(
+        self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
+    ) -> np.ndarray:
+        """A picture (1, C, H, W) in [-1, 1] in the first image's size and depth: uint8 or uint16 (H, W) or (H, W, 3).
+
+        The scale is not asked: a picture uses its file's whole range, whatever range training files had.
+        """
+        first = next(iter(self.images))
+        sized = resize(image[0], (self.images[first].shape[1], self.images[first].shape[2]))
+        greatest = self.greatest[first]
+        pixels = np.clip(np.rint(full_scale(greatest).invert(sized)), 0, greatest)
+        pixels = pixels.astype(np.uint8 if greatest == 255 else np.uint16)
+        return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+
+class Images:
+    """Pictures of two kinds, called `a` and `b`: pairs of them, or some of each.
+
+    Intensities are mapped from the whole range of 8 or 16 bits to [-1, 1]; data.spacing and data.normalisation, which
+    are about scans, mean nothing here. Folders train, val and test are the split's parts.
+
+    Args:
+        root: the data set's folder.
+        layout: `halves` (a and b side by side in one file: train/0001.jpg), `folders` (pairs of equal name: a/0001.png
+            and b/0001.png, with train, val and test above, below or, as in trainA, before them), `unaligned`
+            (trainA, trainB, testA, testB); `auto` recognises them, and takes trainA and trainB for unaligned.
+        mode: `rgb` or `grey`, what images are converted to.
+        size: height and width that images are resized to, with antialiasing; those of data.crop where absent.
+        left: which of the two is on the left in `halves`.
+    """
+
+    writes = (".png", ".tif", ".tiff")
+
+    def __init__(
+        self,
+        root: Path,
+        layout: Arrangement = "auto",
+        mode: Literal["rgb", "grey"] = "rgb",
+        size: tuple[int, int] | None = None,
+        left: Side = "a",
+    ) -> None:
+        self.root = Path(root).expanduser()
+        self.layout, self.mode, self.size, self.left = layout, mode, size, left
+
+    @property
+    def channels(self) -> int:
+        """Channels of one image."""
+        return 3 if self.mode == "rgb" else 1
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The parameters that change what is read of a file."""
+        return {"mode": self.mode, "size": self.size, "left": self.left}
+
+    def subjects(self, progress: Progress) -> list[Subject]:
+        """All pictures or pairs sorted by id, which is the path below the root without its suffix.
+
+        Raises:
+            DataError: the root does not exist or holds no images in a known layout, an image has no partner, or two
+                files have one name.
+        """
+        if not self.root.is_dir():
+            raise DataError("this folder does not exist", where=self.root, mend="Correct data.root in the recipe")
+        found = _Folders(self.root)
+        layout = self.layout if self.layout != "auto" else found.layout()
+        subjects = found.subjects(layout)
+        if not subjects:
+            raise DataError(
+                f"this folder holds no images in the layout {layout!r}",
+                where=self.root,
+                why=_EXPECTED,
+                mend="Correct data.root or data.layout in the recipe",
+            )
+        progress.note(f"{len(subjects)} {'images' if layout == 'unaligned' else 'pairs of images'} in {self.root}")
+        return sorted(subjects, key=lambda subject: subject.id)
+
+    @staticmethod
+    def subject_at(path: Path, modalities: Sequence[str]) -> Subject:
+        """The picture in one file, to be translated: it is the whole file, whatever the data set's layout.
+
+        Raises:
+            DataError: the file does not exist or is no image, or several modalities are asked for.
+        """
+        path = Path(path).expanduser()
+        if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+            raise DataError(
+                "this is no image" if path.exists() else "this file does not exist",
+                where=path,
+                mend=f"Name a file that ends in {', '.join(SUFFIXES)}",
+            )
+        if len(modalities) != 1:
+            raise DataError(f"one image cannot be {' and '.join(modalities) or 'nothing'}", where=path)
+        return Subject(path.stem, {modalities[0]: path})
+
+    @staticmethod
+    def members(path: Path) -> list[Path] | None:
+        """The images in a folder; None where the path is a single one.
+
+        Raises:
+            DataError: the folder holds no image.
+        """
+        path = Path(path).expanduser()
+        if not path.is_dir():
+            return None
+        files = list(_files(path).values())
+        if not files:
+            raise DataError("this folder holds no image", where=path, why=f"images end in {', '.join(SUFFIXES)}")
+        return files
+
+    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Picture:
+        """The subject's pictures.
+
+        Raises:
+            DataError: a file cannot be read, a file with two halves has an odd width, or a pair has two sizes.
+        """
+        images: dict[str, np.ndarray] = {}
+        greatest: dict[str, int] = {}
+        halves = len(set(subject.files.values())) < len(subject.files)
+        for name in modalities:
+            path = subject.files[name]
+            pixels = read_pixels(path, self.mode)
+            greatest[name] = int(np.iinfo(pixels.dtype).max)
+            if halves:
+                pixels = _half(path, pixels, left=name == self.left)
+            images[name] = pixels.transpose(2, 0, 1).astype(np.float32)
+            first = modalities[0]
+            if images[name].shape != images[first].shape:
+                (_, h, w), (_, H, W) = images[name].shape, images[first].shape
+                raise DataError(
+                    f"this image has {h} × {w} pixels and its partner {H} × {W}",
+                    where=path,
+                    why=f"the partner is {subject.files[first]}; the images of a pair show the same, pixel by pixel",
+                    mend="Bring both to one size, or leave the pair out",
+                )
+        return Picture(images, greatest, self.size)
+
+    @staticmethod
+    def write(path: Path, image: np.ndarray, like: Path) -> None:
+        """Write what `Picture.restore` gave as PNG or TIFF, 8 or 16 bits as it is; atomic.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        write_pixels(path, image)
+
+
+class _Folders:
+    """The images below a root, by what their folders' names say of part and side."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[tuple[str, Side | None], dict[str, Path]] = {}
+        self.joined = False  # whether folders are called trainA, part and side in one
+        self._add(root, "", None)
+        for outer in _subfolders(root):
+            part, side = _meaning(outer.name)
+            if not part and not side:
+                continue
+            self._add(outer, part, side)
+            self.joined |= bool(part and side)
+            for inner in _subfolders(outer):
+                its_part, its_side = _meaning(inner.name)
+                if (its_part or its_side) and not (part and its_part) and not (side and its_side):
+                    self._add(inner, part or its_part, side or its_side)
+
+    def _add(self, folder: Path, part: str, side: Side | None) -> None:
+        files = _files(folder)
+        if not files:
+            return
+        if (part, side) in self.files:
+            other = next(iter(self.files[part, side].values())).parent
+            raise DataError(
+                f"two folders stand for {part}{(side or '').upper()}",
+                where=folder,
+                why=f"the other is {other}",
+                mend="Remove or rename one of them",
+            )
+        self.files[part, side] = files
+
+    def layout(self) -> str:
+        """The layout of these folders.
+
+        Raises:
+            DataError: there are no images in a known layout, or there are in several.
+        """
+        fitting = ["halves"] if any(side is None for _, side in self.files) else []
+        if any(side for _, side in self.files):
+            fitting.append("unaligned" if self.joined else "folders")
+        if len(fitting) != 1:
+            raise DataError(
+                f"the images in this folder fit {'several layouts' if fitting else 'no known layout'}",
+                where=self.root,
+                why=f"they could be {' and '.join(fitting)}" if fitting else _EXPECTED,
+                mend="Name the layout with data.layout" if fitting else "Correct data.root in the recipe",
+            )
+        return fitting[0]
+
+    def subjects(self, layout: str) -> list[Subject]:
+        """The subjects in these folders.
+
+        Raises:
+            DataError: an image has no partner.
+        """
+        if layout == "folders":
+            return self._pairs()
+        return [
+            Subject(
+                file.relative_to(self.root).with_suffix("").as_posix(),
+                {side: file} if side else {"a": file, "b": file},
+                part=_PARTS.get(part),
+            )
+            for (part, side), files in self.files.items()
+            if (side is None) == (layout == "halves")
+            for file in files.values()
+        ]
+
+    def _pairs(self) -> list[Subject]:
+        """Images of equal name in two folders."""
+        subjects = []
+        for part in sorted({part for part, side in self.files if side}):
+            a, b = self.files.get((part, "a"), {}), self.files.get((part, "b"), {})
+            lonely = min(a.keys() ^ b.keys(), default=None)
+            if lonely is not None:
+                raise DataError(
+                    "this image has no partner",
+                    where=a.get(lonely) or b[lonely],
+                    why=f"{part or 'this data set'} has no image {lonely!r} of the kind {'b' if lonely in a else 'a'}",
+                    mend='Add or remove one, or set data.layout = "unaligned" where images are no pairs',
+                )
+            subjects += [
+                Subject(f"{part}/{stem}" if part else stem, {"a": a[stem], "b": b[stem]}, part=_PARTS.get(part))
+                for stem in a
+            ]
+        return subjects
+
+
+def _meaning(name: str) -> tuple[str, Side | None]:
+    """The part and the side that a folder's name stands for: `train`, `A`, `trainA`; empty where it says neither."""
+    name = name.lower()
+    if name in _PARTS:
+        return name, None
+    side: Side | None = "a" if name.endswith("a") else "b" if name.endswith("b") else None
+    return (name[:-1], side) if side and (len(name) == 1 or name[:-1] in _PARTS) else ("", None)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The images directly in a folder, by stem.
+
+    Raises:
+        DataError: two have one stem.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if path.stem in files:
+            raise DataError(
+                f"two images are called {path.stem!r}",
+                where=folder,
+                why=f"{files[path.stem].name} and {path.name}",
+                mend="Rename or remove one of them",
+            )
+        files[path.stem] = path
+    return files
+
+
+def _half(path: Path, pixels: np.ndarray, *, left: bool) -> np.ndarray:
+    """The left or right half of (H, W, C)."""
+    width = pixels.shape[1]
+    if width % 2:
+        raise DataError(
+            f"this image is {width} pixels wide and cannot hold two of equal size",
+            where=path,
+            mend='Correct the file, or data.layout = "halves" where images are not side by side',
+        )
+    return pixels[:, : width // 2] if left else pixels[:, width // 2 :]

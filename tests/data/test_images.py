@@ -1,0 +1,421 @@
+"""Natural images: their layouts, depths and colours, and the way through training to predicted files and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from kornia_rs import io
+from PIL import Image
+
+import gantk
+from gantk.data.cohort import by_target, split_cohort
+from gantk.data.images import Images, Picture
+from gantk.data.normalisation import DARKEST
+from gantk.data.pixels import read_pixels, write_pixels
+from gantk.data.slices import SliceSettings
+from gantk.data.store import prepare
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, UsageError
+from gantk.progress import QuietProgress
+
+QUIET = QuietProgress()
+RNG = np.random.default_rng(0)
+SETTINGS = SliceSettings(("a", "b"), None, (8, 12))
+
+
+def noise(height: int = 8, width: int = 12, dtype: type = np.uint8, channels: int = 3) -> np.ndarray:
+    """(H, W, 3) or (H, W) over the whole range, black and white among them."""
+    shape = (height, width, channels)[: 2 + (channels == 3)]
+    pixels = RNG.integers(0, np.iinfo(dtype).max, shape, endpoint=True).astype(dtype)
+    pixels[0, 0], pixels[-1, -1] = 0, np.iinfo(dtype).max
+    return pixels
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_pixels(path, pixels)
+    return path
+
+
+def shapes(side: str, number: int, size: int = 32) -> np.ndarray:
+    """A coloured disc in front of a gradient; side b has the colours turned round."""
+    y, x = np.mgrid[:size, :size] / size
+    disc = np.hypot(y - 0.3 - 0.05 * (number % 8), x - 0.5) < 0.25
+    pixels = np.where(disc[..., None], [230, 40, 40], np.stack([60 * y, 120 * x, 90 + 60 * y], -1))
+    return (pixels if side == "a" else 255 - pixels).astype(np.uint8)
+
+
+def halves(root: Path, count: tuple[int, int, int] = (4, 2, 2)) -> Path:
+    for part, number in zip(("train", "val", "test"), count, strict=True):
+        for n in range(number):
+            save(root / part / f"{n}.png", np.concatenate([shapes("a", n), shapes("b", n)], axis=1))
+    return root
+
+
+def unaligned(root: Path, train: int = 5, test: int = 2) -> Path:
+    for part, number in (("train", train), ("test", test)):
+        for n in range(number):
+            save(root / f"{part}A" / f"a{n}.png", shapes("a", n))
+            save(root / f"{part}B" / f"b{n}.png", shapes("b", n + 3))
+    return root
+
+
+# --- pixels -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_bit_is_written_and_read(tmp_path: Path, suffix: str, dtype: type, channels: int) -> None:
+    pixels = noise(9, 7, dtype, channels)
+    path = save(tmp_path / f"x{suffix}", pixels)
+    again = read_pixels(path, "rgb" if channels == 3 else "grey")
+    assert again.dtype == dtype
+    np.testing.assert_array_equal(again, pixels.reshape(9, 7, channels))
+
+
+def test_colour_and_grey_are_converted_as_pillow_does(tmp_path: Path) -> None:
+    colour, grey = noise(), noise(channels=1)
+    path = save(tmp_path / "c.png", colour)
+    np.testing.assert_array_equal(read_pixels(path, "grey")[..., 0], np.asarray(Image.fromarray(colour).convert("L")))
+    deep = save(tmp_path / "d.png", colour.astype(np.uint16) * 257)
+    luma = colour.astype(float) @ [0.299, 0.587, 0.114] * 257
+    np.testing.assert_allclose(read_pixels(deep, "grey")[..., 0], luma, atol=1)
+    again = read_pixels(save(tmp_path / "g.png", grey), "rgb")
+    np.testing.assert_array_equal(again, np.stack([grey] * 3, -1))
+
+
+def test_compressed_tiff_jpeg_palette_and_orientation(tmp_path: Path) -> None:
+    deep = noise(6, 5, np.uint16, 1)
+    Image.fromarray(deep).save(tmp_path / "lzw.tif", compression="tiff_lzw")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "lzw.tif", "grey")[..., 0], deep)
+    smooth = np.full((16, 24, 3), 90, np.uint8)
+    turned = Image.Exif()
+    turned[274] = 6  # the camera was held upright
+    Image.fromarray(smooth).save(tmp_path / "x.jpg", exif=turned)
+    assert read_pixels(tmp_path / "x.jpg", "rgb").shape == (24, 16, 3)
+    Image.fromarray(smooth).quantize(4).save(tmp_path / "p.png")
+    np.testing.assert_array_equal(read_pixels(tmp_path / "p.png", "rgb"), smooth)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    whole = save(tmp_path / "x.png", noise(64, 64)).read_bytes()
+    deep = save(tmp_path / "d.png", noise(64, 64, np.uint16)).read_bytes()
+    for name, content in (
+        ("cut.png", whole[:3000]),
+        ("cut16.png", deep[:6000]),
+        ("text.jpg", b"no image"),
+        ("0.tif", b""),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=r"cannot be read.*Copy or download"):
+            read_pixels(tmp_path / name, "rgb")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_pixels(tmp_path / "gone.png", "rgb")
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "f.tif")
+    with pytest.raises(DataError, match="32-bit"):
+        read_pixels(tmp_path / "f.tif", "grey")
+    frames = [Image.fromarray(noise()) for _ in range(2)]
+    frames[0].save(tmp_path / "many.tif", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match="several images"):
+        read_pixels(tmp_path / "many.tif", "rgb")
+    io.write_image_png_u16(str(tmp_path / "rgba.png"), np.zeros((4, 4, 4), np.uint16), "rgba")
+    with pytest.raises(DataError, match="without transparency"):
+        read_pixels(tmp_path / "rgba.png", "rgb")
+
+
+# --- slices -----------------------------------------------------------------------------------------------------
+
+
+def test_black_is_foreground_and_the_way_back_is_exact(tmp_path: Path) -> None:
+    for dtype, mode in ((np.uint8, "rgb"), (np.uint16, "grey")):
+        pixels = noise(8, 12, dtype, 3 if mode == "rgb" else 1)
+        path = save(tmp_path / f"{mode}.png", pixels)
+        picture = Images(tmp_path, mode=mode).read(Subject("x", {"a": path}), ["a"])
+        slices = picture.slices(["a"], SETTINGS)
+        image = slices.images["a"]
+        assert image.shape == (1, 3 if mode == "rgb" else 1, 8, 12)
+        assert image.dtype == np.float32
+        assert image.min() == np.float32(DARKEST)
+        assert image.max() == 1
+        assert slices.foreground.all()
+        restored = picture.restore(image, ["a"], SETTINGS, slices, slices.scales["a"])
+        assert restored.dtype == dtype
+        assert abs(restored.astype(int) - pixels).max() <= (dtype == np.uint16)  # black alone, by one step
+        np.testing.assert_array_equal(restored[pixels > 0], pixels[pixels > 0])
+
+
+def test_resizing_averages_and_comes_back_to_the_file_s_size() -> None:
+    y = np.linspace(0, 255, 32, dtype=np.float32)
+    board = (np.indices((32, 48)).sum(0) % 2 * 255).astype(np.float32)
+    picture = Picture({"a": np.stack([np.broadcast_to(y[:, None], (32, 48)), board])}, {"a": 255}, (8, 12))
+    slices = picture.slices(["a"], SETTINGS)
+    ramp, grey = slices.images["a"][0]
+    assert abs(grey).max() < 0.05  # no aliasing: a chequerboard is grey
+    np.testing.assert_allclose(
+        ramp[1:-1, 5], np.interp(np.arange(8) * 4 + 1.5, np.arange(32), y)[1:-1] / 127.5 - 1, atol=0.02
+    )
+    back = picture.restore(slices.images["a"][:, :1], ["a"], SETTINGS, slices, slices.scales["a"])
+    assert back.shape == (32, 48)
+    assert abs(back[4:-4, 20].astype(float) - y[4:-4]).max() < 4
+    with pytest.raises(DataError, match=r"do not fill the crop.*Raise data.size"):
+        picture.slices(["a"], SliceSettings(("a",), None, (16, 12)))
+
+
+def test_the_store_holds_planes(tmp_path: Path) -> None:
+    """Colours of a by colours of b, 16 bits a channel; another mode is prepared anew."""
+    a, b = noise(dtype=np.uint16), noise(dtype=np.uint16)
+    save(tmp_path / "a" / "x.png", a)
+    save(tmp_path / "b" / "x.tif", b)
+
+    def stored(**parameters: Any) -> Any:
+        dataset = Images(tmp_path, **parameters)
+        subjects = dataset.subjects(QUIET)
+        return prepare(dataset, subjects, SETTINGS, ["a"], cache=tmp_path / "c", workers=1, progress=QUIET)["x"]
+
+    patient = stored()
+    assert patient.channels == 3
+    assert patient.brain_area.tolist() == [8 * 12]
+    assert not patient.has_segmentation
+    images = patient.images([0], ["b", "a"])
+    assert images.shape == (1, 6, 8, 12)
+    codes = np.rint((images[0].astype(np.float64) + 1) * 32767.5).astype(int)
+    np.testing.assert_array_equal(codes[:3], np.maximum(b, 1).transpose(2, 0, 1))
+    np.testing.assert_array_equal(codes[3:], np.maximum(a, 1).transpose(2, 0, 1))
+    assert stored(mode="grey").images([0], ["a", "b"]).shape == (1, 2, 8, 12)
+    assert len(list((tmp_path / "c" / "slices").iterdir())) == 2
+
+
+# --- layouts ----------------------------------------------------------------------------------------------------
+
+
+def ids(root: Path, **parameters: Any) -> list[tuple[str, str | None]]:
+    return [(subject.id, subject.part) for subject in Images(root, **parameters).subjects(QUIET)]
+
+
+def test_halves_of_one_file(tmp_path: Path) -> None:
+    halves(tmp_path, (2, 1, 1))
+    assert ids(tmp_path) == [
+        ("test/0", "test"),
+        ("train/0", "training"),
+        ("train/1", "training"),
+        ("val/0", "validation"),
+    ]
+    for left, first in (("a", "a"), ("b", "b")):
+        dataset = Images(tmp_path, left=left)
+        picture = dataset.read(dataset.subjects(QUIET)[0], ["a", "b"])
+        assert picture.images["a"].shape == (3, 32, 32)
+        np.testing.assert_array_equal(picture.images["a"], shapes(first, 0).transpose(2, 0, 1))
+    save(tmp_path / "test" / "9.png", noise(8, 13))
+    with pytest.raises(DataError, match="13 pixels wide"):
+        dataset.read(dataset.subjects(QUIET)[1], ["a"])
+
+
+@pytest.mark.parametrize("pattern", ["{side}/{part}", "{part}/{side}", "{part}{side}"])
+def test_pairs_in_two_folders(tmp_path: Path, pattern: str) -> None:
+    for part in ("train", "test"):
+        for side in ("A", "B"):
+            save(tmp_path / pattern.format(part=part, side=side) / f"{part}1.png", noise())
+    found = Images(tmp_path, layout="folders").subjects(QUIET)
+    assert [(s.id, s.part, sorted(s.files)) for s in found] == [
+        ("test/test1", "test", ["a", "b"]),
+        ("train/train1", "training", ["a", "b"]),
+    ]
+    automatic = Images(tmp_path).subjects(QUIET)
+    assert len(automatic) == (4 if pattern == "{part}{side}" else 2)  # trainA and trainB are unaligned
+
+
+def test_unaligned_images_keep_to_their_parts(tmp_path: Path) -> None:
+    unaligned(tmp_path, train=10, test=3)
+    subjects = Images(tmp_path).subjects(QUIET)
+    both, sources, targets = by_target(subjects, ["a"], ["b"])
+    assert (len(both), len(sources), len(targets)) == (0, 13, 13)
+    parts = {subject.id: subject.part for subject in subjects if subject.part}
+    split = split_cohort(both, sources, targets, parts=parts, seed=0, paired_fraction=1)
+    assert sorted(split.test) == sorted(s.id for s in subjects if s.part == "test")
+    assert len(split.validation) == 2  # one of each kind: there is no val folder
+    assert (len(split.paired), len(split.unpaired), len(split.target)) == (0, 9, 9)
+    assert all(name.startswith("trainB/") for name in split.target)
+    everything = split_cohort(both, sources, targets, parts=parts, ratio=(1, 0, 0), seed=0, paired_fraction=1)
+    assert (len(everything.unpaired), len(everything.target), len(everything.test)) == (10, 10, 6)
+    assert everything.validation == ()
+
+
+def test_parts_of_pairs_are_the_split_s(tmp_path: Path) -> None:
+    subjects = Images(halves(tmp_path)).subjects(QUIET)
+    parts = {subject.id: subject.part for subject in subjects if subject.part}
+    split = split_cohort([s.id for s in subjects], [], parts=parts, seed=3, paired_fraction=0.5)
+    assert split.validation == ("val/0", "val/1")
+    assert split.test == ("test/0", "test/1")
+    assert (len(split.paired), len(split.unpaired)) == (2, 2)
+
+
+def spoil_empty(root: Path) -> None:
+    (root / "train").mkdir()
+
+
+def spoil_partner(root: Path) -> None:
+    save(root / "a" / "1.png", noise())
+    save(root / "b" / "2.png", noise())
+
+
+def spoil_twice(root: Path) -> None:
+    save(root / "train" / "1.png", noise())
+    save(root / "train" / "1.tif", noise())
+
+
+def spoil_several(root: Path) -> None:
+    save(root / "train" / "1.png", noise())
+    save(root / "trainA" / "1.png", noise())
+
+
+def spoil_folders(root: Path) -> None:
+    for name in ("trainA", "train/A"):
+        save(root / name / "1.png", noise())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_empty, r"no known layout.*trainA/"),
+        (spoil_partner, r"1\.png: this image has no partner.*no image '1' of the kind b.*unaligned"),
+        (spoil_twice, "two images are called '1'"),
+        (spoil_several, r"several layouts.*halves and unaligned.*data\.layout"),
+        (spoil_folders, "two folders stand for trainA"),
+    ],
+)
+def test_folders_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
+    spoil(tmp_path)
+    with pytest.raises(DataError, match=message) as caught:
+        Images(tmp_path).subjects(QUIET)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_things_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        Images(tmp_path / "gone").subjects(QUIET)
+    save(tmp_path / "a" / "1.png", noise(8, 12))
+    save(tmp_path / "b" / "1.png", noise(8, 10))
+    dataset = Images(tmp_path)
+    (pair,) = dataset.subjects(QUIET)
+    with pytest.raises(DataError, match="8 × 10 pixels and its partner 8 × 12"):
+        dataset.read(pair, ["a", "b"])
+    with pytest.raises(DataError, match=r"no images in the layout 'halves'"):
+        Images(tmp_path, layout="halves").subjects(QUIET)
+    with pytest.raises(DataError, match="this is no image"):
+        Images.subject_at(tmp_path, ["a"])
+    with pytest.raises(DataError, match="a and c"):
+        Images.subject_at(tmp_path / "a" / "1.png", ["a", "c"])
+    with pytest.raises(DataError, match="holds no image"):
+        Images.members(tmp_path)
+
+
+# --- from folders to predictions --------------------------------------------------------------------------------
+
+TINY = [
+    "data.crop=[32,32]",
+    "data.steps_per_epoch=2",
+    "schedule.epochs=2",
+    "schedule.decay_epochs=1",
+    "evaluation.examples=2",
+    "tracking.enabled=false",
+]
+SMALL = {
+    "pix2pix": ["translators.generator.generator.levels=3", "translators.generator.generator.channels=4"],
+    "cyclegan": ["translators.a2b.generator.channels=4", "translators.a2b.generator.blocks=1"],
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable[[str], gantk.RunResult]:
+    """Runs of the shipped recipes on tiny sets, each made once."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("images")
+    data = {"pix2pix": halves(folder / "pairs"), "cyclegan": unaligned(folder / "kinds")}
+    made: dict[str, gantk.RunResult] = {}
+
+    def run(name: str) -> gantk.RunResult:
+        if name not in made:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)
+                changes = [f"data.root={data[name].as_posix()}", "data.left=a", *TINY, *SMALL[name]]
+                path = recipes / "images" / f"{name}.toml"
+                made[name] = gantk.run(path, changes, device="cpu", out=folder / "runs", progress=QUIET)
+        return made[name]
+
+    yield run
+    torch.set_num_threads(threads)
+
+
+def test_pairs_train_are_measured_and_drawn_in_colour(trained: Callable[[str], gantk.RunResult]) -> None:
+    result = trained("pix2pix")
+    assert list(result.summary["methods"]) == ["generator", "input:a", "training_mean"]
+    assert {column["region"] for column in result.summary["metrics"].values()} == {"image"}
+    lines = (result.folder / "evaluation" / "patients.csv").read_text().splitlines()
+    assert sorted({line.split(",")[0] for line in lines[1:]}) == ["test/0", "test/1"]
+    with np.load(result.folder / "evaluation" / "examples.npz") as shown:
+        assert shown["target"].shape == shown["inputs/a"].shape == (2, 32, 32, 3)
+        assert list(shown["titles"]) == ["test/0", "test/1"]
+        np.testing.assert_allclose(shown["target"][0], shapes("b", 0) / 127.5 - 1, atol=1e-4)
+    (panel,) = sorted((result.folder / "panels" / "validation").iterdir())[:1]
+    pixels = np.asarray(Image.open(panel)).astype(int)
+    assert abs(pixels[..., 0] - pixels[..., 2]).max() > 150  # red is not grey
+    page = result.report.read_text(encoding="utf-8")
+    assert "2 test images" in page
+    assert "yellow box" not in page
+
+
+def test_kinds_train_and_are_drawn_without_a_table(trained: Callable[[str], gantk.RunResult]) -> None:
+    result = trained("cyclegan")
+    assert result.summary == {}
+    assert sorted(p.name for p in (result.folder / "evaluation").iterdir()) == ["examples.npz"]
+    assert sorted((result.folder / "panels" / "validation").iterdir())
+    with np.load(result.folder / "evaluation" / "examples.npz") as shown:
+        assert "target" not in shown.files
+        assert shown["outputs/a2b"].shape == (2, 32, 32, 3)
+        assert list(shown["titles"]) == ["testA/a0", "testA/a1"]
+    losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
+    assert "train/b2a/cycle_b" in losses[0]
+    assert not any(name.startswith("validation") for line in losses for name in line)
+    page = result.report.read_text(encoding="utf-8")
+    assert 'id="results"' not in page
+    assert "no target to compare with" in page
+
+
+def test_prediction_has_the_picture_s_size_and_depth(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
+    model = gantk.load(trained("pix2pix").folder, device="cpu")
+    same = shapes("a", 1)
+    expected = model.predict(save(tmp_path / "in" / "same.png", same), tmp_path / "same.png", progress=QUIET)
+    assert expected.dtype == np.uint8
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "same.png")), expected)
+    deep = save(tmp_path / "in" / "deep.tif", same.astype(np.uint16) * 257)
+    found = model.predict(deep, tmp_path / "deep.tif", progress=QUIET)
+    np.testing.assert_array_equal(read_pixels(tmp_path / "deep.tif", "rgb"), found)
+    assert found.dtype == np.uint16
+    assert abs(found / 257 - expected).max() < 0.6  # the same picture, in finer steps
+    assert len(np.unique(found % 257)) > 50
+    Image.fromarray(noise(50, 37)).save(tmp_path / "in" / "odd.jpg")
+    written = model.predict_all(tmp_path / "in", tmp_path / "out", progress=QUIET)
+    assert [path.name for path in written] == ["deep.tif", "odd.png", "same.png"]
+    assert Image.open(tmp_path / "out" / "odd.png").size == (37, 50)
+    with pytest.raises(UsageError, match=r"end in \.png"):
+        model.predict(deep, tmp_path / "x.nii.gz")
+    with pytest.raises(DataError, match="does not exist"):
+        model.predict(tmp_path / "gone.png", tmp_path / "x.png")
+
+
+def test_either_direction_predicts(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
+    model = gantk.load(trained("cyclegan").folder, device="cpu")
+    path = save(tmp_path / "x.png", shapes("b", 0))
+    there, back = (model.predict(path, role=role, progress=QUIET) for role in ("a2b", "b2a"))
+    assert there.shape == back.shape == (32, 32, 3)
+    assert not np.array_equal(there, back)
+    with pytest.raises(UsageError, match="does not give 'a'"):
+        model.predict(path, role="a2b", target="a")
