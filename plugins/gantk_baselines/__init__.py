@@ -4,33 +4,58 @@ from __future__ import annotations
 
 from gantk import hookimpl
 from gantk_baselines.adversarial import Hinge, Lsgan, Vanilla, WganGp
+from gantk_baselines.cycle import Cycle, Identity
 from gantk_baselines.discriminators import PatchGan
-from gantk_baselines.generators import Resnet, TimmGenerator, Unet
+from gantk_baselines.generators import CasNet, Mustgan, Resnet, Resvit, TimmGenerator, Unet
+from gantk_baselines.many_to_many import AvailabilityResnet, AvailableLsgan, MaskedCycle
+from gantk_baselines.missing import ImputedLsgan, MissingL1, ModalityDropout, ModalityPatchGan
 from gantk_baselines.patch_nce import PatchNce
+from gantk_baselines.perceptual import Content, DiscriminatorFeatures, Perceptual, Style
 from gantk_baselines.pixelwise import L1, L2, Ssim
-from gantk_baselines.schedules import Constant, Cosine, LinearDecay, Warmup
+from gantk_baselines.projected_distillation import ProjectedDistillation
+from gantk_baselines.schedules import Constant, Cosine, LinearDecay, Phases, Warmup
+from gantk_baselines.transforms import Affine, Flip, Jitter, ResizeAndCrop
 from gantk_baselines.weight_maps import Edges, Foreground, TumourMask, Uniform
 
 
 @hookimpl
 def register_generators() -> dict[str, type]:
-    return {"resnet": Resnet, "unet": Unet, "timm": TimmGenerator}
+    return {
+        "availability_resnet": AvailabilityResnet,
+        "casnet": CasNet,
+        "mustgan": Mustgan,
+        "resnet": Resnet,
+        "resvit": Resvit,
+        "timm": TimmGenerator,
+        "unet": Unet,
+    }
 
 
 @hookimpl
 def register_discriminators() -> dict[str, type]:
-    return {"patchgan": PatchGan}
+    return {"modality_patchgan": ModalityPatchGan, "patchgan": PatchGan}
 
 
 @hookimpl
 def register_losses() -> dict[str, type]:
     return {
+        "available_lsgan": AvailableLsgan,
+        "cycle": Cycle,
+        "content": Content,
+        "discriminator_features": DiscriminatorFeatures,
         "hinge": Hinge,
+        "identity": Identity,
+        "imputed_lsgan": ImputedLsgan,
         "l1": L1,
         "l2": L2,
         "lsgan": Lsgan,
+        "masked_cycle": MaskedCycle,
+        "missing_l1": MissingL1,
         "patch_nce": PatchNce,
+        "projected_distillation": ProjectedDistillation,
+        "perceptual": Perceptual,
         "ssim": Ssim,
+        "style": Style,
         "vanilla": Vanilla,
         "wgan_gp": WganGp,
     }
@@ -42,5 +67,22 @@ def register_weight_maps() -> dict[str, type]:
 
 
 @hookimpl
+def register_transforms() -> dict[str, type]:
+    return {
+        "affine": Affine,
+        "flip": Flip,
+        "jitter": Jitter,
+        "modality_dropout": ModalityDropout,
+        "resize_and_crop": ResizeAndCrop,
+    }
+
+
+@hookimpl
 def register_schedulers() -> dict[str, type]:
-    return {"constant": Constant, "cosine": Cosine, "linear_decay": LinearDecay, "warmup": Warmup}
+    return {
+        "constant": Constant,
+        "cosine": Cosine,
+        "linear_decay": LinearDecay,
+        "phases": Phases,
+        "warmup": Warmup,
+    }

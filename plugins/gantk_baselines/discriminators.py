@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import overload
 
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gantk import Judgement
 from gantk_baselines.layers import (
     BlurDown,
     Init,
     Norm,
     check_image,
+    check_layers,
     convolution_bias,
     initialise,
     normalisation,
+    run_layers,
 )
 
 __all__ = ["PatchGan"]
@@ -21,9 +27,14 @@ class PatchGan(nn.Module):
     """PatchGAN: (B, in_channels, H, W) float to a map of scores (B, 1, ⌊H/2ⁿ⌋ − 2, ⌊W/2ⁿ⌋ − 2), no
     activation.
 
-    With n = 3 layers a score sees 70×70 pixels; 256² gives 30×30, 224² 26×26. H and W are at least 3 · 2ⁿ.
+    With n = 3 layers a score sees 70×70 pixels, with 2 34×34, with 1 16×16; 256² gives 30×30, 224²
+    26×26 where n = 3. H and W are at least 3 · 2ⁿ.
 
-    Source: Isola et al., "pix2pix", CVPR 2017; antialiased sampling as in CUT.
+    Layers are numbered as one sequence: 0 convolution, 1 LeakyReLU, then 2–4, 5–7, 8–10 convolution, norm,
+    LeakyReLU, 11 the scores; antialiased halving adds one after each LeakyReLU but the last.
+
+    Sources: Isola et al., "pix2pix", CVPR 2017; antialiased sampling as in CUT; spectral norm: Miyato et al., ICLR
+    2018, W / σ(W), σ by one power iteration per forward pass in training.
 
     Args:
         in_channels: channels of the judged image (with the source's, where the discriminator is conditional).
@@ -31,6 +42,7 @@ class PatchGan(nn.Module):
         layers: n, the number of halvings.
         norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
         antialias: blurred halving in place of strided convolutions.
+        spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialisation.
     """
@@ -42,6 +54,7 @@ class PatchGan(nn.Module):
         layers: int = 3,
         norm: Norm = "instance",
         antialias: bool = False,
+        spectral: bool = False,
         init: Init = "normal",
         init_gain: float = 0.02,
     ) -> None:
@@ -63,18 +76,29 @@ class PatchGan(nn.Module):
                 stack.append(BlurDown())
         self.layers = nn.Sequential(*stack, nn.Conv2d(widths[-1], 1, 4, padding=1))
         initialise(self, init, init_gain)
+        if spectral:  # after the initialisation, which could not reach the weights behind it
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d):
+                    spectral_norm(layer)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Judge every patch.
+    @overload
+    def forward(self, image: Tensor, layers: tuple[()] = ()) -> Tensor: ...
+    @overload
+    def forward(self, image: Tensor, layers: tuple[int, ...]) -> Judgement: ...
+    def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | Judgement:
+        """Judge every patch, and take features in the same pass.
 
         Args:
             image: (B, in_channels, H, W) in [−1, 1].
+            layers: numbers of the layers whose outputs are wanted.
 
         Returns:
-            Scores (B, 1, h, w), unbounded.
+            Scores (B, 1, h, w), unbounded, or with layers the scores and the features by number.
 
         Raises:
-            GantkError: other channels than built for, or an image too small for one patch.
+            GantkError: other channels than built for, an image too small for one patch, or no such layer.
         """
         check_image(image, self.in_channels, 1, "PatchGan", least=self.least)
-        return self.layers(image)
+        check_layers(layers, len(self.layers), "PatchGan")
+        scores, features = run_layers(self.layers, image, layers)
+        return Judgement(scores, features) if layers else scores

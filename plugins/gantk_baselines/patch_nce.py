@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gantk import Needs, View
+from gantk import GantkError, ImageRef, Needs, View
 
 __all__ = ["PatchHeads", "PatchNce"]
 
@@ -47,11 +47,20 @@ class PatchHeads(nn.Module):
 
 
 class PatchNce:
-    """InfoNCE between patches of the source and of the output at the same places.
+    """InfoNCE between patches of an image and of its translation at the same places.
 
     Per layer l and sampled place s: −m_l(s)·log[exp(q_s·k_s/τ) / Σ_t exp(q_s·k_t/τ)], negatives from the same image;
     mean over places and images (Park et al., 2020; with a weight map m DS³-Net, eq. 3). Places are drawn once per
-    step, the same for source, output and map, and for all images of the batch.
+    step, the same for image, translation and map, and for all images of the batch.
+
+    With `image` another than the source, a second term of this loss is CUT's identity: G must leave an image y that
+    is of the target's kind where it is. Both terms share their heads.
+
+    Flip equivariance (FastCUT): in some steps the image's patches are taken from its mirror image, each compared
+    with the translation's at the mirrored place, so that G(x) must be the mirror image of what G makes of the
+    mirrored x. The published code gives the mirrored image to G and takes the image's patches unmirrored: the same
+    term for the mirrored x, so the same in distribution where images come mirrored as often as not. This way round
+    all other terms keep the one G(x).
 
     Args:
         layers: generator layers whose features are compared.
@@ -61,8 +70,10 @@ class PatchNce:
         query: whose patches ask; the other's answer as positive and negatives.
         detach_keys: keep the answering side from being trained by this term.
         over_layers: sum (DS³-Net, eq. 3) or mean (CUT) over the layers.
-        reenter: how an output with fewer channels enters the generator again: given to every input, or in place of
-            the first.
+        reenter: how an image with fewer channels than the source enters the generator: given to every input, or in
+            place of the first.
+        image: the image that is translated and compared.
+        flip_equivariance: probability, per step, that the image's patches are taken from its mirror image.
     """
 
     def __init__(
@@ -75,8 +86,10 @@ class PatchNce:
         detach_keys: bool = True,
         over_layers: Literal["sum", "mean"] = "mean",
         reenter: Literal["repeat", "first"] = "repeat",
+        image: ImageRef = ImageRef("source"),
+        flip_equivariance: float = 0.0,
     ) -> None:
-        self.needs = Needs(layers=layers)
+        self.needs = Needs(layers=layers, image=image)
         self.layers = layers
         self.patches = patches
         self.temperature = temperature
@@ -85,19 +98,32 @@ class PatchNce:
         self.detach_keys = detach_keys
         self.over_layers = over_layers
         self.reenter = reenter
+        self.image = image
+        self.flip_equivariance = flip_equivariance
 
     def build_head(self, channels: Mapping[int, int]) -> nn.Module:
         return PatchHeads(channels, self.width)
 
     def __call__(self, view: View) -> Tensor:
-        source = view.features(layers=self.layers)
-        output = view.features(view.as_source(view.output, self.reenter), layers=self.layers)
-        places = {layer: self._places(feature) for layer, feature in source.items()}
-        queries, keys = (output, source) if self.query == "output" else (source, output)
-        q = view.project(_sample(queries, places))
+        image = view.as_source(view.image(self.image), self.reenter)
+        if view.weight is not None and image is not view.source:
+            raise GantkError(
+                f"a weight map of the source cannot weigh a contrastive term on {self.image!r}",
+                mend="take the map off the term, or the parameter image",
+            )
+        output = view.as_source(view.translate(image), self.reenter)
+        mirrored = self.flip_equivariance > 0 and torch.rand(()).item() < self.flip_equivariance
+        asked = view.derive("mirrored", image, lambda x: x.flip(-1)) if mirrored else image
+        keep = self.query == "source" or not self.detach_keys  # else nothing is learnt through the image's features
+        theirs = view.features(asked, layers=self.layers, grad=keep)
+        ours = view.features(output, layers=self.layers)
+        places = {layer: self._places(feature) for layer, feature in theirs.items()}
+        here = {k: _mirror(s, theirs[k].shape[-1]) for k, s in places.items()} if mirrored else places
+        patches = {"source": _sample(theirs, places), "output": _sample(ours, here)}
+        q = view.project(patches[self.query])
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.detach_keys):
-            k = view.project(_sample(keys, places))
-        total = torch.stack([self._layer(q[i], k[i], self._weight(view, source[i], places[i])) for i in self.layers])
+            k = view.project(patches["source" if self.query == "output" else "output"])
+        total = torch.stack([self._layer(q[i], k[i], self._weight(view, ours[i], here[i])) for i in self.layers])
         return total.sum() if self.over_layers == "sum" else total.mean()
 
     def _places(self, feature: Tensor) -> Tensor:
@@ -119,3 +145,8 @@ class PatchNce:
 def _sample(features: Mapping[int, Tensor], places: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """Features `(N, C, h, w)` at the places, `(N, P, C)`; index_select keeps gradients in the features' own layout."""
     return {k: f.flatten(2).index_select(2, places[k]).transpose(1, 2) for k, f in features.items()}
+
+
+def _mirror(places: Tensor, width: int) -> Tensor:
+    """The places `(P,)` of a map of that width, rows one after another, seen in the mirror left to right."""
+    return places + width - 1 - 2 * (places % width)

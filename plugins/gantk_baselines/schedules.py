@@ -1,17 +1,25 @@
-"""Single-stage schedules of the learning rate; what timm has is computed by timm."""
+"""Schedules of the learning rate, and of phases that follow one another; what timm has is computed by timm."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import ConfigDict
 from timm.scheduler.cosine_lr import CosineLRScheduler
 from timm.scheduler.scheduler import Scheduler as TimmScheduler
 from timm.scheduler.step_lr import StepLRScheduler
 
-from gantk import Scheduler, Stage
+from gantk import Control, RecipeError, Scheduler, Stage
 
-__all__ = ["Constant", "Cosine", "LinearDecay", "Warmup"]
+__all__ = ["Constant", "Copy", "Cosine", "LinearDecay", "Phase", "Phases", "Warmup"]
+
+
+def _linear_decay(epoch: int, epochs: int, decay_epochs: int) -> float:
+    """The factor 1, in the last epochs falling linearly towards 0: 1 − max(0, e + 1 − n)/(n_decay + 1)."""
+    return 1 - max(0, epoch + 1 - (epochs - decay_epochs)) / (decay_epochs + 1)
 
 
 def _factor(kind: type[TimmScheduler], epoch: int, **settings: Any) -> float:
@@ -42,8 +50,7 @@ class LinearDecay(Scheduler):
         self.decay_epochs = epochs // 2 if decay_epochs is None else decay_epochs
 
     def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
-        constant = self.epochs - self.decay_epochs
-        return 1 - max(0, epoch + 1 - constant) / (self.decay_epochs + 1)
+        return _linear_decay(epoch, self.epochs, self.decay_epochs)
 
 
 class Cosine(Scheduler):
@@ -98,3 +105,91 @@ class Warmup(Scheduler):
             warmup_t=self.warmup_epochs,
             warmup_lr_init=self.warmup_start,
         )
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Weights that a phase begins with.
+
+    Args:
+        source: the role whose weights are taken.
+        target: the role that gets them.
+        parts: what of them: "generator", "heads", "discriminator".
+        into: the submodule of the target's part that they are for (`streams.0`), the whole part where empty.
+        shared: take only the weights that both have under one name and in one shape.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    source: str
+    target: str
+    parts: tuple[Literal["generator", "heads", "discriminator"], ...] = ("generator",)
+    into: str = ""
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a training.
+
+    Args:
+        name: as the `stages` of losses and maps name it.
+        roles: the translators that it trains; all others rest.
+        epochs: its length.
+        decay_epochs: how many of them, at the end, decay linearly towards 0.
+        copies: weights that are handed over before its first step.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: str
+    roles: tuple[str, ...]
+    epochs: int
+    decay_epochs: int = 0
+    copies: tuple[Copy, ...] = ()
+
+
+class Phases(Scheduler):
+    """Phases in order, each with roles of its own, constant rates that decay at its end, and weights handed on to it.
+
+    Args:
+        phases: the phases, `[[schedule.phases]]` in a recipe.
+
+    Raises:
+        RecipeError: there is none, two have one name, one decays longer than it lasts, or a role is unknown.
+    """
+
+    def __init__(self, phases: tuple[Phase, ...]) -> None:
+        super().__init__(sum(phase.epochs for phase in phases))
+        self.phases = {phase.name: phase for phase in phases}
+        if not phases:
+            raise RecipeError("the schedule has no phase", where="schedule.phases", mend="write [[schedule.phases]]")
+        if len(self.phases) < len(phases):
+            raise RecipeError("two phases have the same name", where="schedule.phases", mend="rename one of them")
+        for phase in phases:
+            if not 0 <= phase.decay_epochs <= phase.epochs:
+                raise RecipeError(
+                    f"the phase {phase.name!r} has {phase.epochs} epochs, of which {phase.decay_epochs} should decay",
+                    where="schedule.phases",
+                    mend="decay_epochs counts the last of its epochs",
+                )
+
+    def stages(self, roles: Sequence[str]) -> list[Stage]:
+        for phase in self.phases.values():
+            named = (*phase.roles, *(role for copy in phase.copies for role in (copy.source, copy.target)))
+            for role in named:
+                if role not in roles:
+                    raise RecipeError(
+                        f"the phase {phase.name!r} names {role!r}, which is no translator",
+                        where="schedule.phases",
+                        mend=f"the recipe's translators are: {', '.join(roles)}",
+                    )
+        return [Stage(phase.name, phase.epochs, phase.roles) for phase in self.phases.values()]
+
+    def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
+        phase = self.phases[stage.name]
+        return _linear_decay(epoch, phase.epochs, phase.decay_epochs)
+
+    def before_stage(self, stage: Stage, control: Control) -> None:
+        for copy in self.phases[stage.name].copies:
+            control.copy(copy.source, copy.target, copy.parts, into=copy.into, shared=copy.shared)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy.signal import convolve2d
 from torch import Tensor
 
-from gantk import View
+from gantk import GantkError, View
+from gantk.translation import MapSlot, Step
 from gantk_baselines.adversarial import Hinge, Lsgan, Vanilla, WganGp
 from gantk_baselines.generators import Resnet
 from gantk_baselines.patch_nce import PatchHeads
@@ -86,6 +89,33 @@ def test_each_side_trains_its_own_network(at: At, cls: type) -> None:
     view = at(loss)
     loss(view).backward()
     assert all(p.grad.any() for p in view.step.translators["teacher"].generator.parameters())
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_with_a_pool_the_discriminator_is_shown_what_the_pool_gives(
+    at: At, game: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls, generator_loss, discriminator_loss = GAMES[game]
+    view = at(loss := cls(pool=3))
+    earlier = torch.rand_like(view.fake)
+    monkeypatch.setattr(View, "pooled", lambda self, image: earlier if image is self.fake else None)
+    real, shown = scores(view, view.target), scores(view, earlier)
+    assert loss.discriminator(view).item() == pytest.approx(discriminator_loss(real, shown), rel=1e-9)
+    assert loss(view).item() == pytest.approx(generator_loss(scores(view, view.output)), rel=1e-12)
+
+
+def test_wgan_gp_with_a_pool(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = at(loss := WganGp(penalty=0.0, pool=3))
+    earlier = torch.rand_like(view.fake)
+    monkeypatch.setattr(View, "pooled", lambda self, image: earlier)
+    expected = scores(view, earlier).mean() - scores(view, view.target).mean()
+    assert loss.discriminator(view).item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("cls", [Lsgan, Vanilla, Hinge, WganGp])
+def test_only_a_game_that_wants_a_pool_asks_for_one(cls: type) -> None:
+    assert (cls().needs.pool, cls(pool=50).needs.pool) == (0, 50)
+    assert cls(pool=50).needs.second_order == (cls is WganGp)
 
 
 # --- which image is real ---------------------------------------------------------------------------
@@ -236,6 +266,110 @@ def test_ssim_is_0_for_equal_images_and_grows_with_difference(at: At) -> None:
 
 
 # --- contrastive ------------------------------------------------------------------------------------------
+
+CUT = [
+    "data.crop=[16, 24]",
+    "translators.generator.generator={use='resnet', channels=4, blocks=2}",
+    "translators.generator.discriminator.channels=4",
+    "losses.patchwise.layers=[0, 4, 8]",
+    "losses.patchwise.width=8",
+]
+
+
+@pytest.fixture
+def contrastive(build: Callable[..., Any], make_group: Callable[..., Any]) -> Callable[..., View]:
+    """The view of FastCUT's contrastive term, in float64."""
+
+    def make(*overrides: str, weight_map: Callable[[View], Tensor] | None = None) -> View:
+        built = build("fastcut.toml", [*CUT, *overrides], spread=0.3)
+        for translator in built.translators.values():
+            translator.double()
+        group = make_group(2, 1, (16, 24), dtype=torch.float64)
+        batch = {"source": replace(group, target=None), "target": replace(group, source=None)}
+        term = built.term("patchwise")
+        if weight_map is not None:
+            built.plan.maps["m"] = MapSlot("m", weight_map)
+            term = replace(term, map="m")
+        return View(Step(built.translators, built.plan, batch), "generator", "source", term)
+
+    return make
+
+
+def nce_at_every_place(view: View, mirrored: bool) -> dict[int, np.ndarray]:
+    """−log of the positive's share, (N, h, w) by layer, at the places of the translation."""
+    generator, head = view.translator.generator, view.head
+    with torch.no_grad():
+        x = view.source
+        queries = generator(generator(x), (0, 4, 8)).features
+        keys = generator(x.flip(3) if mirrored else x, (0, 4, 8)).features
+    found = {}
+    for layer, feature in queries.items():
+        key = keys[layer].flip(3) if mirrored else keys[layer]
+        n, _, h, w = feature.shape
+        q, k = (array(head({layer: f.flatten(2).transpose(1, 2)})[layer]) for f in (feature, key))
+        similarity = np.einsum("npc,nrc->npr", q, k) / 0.07
+        found[layer] = (np.logaddexp.reduce(similarity, 2) - np.einsum("npp->np", similarity)).reshape(n, h, w)
+    return found
+
+
+EVERY_PLACE = "losses.patchwise.patches=100000"
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_patches_are_compared_at_the_same_or_at_mirrored_places(
+    contrastive: Callable[..., View], mirrored: bool, weighted: bool
+) -> None:
+    """A weight map weighs the translation's places, not those of the mirror image."""
+    flips = f"losses.patchwise.flip_equivariance={float(mirrored)}"
+    view = contrastive(flips, EVERY_PLACE, weight_map=ramp if weighted else None)
+    expected = []
+    for loss in nce_at_every_place(view, mirrored).values():
+        small = F.interpolate(ramp(view), size=loss.shape[-2:], mode="area")[:, 0] if weighted else torch.ones(())
+        expected.append((array(small) * loss).mean())
+    assert view._term.loss(view).item() == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_the_mirror_is_taken_as_often_as_asked(contrastive: Callable[..., View]) -> None:
+    view = contrastive("losses.patchwise.flip_equivariance=0.25", "losses.patchwise.patches=4")
+    runs: list[int] = []
+    view.translator.generator.register_forward_pre_hook(lambda *_: runs.append(1))
+    torch.manual_seed(0)
+    steps, mirrored = 80, 0
+    for _ in range(steps):
+        fresh = View(Step(view.step.translators, view.step.plan, view.step.batch), "generator", "source", view._term)
+        runs.clear()
+        view._term.loss(fresh)
+        mirrored += len(runs) == 3  # the image, its translation, the mirror image
+        assert len(runs) in (2, 3)
+    assert 10 <= mirrored <= 30  # 20 expected, standard deviation 4; the seed is fixed
+
+
+def test_what_answers_is_not_trained_through(contrastive: Callable[..., View]) -> None:
+    """Keys carry no gradient, from the mirror image as from the image; queries do, unless roles are exchanged."""
+    for flips in (0.0, 1.0):
+        view = contrastive(f"losses.patchwise.flip_equivariance={flips}", EVERY_PLACE)
+        view.step.detached(view.output)
+        loss = view._term.loss
+        loss.query = "source"
+        (gradient,) = torch.autograd.grad(loss(view), view.output, allow_unused=True)
+        assert gradient is None  # the output only answers
+        loss.query = "output"
+        (gradient,) = torch.autograd.grad(loss(view), view.output, allow_unused=True)
+        assert gradient is not None
+        assert gradient.any()
+
+
+def test_a_map_of_the_source_cannot_weigh_another_image(contrastive: Callable[..., View]) -> None:
+    view = contrastive("losses.patchwise.image='target.target'", weight_map=ramp)
+    with pytest.raises(GantkError, match=r"cannot weigh a contrastive term on 'target\.target'"):
+        view._term.loss(view)
+
+
+def test_cuts_two_terms_share_their_heads(build: Callable[..., Any]) -> None:
+    built = build("cut.toml", ["translators.generator.generator.channels=4"])
+    assert built.term("patchwise").head == built.term("patchwise_identity").head
+    assert list(built.translators["generator"].heads) == ["patch_nce"]
 
 
 @pytest.mark.parametrize(("inputs", "expected"), [(3, 560_384), (1, 559_872)])

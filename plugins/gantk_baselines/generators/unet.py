@@ -21,22 +21,24 @@ from gantk_baselines.layers import (
 __all__ = ["Unet"]
 
 
-def _down(level: int, levels: int, in_channels: int, out_channels: int, norm: Norm) -> nn.Sequential:
-    """LeakyReLU, 4×4 convolution with stride 2, norm: no activation at the image, no norm at either end."""
+def _down(
+    level: int, levels: int, in_channels: int, out_channels: int, norm: Norm, bias: bool, dropout: float
+) -> nn.Sequential:
+    """LeakyReLU, 4×4 convolution with stride 2, norm, dropout: no activation at the image, no norm at either end."""
     ends = level in (0, levels - 1)
     return nn.Sequential(
         *([nn.LeakyReLU(0.2)] if level else []),
-        nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=convolution_bias(norm)),
+        nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias),
         *([] if ends else [normalisation(norm, out_channels)]),
+        *([nn.Dropout(dropout)] if dropout else []),
     )
 
 
-def _up(level: int, in_channels: int, out_channels: int, norm: Norm, dropout: float) -> nn.Sequential:
+def _up(level: int, in_channels: int, out_channels: int, norm: Norm, bias: bool, dropout: float) -> nn.Sequential:
     """ReLU, 4×4 transposed convolution with stride 2, then norm and dropout, or tanh at the image."""
-    bias = convolution_bias(norm) or level == 0
     return nn.Sequential(
         nn.ReLU(),
-        nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias),
+        nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias or level == 0),
         normalisation(norm, out_channels) if level else nn.Tanh(),
         *([nn.Dropout(dropout)] if dropout else []),
     )
@@ -61,6 +63,8 @@ class Unet(nn.Module):
         dropout: probability in the published places, the upward levels of full width but the innermost.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialisation.
+        bias: whether the convolutions but the last have one (MM-GAN: none); where absent, all but batch norm's do.
+        encoder_dropout: probability in the downward levels of full width (MM-GAN: 0.2).
     """
 
     def __init__(
@@ -73,14 +77,20 @@ class Unet(nn.Module):
         dropout: float = 0.5,
         init: Init = "normal",
         init_gain: float = 0.02,
+        bias: bool | None = None,
+        encoder_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        bias = convolution_bias(norm) if bias is None else bias
         self.in_channels = in_channels
         self.levels = levels
         self.size_multiple = 2**levels
         widths = [channels * min(2**level, 8) for level in range(levels)]
         inputs = [in_channels, *widths[:-1]]
-        self.down = nn.ModuleList(_down(i, levels, inputs[i], widths[i], norm) for i in range(levels))
+        self.down = nn.ModuleList(
+            _down(i, levels, inputs[i], widths[i], norm, bias, encoder_dropout if i >= 3 else 0.0)
+            for i in range(levels)
+        )
         outputs = [out_channels, *widths[:-1]]
         self.up = nn.ModuleList(
             _up(
@@ -88,6 +98,7 @@ class Unet(nn.Module):
                 widths[i] * (1 if i == levels - 1 else 2),  # the innermost block has no skip connection
                 outputs[i],
                 norm,
+                bias,
                 dropout if 4 <= i < levels - 1 else 0.0,
             )
             for i in reversed(range(levels))

@@ -1,0 +1,185 @@
+"""The mustGAN generator: one-to-one streams and a many-to-one stream, joined at an adjustable depth."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import torch
+from torch import Tensor, nn
+
+from gantk import GantkError, Translation
+from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
+from gantk_baselines.layers import (
+    Init,
+    Norm,
+    check_image,
+    check_layers,
+    convolution_bias,
+    initialise,
+    normalisation,
+    run_layers,
+)
+
+__all__ = ["Mustgan"]
+
+
+class _Stream(nn.Module):
+    """The first layers of a ResNet generator, under the names that they have there."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+
+class Mustgan(nn.Module):
+    """mustGAN generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
+
+    K one-to-one streams take one modality each, a many-to-one stream takes all; each is a ResNet generator up to the
+    join. There the K + 1 feature maps are concatenated, a 3×3 convolution with norm and ReLU brings them to one
+    stream's width, and the rest of a ResNet generator makes the image. `streams.0` … `streams.K − 1` are the
+    one-to-one streams in the order of the inputs, `streams.K` the many-to-one stream; weights carry the names that
+    they have in `resnet`, so that generators of that kind, with the same settings, can be copied into them, and one
+    into the rest. H and W are multiples of 4 and at least 8.
+
+    Layers are numbered as in `resnet`; a number up to the join is the many-to-one stream's layer.
+
+    Source: Yurt et al., "mustGAN", Medical Image Analysis 2021: the position of the join is chosen for each task. The
+    width and kernel of the fusing convolution are this implementation's choice.
+
+    Args:
+        in_channels: channels of the source, K · stream_channels.
+        out_channels: channels of the output.
+        stream_channels: channels of one modality, more than one where neighbouring slices are inputs too.
+        join: the layer after which the streams are joined: "early" the encoder's last before the blocks,
+            "middle" half of the blocks, "late" the decoder's first doubling with its norm and activation; or a number.
+        train_streams: train the streams on; otherwise they stay as they are, without dropout and with stored
+            statistics of batch norm.
+        channels: width of the first convolution.
+        blocks: residual blocks.
+        norm: "instance", "batch" or "none".
+        antialias: blurred sampling in place of strided and transposed convolutions.
+        dropout: probability inside each residual block.
+        init: "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialisation.
+
+    Raises:
+        GantkError: the modalities do not fit the channels, or the join lies outside the network.
+    """
+
+    size_multiple = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stream_channels: int = 1,
+        join: Literal["early", "middle", "late"] | int = "middle",
+        train_streams: bool = False,
+        channels: int = 64,
+        blocks: int = 9,
+        norm: Norm = "instance",
+        antialias: bool = False,
+        dropout: float = 0.5,
+        init: Init = "normal",
+        init_gain: float = 0.02,
+    ) -> None:
+        super().__init__()
+        if in_channels % stream_channels:
+            raise GantkError(
+                f"{in_channels} channels cannot be divided into streams of {stream_channels}",
+                where="Mustgan",
+                mend="set stream_channels to the channels of one modality",
+            )
+        self.in_channels = in_channels
+        self.stream_channels = stream_channels
+        self.train_streams = train_streams
+
+        def layers(inputs: int) -> list[nn.Module]:
+            encoder = encoder_layers(inputs, channels, blocks, norm, antialias, dropout)
+            return encoder + decoder_layers(out_channels, channels, norm, antialias)
+
+        whole = layers(in_channels)
+        self.count = len(whole)
+        self.join = _join(join, self.count, blocks, antialias)
+        single = [layers(stream_channels)[: self.join + 1] for _ in range(in_channels // stream_channels)]
+        self.streams = nn.ModuleList(_Stream(stream) for stream in [*single, whole[: self.join + 1]])
+        # the rest keeps its layers' own numbers, as names too
+        self.layers = nn.Sequential()
+        for number in range(self.join + 1, self.count):
+            self.layers.add_module(str(number), whole[number])
+        sizes = self._sizes()
+        self.fusion = nn.Sequential(
+            nn.Conv2d(sum(sizes), sizes[-1], 3, padding=1, bias=convolution_bias(norm)),
+            normalisation(norm, sizes[-1]),
+            nn.ReLU(),
+        )
+        initialise(self, init, init_gain)
+        self.streams.requires_grad_(train_streams)
+        self.train()
+
+    @torch.no_grad()
+    def _sizes(self) -> list[int]:
+        """The channels of each stream's last map, the many-to-one stream's last."""
+        self.eval()
+        image = torch.zeros(1, self.in_channels, 8, 8)
+        return [stream.layers(part).shape[1] for stream, part in zip(self.streams, self._parts(image), strict=True)]
+
+    def _parts(self, image: Tensor) -> list[Tensor]:
+        return [*image.split(self.stream_channels, dim=1), image]
+
+    def train(self, mode: bool = True) -> Mustgan:
+        """Set the mode; streams that are not trained stay in the evaluation mode."""
+        super().train(mode)
+        self.streams.train(mode and self.train_streams)
+        return self
+
+    @overload
+    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
+    @overload
+    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+        """Translate, and take features in the same pass.
+
+        Args:
+            image: (B, in_channels, H, W) in [−1, 1].
+            layers: numbers of the layers whose outputs are wanted.
+            decode: False stops after the last wanted layer and gives no output.
+
+        Returns:
+            The output (B, out_channels, H, W), or with layers the output and the features by number.
+
+        Raises:
+            GantkError: the image's shape or a layer number does not fit.
+        """
+        check_image(image, self.in_channels, self.size_multiple, "Mustgan", least=8)
+        check_layers(layers, self.count, "Mustgan")
+        last = None if decode else max(layers, default=-1)
+        many, features = run_layers(self.streams[-1].layers, image, layers, last=last)
+        if last is not None and last <= self.join:
+            return Translation(None, features)
+        singles = [stream.layers(part) for stream, part in zip(self.streams[:-1], self._parts(image)[:-1], strict=True)]
+        fused = self.fusion(torch.cat([*singles, many], dim=1))
+        output, rest = run_layers(self.layers, fused, layers, first=self.join + 1, last=last)
+        if not layers and decode:
+            return output
+        return Translation(output if decode else None, features | rest)
+
+
+def _join(where: Literal["early", "middle", "late"] | int, count: int, blocks: int, antialias: bool) -> int:
+    """The number of the layer after which the streams are joined."""
+    first_block = 12 if antialias else 10
+    named = {
+        "early": first_block - 1,
+        "middle": first_block + (blocks + 1) // 2 - 1,
+        "late": first_block + blocks + (4 if antialias else 3) - 1,
+    }
+    number = where if isinstance(where, int) else named[where]
+    last = count - 4  # the decoder's last activation
+    if not 1 <= number <= last:
+        raise GantkError(
+            f"the streams cannot be joined after layer {number}",
+            where="Mustgan",
+            why=f"the layers that can be joined are 1 to {last}",
+            mend='use "early", "middle", "late" or one of these numbers',
+        )
+    return number

@@ -1,0 +1,283 @@
+"""The ResViT generator: a residual CNN whose bottleneck holds transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, Literal, overload
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.layers import LayerNorm
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from gantk import GantkError, Translation
+from gantk_baselines.generators.resnet import ResidualBlock, decoder_layers, encoder_layers
+from gantk_baselines.layers import Norm, check_image, check_layers, convolution_bias, initialise, normalisation
+
+__all__ = ["ArtBlock", "Resvit", "Transformer"]
+
+
+class Transformer(nn.Module):
+    """The encoder of a vision transformer: tokens (B, N, hidden) to the same shape.
+
+    `depth` of timm's pre-norm blocks, z' = z + MSA(LN(z)), z'' = z' + MLP(LN(z')), and a last LN.
+
+    Args:
+        hidden: width of a token, a multiple of heads.
+        depth: blocks.
+        heads: attention heads.
+        mlp_ratio: the MLP's hidden width in multiples of a token's.
+        dropout: probability inside the MLPs.
+    """
+
+    def __init__(self, hidden: int, depth: int, heads: int, mlp_ratio: float, dropout: float) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(Block(hidden, heads, mlp_ratio, qkv_bias=True, proj_drop=dropout) for _ in range(depth))
+        )
+        for block in self.blocks:
+            block.attn.proj_drop = nn.Identity()  # as published, attention has no dropout
+        self.norm = LayerNorm(hidden, eps=1e-6)
+        initialise(self, "normal", 0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.norm(self.blocks(tokens))
+
+
+class _Bridge(nn.Module):
+    """From a map (B, C, h, w) to tokens on a grid of (h/4, w/4), through a transformer, and back beside the map."""
+
+    def __init__(self, channels: int, hidden: int, grid: tuple[int, int], norm: Norm, dropout: float) -> None:
+        super().__init__()
+        bias = convolution_bias(norm)
+
+        def layers(kind: type[nn.Module], widths: tuple[int, int, int], **options: int) -> nn.Sequential:
+            stack: list[nn.Module] = []
+            for source, target in pairwise(widths):
+                stack += [
+                    kind(source, target, 3, stride=2, padding=1, bias=bias, **options),
+                    normalisation(norm, target),
+                    nn.ReLU(),
+                ]
+            return nn.Sequential(*stack)
+
+        self.down = layers(nn.Conv2d, (channels, 2 * channels, 4 * channels))
+        self.embedding = nn.Conv2d(4 * channels, hidden, 1)
+        self.positions = nn.Parameter(torch.zeros(1, hidden, *grid))
+        self.dropout = nn.Dropout(dropout)
+        self.up = layers(nn.ConvTranspose2d, (hidden, 2 * channels, channels), output_padding=1)
+        self.compression = _Compression(2 * channels, channels, norm)
+
+    def forward(self, x: Tensor, transformer: nn.Module) -> Tensor:
+        grid = self.embedding(self.down(x))
+        size = grid.shape[-2:]
+        positions = self.positions
+        if positions.shape[-2:] != size:
+            positions = F.interpolate(positions, size=size, mode="bicubic", align_corners=False)
+        tokens = self.dropout(grid + positions).flatten(2).transpose(1, 2)
+        context = transformer(tokens).transpose(1, 2).unflatten(2, size)
+        return self.compression(torch.cat([self.up(context), x], dim=1))
+
+
+class _Compression(nn.Module):
+    """Channel compression: ReLU(norm(conv1×1(x)) + norm(conv3×3(ReLU(norm(conv3×3(x)))))), no bias as published."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
+        super().__init__()
+        self.skip = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, bias=False), normalisation(norm, out_channels)
+        )
+        self.body = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+            normalisation(norm, out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            normalisation(norm, out_channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.skip(x) + self.body(x))
+
+
+class ArtBlock(nn.Module):
+    """Aggregated residual transformer block, (B, C, h, w) to the same shape: h = compress([x, T(x)]), then
+    h + norm(conv(ReLU(norm(conv(h))))); without a transformer h = x.
+
+    Args:
+        residual: the residual convolutions.
+        bridge: the way to the transformer and back; None in a block without one.
+    """
+
+    def __init__(self, residual: ResidualBlock, bridge: _Bridge | None = None) -> None:
+        super().__init__()
+        self.residual = residual
+        self.bridge = bridge
+
+    def forward(self, x: Tensor, transformer: nn.Module | None = None) -> Tensor:
+        """x through the block; `transformer` is that of the network, which several blocks may share."""
+        if self.bridge is not None and transformer is not None:
+            x = self.bridge(x, transformer)
+        return self.residual(x)
+
+
+class Resvit(nn.Module):
+    """ResViT generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
+
+    A ResNet generator (strided, not antialiased) whose residual blocks are ART blocks; those named by `transformers`
+    hold one. Their maps are halved twice more, so that a token stands for 16×16 pixels: H and W are multiples of 16
+    and at least 32, without transformers of 4 and at least 8. Learnt positions are kept for `image_size` and
+    interpolated for other sizes. Layers are numbered as in the strided `resnet`: 0–9 encoder, then the blocks, then
+    the decoder. A network without transformers has the same weights under the same names as one with them, but theirs.
+
+    Source: Dalmaz et al., "ResViT", IEEE TMI 2022, and its code: batch norm, transformers in the first and sixth of
+    nine blocks with common weights, 768 wide, 12 deep, 12 heads, from R50+ViT-B/16 of ImageNet-21k (the code also takes
+    that network's positions and patch embedding, which here begin at 0 and at random).
+
+    Args:
+        in_channels: channels of the source.
+        out_channels: channels of the output.
+        image_size: (H, W) that the positions are for.
+        channels: width of the first convolution.
+        blocks: ART blocks.
+        transformers: which of them hold a transformer, counted from 1; none for the CNN alone.
+        share_transformers: one transformer for all of them, or one each.
+        hidden: width of a token.
+        depth: blocks of a transformer.
+        heads: attention heads.
+        mlp_ratio: width of a transformer's MLPs, in multiples of hidden.
+        dropout: probability at the embedding and in the transformer's MLPs.
+        pretrained: name of a timm vision transformer whose blocks, of the same width and number, the transformers
+            begin with (published: "vit_base_r50_s16_224.orig_in21k"); empty for none.
+        norm: "instance", "batch" or "none".
+        init: initialisation of the convolutions: "default" is PyTorch's own, as in the code, "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialisation, where it is not PyTorch's own.
+
+    Raises:
+        GantkError: a transformer outside the blocks, a width that heads do not divide, weights that do not fit or
+            cannot be had.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        image_size: tuple[int, int] = (256, 256),
+        channels: int = 64,
+        blocks: int = 9,
+        transformers: tuple[int, ...] = (1, 6),
+        share_transformers: bool = True,
+        hidden: int = 768,
+        depth: int = 12,
+        heads: int = 12,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.1,
+        pretrained: str = "",
+        norm: Norm = "batch",
+        init: Literal["default", "normal", "xavier"] = "default",
+        init_gain: float = 0.02,
+    ) -> None:
+        super().__init__()
+        _check_transformers(transformers, blocks, hidden, heads)
+        self.in_channels = in_channels
+        self.size_multiple = 16 if transformers else 4
+        width, grid = 4 * channels, (max(1, image_size[0] // 16), max(1, image_size[1] // 16))
+        bottleneck = [
+            ArtBlock(
+                ResidualBlock(width, norm),
+                _Bridge(width, hidden, grid, norm, dropout) if number in transformers else None,
+            )
+            for number in range(1, blocks + 1)
+        ]
+        self.layers = nn.Sequential(
+            *encoder_layers(in_channels, channels, 0, norm, antialias=False, dropout=0.0),
+            *bottleneck,
+            *decoder_layers(out_channels, channels, norm, antialias=False),
+        )
+        if init != "default":
+            initialise(self, init, init_gain)
+        count = min(1, len(transformers)) if share_transformers else len(transformers)
+        self.transformers = nn.ModuleList(Transformer(hidden, depth, heads, mlp_ratio, dropout) for _ in range(count))
+        for transformer in self.transformers:
+            if pretrained:
+                _load_pretrained(transformer, pretrained)
+
+    @overload
+    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
+    @overload
+    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+        """Translate, and take features in the same pass.
+
+        Args:
+            image: (B, in_channels, H, W) in [−1, 1].
+            layers: numbers of the layers whose outputs are wanted.
+            decode: False stops after the last wanted layer and gives no output.
+
+        Returns:
+            The output (B, out_channels, H, W), or with layers the output and the features by number.
+
+        Raises:
+            GantkError: the image's shape or a layer number does not fit.
+        """
+        check_image(image, self.in_channels, self.size_multiple, "Resvit", least=2 * self.size_multiple)
+        check_layers(layers, len(self.layers), "Resvit")
+        last = len(self.layers) - 1 if decode else max(layers, default=-1)
+        x = image
+        features: dict[int, Tensor] = {}
+        passed = 0  # transformers met so far
+        for number, layer in enumerate(self.layers[: last + 1]):
+            if isinstance(layer, ArtBlock) and layer.bridge is not None:
+                x = layer(x, self.transformers[passed % len(self.transformers)])
+                passed += 1
+            else:
+                x = layer(x)
+            if number in layers:
+                features[number] = x
+        if not layers and decode:
+            return x
+        return Translation(x if decode else None, features)
+
+
+def _check_transformers(transformers: tuple[int, ...], blocks: int, hidden: int, heads: int) -> None:
+    wrong = [number for number in transformers if not 1 <= number <= blocks]
+    if wrong:
+        raise GantkError(
+            f"there is no block {wrong[0]} to hold a transformer",
+            where="Resvit",
+            why=f"the blocks are counted from 1 to {blocks}",
+            mend="name blocks in this range in transformers",
+        )
+    if transformers and hidden % heads:
+        raise GantkError(
+            f"{heads} heads do not divide a width of {hidden}",
+            where="Resvit",
+            mend="make hidden a multiple of heads",
+        )
+
+
+def _load_pretrained(transformer: Transformer, name: str) -> None:
+    """Give a transformer the blocks and last norm of one of timm's."""
+    create: Callable[..., Any] = timm.create_model
+    try:
+        weights = create(name, pretrained=True, num_classes=0).state_dict()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise GantkError(
+            f"the weights of {name!r} cannot be had",
+            where="Resvit",
+            why=f"timm says: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            mend=f'set pretrained = "", or load them once on a machine with a network, '
+            f"`timm.create_model({name!r}, pretrained=True)`, and copy the Hugging Face cache here",
+        ) from error
+    wanted = {key: value for key, value in weights.items() if key.startswith(("blocks.", "norm."))}
+    try:
+        transformer.load_state_dict(wanted)
+    except RuntimeError as error:
+        raise GantkError(
+            f"the blocks of {name!r} do not fit",
+            where="Resvit",
+            why=str(error).splitlines()[-1].strip(),
+            mend="set hidden, depth, heads and mlp_ratio as that network has them",
+        ) from error

@@ -1,0 +1,177 @@
+"""Many-to-many translation without pairs, whatever is available (DiamondGAN).
+
+Source: Li et al., "DiamondGAN: unified multi-modal generative adversarial networks for MRI sequences synthesis",
+MICCAI 2019, and its code. All terms compare images of one domain whose missing channels are background.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import torch
+from torch import Tensor, nn
+
+from gantk import GantkError, ImageRef, Needs, Role, Translation, View
+from gantk_baselines.generators.resnet import Resnet
+from gantk_baselines.layers import Init, Norm, check_image, check_layers, run_layers
+
+__all__ = ["AvailabilityResnet", "AvailableLsgan", "MaskedCycle", "available"]
+
+BACKGROUND = -1.0
+
+
+def available(image: Tensor) -> Tensor:
+    """Which channels of an image (B, C, H, W) are there, bool (B, C): those with any pixel above the background."""
+    return (image > BACKGROUND).flatten(2).any(dim=2)
+
+
+class AvailabilityResnet(Resnet):
+    """ResNet generator that is told which of its inputs are there: (B, in, H, W) float to (B, out, H, W) in (−1, 1).
+
+    The availability a ∈ {0, 1}^in is read from the image: a channel without any pixel above -1 is missing. Given to
+    the first convolution as constant maps beside the image, it would add W·a to every pixel of that convolution's
+    output, and instance norm would take it out again, unseen. So W·a is added behind the norm, before the ReLU.
+    Sizes and layer numbers are those of `resnet`; layer 2 is the norm's output with the condition.
+
+    Args:
+        in_channels: channels of the source.
+        out_channels: channels of the output.
+        channels: width of the first convolution.
+        blocks: residual blocks.
+        norm: "instance", "batch" or "none".
+        antialias: blurred sampling in place of strided and transposed convolutions.
+        dropout: probability inside each block.
+        init: "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialisation.
+        condition: "availability", or "none" for a plain ResNet.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        channels: int = 64,
+        blocks: int = 9,
+        norm: Norm = "instance",
+        antialias: bool = False,
+        dropout: float = 0.0,
+        init: Init = "normal",
+        init_gain: float = 0.02,
+        condition: Literal["availability", "none"] = "availability",
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            channels=channels,
+            blocks=blocks,
+            norm=norm,
+            antialias=antialias,
+            dropout=dropout,
+            init=init,
+            init_gain=init_gain,
+        )
+        # W begins with torch's own spread, 1/√in: beside features of unit variance 0.02 would be next to nothing
+        self.condition = nn.Linear(in_channels, channels, bias=False) if condition == "availability" else None
+
+    @overload
+    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
+    @overload
+    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+        """Translate, and take features in the same pass; arguments, result and errors as those of `resnet`."""
+        if self.condition is None:
+            return super().forward(image, layers, decode)
+        check_image(image, self.in_channels, self.size_multiple, "AvailabilityResnet", least=8)
+        check_layers(layers, len(self.layers), "AvailabilityResnet")
+        last = None if decode else max(layers, default=-1)
+        output, features = run_layers(self.layers[:3], image, layers, last=last)
+        if last is None or last >= 2:
+            output = output + self.condition(available(image).to(image.dtype))[:, :, None, None].to(output.dtype)
+            features |= {2: output} if 2 in layers else {}
+            output, later = run_layers(self.layers[3:], output, layers, first=3, last=last)
+            features |= later
+        if not layers and decode:
+            return output
+        return Translation(output if decode else None, features)
+
+
+def like(view: View, image: Tensor, reference: str) -> Tensor:
+    """An image (B, C, H, W) with those channels set to background that the referenced image, slice by slice, lacks.
+
+    Raises:
+        GantkError: the two are not of one batch size and number of channels.
+    """
+    pattern = view.image(reference)
+    if pattern.shape[:2] != image.shape[:2]:
+        raise GantkError(
+            f"images of shape {tuple(image.shape)} cannot lack what those of {tuple(pattern.shape)} lack",
+            where=f"a loss on translators.{view.role}",
+            why=f"{reference} has another batch size or other channels than the translated images",
+            mend="give both batch groups one size, and let the reference name the modalities that the translator gives",
+        )
+    there = view.derive("available", pattern, available)[:, :, None, None]
+    return view.derive(f"like {reference}", image, lambda x: torch.where(there, x, BACKGROUND))
+
+
+class MaskedCycle:
+    """Cycle consistency over what is available: mean of m·|x − F(y)| over the available channels of x.
+
+    y is G(x) without the channels that an image of the other domain lacks, so that F is given, and its input judged
+    by, the availability of that image. Both translators are trained by the term.
+
+    Args:
+        back: F, the translator of the other direction.
+        through: a real image of the other domain.
+    """
+
+    def __init__(self, back: Role, through: ImageRef) -> None:
+        self.back = back
+        self.through = through
+
+    def __call__(self, view: View) -> Tensor:
+        between = like(view, view.output, self.through)
+        error = (view.source - view.translate(between, role=self.back)).abs()
+        weight = view.weight_like(error)
+        if weight is not None:
+            error = weight * error
+        there = view.available
+        return torch.where(there, error.mean(dim=(2, 3)), 0).sum() / there.sum().clamp_min(1)
+
+
+class AvailableLsgan:
+    """Least-squares GAN on images of equal availability, G(x) without the channels that the real y lacks.
+
+    L_D = ω·(E[(D(y) − r)²] + E[D(G(x))²]), L_G = E[(D(G(x)) − r)²]; the discriminator is unconditional.
+
+    Args:
+        real: y, an image of the target's domain.
+        real_label: r (DiamondGAN: 0.95).
+        discriminator_weight: ω.
+        pool: how many translated images of earlier steps are kept to train the discriminator on (DiamondGAN: 25).
+    """
+
+    def __init__(
+        self,
+        real: ImageRef,
+        real_label: float = 1.0,
+        discriminator_weight: float = 0.5,
+        pool: int = 0,
+    ) -> None:
+        self.needs = Needs(pool=pool)
+        self.real = real
+        self.real_label = real_label
+        self.discriminator_weight = discriminator_weight
+
+    def __call__(self, view: View) -> Tensor:
+        return self._to(view.judge(like(view, view.output, self.real)), self.real_label)
+
+    def discriminator(self, view: View) -> Tensor:
+        fake = like(view, view.fake, self.real)
+        if self.needs.pool:
+            fake = view.pooled(fake)
+        real = view.judge(view.image(self.real))
+        return self.discriminator_weight * (self._to(real, self.real_label) + self._to(view.judge(fake), 0.0))
+
+    @staticmethod
+    def _to(scores: Tensor, label: float) -> Tensor:
+        return (scores - label).square().mean()

@@ -1,0 +1,271 @@
+"""Missing modalities: what is there and what is not, drawn at random, and the losses of MM-GAN.
+
+Source: Sharma & Hamarneh, "Missing MRI pulse sequence synthesis using multi-modal GAN", IEEE TMI 2019, and its code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gantk import GantkError, ImageRef, Needs, View
+from gantk_baselines.layers import Init, Norm, check_image, initialise, normalisation
+
+if TYPE_CHECKING:
+    from gantk import Group, Moment
+
+__all__ = ["ImputedLsgan", "MissingL1", "ModalityDropout", "ModalityPatchGan", "scenarios_of"]
+
+BACKGROUND = -1.0
+
+
+def scenarios_of(modalities: int, complete: bool = False) -> list[tuple[int, ...]]:
+    """Every availability of so many modalities (1 there, 0 missing) with at least one of each, the hardest first.
+
+    Sorted by how many are there, then as binary numbers: the order of MM-GAN's 14 scenarios of four modalities.
+
+    Args:
+        modalities: how many.
+        complete: also the one in which nothing is missing, as the last.
+    """
+    found = sorted(product((0, 1), repeat=modalities), key=sum)
+    return found[1:] if complete else found[1:-1]
+
+
+class ModalityDropout:
+    """Hides random modalities of the source: their channels become background, the target stays whole.
+
+    An availability is drawn evenly from a list of scenarios, the hardest first. A curriculum begins with the end of
+    the list, where little is missing: from each of its epochs on, scenarios before the given index are left out.
+    What a patient lacks stays missing; where a draw would leave nothing that is there, it is not followed.
+
+    Args:
+        scenarios: "all", or a list of availabilities, one 0 (missing) or 1 per modality.
+        complete: whether "all" includes the scenario in which nothing is missing (DiamondGAN; not MM-GAN).
+        curriculum: (epoch, first scenario) in ascending order of epochs; before the first, and without any, all
+            scenarios are drawn. MM-GAN's code: [[0, 10], [11, 7], [21, 3], [31, 0]], of which index 10 is one missing.
+        per: one draw for the "batch" (both published codes) or one per "sample".
+        planes: channels of one modality, 2·n + 1 with n neighbouring slices; they are hidden together.
+
+    Raises:
+        GantkError: the scenarios or the curriculum do not fit together, or not the modalities of the source.
+    """
+
+    def __init__(
+        self,
+        scenarios: Literal["all"] | list[list[Literal[0, 1]]] = "all",
+        complete: bool = False,
+        curriculum: list[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] = [],  # noqa: B006
+        per: Literal["batch", "sample"] = "batch",
+        planes: Annotated[int, Field(ge=1)] = 1,
+    ) -> None:
+        self.scenarios = scenarios if scenarios == "all" else [tuple(scenario) for scenario in scenarios]
+        self.complete = complete
+        self.curriculum = [(int(epoch), int(first)) for epoch, first in curriculum]
+        self.per = per
+        self.planes = planes
+        epochs = [epoch for epoch, _ in self.curriculum]
+        if epochs != sorted(set(epochs)):
+            raise GantkError(
+                f"the epochs {epochs} of the curriculum do not ascend",
+                where="modality_dropout",
+                mend="write curriculum = [[0, 10], [11, 7], …], each epoch later than the one before",
+            )
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        """The group with modalities of its source hidden; a group without source as it is.
+
+        Args:
+            group: source (B, M · planes, H, W), float in [-1, 1].
+            moment: its epoch places the curriculum.
+        """
+        if group.source is None:
+            return group
+        batch, channels = group.source.shape[:2]
+        if channels % self.planes:
+            raise GantkError(
+                f"{channels} channels are no multiple of planes = {self.planes}",
+                where="modality_dropout",
+                mend="planes is 2 · data.neighbours + 1",
+            )
+        table = self._table(channels // self.planes)
+        first = self.first(moment.epoch)
+        if first >= len(table):
+            raise GantkError(
+                f"the curriculum begins at scenario {first} of {len(table)}",
+                where="modality_dropout",
+                mend="count from 0",
+            )
+        drawn = torch.randint(first, len(table), (batch if self.per == "sample" else 1,))
+        kept = (
+            torch.tensor(table, dtype=torch.bool)[drawn].repeat_interleave(self.planes, dim=1).to(group.source.device)
+        )
+        kept = kept | ~(group.available & kept).any(dim=1, keepdim=True)
+        return replace(group, source=torch.where(kept[:, :, None, None], group.source, BACKGROUND))
+
+    def first(self, epoch: int) -> int:
+        """The index of the first scenario that is drawn in an epoch."""
+        return next((first for begins, first in reversed(self.curriculum) if begins <= epoch), 0)
+
+    def _table(self, modalities: int) -> list[tuple[int, ...]]:
+        table = scenarios_of(modalities, self.complete) if self.scenarios == "all" else self.scenarios
+        if not table or any(len(scenario) != modalities or not any(scenario) for scenario in table):
+            raise GantkError(
+                f"the scenarios {self.scenarios!r} do not fit a source of {modalities} modalities",
+                where="modality_dropout",
+                why="each has one 0 or 1 per modality, and leaves at least one" if table else "there is none to draw",
+                mend="check scenarios, complete, planes, and the groups that the transform is placed on",
+            )
+        return table
+
+
+def outputs_available(view: View) -> Tensor:
+    """Which of a view's outputs are among its inputs, bool (B, T).
+
+    The inputs are the outputs in the same order, each with its neighbouring slices.
+
+    Raises:
+        GantkError: they are not: an available input is another image than the target in its place.
+    """
+    return view.derive("outputs available", view.source, lambda source: _matched(view, source))
+
+
+def _matched(view: View, source: Tensor) -> Tensor:
+    target = view.target
+    planes, rest = divmod(source.shape[1], target.shape[1])
+    if not rest and planes % 2:
+        available = view.available.unflatten(1, (-1, planes)).any(dim=2)
+        own = source[:, planes // 2 :: planes]
+        if torch.equal(torch.where(available[:, :, None, None], target, own), own):
+            return available
+    raise GantkError(
+        "the inputs are not the targets",
+        where=f"translators.{view.role}",
+        why="which outputs are missing is read from the inputs, so both must be the same modalities in the same order",
+        mend="let data.target be the list that data.inputs is, and hide inputs by a transform",
+    )
+
+
+def imputed(view: View) -> Tensor:
+    """The output with the real images in place of what is available, m·G(x) + (1 − m)·y, (B, T, H, W)."""
+    available = outputs_available(view)[:, :, None, None]
+    return view.derive("imputed", view.output, lambda output: torch.where(available, view.target, output))
+
+
+class MissingL1:
+    """Mean absolute error over the missing modalities alone, E[|y − G(x)|], missing (MM-GAN); 0 where none is.
+
+    The term's weight map multiplies the error.
+    """
+
+    needs = Needs(target=True)
+
+    def __call__(self, view: View) -> Tensor:
+        missing = ~outputs_available(view)
+        error = (view.target - view.output).abs()
+        weight = view.weight_like(error)
+        if weight is not None:
+            error = weight * error
+        per_channel = error.mean(dim=(2, 3))
+        return torch.where(missing, per_channel, 0).sum() / missing.sum().clamp_min(1)
+
+
+class ImputedLsgan:
+    """Least-squares GAN with a score map per modality and implicit conditioning (MM-GAN).
+
+    The discriminator sees ŷ = m·G(x) + (1 − m)·y, the output with the available modalities replaced by the real ones
+    (m is 1 where missing); what is real in ŷ is to be called real:
+    L_D = ω·(E[(D(y) − 1)²] + E[(D(ŷ) − (1 − m))²]), L_G = E[(D(ŷ) − 1)²]; means over all modalities' maps.
+
+    Args:
+        condition: what a conditional discriminator is given besides. The published code gives the complete real
+            images; "source" gives what the generator sees.
+        discriminator_weight: ω.
+    """
+
+    needs = Needs(target=True)
+
+    def __init__(self, condition: ImageRef = ImageRef("target"), discriminator_weight: float = 0.5) -> None:
+        self.condition = condition
+        self.discriminator_weight = discriminator_weight
+
+    def __call__(self, view: View) -> Tensor:
+        return (self._judge(view, imputed(view)) - 1).square().mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        real, fake = self._judge(view, view.target), self._judge(view, imputed(view).detach())
+        labels = outputs_available(view).to(fake.dtype)[:, :, None, None]
+        return self.discriminator_weight * ((real - 1).square().mean() + (fake - labels).square().mean())
+
+    def _judge(self, view: View, image: Tensor) -> Tensor:
+        scores = view.judge(image, source=view.image(self.condition))
+        if scores.shape[1] != image.shape[1]:
+            raise GantkError(
+                f"the discriminator gives {scores.shape[1]} maps of scores for {image.shape[1]} modalities",
+                where=f"translators.{view.role}.discriminator",
+                mend='use = "modality_patchgan" gives one for each',
+            )
+        return scores
+
+
+class ModalityPatchGan(nn.Module):
+    """PatchGAN with a map of scores for each modality: (B, in_channels, H, W) float to (B, T, ⌊H/2ⁿ⌋, ⌊W/2ⁿ⌋).
+
+    With n = 4 layers 256² gives 16×16. H and W are at least 2ⁿ.
+
+    Source: MM-GAN's code (4 modalities judged beside 4 real ones: 2,794,432 parameters).
+
+    Args:
+        in_channels: channels of the judged image (with the source's, where the discriminator is conditional).
+        target_channels: T, the modalities that are judged.
+        channels: width of the first convolution; widths are channels · 1, 2, 4, 8, 8, …
+        layers: n, the number of halvings.
+        norm: "instance", "batch" or "none".
+        init: "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialisation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        target_channels: int,
+        channels: int = 64,
+        layers: int = 4,
+        norm: Norm = "instance",
+        init: Init = "normal",
+        init_gain: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.least = 2**layers
+        widths = [in_channels, *(channels * min(2**level, 8) for level in range(layers))]
+        stack: list[nn.Module] = []
+        for level in range(layers):
+            stack.append(nn.Conv2d(widths[level], widths[level + 1], 4, stride=2, padding=1))
+            if level:
+                stack.append(normalisation(norm, widths[level + 1]))
+            stack.append(nn.LeakyReLU(0.2))
+        # an even kernel needs one more row and column to keep the size: at the top and the left
+        stack += [nn.ZeroPad2d((2, 1, 2, 1)), nn.Conv2d(widths[-1], target_channels, 4, bias=False)]
+        self.layers = nn.Sequential(*stack)
+        initialise(self, init, init_gain)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Judge every patch of every modality.
+
+        Args:
+            image: (B, in_channels, H, W) in [−1, 1].
+
+        Returns:
+            Scores (B, T, h, w), unbounded.
+
+        Raises:
+            GantkError: other channels than built for, or an image too small for one patch.
+        """
+        check_image(image, self.in_channels, 1, "ModalityPatchGan", least=self.least)
+        return self.layers(image)

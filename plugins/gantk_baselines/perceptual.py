@@ -1,0 +1,186 @@
+"""Losses between features: of a frozen network (perceptual, style, content) and of the discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from torch import Tensor
+
+from gantk import ImageRef, Needs, RecipeError, View
+from gantk_baselines.feature_network import FeatureNetwork, Weights
+
+__all__ = ["Content", "DiscriminatorFeatures", "Perceptual", "Style", "gram"]
+
+
+def gram(feature: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The Gram matrix G_ij = Σ_s m_s·f_is·f_js / (C·h·w) over places s: (B, C, h, w) to (B, C, C).
+
+    Args:
+        feature: f.
+        weight: m, (B, 1, h, w); 1 where absent.
+    """
+    channels, places = feature.shape[1], feature.shape[-2] * feature.shape[-1]
+    f = feature.flatten(2)
+    weighted = f if weight is None else f * weight.flatten(2)
+    return weighted @ f.transpose(1, 2) / (channels * places)
+
+
+def _layer_weights(weights: tuple[float, ...], layers: tuple[object, ...]) -> tuple[float, ...]:
+    """One weight per layer, all 1 where none are given."""
+    if weights and len(weights) != len(layers):
+        raise RecipeError(
+            f"{len(weights)} layer weights are given for {len(layers)} layers",
+            where="layer_weights",
+            mend="give one for each layer, or none for 1 everywhere",
+        )
+    return weights or (1.0,) * len(layers)
+
+
+class _FeatureLoss:
+    """A loss on the frozen network's features of the output and of another image, the same for both."""
+
+    def __init__(
+        self,
+        layers: tuple[str, ...],
+        layer_weights: tuple[float, ...],
+        network: str,
+        weights: Weights,
+        imagenet_normalisation: bool,
+        reference: ImageRef,
+    ) -> None:
+        self.layers = layers
+        self.layer_weights = _layer_weights(layer_weights, layers)
+        self.reference = reference
+        self.network = FeatureNetwork.shared(network, weights, imagenet_normalisation)
+        self.network.want(layers)
+
+    def pairs(self, view: View) -> Iterator[tuple[float, Tensor, Tensor]]:
+        """For each layer its weight, the output's feature and the reference's, the latter without gradient."""
+        output = self.network.of(view, view.output)
+        reference = self.network.of(view, view.image(self.reference))
+        for weight, layer in zip(self.layer_weights, self.layers, strict=True):
+            yield weight, output[layer], reference[layer].detach()
+
+
+class Perceptual(_FeatureLoss):
+    """Distance of the output to the target in a frozen network: Σ_l λ_l · mean of m·|φ_l(y) − φ_l(G(x))|.
+
+    With the term's weight map m, brought to each layer's size (Johnson et al., ECCV 2016; pGAN: Dar et al., 2019).
+
+    Args:
+        layers: layers of the network, such as relu2_2.
+        layer_weights: λ_l; 1 where absent.
+        distance: l1, as pGAN, or l2, the square, as Johnson et al.
+        network: the frozen network, a name of timm.
+        weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
+        imagenet_normalisation: normalise as the weights were trained; pGAN gives images in [−1, 1] as they are.
+        reference: y.
+    """
+
+    def __init__(
+        self,
+        layers: tuple[str, ...] = ("relu2_2",),
+        layer_weights: tuple[float, ...] = (),
+        distance: Literal["l1", "l2"] = "l1",
+        network: str = "vgg16",
+        weights: Weights = "pretrained",
+        imagenet_normalisation: bool = True,
+        reference: ImageRef = ImageRef("target"),
+    ) -> None:
+        super().__init__(layers, layer_weights, network, weights, imagenet_normalisation, reference)
+        self.distance = distance
+
+    def __call__(self, view: View) -> Tensor:
+        distance = Tensor.abs if self.distance == "l1" else Tensor.square
+        total = view.output.new_zeros(())
+        for weight, output, y in self.pairs(view):
+            total = total + weight * view.weighted_mean(distance(y - output))
+        return total
+
+
+class Content(Perceptual):
+    """Content in a frozen network: Σ_l λ_l · ‖φ_l(y) − φ_l(G(x))‖²_F / (C_l·h_l·w_l), mean over the batch.
+
+    Gatys et al., CVPR 2016; MedGAN: Armanious et al., 2020, on a VGG-19. The perceptual loss with the square.
+
+    Args:
+        layers: layers of the network.
+        layer_weights: λ_l; 1 where absent.
+        network: the frozen network, a name of timm.
+        weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
+        imagenet_normalisation: normalise as the weights were trained.
+        reference: y.
+    """
+
+    def __init__(
+        self,
+        layers: tuple[str, ...] = ("relu4_2",),
+        layer_weights: tuple[float, ...] = (),
+        network: str = "vgg19",
+        weights: Weights = "pretrained",
+        imagenet_normalisation: bool = True,
+        reference: ImageRef = ImageRef("target"),
+    ) -> None:
+        super().__init__(layers, layer_weights, "l2", network, weights, imagenet_normalisation, reference)
+
+
+class Style(_FeatureLoss):
+    """Style in a frozen network: Σ_l λ_l · ‖Gram_l(y) − Gram_l(G(x))‖²_F / (4·C_l²), mean over the batch.
+
+    Gram_l is the matrix of the channels' products, divided by C_l·h_l·w_l; with the term's weight map each place counts
+    by its weight (Gatys et al., CVPR 2016; MedGAN: Armanious et al., 2020, on a VGG-19).
+
+    Args:
+        layers: layers of the network.
+        layer_weights: λ_l; 1 where absent.
+        network: the frozen network, a name of timm.
+        weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
+        imagenet_normalisation: normalise as the weights were trained.
+        reference: y.
+    """
+
+    def __init__(
+        self,
+        layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        layer_weights: tuple[float, ...] = (),
+        network: str = "vgg19",
+        weights: Weights = "pretrained",
+        imagenet_normalisation: bool = True,
+        reference: ImageRef = ImageRef("target"),
+    ) -> None:
+        super().__init__(layers, layer_weights, network, weights, imagenet_normalisation, reference)
+
+    def __call__(self, view: View) -> Tensor:
+        total = view.output.new_zeros(())
+        for weight, output, y in self.pairs(view):
+            m = view.weight_like(output)
+            difference = (gram(y, m) - gram(output, m)).square().sum(dim=(1, 2)).mean()
+            total = total + weight * difference / (4 * output.shape[1] ** 2)
+        return total
+
+
+class DiscriminatorFeatures:
+    """Distance to the target in the discriminator: Σ_l λ_l · mean of m·|D_l(x, y) − D_l(x, G(x))|.
+
+    The discriminator is the feature network, trained along with the generator, and here passes gradients on to the
+    generator alone. MedGAN's perceptual term (Armanious et al., 2020), pix2pixHD's feature matching (Wang et
+    al., CVPR 2018). The judgement of the output is the adversarial term's own.
+
+    Args:
+        layers: layers of the discriminator; the default are the PatchGAN's activations.
+        layer_weights: λ_l; 1 where absent.
+    """
+
+    def __init__(self, layers: tuple[int, ...] = (1, 4, 7, 10), layer_weights: tuple[float, ...] = ()) -> None:
+        self.needs = Needs(target=True, judged=layers)
+        self.layers = layers
+        self.layer_weights = _layer_weights(layer_weights, layers)
+
+    def __call__(self, view: View) -> Tensor:
+        output = view.judge_features(layers=self.layers)
+        target = view.judge_features(view.target, layers=self.layers)
+        total = view.output.new_zeros(())
+        for weight, layer in zip(self.layer_weights, self.layers, strict=True):
+            total = total + weight * view.weighted_mean((target[layer].detach() - output[layer]).abs())
+        return total

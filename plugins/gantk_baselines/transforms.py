@@ -1,0 +1,163 @@
+"""Transforms of training batches: mirrored, enlarged and cropped, brighter or darker; a pair stays a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from kornia.enhance import adjust_brightness_accumulative, adjust_contrast_with_mean_subtraction
+from kornia.geometry.transform import get_affine_matrix2d, hflip, resize, warp_affine
+from pydantic import Field
+from torch import Tensor
+
+from gantk import Group, Moment
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+BACKGROUND = -1.0
+DARKEST = BACKGROUND + 2 / 65535  # what is no background stays above it
+# all draws are on the CPU, so that a seed means the same on every device
+
+
+class Flip:
+    """Mirrors slices left to right, source, target and segmentation alike.
+
+    Args:
+        probability: that a slice is mirrored.
+    """
+
+    def __init__(self, probability: Annotated[float, Field(ge=0, le=1)] = 0.5) -> None:
+        self.probability = probability
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        """The group with some of its slices mirrored; values and shapes stay."""
+        chosen = torch.rand(len(group)) < self.probability
+
+        def mirrored(images: Tensor) -> Tensor:
+            return torch.where(chosen.to(images.device)[:, None, None, None], hflip(images), images)
+
+        return _everywhere(group, mirrored, mirrored)
+
+
+class ResizeAndCrop:
+    """Enlarges slices and cuts their own size out at a random place, the same in source, target and segmentation.
+
+    Images are interpolated bilinearly, labels take the nearest. What the nearest pixel says is background stays so.
+
+    Args:
+        scale: of height and width, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
+    """
+
+    def __init__(self, scale: Annotated[float, Field(ge=1)] = 286 / 256) -> None:
+        self.scale = scale
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        """The group at the same size, each slice from a place of its own."""
+        height, width = _size(group)
+        size = (round(height * self.scale), round(width * self.scale))
+        tops = torch.randint(size[0] - height + 1, (len(group),)).tolist()
+        lefts = torch.randint(size[1] - width + 1, (len(group),)).tolist()
+
+        def cut(images: Tensor) -> Tensor:
+            places = zip(images, tops, lefts, strict=True)
+            return torch.stack([image[:, y : y + height, x : x + width] for image, y, x in places])
+
+        def labels(images: Tensor) -> Tensor:
+            return cut(resize(images.float(), size, interpolation="nearest").to(images.dtype))
+
+        def picture(images: Tensor) -> Tensor:
+            larger = resize(images, size, interpolation="bilinear", align_corners=False)
+            inside = resize((images > BACKGROUND).to(images.dtype), size, interpolation="nearest") > 0
+            return cut(torch.where(inside, larger, BACKGROUND))
+
+        return _everywhere(group, picture, labels)
+
+
+class Jitter:
+    """Changes brightness and contrast, by the same factors in source and target; meant for natural images.
+
+    With u in [0, 1] for [-1, 1]: u ← b·u, then u ← c·u + (1 − c)·mean(u), both cut to [0, 1], where b is uniform in
+    [1 − brightness, 1 + brightness] and c in [1 − contrast, 1 + contrast]. Background stays, and counts in the mean.
+
+    Args:
+        brightness: greatest relative change.
+        contrast: greatest relative change.
+    """
+
+    def __init__(self, brightness: Share = 0.2, contrast: Share = 0.2) -> None:
+        self.brightness, self.contrast = brightness, contrast
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        """The group with other intensities; what is above -1 stays so."""
+        bright = 1 + self.brightness * (2 * torch.rand(len(group)) - 1)
+        contrast = 1 + self.contrast * (2 * torch.rand(len(group)) - 1)
+
+        def changed(images: Tensor) -> Tensor:
+            unit = adjust_brightness_accumulative((images + 1) / 2, bright.to(images))
+            unit = adjust_contrast_with_mean_subtraction(unit, contrast.to(images))
+            return torch.where(images > BACKGROUND, (2 * unit - 1).clamp(min=DARKEST), images)
+
+        return _everywhere(group, changed, lambda labels: labels)
+
+
+class Affine:
+    """Turns, scales and shifts slices, the same in source, target and segmentation: patients of other shapes and poses.
+
+    Images are interpolated bilinearly, labels take the nearest. What the nearest pixel says is background stays so.
+
+    Args:
+        degrees: greatest turn to either side.
+        scale: greatest relative change of size.
+        shift: greatest shift, as a part of height and width.
+        probability: that a slice is changed.
+    """
+
+    def __init__(
+        self,
+        degrees: Annotated[float, Field(ge=0, le=180)] = 10.0,
+        scale: Share = 0.1,
+        shift: Share = 0.05,
+        probability: Annotated[float, Field(ge=0, le=1)] = 1.0,
+    ) -> None:
+        self.degrees, self.scale, self.shift, self.probability = degrees, scale, shift, probability
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        """The group at the same size, each slice in a pose of its own."""
+        height, width = _size(group)
+        draws = 2 * torch.rand(4, len(group)) - 1
+        draws[:, torch.rand(len(group)) >= self.probability] = 0
+        angle, zoom, down, right = draws
+        centre = torch.tensor([(width - 1) / 2, (height - 1) / 2]).expand(len(group), 2)
+        size = (1 + self.scale * zoom)[:, None].expand(-1, 2)
+        shift = self.shift * torch.stack([right * width, down * height], dim=1)
+        matrix = get_affine_matrix2d(shift, centre, size, self.degrees * angle)[:, :2]
+
+        def warped(images: Tensor, mode: str) -> Tensor:
+            return warp_affine(images, matrix.to(images), (height, width), mode=mode, align_corners=True)
+
+        def labels(images: Tensor) -> Tensor:
+            return warped(images.float(), "nearest").to(images.dtype)
+
+        def picture(images: Tensor) -> Tensor:
+            inside = warped((images > BACKGROUND).to(images.dtype), "nearest") > 0
+            turned = (warped(images - BACKGROUND, "bilinear") + BACKGROUND).clamp(min=DARKEST)
+            return torch.where(inside, turned, BACKGROUND)
+
+        return _everywhere(group, picture, labels)
+
+
+def _everywhere(group: Group, images: Callable[[Tensor], Tensor], labels: Callable[[Tensor], Tensor]) -> Group:
+    return replace(
+        group,
+        source=None if group.source is None else images(group.source),
+        target=None if group.target is None else images(group.target),
+        segmentation=None if group.segmentation is None else labels(group.segmentation),
+    )
+
+
+def _size(group: Group) -> tuple[int, int]:
+    images = group.target if group.source is None else group.source
+    assert images is not None
+    return images.shape[-2], images.shape[-1]

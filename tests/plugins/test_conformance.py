@@ -1,0 +1,101 @@
+"""Every registered component conforms to its kind: the classes that plugin authors use, one per component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gantk.testing
+from gantk.plugins import load_plugins
+from gantk.testing import write_pictures
+
+pytest_plugins = ["gantk.testing.plugin"]
+
+# What makes a component small, or is not to be had from its defaults; attributes of its conformance class.
+SMALL: dict[str, dict[str, Any]] = {
+    "generator availability_resnet": {"parameters": {"channels": 4, "blocks": 2}},
+    "generator casnet": {"parameters": {"channels": 4, "blocks": 2, "levels": 3}},
+    "generator ds3": {"parameters": {"channels": 4, "blocks": 2, "reduction": 2}},
+    "generator mustgan": {"parameters": {"channels": 4, "blocks": 2}},
+    "generator resnet": {"parameters": {"channels": 4, "blocks": 2}},
+    "generator resvit": {
+        "parameters": {"channels": 4, "blocks": 2, "transformers": [1], "hidden": 8, "depth": 1, "heads": 2}
+    },
+    "generator timm": {"parameters": {"backbone": "resnet10t", "channels": 2}, "size": (64, 96)},
+    "generator unet": {"parameters": {"channels": 4, "levels": 3}},
+    "discriminator modality_patchgan": {"parameters": {"channels": 4, "layers": 2}},
+    "discriminator patchgan": {"parameters": {"channels": 4, "layers": 2}},
+    # one of the pair's modalities is missing in each image, and made
+    "loss imputed_lsgan": {"inputs": ("a", "b"), "targets": ("a", "b")},
+    "loss missing_l1": {"inputs": ("a", "b"), "targets": ("a", "b")},
+    # random weights are no download
+    "loss content": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},
+    "loss perceptual": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},
+    "loss style": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu1_1", "relu2_1"]}},
+    "scheduler constant": {"parameters": {"epochs": 3}},
+    "scheduler cosine": {"parameters": {"epochs": 6, "warmup_epochs": 2}},
+    "scheduler linear_decay": {"parameters": {"epochs": 6, "decay_epochs": 3}},
+    "scheduler phases": {
+        "parameters": {
+            "phases": [
+                {"name": "first", "roles": ["a"], "epochs": 2},
+                {
+                    "name": "second",
+                    "roles": ["a", "b"],
+                    "epochs": 3,
+                    "decay_epochs": 2,
+                    "copies": [{"source": "a", "target": "b", "into": "streams.0"}],
+                },
+            ]
+        },
+        "roles": ("a", "b"),
+    },
+    "scheduler teacher_student": {
+        "parameters": {
+            "teacher_epochs": 14,
+            "joint_epochs": 4,
+            "student": "student",
+            "rewind": 3,
+            "patience": 4,
+            "min_delta": 0.01,
+        }
+    },
+    "scheduler warmup": {"parameters": {"epochs": 4, "warmup_epochs": 2}},
+    "launcher submitit": dict.fromkeys(
+        ("test_says_how_it_works", "test_exit_codes", "test_stop_and_kill")
+    ),  # wants a cluster
+    "dataset images": {"inputs": ("a",), "targets": ("b",)},
+    "dataset phantom": {"parameters": {"subjects": 4, "voxel": 8.0}},
+}
+
+
+def _pictures(self: Any, folder: Path) -> Mapping[str, Any]:
+    return {"root": str(write_pictures(folder))}
+
+
+def _nothing(self: Any, folder: Path) -> Mapping[str, Any]:
+    return {}
+
+
+DATA = {"dataset images": {"write": _pictures}, "dataset phantom": {"write": _nothing}}
+
+
+@pytest.fixture(autouse=True)
+def _cache(gantk_cache: Path) -> None:
+    """Prepared slices and the phantom are the tests' own."""
+
+
+COMPONENTS = list(load_plugins().registry)
+
+for component in COMPONENTS:
+    full = f"{component.kind} {component.name}"
+    given = {"component": component.cls, "name": component.name, **SMALL.get(full, {}), **DATA.get(full, {})}
+    title = f"Test_{component.kind}_{component.name}"
+    globals()[title] = type(title, (gantk.testing.conformance(component.kind),), given)
+
+
+def test_the_table_names_components_that_there_are() -> None:
+    assert set(SMALL) <= {f"{component.kind} {component.name}" for component in COMPONENTS}

@@ -1,0 +1,157 @@
+"""Transforms change all images of a group alike, keep background apart, and are the seed's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gantk import Group, Moment, RecipeError
+from gantk.data.normalisation import DARKEST
+from gantk_baselines.transforms import Flip, Jitter, ResizeAndCrop
+
+MOMENT = Moment("training", 0, 1, 0)
+Make = Callable[..., Group]
+EVERY = [Flip(), ResizeAndCrop(), ResizeAndCrop(1.5), Jitter(0.4, 0.4)]
+
+
+def named(transform: Any) -> str:
+    return type(transform).__name__
+
+
+def seeded(transform: Any, group: Group, seed: int = 0) -> Group:
+    torch.manual_seed(seed)
+    return transform(group, MOMENT)
+
+
+def natural(size: int = 4, shape: tuple[int, int] = (16, 24)) -> Group:
+    """Colour images without background; the target is the source, the labels say where it is bright."""
+    random = torch.Generator().manual_seed(5)
+    coarse = torch.rand(size, 3, 4, 6, generator=random)
+    source = torch.nn.functional.interpolate(coarse, shape, mode="bilinear") * 1.8 - 0.9
+    source[:, :, 0, 0] = DARKEST
+    labels = (source[:, :1] > 0).to(torch.uint8)
+    return Group(source, source.clone(), labels, tuple("abcd"[:size]), (0,) * size)
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=named)
+def test_shapes_types_and_the_range_stay_and_the_group_itself(transform: Any, make_group: Make) -> None:
+    for group in (make_group(3, 2, seed=1), natural()):
+        kept = replace(
+            group, **{f.name: v.clone() for f in fields(group) if torch.is_tensor(v := getattr(group, f.name))}
+        )
+        changed = seeded(transform, group)
+        for name in ("source", "target", "segmentation"):
+            before, after = getattr(group, name), getattr(changed, name)
+            assert after.shape == before.shape
+            assert after.dtype == before.dtype
+            assert torch.equal(before, getattr(kept, name))
+        assert changed.source.abs().max() <= 1
+        assert set(changed.segmentation.unique().tolist()) <= set(group.segmentation.unique().tolist())
+        assert (changed.patients, changed.slices) == (group.patients, group.slices)
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=named)
+def test_the_seed_decides_and_slices_differ(transform: Any) -> None:
+    one = natural(1)
+    group = replace(one, source=one.source.repeat(8, 1, 1, 1), target=None, segmentation=None, patients=("p",) * 8)
+    group = replace(group, slices=(0,) * 8)
+    first, again, other = (seeded(transform, group, seed).source for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert any(not torch.equal(first[0], image) for image in first[1:])
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=named)
+def test_a_pair_stays_a_pair_and_one_side_may_be_missing(transform: Any) -> None:
+    group = natural()
+    changed = seeded(transform, group, 2)
+    assert torch.equal(changed.source, changed.target)  # as they were before
+    assert not torch.equal(changed.source, group.source)
+    for name in ("source", "target", "segmentation"):
+        alone = seeded(transform, replace(group, **{name: None}), 2)
+        assert getattr(alone, name) is None
+        other = "target" if name == "source" else "source"
+        assert torch.equal(getattr(alone, other), getattr(changed, other))
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=named)
+def test_background_stays_apart(transform: Any, make_group: Make) -> None:
+    """Exactly -1 outside, more inside, and the same pixels in every image of the pair."""
+    group = make_group(4, 2, seed=2)
+    group.source[1, 1] = -1  # a missing modality
+    changed = seeded(transform, group, 1)
+    inside = changed.source[:, :1] > -1
+    assert inside.any()
+    assert not inside.all()
+    assert torch.equal(changed.target > -1, inside)
+    assert (changed.source[1, 1] == -1).all()
+    assert torch.equal(changed.available, group.available)
+    assert bool((seeded(transform, natural(), 1).foreground).all())
+
+
+def test_a_flip_mirrors_whole_slices(make_group: Make) -> None:
+    group = make_group(6, 2, seed=3)
+    assert torch.equal(seeded(Flip(1.0), group).source, group.source.flip(-1))
+    assert torch.equal(seeded(Flip(0.0), group).source, group.source)
+    changed = seeded(Flip(), group, 1)
+    turned = [
+        bool(torch.equal(after, before.flip(-1))) for after, before in zip(changed.source, group.source, strict=True)
+    ]
+    assert 0 < sum(turned) < 6
+    for index, was in enumerate(turned):
+        for name in ("source", "target", "segmentation"):
+            before = getattr(group, name)[index]
+            assert torch.equal(getattr(changed, name)[index], before.flip(-1) if was else before)
+
+
+def test_a_crop_is_a_window_of_the_enlarged_image() -> None:
+    """A ramp stays a ramp: slope divided by the scale, offset that of a place inside; labels follow."""
+    height, width, scale = 32, 48, 1.25
+    y, x = torch.meshgrid(torch.arange(height) / 64.0, torch.arange(width) / 64.0, indexing="ij")
+    source = torch.stack([y, x])[None].repeat(5, 1, 1, 1)
+    labels = (torch.arange(width) > 23).to(torch.uint8).expand(5, 1, height, width).contiguous()
+    group = Group(source, None, labels, ("p",) * 5, (0,) * 5)
+    changed = seeded(ResizeAndCrop(scale), group, 7)
+    tops = set()
+    for image, label in zip(changed.source, changed.segmentation, strict=True):
+        inner = image[:, 2:-2, 2:-2]
+        np.testing.assert_allclose(inner[0].diff(dim=0), 1 / 64 / scale, atol=1e-5)
+        np.testing.assert_allclose(inner[1].diff(dim=1), 1 / 64 / scale, atol=1e-5)
+        top = float((inner[0, 0, 0] * 64 + 0.5) * scale - 0.5) - 2
+        assert abs(top - round(top)) < 1e-3
+        assert 0 <= round(top) <= round(height * scale) - height
+        tops.add(round(top))
+        border = int(label[0, 0].argmax())
+        assert abs(float(image[1, 5, border]) * 64 - 23.5) < 1
+    assert len(tops) > 1
+    assert torch.equal(seeded(ResizeAndCrop(1.0), group).source, source)
+
+
+def test_jitter_is_one_brightness_and_one_contrast_per_slice() -> None:
+    group = natural()
+    plain = group.source.double()
+    torch.manual_seed(11)
+    bright = 1 + 0.3 * (2 * torch.rand(4) - 1)
+    contrast = 1 + 0.2 * (2 * torch.rand(4) - 1)
+    changed = seeded(Jitter(0.3, 0.2), group, 11).source
+    for index in range(4):
+        unit = ((plain[index] + 1) / 2 * bright[index]).clamp(0, 1)
+        mean = (unit * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0).mean()
+        unit = (contrast[index] * unit + (1 - contrast[index]) * mean).clamp(0, 1)
+        np.testing.assert_allclose(changed[index], (2 * unit - 1).clamp(min=DARKEST), atol=1e-5)
+    np.testing.assert_allclose(seeded(Jitter(0.0, 0.0), group).source, group.source, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("use", "parameters"),
+    [("flip", {"probability": 1.5}), ("resize_and_crop", {"scale": 0.9}), ("jitter", {"contrast": 1})],
+)
+def test_a_recipe_cannot_ask_for_nonsense(registry: Any, use: str, parameters: dict[str, float]) -> None:
+    with pytest.raises(RecipeError, match=re.escape(next(iter(parameters)))):
+        registry.get("transform", use).build(parameters, "transforms.x")
