@@ -123,8 +123,8 @@ class Engine:
             state.optimizers[role].set_rates({p: scheduler.rate(stage, role, p, epoch) for p in parts})
         weights = {role: scheduler.weight(stage, role, epoch) for role in stage.roles}
         rates = {f"{r}/{p}": rate for r in stage.roles for p, rate in state.optimizers[r].rates.items()}
-        for translator in state.translators.values():
-            translator.train()
+        for role, translator in state.translators.items():
+            translator.train(role in stage.roles)  # one that only answers does so as it would at test
         pending: list[Batch] = []
         accumulate = self.recipe.training.accumulate
         began = time.perf_counter()
@@ -240,7 +240,10 @@ class _Control:
             taker = module.get_submodule(into)
             weights, own = origin.state_dict(), taker.state_dict()
             if shared:
-                weights = own | {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+                common = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+                if not common:
+                    raise RuntimeError("they have no weight in common")
+                weights = own | common
             taker.load_state_dict(weights)
         except (RuntimeError, AttributeError) as error:
             raise PluginError(

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from gantk.errors import CheckpointError, Interrupted, NonFiniteError, RecipeError, UsageError
+from gantk.errors import CheckpointError, Interrupted, NonFiniteError, PluginError, RecipeError, UsageError
 from gantk.plugins import load_plugins
 from gantk.recipe.load import recipe_from_table
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, restore, save_checkpoint
 from gantk.training.device import autocasting, pick_device
-from gantk.training.engine import Engine
+from gantk.training.engine import Engine, _Control
 from gantk.training.history import History
 from gantk.training.scheduler import Scheduler, Stage
 from gantk.training.state import Position, TrainingState
-from gantk.translation import assemble
+from gantk.training.update import Updater
+from gantk.translation import Moment, TransformSlot, assemble
 
 TABLE: dict[str, Any] = {
     "name": "tiny",
@@ -378,3 +381,97 @@ def test_devices() -> None:
         assert torch.is_autocast_enabled("cpu")
     with autocasting(torch.device("cpu"), "fp32")():
         assert not torch.is_autocast_enabled("cpu")
+
+
+TWO = {
+    "translators": {
+        "g": TABLE["translators"]["g"],
+        "h": {"generator": {"use": "resnet", "channels": 2, "blocks": 2, "antialias": False, "dropout": 0.3}},
+    },
+    "losses": TABLE["losses"] | {"other": {"use": "l1", "on": "h"}},
+}
+
+
+def test_weights_that_two_networks_share_can_be_handed_on(engine: Any) -> None:
+    tested = engine(**TWO)
+    control = _Control(tested)
+    small, large = (tested.state.translators[role].generator for role in ("g", "h"))
+    before = {name: tensor.clone() for name, tensor in large.state_dict().items()}
+    with pytest.raises(PluginError, match="does not fit"):
+        control.copy("g", "h", ("generator",))
+    large.load_state_dict(before)
+    control.copy("g", "h", ("generator",), shared=True)
+    common = {k: v for k, v in small.state_dict().items() if k in before and before[k].shape == v.shape}
+    after = large.state_dict()
+    assert common
+    assert len(common) < len(after)
+    assert_equal(before | common, after)
+
+
+def test_weights_can_go_into_a_part_of_a_network(engine: Any) -> None:
+    tested = engine(**TWO)
+    control = _Control(tested)
+    small, large = (tested.state.translators[role] for role in ("g", "h"))
+    large.generator = torch.nn.ModuleDict({"streams": torch.nn.ModuleList([copy.deepcopy(small.generator)])})
+    torch.nn.init.zeros_(next(iter(large.generator.parameters())))
+    control.copy("g", "h", ("generator",), into="streams.0")
+    assert_equal(small.generator.state_dict(), large.generator["streams"][0].state_dict())
+    with pytest.raises(PluginError, match=r"at 'streams\.1'"):
+        control.copy("g", "h", ("generator",), into="streams.1")
+    with pytest.raises(PluginError, match="no weight in common"):
+        control.copy("g", "h", ("generator",), shared=True)
+    with pytest.raises(RecipeError, match="no translator. known: g, h"):
+        control.copy("i", "h", ("generator",))
+
+
+def test_a_role_that_is_not_trained_is_as_it_is_at_test(engine: Any) -> None:
+    tested = engine(**TWO)
+    modes: list[tuple[bool, bool]] = []
+    step = Updater.step
+
+    def watched(self: Updater, *arguments: Any) -> Any:
+        modes.append(tuple(t.training for t in self.translators.values()))
+        return step(self, *arguments)
+
+    tested.stages = [Stage("only", 1, ("g",)), Stage("both", 1, ("g", "h"))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Updater, "step", watched)
+        tested.run()
+    assert modes == [(True, False)] * 4 + [(True, True)] * 4
+
+
+class Marked:
+    """A transform that adds what torch draws, and notes when."""
+
+    def __init__(self) -> None:
+        self.moments: list[Moment] = []
+        self.drawn: list[float] = []
+
+    def __call__(self, group: Any, moment: Moment) -> Any:
+        self.moments.append(moment)
+        self.drawn.append(torch.rand(()).item())
+        return replace(group, source=group.source * 0 + self.drawn[-1])
+
+
+def test_transforms_change_what_is_trained_on_and_draw_the_same_after_a_resume(engine: Any, tmp_path: Path) -> None:
+    def run(folder: str, stop_after: int = 99) -> tuple[Marked, Any]:
+        heard: list[int] = []
+        tested = engine(lambda: len(marked.drawn) >= stop_after, tmp_path / folder)
+        marked = Marked()
+        tested.state.assembly.transforms.append(TransformSlot("mine", marked, frozenset({"paired"})))
+        tested.state.assembly.transforms.append(TransformSlot("none", heard.append, frozenset({"unpaired"})))
+        return marked, tested
+
+    whole, first = run("whole")
+    first.run()
+    assert [(m.epoch, m.epochs, m.step) for m in whole.moments] == [(i // 4, 3, i) for i in range(12)]
+    assert len(set(whole.drawn)) == 12
+    begun, second = run("cut", 6)
+    with pytest.raises(Interrupted):
+        second.run()
+    assert begun.drawn == whole.drawn[:6]
+    rest, third = run("cut")
+    restore(third.state, newest_checkpoint(third.checkpoints))
+    third.run()
+    assert begun.drawn + rest.drawn == whole.drawn
+    assert_equal(weights(first), weights(third))
