@@ -17,11 +17,14 @@ except PackageNotFoundError:  # a source tree that is not installed
 _PUBLIC = {
     # running
     "run": "gantk.api",
+    "run_sweep": "gantk.api",
+    "list_sweep": "gantk.api",
     "dry_run": "gantk.api",
     "validate": "gantk.api",
     "load": "gantk.api",
     "resolve_run": "gantk.api",
     "RunResult": "gantk.api",
+    "SweepResult": "gantk.api",
     "Model": "gantk.api",
     # writing plugins
     "hookimpl": "gantk.plugins.hookspecs",

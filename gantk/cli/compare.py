@@ -1,29 +1,57 @@
-"""`gantk compare`: one table over several runs."""
+"""`gantk compare`: one table over several runs, and what differs by more than chance."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gantk.cli.console import write, write_json
+from gantk.cli.folders import folder_of
 from gantk.cli.options import AsJson, RunNames
 
 
 def compare(
     runs: RunNames,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN[/METHOD]",
+            help="What the others are tested against; default: what the first run predicts with.",
+            show_default=False,
+        ),
+    ] = None,
+    all_regions: Annotated[
+        bool, typer.Option("--all-regions", help="Test in every region, not in the whole image alone.")
+    ] = False,
     force: Annotated[
         bool, typer.Option(help="Also compare runs with other splits or metric settings; the table says so.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the test results of runs; those that were measured differently are refused."""
-    import gantk
+    """Compare the test results of runs, paired by patient; those that were measured differently are refused."""
     from gantk.evaluation.compare import compare as compare_runs
+    from gantk.evaluation.grids import to_rich
 
-    comparison = compare_runs([gantk.resolve_run(run) for run in runs], force=force)
+    comparison = compare_runs(
+        [folder_of(run) for run in runs],
+        force=force,
+        reference=None if reference is None else _run_and_method(reference),
+        all_regions=all_regions,
+    )
     if as_json:
         write_json(comparison.to_dict())
-    else:
-        for table in comparison.tables():
-            write(table)
+        return
+    for table in comparison.tables():
+        write(table)
+    if grid := comparison.difference_grid():
+        write(to_rich(grid))
+
+
+def _run_and_method(text: str) -> tuple[Path, str | None]:
+    """RUN or RUN/METHOD; what has a `/` and is no folder ends in a method."""
+    run, slash, method = text.rpartition("/")
+    if slash and not (Path(text) / "recipe.toml").is_file():
+        return folder_of(run), method
+    return folder_of(text), None

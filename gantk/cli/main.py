@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gantk.cli import compare, data, doctor, listing, plugins, predict, report, run, sync, ui, validate
+from gantk.cli import compare, data, doctor, listing, plugins, predict, report, run, sync, table, ui, validate
 from gantk.cli.errors import Verbs
 
 __all__ = ["app", "main"]
@@ -22,6 +22,7 @@ app.command("run")(run.run)
 app.command("validate")(validate.validate)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
+app.command("table")(table.table)
 app.command("report")(report.report)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)

@@ -16,6 +16,8 @@ from gantk.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from gantk.api.sweep import SweepResult
+
 
 def run(
     recipe: Annotated[
@@ -35,13 +37,53 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, train nothing, say what was built.")
     ] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Of a recipe with variants or a grid: check and show its runs, start none.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Of a sweep: the most runs at once; default: 1.", show_default=False),
+    ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of a sweep: what starts its runs: local (default), submitit.", show_default=False
+        ),
+    ] = None,
+    launch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="A parameter of the launcher, as in partition=gpu; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recipe: prepare the data, train, evaluate on the test patients, write the report."""
-    import gantk
+    """Run a recipe: prepare the data, train, evaluate on the test patients, write the report.
 
-    if recipe is None and (resume is None or dry_run):
+    A recipe with [variants.NAME] or [sweep] describes several runs: those that are finished stay, the others are run.
+    """
+    import gantk
+    from gantk.launching.lifeline import hold
+
+    hold()
+    if recipe is None and (resume is None or dry_run or list_):
         raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
+    if (folder := _sweep_folder(resume)) or (resume is None and recipe is not None and _is_sweep(recipe)):
+        if dry_run:
+            raise UsageError("a sweep has no dry run", mend="--list builds every run's networks and shows the runs")
+        if folder is not None and (recipe is not None or set_):
+            raise UsageError("a sweep goes on with its own recipe", mend="give the recipe or --resume, not both")
+        if list_ and recipe is not None:
+            _show_children(gantk.list_sweep(recipe, set_ or (), out=out), as_json)
+            return
+        given = {"workers": workers, "launcher": launcher or "local", "launch": launch or ()}
+        common = {"resume": folder, "device": device, "out": out, "tracking_uri": tracking_uri}
+        _run_sweep(recipe, set_ or (), as_json, {**given, **common})
+        return
+    if list_ or workers is not None or launcher or launch:
+        raise UsageError("--list, --workers, --launcher and --launch are for recipes with [variants.NAME] or [sweep]")
     if dry_run:
         assert recipe is not None
         built = gantk.dry_run(recipe, set_ or (), device=device)
@@ -69,10 +111,52 @@ def run(
         _show_result(result)
 
 
+def _is_sweep(recipe: Path) -> bool:
+    from gantk.recipe.variants import is_sweep
+
+    return is_sweep(recipe)
+
+
+def _sweep_folder(resume: str | None) -> Path | None:
+    """The folder of the sweep that `--resume` names, by path or by name under `./runs`."""
+    places = [] if resume is None else [Path(resume), Path("runs") / resume]
+    return next((place for place in places if (place / "sweep.json").is_file()), None)
+
+
+def _run_sweep(recipe: Path | None, overrides: list[str] | tuple[()], as_json: bool, options: dict[str, Any]) -> None:
+    import gantk
+    from gantk.api.sweep import SweepFailed
+    from gantk.cli.sweep import SweepDisplay
+
+    try:
+        with SweepDisplay(console()) as display:
+            result = gantk.run_sweep(recipe, overrides, **options, display=display)
+    except SweepFailed as failed:
+        _show_children(failed.result, as_json)
+        raise
+    _show_children(result, as_json)
+    if not as_json:
+        here = result.folder.parent == Path("runs").absolute()
+        name = result.folder.name if here else result.folder
+        write(f"sweep   {result.folder}\n\nGo on with\n  gantk table {name}\n  gantk report {name}")
+
+
+def _show_children(result: SweepResult, as_json: bool) -> None:
+    from gantk.cli.sweep import children_table
+
+    if as_json:
+        write_json(result.to_dict())
+    else:
+        write(children_table(result))
+
+
 def _show_result(result: Any) -> None:
     """The test results, where everything is, and the commands to go on with."""
     from rich.text import Text
 
+    from gantk.tracking.folder import RunFolder
+
+    runs = RunFolder(result.folder).runs
     here = result.folder.parent == Path("runs").absolute()
     name = result.folder.name if here else result.folder
     if result.summary:
@@ -84,7 +168,7 @@ def _show_result(result: Any) -> None:
             "Go on with\n"
             f"  gantk predict {name} PATIENT_DIR -o OUT.nii.gz\n"
             f"  gantk compare {name} OTHER_RUN\n"
-            f"  gantk ui{'' if here else f' --runs {result.folder.parent}'}"
+            f"  gantk ui{'' if here else f' --runs {runs}'}"
         )
     )
 

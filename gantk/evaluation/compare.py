@@ -1,16 +1,24 @@
-"""A table over the runs of one cohort; runs that were measured differently are not mixed in silence."""
+"""A table over the runs of one cohort; runs that were measured differently are not mixed in silence.
+
+Below it, the paired differences of every method from a reference.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from gantk.errors import EvaluationError, UsageError
+from gantk.errors import EvaluationError, UsageError, nearest
+from gantk.evaluation.grids import Grid
+from gantk.evaluation.members import differences, is_sweep, predicting, read_recipe
+from gantk.evaluation.result_table import difference_grid
 from gantk.evaluation.results import Column, Evaluation, Statistic
+from gantk.evaluation.significance import holm_words
+from gantk.evaluation.statistics import METHOD, PairedDifference, paired_differences
 from gantk.evaluation.tables import best_of, column_title, decimals, method_title, write_statistic
 
 __all__ = ["Comparison", "Line", "compare"]
@@ -26,6 +34,11 @@ class Line:
     method: str
     values: dict[str, Statistic]
 
+    @property
+    def title(self) -> str:
+        """`student of RUN`, or a baseline's name alone."""
+        return method_title(self.method) + ("" if self.run == EVERY_RUN else f" of {self.run}")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -35,11 +48,15 @@ class Comparison:
         columns: by name, the columns that every run has.
         lines: in the order of the runs.
         differences: what keeps the numbers from being comparable, one sentence each; empty when they are.
+        reference: index of the line that the others are tested against; None where there is no other.
+        tests: by line and column, the paired difference from the reference; of the whole image's columns, or of all.
     """
 
     columns: dict[str, Column]
     lines: list[Line]
     differences: tuple[str, ...] = ()
+    reference: int | None = None
+    tests: dict[int, dict[str, PairedDifference]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -50,6 +67,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, object]:
         """The comparison as JSON-like data."""
+        against = None if self.reference is None else self.lines[self.reference]
         return {
             "comparable": not self.differences,
             "differences": list(self.differences),
@@ -59,15 +77,26 @@ class Comparison:
                     "run": line.run,
                     "method": line.method,
                     "values": {name: value.to_dict() for name, value in line.values.items()},
+                    "differences": {name: found.to_dict() for name, found in self.tests.get(i, {}).items()},
                 }
-                for line in self.lines
+                for i, line in enumerate(self.lines)
             ],
+            "reference": against and {"run": against.run, "method": against.method},
         }
 
     def tables(self) -> list[Table]:
         """The comparison for a terminal, one table per region, each column's best in bold."""
         regions = dict.fromkeys(column.region for column in self.columns.values())
         return [self._table(region) for region in regions]
+
+    def difference_grid(self) -> Grid | None:
+        """The paired differences as text, a row per method and metric; None where there is nothing to compare."""
+        if self.reference is None or not self.tests:
+            return None
+        lines = [(self.lines[i].title, by_column) for i, by_column in self.tests.items()]
+        caption = f"Method − reference, mean over n patients, paired. {METHOD}; {holm_words(len(lines))}."
+        grid = difference_grid(lines, self.columns, self.lines[self.reference].title, caption)
+        return replace(grid, warning="; ".join(self.differences))
 
     def _table(self, region: str) -> Table:
         columns = {name: column for name, column in self.columns.items() if column.region == region}
@@ -90,26 +119,41 @@ class Comparison:
         return table
 
 
-def compare(runs: Sequence[Path], *, force: bool = False) -> Comparison:
-    """Put the evaluations of run folders side by side.
+def compare(
+    runs: Sequence[Path],
+    *,
+    force: bool = False,
+    reference: tuple[Path, str | None] | None = None,
+    all_regions: bool = False,
+) -> Comparison:
+    """Put the evaluations of run folders side by side and test each method against a reference.
 
     Args:
         runs: run folders with an `evaluation` folder each.
         force: compare although splits or settings differ; the title says so.
+        reference: a run and one of its methods, the one that predicts where None; default: of the first run. A run
+            that is not among `runs` is put before them.
+        all_regions: whether the differences are of every region, not of the whole image alone.
 
     Raises:
-        UsageError: without a run.
+        UsageError: without a run, or where the reference has no such method.
         EvaluationError: where a run has no evaluation, no column is common, or splits or settings differ.
     """
     if not runs:
         raise UsageError("there is no run to compare", mend="Name one run folder or more.")
+    of, method = reference or (runs[0], None)
+    for run in (*runs, of):
+        if is_sweep(run):
+            raise UsageError("this is a sweep, not a run", where=run, mend="Use `gantk table`, or name its children.")
     runs = list(dict.fromkeys(run.resolve() for run in runs))
+    if of.resolve() not in runs:
+        runs = [of.resolve(), *runs]
     names = _names(runs)
     found = {name: Evaluation.read(run / "evaluation") for name, run in zip(names, runs, strict=True)}
-    differences = tuple(_differences(found))
-    if differences and not force:
+    said = tuple(differences(found))
+    if said and not force:
         raise EvaluationError(
-            "the runs cannot be compared: " + "; ".join(differences),
+            "the runs cannot be compared: " + "; ".join(said),
             mend="Evaluate them on one split with the same settings, or force the comparison.",
         )
     first = next(iter(found.values()))
@@ -121,24 +165,37 @@ def compare(runs: Sequence[Path], *, force: bool = False) -> Comparison:
         for name, evaluation in found.items()
         for method, values in evaluation.summary.items()
     ]
-    return Comparison(columns, _merged(lines, len(runs)), differences)
+    comparison = Comparison(columns, _merged(lines, len(runs)), said)
+    name = names[runs.index(of.resolve())]
+    if method is None:
+        method = predicting(read_recipe(of), found[name]) or found[name].methods[0]
+    elif method not in found[name].methods:
+        raise UsageError(
+            f"{name} has no method {method!r}", where="reference", mend=nearest(method, found[name].methods)
+        )
+    return _tested(comparison, found, (name, method), all_regions=all_regions)
+
+
+def _tested(
+    comparison: Comparison, found: dict[str, Evaluation], reference: tuple[str, str], *, all_regions: bool
+) -> Comparison:
+    """The comparison with each line's differences from the reference."""
+    lines = comparison.lines
+    index = next(i for i, x in enumerate(lines) if x.method == reference[1] and x.run in (reference[0], EVERY_RUN))
+    columns = [n for n, column in comparison.columns.items() if all_regions or column.region == "image"]
+
+    def values(line: Line) -> dict[str, dict[str, float]]:
+        run = next(iter(found)) if line.run == EVERY_RUN else line.run
+        return found[run].values(line.method)
+
+    against = values(lines[index])
+    pairs = {i: (values(line), against) for i, line in enumerate(lines) if i != index}
+    return replace(comparison, reference=index, tests=paired_differences(pairs, columns))
 
 
 def _names(runs: Sequence[Path]) -> list[str]:
     names = [run.resolve().name for run in runs]
     return names if len(set(names)) == len(names) else [str(run) for run in runs]
-
-
-def _differences(found: dict[str, Evaluation]) -> list[str]:
-    said = []
-    for what, attribute in (("split", "split"), ("evaluation settings", "settings")):
-        by_hash: dict[str, list[str]] = {}
-        for name, evaluation in found.items():
-            by_hash.setdefault(getattr(evaluation, attribute), []).append(name)
-        if len(by_hash) > 1:
-            groups = ", ".join(f"{value} in {' and '.join(names)}" for value, names in by_hash.items())
-            said.append(f"different {what} ({groups})")
-    return said
 
 
 def _merged(lines: list[Line], runs: int) -> list[Line]:

@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Statistic:
-    """Mean and sample standard deviation over `n` patients; NaN where there are too few."""
+    """Mean and sample standard deviation over `n` patients (or seeds); NaN where there are too few."""
 
     mean: float
     std: float
@@ -47,9 +47,10 @@ class Statistic:
     def of(cls, values: Iterable[float]) -> Statistic:
         """The statistic of the values that are numbers."""
         known = [v for v in values if not math.isnan(v)]
+        spread = len(known) > 1 and all(map(math.isfinite, known))  # the PSNR of an equal image is infinite
         return cls(
             mean=statistics.fmean(known) if known else math.nan,
-            std=statistics.stdev(known) if len(known) > 1 else math.nan,
+            std=statistics.stdev(known) if spread else math.nan,
             n=len(known),
         )
 
@@ -89,6 +90,11 @@ class Evaluation:
             }
             for method in self.methods
         }
+
+    def values(self, method: str) -> dict[str, dict[str, float]]:
+        """By column and patient, the values of one method."""
+        rows = [row for row in self.rows if row.method == method]
+        return {name: {row.patient: row.values[name] for row in rows} for name in self.columns}
 
     def to_dict(self) -> dict[str, object]:
         """The content of summary.json; numbers that do not exist are null."""
@@ -163,4 +169,4 @@ def _number(value: float) -> float | None:
 
 
 def _cell(value: float) -> str:
-    return "" if math.isnan(value) else repr(value)
+    return "" if math.isnan(value) else repr(float(value))  # NumPy numbers say their type

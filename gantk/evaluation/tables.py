@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gantk.evaluation.results import Column, Statistic
 
-__all__ = ["best_of", "column_title", "decimals", "method_title", "write_statistic", "write_value"]
+__all__ = [
+    "best_of",
+    "column_title",
+    "decimals",
+    "is_baseline",
+    "method_title",
+    "write_p",
+    "write_statistic",
+    "write_value",
+]
 
 
 def method_title(method: str) -> str:
@@ -17,27 +26,37 @@ def method_title(method: str) -> str:
     return "training mean" if method == "training_mean" else method
 
 
+def is_baseline(method: str) -> bool:
+    """Whether a method's name is a baseline's, `training_mean` or of the form `input:t1`; no role has such a name."""
+    return method == "training_mean" or ":" in method
+
+
 def column_title(column: Column) -> str:
     """`SSIM ↑` or `MSE tumour ↓`: the arrow points to better."""
     region = "" if column.region == "image" else f" {column.region}"
     return f"{column.title}{region} {'↑' if column.higher_is_better else '↓'}"
 
 
-def decimals(means: Iterable[float]) -> int:
-    """Decimals that show three significant digits of a column's largest mean and two of its smallest.
+def decimals(means: Iterable[float], significant: int = 3) -> int:
+    """Decimals that show `significant` digits of a column's largest mean and one less of its smallest.
 
     At most two more than the largest needs, so that a value near zero does not widen the column.
     """
     places = [-math.floor(math.log10(abs(m))) for m in means if math.isfinite(m) and m != 0]
     if not places:
         return 3
-    largest = min(places) + 2
-    return max(0, min(max(largest, max(places) + 1), largest + 2, 8))
+    largest = min(places) + significant - 1
+    return max(0, min(max(largest, max(places) + significant - 2), largest + 2, 8))
 
 
 def write_value(value: float, digits: int) -> str:
     """A number with so many decimals, or a dash."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def write_p(p: float | None) -> str:
+    """A p value with three decimals, or a dash."""
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def write_statistic(statistic: Statistic, digits: int) -> str:

@@ -154,7 +154,11 @@ class Feed:
         if not self.cursor.run_id:
             experiment = self.store.experiment(self.settings.experiment)
             # a run whose creation was answered too late is found, not made twice
-            found = client.search_runs([experiment], f"tags.`gantk.run` = '{self.folder.id}'", max_results=1)
+            found: list[Any] = client.search_runs(
+                [experiment], f"tags.`gantk.run` = '{self.folder.id}'", max_results=100
+            )
+            if self.folder.is_sweep or self.folder.parent:  # ids that other folders may have too
+                found = [run for run in found if run.data.tags.get("gantk.folder") == str(self.folder.path)]
             if found:
                 self.cursor.run_id = found[0].info.run_id
                 self.cursor.unsure = True

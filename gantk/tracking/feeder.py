@@ -10,6 +10,7 @@ from pathlib import Path
 from gantk.errors import TrackingError
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe.model import TrackingSettings
+from gantk.tracking.cursor import Cursor
 from gantk.tracking.feed import Feed, Left, Stopped
 from gantk.tracking.folder import RunFolder
 
@@ -57,6 +58,15 @@ class Feeder:
     def uri(self) -> str:
         """The store's address, without credentials."""
         return str(self._feed)
+
+    def begun(self, timeout: float) -> bool:
+        """Wait until MLflow has the run: so that its children find it; False where it fails or takes too long."""
+        ends = time.monotonic() + timeout
+        while not (there := bool(Cursor.load(self.folder.path / "tracking.json").run_id)):
+            if self._failing or not self._thread.is_alive() or time.monotonic() > ends:
+                break
+            time.sleep(0.05)
+        return there
 
     def close(self, timeout: float = 30.0, state: str | None = None) -> Left | None:
         """Let the thread feed the rest, for at most `timeout` seconds (5 where the store fails already).

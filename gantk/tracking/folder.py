@@ -16,12 +16,13 @@ __all__ = ["Panel", "RunFolder", "entity_name", "flatten", "milliseconds"]
 
 #: MLflow's limits
 PARAMETER_LENGTH = 6000
+TAG_LENGTH = 8000
 NAME_LENGTH = 250
 
 STATES = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 #: Files fed as soon as they are there, and those that a run writes at its end.
-FIRST_FILES = ("recipe.toml", "split.csv", "environment.json")
-LAST_FILES = ("evaluation", "report.html")
+FIRST_FILES = ("recipe.toml", "sweep.json", "child.json", "split.csv", "environment.json")
+LAST_FILES = ("evaluation", "table.md", "report.html")
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,15 @@ class RunFolder:
 
     @property
     def runs(self) -> Path:
-        """The folder of all runs."""
-        return self.path.parent
+        """The folder of all runs; a child's is that of its sweep."""
+        return self.path.parent if self.parent is None else self.parent.parent
+
+    @cached_property
+    def parent(self) -> Path | None:
+        """The folder of the sweep that this run is a child of."""
+        above = self.path.parent
+        is_child = above.name == "children" and (above.parent / "sweep.json").is_file()
+        return above.parent if is_child else None
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
@@ -63,6 +71,11 @@ class RunFolder:
             return tomllib.loads((self.path / "recipe.toml").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the folder is that of a sweep, not of one run."""
+        return (self.path / "sweep.json").is_file()
 
     @property
     def tracking(self) -> Mapping[str, Any]:
@@ -94,13 +107,33 @@ class RunFolder:
             "gantk.split": status.get("split"),
             "gantk.version": (environment.get("packages") or {}).get("gantk"),
             "gantk.device": environment.get("device"),
-            "mlflow.note.content": self.recipe.get("description"),
+            "mlflow.note.content": self._note(),
             "mlflow.source.name": "gantk",
             "mlflow.source.type": "LOCAL",
             "mlflow.source.git.commit": git.get("commit"),
             "gantk.git.dirty": git.get("dirty"),
         }
-        return {name: str(value)[:5000] for name, value in tags.items() if value not in (None, "")}
+        if self.parent is not None:
+            child = _json(self.path / "child.json")
+            tags |= {
+                "mlflow.parentRunId": _json(self.parent / "tracking.json").get("run_id"),
+                "gantk.sweep": child.get("parent"),
+                "gantk.variant": child.get("variant"),
+                "gantk.label": child.get("label"),
+            }
+        return {name: str(value)[:TAG_LENGTH] for name, value in tags.items() if value not in (None, "")}
+
+    def _note(self) -> str:
+        """The description and, of a sweep that has ended, its table, cut between lines where it is too long."""
+        parts = [str(self.recipe.get("description") or "")]
+        table = self.path / "table.md"
+        if table.is_file():
+            parts.append(table.read_text(encoding="utf-8"))
+        text = "\n\n".join(part for part in parts if part)
+        if len(text) <= TAG_LENGTH:
+            return text
+        rest = "\n\nThe rest is in table.md."
+        return text[: TAG_LENGTH - len(rest)].rpartition("\n")[0] + rest
 
     def dataset(self) -> tuple[str, str] | None:
         """Name and digest (the split's hash) of the data set, None before the split is written."""

@@ -37,7 +37,7 @@ class DifficultyMap:
         self.normalise = normalise
 
     def __call__(self, view: View) -> Tensor:
-        difficulty = (1 - view.judge()).abs()
+        difficulty = (1 - view.judge()).abs().mean(dim=1, keepdim=True)  # over the scores of several targets
         size = view.source.shape[-2:]
         align = {"align_corners": False} if self.interpolation == "bilinear" else {}
         difficulty = F.interpolate(difficulty, size=size, mode=self.interpolation, **align)

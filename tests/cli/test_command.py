@@ -16,7 +16,7 @@ import gantk
 from gantk.cli.main import app
 from gantk.errors import DataError, GantkError, Interrupted, RecipeError
 
-VERBS = ["run", "validate", "predict", "compare", "report", "ui", "sync", "list", "plugins", "doctor", "data"]
+VERBS = ["run", "validate", "predict", "compare", "report", "ui", "sync", "list", "plugins", "doctor", "data", "table"]
 HEAVY = ["torch", "mlflow", "numpy", "nibabel", "rich.progress"]
 
 

@@ -1,16 +1,19 @@
 """Comparison of runs: best per column, shared baselines, refusal."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.compare import compare
-from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.evaluation.grids import to_rich
+from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.evaluation.tables import decimals, write_value
 
 COLUMNS = {"ssim": Column("SSIM", "image", True), "mse_tumour": Column("MSE", "tumour", False)}
@@ -95,3 +98,86 @@ def test_three_digits(value, text):
 )
 def test_a_column_has_one_number_of_decimals(means, digits):
     assert decimals([*means, float("nan")]) == digits
+
+
+def many(folder: Path, shift: float, *, split: str = "s", predict: str = "student") -> Path:
+    """A run of eight patients; `shift` moves the student of each by another amount."""
+    columns = COLUMNS | {"ssim": Column("SSIM", "image", True)}
+    rows = [
+        Row(f"p{i}", method, 5, {"ssim": ssim, "mse_tumour": 0.02 + 0.001 * i - extra})
+        for i in range(8)
+        for method, ssim, extra in (
+            ("teacher", 0.7 + 0.01 * i, 0.0),
+            ("student", 0.8 + 0.01 * i + shift * (1 + i % 3), shift),
+            ("input:t1", 0.5, 0.0),
+        )
+    ]
+    Evaluation(split, "e", columns, rows).write(folder / "evaluation")
+    text = f'name = "x"\npredict = "{predict}"\n[translators.teacher]\n[translators.student]\n'
+    (folder / "recipe.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
+    one, two = many(tmp_path / "one", 0.0), many(tmp_path / "two", 0.01)
+    found = compare([one, two])
+    assert found.lines[found.reference].title == "student of one"
+    titles = {found.lines[i].title: by_column for i, by_column in found.tests.items()}
+    # the teacher's numbers are the same in both runs
+    assert set(titles) == {"student of two", "teacher", "t1 as the answer"}
+    test = titles["student of two"]["ssim"]
+    assert (test.n, test.p) == (8, pytest.approx(2 / 2**8))
+    assert test.mean == pytest.approx(0.01 * (1 + 2 + 3 + 1 + 2 + 3 + 1 + 2) / 8)
+    assert test.low < test.mean < test.high
+    assert test.holm == pytest.approx(3 * 2 / 2**8)
+    assert set(titles["teacher"]) == {"ssim"}
+    everywhere = compare([one, two], all_regions=True).tests
+    assert set(next(iter(everywhere.values()))) == {"ssim", "mse_tumour"}
+    text = shown([to_rich(found.difference_grid())])
+    assert "Difference from student of one" in text
+    assert "+0.0188" in text
+    assert "Wilcoxon" in text
+    data = json.loads(json.dumps(found.to_dict()))
+    assert data["reference"] == {"run": "one", "method": "student"}
+    row = next(row for row in data["rows"] if row["run"] == "two" and row["method"] == "student")
+    assert row["differences"]["ssim"]["n"] == 8
+    (own,) = [row for row in data["rows"] if (row["run"], row["method"]) == ("one", "student")]
+    assert own["differences"] == {}
+
+
+def test_reference_may_be_named(tmp_path):
+    one, two = many(tmp_path / "one", 0.0), many(tmp_path / "two", 0.01, predict="teacher")
+    assert (found := compare([one], reference=(two, "student"))).lines[found.reference].title == "student of two"
+    assert {line.run for line in found.lines} == {"two", "one", "(every run)"}
+    assert (found := compare([one, two], reference=(two, None))).lines[found.reference].method == "teacher"
+    assert (found := compare([one, two], reference=(one, "input:t1"))).lines[found.reference].run == "(every run)"
+    with pytest.raises(UsageError, match="did you mean 'student'"):
+        compare([one, two], reference=(one, "studnt"))
+
+
+def test_forced_differences_warn(tmp_path):
+    found = compare([many(tmp_path / "one", 0.0), many(tmp_path / "two", 0.01, split="other")], force=True)
+    assert "NOT COMPARABLE: different split" in found.difference_grid().head
+
+
+def test_one_method_has_nothing_to_be_compared_with(tmp_path):
+    Evaluation("s", "e", COLUMNS, [Row("p", "g", 1, {"ssim": 1.0, "mse_tumour": 0.0})]).write(tmp_path / "evaluation")
+    assert compare([tmp_path]).difference_grid() is None
+
+
+def test_an_infinite_value_has_no_deviation():
+    found = Statistic.of([math.inf, 30.0])
+    assert (found.mean, found.n) == (math.inf, 2)
+    assert math.isnan(found.std)
+    assert found.to_dict()["mean"] is None
+
+
+def test_numpy_numbers_are_written_as_numbers(tmp_path):
+    row = Row("p", "g", 1, {"ssim": np.float64(0.25), "mse_tumour": math.nan})
+    Evaluation("s", "e", COLUMNS, [row]).write(tmp_path)
+    assert Evaluation.read(tmp_path).values("g")["ssim"] == {"p": 0.25}
+
+
+@pytest.mark.parametrize(("means", "digits"), [((0.8947, 0.7424), 4), ((23.6, 13.4), 2), ((0.009, 0.063), 5), ((), 3)])
+def test_four_digits_as_in_the_paper(means, digits):
+    assert decimals(means, 4) == digits

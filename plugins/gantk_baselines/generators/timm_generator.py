@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import Any, overload
+from typing import Annotated, Any, overload
 
 import timm
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from gantk import GantkError, RecipeError, Translation
@@ -39,6 +40,7 @@ class TimmGenerator(nn.Module):
         out_channels: channels of the output.
         backbone: a model name of timm that supports `features_only`, such as resnet18, convnext_atto,
             efficientnet_b0, mobilenetv3_small_100, vit_tiny_patch16_224.
+        stages: how many of the backbone's stages are used, the shallowest first; all where absent.
         channels: width of the decoder at full resolution; it doubles with each halving up to 8 · channels.
         pretrained: start from timm's weights (downloaded once by timm; the first convolution is
             adapted to in_channels).
@@ -56,6 +58,7 @@ class TimmGenerator(nn.Module):
         in_channels: int,
         out_channels: int,
         backbone: str = "resnet18",
+        stages: Annotated[int, Field(ge=1)] | None = None,
         channels: int = 32,
         pretrained: bool = False,
         norm: Norm = "instance",
@@ -65,7 +68,7 @@ class TimmGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.backbone = _create(backbone, in_channels, pretrained, image_size)
+        self.backbone = _create(backbone, stages, in_channels, pretrained, image_size)
         self.reductions: list[int] = self.backbone.feature_info.reduction()
         self.stage_channels: list[int] = self.backbone.feature_info.channels()
         self.size_multiple = max(self.reductions)
@@ -141,7 +144,9 @@ class TimmGenerator(nn.Module):
         return F.interpolate(x, size=size, mode="bilinear")
 
 
-def _create(backbone: str, in_channels: int, pretrained: bool, image_size: tuple[int, int] | None) -> nn.Module:
+def _create(
+    backbone: str, stages: int | None, in_channels: int, pretrained: bool, image_size: tuple[int, int] | None
+) -> nn.Module:
     """The backbone as a list of stages, with every failure explained."""
     if not timm.is_model(backbone):
         near = ", ".join(difflib.get_close_matches(backbone, timm.list_models(), n=3))
@@ -152,19 +157,21 @@ def _create(backbone: str, in_channels: int, pretrained: bool, image_size: tuple
             mend="choose one of `timm.list_models()`",
         )
     options: dict[str, Any] = {"pretrained": pretrained, "in_chans": in_channels, "features_only": True}
+    if stages is not None:
+        options["out_indices"] = tuple(range(stages))
     config = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
     if image_size is not None and config is not None and config.fixed_input_size:
         options["img_size"] = tuple(image_size)
     try:
         return timm.create_model(backbone, **options)
-    except (OSError, RuntimeError, ValueError, AssertionError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError, TypeError, AttributeError, IndexError) as error:
         if pretrained:
             mend = (
                 "set pretrained = false, or load the weights once on a machine with a network, "
                 f"`timm.create_model({backbone!r}, pretrained=True)`, and copy the Hugging Face cache here"
             )
         else:
-            mend = "choose a backbone that supports features_only at this image size, such as resnet18"
+            mend = "ask for fewer stages, or choose a backbone with features_only at this image size, such as resnet18"
         raise GantkError(
             f"the backbone {backbone!r} cannot be built" + (" with its weights" if pretrained else ""),
             where="TimmGenerator",

@@ -1,0 +1,125 @@
+"""`gantk table`: the table of a paper over a sweep or runs, for the terminal, Markdown, LaTeX or a spreadsheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gantk.cli.console import console, write, write_json
+from gantk.cli.folders import folder_of
+from gantk.cli.options import AsJson
+from gantk.errors import UsageError
+
+if TYPE_CHECKING:
+    from gantk.evaluation.result_table import ResultTable
+
+Format = Literal["rich", "md", "csv", "latex"]
+
+
+def table(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SWEEP_OR_RUN…", help="Folders, or ids (or their starts) under ./runs.")
+    ],
+    format_: Annotated[Format, typer.Option("--format", "-f", help="rich is for the terminal.")] = "rich",
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="A row's name; the others are tested against it, paired by patient.",
+            show_default=False,
+        ),
+    ] = None,
+    roles: Annotated[
+        list[str] | None,
+        typer.Option("--role", help="Roles that become rows; default: what the sweep reports. Repeatable."),
+    ] = None,
+    regions: Annotated[
+        list[str] | None, typer.Option("--region", help="Regions that are shown; default: all. Repeatable.")
+    ] = None,
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metric", help="Metrics that are shown; default: all. Repeatable.")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="The key that groups the rows, or none; default: found.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write into a file.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Also put together runs that do not compare; the table says so.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a table of methods and metrics, mean ± standard deviation over seeds, each metric's best in bold."""
+    from gantk.evaluation.sweep_table import result_table
+
+    if out and (as_json or format_ == "rich"):
+        raise UsageError("only md, csv and latex are written into a file", mend="name one with --format")
+    found = result_table(
+        [folder_of(source) for source in sources],
+        roles=roles or (),
+        regions=regions or (),
+        metrics=metrics or (),
+        by=by,
+        reference=reference,
+        force=force,
+    )
+    if as_json:
+        write_json(found.to_dict())
+    elif format_ == "rich":
+        _show(found)
+    else:
+        _put(_text(found, format_), out)
+        if format_ == "csv":  # it has no place for them
+            _say(found)
+
+
+def _text(found: ResultTable, format_: Format) -> str:
+    from gantk.evaluation.grids import to_latex, to_markdown
+    from gantk.evaluation.result_table import to_csv
+
+    if format_ == "csv":
+        return to_csv(found)
+    form = to_markdown if format_ == "md" else to_latex
+    grids = [found.grid(), found.significance_grid()]
+    return "\n".join(form(grid) for grid in grids if grid)
+
+
+def _show(found: ResultTable) -> None:
+    from rich.text import Text
+
+    from gantk.evaluation.grids import to_rich
+
+    grids = found.grids()
+    if tests := found.significance_grid():
+        grids.append(tests)
+    for grid in grids:
+        write(to_rich(grid))
+        for note in grid.notes:
+            write(Text(f"· {note}"))
+
+
+def _put(text: str, out: Path | None) -> None:
+    from gantk.files import atomic_write
+
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with atomic_write(out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError("the file cannot be written", where=out, why=error.strerror or error) from error
+    console().print(f"wrote {out}", soft_wrap=True, markup=False)
+
+
+def _say(found: ResultTable) -> None:
+    """Caption and notes for people, where the table is for programs."""
+    lines = [found.title, found.caption, *found.notes]
+    if found.significance:
+        lines += [found.significance.caption, *found.significance.notes]
+    if found.differences:
+        lines.insert(0, f"NOT COMPARABLE: {'; '.join(found.differences)}")
+    for line in lines:
+        console().print(line, soft_wrap=True, markup=False)

@@ -1,0 +1,110 @@
+"""What a reader must be told with a table: how many seeds and patients, which spread, which split, what is odd."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from gantk.evaluation.result_table import TableRow, key_title, region_title, title_of
+from gantk.evaluation.results import Column, Evaluation
+from gantk.evaluation.tables import column_title
+
+__all__ = ["beaten", "caption", "uneven"]
+
+
+def caption(
+    rows: Sequence[TableRow],
+    evaluations: Sequence[Evaluation],
+    columns: Mapping[str, Column],
+    *,
+    spread: str,
+    by: str | None,
+    same_held_out: bool,
+) -> str:
+    """The caption of a table.
+
+    Args:
+        rows: all of them.
+        evaluations: of all runs.
+        columns: those shown.
+        spread: `seeds` or `patients`.
+        by: the key that groups the rows.
+        same_held_out: whether splits that differ still hold out the same patients.
+    """
+    best = f"Bold: the best method{f' of each {key_title(by, [by])}' if by else ''}"
+    baselines = ", baselines apart" if any(row.baseline for row in rows) else ""
+    splits = sorted({evaluation.split for evaluation in evaluations})
+    split = f"Split {splits[0]}"
+    if len(splits) > 1:
+        split = f"Splits {', '.join(splits)}"
+        if same_held_out:
+            split += ", which hold out the same patients and differ in those that are trained on or paired"
+    settings = ", ".join(sorted({evaluation.settings for evaluation in evaluations}))
+    spoken = _spread(rows, _patients(rows, evaluations, columns), spread)
+    return f"{spoken}. {best}{baselines}. {split}; evaluation settings {settings}."
+
+
+def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
+    """Rows that have fewer seeds than the table."""
+    every = sorted({seed for row in rows if not row.baseline for seed in row.seeds})
+    for row in rows:
+        if spread == "seeds" and not row.baseline and sorted(row.seeds) != every:
+            missing = [seed for seed in every if seed not in row.seeds]
+            noun = "seed" if len(missing) == 1 else "seeds"
+            yield f"{title_of(row, tuple(row.changes))}: without {noun} {_comma(missing)}"
+
+
+def beaten(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> Iterator[str]:
+    """Baselines that better every method in something, which the bold type hides."""
+    for baseline in (row for row in rows if row.baseline):
+        ahead = []
+        for name, column in columns.items():
+            sign = 1 if column.higher_is_better else -1
+            means = [sign * row.values[name].mean for row in rows if not row.baseline]
+            known = [mean for mean in means if not math.isnan(mean)]
+            if known and sign * baseline.values[name].mean > max(known):
+                ahead.append(column_title(column))
+        if ahead:
+            named = title_of(baseline, tuple(baseline.changes))
+            yield f"{named} is better than every method in {_comma(ahead)}"
+
+
+def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:
+    seeds = {row.seeds for row in rows if not row.baseline}
+    if spread == "patients":
+        which = f"seed {next(iter(seeds))[0]}" if len(seeds) == 1 else "seeds differ between rows"
+        return f"One run per row ({which}): mean ± sample standard deviation over {patients}, not over seeds"
+    fixed = "; a baseline that does not depend on the seed has no deviation" if any(r.baseline for r in rows) else ""
+    if len(seeds) == 1:
+        only = next(iter(seeds))
+        over = f"{len(only)} seeds ({_comma(only)})"
+        return f"Mean ± sample standard deviation over {over} of the mean over {patients}{fixed}"
+    single = "; one seed has no deviation" if any(len(found) == 1 for found in seeds) else ""
+    return (
+        f"Mean ± sample standard deviation, over as many seeds as the row says, of the mean over {patients}"
+        f"{single}{fixed}"
+    )
+
+
+def _patients(rows: Sequence[TableRow], evaluations: Sequence[Evaluation], columns: Mapping[str, Column]) -> str:
+    """`20 test patients (tumour: 18)`: fewer have a region, or a finite value in it."""
+    counts = {len({row.patient for row in evaluation.rows}) for evaluation in evaluations}
+    if len(counts) > 1:
+        return f"{min(counts)} to {max(counts)} test patients"
+    (count,) = counts
+    fewer: dict[str, set[int]] = {}
+    for row in rows:
+        for name, values in row.patients().items():
+            known = sum(map(math.isfinite, values.values()))
+            if known != count:
+                fewer.setdefault(columns[name].region, set()).add(known)
+    said = [f"{region_title(region)}: {_range(found)}" for region, found in fewer.items()]
+    return f"{count} test patients" + (f" ({'; '.join(said)})" if said else "")
+
+
+def _range(counts: set[int]) -> str:
+    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+
+
+def _comma(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))

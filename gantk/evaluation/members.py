@@ -1,0 +1,307 @@
+"""The runs that a table is made of: ordinary run folders, or the children of a sweep's folder."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gantk.errors import EvaluationError, GantkError
+from gantk.evaluation.results import Evaluation
+from gantk.evaluation.tables import is_baseline
+
+__all__ = [
+    "SEED",
+    "Member",
+    "Members",
+    "differences",
+    "is_sweep",
+    "methods_of",
+    "predicting",
+    "read_members",
+    "value_at",
+]
+
+SEED = "run.seed"
+#: What a recipe says without changing a result.
+_SILENT = ("name", "description", "tracking", SEED)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A run, as a row of a table sees it.
+
+    Args:
+        folder: the run's.
+        source: the sweep's name, or the run's own id.
+        sweep: the sweep's folder, empty for an ordinary run.
+        variant: runs of one variant and equal changes differ in their seed alone.
+        label: what tables call the variant.
+        changes: what was changed, by dotted key, without the seed.
+        seed: `run.seed`.
+        report: roles that become rows; empty: the one that predicts.
+        recipe: the resolved recipe, empty where there is none.
+        evaluation: None where there is none to be read.
+        problem: why there is no evaluation, or what else is wrong with the run.
+    """
+
+    folder: Path
+    source: str
+    variant: str
+    label: str
+    changes: dict[str, Any]
+    seed: int
+    sweep: str = ""
+    report: tuple[str, ...] = ()
+    recipe: dict[str, Any] = field(default_factory=dict, repr=False)
+    evaluation: Evaluation | None = field(default=None, repr=False)
+    problem: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+
+@dataclass(frozen=True)
+class Members:
+    """What was found in some folders.
+
+    Args:
+        members: in table order.
+        title: of the sweep, or of nothing.
+        grid: the dotted keys, without the seed, in which members of one variant may differ.
+        notes: what was left out, one sentence each.
+    """
+
+    members: tuple[Member, ...]
+    title: str
+    grid: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's and not a run's."""
+    return (folder / "sweep.json").is_file() or any(folder.glob("children/*/child.json"))
+
+
+def read_members(folders: Sequence[Path]) -> Members:
+    """Read runs and sweeps; what is unfinished is a member with a problem.
+
+    Raises:
+        EvaluationError: where a sweep's own files are damaged.
+    """
+    members: list[Member] = []
+    runs: list[Member] = []
+    titles: list[str] = []
+    grid: list[str] = []
+    notes: list[str] = []
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        if is_sweep(folder):
+            found = _sweep(folder)
+            members += found.members
+            titles.append(found.title)
+            grid += found.grid
+            notes += found.notes
+        else:
+            runs.append(_run(folder))
+    told, keys = _told_apart(runs)
+    members += told
+    title = "; ".join(titles) if titles else "Results"
+    return Members(tuple(members), title, tuple(dict.fromkeys([*grid, *keys])), tuple(notes))
+
+
+def methods_of(recipe: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
+    """The evaluated methods that the run trained; the others are baselines."""
+    trained = recipe.get("translators") or {}
+    return [m for m in evaluation.methods if (m in trained if trained else not is_baseline(m))]
+
+
+def predicting(recipe: Mapping[str, Any], evaluation: Evaluation) -> str | None:
+    """The method that answers for a run: the recipe's `predict`, else the last that was evaluated."""
+    methods = methods_of(recipe, evaluation)
+    named = recipe.get("predict")
+    return named if named in methods else methods[-1] if methods else None
+
+
+def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] | None = None) -> Iterator[str]:
+    """What keeps evaluations from being compared, one phrase each.
+
+    Args:
+        found: the evaluations by a name for readers.
+        held_out: in place of the split's hash where only the held-out patients must be equal; by the same names.
+    """
+    splits = held_out or {name: evaluation.split for name, evaluation in found.items()}
+    settings = {name: evaluation.settings for name, evaluation in found.items()}
+    patients = {name: frozenset(row.patient for row in evaluation.rows) for name, evaluation in found.items()}
+    same_split = len(set(splits.values())) == 1
+    if not same_split:
+        yield f"different split ({_grouped(found, splits, {n: e.split for n, e in found.items()})})"
+    if len(set(settings.values())) > 1:
+        yield f"different evaluation settings ({_grouped(found, settings, settings)})"
+    if same_split and len(set(patients.values())) > 1:
+        counts = {name: f"{len(ids)} patients" for name, ids in patients.items()}
+        yield f"different patients of one split ({_grouped(found, patients, counts)})"
+
+
+def value_at(table: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key, None where there is none."""
+    value: Any = table
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _grouped(names: Mapping[str, Any], values: Mapping[str, object], shown: Mapping[str, str]) -> str:
+    groups: dict[object, list[str]] = {}
+    for name in names:
+        groups.setdefault(values[name], []).append(name)
+    return ", ".join(f"{shown[group[0]]} in {_listed(group)}" for group in groups.values())
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else list(names)
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 2 else shown)
+
+
+def _sweep(folder: Path) -> Members:
+    head = _json(folder / "sweep.json", default={})
+    recipe = _toml(folder / "recipe.toml")
+    name = str(head.get("name") or recipe.get("name") or folder.name)
+    found = {path.parent.name: path.parent for path in sorted(folder.glob("children/*/child.json"))}
+    listed = head.get("children") or [{"id": id_} for id_ in found]
+    variants = recipe.get("variants") or {}
+    members = []
+    for entry in listed:
+        child = folder / "children" / str(entry["id"])
+        facts = _json(child / "child.json", default={}) | dict(entry)
+        variant = str(facts.get("variant") or "")
+        settings = variants.get(variant) or {}
+        changes = dict(facts.get("changes") or {})
+        seed = changes.pop(SEED, None)
+        member = _read(
+            Member(
+                folder=child,
+                source=name,
+                variant=variant,
+                label=_label(settings, variant, facts, name, known=bool(recipe)),
+                changes=changes,
+                seed=0 if seed is None else int(seed),
+                sweep=str(folder),
+                report=tuple(facts.get("report") or settings.get("report") or ()),
+            )
+        )
+        members.append(member if seed is not None else replace(member, seed=_seed(member.recipe)))
+    stale = sorted(set(found) - {str(entry["id"]) for entry in listed})
+    notes = [f"Left out, of an earlier form of the recipe: {', '.join(stale)}"] if stale else []
+    description = str(head.get("description") or recipe.get("description") or "")
+    title = f"{name}: {description}" if description else name
+    return Members(tuple(members), title, _grid(recipe, members), tuple(notes))
+
+
+def _label(settings: Mapping[str, Any], variant: str, facts: Mapping[str, Any], sweep: str, *, known: bool) -> str:
+    """What a variant is called: a child's own label also tells its grid's values, which tables show by themselves."""
+    if settings or known:
+        return str(settings.get("label") or variant or sweep)
+    return str(facts.get("label") or variant or sweep)
+
+
+def _grid(recipe: Mapping[str, Any], members: Sequence[Member]) -> tuple[str, ...]:
+    """The keys of the grids; without a recipe, those that vary inside a variant."""
+    grids = [recipe.get("sweep") or {}]
+    grids += [v.get("sweep") or {} for v in (recipe.get("variants") or {}).values() if isinstance(v, Mapping)]
+    keys = [key for grid in grids for key, _ in _flat(grid)]
+    for member in members:
+        same = [other for other in members if other.variant == member.variant]
+        keys += [k for k, value in member.changes.items() if any(other.changes.get(k) != value for other in same)]
+    return tuple(key for key in dict.fromkeys(keys) if key != SEED)
+
+
+def _run(folder: Path) -> Member:
+    member = _read(Member(folder, folder.name, folder.name, folder.name, {}, 0))
+    name = str(member.recipe.get("name") or folder.name)
+    return replace(member, variant=name, label=name, seed=_seed(member.recipe))
+
+
+def _told_apart(runs: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
+    """Ordinary runs of one recipe's name with the keys in which they differ as their changes."""
+    told: list[Member] = []
+    keys: list[str] = []
+    flat = {run.folder: dict(_flat(run.recipe)) for run in runs}
+    for run in runs:
+        same = [flat[other.folder] for other in runs if other.variant == run.variant]
+        names = dict.fromkeys(key for one in same for key in one)
+        differing = [k for k in names if any(one.get(k) != same[0].get(k) for one in same)]
+        keys += differing
+        told.append(replace(run, changes={k: flat[run.folder][k] for k in differing if k in flat[run.folder]}))
+    return told, tuple(dict.fromkeys(keys))
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if name in _SILENT:
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _read(member: Member) -> Member:
+    """The member with what its folder holds."""
+    if not member.folder.is_dir():
+        return replace(member, problem="not run yet")
+    recipe = read_recipe(member.folder)
+    status = _json(member.folder / "status.json", default={})
+    if not status and not (member.folder / "evaluation").is_dir():
+        return replace(member, recipe=recipe, problem="not run yet")
+    state, message = str(status.get("state") or ""), str(status.get("message") or "")
+    said = f"{state}: {message}" if state and message else state
+    if not (member.folder / "evaluation" / "summary.json").is_file():
+        reason = said if state and state != "finished" else "has no evaluation"
+        return replace(member, recipe=recipe, problem=reason)
+    try:
+        evaluation = Evaluation.read(member.folder / "evaluation")
+    except GantkError as error:
+        return replace(member, recipe=recipe, problem=f"unreadable evaluation ({error.why or error.what})")
+    problem = f"{said}, but it was evaluated and is shown" if state and state != "finished" else ""
+    return replace(member, recipe=recipe, evaluation=evaluation, problem=problem)
+
+
+def _seed(recipe: Mapping[str, Any]) -> int:
+    return int(value_at(recipe, SEED) or 0)
+
+
+def read_recipe(run: Path) -> dict[str, Any]:
+    """A run's resolved recipe, empty where there is none.
+
+    Raises:
+        EvaluationError: it cannot be read.
+    """
+    return _toml(run / "recipe.toml")
+
+
+def _json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return default
+    except (OSError, ValueError) as error:
+        raise EvaluationError("the file cannot be read", where=path, why=error, mend="Run the sweep again") from error
+    if not isinstance(content, dict):
+        raise EvaluationError("the file is not a JSON object", where=path, mend="Run the sweep again")
+    return content
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise EvaluationError("the recipe cannot be read", where=path, why=error) from error

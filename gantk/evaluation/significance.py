@@ -1,0 +1,86 @@
+"""Which rows of a table differ from a reference row by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gantk.errors import UsageError, nearest
+from gantk.evaluation.result_table import ResultTable, Significance, TableRow, identity, key_title
+from gantk.evaluation.statistics import METHOD, Values, paired_differences
+
+__all__ = ["holm_words", "significance"]
+
+
+def significance(table: ResultTable, reference: str) -> Significance:
+    """Compare each row with the reference, paired by patient, each patient's values averaged over common seeds first.
+
+    Args:
+        table: its rows.
+        reference: a row's title with or without its changes, its label, `label/role`, or a baseline's own name. Where
+            it names one row for each value of a key, every row is compared with the one that shares its values.
+
+    Raises:
+        UsageError: no row is called so, or several that nothing tells apart.
+    """
+    references = _named(table, reference)
+    keys = ", ".join(key_title(key, table.keys) for key in table.keys)
+    pairs: dict[int, tuple[Values, Values]] = {}
+    against: dict[int, TableRow] = {}
+    notes = []
+    for i, row in enumerate(table.rows):
+        if row in references:
+            continue
+        rivals = references
+        if len(references) > 1:
+            rivals = [other for other in references if other.changes == row.changes]
+        if not rivals:
+            notes.append(f"{table.named(row)}: not compared, no {reference} has the same {keys}")
+            continue
+        other = rivals[0]
+        if row.baseline or other.baseline:
+            mine, theirs = row.seeds, other.seeds  # a baseline is the same whatever the seed
+        else:
+            mine = theirs = tuple(seed for seed in row.seeds if seed in other.seeds)
+            if not mine:
+                notes.append(f"{table.named(row)}: not compared, it has no seed in common with {table.named(other)}")
+                continue
+            if set(row.seeds) != set(other.seeds):
+                notes.append(f"{table.named(row)}: compared over the common seeds {', '.join(map(str, mine))} alone")
+        pairs[i] = (row.patients(mine), other.patients(theirs))
+        against[i] = other
+    found = paired_differences(pairs, list(table.columns))
+    averaged = "each patient's values averaged over seeds; " if table.spread == "seeds" else ""
+    return Significance(
+        reference=table.named(references[0]) if len(references) == 1 else f"{reference} of the same {keys}",
+        lines=tuple((table.rows[i], against[i], by_column) for i, by_column in found.items()),
+        caption=f"Row − reference, mean over n patients, paired; {averaged}{METHOD}; {holm_words(len(pairs))}.",
+        notes=tuple(notes),
+    )
+
+
+def holm_words(count: int) -> str:
+    """What was done about several comparisons."""
+    return f"p (Holm): corrected for the {count} comparisons of a metric" if count > 1 else "one comparison per metric"
+
+
+def _named(table: ResultTable, name: str) -> list[TableRow]:
+    def called(row: TableRow, names: Sequence[str]) -> bool:
+        return name.casefold() in [one.casefold() for one in names]
+
+    for found in (
+        [row for row in table.rows if called(row, [table.named(row)])],
+        [row for row in table.rows if called(row, [row.title, f"{row.label}/{row.method}"])],
+        [row for row in table.rows if called(row, [row.label, *([row.method] if row.baseline else [])])],
+    ):
+        if not found:
+            continue
+        if len({identity(row.changes) for row in found}) == len(found):
+            return found
+        raise UsageError(
+            f"{name!r} names {len(found)} rows",
+            where="reference",
+            mend=f"say which: {', '.join(repr(table.named(row)) for row in found)}",
+        )
+    raise UsageError(
+        f"no row is called {name!r}", where="reference", mend=nearest(name, {row.title for row in table.rows})
+    )

@@ -1,0 +1,322 @@
+"""The table of a paper from runs on disk: methods × metrics, over seeds, with what it leaves out said below it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from gantk.errors import EvaluationError, UsageError, nearest
+from gantk.evaluation.captions import beaten, caption, uneven
+from gantk.evaluation.members import Member, Members, differences, methods_of, predicting, read_members
+from gantk.evaluation.result_table import ResultTable, TableRow, identity, written
+from gantk.evaluation.results import Column, Evaluation, Statistic
+from gantk.evaluation.significance import significance
+from gantk.evaluation.tables import method_title
+
+__all__ = ["result_table"]
+
+Spread = Literal["seeds", "patients"]
+
+
+def result_table(
+    folders: Sequence[Path],
+    *,
+    roles: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    by: str | None = None,
+    reference: str | None = None,
+    force: bool = False,
+) -> ResultTable:
+    """The table of runs and sweeps.
+
+    Runs are comparable when they were measured with the same settings on the same held-out patients: which training
+    patients are paired may differ, as it must between paired fractions, and the caption says so.
+
+    Args:
+        folders: run folders or a sweep's parent folders.
+        roles: shown of every run that has them; empty: those its sweep reports, else the one that predicts.
+        regions: shown; empty: all.
+        metrics: shown, by name or title; empty: all.
+        by: the dotted key that groups the rows, `none` for no groups; default: the first in which several methods
+            share a value.
+        reference: a row's title, label or baseline name; the others are tested against it.
+        force: put together what does not compare; the table says so.
+
+    Raises:
+        UsageError: without a folder, or where a role, region, metric, key or reference is unknown.
+        EvaluationError: where nothing was evaluated, or splits or settings differ.
+    """
+    if not folders:
+        raise UsageError("there is nothing to make a table of", mend="Name a sweep's folder, or runs.")
+    found = read_members(folders)
+    evaluated, notes = _evaluated(found)
+    evaluations = {_spoken(member, evaluated): evaluation for member, evaluation in evaluated}
+    held_out = _held_out(evaluated)
+    said = tuple(differences(evaluations, held_out))
+    if said and not force:
+        raise EvaluationError(
+            "the runs cannot be put into one table: " + "; ".join(said),
+            mend="Evaluate them on one split with the same settings, or force the table.",
+        )
+    columns = _columns(list(evaluations.values()), regions, metrics)
+    groups = _groups(evaluated)
+    spread: Spread = "seeds" if any(len(group) > 1 for group in groups) else "patients"
+    rows = [row for group in groups for row in _method_rows(group, columns, roles, spread)]
+    if not rows:
+        raise EvaluationError("no run has a method to show")
+    keys, by = _keys(rows, found.grid, by)
+    rows = _with_best(_ordered(_told_apart(rows, keys), by), columns, by)
+    rows += _baseline_rows(groups, columns, spread, keys)
+    table = ResultTable(
+        title=found.title,
+        columns=columns,
+        keys=keys,
+        by=by,
+        rows=tuple(rows),
+        spread=spread,
+        caption=caption(
+            rows,
+            list(evaluations.values()),
+            columns,
+            spread=spread,
+            by=by,
+            same_held_out=len(set(held_out.values())) == 1,
+        ),
+        notes=(*notes, *uneven(rows, spread), *beaten(rows, columns)),
+        differences=said,
+    )
+    return table if reference is None else replace(table, significance=significance(table, reference))
+
+
+Evaluated = tuple[Member, Evaluation]
+
+
+def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
+    """The members with results, each variant and seed once, and what is said of the others."""
+    evaluated: list[Evaluated] = []
+    notes = list(found.notes)
+    seen: dict[str, Member] = {}
+    for member in found.members:
+        if member.problem:
+            changed = [f"{key.rpartition('.')[2]} {written(key, value)}" for key, value in member.changes.items()]
+            notes.append(f"{', '.join([member.label, *changed])}, seed {member.seed} ({member.id}): {member.problem}")
+        if member.evaluation is None:
+            continue
+        key = identity([member.sweep, member.variant, member.changes, member.seed])
+        if key in seen:
+            notes.append(f"{member.id}: left out, the same recipe and seed as {seen[key].id}")
+            continue
+        seen[key] = member
+        evaluated.append((member, member.evaluation))
+    if not evaluated:
+        raise EvaluationError(
+            "nothing was evaluated yet",
+            where=found.title,
+            why="; ".join(notes),
+            mend="Let the runs finish first.",
+        )
+    return evaluated, notes
+
+
+def _spoken(member: Member, evaluated: Sequence[Evaluated]) -> str:
+    alone = sum(other.id == member.id for other, _ in evaluated) == 1
+    return member.id if alone else str(member.folder)
+
+
+def _held_out(evaluated: Sequence[Evaluated]) -> dict[str, object]:
+    """By name, what must be equal of the splits: validation and test patients where all are known, else the hash."""
+    hashes: dict[str, object] = {_spoken(member, evaluated): e.split for member, e in evaluated}
+    if len(set(hashes.values())) == 1 or not all((m.folder / "split.csv").is_file() for m, _ in evaluated):
+        return hashes
+    from gantk.data.cohort import Split
+
+    held_out = {}
+    for member, evaluation in evaluated:
+        split = Split.from_csv(member.folder / "split.csv")
+        name = _spoken(member, evaluated)
+        # a split.csv that is not the evaluation's own proves nothing
+        held_out[name] = (split.validation, split.test) if split.hash == evaluation.split else hashes[name]
+    return held_out
+
+
+def _columns(found: Sequence[Evaluation], regions: Sequence[str], metrics: Sequence[str]) -> dict[str, Column]:
+    """The common columns that are wanted, those of a region side by side."""
+    columns = {n: c for n, c in found[0].columns.items() if all(n in e.columns for e in found)}
+    if not columns:
+        raise EvaluationError("the runs have no metric in common")
+    known = {column.region for column in columns.values()}
+    for region in regions:
+        if region not in known:
+            raise UsageError(f"no region {region!r} was measured", mend=nearest(region, known))
+    # a region's column is called by the metric's name with the region after it
+    names = {n: {n.removesuffix(f"_{c.region}").lower(), c.title.lower()} for n, c in columns.items()}
+    for metric in metrics:
+        if not any(metric.lower() in called for called in names.values()):
+            known = set().union(*names.values())
+            raise UsageError(f"no metric {metric!r} was measured", mend=nearest(metric, known))
+    wanted = {metric.lower() for metric in metrics}
+    shown = {
+        n: c for n, c in columns.items() if (not regions or c.region in regions) and (not metrics or names[n] & wanted)
+    }
+    order = list(dict.fromkeys(column.region for column in shown.values()))
+    return dict(sorted(shown.items(), key=lambda item: order.index(item[1].region)))
+
+
+def _groups(evaluated: Sequence[Evaluated]) -> list[list[Evaluated]]:
+    """Members that differ in their seed alone, by seed."""
+    groups: dict[str, list[Evaluated]] = {}
+    for member, evaluation in evaluated:
+        key = identity([member.sweep, member.variant, member.changes])
+        groups.setdefault(key, []).append((member, evaluation))
+    return [sorted(group, key=lambda pair: pair[0].seed) for group in groups.values()]
+
+
+def _method_rows(
+    group: Sequence[Evaluated], columns: Mapping[str, Column], roles: Sequence[str], spread: Spread
+) -> Iterator[TableRow]:
+    first, evaluation = group[0]
+    known = methods_of(first.recipe, evaluation)
+    predicts = predicting(first.recipe, evaluation)
+    asked = [role for role in roles if role in known] if roles else list(first.report)
+    for role in asked:
+        if role not in known:
+            raise UsageError(f"{first.label} has no role {role!r}", where=first.folder, mend=nearest(role, known))
+    if roles and not asked and len(known) > 1:
+        raise UsageError(f"{first.label} has none of these roles: {', '.join(roles)}", mend=nearest(roles[0], known))
+    for role in asked or ([predicts] if predicts else []):
+        row = _row(group, role, columns, spread)
+        title = first.label if [role] == (asked or [role]) and role == predicts else f"{first.label}, {role}"
+        yield replace(row, title=title, changes=dict(first.changes))
+
+
+def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column], spread: Spread) -> TableRow:
+    """One method over a group's seeds."""
+    having = [(member, evaluation) for member, evaluation in group if method in evaluation.methods]
+    by_seed = {}
+    for member, evaluation in having:
+        values = evaluation.values(method)
+        by_seed[member.seed] = {name: values[name] for name in columns}
+    values_of = {}
+    for name in columns:
+        runs = [Statistic.of(values[name].values()) for values in by_seed.values()]
+        values_of[name] = Statistic.of(run.mean for run in runs) if spread == "seeds" else runs[0]
+    member = group[0][0]
+    return TableRow(
+        label=member.label,
+        method=method,
+        title=method_title(method),
+        changes={},
+        values=values_of,
+        by_seed=by_seed,
+        folders=tuple(member.folder for member, _ in having),
+        source=member.source,
+    )
+
+
+def _baseline_rows(
+    groups: Sequence[Sequence[Evaluated]], columns: Mapping[str, Column], spread: Spread, keys: Sequence[str]
+) -> list[TableRow]:
+    """Baselines, each once where its numbers are the same in all runs that have it."""
+    same: dict[str, dict[str, list[tuple[TableRow, Member]]]] = {}
+    for group in groups:
+        trained = {role for member, evaluation in group for role in methods_of(member.recipe, evaluation)}
+        methods = dict.fromkeys(m for _, evaluation in group for m in evaluation.methods if m not in trained)
+        for method in methods:
+            row = _row(group, method, columns, spread)
+            if spread == "seeds" and not any(value.std > 0 for value in row.values.values()):
+                fixed = {name: replace(value, std=math.nan) for name, value in row.values.items()}
+                row = replace(row, values=fixed)
+            numbers = identity([f"{value.mean:.9g} {value.std:.6g}" for value in row.values.values()])
+            same.setdefault(method, {}).setdefault(numbers, []).append((row, group[0][0]))
+    rows = []
+    for by_numbers in same.values():
+        for found in by_numbers.values():
+            row, member = found[0]
+            changes = {}
+            if len(by_numbers) > 1:  # say which runs' it is
+                changes = {
+                    key: member.changes[key]
+                    for key in keys
+                    if key in member.changes and all(m.changes.get(key) == member.changes[key] for _, m in found)
+                }
+            labels = " / ".join(dict.fromkeys(m.label for _, m in found))
+            rows.append(
+                replace(
+                    row,
+                    label=row.title,
+                    title=f"{row.title} (of {labels})" if len(by_numbers) > 1 and not changes else row.title,
+                    changes=changes,
+                    folders=tuple(folder for other, _ in found for folder in other.folders),
+                    baseline=True,
+                )
+            )
+    return rows
+
+
+def _keys(rows: Sequence[TableRow], grid: Sequence[str], by: str | None) -> tuple[tuple[str, ...], str | None]:
+    """The keys shown: those of the grid that vary; and the one that groups the rows, which is the first of them."""
+    keys = [key for key in grid if len({identity(row.changes.get(key)) for row in rows}) > 1]
+    if by == "none":
+        return tuple(keys), None
+    if by is None:
+        by = next((key for key in keys if _shared(rows, key)), None)
+    elif all(by not in row.changes for row in rows):
+        known = {key for row in rows for key in row.changes}
+        raise UsageError(f"no run changes {by!r}", mend=nearest(by, known))
+    return ((by, *(key for key in keys if key != by)), by) if by else (tuple(keys), None)
+
+
+def _shared(rows: Sequence[TableRow], key: str) -> bool:
+    """Whether several methods have one value of a key, and several values are had."""
+    titles: dict[str, set[str]] = {}
+    for row in rows:
+        if key in row.changes:
+            titles.setdefault(identity(row.changes[key]), set()).add(row.title)
+    return len(titles) > 1 and any(len(group) > 1 for group in titles.values())
+
+
+def _told_apart(rows: Sequence[TableRow], keys: Sequence[str]) -> list[TableRow]:
+    """Rows with the shown changes alone; twins also say their hidden changes, or else where they come from."""
+    told = []
+    for row in rows:
+        shown = {key: row.changes[key] for key in keys if key in row.changes}
+        twins = [r for r in rows if r.title == row.title and all(r.changes.get(k) == row.changes.get(k) for k in keys)]
+        title = row.title
+        if len(twins) > 1:
+            hidden = [k for k, v in row.changes.items() if any(r.changes.get(k) != v for r in twins)]
+            said = [f"{key} {written(key, row.changes[key])}" for key in hidden] or [row.source]
+            title = f"{title} ({', '.join(said)})"
+        told.append(replace(row, title=title, changes=shown))
+    return told
+
+
+def _ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
+    """Rows of one value together, rising where all are numbers; rows without one stay first or else come last."""
+    if by is None:
+        return list(rows)
+    values = [row.changes[by] for row in rows if by in row.changes]
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        values.sort()
+    order = list(dict.fromkeys(map(identity, values)))
+    without = -1 if by not in rows[0].changes else len(order)
+    return sorted(rows, key=lambda row: order.index(identity(row.changes[by])) if by in row.changes else without)
+
+
+def _with_best(rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None) -> list[TableRow]:
+    """Each column's best of every group; equal means are all best, a row without rivals is not."""
+    groups = [identity(row.changes.get(by)) if by else "" for row in rows]
+    best: list[set[str]] = [set() for _ in rows]
+    for group in dict.fromkeys(groups):
+        for name, column in columns.items():
+            means = {i: row.values[name].mean for i, row in enumerate(rows) if groups[i] == group}
+            known = {i: mean for i, mean in means.items() if math.isfinite(mean)}
+            if len(known) > 1:
+                top = (max if column.higher_is_better else min)(known.values())
+                for i, mean in known.items():
+                    if mean == top:
+                        best[i].add(name)
+    return [replace(row, best=frozenset(found)) for row, found in zip(rows, best, strict=True)]

@@ -1,0 +1,59 @@
+"""What a sweep asks of a launcher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["Handle", "Job", "Launcher"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be carried out.
+
+    Args:
+        name: the run's id.
+        command: the program and its arguments; exit code 0 says that the run is finished.
+        folder: the run's folder.
+        log: the file that takes the command's output; where absent, it goes where this process's output goes.
+    """
+
+    name: str
+    command: Sequence[str]
+    folder: Path
+    log: Path | None = None
+
+
+class Handle(Protocol):
+    """A job under way."""
+
+    def poll(self) -> int | None:
+        """The exit code, negative for the signal that ended it; None before its end."""
+
+    def stop(self) -> None:
+        """Ask it to save and end; asked again, to end at once."""
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+
+
+class Launcher(Protocol):
+    """Starts jobs: a component of the kind `launcher`, its constructor's arguments given on the command line.
+
+    Attributes:
+        workers: the most jobs at once; 0 for all.
+        here: whether jobs run on this machine and may write to this terminal.
+    """
+
+    workers: int
+    here: bool
+
+    def start(self, job: Job) -> Handle:
+        """Start a job and return at once.
+
+        Raises:
+            GantkError: it cannot be started.
+        """

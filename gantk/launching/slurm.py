@@ -1,0 +1,100 @@
+"""The launcher `submitit`: a Slurm job per run."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from gantk.errors import TrainingError, UsageError
+from gantk.launching.job import Handle, Job
+
+__all__ = ["Submitit", "carry_out"]
+
+
+class Submitit:
+    """Runs as jobs of a Slurm cluster, which sees the same folders; needs the extra `slurm` (submitit).
+
+    Args:
+        workers: the most jobs at once; 0 for all.
+        partition: Slurm's partition; the cluster's default where empty.
+        hours: the longest time of a job.
+        cpus: cores of a job.
+        gpus: GPUs of a job.
+        memory: of a job, in GB.
+        cluster: `slurm`, or `local` to try it without one.
+    """
+
+    here = False
+
+    def __init__(
+        self,
+        workers: int = 0,
+        partition: str = "",
+        hours: float = 24.0,
+        cpus: int = 4,
+        gpus: int = 0,
+        memory: int = 16,
+        cluster: str = "slurm",
+    ) -> None:
+        try:
+            import submitit
+        except ImportError as error:
+            raise UsageError(
+                "the launcher `submitit` needs the package submitit",
+                why=error,
+                mend="install it with `pip install 'gantk[slurm]'`, or use --launcher local",
+            ) from error
+        self._submitit: Any = submitit
+        self.workers = workers
+        self.cluster = cluster
+        self.parameters: dict[str, Any] = {
+            "timeout_min": round(hours * 60),
+            "cpus_per_task": cpus,
+            "gpus_per_node": gpus,
+            "mem_gb": memory,
+        }
+        if partition:
+            self.parameters["slurm_partition"] = partition
+
+    def start(self, job: Job) -> Handle:
+        try:
+            executor = self._submitit.AutoExecutor(folder=str(job.folder / "slurm"), cluster=self.cluster)
+            executor.update_parameters(name=job.name, **self.parameters)
+            return _Submitted(executor.submit(carry_out, list(job.command), str(job.log or "")))
+        except Exception as error:  # submitit's errors have no root of their own
+            raise TrainingError(
+                "the run cannot be submitted",
+                where=job.folder,
+                why=error,
+                mend="correct the launcher's parameters (--launch KEY=VALUE)",
+            ) from error
+
+
+def carry_out(command: list[str], log: str) -> int:
+    """On the cluster's node: run a command to its end, output to a file, and return its exit code."""
+    if not log:
+        return subprocess.run(command, check=False).returncode
+    with Path(log).open("ab") as file:
+        return subprocess.run(command, stdout=file, stderr=file, check=False).returncode
+
+
+class _Submitted:
+    """A job in Slurm's hands; one that the cluster ended has no exit code of its own and counts as failed."""
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+
+    def poll(self) -> int | None:
+        if not self.job.done():
+            return None
+        try:
+            return int(self.job.result())
+        except Exception:  # the node died, the time was over, or it was cancelled: submitit raises for each
+            return 1
+
+    def stop(self) -> None:
+        self.job.cancel(check=False)
+
+    def kill(self) -> None:
+        self.job.cancel(check=False)

@@ -1,0 +1,213 @@
+"""Conformance of losses."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gantk.testing.base import Conformance
+from gantk.testing.bench import OWN, Bench
+from gantk.testing.failures import ConformanceError, expect, skip
+from gantk.testing.networks import check_finite, check_slope, pickled
+from gantk.training.device import autocasting
+
+__all__ = ["LossConformance"]
+
+
+class LossConformance(Conformance):
+    """Conformance of a loss, in the smallest recipe that offers what it declares; see `Conformance` for its use.
+
+    Attributes:
+        inputs: modalities of the source.
+        targets: modalities of the target; those that are inputs too are partly hidden in the source.
+        judges: what the discriminator is given, "image" or "source and image".
+        bf16_tolerance: difference from fp32 that is allowed, relative to the value.
+        mappable: whether a weight map can be put on it.
+    """
+
+    kind = "loss"
+    inputs: ClassVar[tuple[str, ...]] = ("a", "b")
+    targets: ClassVar[tuple[str, ...]] = ("c",)
+    judges: ClassVar[str] = "image"
+    bf16_tolerance: ClassVar[float] = 0.1
+    mappable: ClassVar[bool] = True
+
+    def bench(self, **options: Any) -> Bench:
+        """The loss in its recipe; see `gantk.testing.Bench` for the options."""
+        settings = {"inputs": self.inputs, "targets": self.targets, "judges": self.judges}
+        return Bench(self.registered, self.given, **{**settings, **options})
+
+    def test_value(self) -> None:
+        """It gives one finite number, in fp32."""
+        check_scalar(self.bench().value(), "the loss")
+
+    def test_gradient(self) -> None:
+        """It gives its translator's generator a finite gradient, and every weight of its heads one that is not 0."""
+        bench = self.bench()
+        bench.value().backward()
+        check_learns(bench.own, "the generator")
+        for name, parameter in bench.translators[OWN].heads.named_parameters():
+            expect(
+                parameter.grad is not None and bool(parameter.grad.any()),
+                f"the weight {name!r} of its head gets no gradient",
+                "use every head in the loss, or do not build it",
+            )
+            assert parameter.grad is not None
+            check_finite(f"the gradient of {name!r} of its head", parameter.grad)
+
+    def test_discriminator(self) -> None:
+        """The discriminator's side gives a finite number and gradient to the discriminator, none to the generator."""
+        bench = self.bench()
+        adversarial(bench)
+        value = bench.discriminator_value()
+        check_scalar(value, "the discriminator's loss")
+        value.backward()
+        check_learns(bench.discriminator, "the discriminator")
+        for name, parameter in bench.own.named_parameters():
+            expect(
+                parameter.grad is None,
+                f"the discriminator's loss sends a gradient into the generator ({name})",
+                "judge `view.fake`, which is `view.output` without gradient",
+            )
+
+    def test_one_pass(self) -> None:
+        """It has its generator translate the source once, however much it wants of it."""
+        bench = self.bench()
+        source, seen = bench.view().source, []
+
+        def count(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+            if arguments[0].shape == source.shape and torch.equal(arguments[0], source):
+                seen.append(arguments)
+
+        bench.own.register_forward_pre_hook(count)
+        bench.value()
+        expect(
+            len(seen) <= 1,
+            f"the generator translates the source {len(seen)} times in one step",
+            "declare the layers that you ask for in `needs` (gantk.Needs(layers=…)), and take images from the view",
+        )
+
+    def test_map_of_ones(self) -> None:
+        """A weight map that is 1 everywhere changes nothing."""
+        if not self.mappable:
+            raise skip("it takes no weight map")
+        plain, weighted = self.bench().value().item(), self.bench(ones=True).value().item()
+        expect(
+            abs(plain - weighted) <= 1e-4 * max(abs(plain), 1e-6),
+            f"with a weight map of ones it is {weighted:.6g}, without one {plain:.6g}",
+            "weigh errors before their mean is taken: view.weighted_mean(error); or set `mappable = False`",
+        )
+
+    def test_batch_of_one(self) -> None:
+        """A batch of one gives a finite number and gradient."""
+        bench = self.bench(batch=1)
+        value = bench.value()
+        check_scalar(value, "the loss of a batch of one")
+        value.backward()
+        check_learns(bench.own, "the generator, from a batch of one,")
+
+    def test_background(self) -> None:
+        """Images of nothing but background give no NaN, on either side."""
+        bench = self.bench(background=True)
+        values = {"the loss": bench.value()}
+        if bench.term.discriminator_loss is not None:
+            values["the discriminator's loss"] = bench.discriminator_value()
+        for what, value in values.items():
+            check_finite(f"{what} of images of background", value)
+            if value.requires_grad:
+                value.backward()
+        for role, translator in bench.translators.items():
+            for name, parameter in translator.named_parameters():
+                if parameter.grad is not None:
+                    check_finite(f"the gradient of {role}.{name} for images of background", parameter.grad)
+
+    def test_bf16(self) -> None:
+        """With networks in bf16 it is nearly what it is in fp32, and still computed in fp32."""
+        full = self.bench().value().item()
+        bench = self.bench(autocast=autocasting(torch.device("cpu"), "bf16"))
+        value = bench.value()
+        check_scalar(value, "the loss with networks in bf16")
+        value.backward()
+        check_learns(bench.own, "the generator in bf16")
+        half = value.item()
+        expect(
+            abs(full - half) <= self.bf16_tolerance * max(abs(full), 1e-6),
+            f"with networks in bf16 it is {half:.6g}, in fp32 {full:.6g}",
+            "compute sums and logarithms outside of autocast, in fp32, or raise `bf16_tolerance`",
+        )
+
+    def test_second_order(self) -> None:
+        """Where it differentiates through a gradient, its own gradient is what finite differences give."""
+        if not self.bench().term.needs.second_order:
+            raise skip("it declares no second-order gradients")
+        bench = self.bench(dtype=torch.float64)
+        if bench.term.discriminator_loss is not None:
+            check_slope(bench.discriminator_value, bench.discriminator, "the discriminator's loss")
+        else:
+            check_slope(bench.value, bench.own, "the loss")
+
+    def test_training_and_resume(self) -> None:
+        """Training changes the weights; a bench that takes up the state goes on as the first one does."""
+        first, second = self.bench(), self.bench(seed=1)
+        before = [parameter.clone() for parameter in first.own.parameters()]
+        first.train(2)
+        changed = any(not torch.equal(a, b) for a, b in zip(before, first.own.parameters(), strict=True))
+        expect(
+            changed, "training does not change the generator", "let the loss depend on the view's output or features"
+        )
+        second.batch = first.batch
+        for role, translator in first.translators.items():
+            second.translators[role].load_state_dict(translator.state_dict())
+        expect(
+            first.train(2, seed=5) == second.train(2, seed=5),
+            "a run that is resumed gets other losses than one that goes on",
+            "keep what a loss learns or remembers in its head or in the core's image pool, nothing in its attributes, "
+            "and draw from torch's global generator alone",
+        )
+
+    def test_seeded(self) -> None:
+        """The same seed gives the same value, in a new instance too."""
+        first, second = self.bench().value().item(), self.bench().value().item()
+        expect(first == second, f"two instances give {first} and {second}", "draw from torch's global generator alone")
+
+    def test_pickle(self) -> None:
+        """It pickles, and the copy gives the same value."""
+        bench = self.bench()
+        value = bench.value()
+        copied = pickled(bench.term.loss)
+        torch.manual_seed(0)
+        same = bool(torch.equal(copied(bench.view()), value))
+        expect(same, "a pickled copy gives another value", "keep no state outside plain attributes")
+
+
+def check_scalar(value: Any, what: str) -> None:
+    """One finite number with gradient, in single precision at least."""
+    mend = "return the mean or sum of errors, a tensor without dimensions"
+    expect(isinstance(value, Tensor), f"{what} is a {type(value).__name__}", mend)
+    expect(value.ndim == 0, f"{what} has the shape {tuple(value.shape)}", mend)
+    expect(
+        value.dtype in (torch.float32, torch.float64),
+        f"{what} is {value.dtype}",
+        "compute it outside of autocast: what the view gives is fp32",
+    )
+    check_finite(what, value.detach())
+    expect(value.requires_grad, f"{what} has no gradient", "do not detach the view's output, and take no .item() of it")
+
+
+def check_learns(network: nn.Module, what: str) -> None:
+    """After backward some weight has a gradient that is not 0, and all are finite."""
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    if not any(bool(gradient.any()) for gradient in gradients.values()):
+        raise ConformanceError(
+            f"{what} gets no gradient", "let the loss depend on the view's output, features or judgements, not detached"
+        )
+    for name, gradient in gradients.items():
+        check_finite(f"the gradient of {name!r} of {what}", gradient)
+
+
+def adversarial(bench: Bench) -> None:
+    """Skip where a loss has no discriminator's side."""
+    if bench.term.discriminator_loss is None:
+        raise skip("it has no discriminator's side")

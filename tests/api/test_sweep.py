@@ -1,0 +1,414 @@
+"""Sweeps: real processes, stopped, killed and started again; failures; what MLflow and readers are told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sqlite3
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+import gantk
+from gantk.api.sweep import ChildState, QuietSweep, run_sweep
+from gantk.cli.main import app
+from gantk.cli.sweep import SweepDisplay
+from gantk.errors import DataError, Interrupted, RecipeError, UsageError
+from gantk.launching import Job
+from gantk.launching.local import Local
+from gantk.progress import QuietProgress
+from gantk.training.checkpoint import newest_checkpoint
+
+SWEEP = """
+extends = "{base}"
+name = "tiny-sweep"
+description = "two by two"
+
+[evaluation]
+baselines = ["input:t1"]
+
+[variants.full]
+label = "Full"
+report = ["teacher", "student"]
+
+[variants.flat]
+label = "Without map"
+"maps.difficulty.enabled" = false
+
+[sweep]
+"run.seed" = [0, 1]
+"""
+# Children that are forked, not started afresh: importing torch takes longer than the run, and drawing a report too.
+# They are processes of their own all the same, with a log, signals and an exit code.
+FORKED = """
+import os, signal, sys, types
+import gantk.launching.local as local
+from gantk.cli.main import main
+
+class Forked:
+    def __init__(self, command, *, stdout, env, **_):
+        self.returncode = None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for stream in (1, 2):
+            os.dup2(stdout.fileno(), stream)
+        os.environ.update(env)
+        os.environ.pop(local.VARIABLE)  # a fork holds both ends of it
+        sys.argv = ["gantk", *command[command.index("run"):]]
+        code = 70
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def wait(self, flags=0):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, flags)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def poll(self):
+        return self.wait(os.WNOHANG)
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+local.subprocess = types.SimpleNamespace(Popen=Forked, DEVNULL=None)
+"""
+
+
+@pytest.fixture
+def sweep_recipe(recipe: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "sweep.toml"
+    path.write_text(SWEEP.format(base=recipe.as_posix()))
+    return path
+
+
+def states(folder: Path) -> dict[str, str]:
+    """The children by id with their states on disk."""
+    ids = [child["id"] for child in json.loads((folder / "sweep.json").read_text())["children"]]
+    found = {}
+    for name in ids:
+        status = folder / "children" / name / "status.json"
+        found[name] = json.loads(status.read_text())["state"] if status.is_file() else "waiting"
+    return found
+
+
+def steps(child: Path) -> int:
+    journal = child / "metrics.jsonl"
+    return journal.read_bytes().count(b"\n") if journal.is_file() else 0
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def kill_all(pid: int) -> None:
+    """The sweep and everything that it started, at once."""
+    parent = psutil.Process(pid)
+    parent.suspend()  # so that it starts no further one meanwhile
+    for process in [*parent.children(recursive=True), parent]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
+    server: Any, sweep_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("run", sweep_recipe, "--workers", "2", "--device", "cpu")
+    parent = tmp_path / "runs" / "tiny-sweep"
+
+    # stopped by a signal: every child saves its state
+    process = server.start(tmp_path, *arguments, before=FORKED)
+    begun = server.until(
+        lambda: [c for c in (parent / "children").glob("*") if steps(c) > 1] if parent.is_dir() else []
+    )
+    listed = CliRunner().invoke(app, ["run", str(sweep_recipe), "--list", "--json", "--out", str(tmp_path / "runs")])
+    found = {child["state"] for child in json.loads(listed.stdout)["children"]}
+    assert found & {"running", "finished"}
+    assert "interrupted" not in found  # somebody is at work
+    process.kill(signal.SIGTERM)
+    assert process.wait() == 130, process.output
+    assert "gantk run --resume tiny-sweep" in process.output
+    assert "Traceback" not in process.output
+    assert json.loads((parent / "status.json").read_text())["state"] == "interrupted"
+    assert states(parent)[begun[0].name] in ("interrupted", "finished")
+    assert newest_checkpoint(begun[0] / "checkpoints") is not None
+
+    # killed, with all its children, when one child is finished and another is under way
+    process = server.start(tmp_path, *arguments, before=FORKED)
+
+    def one_finished_one_under_way() -> list[str]:
+        found = states(parent)
+        others = [name for name, state in found.items() if state == "running" and steps(parent / "children" / name)]
+        finished = [name for name, state in found.items() if state == "finished"]
+        return finished if others else []
+
+    finished = server.until(one_finished_one_under_way)
+    kill_all(process.pid)
+    assert process.wait() == -signal.SIGKILL
+    assert len(finished) < 4
+    before = {name: contents(parent / "children" / name) for name in finished}
+
+    # started again, by the folder this time
+    process = server.start(tmp_path, "run", "--resume", "tiny-sweep", "--device", "cpu", before=FORKED)
+    assert process.wait() == 0, process.output
+    assert set(states(parent).values()) == {"finished"}
+    assert {name: contents(parent / "children" / name) for name in finished} == before
+    assert re.search(rf"4 runs, {len(finished)} finished already", process.output)
+    assert "gantk table tiny-sweep" in process.output
+
+    # the same numbers as runs that nothing stopped
+    for name in states(parent):
+        child = parent / "children" / name
+        result = gantk.run(child / "recipe.toml", device="cpu", out=tmp_path / "whole", progress=QuietProgress())
+        assert json.loads((child / "evaluation" / "summary.json").read_text()) == result.summary
+        facts = json.loads((child / "child.json").read_text())
+        assert facts["parent"] == "tiny-sweep"
+        assert tomllib.loads((child / "recipe.toml").read_text())["run"]["seed"] == facts["changes"]["run.seed"]
+    assert not list(parent.rglob("*.partial-*"))
+
+    # what the folder says
+    table = (parent / "table.md").read_text()
+    assert "Full" in table
+    assert "Without map" in table
+    assert " ± " in table
+    said = json.loads((parent / "sweep.json").read_text())
+    assert said["recipe"] == "sweep.toml"
+    assert [child["label"] for child in said["children"]] == ["Full", "Full", "Without map", "Without map"]
+    assert said["children"][0]["report"] == ["teacher", "student"]
+
+    # nothing is left to do, whoever asks
+    unchanged = {name: contents(parent / "children" / name) for name in states(parent)}
+    monkeypatch.chdir(tmp_path)
+    again = run_sweep(sweep_recipe, device="cpu", display=QuietSweep(QuietProgress()))
+    assert again.state == "finished"
+    assert {name: contents(parent / "children" / name) for name in states(parent)} == unchanged
+    shown = CliRunner().invoke(app, ["run", str(sweep_recipe), "--list", "--json"])
+    assert [(c["state"], c["total"]) for c in json.loads(shown.stdout)["children"]] == [("finished", 15)] * 4
+    assert "Without map" in CliRunner().invoke(app, ["run", str(sweep_recipe), "--list"]).stdout
+
+
+def test_one_that_fails_leaves_the_others_alone_and_mlflow_has_all_below_their_parent(
+    server: Any, recipe: Path, tmp_path: Path
+) -> None:
+    """In processes started afresh, as users have them."""
+    path = tmp_path / "sweep.toml"
+    head, _, rest = SWEEP.format(base=recipe.as_posix()).partition("[variants.full]")
+    wild = '[variants.wild]\n"translators.teacher.optimizer.rates.generator" = 1e30\n'
+    full = rest.partition("[variants.flat]")[0]
+    path.write_text(f"{head}{wild}[variants.full]{full}")
+    only = [f"tracking.{key}" for key in ("enabled=true", "images=false", "checkpoints=false")]
+    only = [part for setting in (*only, "run.seed=0") for part in ("--set", setting)]
+    process = server.start(tmp_path, "run", path, *only, "--device", "cpu", "--json")
+    assert process.wait() == 1, process.output
+    parent = tmp_path / "runs" / "tiny-sweep"
+    wild_id, full_id = states(parent)
+    assert states(parent) == {wild_id: "failed", full_id: "finished"}
+    assert f"{wild_id}: " in process.output
+    log = parent / "children" / wild_id / "log.txt"
+    assert str(log) in process.output
+    assert "lower the learning rates" in log.read_text()
+    assert json.loads((parent / "status.json").read_text())["state"] == "failed"
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "runs" / "mlflow.db")) as database:
+        runs = dict(database.execute("select name, run_uuid from runs"))
+        ended = dict(database.execute("select name, status from runs"))
+        tags: dict[str, dict[str, str]] = {}
+        for run, key, value in database.execute("select run_uuid, key, value from tags"):
+            tags.setdefault(run, {})[key] = value
+        parameters = dict(database.execute("select run_uuid, value from params where key = 'data.crop'"))
+    assert set(runs) == {"tiny-sweep", wild_id, full_id}
+    assert ended == {"tiny-sweep": "FAILED", wild_id: "FAILED", full_id: "FINISHED"}
+    for name in (wild_id, full_id):
+        assert tags[runs[name]]["mlflow.parentRunId"] == runs["tiny-sweep"]
+        assert tags[runs[name]]["gantk.sweep"] == "tiny-sweep"
+    assert "mlflow.parentRunId" not in tags[runs["tiny-sweep"]]
+    note = tags[runs["tiny-sweep"]]["mlflow.note.content"]
+    assert note.startswith("two by two")
+    assert "| Full" in note
+    assert set(parameters) == set(runs.values())
+    assert not (parent / "mlflow.db").exists()
+    assert not (parent / "children" / "mlflow.db").exists()
+
+
+# -- without running a child ----------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_what_would_run_and_writes_nothing(
+    sweep_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["run", str(sweep_recipe), "--list", "--json", "--set", "run.seed=5"])
+    assert result.exit_code == 0, result.stderr
+    children = json.loads(result.stdout)["children"]
+    assert [(c["label"], c["state"], c["done"], c["total"]) for c in children] == [
+        ("Full", "waiting", 0, 15),
+        ("Without map", "waiting", 0, 15),
+    ]
+    assert all("-seed-5-" in child["id"] for child in children)
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
+
+
+def test_what_only_building_finds_names_variant_and_line(sweep_recipe: Path, tmp_path: Path) -> None:
+    text = sweep_recipe.read_text().replace('"maps.difficulty.enabled" = false', '"losses.patchwise.wdith" = 9')
+    sweep_recipe.write_text(text)
+    line = text.splitlines().index('"losses.patchwise.wdith" = 9') + 1
+    for call in (gantk.list_sweep, gantk.run_sweep):
+        with pytest.raises(RecipeError, match=r"variant 'flat': .*wdith") as caught:
+            call(sweep_recipe, out=tmp_path / "runs")
+        assert f"sweep.toml:{line}" in str(caught.value.where)
+        assert "width" in str(caught.value.mend)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_variant_without_data_is_found_before_anything_runs(sweep_recipe: Path, tmp_path: Path) -> None:
+    sweep_recipe.write_text(sweep_recipe.read_text().replace('"maps.difficulty.enabled"', '"data.paired_fraction"'))
+    sweep_recipe.write_text(sweep_recipe.read_text().replace('fraction" = false', 'fraction" = 1.0'))
+    with pytest.raises(DataError, match="variant 'flat'"):  # its group `unpaired` has nobody left
+        run_sweep(sweep_recipe, out=tmp_path / "runs", display=QuietSweep(QuietProgress()))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{recipe}", "--workers", "2"], "variants"),
+        (["{sweep}", "--dry-run"], "--list"),
+        (["{sweep}", "--launcher", "slrum"], "slrum"),
+        (["{sweep}", "--launch", "wrkers=2"], "workers"),
+    ],
+)
+def test_wrong_usage_is_explained(
+    recipe: Path, sweep_recipe: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    arguments = [a.format(recipe=recipe, sweep=sweep_recipe) for a in arguments]
+    result = CliRunner().invoke(app, ["run", *arguments, "--out", str(tmp_path / "runs"), "--device", "cpu"])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_is_not_taken_for_a_run(sweep_recipe: Path, recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="several runs"):
+        gantk.run(sweep_recipe, out=tmp_path)
+    with pytest.raises(UsageError, match="one run"):
+        run_sweep(recipe, out=tmp_path)
+    with pytest.raises(UsageError, match="no sweep's folder"):
+        run_sweep(resume=tmp_path)
+
+
+class Endless:
+    """A child that does not end before it is killed."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.code: int | None = None
+        self.told: list[str] = []
+        os.kill(os.getpid(), signal.SIGTERM)  # the sweep is told to stop as soon as it is under way
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def stop(self) -> None:
+        self.told.append("stop")
+        os.kill(os.getpid(), signal.SIGTERM)  # the user loses patience
+
+    def kill(self) -> None:
+        self.told.append("kill")
+        self.code = -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("terminal", "workers"), [(True, 1), (True, 2), (False, 1)])
+def test_a_second_signal_leaves_no_child_behind(
+    sweep_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool, workers: int
+) -> None:
+    """Beside it: a child draws on the terminal itself where it is alone there, else it has a log."""
+    handles: list[Endless] = []
+
+    def start(launcher: Local, job: Job) -> Endless:
+        handles.append(Endless(job))
+        return handles[-1]
+
+    monkeypatch.setattr(Local, "start", start)
+    monkeypatch.setattr("gantk.api.sweep.PATIENCE", 0.1)
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: terminal, write=len, flush=lambda: None))
+    display = QuietSweep(QuietProgress())
+    with pytest.raises(Interrupted, match="gantk run --resume"):
+        run_sweep(sweep_recipe, ["run.seed=0"], out=tmp_path / "runs", workers=workers, device="cpu", display=display)
+    assert [handle.told[-1] for handle in handles] == ["kill"] * len(handles)
+    assert handles[0].told[0] == "stop"
+    folder = tmp_path / "runs" / "tiny-sweep"
+    assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
+    job = handles[0].job
+    assert job.command[-5:] == ["run", "--resume", str(job.folder), "--device", "cpu"]
+    assert job.log == (None if terminal and workers == 1 else job.folder / "log.txt")
+
+
+# -- what is shown ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_display_counts_and_estimates(live: bool, make_console: Callable[[], Any]) -> None:
+    children = [ChildState(f"child-{i}", f"Label {i}", Path(f"child-{i}"), total=10) for i in range(3)]
+    children[0].state, children[0].done = "finished", 8  # it converged early: it counts as whole
+    console = make_console()
+    with SweepDisplay(console, live=live) as display:
+        display.begin("table", children, alone=False)
+        children[1].state = "running"
+        display.started(children[1])
+        children[1].done, children[1].stage = 5, "joint"
+        display._last_line = -1e9  # a minute later
+        display.look()
+        if not live:
+            assert "1 of 3 runs finished · ETA 0:00:00 · child-1 5/10" in console.file.getvalue()
+        else:
+            assert display._bars is not None
+            console.print(display._bars.get_renderable())
+        children[1].state, children[1].message = "failed", "a loss became NaN"
+        display.ended(children[1])
+    said = console.file.getvalue()
+    assert "sweep table: 3 runs, 1 finished already" in said
+    assert "[2/3] child-1 failed: a loss became NaN" in said
+    if live:
+        assert "15/30" in said
+        assert "5/10" in said
+
+
+@pytest.fixture
+def make_console() -> Callable[[], Any]:
+    import io
+
+    from rich.console import Console
+
+    return lambda: Console(file=io.StringIO(), force_terminal=False, width=200)
+
+
+def test_a_dead_childs_running_is_no_running(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(json.dumps({"state": "running", "step": 3, "stage": "joint"}))
+    child = ChildState("a", "A", tmp_path)
+    child.look(alive=True)
+    assert (child.state, child.done, child.stage) == ("running", 3, "joint")
+    child.look(alive=False)
+    assert child.state == "interrupted"
+    (tmp_path / "metrics.jsonl").write_text('{"seq": 0, "step": 6, "metrics": {}}\n{"seq": 1, "st')
+    child.look(alive=False)
+    assert child.done == 7

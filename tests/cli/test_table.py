@@ -1,0 +1,158 @@
+"""`gantk table` and the differences of `gantk compare`, from folders to what is written."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import gantk
+from gantk.cli.main import app
+from gantk.errors import UsageError
+from gantk.evaluation.results import Column, Evaluation, Row
+
+COLUMNS = {"ssim": Column("SSIM", "image", True), "ssim_brain": Column("SSIM", "brain", True)}
+
+
+def call(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def evaluate(folder: Path, seed: int, mean: float, *, settings: str = "e") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f'name = "r"\n[run]\nseed = {seed}\n[translators.teacher]\n[translators.student]\n'
+    (folder / "recipe.toml").write_text(text, encoding="utf-8")
+    rows = [
+        Row(f"p{i}", method, 3, dict.fromkeys(COLUMNS, value + 0.01 * i + 0.003 * (i * seed % 3)))
+        for i in range(6)
+        for method, value in (("teacher", mean - 0.1), ("student", mean), ("training_mean", 0.2))
+    ]
+    Evaluation("split1", settings, COLUMNS, rows).write(folder / "evaluation")
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`runs/abl`, a sweep of two variants and two seeds of which one is missing, and `runs/abl-other`, a run."""
+    monkeypatch.chdir(tmp_path)
+    sweep = tmp_path / "runs" / "abl"
+    children = []
+    for variant, mean in (("full", 0.8), ("bare", 0.7)):
+        for seed in (1, 2):
+            id_ = f"{variant}-{seed}"
+            children.append({"id": id_, "variant": variant, "changes": {"run.seed": seed}, "label": variant})
+            if id_ != "bare-2":
+                evaluate(sweep / "children" / id_, seed, mean)
+    (sweep / "sweep.json").write_text(json.dumps({"name": "abl", "children": children}), encoding="utf-8")
+    (sweep / "recipe.toml").write_text(
+        'name = "abl"\n[variants.full]\nlabel = "All of it"\n[variants.bare]\n[sweep]\n"run.seed" = [1, 2]\n',
+        encoding="utf-8",
+    )
+    evaluate(tmp_path / "runs" / "abl-other", 1, 0.9)
+    return tmp_path / "runs"
+
+
+def test_terminal(runs):
+    result = call("table", "abl")
+    assert result.exit_code == 0, result.stderr
+    assert "All of it" in result.stdout
+    assert "abl: whole image" in result.stdout
+    assert "abl: brain" in result.stdout
+    assert "· bare, seed 2 (bare-2): not run yet" in result.stdout
+    assert "training mean" in result.stdout
+
+
+def test_markdown_with_a_reference(runs):
+    result = call("table", "abl", "--format", "md", "--reference", "all of it", "--region", "image")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("**abl: whole image**")
+    assert "- bare: without seed 2" in result.stdout
+    assert "Difference from All of it" in result.stdout
+    assert "compared over the common seeds 1 alone" in result.stdout
+
+
+def test_csv_is_alone_on_standard_output(runs):
+    result = call("table", "abl", "abl-other", "--format", "csv")
+    lines = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [line["title"] for line in lines] == ["All of it", "bare", "r", "training mean"]
+    assert "not run yet" in result.stderr
+
+
+def test_file(runs, tmp_path):
+    result = call("table", "abl", "-f", "latex", "-o", "out/table.tex")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == ""
+    assert r"\toprule" in (tmp_path / "out" / "table.tex").read_text(encoding="utf-8")
+    assert call("table", "abl", "-o", "x.txt").exit_code == 2
+
+
+def test_json(runs):
+    found = json.loads(call("table", runs / "abl", "--json", "--role", "teacher").stdout)
+    assert [row["title"] for row in found["rows"]] == ["All of it, teacher", "bare, teacher", "training mean"]
+    assert found["rows"][0]["values"]["ssim"]["n"] == 2
+
+
+def test_refused_and_forced(runs):
+    evaluate(runs / "abl-other", 1, 0.9, settings="other")
+    refused = call("table", "abl", "abl-other")
+    assert refused.exit_code == 1
+    assert "different evaluation settings" in refused.stderr
+    assert "other in abl-other" in refused.stderr
+    assert refused.stdout == ""
+    for form in ("rich", "md", "latex"):
+        assert "NOT COMPARABLE" in call("table", "abl", "abl-other", "--force", "--format", form).stdout
+    forced = call("table", "abl", "abl-other", "--force", "--format", "csv")
+    assert {line["comparable"] for line in csv.DictReader(io.StringIO(forced.stdout))} == {"no"}
+    assert "NOT COMPARABLE" in forced.stderr
+
+
+@pytest.mark.parametrize("arguments", [["abl", "--role", "studnt"], ["abl", "--reference", "bar"], []])
+def test_wrong_usage(runs, arguments):
+    result = call("table", *arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_no_such_run(runs, monkeypatch):
+    def resolve(name: str) -> Path:
+        raise UsageError(f"there is no run {name!r}")
+
+    monkeypatch.setitem(vars(gantk), "resolve_run", resolve)
+    for arguments in (["table", "nothing"], ["compare", "abl-other", "--reference", "nothing/student"]):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert "there is no run 'nothing'" in result.stderr
+
+
+def test_a_sweep_is_no_run_to_compare(runs):
+    result = call("compare", "abl", "abl-other")
+    assert result.exit_code == 2
+    assert "gantk table" in result.stderr
+
+
+def test_compare_shows_differences(runs):
+    result = call("compare", "abl-other", runs / "abl" / "children" / "full-1", "--reference", "abl-other/teacher")
+    assert result.exit_code == 0, result.stderr
+    assert "Difference from teacher of abl-other" in result.stdout
+    assert "SSIM brain" not in result.stdout.split("Difference from")[1]
+    found = call("compare", "abl-other", "--all-regions", "--json")
+    assert set(json.loads(found.stdout)["rows"][0]["differences"]) == {"ssim", "ssim_brain"}
+    assert call("compare", "abl-other", "--reference", "abl-other/studnt").exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["table", "abl", "--reference", "bare"], ["compare", "abl-other"]])
+def test_neither_loads_torch(runs, arguments):
+    code = (
+        "import sys; from gantk.cli.main import main\n"
+        f"sys.argv = ['gantk', *{arguments}, '--json']\n"
+        "try: main()\n"
+        "finally: print('loaded:', [m for m in ('torch', 'mlflow') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("loaded: []\n")

@@ -1,0 +1,148 @@
+"""The launcher `local`: exit codes, logs, signals, threads, and children that notice their parent's death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gantk.errors import TrainingError
+from gantk.launching import Handle, Job
+from gantk.launching.local import Local
+
+
+def job(folder: Path, code: str, log: bool = True) -> Job:
+    return Job("a", [sys.executable, "-S", "-c", code], folder, folder / "log.txt" if log else None)
+
+
+def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
+    ends = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < ends, "waited too long"
+        time.sleep(0.005)
+    return answer
+
+
+def ended(handle: Handle) -> int:
+    until(lambda: handle.poll() is not None)
+    code = handle.poll()
+    assert code is not None
+    return code
+
+
+@pytest.mark.parametrize(("code", "wanted"), [("pass", 0), ("raise SystemExit(3)", 3)])
+def test_the_exit_code_is_the_commands(tmp_path: Path, code: str, wanted: int) -> None:
+    assert ended(Local().start(job(tmp_path, code))) == wanted
+
+
+def test_output_goes_to_the_log_and_is_kept(tmp_path: Path) -> None:
+    for word in ("first", "second"):
+        code = f"import sys; print('{word} out', flush=True); print('{word} err', file=sys.stderr)"
+        assert ended(Local().start(job(tmp_path, code))) == 0
+    assert (tmp_path / "log.txt").read_text() == "first out\nfirst err\nsecond out\nsecond err\n"
+
+
+def test_without_a_log_it_writes_where_its_parent_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert ended(Local().start(job(tmp_path, "print('here')", log=False))) == 0
+    assert capfd.readouterr().out == "here\n"
+
+
+def test_a_killed_child_is_noticed(tmp_path: Path) -> None:
+    handle = Local().start(job(tmp_path, "import time; time.sleep(60)"))
+    assert handle.poll() is None
+    handle.kill()
+    assert handle.poll() == -signal.SIGKILL
+
+
+def test_stop_is_one_sigterm_and_a_terminals_interrupt_is_none(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+got = []
+signal.signal(signal.SIGTERM, lambda *_: (print("term", flush=True), sys.exit(130)))
+print(os.getpgrp() == os.getpid(), flush=True)
+signal.pause()
+"""
+    handle = Local().start(job(tmp_path, code))
+    until(lambda: (tmp_path / "log.txt").read_text() == "True\n")  # a group of its own: Ctrl-C does not reach it
+    handle.stop()
+    assert ended(handle) == 130
+    assert (tmp_path / "log.txt").read_text() == "True\nterm\n"
+    handle.stop()  # too late: no error
+
+
+@pytest.mark.parametrize(("workers", "said", "wanted"), [(1, None, "None"), (2, None, "3"), (2, "5", "5")])
+def test_several_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, said: str | None, wanted: str
+) -> None:
+    monkeypatch.setattr("gantk.launching.local._cores", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert ended(Local(workers).start(job(tmp_path, "import os; print(os.environ.get('OMP_NUM_THREADS'))"))) == 0
+    assert (tmp_path / "log.txt").read_text() == f"{wanted}\n"
+
+
+def test_what_cannot_start_says_so_and_leaves_no_pipe(tmp_path: Path) -> None:
+    pipes = Path("/proc/self/fd")  # Linux
+    before = len(list(pipes.iterdir())) if pipes.is_dir() else 0
+    with pytest.raises(TrainingError, match="cannot be started"):
+        Local().start(Job("a", [str(tmp_path / "nothing")], tmp_path, tmp_path / "log.txt"))
+    if before:
+        assert len(list(pipes.iterdir())) == before
+
+
+CHILD = """
+import signal, sys, time
+from gantk.launching.lifeline import hold
+signal.signal(signal.SIGTERM, lambda *_: (open("saved", "w").close(), sys.exit(130)))
+hold()
+open("ready", "w").close()
+time.sleep(60)
+"""
+PARENT = """
+import sys, time
+from pathlib import Path
+from gantk.launching import Job
+from gantk.launching.local import Local
+handle = Local().start(Job("a", [sys.executable, "-c", sys.argv[1]], Path("."), Path("log.txt")))
+other = Local().start(Job("b", [sys.executable, "-S", "-c", "import time; time.sleep(60)"], Path("."), Path("b.txt")))
+print(other.process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_child_saves_when_its_parent_is_killed(tmp_path: Path) -> None:
+    """Although another child, which inherited what there is to inherit, lives on."""
+    command = [sys.executable, "-c", PARENT, CHILD]
+    parent = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    other = int(parent.stdout.readline())
+    try:
+        until((tmp_path / "ready").exists)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        until((tmp_path / "saved").exists)
+        os.kill(other, 0)  # it is alive
+    finally:
+        os.kill(other, signal.SIGKILL)
+        parent.stdout.close()
+
+
+def test_without_a_lifeline_there_is_nothing_to_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    from gantk.launching.lifeline import VARIABLE, hold
+
+    monkeypatch.delenv(VARIABLE, raising=False)
+    before = threading.active_count()
+    hold()
+    monkeypatch.setenv(VARIABLE, "nonsense")
+    hold()
+    assert threading.active_count() == before

@@ -1,0 +1,114 @@
+"""Every shipped recipe trains: two steps of each stage on tiny patients, networks made small."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import gantk
+from gantk.recipe import load_recipe
+from gantk.testing import RecipeRun, run_recipe, write_pictures
+
+pytest_plugins = ["gantk.testing.plugin"]
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+TRAINED = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.glob("*.toml"))
+PICTURES = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.glob("images/*.toml"))
+REST = sorted({path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.toml")} - {*TRAINED, *PICTURES})
+
+SMALL = ["data.crop=[32, 32]", "data.slices=all", 'evaluation.metrics=["ssim"]', 'evaluation.regions=["image"]']
+# What makes a recipe's networks small.
+NETWORKS = {
+    "cut": ["generator.generator.channels=4", "generator.generator.blocks=2", "generator.discriminator.channels=4"],
+    "cyclegan": ["a2b.generator.channels=4", "a2b.generator.blocks=2", "a2b.discriminator.channels=4"],
+    "diamondgan": [
+        "forward.generator.channels=4",
+        "forward.generator.blocks=2",
+        "forward.discriminator.channels=4",
+        "backward.generator.channels=4",
+        "backward.generator.blocks=2",
+        "backward.discriminator.channels=4",
+    ],
+    "ds3_semi": ["teacher.generator.channels=4", "teacher.generator.blocks=5", "teacher.discriminator.channels=4"],
+    "ds3_timm": [
+        "teacher.generator.channels=2",
+        "teacher.generator.backbone=mobilenetv3_small_050",
+        "teacher.discriminator.channels=4",
+    ],
+    "medgan": ["generator.generator.channels=4", "generator.generator.levels=3", "generator.discriminator.channels=4"],
+    "mmgan": ["generator.generator.channels=4", "generator.discriminator.channels=4"],
+    "mustgan": [
+        "t1_stream.generator.channels=4",
+        "t1_stream.generator.blocks=2",
+        "t1_stream.discriminator.channels=4",
+        "fusion.generator.channels=4",
+        "fusion.generator.blocks=2",
+    ],
+    "pgan": ["generator.generator.channels=4", "generator.generator.blocks=2", "generator.discriminator.channels=4"],
+    "pix2pix": ["generator.generator.channels=4", "generator.discriminator.channels=4"],
+    "pix2pix_distilled": [
+        "teacher.generator.channels=6",
+        "student.generator.channels=4",
+        "teacher.discriminator.channels=4",
+    ],
+    "resvit": [
+        "generator.generator.channels=4",
+        "generator.generator.hidden=8",
+        "generator.generator.depth=1",
+        "generator.generator.heads=2",
+        "generator.discriminator.channels=4",
+    ],
+    "unet_l1": ["generator.generator.channels=4"],
+}
+NETWORKS |= {"cut_difficulty": NETWORKS["cut"], "fastcut": NETWORKS["cut"], "ds3_paired_only": NETWORKS["ds3_semi"]}
+CROPS = {"ds3_timm": "data.crop=[64, 64]"}
+TERMS = {
+    "medgan": ["losses.style.network=vgg11", "losses.content.network=vgg11"],
+    "pgan": ["losses.perceptual.network=vgg11", "losses.perceptual.layers=['relu2_1']"],
+}
+
+
+def overrides(name: str) -> list[str]:
+    networks = [f"translators.{change}" for change in NETWORKS[name]]
+    return [*SMALL, *networks, *TERMS.get(name, []), *filter(None, [CROPS.get(name)])]
+
+
+@pytest.mark.parametrize("recipe", TRAINED)
+def test_recipe_trains(recipe: str, tmp_path: Path, gantk_cohort: Path) -> None:
+    name = recipe.removesuffix(".toml")
+    run = run_recipe(RECIPES / recipe, overrides(name), cohort=gantk_cohort, folder=tmp_path)
+    check(run)
+
+
+@pytest.mark.parametrize("recipe", PICTURES)
+def test_recipe_trains_on_pictures(recipe: str, tmp_path: Path, gantk_cache: Path) -> None:
+    name = Path(recipe).stem
+    aligned = "paired" in load_recipe(RECIPES / recipe).data.batch
+    pictures = write_pictures(tmp_path / "pictures", aligned=aligned)
+    own = [f"data.root={pictures.as_posix()}", 'evaluation.baselines=["training_mean"]']
+    run = run_recipe(RECIPES / recipe, [*overrides(name), *own], cohort="own", folder=tmp_path)
+    check(run, measured=aligned)
+
+
+@pytest.mark.parametrize("recipe", REST)
+def test_recipe_builds(recipe: str) -> None:
+    plan = gantk.dry_run(RECIPES / recipe, device="cpu")
+    assert plan["stages"]
+
+
+def check(run: RecipeRun, measured: bool = True) -> None:
+    written = run.folder / "evaluation" / "summary.json"
+    assert written.is_file() == measured
+    if measured:
+        methods = json.loads(written.read_text())["methods"]
+        roles = set(load_recipe(run.folder / "recipe.toml").evaluated)
+        assert roles
+        assert all(math.isfinite(methods[role]["ssim"]["mean"]) for role in roles)
+    gantk.load(run.folder, device="cpu")  # its checkpoint
+
+
+def test_every_recipe_is_in_the_table() -> None:
+    assert {Path(recipe).stem for recipe in (*TRAINED, *PICTURES)} == set(NETWORKS)
