@@ -16,16 +16,16 @@ except PackageNotFoundError:  # a source tree that is not installed
 
 _PUBLIC = {
     # running
-    "run": "gantk.api",
-    "run_sweep": "gantk.api",
-    "list_sweep": "gantk.api",
-    "dry_run": "gantk.api",
-    "validate": "gantk.api",
-    "load": "gantk.api",
-    "resolve_run": "gantk.api",
-    "RunResult": "gantk.api",
-    "SweepResult": "gantk.api",
-    "Model": "gantk.api",
+    "run": "gantk.api.runner",
+    "run_sweep": "gantk.api.sweep",
+    "list_sweep": "gantk.api.sweep",
+    "dry_run": "gantk.api.checks",
+    "validate": "gantk.api.checks",
+    "load": "gantk.api.model",
+    "resolve_run": "gantk.api.runs",
+    "RunResult": "gantk.api.runner",
+    "SweepResult": "gantk.api.sweep",
+    "Model": "gantk.api.model",
     # writing plugins
     "hookimpl": "gantk.plugins.hookspecs",
     "View": "gantk.translation",

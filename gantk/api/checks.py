@@ -12,6 +12,7 @@ from gantk.data.loader import GROUPS
 from gantk.errors import RecipeError, nearest
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.recipe import Recipe, load_recipe, located
+from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
 from gantk.training.scheduler import Scheduler
@@ -88,11 +89,21 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 def validate(path: str | Path, overrides: Sequence[str] = (), session: Session | None = None) -> Recipe:
     """Check a recipe in full: keys, types, names, parameters, and that its networks can be built.
 
+    Of a recipe with variants or a grid every run is checked; what is given back is the recipe that they change.
+
     Raises:
         RecipeError: something is wrong.
     """
+    registry = (session or load_plugins()).registry
     recipe = load_recipe(path, overrides)
-    build(recipe, (session or load_plugins()).registry, path)
+    if not is_sweep(path):
+        build(recipe, registry, path)
+        return recipe
+    for child in load_sweep(path, overrides).children:
+        try:
+            build(child.recipe, registry)
+        except RecipeError as error:
+            raise child.explain(error) from None
     return recipe
 
 

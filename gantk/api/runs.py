@@ -27,7 +27,7 @@ def new_run_folder(name: str, parent: Path | None = None) -> Path:
 
 
 def resolve_run(text: str | Path) -> Path:
-    """The run folder that a path, an id or the unique beginning of an id under `./runs` names.
+    """The folder of the run, or of the sweep, that a path, an id or the unique beginning of an id under `./runs` names.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -35,8 +35,8 @@ def resolve_run(text: str | Path) -> Path:
     path = Path(text)
     if (path / "recipe.toml").is_file():
         return path.absolute()
-    runs = sorted(p.parent for p in Path(RUNS).glob("*/recipe.toml"))
-    matches = [run for run in runs if run.name.startswith(str(text))]
+    runs = sorted(p.parent for where in ("*", "*/children/*") for p in Path(RUNS).glob(f"{where}/recipe.toml"))
+    matches = [run for run in runs if run.name == str(text)] or [r for r in runs if r.name.startswith(str(text))]
     if len(matches) == 1:
         return matches[0].absolute()
     if matches:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+import gantk
 from gantk.cli.console import write, write_json
-from gantk.cli.folders import folder_of
 from gantk.cli.options import AsJson, RunNames
 
 
@@ -35,7 +35,7 @@ def compare(
     from gantk.evaluation.grids import to_rich
 
     comparison = compare_runs(
-        [folder_of(run) for run in runs],
+        [gantk.resolve_run(run) for run in runs],
         force=force,
         reference=None if reference is None else _run_and_method(reference),
         all_regions=all_regions,
@@ -53,5 +53,5 @@ def _run_and_method(text: str) -> tuple[Path, str | None]:
     """RUN or RUN/METHOD; what has a `/` and is no folder ends in a method."""
     run, slash, method = text.rpartition("/")
     if slash and not (Path(text) / "recipe.toml").is_file():
-        return folder_of(run), method
-    return folder_of(text), None
+        return gantk.resolve_run(run), method
+    return gantk.resolve_run(text), None

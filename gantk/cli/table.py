@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+import gantk
 from gantk.cli.console import console, write, write_json
-from gantk.cli.folders import folder_of
 from gantk.cli.options import AsJson
 from gantk.errors import UsageError
 
@@ -57,7 +57,7 @@ def table(
     if out and (as_json or format_ == "rich"):
         raise UsageError("only md, csv and latex are written into a file", mend="name one with --format")
     found = result_table(
-        [folder_of(source) for source in sources],
+        [gantk.resolve_run(source) for source in sources],
         roles=roles or (),
         regions=regions or (),
         metrics=metrics or (),

@@ -23,7 +23,7 @@ def run(uninterrupted: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
-def model(run: Path) -> gantk.api.Model:
+def model(run: Path) -> gantk.Model:
     return gantk.load(run, device="cpu")
 
 
@@ -33,7 +33,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory, make_patient: Any) -> Path
     return make_patient(tmp_path_factory.mktemp("new") / "N1", seed=77, modalities=INPUTS)
 
 
-def predict(model: gantk.api.Model, patient: Path, out: Path, **options: Any) -> nib.Nifti1Image:
+def predict(model: gantk.Model, patient: Path, out: Path, **options: Any) -> nib.Nifti1Image:
     model.predict(patient, out, progress=QuietProgress(), **options)
     return nib.load(out)
 
@@ -50,7 +50,7 @@ def reoriented(patient: Path, folder: Path, codes: str) -> Path:
     return folder
 
 
-def test_affine_header_and_shape_are_the_inputs(model: gantk.api.Model, patient: Path, tmp_path: Path) -> None:
+def test_affine_header_and_shape_are_the_inputs(model: gantk.Model, patient: Path, tmp_path: Path) -> None:
     path = patient / "N1_t1.nii.gz"
     marked = nib.load(path)
     marked = nib.Nifti1Image(np.asarray(marked.dataobj), marked.affine, marked.header)
@@ -68,7 +68,7 @@ def test_affine_header_and_shape_are_the_inputs(model: gantk.api.Model, patient:
         assert np.array_equal(image.header[field], like.header[field])
 
 
-def test_the_background_is_0_and_the_brain_is_not(model: gantk.api.Model, patient: Path, tmp_path: Path) -> None:
+def test_the_background_is_0_and_the_brain_is_not(model: gantk.Model, patient: Path, tmp_path: Path) -> None:
     image = predict(model, patient, tmp_path / "out.nii.gz").get_fdata()
     brain = np.any([nib.load(patient / f"N1_{name}.nii.gz").get_fdata() != 0 for name in INPUTS], axis=0)
     assert np.isfinite(image).all()
@@ -78,7 +78,7 @@ def test_the_background_is_0_and_the_brain_is_not(model: gantk.api.Model, patien
 
 
 def test_the_command_and_the_api_agree(
-    server: Any, model: gantk.api.Model, run: Path, patient: Path, tmp_path: Path
+    server: Any, model: gantk.Model, run: Path, patient: Path, tmp_path: Path
 ) -> None:
     process = server.start(tmp_path, "predict", run, patient, "-o", "by-command.nii.gz")
     assert process.wait() == 0, process.output
@@ -91,7 +91,7 @@ def test_the_command_and_the_api_agree(
 
 @pytest.mark.parametrize("codes", ["RAS", "LIP", "SLA"])
 def test_another_orientation_gives_the_same_world(
-    model: gantk.api.Model, patient: Path, tmp_path: Path, codes: str
+    model: gantk.Model, patient: Path, tmp_path: Path, codes: str
 ) -> None:
     turned = reoriented(patient, tmp_path, codes)
     one = predict(model, patient, tmp_path / "one.nii.gz")
@@ -103,7 +103,7 @@ def test_another_orientation_gives_the_same_world(
     assert np.allclose(one.get_fdata(), other.get_fdata(), rtol=1e-5, atol=1e-3)
 
 
-def test_roles_differ_and_the_recipes_is_the_default(model: gantk.api.Model, patient: Path) -> None:
+def test_roles_differ_and_the_recipes_is_the_default(model: gantk.Model, patient: Path) -> None:
     assert model.roles == ["teacher", "student"]
     volumes = {role: model.predict(patient, role=role, progress=QuietProgress()) for role in [None, *model.roles]}
     assert np.array_equal(volumes[None], volumes["student"])
@@ -139,7 +139,7 @@ def test_an_average_is_what_answers(uninterrupted: Any, patient: Path) -> None:
     assert np.isfinite(averaged.predict(patient, progress=QuietProgress())).all()
 
 
-def test_bad_requests(server: Any, model: gantk.api.Model, run: Path, patient: Path, tmp_path: Path) -> None:
+def test_bad_requests(server: Any, model: gantk.Model, run: Path, patient: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'student'"):
         model.predict(patient, role="studnt")
     with pytest.raises(UsageError, match=r"end in \.nii\.gz"):
