@@ -73,8 +73,10 @@ def _check_measured(recipe: Recipe, locate: Locate) -> None:
                     where=locate(("evaluation", key)),
                     mend=nearest(name, names),
                 )
-    if not recipe.measured:
-        name = recipe.data.targets[0]
+    shown = set(recipe.data.inputs) - set(recipe.evaluation.missing)
+    trivial = [name for name in recipe.measured or recipe.data.targets if name in shown]
+    if trivial:
+        name = trivial[0]
         raise RecipeError(
             f"the target {name!r} is also an input",
             where=locate(("data", "target")),

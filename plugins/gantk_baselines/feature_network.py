@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from gantk import GantkError, RecipeError, View
 from gantk.errors import nearest
+from gantk_baselines.pretrained import quiet_hub
 
 __all__ = ["FeatureNetwork", "Weights"]
 
@@ -193,7 +194,8 @@ def _model(network: str, pretrained: bool, where: str) -> nn.Module:
         with torch.device("meta" if network.startswith("vgg") else "cpu"):
             return timm.create_model(network)
     try:
-        return timm.create_model(network, pretrained=True)
+        with quiet_hub():
+            return timm.create_model(network, pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise GantkError(
             "the pretrained weights cannot be had",

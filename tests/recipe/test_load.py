@@ -340,7 +340,10 @@ def test_what_is_measured_is_what_is_not_shown(base: Path) -> None:
     everything = ['data.inputs=["t1", "t2"]', 'data.target=["t1", "t2", "t1ce"]']
     assert load_recipe(base, everything).measured == ("t1ce",)
     assert load_recipe(base, [*everything, 'evaluation.missing=["t2"]']).measured == ("t2", "t1ce")
-    assert load_recipe(base, [*everything, 'evaluation.targets=["t1"]']).measured == ("t1",)
+    hidden = [*everything, 'evaluation.missing=["t1", "t2"]']
+    assert load_recipe(base, [*hidden, 'evaluation.targets=["t1"]']).measured == ("t1",)
+    with pytest.raises(RecipeError, match="the target 't1' is also an input"):
+        load_recipe(base, [*everything, 'evaluation.targets=["t1"]'])
     for key, said in (("missing", "no input"), ("targets", "no target")):
         with pytest.raises(RecipeError, match=said):
             load_recipe(base, [*everything, f'evaluation.{key}=["pd"]'])

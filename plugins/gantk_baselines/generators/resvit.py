@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gantk import GantkError, Translation
 from gantk_baselines.generators.resnet import ResidualBlock, decoder_layers, encoder_layers
 from gantk_baselines.layers import Norm, check_image, check_layers, convolution_bias, initialise, normalisation
+from gantk_baselines.pretrained import quiet_hub
 
 __all__ = ["ArtBlock", "Resvit", "Transformer"]
 
@@ -262,7 +263,8 @@ def _load_pretrained(transformer: Transformer, name: str) -> None:
     """Give a transformer the blocks and last norm of one of timm's."""
     create: Callable[..., Any] = timm.create_model
     try:
-        weights = create(name, pretrained=True, num_classes=0).state_dict()
+        with quiet_hub():
+            weights = create(name, pretrained=True, num_classes=0).state_dict()
     except (OSError, RuntimeError, ValueError) as error:
         raise GantkError(
             f"the weights of {name!r} cannot be had",

@@ -24,6 +24,7 @@ from gantk_baselines.layers import (
     initialise,
     normalisation,
 )
+from gantk_baselines.pretrained import quiet_hub
 
 __all__ = ["TimmGenerator"]
 
@@ -163,7 +164,8 @@ def _create(
     if image_size is not None and config is not None and config.fixed_input_size:
         options["img_size"] = tuple(image_size)
     try:
-        return timm.create_model(backbone, **options)
+        with quiet_hub():
+            return timm.create_model(backbone, **options)
     except (OSError, RuntimeError, ValueError, AssertionError, TypeError, AttributeError, IndexError) as error:
         if pretrained:
             mend = (
