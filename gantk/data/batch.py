@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ class Group:
         segmentation: (B, 1, H, W) uint8 labels; zeros where the patient has none.
         patients: id of each slice's patient.
         slices: index of each slice in its LPS volume.
+        own: the source channels that show the slices themselves, where others show their neighbours; None for all.
     """
 
     source: Tensor | None
@@ -29,13 +30,16 @@ class Group:
     segmentation: Tensor | None
     patients: tuple[str, ...]
     slices: tuple[int, ...]
+    own: tuple[int, ...] | None = None
 
     @property
     def foreground(self) -> Tensor:
-        """The brain, bool (B, 1, H, W): any channel of the source, or else of the target, above -1."""
+        """The brain, bool (B, 1, H, W): any own channel of the source, or else of the target, above -1."""
         images = self.target if self.source is None else self.source
         if images is None:
             raise ValueError("a group without source and target has no foreground")
+        if images is self.source and self.own is not None:
+            images = images[:, list(self.own)]
         return (images > -1).any(dim=1, keepdim=True)
 
     @property
@@ -56,7 +60,9 @@ class Group:
         def moved(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor.to(device, non_blocking=True)
 
-        return Group(moved(self.source), moved(self.target), moved(self.segmentation), self.patients, self.slices)
+        return replace(
+            self, source=moved(self.source), target=moved(self.target), segmentation=moved(self.segmentation)
+        )
 
     def __len__(self) -> int:
         return len(self.patients)

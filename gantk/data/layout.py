@@ -73,6 +73,13 @@ class Layout:
         skipped = (self.depth(side) // 2) * self.channels
         return self.planes(side, modality)[skipped : skipped + self.channels]
 
+    @property
+    def own(self) -> tuple[int, ...] | None:
+        """The source channels that show a slice itself; None where all do."""
+        if not self.neighbours:
+            return None
+        return tuple(channel for name in self.inputs for channel in self.image("source", name))
+
     def taken(self, modalities: Sequence[str] | None, where: str) -> Domain:
         """What a translator takes of these modalities (all inputs where None): inputs before targets.
 

@@ -165,6 +165,7 @@ class Loader:
             segmentation=torch.from_numpy(labels[:, None]),
             patients=tuple(patient for patient, _ in rows),
             slices=tuple(int(self._patient(patient).z[row]) for patient, row in rows),
+            own=self.layout.own,
         )
 
     def _image(self, side: Side, patient: str, row: int) -> np.ndarray:

@@ -19,6 +19,8 @@ def test_channels_are_ordered_by_modality_slice_and_colour() -> None:
     assert DEEP.planes("source", "t2") == (3, 4, 5)
     assert DEEP.image("source", "t2") == (4,)
     assert DEEP.image("target", "t1") == (1,)
+    assert DEEP.own == (1, 4)
+    assert PLAIN.own is COLOUR.own is None
     assert COLOUR.planes("source", "b") == COLOUR.image("source", "b") == (3, 4, 5)
 
 

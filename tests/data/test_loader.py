@@ -230,6 +230,7 @@ def test_neighbouring_slices_come_modality_by_modality_with_the_edge_repeated(st
             near = plain.rows([("P1", min(max(row + offset, 0), last))]).source
             assert torch.equal(source[:, offset + 2 :: 5], near)
         assert torch.equal(target, plain.rows([("P1", row)]).target)
+        assert torch.equal(deep.rows([("P1", row)]).foreground, plain.rows([("P1", row)]).foreground)
 
 
 def test_an_input_that_a_patient_lacks_or_that_is_hidden_is_background(store):
