@@ -15,3 +15,22 @@ def tests(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports")
     session.run("pytest", *(session.posargs or ["-n", "2", "--dist", "loadfile"]))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site in build/site; a warning is an error."""
+    session.install(".[docs]")
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def ui(session: nox.Session) -> None:
+    """MLflow's interface and a sweep's report in headless Chromium, on a tiny sweep; writes pictures to docs/images.
+
+    `nox -s ui -- look` leaves the pictures of the docs alone. Takes minutes; skips where there is no browser.
+    """
+    session.install(".[test]")
+    how = "look" if "look" in session.posargs else "write"
+    rest = [argument for argument in session.posargs if argument != "look"]
+    session.run("pytest", "tests/ui", "-rs", *rest, env={"GANTK_UI": how, "OMP_NUM_THREADS": "1"})

@@ -5,7 +5,10 @@ from __future__ import annotations
 from gantk.data.brats import Brats
 from gantk.data.images import Images
 from gantk.data.phantom_dataset import Phantom
-from gantk.evaluation.metrics import Mse, Psnr, Ssim
+from gantk.evaluation.distribution import Fid, Kid
+from gantk.evaluation.metrics import Mse, MsSsim, Nmse, Psnr, Ssim
+from gantk.evaluation.perceptual import Lpips
+from gantk.evaluation.segmentation import SegmentationProbe
 from gantk.launching.local import Local
 from gantk.launching.slurm import Submitit
 from gantk.plugins.hookspecs import hookimpl
@@ -18,7 +21,17 @@ def register_datasets() -> dict[str, type]:
 
 @hookimpl
 def register_metrics() -> dict[str, type]:
-    return {"ssim": Ssim, "psnr": Psnr, "mse": Mse}
+    return {
+        "ssim": Ssim,
+        "psnr": Psnr,
+        "mse": Mse,
+        "nmse": Nmse,
+        "ms_ssim": MsSsim,
+        "lpips": Lpips,
+        "fid": Fid,
+        "kid": Kid,
+        "segmentation_probe": SegmentationProbe,
+    }
 
 
 @hookimpl

@@ -11,6 +11,7 @@ __all__ = [
     "DataError",
     "EvaluationError",
     "GantkError",
+    "GantkWarning",
     "Interrupted",
     "NonFiniteError",
     "PluginError",
@@ -45,6 +46,10 @@ class GantkError(Exception):
         head = f"{self.where}: {self.what}" if self.where else self.what
         sentences = [head, self.why, self.mend]
         return " ".join(s if s.endswith(("?", "!")) else s.rstrip(". ") + "." for s in sentences if s)
+
+
+class GantkWarning(FutureWarning):
+    """Something that works today and will not for ever; shown to users, not to developers alone."""
 
 
 class RecipeError(GantkError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -9,8 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-__all__ = ["atomic_folder", "atomic_write", "sweep_partial"]
+__all__ = ["atomic_folder", "atomic_write", "read_json", "sweep_partial"]
 
 _MARK = ".partial-"
 
@@ -67,6 +69,15 @@ def atomic_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object's content, empty where the file is missing or broken: for readers who show what there is."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gantk.api.cohort import Cohort
@@ -13,7 +13,8 @@ from gantk.data.batch import Group
 from gantk.data.store import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
-from gantk.evaluation.metrics import Metric
+from gantk.evaluation.metrics import AnyMetric, CohortMetric
+from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation
 from gantk.files import atomic_write
 from gantk.plugins import Registry
@@ -21,33 +22,47 @@ from gantk.progress import Progress
 from gantk.recipe import Recipe
 from gantk.recipe.model import Region
 from gantk.training.state import TrainingState
+from gantk.translation import StagePlan
 
 
-def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, Metric]:
+def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
     """The recipe's metrics by name."""
     where = "evaluation.metrics"
-    return {name: registry.get("metric", name, where).build({}, where) for name in recipe.evaluation.metrics}
+    measures = recipe.evaluation.measures
+    return {name: registry.get("metric", name, where).build(given, where) for name, given in measures.items()}
 
 
 def assess(
-    state: TrainingState, cohort: Cohort, metrics: dict[str, Metric], folder: Path, progress: Progress
+    state: TrainingState, cohort: Cohort, metrics: dict[str, AnyMetric], folder: Path, progress: Progress
 ) -> Evaluation:
     """Measure every role and baseline on the test patients and write `evaluation/` below the run's folder.
 
-    Where no test patient has what is measured there are pictures alone; a region that no image has apart from the
-    whole is left out.
+    Where no test patient has what is measured, only metrics without need of pairs are measured, and without such a
+    metric there are pictures alone; a region that no image has apart from the whole is left out.
     """
     recipe = state.recipe
     settings = recipe.evaluation
-    patients = cohort.measured(cohort.split.test, recipe)
+    pairs = cohort.measured(cohort.split.test, recipe)
+    patients, alone = (pairs, []) if pairs else _unpaired(cohort, recipe, metrics)
     predictors = {role: predictor(state, role) for role in recipe.evaluated}
     outputs = len(measured_channels(state))
-    for name in settings.baselines if patients else ():
+    for name in settings.baselines if pairs else ():
         training = measured(state, _training(cohort, settings.batch))
         predictors[name] = baseline(name, state.assembly.layout, outputs, training)
+    last = state.scheduler.stages(list(state.translators))[-1]
+    plan = state.assembly.plan(last.name, last.roles)
+    weights = _Weights(state, plan)
+
+    def groups(patient: str) -> Iterator[Group]:
+        for group in cohort.loader.patient(patient, settings.batch):
+            group = group.to(state.device)
+            if pairs:
+                weights.add(group)
+            yield from measured(state, [group])
+
     evaluation = evaluate(
         predictors,
-        lambda patient: measured(state, cohort.loader.patient(patient, settings.batch)),
+        groups,
         patients,
         metrics,
         _regions(settings.regions, [cohort.store[patient] for patient in patients]),
@@ -56,36 +71,55 @@ def assess(
         split_hash=cohort.split.hash,
         settings=recipe.data.model_dump(include={"crop", "spacing", "normalisation"})
         | {"targets": recipe.measured, "mask": settings.mask},
+        paired=bool(pairs),
+        targets=alone,
     )
     out = folder / "evaluation"
     if patients:
         evaluation.write(out)
-    last = state.scheduler.stages(list(state.translators))[-1]
-    plan = state.assembly.plan(last.name, last.roles)
-    rows = cohort.loader.panel_rows(patients or cohort.shown(cohort.split.test), settings.examples)
+    rows = cohort.loader.panel_rows(pairs or cohort.shown(cohort.split.test), settings.examples)
     if rows:
         examples(state, plan, cohort.loader.rows(rows), recipe.evaluated, recipe).save(out / "examples.npz")
-    if plan.maps and patients:
-        sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
-        for patient in patients:
-            for group in cohort.loader.patient(patient, settings.batch):
-                group = group.to(state.device)
-                for name, regions in mean_weights(weigh(state, plan, group), group).items():
-                    for region, (total, count) in regions.items():
-                        sums[name][region][0] += total
-                        sums[name][region][1] += count
-        means = {n: {r: s / max(c, 1) for r, (s, c) in regions.items()} for n, regions in sums.items()}
+    if plan.maps and pairs:
         with atomic_write(out / "weights.json") as temporary:
-            temporary.write_text(json.dumps(means, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
     return evaluation
+
+
+class _Weights:
+    """Where the weight maps of a stage weigh: their means in tumour and in healthy brain."""
+
+    def __init__(self, state: TrainingState, plan: StagePlan) -> None:
+        self.state, self.plan = state, plan
+        self.sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
+
+    def add(self, group: Group) -> None:
+        """Take in slices with their targets."""
+        if self.plan.maps:
+            for name, regions in mean_weights(weigh(self.state, self.plan, group), group).items():
+                for region, (total, count) in regions.items():
+                    self.sums[name][region][0] += total
+                    self.sums[name][region][1] += count
+
+    @property
+    def means(self) -> dict[str, dict[str, float]]:
+        """By map and region."""
+        return {n: {r: s / max(c, 1) for r, (s, c) in regions.items()} for n, regions in self.sums.items()}
+
+
+def _unpaired(cohort: Cohort, recipe: Recipe, metrics: Mapping[str, AnyMetric]) -> tuple[list[str], list[str]]:
+    """Without pairs: the test patients with inputs and those with targets; none where no metric can use them."""
+    shown = cohort.shown(cohort.split.test)
+    targets = [p for p in cohort.split.test if set(recipe.measured) <= set(cohort.store[p].modalities)]
+    usable = any(isinstance(metric, CohortMetric) and not metric.paired for metric in metrics.values())
+    return (shown, targets) if usable and shown and targets else ([], [])
 
 
 def _regions(named: Sequence[Region], patients: Sequence[PatientSlices]) -> list[Region]:
     """The regions that differ from the whole image somewhere."""
     apart = {
         "brain": any((slices.brain_area < slices.pixels).any() for slices in patients),
-        "tumour": any(slices.has_segmentation for slices in patients),
-    }
+    } | dict.fromkeys(LABELS, any(slices.has_segmentation for slices in patients))
     return [region for region in named if apart.get(region, True)] or ["image"]
 
 

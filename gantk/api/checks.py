@@ -164,7 +164,7 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
         "translators": translators,
         "stages": stages,
         "schedule": recipe.schedule.use,
-        "evaluation": {"metrics": recipe.evaluation.metrics, "baselines": recipe.evaluation.baselines},
+        "evaluation": {"metrics": [*recipe.evaluation.measures], "baselines": recipe.evaluation.baselines},
         "plugins": [
             {"name": p.name, "version": p.version, "state": p.state, "reason": p.reason} for p in session.plugins
         ],

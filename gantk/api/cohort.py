@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
-from gantk.errors import DataError
+from gantk.errors import DataError, PluginError
 from gantk.plugins import Registry
+from gantk.plugins.blame import blame
 from gantk.progress import Progress
 from gantk.recipe import Recipe
 
@@ -100,7 +102,10 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
     """
     data = recipe.data
     dataset = make_dataset(recipe, registry)
-    subjects = dataset.subjects(progress)
+    origin = registry.get("dataset", data.dataset, "data.dataset").origin
+    with blame(origin, "data.dataset"):
+        subjects = dataset.subjects(progress)
+    _check_pickles(dataset, origin)
     needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
     split = split_cohort(
         *by_target(subjects, needed, data.targets),
@@ -130,6 +135,19 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         missing=recipe.evaluation.missing,
     )
     return Cohort(store, split, loader)
+
+
+def _check_pickles(dataset: Any, origin: str) -> None:
+    """Slices are prepared in processes of their own; what cannot travel there is found before."""
+    try:
+        pickle.dumps(dataset)
+    except Exception as error:  # a class's own __reduce__ may raise anything
+        raise PluginError(
+            f"the {origin} cannot be pickled, and so not be sent to the processes that prepare slices",
+            where="data.dataset",
+            why=error,
+            mend="keep no lambda, open file or lock in its attributes, and define its class at the top of its module",
+        ) from None
 
 
 def check_same_data(cohort: Cohort, fingerprint: str | None, folder: Path) -> None:

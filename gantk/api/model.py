@@ -19,6 +19,7 @@ from gantk.data.normalisation import BACKGROUND, Scale
 from gantk.data.slices import Slices, centre
 from gantk.errors import CheckpointError, UsageError, nearest
 from gantk.plugins import load_plugins
+from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
 from gantk.recipe import Recipe, load_recipe
 from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
@@ -218,6 +219,7 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
     Raises:
         UsageError: there is no such run.
         CheckpointError: it has no checkpoint, or it is damaged.
+        PluginError: a plugin that it was made with is not there.
     """
     folder = resolve_run(run)
     checkpoint = newest_checkpoint(folder / "checkpoints")
@@ -226,11 +228,12 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
             "the run has no checkpoint yet", where=folder, mend="let it train for an epoch, or resume it"
         )
     recipe = load_recipe(folder / "recipe.toml")
-    registry = load_plugins().registry
-    dataset = make_dataset(recipe, registry)
-    layout = Layout.of(recipe.data, getattr(dataset, "channels", 1))
+    session = load_plugins()
+    with made_with(checkpoint.facts.get("plugins", ()), session):
+        dataset = make_dataset(recipe, session.registry)
+        layout = Layout.of(recipe.data, getattr(dataset, "channels", 1))
+        translators = build_translators(recipe, session.registry, layout)
     chosen = pick_device(device)
-    translators = build_translators(recipe, registry, layout)
     restore_generators(translators, checkpoint)
     for translator in translators.values():
         translator.to(chosen)

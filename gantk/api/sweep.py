@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from gantk.api.runs import RUNS, Status, alone, spoken
 from gantk.api.signals import StopSignals
 from gantk.errors import DataError, GantkError, Interrupted, RecipeError, TrainingError, UsageError
-from gantk.files import atomic_write
+from gantk.files import atomic_write, read_json
 from gantk.launching import Handle, Job, Launcher
 from gantk.plugins import Registry, load_plugins
 from gantk.progress import Progress, default_progress
@@ -79,7 +79,7 @@ class ChildState:
 
     def look(self, alive: bool) -> None:
         """Read its folder; `alive`: a process works on it."""
-        status = _json(self.folder / "status.json")
+        status = read_json(self.folder / "status.json")
         state = str(status.get("state", "waiting"))
         self.state = ("running" if state != "finished" else state) if alive else state
         if self.state == "running" and not alive:
@@ -103,7 +103,9 @@ class SweepResult:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, each finished child with its evaluation's summary."""
-        children = [c.to_dict() | {"summary": _json(c.folder / "evaluation" / "summary.json")} for c in self.children]
+        children = [
+            c.to_dict() | {"summary": read_json(c.folder / "evaluation" / "summary.json")} for c in self.children
+        ]
         return {"folder": str(self.folder), "state": self.state, "children": children}
 
 
@@ -173,7 +175,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     for child in sweep.children:
         state = ChildState(child.id, child.label, folder / "children" / child.id)
         state.look(alive=False)
-        if busy and _json(state.folder / "status.json").get("state") == "running":
+        if busy and read_json(state.folder / "status.json").get("state") == "running":
             state.state = "running"
         key = _but_for_seed(child.recipe)
         if key not in stages:
@@ -181,7 +183,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
             stages[key] = epochs * per_epoch if per_epoch else None
         state.total = stages[key]
         states.append(state)
-    return SweepResult(folder, str(_json(folder / "status.json").get("state", "waiting")), tuple(states))
+    return SweepResult(folder, str(read_json(folder / "status.json").get("state", "waiting")), tuple(states))
 
 
 def run_sweep(
@@ -310,6 +312,7 @@ class _Run:
             with suppress(OSError):
                 self._tell()
                 self.status.update(state=result.state, seconds=before + time.time() - began)
+                self._report()
             if feeder is not None:
                 feeder.close()
         if result.state == "interrupted":
@@ -424,6 +427,15 @@ class _Run:
         with atomic_write(self.folder / "table.md") as temporary:
             temporary.write_text(text, encoding="utf-8")
 
+    def _report(self) -> None:
+        """The page of the whole sweep; what spoils it must not spoil the sweep."""
+        from gantk.report.sweep import write_sweep_report  # matplotlib takes a second to import
+
+        try:
+            write_sweep_report(self.folder)
+        except GantkError as error:
+            self.display.note(f"the sweep's report could not be written: {error}")
+
 
 # -- the folder ------------------------------------------------------------------------------------------------
 
@@ -471,7 +483,7 @@ def _write(folder: Path, sweep: Sweep) -> None:
 
 def _written(folder: Path) -> list[Child]:
     """The children that a sweep's folder lists."""
-    head = _json(folder / "sweep.json")
+    head = read_json(folder / "sweep.json")
     if not head.get("children"):
         raise UsageError("this is no sweep's folder", where=folder, why="it holds no sweep.json with children")
     children = []
@@ -566,14 +578,6 @@ def _signal(number: int) -> str:
     except ValueError:
         name = f"signal {number}"
     return f"{name}, as the system does when memory runs out" if name == "SIGKILL" else name
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _last_step(journal: Path, tail: int = 65536) -> int:

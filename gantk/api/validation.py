@@ -13,7 +13,7 @@ from PIL import Image
 from gantk.api.cohort import Cohort
 from gantk.api.inference import examples, measured, predictor
 from gantk.evaluation.evaluate import to_unit
-from gantk.evaluation.metrics import Metric
+from gantk.evaluation.metrics import AnyMetric, slice_metrics
 from gantk.files import atomic_write
 from gantk.report.panels import draw_panel
 from gantk.training.state import Position, TrainingState
@@ -28,14 +28,14 @@ class Validation:
     Args:
         state: the run's state.
         cohort: whose validation patients are read.
-        metrics: by name, scored on the whole image.
+        metrics: by name, scored on the whole image; those over all patients are left to the evaluation.
         folder: the run's folder; panels go to `panels/validation/`.
     """
 
-    def __init__(self, state: TrainingState, cohort: Cohort, metrics: Mapping[str, Metric], folder: Path) -> None:
+    def __init__(self, state: TrainingState, cohort: Cohort, metrics: Mapping[str, AnyMetric], folder: Path) -> None:
         self.state = state
         self.cohort = cohort
-        self.metrics = metrics
+        self.metrics = slice_metrics(metrics)
         self.panels = folder / "panels" / "validation"
         training = state.recipe.training
         patients = cohort.measured(cohort.split.validation, state.recipe)

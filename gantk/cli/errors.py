@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gantk.errors import GantkError
+from gantk.errors import GantkError, GantkWarning
 
 __all__ = ["Verbs"]
 
@@ -27,7 +30,8 @@ class Verbs(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _spoken_warnings():
+                return super().invoke(ctx)
         except GantkError as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
@@ -48,6 +52,23 @@ class Verbs(TyperGroup):
             raise typer.Exit(1) from None
 
 
+@contextmanager
+def _spoken_warnings() -> Iterator[None]:
+    """Warnings of gantk as a line for people, without file and source line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", GantkWarning)
+        show = warnings.showwarning
+
+        def speak(message: Any, category: type[Warning], *rest: Any, **named: Any) -> None:
+            if issubclass(category, GantkWarning):
+                _say("warning", f"{message}.")
+            else:
+                show(message, category, *rest, **named)
+
+        warnings.showwarning = speak
+        yield
+
+
 def _usage_errors() -> tuple[type[BaseException], ...]:
     """What the command-line library raises for wrong usage and prints itself."""
     return tuple(base for base in typer.BadParameter.__mro__ if base.__module__.startswith(("typer", "click")))
@@ -58,7 +79,7 @@ def _say(kind: str, text: str) -> None:
 
     from gantk.cli.console import console
 
-    style = "yellow" if kind == "interrupted" else "bold red"
+    style = "bold red" if kind == "error" else "yellow"
     console().print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gantk.cli.console import console, write, write_json
 from gantk.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from gantk.plugins import Session
 
 
 def list_components(
@@ -22,9 +25,7 @@ def list_components(
 
     session = load_plugins(strict=False)
     registry = session.registry
-    for plugin in session.plugins:
-        if plugin.state == "failed":
-            console().print(f"plugin {plugin.name} is not loaded: {plugin.reason}", style="yellow", markup=False)
+    say_failures(session)
     if kind is None:
         kinds = {k.plural: registry.names(k.name) for k in KINDS.values()}
         if as_json:
@@ -35,31 +36,29 @@ def list_components(
     names = fnmatch.filter(registry.names(kind), glob)
     components = [registry.get(kind, name) for name in names]
     if as_json:
-        write_json([_describe(component) for component in components])
+        from gantk.plugins.describe import describe
+
+        write_json([describe(component) for component in components])
         return
     if not components:
-        console().print(f"no component of {kind} is called {glob!r}; there are: {', '.join(registry.names(kind))}")
+        there = ", ".join(registry.names(kind)) or "none"
+        console().print(f"nothing among the {kind} is called {glob!r}; there are: {there}", soft_wrap=True)
         return
     rows = [(c.name, c.plugin, _first_line(c.doc), _parameters(c)) for c in components]
     write(_table(("name", "plugin", "what it is", "parameters"), rows))
 
 
-def _describe(component: Any) -> dict[str, Any]:
-    return {
-        "name": component.name,
-        "kind": component.kind,
-        "plugin": component.plugin,
-        "version": component.version,
-        "doc": component.doc,
-        "parameters": [
-            {"name": p.name, "type": p.type_name, "required": p.required}
-            | ({} if p.required else {"default": p.default})
-            for p in component.parameters
-        ],
-    }
+def say_failures(session: Session) -> None:
+    """A line on standard error for each plugin that is not loaded, though it should be."""
+    for plugin in session.plugins:
+        if plugin.state == "failed":
+            console().print(
+                f"plugin {plugin.name} is not loaded: {plugin.reason}", style="yellow", markup=False, soft_wrap=True
+            )
 
 
 def _parameters(component: Any) -> str:
+    """Parameters with their defaults; those without one must be given."""
     return ", ".join(p.name if p.required else f"{p.name}={p.default!r}" for p in component.parameters)
 
 

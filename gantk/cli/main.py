@@ -6,7 +6,24 @@ from typing import Annotated
 
 import typer
 
-from gantk.cli import compare, data, doctor, listing, plugins, predict, report, run, sync, table, ui, validate
+from gantk.cli import (
+    compare,
+    data,
+    doctor,
+    figure,
+    listing,
+    new,
+    plugins,
+    predict,
+    report,
+    run,
+    schema,
+    show,
+    sync,
+    table,
+    ui,
+    validate,
+)
 from gantk.cli.errors import Verbs
 
 __all__ = ["app", "main"]
@@ -23,13 +40,17 @@ app.command("validate")(validate.validate)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("table")(table.table)
+app.command("figure")(figure.figure)
 app.command("report")(report.report)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)
 app.command("list")(listing.list_components)
+app.command("show")(show.show)
+app.command("schema")(schema.schema)
 app.command("plugins")(plugins.plugins)
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
+app.add_typer(new.app, name="new")
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,11 @@ from gantk.cli.options import AsJson
 
 
 def plugins(as_json: AsJson = False) -> None:
-    """List plugins: version, distribution, state, and the reason where one is not loaded."""
+    """List plugins: version, distribution, state, and the reason where one is not loaded.
+
+    GANTK_PLUGINS=a,b loads those alone, GANTK_DISABLE_PLUGINS=c all but that; GANTK_TRACE_PLUGINS=1 tells on standard
+    error what every verb loads, in which order and time, with tracebacks of what fails.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""`gantk report`: write a run's report again."""
+"""`gantk report`: write the report of a run or sweep again."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from gantk.cli.options import RunName
 
 
 def report(run: RunName) -> None:
-    """Write report.html of a run again, from what its folder holds."""
+    """Write report.html of a run or sweep again, from what its folder holds."""
     import gantk
 
     folder = gantk.resolve_run(run)
-    from gantk.report.html import write_report
-
+    if (folder / "sweep.json").is_file():
+        from gantk.report.sweep import write_sweep_report as write_report
+    else:
+        from gantk.report.html import write_report
     write(str(write_report(folder)))

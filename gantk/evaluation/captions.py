@@ -96,7 +96,7 @@ def _patients(rows: Sequence[TableRow], evaluations: Sequence[Evaluation], colum
     for row in rows:
         for name, values in row.patients().items():
             known = sum(map(math.isfinite, values.values()))
-            if known != count:
+            if 0 < known != count:
                 fewer.setdefault(columns[name].region, set()).add(known)
     said = [f"{region_title(region)}: {_range(found)}" for region, found in fewer.items()]
     return f"{count} test patients" + (f" ({'; '.join(said)})" if said else "")

@@ -8,15 +8,16 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gantk.errors import EvaluationError
-from gantk.evaluation.metrics import Metric, PixelMetric, masked_mean
+from gantk.evaluation.metrics import AnyMetric, CohortMetric, Metric, PixelMetric, masked_mean, slice_metrics
 from gantk.evaluation.regions import region_mask
-from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,61 +34,77 @@ def to_unit(image: Tensor) -> Tensor:
     return (image.float() + 1) / 2
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(
     predictors: Mapping[str, Predictor],
     groups: Callable[[str], Iterator[Group]],
     patients: Sequence[str],
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, AnyMetric],
     regions: Sequence[str],
     *,
     device: torch.device | str,
     progress: Progress,
     split_hash: str,
     settings: Mapping[str, object] | None = None,
+    paired: bool = True,
+    targets: Sequence[str] = (),
 ) -> Evaluation:
     """Measure every method on every patient; a patient's value is the mean over slices that have the region.
+
+    Metrics over all patients gather what they need in the same pass and conclude after it.
 
     Args:
         predictors: the methods by name.
         groups: a patient's slices in order, each group with its target.
         patients: the patients to evaluate.
         metrics: the metrics by name.
-        regions: names from `image`, `brain`, `tumour`.
+        regions: names from `image`, `brain`, `tumour`, `tc`, `et`.
         device: where the groups are brought.
         progress: shows one bar over patients.
         split_hash: the split's hash, recorded.
         settings: what else shapes the numbers (crop, spacing, …), JSON-like, part of the settings hash.
+        paired: whether each patient has a target; without, only metrics that need no pairs are measured.
+        targets: further patients, whose target alone is looked at.
 
     Raises:
         EvaluationError: where a patient has no target or no slice, or an output is not finite or misshapen.
     """
+    used = {n: m for n, m in metrics.items() if paired or (isinstance(m, CohortMetric) and not m.paired)}
+    by_slice = slice_metrics(used)
     columns = {
         _column(name, region): Column(metric.title, region, metric.higher_is_better)
         for region in regions
-        for name, metric in metrics.items()
+        for name, metric in by_slice.items()
     }
+    collections = []
+    for metric in used.values():
+        if isinstance(metric, CohortMetric):
+            columns |= metric.columns
+            collections.append(metric.collect())
     rows: list[Row] = []
-    with progress.task("Evaluating", len(patients)) as bar:
+    with progress.task("Evaluating", len(patients) + len(targets)) as bar:
         for patient in patients:
             found: dict[str, dict[str, list[float]]] = {m: defaultdict(list) for m in predictors}
             slices = 0
             for group in groups(patient):
                 group = group.to(device)
-                if group.target is None:
+                if paired and group.target is None:
                     raise EvaluationError(
                         "the patient has no target image",
                         where=patient,
                         mend="Evaluate patients whose target is known.",
                     )
                 slices += len(group)
-                target = to_unit(group.target)
-                masks = {region: region_mask(region, group) for region in regions}
-                for method, predictor in predictors.items():
-                    prediction = _checked(predictor(group), target, method, patient)
-                    for name, metric in metrics.items():
-                        for region, values in _measure(metric, prediction, target, masks).items():
-                            found[method][_column(name, region)] += values
+                images = {m: _checked(predict(group), group, m, patient) for m, predict in predictors.items()}
+                if by_slice and group.target is not None:
+                    target = to_unit(group.target)
+                    masks = {region: region_mask(region, group) for region in regions}
+                    for method, prediction in images.items():
+                        for name, metric in by_slice.items():
+                            for region, values in _measure(metric, prediction, target, masks).items():
+                                found[method][_column(name, region)] += values
+                for collection in collections:
+                    collection.add(group, images)
             if not slices:
                 raise EvaluationError("the patient has no slice to evaluate", where=patient)
             rows += [
@@ -95,10 +112,35 @@ def evaluate(
                 for method, by_column in found.items()
             ]
             bar.advance()
-    return Evaluation(split_hash, settings_hash(metrics, regions, settings or {}), columns, rows)
+        for patient in targets:
+            for group in groups(patient):
+                for collection in collections:
+                    collection.add(group.to(device), {})
+            bar.advance()
+    overall: dict[str, dict[str, Statistic]] = {}
+    for collection in collections:
+        findings = collection.conclude(progress)
+        rows = _joined(rows, findings.patients, columns)
+        for method, statistics in findings.overall.items():
+            overall.setdefault(method, {}).update(statistics)
+    return Evaluation(split_hash, settings_hash(used, regions, settings or {}), columns, rows, overall)
 
 
-def settings_hash(metrics: Mapping[str, Metric], regions: Sequence[str], settings: Mapping[str, object]) -> str:
+def _joined(
+    rows: Sequence[Row], found: Mapping[tuple[str, str], Mapping[str, float]], columns: Mapping[str, Column]
+) -> list[Row]:
+    """The rows with these values; a method that has none yet comes last."""
+    slices = {row.patient: row.slices for row in rows}
+    known = {(row.patient, row.method) for row in rows}
+    new = [(patient, method) for patient, method in found if (patient, method) not in known]
+    order = list(slices)
+    new.sort(key=lambda key: order.index(key[0]))
+    empty = dict.fromkeys(columns, math.nan)
+    every = [*rows, *(Row(patient, method, slices[patient], empty) for patient, method in new)]
+    return [replace(row, values={**row.values, **found.get((row.patient, row.method), {})}) for row in every]
+
+
+def settings_hash(metrics: Mapping[str, AnyMetric], regions: Sequence[str], settings: Mapping[str, object]) -> str:
     """12 hex digits over metrics with their parameters, regions and `settings`, whatever their order."""
     described = {
         "metrics": {name: [type(metric).__qualname__, _parameters(metric)] for name, metric in metrics.items()},
@@ -109,7 +151,7 @@ def settings_hash(metrics: Mapping[str, Metric], regions: Sequence[str], setting
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _parameters(metric: Metric) -> dict[str, object]:
+def _parameters(metric: AnyMetric) -> dict[str, object]:
     """Constructor arguments that the metric keeps as attributes of the same name."""
     names = inspect.signature(type(metric)).parameters
     return {name: getattr(metric, name) for name in names if hasattr(metric, name)}
@@ -127,11 +169,11 @@ def _measure(metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[
     return {region: metric(prediction, target, mask).tolist() for region, mask in masks.items()}
 
 
-def _checked(prediction: Tensor, target: Tensor, method: str, patient: str) -> Tensor:
+def _checked(prediction: Tensor, group: Group, method: str, patient: str) -> Tensor:
     """The prediction in [0, 1]; a NaN in it must not pass for a slice without the region."""
-    if prediction.shape != target.shape:
+    if group.target is not None and prediction.shape != group.target.shape:
         raise EvaluationError(
-            f"the output of {method!r} has shape {tuple(prediction.shape)}, the target {tuple(target.shape)}",
+            f"the output of {method!r} has shape {tuple(prediction.shape)}, the target {tuple(group.target.shape)}",
             where=patient,
         )
     if not prediction.isfinite().all():

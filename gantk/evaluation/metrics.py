@@ -1,14 +1,37 @@
-"""Image metrics of a slice inside a region; images are in [0, 1]."""
+"""Metrics: of a slice inside a region, and what a metric over all patients must offer; images are in [0, 1]."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-__all__ = ["Metric", "Mse", "PixelMetric", "Psnr", "Ssim", "masked_mean"]
+if TYPE_CHECKING:
+    from gantk.data.batch import Group
+    from gantk.evaluation.results import Column, Statistic
+    from gantk.progress import Progress
+
+__all__ = [
+    "AnyMetric",
+    "CohortMetric",
+    "Collection",
+    "Findings",
+    "Metric",
+    "MsSsim",
+    "Mse",
+    "Nmse",
+    "PixelMetric",
+    "Psnr",
+    "Ssim",
+    "masked_mean",
+    "slice_metrics",
+    "weighted_mean",
+]
 
 
 class Metric(Protocol):
@@ -36,6 +59,69 @@ class PixelMetric(Metric, Protocol):
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, T, H, W), (B, T, H, W) in [0, 1] → (B, T, H, W)."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a metric over all patients found.
+
+    Args:
+        patients: by patient and method, values by column; a method may be the metric's own, such as a bound.
+        overall: by method, columns that have one number for all patients together.
+    """
+
+    patients: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    overall: Mapping[str, Mapping[str, Statistic]] = field(default_factory=dict)
+
+
+class Collection(Protocol):
+    """What a metric over all patients gathers in one evaluation."""
+
+    def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
+        """Take in the next slices of one patient; patients follow one another.
+
+        Args:
+            group: the slices; its target is None where the patient has none.
+            images: what each method made of them, (B, T, H, W) float in [0, 1]; empty for a patient who is there
+                for the target alone.
+        """
+
+    def conclude(self, progress: Progress) -> Findings:
+        """The values, once all patients were added."""
+
+
+@runtime_checkable
+class CohortMetric(Protocol):
+    """A component of kind `metric` that has no value before it has seen all patients.
+
+    Attributes:
+        higher_is_better: whether larger values are better.
+        title: of its columns.
+        paired: whether it needs the target of every patient.
+        columns: what it finds, by column name.
+    """
+
+    higher_is_better: bool
+    title: str
+    paired: bool
+    columns: Mapping[str, Column]
+
+    def collect(self) -> Collection:
+        """Begin an evaluation."""
+
+
+AnyMetric = Metric | CohortMetric
+"""A component of kind `metric`."""
+
+
+def slice_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, Metric]:
+    """Those that score slices one by one."""
+    return {name: metric for name, metric in metrics.items() if not isinstance(metric, CohortMetric)}
+
+
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean of `values` (B, T, H, W) with `weight` (B, 1, H, W), at least 0 → (B,); NaN where no pixel weighs."""
+    return (values * weight).sum(dim=(1, 2, 3)) / (weight.sum(dim=(1, 2, 3)) * values.shape[1])
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -114,3 +200,85 @@ class Psnr:
         """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in dB."""
         mse = masked_mean((prediction - target).square(), mask)
         return (-10 * mse.log10()).clamp(max=self.ceiling)
+
+
+class Nmse:
+    """Squared error normalised by the target's energy, ‖prediction - target‖² / ‖target‖², of each slice.
+
+    0 is perfect, 1 is what an answer of zeros gets. A region in which the target is 0 everywhere has no energy: there
+    it is 0 for a perfect answer and NaN, which no mean counts, for any other.
+    """
+
+    higher_is_better = False
+    title = "NMSE"
+
+    def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,), at least 0."""
+        error = masked_mean((prediction - target).square(), mask)
+        energy = masked_mean(target.square(), mask)
+        return torch.where(energy > 0, error / energy, torch.where(error > 0, torch.nan, error))
+
+
+class MsSsim:
+    """Multi-scale structural similarity (Wang et al. 2003, eq. 7): contrast at every scale, luminance at the last.
+
+    There are as many scales as the slice has room for: at the smallest, the shorter side holds the window of 11 pixels
+    (at σ 1.5), so a slice of 96 x 80 has three scales, and all five need 176 pixels. Of fewer scales the weights are
+    the first ones, brought to the sum of all. Over the whole image the value is torchmetrics', contrast without the
+    border that the window reaches over. A region is halved with the image: a pixel counts by how much of it is inside.
+
+    Args:
+        betas: weights of the scales, from the finest.
+        sigma: the window's standard deviation in pixels.
+        k1: constant that steadies the luminance term.
+        k2: constant that steadies the contrast term.
+    """
+
+    higher_is_better = True
+    title = "MS-SSIM"
+
+    def __init__(
+        self,
+        betas: Sequence[float] = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333),
+        sigma: float = 1.5,
+        k1: float = 0.01,
+        k2: float = 0.03,
+    ) -> None:
+        self.betas = tuple(betas)
+        self.sigma = sigma
+        self.k1 = k1
+        self.k2 = k2
+
+    @property
+    def reach(self) -> int:
+        """Pixels from the window's centre to its edge, as torchmetrics has it."""
+        return int(3.5 * self.sigma + 0.5)
+
+    def scales(self, height: int, width: int) -> tuple[float, ...]:
+        """The weight of each scale that a slice has room for, at least one."""
+        window = 2 * self.reach + 1
+        count = sum(min(height, width) >> scale >= window for scale in range(len(self.betas))) or 1
+        used = self.betas[:count]
+        return tuple(beta * sum(self.betas) / sum(used) for beta in used)
+
+    def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in [0, 1]."""
+        betas = self.scales(*target.shape[-2:])
+        weight = mask.to(target.dtype)
+        value = torch.ones(len(target), dtype=target.dtype, device=target.device)
+        for scale, beta in enumerate(betas):
+            if scale:
+                prediction, target, weight = (F.avg_pool2d(image, 2) for image in (prediction, target, weight))
+            last = scale == len(betas) - 1
+            # with a huge k1 the luminance term is 1, and what is left is contrast and structure
+            similarity = Ssim(self.sigma, self.k1 if last else 1e4, self.k2).map(prediction, target)
+            mean = weighted_mean(similarity, weight if last else self._inner(weight))
+            value = value * mean.relu() ** beta
+        return value
+
+    def _inner(self, weight: Tensor) -> Tensor:
+        """The weight without the border; with it where a region lies in the border alone."""
+        edge = self.reach
+        inner = torch.zeros_like(weight)
+        inner[..., edge:-edge, edge:-edge] = weight[..., edge:-edge, edge:-edge]
+        return torch.where(inner.sum(dim=(2, 3), keepdim=True) > 0, inner, weight)

@@ -13,7 +13,7 @@ from gantk.errors import EvaluationError, nearest
 if TYPE_CHECKING:
     from gantk.data.batch import Group
 
-__all__ = ["REGIONS", "region_mask"]
+__all__ = ["LABELS", "REGIONS", "region_mask"]
 
 
 def _image(group: Group) -> Tensor:
@@ -24,18 +24,38 @@ def _brain(group: Group) -> Tensor:
     return group.foreground
 
 
-def _tumour(group: Group) -> Tensor:
-    if group.segmentation is None:
-        return torch.zeros_like(group.foreground)
-    return group.segmentation > 0
+LABELS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tumour": lambda labels: labels > 0,
+    "tc": lambda labels: (labels == 1) | (labels == 4),
+    "et": lambda labels: labels == 4,
+}
+"""BraTS's nested regions: name → which of the labels (any shape) belong to it, bool of that shape."""
 
 
-REGIONS: dict[str, Callable[[Group], Tensor]] = {"image": _image, "brain": _brain, "tumour": _tumour}
+def _labelled(name: str) -> Callable[[Group], Tensor]:
+    """The pixels of a region of labels; none where a group has no segmentation."""
+
+    def mask(group: Group) -> Tensor:
+        if group.segmentation is None:
+            return torch.zeros_like(group.foreground)
+        return LABELS[name](group.segmentation)
+
+    return mask
+
+
+REGIONS: dict[str, Callable[[Group], Tensor]] = {
+    "image": _image,
+    "brain": _brain,
+    **{name: _labelled(name) for name in LABELS},
+}
 """Region name → mask (B, 1, H, W) bool of a batch group."""
 
 
 def region_mask(name: str, group: Group) -> Tensor:
-    """The mask (B, 1, H, W) bool of a region: `image` (all), `brain` (foreground), `tumour` (labels > 0).
+    """The mask (B, 1, H, W) bool of a region.
+
+    `image` is everything, `brain` the foreground, `tumour` the whole tumour (any label), `tc` the tumour core
+    (labels 1 and 4), `et` the enhancing tumour (label 4).
 
     Raises:
         EvaluationError: for an unknown name.

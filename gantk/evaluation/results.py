@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,12 @@ class Statistic:
         """As in summary.json; a number that does not exist is null."""
         return {"mean": _number(self.mean), "std": _number(self.std), "n": self.n}
 
+    @classmethod
+    def from_dict(cls, found: Mapping[str, float | None]) -> Statistic:
+        """What `to_dict` gave; null is NaN."""
+        mean, std = (math.nan if found[key] is None else float(found[key] or 0) for key in ("mean", "std"))
+        return cls(mean, std, int(found["n"] or 0))
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -68,12 +74,14 @@ class Evaluation:
         settings: hash of metrics, regions, their parameters and the slices' geometry.
         columns: by column name, `ssim` for the whole image and `ssim_brain` for a region.
         rows: in the order in which they were computed.
+        overall: by method, the columns that have one number for all patients together, which no row has.
     """
 
     split: str
     settings: str
     columns: dict[str, Column]
     rows: list[Row] = field(default_factory=list)
+    overall: dict[str, dict[str, Statistic]] = field(default_factory=dict)
 
     @property
     def methods(self) -> list[str]:
@@ -82,12 +90,13 @@ class Evaluation:
 
     @property
     def summary(self) -> dict[str, dict[str, Statistic]]:
-        """By method and column, the statistic over patients."""
+        """By method and column, the statistic over patients, or the one number for all of them."""
         return {
             method: {
                 name: Statistic.of(row.values[name] for row in self.rows if row.method == method)
                 for name in self.columns
             }
+            | self.overall.get(method, {})
             for method in self.methods
         }
 
@@ -98,6 +107,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, object]:
         """The content of summary.json; numbers that do not exist are null."""
+        overall = sorted({name for found in self.overall.values() for name in found})
         return {
             "split": self.split,
             "settings": self.settings,
@@ -106,6 +116,7 @@ class Evaluation:
                 method: {name: statistic.to_dict() for name, statistic in found.items()}
                 for method, found in self.summary.items()
             },
+            **({"overall": overall} if overall else {}),
         }
 
     def write(self, folder: Path) -> None:
@@ -154,7 +165,11 @@ class Evaluation:
                     )
                     for line in csv.DictReader(file)
                 ]
-            return cls(head["split"], head["settings"], columns, rows)
+            overall = {
+                method: {name: Statistic.from_dict(found[name]) for name in head["overall"]}
+                for method, found in (head["methods"] if "overall" in head else {}).items()
+            }
+            return cls(head["split"], head["settings"], columns, rows, overall)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EvaluationError(
                 "the evaluation cannot be read",

@@ -202,7 +202,7 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
         by_seed[member.seed] = {name: values[name] for name in columns}
     values_of = {}
     for name in columns:
-        runs = [Statistic.of(values[name].values()) for values in by_seed.values()]
+        runs = [evaluation.summary[method][name] for _, evaluation in having]
         values_of[name] = Statistic.of(run.mean for run in runs) if spread == "seeds" else runs[0]
     member = group[0][0]
     return TableRow(

@@ -23,7 +23,8 @@ def method_title(method: str) -> str:
     """A method's name for readers; a baseline says what it is."""
     if method.startswith("input:"):
         return f"{method.removeprefix('input:')} as the answer"
-    return "training mean" if method == "training_mean" else method
+    titles = {"training_mean": "training mean", "target:real": "real target", "target:none": "no target"}
+    return titles.get(method, method)
 
 
 def is_baseline(method: str) -> bool:

@@ -1,7 +1,8 @@
 """Plugins: hook specifications, loading, and the registry of components."""
 
+from gantk.plugins.api import API
 from gantk.plugins.kinds import KINDS, Kind
 from gantk.plugins.loading import PluginInfo, Session, load_plugins
 from gantk.plugins.registry import Component, Parameter, Registry
 
-__all__ = ["KINDS", "Component", "Kind", "Parameter", "PluginInfo", "Registry", "Session", "load_plugins"]
+__all__ = ["API", "KINDS", "Component", "Kind", "Parameter", "PluginInfo", "Registry", "Session", "load_plugins"]

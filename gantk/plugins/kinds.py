@@ -16,12 +16,16 @@ class Kind:
         hook: the hook through which plugins register components of this kind.
         supplied: constructor arguments that the core fills in.
         reserved: keys of the recipe's table that a component's parameter must not be called.
+        called_with: what the core calls an instance with; nothing is checked where empty.
+        or_has: a method that an instance may have in place of being called.
     """
 
     name: str
     hook: str
     supplied: frozenset[str] = field(default_factory=frozenset)
     reserved: frozenset[str] = frozenset({"use"})
+    called_with: tuple[str, ...] = ()
+    or_has: str = ""
 
     @property
     def plural(self) -> str:
@@ -33,12 +37,17 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("generator", "register_generators", frozenset({"in_channels", "out_channels", "image_size"})),
         Kind("discriminator", "register_discriminators", frozenset({"in_channels", "target_channels"})),
-        Kind("loss", "register_losses", reserved=frozenset(LossSettings.model_fields)),
-        Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields)),
-        Kind("transform", "register_transforms", reserved=frozenset(TransformSettings.model_fields)),
+        Kind("loss", "register_losses", reserved=frozenset(LossSettings.model_fields), called_with=("view",)),
+        Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields), called_with=("view",)),
+        Kind(
+            "transform",
+            "register_transforms",
+            reserved=frozenset(TransformSettings.model_fields),
+            called_with=("group", "moment"),
+        ),
         Kind("scheduler", "register_schedulers", reserved=frozenset(Selection.model_fields)),
         Kind("dataset", "register_datasets", reserved=frozenset(DataSettings.model_fields)),
-        Kind("metric", "register_metrics"),
+        Kind("metric", "register_metrics", called_with=("prediction", "target", "mask"), or_has="collect"),
         Kind("launcher", "register_launchers"),
     )
 }

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import sys
+import time
+import traceback
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from typing import Any, Literal
 
 import pluggy
 
-from gantk.errors import PluginError
+from gantk.errors import PluginError, nearest
 from gantk.plugins import hookspecs
+from gantk.plugins.api import API
+from gantk.plugins.blame import mend_of, place_of
 from gantk.plugins.kinds import KINDS
 from gantk.plugins.registry import Component, Registry
 
@@ -48,7 +54,11 @@ def load_plugins(found: Iterable[EntryPoint] | None = None, *, strict: bool = Tr
     """Load every plugin of the entry-point group `gantk`.
 
     A plugin that fails is kept out with its reason and the others go on. `GANTK_PLUGINS` (names, comma-separated)
-    restricts loading to those, `GANTK_DISABLE_PLUGINS` leaves some out.
+    restricts loading to those, `GANTK_DISABLE_PLUGINS` leaves some out, `GANTK_TRACE_PLUGINS=1` tells on standard
+    error what is loaded, in which order and in what time, with the tracebacks of those that fail.
+
+    A plugin's module may say `gantk_api = 1`, the API that it was written for, and
+    `gantk_renamed = {"loss": {"old": "new"}}`, names under which recipes still find its components.
 
     Args:
         found: the entry points to load; those installed where absent.
@@ -65,6 +75,7 @@ def load_plugins(found: Iterable[EntryPoint] | None = None, *, strict: bool = Tr
     for point in points:
         by_name[point.name].append(point)
     for name, claims in sorted(by_name.items()):
+        began = time.perf_counter()
         owners = {_owner(point)[0] for point in claims}
         if len(owners) > 1:
             clash = PluginError(
@@ -73,9 +84,14 @@ def load_plugins(found: Iterable[EntryPoint] | None = None, *, strict: bool = Tr
             )
             if strict:
                 raise clash
-            session.plugins.append(PluginInfo(name, "", ", ".join(sorted(owners)), "failed", str(clash)))
+            info = PluginInfo(name, "", ", ".join(sorted(owners)), "failed", str(clash))
         else:
-            session.plugins.append(_load_one(session, claims[0], strict))
+            info = _load_one(session, claims[0], strict)
+        session.plugins.append(info)
+        if info.state != "loaded":
+            session.registry.absent[name] = f"the plugin {name} is {info.state}: {info.reason}"
+        if _tracing():
+            _trace(session, info, time.perf_counter() - began)
     return session
 
 
@@ -85,6 +101,24 @@ def _owner(point: EntryPoint) -> tuple[str, str]:
 
 def _names(variable: str) -> set[str]:
     return {name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()}
+
+
+def _tracing() -> bool:
+    return os.environ.get("GANTK_TRACE_PLUGINS", "0") not in ("", "0")
+
+
+def _trace(session: Session, info: PluginInfo, seconds: float) -> None:
+    """One line on standard error."""
+    counts = Counter(KINDS[c.kind].plural for c in session.registry if c.plugin == info.name)
+    what = (
+        ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items())
+        if info.state == "loaded"
+        else info.reason
+    )
+    owner = f"{info.distribution} {info.version}".strip()
+    sys.stderr.write(
+        f"gantk: plugin {info.name} ({owner}) {info.state} after {seconds:.3f} s: {what or 'no components'}\n"
+    )
 
 
 def _load_one(session: Session, point: EntryPoint, strict: bool) -> PluginInfo:
@@ -97,13 +131,17 @@ def _load_one(session: Session, point: EntryPoint, strict: bool) -> PluginInfo:
     def failed(error: BaseException) -> PluginInfo:
         if session.manager.has_plugin(point.name):
             session.manager.unregister(name=point.name)
-        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-        return PluginInfo(point.name, version, distribution, "failed", reason)
+        if _tracing():
+            traceback.print_exception(error)
+        return PluginInfo(point.name, version, distribution, "failed", _reason(error))
 
     try:
-        session.manager.register(point.load(), name=point.name)
-        session.manager.check_pending()  # a hook name that matches nothing
-        components = _components(session, point.name, version)
+        plugin = point.load()
+        _check_api(plugin)
+        _check_hooks(session.manager, plugin)
+        session.manager.register(plugin, name=point.name)
+        components = _components(session, point.name, version, distribution)
+        components = _with_former_names(components, getattr(plugin, "gantk_renamed", {}))
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # whatever a plugin raises is its own failure
@@ -117,14 +155,93 @@ def _load_one(session: Session, point: EntryPoint, strict: bool) -> PluginInfo:
     return PluginInfo(point.name, version, distribution, "loaded")
 
 
-def _components(session: Session, plugin: str, version: str) -> list[Component]:
+def _reason(error: BaseException) -> str:
+    """Why a plugin is not loaded, and what can be done about it, in one line."""
+    if isinstance(error, PluginError):
+        return str(error)
+    place = place_of(error)
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    mend = f"{mend_of(error)}; GANTK_TRACE_PLUGINS=1 shows the traceback"
+    return str(PluginError(what, why=f"it was raised at {place}" if place else None, mend=mend))
+
+
+def _check_api(plugin: object) -> None:
+    """Whether this gantk offers what the plugin was written for.
+
+    Raises:
+        PluginError: it was written for a newer API, or says so in another form than a number.
+    """
+    wanted = getattr(plugin, "gantk_api", API)
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        raise PluginError(f"gantk_api is {wanted!r}", mend=f"write the number of the API, gantk_api = {API}")
+    if wanted > API:
+        raise PluginError(
+            f"it was written for version {wanted} of the plugin API, and this gantk has version {API}",
+            mend="upgrade gantk, `pip install -U gantk`, or install an older version of the plugin",
+        )
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
+    """Whether all that is meant to be a hook is one.
+
+    Raises:
+        PluginError: a hook's name or an argument matches nothing, or a hook is not marked as one.
+    """
+    callers = {name: getattr(manager.hook, name, None) for name in vars(hookspecs)}
+    specs = {name: c.spec.argnames for name, c in callers.items() if isinstance(c, pluggy.HookCaller) and c.spec}
+    for name in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, name)
+        if options is None:
+            if name in specs and inspect.isfunction(getattr(plugin, name)):
+                raise PluginError(f"the function {name} is no hook yet", mend="put @gantk.hookimpl above it")
+            continue
+        if name not in specs:
+            if options["optionalhook"]:
+                continue
+            raise PluginError(f"there is no hook {name!r}", mend=nearest(name, specs))
+        known = set(specs[name])
+        for argument in inspect.signature(getattr(plugin, name)).parameters:
+            if argument not in known:
+                takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+                raise PluginError(f"the hook {name} takes no argument {argument!r}", mend=takes)
+
+
+def _components(session: Session, plugin: str, version: str, distribution: str) -> list[Component]:
     found = []
     for kind in KINDS.values():
         for implementation in getattr(session.hook, kind.hook).get_hookimpls():
             if implementation.plugin_name != plugin:
                 continue
-            for name, cls in implementation.function().items():
-                component = Component(name, kind.name, cls, plugin, version)
+            classes = implementation.function()
+            if not isinstance(classes, Mapping):
+                raise PluginError(
+                    f"{kind.hook} returned {classes!r}",
+                    mend='let it return classes by name: return {"my_name": MyClass}',
+                )
+            for name, cls in classes.items():
+                component = Component(name, kind.name, cls, plugin, version, distribution)
                 component.verify()
                 found.append(component)
     return found
+
+
+def _with_former_names(components: list[Component], renamed: Any) -> list[Component]:
+    """The components with the names that they had in earlier versions of their plugin.
+
+    Raises:
+        PluginError: `gantk_renamed` is not `{"KIND": {"OLD": "NEW"}}`, or names what the plugin does not supply.
+    """
+    mend = 'write gantk_renamed = {"loss": {"old_name": "new_name"}}'
+    former: dict[tuple[str, str], list[str]] = defaultdict(list)
+    own = {(c.kind, c.name) for c in components}
+    if not isinstance(renamed, Mapping):
+        raise PluginError(f"gantk_renamed is {renamed!r}", mend=mend)
+    for kind, names in renamed.items():
+        if kind not in KINDS or not isinstance(names, Mapping):
+            raise PluginError(f"gantk_renamed says {kind!r}: {names!r}", mend=f"{mend}; kinds are {', '.join(KINDS)}")
+        for old, new in names.items():
+            if (kind, new) not in own or (kind, old) in own:
+                what = "which it does not supply" if (kind, new) not in own else f"and supplies {old!r} as well"
+                raise PluginError(f"gantk_renamed calls the {kind} {old!r} now {new!r}, {what}", mend=mend)
+            former[kind, new].append(old)
+    return [replace(c, formerly=tuple(former[c.kind, c.name])) for c in components]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,13 @@ from typing import Any, NewType, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from gantk.errors import PluginError, RecipeError, UsageError, nearest
+from gantk.errors import GantkWarning, PluginError, RecipeError, UsageError, nearest
+from gantk.plugins.blame import blame
 from gantk.plugins.kinds import KINDS, Kind
+
+
+class MissingComponent(RecipeError):
+    """A recipe names a component that no plugin supplies."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,30 @@ def _shown(annotation: Any) -> str:
 
 @dataclass(frozen=True)
 class Component:
-    """A class that a plugin registered under a name."""
+    """A class that a plugin registered under a name.
+
+    Args:
+        name: as recipes write it.
+        kind: loss, generator, …
+        cls: the class.
+        plugin: the plugin's name.
+        version: of the plugin's distribution.
+        distribution: what `pip` calls it.
+        formerly: names under which recipes still find it, with a warning.
+    """
 
     name: str
     kind: str
     cls: type
     plugin: str
     version: str
+    distribution: str = ""
+    formerly: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """How errors call it: `loss 'l1' of the plugin my_losses 1.2`."""
+        return f"{self.kind.replace('_', ' ')} {self.name!r} of the plugin {self.plugin} {self.version}".rstrip()
 
     @property
     def doc(self) -> str:
@@ -88,10 +111,10 @@ class Component:
         return create_model(self.cls.__name__, __config__=config, **fields)
 
     def verify(self) -> None:
-        """Check that recipes can name the component's parameters.
+        """Check that recipes can name the component's parameters, and that the core can call it.
 
         Raises:
-            PluginError: a parameter has the name of a recipe's own key, or the signature cannot be read.
+            PluginError: a parameter has the name of a recipe's own key, or a signature cannot be read or used.
         """
         taken = KINDS[self.kind].reserved & set(self.schema.model_fields)
         if taken:
@@ -100,6 +123,33 @@ class Component:
                 where=f"plugin {self.plugin}",
                 mend="rename the parameter",
             )
+        self._verify_call()
+
+    def _verify_call(self) -> None:
+        """An instance must take what the core calls it with; a function that makes instances is taken at its word."""
+        given = KINDS[self.kind].called_with
+        if not given or not inspect.isclass(self.cls):
+            return
+        mend = f"write def __call__(self, {', '.join(given)}): …"
+        call = next((vars(base)["__call__"] for base in self.cls.__mro__ if "__call__" in vars(base)), None)
+        instead = KINDS[self.kind].or_has
+        if call is None and instead and hasattr(self.cls, instead):
+            return
+        if call is None:
+            raise PluginError(
+                f"the {self.kind} {self.name!r} cannot be called", where=f"plugin {self.plugin}", mend=mend
+            )
+        try:
+            inspect.signature(call).bind(None, *given)
+        except TypeError as error:
+            raise PluginError(
+                f"the {self.kind} {self.name!r} cannot be called with {', '.join(given)}",
+                where=f"plugin {self.plugin}",
+                why=error,
+                mend=mend,
+            ) from None
+        except ValueError:  # of a compiled class: not to be had
+            return
 
     def check(self, parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The parameters validated and complete with defaults, paths absolute.
@@ -134,16 +184,29 @@ class Component:
 
     def build(self, parameters: Mapping[str, Any], where: str, **supplied: Any) -> Any:
         """An instance, made from a recipe's parameters and those of `supplied` that its constructor takes."""
-        values = self.check(parameters, where)
+        return self.make(self.check(parameters, where), where, **supplied)
+
+    def make(self, values: Mapping[str, Any], where: str, **supplied: Any) -> Any:
+        """An instance, made from checked parameters.
+
+        Raises:
+            PluginError: the constructor raised.
+        """
         given = {name: value for name, value in supplied.items() if name in self.arguments}
-        return self.cls(**given, **values)
+        with blame(self.origin, where):
+            return self.cls(**given, **values)
 
 
 class Registry:
-    """Components by kind and name."""
+    """Components by kind and name.
+
+    Attributes:
+        absent: why a plugin is not there, by its name; said where a component is missing.
+    """
 
     def __init__(self) -> None:
         self._components: dict[str, dict[str, Component]] = {kind: {} for kind in KINDS}
+        self.absent: dict[str, str] = {}
 
     def add(self, *components: Component) -> None:
         """Register components, all of them or none.
@@ -167,15 +230,27 @@ class Registry:
         return sorted(self._components[self.kind(kind).name])
 
     def get(self, kind: str, name: str, where: str | None = None) -> Component:
-        """The component of that name.
+        """The component of that name, or of that former name, with a warning.
 
         Raises:
-            RecipeError: there is none.
+            MissingComponent: there is none.
         """
         known = self._components[self.kind(kind).name]
-        if name not in known:
-            raise RecipeError(f"no plugin supplies the {kind} {name!r}", where=where, mend=nearest(name, known))
-        return known[name]
+        if name in known:
+            return known[name]
+        for component in known.values():
+            if name in component.formerly:
+                warnings.warn(
+                    f"{f'{where}: ' if where else ''}the {kind} {name!r} is now called {component.name!r} "
+                    f"(plugin {component.plugin} {component.version}); write that instead",
+                    GantkWarning,
+                    stacklevel=2,
+                )
+                return component
+        why = " ".join(f"{reason.rstrip('.')}." for reason in self.absent.values()) or None
+        raise MissingComponent(
+            f"no plugin supplies the {kind} {name!r}", where=where, why=why, mend=nearest(name, known)
+        )
 
     def __iter__(self) -> Iterator[Component]:
         for kind in self._components.values():

@@ -271,7 +271,7 @@ def located(error: RecipeError, path: str | Path | None) -> RecipeError:
     if path is None or error.where is None:
         return error
     place = where(Path(path), error.where.split("."))
-    return RecipeError(error.what, where=f"{place}: {error.where}", why=error.why, mend=error.mend)
+    return type(error)(error.what, where=f"{place}: {error.where}", why=error.why, mend=error.mend)
 
 
 def _where(path: Path | None, place: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Part = Literal["generator", "heads", "discriminator"]
-Region = Literal["image", "brain", "tumour"]
+Region = Literal["image", "brain", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]
 
 
@@ -50,14 +50,18 @@ class RunSettings(Settings):
     """`[run]`: what holds for the run as a whole."""
 
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of initial weights, the order of slices, and everything drawn in a step."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """What networks compute in; weights, losses and metrics are fp32 either way."""
 
 
 class SplitSettings(Settings):
     """`[data.split]`: how patients are divided into training, validation and test."""
 
     ratio: tuple[NonNegative, NonNegative, NonNegative] = (7, 1, 2)
+    """Training, validation and test patients."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Another seed puts other patients into each part."""
 
 
 class NormalisationSettings(Settings):
@@ -76,6 +80,7 @@ class DataSettings(BaseModel):
 
     dataset: str
     inputs: Names
+    """The modalities that are translated, in the order of their channels."""
     target: str | Names
     """The modality to be synthesized, or several."""
     neighbours: Annotated[int, Field(ge=0)] = 0
@@ -122,9 +127,13 @@ class OptimizerSettings(Settings):
     """`[translators.ROLE.optimizer]`: one optimizer for generator and heads, one for the discriminator."""
 
     use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    """The kind of optimizer."""
     rates: dict[Part, Positive] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
+    """Learning rates by part; heads learn as fast as their generator where absent."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    """Of Adam and AdamW; the first is also the momentum of SGD."""
     weight_decay: NonNegative = 0.0
+    """Of AdamW decoupled from the gradient, of the others added to it."""
 
     @field_validator("rates")
     @classmethod
@@ -153,6 +162,7 @@ class MapSettings(Selection):
     """`[maps.NAME]`: a weight map."""
 
     enabled: bool = True
+    """Switched off, the map is the constant 1."""
     stages: list[str] | None = None
     """Stages in which the map is used; all where absent. Elsewhere it is the constant 1."""
 
@@ -167,7 +177,9 @@ class LossSettings(Selection):
     map: str | None = None
     """The weight map that the term is weighted by."""
     weight: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    """Factor on the generator's side of the term."""
     enabled: bool = True
+    """Switched off, the term is not computed."""
     stages: list[str] | None = None
     """Stages in which the term is active; all where absent."""
 
@@ -176,6 +188,7 @@ class TransformSettings(Selection):
     """`[transforms.NAME]`: a change of the training batches, drawn anew in every step."""
 
     enabled: bool = True
+    """Switched off, it changes nothing."""
     groups: Names | None = None
     """Batch groups that are changed; all where absent."""
     stages: list[str] | None = None
@@ -194,16 +207,21 @@ class TrainingSettings(Settings):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of each generator, which then is what is evaluated."""
     compile: bool = False
+    """Compile networks by torch.compile, but those that a second-order term differentiates through."""
     channels_last: bool = False
+    """Memory layout of networks and images; changes speed, not meaning."""
     validate_every: Count = 1
     """Epochs between validations."""
     validation_slices: Count = 64
+    """Slices of the validation patients that are measured, evenly spread."""
     panels_every: Count = 5
     """Epochs between image panels."""
     panel_slices: Count = 4
+    """Slices of a panel."""
     checkpoint_every: Count | None = None
     """Steps between checkpoints besides those at the end of every epoch."""
     keep_checkpoints: Count = 2
+    """The newest so many stay."""
 
     @model_validator(mode="after")
     def _both_updates(self) -> TrainingSettings:
@@ -217,8 +235,10 @@ class TrainingSettings(Settings):
 class EvaluationSettings(Settings):
     """`[evaluation]`: what is measured on the test patients."""
 
-    metrics: list[str] = ["ssim", "psnr", "mse"]
+    metrics: list[str | Selection] = ["ssim", "psnr", "mse"]
+    """By name; one with parameters as a table, `{ use = "lpips", net = "vgg" }`."""
     regions: list[Region] = ["image", "brain", "tumour"]
+    """Where slices are scored; `tc` is the tumour core, `et` the enhancing tumour."""
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
     missing: list[str] = []
@@ -230,25 +250,51 @@ class EvaluationSettings(Settings):
     roles: list[str] | None = None
     """Roles that are evaluated; all that make what is measured where absent."""
     batch: Count = 16
+    """Slices translated at once, in evaluation and prediction."""
     examples: Count = 6
     """Test slices that the report shows."""
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _names_or_tables(cls, metrics: Any) -> Any:
+        """Say it plainly: a union's own message names what pydantic tried."""
+        if isinstance(metrics, list):
+            tables = [m.model_dump() if isinstance(m, Selection) else m for m in metrics]
+            used = [str(m.get("use", "")) if isinstance(m, dict) else m for m in tables]
+            if not all(isinstance(name, str) and name for name in used):
+                raise ValueError('a metric is a name, or a table such as { use = "lpips", net = "vgg" }')
+            _unique(used)
+        return metrics
+
+    @property
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """Each metric's parameters by its name."""
+        tables = [Selection(use=m) if isinstance(m, str) else m for m in self.metrics]
+        return {table.use: table.parameters for table in tables}
 
 
 class TrackingSettings(Settings):
     """`[tracking]`: what MLflow is told, and where it is."""
 
     enabled: bool = True
+    """Whether MLflow is fed; the run's folder has everything either way."""
     uri: str | None = None
+    """MLflow's address; MLFLOW_TRACKING_URI or SQLite beside the runs where absent."""
     experiment: str = "gantk"
+    """MLflow's experiment, made where there is none."""
     images: bool = True
+    """Whether panels are sent."""
     checkpoints: bool = True
+    """Whether the last checkpoint is sent at the end."""
 
 
 class Recipe(Settings):
     """A whole recipe."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Begins the ids of its runs."""
     description: str = ""
+    """One line for people; MLflow and the report show it."""
     predict: str | None = None
     """The role that `gantk predict` uses; the last that makes what is measured where absent."""
     run: RunSettings = RunSettings()

@@ -1,9 +1,14 @@
-"""Which keys a recipe may have at a place."""
+"""Which keys a recipe may have at a place, and what they mean."""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
+import textwrap
 import types
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -33,3 +38,18 @@ def _model(annotation: Any) -> type[BaseModel] | None:
     if get_origin(annotation) in (Union, types.UnionType):
         return next((m for m in map(_model, get_args(annotation)) if m), None)
     return None
+
+
+@cache
+def attribute_docs(model: type) -> dict[str, str]:
+    """What the strings below a model's attributes say of them, by attribute; those of its bases included."""
+    docs: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if base.__module__.startswith("gantk."):
+            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+            assert isinstance(body, ast.ClassDef)
+            for statement, text in itertools.pairwise(body.body):
+                match statement, text:
+                    case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(said))):
+                        docs[name] = " ".join(said.split())
+    return docs

@@ -16,11 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Chart", "Curves", "draw_chart", "gather"]
+__all__ = ["COLOURS", "INK", "Chart", "Curves", "draw_chart", "gather", "inline"]
 
 INK = "#010203"
 """Drawn with this colour by matplotlib, with the page's text colour by the browser."""
 COLOURS = ("#3b82d6", "#e0702f", "#2f9e6e", "#b65fc2", "#c9a227", "#d1495b", "#5b8c9c", "#8a7a6a")
+STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
+"""When colours are used up."""
 MOST_POINTS = 300
 
 Series = tuple[np.ndarray, np.ndarray]
@@ -29,11 +31,15 @@ Series = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Chart:
-    """Series that share axes, by label; `logarithmic` where the values allow it."""
+    """Series that share axes, by label; `logarithmic` where the values allow it.
+
+    Series of one kind, which `kinds` names by label, share a colour and a line of the legend.
+    """
 
     title: str
     series: dict[str, Series]
     logarithmic: bool = False
+    kinds: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: st
         _draw(figure, axes, chart, stages)
         out = StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(out.getvalue(), chart.title)
+    return inline(out.getvalue(), chart.title)
 
 
 def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, str]]) -> None:
@@ -118,12 +124,21 @@ def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, 
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.ticklabel_format(axis="y", scilimits=(-2, 4), useMathText=False)
-    for colour, (label, (steps, values)) in zip(_cycle(len(chart.series)), chart.series.items(), strict=True):
+    kinds = list(dict.fromkeys(chart.kinds.get(label, label) for label in chart.series))
+    named: set[str] = set()
+    for label, (steps, values) in chart.series.items():
+        kind = chart.kinds.get(label, label)
+        rounds, place = divmod(kinds.index(kind), len(COLOURS))
+        colour, style = COLOURS[place], STYLES[rounds % len(STYLES)]
         if len(steps) > MOST_POINTS:
             steps, values, least, greatest = _binned(steps, values)
             axes.fill_between(steps, least, greatest, color=colour, alpha=0.16, linewidth=0)
         few = len(steps) < 25
-        axes.plot(steps, values, color=colour, label=label, linewidth=1.5, marker="o" if few else "", markersize=3)
+        axes.plot(
+            steps, values, color=colour, linestyle=style, linewidth=1.5, marker="o" if few else "", markersize=3,
+            label=f"_{kind}" if kind in named else kind,
+        )  # fmt: skip
+        named.add(kind)
     last = max(int(steps[-1]) for steps, _ in chart.series.values())
     first = min(int(steps[0]) for steps, _ in chart.series.values())
     ends = [step for step, _ in stages[1:]] + [last + 1]
@@ -152,12 +167,12 @@ def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, 
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.legend(
-        loc="outside lower left", ncols=min(3, len(chart.series)), frameon=False, fontsize=9, handlelength=1.2
+        loc="outside lower left",
+        ncols=min(3 if max(map(len, kinds)) < 20 else 2, len(kinds)),
+        frameon=False,
+        fontsize=9,
+        handlelength=1.2,
     )
-
-
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
 
 
 def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -173,7 +188,7 @@ def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     )
 
 
-def _inline(svg: str, title: str) -> str:
+def inline(svg: str, title: str) -> str:
     """The `<svg>` element alone: no prolog, metadata or namespaces, which a page does not need."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from gantk.evaluation.tables import (
     write_statistic,
     write_value,
 )
-from gantk.files import atomic_write
+from gantk.files import atomic_write, read_json
 from gantk.report.curves import draw_chart, gather
 from gantk.report.figures import draw_figure
 from gantk.tracking.folder import Panel, RunFolder, flatten
@@ -87,7 +86,7 @@ def write_report(run: Path) -> Path:
         curves=_curves(folder.path / "metrics.jsonl"),
         panels=_panels(folder.panels()),
         recipe=_text(folder.path / "recipe.toml"),
-        environment=list(flatten(_json(folder.path / "environment.json"))),
+        environment=list(flatten(read_json(folder.path / "environment.json"))),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     path = folder.path / "report.html"
@@ -98,14 +97,14 @@ def write_report(run: Path) -> Path:
 
 def _facts(folder: RunFolder) -> list[tuple[str, str]]:
     """The line below the title: what a reader asks first."""
-    status, environment = folder.status(), _json(folder.path / "environment.json")
+    status, environment = folder.status(), read_json(folder.path / "environment.json")
     git = environment.get("git") or {}
     commit = str(git.get("commit") or "")[:10]
     progress = status.get("step")
     facts = [
         ("stage", str(status.get("stage") or "")),
         ("step", f"{progress:,}" if isinstance(progress, int) else ""),
-        ("duration", _duration(status.get("seconds"))),
+        ("duration", duration(status.get("seconds"))),
         ("device", str(environment.get("device") or "")),
         ("precision", str(environment.get("precision") or "")),
         ("split", str(status.get("split") or "")),
@@ -165,7 +164,7 @@ def _cell(value: float, digits: int) -> Cell:
 def _weights(path: Path) -> list[tuple[str, str, str, str]]:
     """Per map: its mean in the tumour, in healthy brain, and the ratio of the two."""
     rows = []
-    for name, found in _json(path).items():
+    for name, found in read_json(path).items():
         if not isinstance(found, Mapping):
             continue
         tumour, brain = _float(found.get("tumour")), _float(found.get("brain"))
@@ -232,7 +231,7 @@ def _picture(pixels: np.ndarray, caption: str, *, lossy: bool = False) -> Pictur
     return Picture(f"data:image/{kind};base64,{data}", caption, image.width, image.height)
 
 
-def _duration(seconds: object) -> str:
+def duration(seconds: object) -> str:
     if not isinstance(seconds, int | float):
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -248,12 +247,3 @@ def _float(value: object) -> float:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object's content, empty where the file is missing or broken: a report shows what there is."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -1,22 +1,32 @@
-"""Conformance of metrics."""
+"""Conformance of metrics: those that score slices one by one, and those over all patients."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 from torch import Tensor
 
+from gantk.evaluation.evaluate import evaluate
+from gantk.evaluation.metrics import AnyMetric, CohortMetric, Metric
+from gantk.evaluation.results import Evaluation
+from gantk.progress import QuietProgress
 from gantk.testing.base import Conformance
-from gantk.testing.batches import make_image
-from gantk.testing.failures import expect
+from gantk.testing.batches import make_group, make_image
+from gantk.testing.failures import expect, skip
 from gantk.testing.networks import check_equal, check_finite, pickled
+
+if TYPE_CHECKING:
+    from gantk.data.batch import Group
 
 __all__ = ["MetricConformance"]
 
 
 class MetricConformance(Conformance):
     """Conformance of a metric; see `Conformance` for how to use it.
+
+    A metric with a method `collect` is one over all patients: it is tested by evaluations of a few small ones.
 
     Attributes:
         size: H and W of the images.
@@ -33,17 +43,68 @@ class MetricConformance(Conformance):
         prediction = target if background else (target + share * noise).clamp(0, 1)
         return prediction, target, torch.ones(batch, 1, *self.size, dtype=torch.bool)
 
+    def by_slice(self) -> Metric:
+        """The metric, where it scores slices one by one."""
+        metric: AnyMetric = self.make()
+        if isinstance(metric, CohortMetric):
+            raise skip("it is a metric over all patients")
+        return metric
+
+    def over_patients(self) -> CohortMetric:
+        """The metric, where it is one over all patients."""
+        metric: AnyMetric = self.make()
+        if not hasattr(metric, "collect"):
+            raise skip("it scores slices one by one")
+        lacking = [name for name in ("title", "higher_is_better", "paired", "columns") if not hasattr(metric, name)]
+        expect(isinstance(metric, CohortMetric), f"it has no {', '.join(lacking)}", "set these attributes")
+        return cast("CohortMetric", metric)
+
+    def evaluated(self, metric: CohortMetric, *, paired: bool = True) -> Evaluation:
+        """What it says of a perfect and a poor answer to four patients; without pairs, of two without target."""
+        groups = {f"p{i}": make_group(3, 2, 1, self.size, seed=i) for i in range(4)}
+        answers = {i: group.target for i, group in groups.items()}
+        for i, group in groups.items():
+            group.patients, group.slices = (i,) * 3, (0, 1, 2)
+            if not paired and i in ("p0", "p1"):
+                group.target = None
+        random = torch.Generator().manual_seed(5)
+
+        def poor(group: Group) -> Tensor:
+            answer = answers[group.patients[0]]
+            assert answer is not None
+            return torch.where(group.foreground, torch.rand(answer.shape, generator=random) - 0.5, -1.0)
+
+        def perfect(group: Group) -> Tensor:
+            answer = answers[group.patients[0]]
+            assert answer is not None
+            return answer
+
+        return evaluate(
+            {"perfect": perfect, "poor": poor},
+            lambda patient: iter([groups[patient]]),
+            [*groups] if paired else ["p0", "p1"],
+            {self.registered.name: metric},
+            ["image"],
+            device="cpu",
+            progress=QuietProgress(),
+            split_hash="",
+            paired=paired,
+            targets=() if paired else ("p2", "p3"),
+        )
+
     def test_values(self) -> None:
         """One finite number per image, for one target and for two, and for a batch of one."""
         for batch, channels in ((3, 1), (3, 2), (1, 1)):
-            check_values(self.make()(*self.images(batch, channels)), batch)
+            check_values(self.by_slice()(*self.images(batch, channels)), batch)
 
     def test_says_what_is_better(self) -> None:
         """`higher_is_better` is true of it: a perfect answer is the best, a worse one worse."""
-        metric = self.make()
+        metric: AnyMetric = self.make()
         mend = "set the attributes title (a string) and higher_is_better (True or False)"
         for name, kind in (("title", str), ("higher_is_better", bool)):
             expect(isinstance(getattr(metric, name, None), kind), f"it has no {name}", mend)
+        if isinstance(metric, CohortMetric):
+            return  # how good an answer must be to be told from another, only the metric knows
         prediction, target, mask = self.images()
         sign = 1 if metric.higher_is_better else -1
         perfect, good, poor = (
@@ -60,8 +121,10 @@ class MetricConformance(Conformance):
     def test_images_are_scored_one_by_one(self) -> None:
         """An image's value does not depend on its batch."""
         prediction, target, mask = self.images()
-        together = self.make()(prediction, target, mask)
-        alone = torch.cat([self.make()(prediction[i : i + 1], target[i : i + 1], mask[i : i + 1]) for i in range(3)])
+        together = self.by_slice()(prediction, target, mask)
+        alone = torch.cat(
+            [self.by_slice()(prediction[i : i + 1], target[i : i + 1], mask[i : i + 1]) for i in range(3)]
+        )
         mend = "reduce over channels and pixels, not over the batch"
         check_equal(alone, together, "an image alone scores otherwise than in a batch", mend, 1e-5)
 
@@ -74,7 +137,7 @@ class MetricConformance(Conformance):
         outside[..., -2:] = 1 - outside[..., -2:]
         centre = int(mask[0, 0, 0].nonzero().float().mean())
         inside[..., centre] = 1 - inside[..., centre]
-        metric = self.make()
+        metric = self.by_slice()
         value = metric(prediction, target, mask)
         mend = "average over the pixels of the mask (B, 1, H, W) alone"
         check_equal(metric(outside, target, mask), value, "pixels outside of the mask count", mend, 1e-4)
@@ -82,13 +145,41 @@ class MetricConformance(Conformance):
 
     def test_background(self) -> None:
         """A perfect answer of nothing but background has a finite value."""
-        check_values(self.make()(*self.images(background=True)), 3)
+        check_values(self.by_slice()(*self.images(background=True)), 3)
+
+    def test_evaluation(self) -> None:
+        """Over all patients: each method has a value in every column, within one evaluation and in the next."""
+        metric = self.over_patients()
+        first, second = (self.evaluated(metric).summary for _ in range(2))
+        expect(bool(metric.columns), "it has no column", "say in `columns` what it finds")
+        for method in ("perfect", "poor"):
+            for column in metric.columns:
+                value, again = first[method][column].mean, second[method][column].mean
+                what = f"{column} of the {method} answer is {value}"
+                expect(math.isfinite(value), what, "give each method a number, or say why it has none")
+                mend = "draw from seeds of your own, and keep nothing from one evaluation to the next"
+                expect(value == again, f"{what}, the second time {again}", mend)
+
+    def test_without_pairs(self) -> None:
+        """A metric that says it needs no pairs does without."""
+        metric = self.over_patients()
+        if metric.paired:
+            raise skip("it needs pairs")
+        summary = self.evaluated(metric, paired=False).summary
+        for column in metric.columns:
+            value = summary["poor"][column].mean
+            expect(math.isfinite(value), f"{column} without pairs is {value}", "set paired = True, or do without them")
 
     def test_pickle(self) -> None:
         """A pickled copy scores the same."""
-        images = self.images()
         mend = "keep no state outside plain attributes"
-        check_equal(pickled(self.make())(*images), self.make()(*images), "a pickled copy scores otherwise", mend)
+        metric: AnyMetric = self.make()
+        if isinstance(metric, CohortMetric):
+            one, other = (repr(self.evaluated(m).summary) for m in (metric, pickled(metric)))
+            expect(one == other, "a pickled copy scores otherwise", mend)
+            return
+        images = self.images()
+        check_equal(pickled(metric)(*images), metric(*images), "a pickled copy scores otherwise", mend)
 
 
 def check_values(values: Tensor, batch: int) -> None:

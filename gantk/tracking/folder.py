@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gantk.files import read_json
+
 __all__ = ["Panel", "RunFolder", "entity_name", "flatten", "milliseconds"]
 
 #: MLflow's limits
@@ -84,7 +86,7 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """Content of `status.json`, empty where it is not there."""
-        return _json(self.path / "status.json")
+        return read_json(self.path / "status.json")
 
     @property
     def state(self) -> str:
@@ -97,7 +99,7 @@ class RunFolder:
 
     def tags(self) -> dict[str, str]:
         """Where the run came from and how it is found: id, description, git commit, split, versions."""
-        environment = _json(self.path / "environment.json")
+        environment = read_json(self.path / "environment.json")
         git = environment.get("git") or {}
         status = self.status()
         tags = {
@@ -114,9 +116,9 @@ class RunFolder:
             "gantk.git.dirty": git.get("dirty"),
         }
         if self.parent is not None:
-            child = _json(self.path / "child.json")
+            child = read_json(self.path / "child.json")
             tags |= {
-                "mlflow.parentRunId": _json(self.parent / "tracking.json").get("run_id"),
+                "mlflow.parentRunId": read_json(self.parent / "tracking.json").get("run_id"),
                 "gantk.sweep": child.get("parent"),
                 "gantk.variant": child.get("variant"),
                 "gantk.label": child.get("label"),
@@ -164,7 +166,7 @@ class RunFolder:
 
     def results(self) -> dict[str, float]:
         """Means over the test patients from `evaluation/summary.json`: `test/student/ssim` and so on."""
-        methods = _json(self.path / "evaluation" / "summary.json").get("methods") or {}
+        methods = read_json(self.path / "evaluation" / "summary.json").get("methods") or {}
         return {
             entity_name(f"test/{method}/{metric}"): float(value["mean"])
             for method, metrics in methods.items()
@@ -210,11 +212,3 @@ def _files(root: Path, base: Path) -> Iterator[tuple[str, Path]]:
         for path in sorted(root.rglob("*")):
             if path.is_file() and ".partial-" not in path.name:  # not those that are being written
                 yield path.relative_to(base).as_posix(), path
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

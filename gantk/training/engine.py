@@ -192,6 +192,7 @@ class Engine:
         mend = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was written yet"
         return NonFiniteError(
             f"{error.what} in stage {stage.name!r}, epoch {position.epoch}, step {position.total}",
+            why=error.why,
             mend=f"{mend}; lower the learning rates or set training.clip_gradients",
         )
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from gantk.data.batch import Batch
 from gantk.errors import NonFiniteError, PluginError
+from gantk.plugins.blame import blame
 from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import Optimizers
-from gantk.translation import StagePlan, Step, Translator, View
+from gantk.translation import StagePlan, Step, Term, Translator, View
 
 Losses = dict[str, float]
 
@@ -79,7 +80,7 @@ class Updater:
                     self._clear(side)
                 if total is not None:
                     total.backward()
-                found |= _finite(losses)
+                found |= self._finite(losses)
                 if len(batches) == 1:
                     self._apply(side)
                 step.forget_judgements()  # made with the other side's parameters frozen, or before their update
@@ -96,18 +97,37 @@ class Updater:
         losses = {}
         for term in self.plan.terms:
             if term.discriminator_loss is not None:
-                view = View(step, term.role, term.group, term)
-                losses[f"{term.role}/{term.name} (D)"] = _scalar(term.discriminator_loss(view), term.name)
+                value = _value(term, term.discriminator_loss, View(step, term.role, term.group, term))
+                losses[f"{term.role}/{term.name} (D)"] = value
         return losses, torch.stack(list(losses.values())).sum() if losses else None
 
     def _generator(self, step: Step, role_weights: Mapping[str, float]) -> tuple[dict[str, Tensor], Tensor]:
         losses, total = {}, []
         with _frozen(self._judging):
             for term in self.plan.terms:
-                loss = _scalar(term.loss(View(step, term.role, term.group, term)), term.name)
+                loss = _value(term, term.loss, View(step, term.role, term.group, term))
                 losses[f"{term.role}/{term.name}"] = loss
                 total.append(term.weight * role_weights[term.role] * loss)
         return losses, torch.stack(total).sum()
+
+    def _finite(self, losses: Mapping[str, Tensor]) -> Losses:
+        """The values as numbers, in one transfer from the device.
+
+        Raises:
+            NonFiniteError: one is NaN or infinite.
+        """
+        if not losses:
+            return {}
+        values = dict(zip(losses, torch.stack(list(losses.values())).detach().tolist(), strict=True))
+        for name, value in values.items():
+            if not math.isfinite(value):
+                place = name.removesuffix(" (D)").partition("/")[2]
+                origin = next(term.origin for term in self.plan.terms if term.name == place)
+                raise NonFiniteError(
+                    f"the term {name} became {value}",
+                    why=f"it is the {origin}: look there for a division by 0 or the logarithm or root of 0",
+                )
+        return values
 
     def _clear(self, side: str) -> None:
         for role in self.plan.roles:
@@ -129,25 +149,24 @@ class Updater:
             optimizer.step()
 
 
-def _finite(losses: Mapping[str, Tensor]) -> Losses:
-    """The values as numbers, in one transfer from the device.
-
-    Raises:
-        NonFiniteError: one is NaN or infinite.
-    """
-    if not losses:
-        return {}
-    values = dict(zip(losses, torch.stack(list(losses.values())).detach().tolist(), strict=True))
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise NonFiniteError(f"the term {name} became {value}")
-    return values
-
-
-def _scalar(loss: Tensor, term: str) -> Tensor:
+def _value(term: Term, side: Callable[[View], Tensor], view: View) -> Tensor:
+    """One side of a term's loss, a scalar with gradient."""
+    where = f"losses.{term.name}"
+    with blame(term.origin, where):
+        loss = side(view)
     if not isinstance(loss, Tensor) or loss.ndim:
         got = f"the shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-        raise PluginError(f"the loss gave {got} where one number is wanted", where=f"losses.{term}")
+        raise PluginError(
+            f"the {term.origin} gave {got} where one number is wanted",
+            where=where,
+            mend="return the mean of the errors, a tensor without dimensions",
+        )
+    if not loss.requires_grad:
+        raise PluginError(
+            f"the {term.origin} gave a number without gradient: it would train nothing",
+            where=where,
+            mend="compute it from view.output, neither detached nor as .item() nor under torch.no_grad()",
+        )
     return loss
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gantk.data.batch import Batch
 from gantk.data.layout import Layout
 from gantk.errors import GantkError, PluginError, RecipeError, nearest
+from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
 from gantk.translation.plan import StagePlan
@@ -43,7 +44,8 @@ class Assembly:
         for slot in self.transforms:
             for name in changed:
                 if slot.active(moment.stage, name):
-                    changed[name] = slot.component(changed[name], moment)
+                    with blame(slot.origin, f"transforms.{slot.name}"):
+                        changed[name] = slot.component(changed[name], moment)
         return changed
 
 
@@ -63,10 +65,10 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
         component = registry.get("weight_map", map_settings.use, f"maps.{name}.use")
         values = component.check(map_settings.parameters, f"maps.{name}")
         references = _references(component, values, f"maps.{name}", recipe)
-        built = component.cls(**values)
+        built = component.make(values, f"maps.{name}")
         if map_settings.enabled:
             stages = None if map_settings.stages is None else frozenset(map_settings.stages)
-            maps[name] = MapSlot(name, built, stages)
+            maps[name] = MapSlot(name, built, stages, component.origin)
             map_references[name] = references
     terms = []
     for name, settings in recipe.losses.items():
@@ -87,7 +89,8 @@ def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:
     slots = []
     for name, settings in recipe.transforms.items():
         where = f"transforms.{name}"
-        component = registry.get("transform", settings.use, f"{where}.use").build(settings.parameters, where)
+        component = registry.get("transform", settings.use, f"{where}.use")
+        built = component.build(settings.parameters, where)
         for group in settings.groups or ():
             if group not in recipe.data.batch:
                 raise RecipeError(
@@ -98,7 +101,7 @@ def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:
         if settings.enabled:
             groups = None if settings.groups is None else frozenset(settings.groups)
             stages = None if settings.stages is None else frozenset(settings.stages)
-            slots.append(TransformSlot(name, component, groups, stages))
+            slots.append(TransformSlot(name, built, groups, stages, component.origin))
     return slots
 
 
@@ -112,10 +115,12 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
     takes = layout.taken(settings.takes, f"{where}.takes")
     gives = layout.given(settings.gives, f"{where}.gives")
     conditional = settings.judges == "source and image"
+    origins: dict[str, str] = {}
 
     def build(kind: str, part: str, use: str, parameters: Mapping[str, Any], **supplied: Any) -> nn.Module:
         torch.manual_seed(_seed(recipe, role, part))
         component = registry.get(kind, use, f"{where}.{part}.use")
+        origins[part] = component.origin
         return component.build(parameters, f"{where}.{part}", **supplied)
 
     generator = build(
@@ -137,7 +142,7 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             in_channels=gives.size + (takes.size if conditional else 0),
             target_channels=gives.size,
         )
-    translator = Translator(role, takes, gives, generator, discriminator, conditional)
+    translator = Translator(role, takes, gives, generator, discriminator, conditional, origins)
     multiple = translator.size_multiple
     if any(size % multiple for size in recipe.data.crop):
         raise RecipeError(
@@ -171,7 +176,7 @@ def _term(
         )
     component = registry.get("loss", settings.use, f"{where}.use")
     values = component.check(settings.parameters, where)
-    loss = component.cls(**values)
+    loss = component.make(values, where)
     if not callable(loss):
         raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
     needs: Needs = getattr(loss, "needs", Needs())
@@ -200,6 +205,7 @@ def _term(
         references=references,
         head=head,
         pool=pool,
+        origin=component.origin,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError
+from gantk.plugins.blame import blame
 from gantk.translation.plan import Known, StagePlan, Wanted
 from gantk.translation.protocols import Judgement, Translation
 from gantk.translation.translator import Translator
@@ -97,9 +98,9 @@ class Step:
         layers = tuple(sorted(set(layers) | set(wanted.layers)))
         key = (role, id(image), layers, grad)
         if key not in self._features:
-            with self._running(grad):
+            with self._running(grad), self._blaming(role, "generator"):
                 found = self.translators[role].translate(image, layers, decode=False).features
-            self._features[key] = (image, {k: _full(v) for k, v in found.items()})
+                self._features[key] = (image, {k: _full(v) for k, v in found.items()})
         return self._features[key][1]
 
     def judge(self, role: str, image: Tensor, source: Tensor, full_precision: bool = False) -> Judgement:
@@ -112,10 +113,10 @@ class Step:
             )
         key = (role, id(image), id(source) if translator.conditional else 0, full_precision)
         if key not in self._judgements:
-            with self._running(True, full_precision):
+            with self._running(True, full_precision), self._blaming(role, "discriminator"):
                 given = torch.cat([source, image], dim=1) if translator.conditional else image
                 scores, features = translator.judge(given, self.plan.judged.get(role, ()))
-            judgement = Judgement(_full(scores), {k: _full(v) for k, v in features.items()})
+                judgement = Judgement(_full(scores), {k: _full(v) for k, v in features.items()})
             self._judgements[key] = (image, source, judgement)
         return self._judgements[key][2]
 
@@ -129,13 +130,14 @@ class Step:
         key = (name, role, group)
         if key not in self._weights:
             view = View(self, role, group)
-            with torch.no_grad():
+            with torch.no_grad(), blame(slot.origin, f"maps.{name}"):
                 weight = _full(slot.component(view).detach())
             expected = (len(self.group(group)), 1, *view.source.shape[-2:])
             if tuple(weight.shape) != expected:
                 raise PluginError(
-                    f"the weight map {name!r} gave the shape {tuple(weight.shape)} where {expected} is wanted",
+                    f"the {slot.origin} gave the shape {tuple(weight.shape)} where {expected} is wanted",
                     where=f"maps.{name}",
+                    mend="return one weight per pixel and image",
                 )
             self._weights[key] = weight
         return self._weights[key]
@@ -177,16 +179,35 @@ class Step:
             known = (image, Translation(self.detached(output), {k: v.detach() for k, v in features.items()}))
             self._translations[role, id(image), grad] = known
         if known is None:
-            with self._running(grad):
+            with self._running(grad), self._blaming(role, "generator"):
                 output, features = self.translators[role].translate(image, self._wanted(role, image).layers)
-            assert output is not None
-            known = (image, Translation(_full(output), {k: _full(v) for k, v in features.items()}))
+                self._check_output(role, image, output)
+                assert output is not None
+                known = (image, Translation(_full(output), {k: _full(v) for k, v in features.items()}))
             self._translations[role, id(image), grad] = known
         return known[1]
 
+    def _check_output(self, role: str, image: Tensor, output: Any) -> None:
+        """A wrong shape would spread in a loss, where nothing notices that it does."""
+        translator = self.translators[role]
+        wanted = (image.shape[0], translator.gives.size, *image.shape[-2:])
+        if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
+            got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+            raise PluginError(
+                f"the {translator.origins['generator']} gave {got} where {wanted} is wanted",
+                where=f"translators.{role}.generator",
+                mend="let it return (B, out_channels, H, W), as large as the image that it is given",
+            )
+
+    def _blaming(self, role: str, part: str) -> AbstractContextManager[None]:
+        return blame(self.translators[role].origins[part], f"translators.{role}.{part}")
+
     @contextmanager
     def _running(self, grad: bool, full_precision: bool = False) -> Iterator[None]:
-        """Networks run with gradient even when asked by a weight map: a term may ask for the same tensor later."""
+        """Networks run with gradient even when asked by a weight map: a term may ask for the same tensor later.
+
+        What they give is brought to full precision in here too: outside, under a map, that would cut the gradient.
+        """
         gradient = torch.set_grad_enabled(grad and not self._inference)
         with gradient, nullcontext() if full_precision else self.autocast():
             yield

@@ -19,7 +19,7 @@ class Term:
     """A loss component at its place: what it trains, on which group, with which map and weight.
 
     `references` are the images that its parameters name; `head` and `pool` are the keys of its projection heads and
-    of its image pool in its translator, None where it has none.
+    of its image pool in its translator, None where it has none; `origin` names component and plugin in errors.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Term:
     references: tuple[str, ...] = ()
     head: str | None = None
     pool: str | None = None
+    origin: str = "loss"
 
     @property
     def discriminator_loss(self) -> Callable[[View], Tensor] | None:
@@ -51,6 +52,7 @@ class MapSlot:
     name: str
     component: Any
     stages: frozenset[str] | None = None
+    origin: str = "weight map"
 
     def active(self, stage: str) -> bool:
         """Whether the map is used in a stage; elsewhere it is the constant 1."""
@@ -65,6 +67,7 @@ class TransformSlot:
     component: Any
     groups: frozenset[str] | None = None
     stages: frozenset[str] | None = None
+    origin: str = "transform"
 
     def active(self, stage: str, group: str) -> bool:
         """Whether the transform changes a group in a stage."""

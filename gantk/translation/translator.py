@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
@@ -21,6 +21,7 @@ class Translator(nn.Module):
         generator: maps `(B, C, H, W)` to `(B, T, H, W)`.
         discriminator: maps images to scores `(B, K, h, w)`; None for methods without one.
         conditional: whether the discriminator is given the source with the image.
+        origins: how errors call generator and discriminator, with their plugins.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Translator(nn.Module):
         generator: nn.Module,
         discriminator: nn.Module | None,
         conditional: bool,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.role = role
@@ -39,6 +41,7 @@ class Translator(nn.Module):
         self.generator = generator
         self.discriminator = discriminator
         self.conditional = conditional
+        self.origins = {"generator": "generator", "discriminator": "discriminator", **(origins or {})}
         self.heads = nn.ModuleDict()
         self.pools = nn.ModuleDict()
 

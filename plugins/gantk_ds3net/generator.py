@@ -31,6 +31,8 @@ class Ds3Generator(nn.Module):
         norm: "instance", "batch" or "none".
         dropout: probability inside each residual block.
         reduction: bottleneck of the fusion's excitation.
+        skip: "source" shows the last convolution the source beside the decoder's features, so that sharp structure need
+            not pass the bottleneck; the paper has no skip connection ("none").
         softmax_over: axis of the fusion's softmax, "modalities" or "channels".
         encoder_features: what an encoder layer's number means: "all" encoders' features, stacked
             stream-major along the batch (E · B, C, h, w); "mean", averaged over the encoders (B, C, h, w);
@@ -50,6 +52,7 @@ class Ds3Generator(nn.Module):
         norm: Norm = "instance",
         dropout: float = 0.0,
         reduction: int = 16,
+        skip: Literal["none", "source"] = "none",
         softmax_over: Literal["modalities", "channels"] = "modalities",
         encoder_features: Literal["all", "mean", "first"] = "all",
         init: Init = "xavier",
@@ -63,7 +66,9 @@ class Ds3Generator(nn.Module):
             for _ in range(in_channels)
         )
         self.fusion = SoftmaxFusion(in_channels, 4 * channels, reduction, softmax_over)
-        self.decoder = nn.Sequential(*decoder_layers(out_channels, channels, norm, antialias=True))
+        self.skip = skip
+        skipped = in_channels if skip == "source" else 0
+        self.decoder = nn.Sequential(*decoder_layers(out_channels, channels, norm, antialias=True, skipped=skipped))
         self.first_decoder_layer = len(self.encoders[0])
         initialise(self, init, init_gain)
 
@@ -101,10 +106,24 @@ class Ds3Generator(nn.Module):
         if encode_only:
             return Translation(None, features)
         fused = self.fusion([encoded for encoded, _ in runs])
-        output, decoded = run_layers(self.decoder, fused, layers, first=self.first_decoder_layer, last=last)
+        output, decoded = self._decode(fused, image, layers, last)
         if not layers and decode:
             return output
         return Translation(output if decode else None, features | decoded)
+
+    def _decode(
+        self, fused: Tensor, image: Tensor, layers: tuple[int, ...], last: int | None
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """The decoder's output, or that of its last wanted layer, and the wanted features by number."""
+        first = self.first_decoder_layer
+        if self.skip == "none":
+            return run_layers(self.decoder, fused, layers, first=first, last=last)
+        x, features = run_layers(self.decoder[:-3], fused, layers, first=first, last=last)
+        join = first + len(self.decoder) - 3
+        if last is not None and last < join:
+            return x, features
+        output, rest = run_layers(self.decoder[-3:], torch.cat([x, image], dim=1), layers, first=join, last=last)
+        return output, features | rest
 
     def _merge(self, streams: list[Tensor]) -> Tensor:
         """E features (B, C, h, w) of one layer as `encoder_features` says."""

@@ -16,7 +16,24 @@ import gantk
 from gantk.cli.main import app
 from gantk.errors import DataError, GantkError, Interrupted, RecipeError
 
-VERBS = ["run", "validate", "predict", "compare", "report", "ui", "sync", "list", "plugins", "doctor", "data", "table"]
+VERBS = [
+    "new",
+    "show",
+    "schema",
+    "run",
+    "validate",
+    "predict",
+    "compare",
+    "table",
+    "figure",
+    "report",
+    "ui",
+    "sync",
+    "list",
+    "plugins",
+    "doctor",
+    "data",
+]
 HEAVY = ["torch", "mlflow", "numpy", "nibabel", "rich.progress"]
 
 

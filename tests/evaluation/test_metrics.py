@@ -5,15 +5,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import (
+    mean_squared_error,
+    normalized_root_mse,
+    peak_signal_noise_ratio,
+    structural_similarity,
+)
 from torchmetrics.functional import image as reference
 
 from gantk.data.batch import Group
-from gantk.errors import EvaluationError
-from gantk.evaluation.metrics import Mse, Psnr, Ssim
+from gantk.errors import EvaluationError, GantkError
+from gantk.evaluation.metrics import Mse, MsSsim, Nmse, Psnr, Ssim
+from gantk.evaluation.perceptual import Lpips
 from gantk.evaluation.regions import region_mask
 
-METRICS = [Ssim(), Mse(), Psnr()]
+METRICS = [Ssim(), Mse(), Psnr(), Nmse(), MsSsim()]
 
 
 @pytest.fixture
@@ -39,9 +45,15 @@ def torchmetrics_value(metric: object, prediction: torch.Tensor, target: torch.T
         return float(reference.structural_similarity_index_measure(prediction, target, data_range=1.0))
     if isinstance(metric, Psnr):
         return float(reference.peak_signal_noise_ratio(prediction, target, data_range=1.0))
+    if isinstance(metric, MsSsim):  # 40 x 36 has room for two scales
+        betas = tuple(beta * 1.0001 / 0.3304 for beta in (0.0448, 0.2856))  # they add up to that
+        return float(
+            reference.multiscale_structural_similarity_index_measure(prediction, target, data_range=1.0, betas=betas)
+        )
     from torchmetrics.functional import mean_squared_error as mse
 
-    return float(mse(prediction, target))
+    error = float(mse(prediction, target))
+    return error / float(target.square().mean()) if isinstance(metric, Nmse) else error
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.title)
@@ -70,6 +82,8 @@ def test_whole_image_is_scikit_image(pair):
         assert float(Mse()(prediction, target, everything(target))[i]) == pytest.approx(
             mean_squared_error(x, y), rel=1e-5
         )
+        nmse = normalized_root_mse(y, x, normalization="euclidean") ** 2
+        assert float(Nmse()(prediction, target, everything(target))[i]) == pytest.approx(nmse, rel=1e-5)
         assert float(Psnr()(prediction, target, everything(target))[i]) == pytest.approx(
             peak_signal_noise_ratio(y, x, data_range=1.0), rel=1e-5
         )
@@ -85,6 +99,8 @@ def test_region_by_hand(pair):
         difference = (prediction - target)[i, 0, 3:15, 20:].double().numpy()
         mse = (difference**2).mean()
         assert float(Mse()(prediction, target, mask)[i]) == pytest.approx(mse, rel=1e-5)
+        energy = (target[i, 0, 3:15, 20:].double() ** 2).mean().item()
+        assert float(Nmse()(prediction, target, mask)[i]) == pytest.approx(mse / energy, rel=1e-5)
         assert float(Psnr()(prediction, target, mask)[i]) == pytest.approx(-10 * math.log10(mse), rel=1e-5)
         assert float(Ssim()(prediction, target, mask)[i]) == pytest.approx(
             float(similarity[i, 0, 3:15, 20:].double().mean()), rel=1e-5
@@ -115,6 +131,108 @@ def test_identical_images(pair):
     assert Psnr(ceiling=60.0)(target, target, whole).tolist() == [60, 60, 60]
 
 
+def test_no_energy():
+    dark = torch.zeros(2, 1, 20, 20)
+    answer = dark.clone()
+    answer[1, 0, 3, 3] = 0.5
+    found = Nmse()(answer, dark, everything(dark)).tolist()
+    assert found[0] == 0
+    assert math.isnan(found[1])
+
+
+@pytest.mark.parametrize("size", [(192, 176), (96, 80), (177, 201)])
+def test_ms_ssim_takes_the_scales_that_there_is_room_for(size):
+    generator = torch.Generator().manual_seed(1)
+    target = torch.nn.functional.interpolate(torch.rand(2, 2, 24, 20, generator=generator), size, mode="bilinear")
+    prediction = (target + 0.1 * torch.randn(target.shape, generator=generator)).clamp(0, 1)
+    betas = MsSsim().scales(*size)
+    assert len(betas) == (3 if size == (96, 80) else 5)
+    assert sum(betas) == pytest.approx(1.0, abs=1e-3)
+    found = MsSsim()(prediction, target, everything(target))
+    for i in range(2):
+        expected = reference.multiscale_structural_similarity_index_measure(
+            prediction[i : i + 1], target[i : i + 1], data_range=1.0, betas=betas
+        )
+        assert float(found[i]) == pytest.approx(float(expected), rel=1e-5)
+    assert MsSsim(betas=(0.5, 0.5)).scales(12, 200) == (1.0,)
+
+
+def test_ms_ssim_in_a_region(pair):
+    _, target = pair
+    prediction = target.clone()
+    prediction[:, :, :, :8] = 0.5  # far from the corner
+    mask = corner(target)
+    mask[:, :, :, :26] = False
+    assert MsSsim()(prediction, target, mask).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
+    assert (MsSsim()(prediction, target, everything(target)) < 0.9).all()
+    border = torch.zeros_like(mask)
+    border[:, :, 0] = True  # the window reaches over all of it
+    assert MsSsim()(prediction, target, border).isfinite().all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_lpips_is_torchmetrics(channels):
+    from torchmetrics.functional.image.lpips import _NoTrainLpips
+
+    from gantk.evaluation import perceptual
+
+    generator = torch.Generator().manual_seed(2)
+    target = torch.rand(2, channels, 72, 64, generator=generator)
+    prediction = (target + 0.2 * torch.rand(target.shape, generator=generator)).clamp(0, 1)
+    metric = Lpips(weights="random")
+    assert metric.title == "LPIPS (random network)"
+    whole = _NoTrainLpips(net="alex", pnet_rand=True)
+    whole.load_state_dict(perceptual._network("alex", "random").state_dict())
+    found = metric(prediction, target, everything(target))
+    for i in range(2):
+        one, other = prediction[i], target[i]
+        if channels != 3:  # each a grey image
+            one, other = (image[:, None].expand(-1, 3, -1, -1) for image in (one, other))
+        else:
+            one, other = one[None], other[None]
+        assert float(found[i]) == pytest.approx(float(whole(one, other, normalize=True).mean()), rel=1e-4)
+
+
+def test_lpips_in_a_region():
+    target = torch.rand(1, 1, 96, 80, generator=torch.Generator().manual_seed(3))
+    prediction = target.clone()
+    prediction[..., :20, :20] = 0
+    near, far = (torch.zeros(1, 1, 96, 80, dtype=torch.bool) for _ in range(2))
+    near[..., :20, :20] = True
+    far[..., 70:, 60:] = True
+    metric = Lpips(weights="random")
+    assert float(metric(prediction, target, near)) > 3 * float(metric(prediction, target, far))
+    assert metric(prediction, target, near & far).isnan().all()
+    small = metric(prediction[..., :30, :20], target[..., :30, :20], near[..., :30, :20])
+    assert small.isfinite().all()  # enlarged
+
+
+def test_lpips_without_weights(monkeypatch, tmp_path):
+    import torchvision
+
+    from gantk.evaluation import perceptual
+
+    def offline(*_, **__):
+        raise OSError("<urlopen error no network>")
+
+    perceptual._network.cache_clear()
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(GantkError, match="weights") as error:
+        Lpips()
+    assert "no network" in str(error.value)
+    assert "weights = " in error.value.mend
+    torch.manual_seed(0)
+    weights = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    torch.save(weights, tmp_path / "squeezenet.pth")
+    Lpips("squeeze", tmp_path / "squeezenet.pth")
+    network = perceptual._network("squeeze", tmp_path / "squeezenet.pth")
+    assert torch.equal(network.net.slices[1].state_dict()["3.squeeze.weight"], weights["features.3.squeeze.weight"])
+    (tmp_path / "broken.pth").write_bytes(b"nothing")
+    for wrong in ("broken.pth", "nowhere.pth"):
+        with pytest.raises(GantkError, match="no weights"):
+            Lpips("squeeze", tmp_path / wrong)
+
+
 def test_regions_by_hand():
     source = torch.full((1, 2, 2, 2), -1.0)
     source[0, 1, 0, 0] = 0.3
@@ -124,5 +242,11 @@ def test_regions_by_hand():
     assert region_mask("image", group).flatten().tolist() == [True] * 4
     assert region_mask("brain", group).flatten().tolist() == [True, False, False, True]
     assert region_mask("tumour", group).flatten().tolist() == [True, False, False, True]
+    group.segmentation[0, 0, 0, 1] = 2
+    assert region_mask("tumour", group).flatten().tolist() == [True, True, False, True]
+    assert region_mask("tc", group).flatten().tolist() == [True, False, False, True]
+    assert region_mask("et", group).flatten().tolist() == [True, False, False, False]
+    bare = Group(source, source[:, :1], None, ("p",), (0,))
+    assert not any(region_mask(name, bare).any() for name in ("tumour", "tc", "et"))
     with pytest.raises(EvaluationError, match="'tumour'"):
         region_mask("tumor", group)

@@ -35,6 +35,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "loss content": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},
     "loss perceptual": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},
     "loss style": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu1_1", "relu2_1"]}},
+    # a layer sees further than any mask of a small image
+    "metric lpips": {"parameters": {"weights": "random"}, "size": (64, 80), "test_mask": None},
+    "metric fid": {"parameters": {"weights": "random"}},
+    "metric kid": {"parameters": {"weights": "random", "subsets": 3}},
+    "metric segmentation_probe": {"parameters": {"folds": 2, "steps": 2, "batch": 4, "channels": 8}},
     "scheduler constant": {"parameters": {"epochs": 3}},
     "scheduler cosine": {"parameters": {"epochs": 6, "warmup_epochs": 2}},
     "scheduler linear_decay": {"parameters": {"epochs": 6, "decay_epochs": 3}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import Distribution, EntryPoint
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gantk.errors import PluginError
-from gantk.plugins import KINDS, PluginInfo, Session, load_plugins
+from gantk.errors import GantkWarning, PluginError, RecipeError
+from gantk.plugins import API, KINDS, PluginInfo, Session, load_plugins
+from gantk.plugins.absent import made_with
 
 GOOD = """
 from gantk import hookimpl
@@ -85,7 +87,13 @@ BROKEN = {
         "colour",
     ),
     "raises in its hook": ("from gantk import hookimpl\n@hookimpl\ndef register_losses(): 1 / 0", "ZeroDivisionError"),
-    "returns nothing": ("from gantk import hookimpl\n@hookimpl\ndef register_losses(): pass", "AttributeError"),
+    "returns nothing": ("from gantk import hookimpl\n@hookimpl\ndef register_losses(): pass", "returned None"),
+    "has an API that is no number": ("gantk_api = '1.0'\n" + GOOD, "gantk_api is '1.0'"),
+    "renames what it has not": (
+        GOOD + "gantk_renamed = {'loss': {'old': 'new'}}",
+        "calls the loss 'old' now 'new', which it does not supply",
+    ),
+    "cannot be called": (GOOD.replace("    def __call__(self, view): ...", ""), "the loss 'halve' cannot be called"),
     "takes any keyword": (
         GOOD.replace("def __call__", "def __init__(self, **rest): ...\n    def __call__"),
         "loss 'halve' takes **rest, which no recipe can name",
@@ -181,6 +189,75 @@ def test_only_some_plugins_can_be_asked_for(plugin: Plugin, monkeypatch: pytest.
     session = load_plugins([plugin("first"), plugin("second")])
     assert states(session) == {"first": "disabled", "second": "loaded"}
     assert info(session, "first").reason == "not in GANTK_PLUGINS"
+
+
+# --- versions and former names --------------------------------------------------------------------------------
+
+
+def test_a_plugin_of_this_api_and_of_none_is_loaded(plugin: Plugin) -> None:
+    session = load_plugins([plugin("said", f"gantk_api = {API}\n{GOOD}")])
+    assert states(session) == {"said": "loaded"}
+
+
+def test_a_former_name_still_works_with_a_warning(plugin: Plugin) -> None:
+    session = load_plugins([plugin("good", GOOD + 'gantk_renamed = {"loss": {"half": "halve"}}')])
+    with pytest.warns(
+        GantkWarning, match=r"losses\.x\.use: the loss 'half' is now called 'halve' \(plugin good 1\.2\)"
+    ):
+        component = session.registry.get("loss", "half", "losses.x.use")
+    assert (component.name, component.formerly) == ("halve", ("half",))
+    assert session.registry.names("loss") == ["halve"]
+
+
+def test_a_present_name_goes_before_a_former_one(plugin: Plugin, recwarn: pytest.WarningsRecorder) -> None:
+    taken = GOOD.replace('"halve"', '"half"')
+    points = [plugin("good", GOOD + 'gantk_renamed = {"loss": {"half": "halve"}}'), plugin("other", taken)]
+    assert load_plugins(points).registry.get("loss", "half").plugin == "other"
+    assert not [w for w in recwarn if issubclass(w.category, GantkWarning)]
+
+
+def test_loading_can_be_traced(
+    plugin: Plugin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GANTK_TRACE_PLUGINS", "1")
+    load_plugins([plugin("second", "raise RuntimeError('why')"), plugin("first")])
+    told = capsys.readouterr().err
+    lines = [line for line in told.splitlines() if line.startswith("gantk: plugin")]
+    assert [re.sub(r"\d\.\d{3}", "T", line)[:66] for line in lines] == [
+        "gantk: plugin first (first-dist 1.2) loaded after T s: 1 losses",
+        "gantk: plugin second (second-dist 1.2) failed after T s: RuntimeEr",
+    ]
+    assert "Traceback" in told
+
+
+# --- what a run was made with ---------------------------------------------------------------------------------
+
+
+RECORDED = [{"name": "first", "version": "1.2", "distribution": "first-dist"}]
+
+
+def test_a_run_whose_plugin_is_not_there_says_what_to_install(plugin: Plugin) -> None:
+    session = load_plugins([plugin("other", GOOD.replace('"halve"', '"other"'))])
+    with pytest.raises(PluginError) as raised, made_with(RECORDED, session):
+        session.registry.get("loss", "halve", "losses.x.use")
+    said = str(raised.value)
+    assert said.startswith("losses.x.use: no plugin supplies the loss 'halve'")
+    assert "made with first 1.2" in said
+    assert said.endswith("pip install first-dist==1.2.")
+
+
+def test_a_run_whose_plugin_is_switched_off_says_so(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANTK_DISABLE_PLUGINS", "first")
+    session = load_plugins([plugin("first")])
+    why = "first is installed, but disabled: GANTK_DISABLE_PLUGINS"
+    with pytest.raises(PluginError, match=why), made_with(RECORDED, session):
+        session.registry.get("loss", "halve")
+
+
+def test_a_name_that_no_plugin_had_is_an_error_of_the_recipe(plugin: Plugin) -> None:
+    session = load_plugins([plugin("first")])
+    with pytest.raises(RecipeError, match="did you mean 'halve'"), made_with(RECORDED, session):
+        session.registry.get("loss", "halv")
 
 
 # --- what is installed ----------------------------------------------------------------------------------------

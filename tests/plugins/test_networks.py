@@ -464,3 +464,29 @@ def test_fusion_against_numpy(encoders, softmax_over):
         weights = z / z.sum(0) if softmax_over == "modalities" else 4 * z / z.sum()
         expected[b] = (weights[:, :, None, None] * x[:, b]).sum(0)
     np.testing.assert_allclose(fusion(streams).detach().numpy(), expected, atol=1e-12)
+
+
+def test_ds3_may_show_its_last_convolution_the_source():
+    torch.manual_seed(0)
+    plain = Ds3Generator(3, 1, channels=4, blocks=1, init_gain=1.0)
+    skipping = Ds3Generator(3, 1, channels=4, blocks=1, init_gain=1.0, skip="source")
+    assert count(skipping) - count(plain) == 3 * 7 * 7
+    weights = {k: v for k, v in plain.state_dict().items() if v.shape == skipping.state_dict()[k].shape}
+    skipping.load_state_dict(skipping.state_dict() | weights)
+    last = next(name for name in skipping.state_dict() if name not in weights)
+    with torch.no_grad():
+        skipping.state_dict()[last][:, :4] = plain.state_dict()[last]
+        skipping.state_dict()[last][:, 4:] = 0
+    image = torch.rand(2, 3, 16, 20) * 2 - 1
+    assert torch.allclose(skipping(image), plain(image), atol=1e-6), "without weights on the source it is the same"
+    with torch.no_grad():
+        skipping.state_dict()[last][:] = 0
+        skipping.state_dict()[last][0, 5, 3, 3] = 1  # the second modality's own pixel
+    assert torch.allclose(skipping(image), torch.tanh(image[:, 1:2]), atol=1e-5)
+    layers = (0, 8, 13, len(plain.encoders[0]) + 7)
+    for decode in (True, False):
+        one, other = plain(image, layers, decode), skipping(image, layers, decode)
+        assert all(torch.equal(one.features[n], other.features[n]) for n in layers)
+        assert (other.output is None) != decode
+    joined = skipping(image, (len(plain.encoders[0]) + 8,), False).features
+    assert next(iter(joined.values())).shape == (2, 4 + 3, 16 + 6, 20 + 6)

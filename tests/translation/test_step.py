@@ -50,6 +50,13 @@ def step(make_group: Callable[..., Any]) -> Callable[..., Step]:
     return make
 
 
+def test_what_a_map_asks_first_in_bf16_has_gradient_for_the_term_that_asks_next(step: Callable[..., Step]) -> None:
+    view = View(step(autocast=HALF, terms=[Term("t", "one", "paired", lambda v: v.output.mean())]), "one", "paired")
+    with torch.no_grad():  # as weight maps are computed
+        asked = [view.output, view.judge(), view.features(layers=(0,))[0]]
+    assert all(tensor.dtype == torch.float32 and tensor.requires_grad for tensor in asked)
+
+
 # --- images by reference --------------------------------------------------------------------------------------
 
 

@@ -72,8 +72,13 @@ def encoder_layers(
     return layers + [ResidualBlock(4 * channels, norm, dropout) for _ in range(blocks)]
 
 
-def decoder_layers(out_channels: int, channels: int, norm: Norm, antialias: bool) -> list[nn.Module]:
-    """The decoder: (B, 4 · channels, H/4, W/4) to the image (B, out, H, W) in (−1, 1)."""
+def decoder_layers(
+    out_channels: int, channels: int, norm: Norm, antialias: bool, skipped: int = 0
+) -> list[nn.Module]:
+    """The decoder: (B, 4 · channels, H/4, W/4) to the image (B, out, H, W) in (−1, 1).
+
+    The last three layers (padding, 7×7 convolution, tanh) expect `skipped` channels more than those before give.
+    """
     bias = convolution_bias(norm)
     layers: list[nn.Module] = []
     for width in (4 * channels, 2 * channels):
@@ -82,7 +87,7 @@ def decoder_layers(out_channels: int, channels: int, norm: Norm, antialias: bool
         else:
             layers.append(nn.ConvTranspose2d(width, width // 2, 3, stride=2, padding=1, output_padding=1, bias=bias))
         layers += [normalisation(norm, width // 2), nn.ReLU()]
-    return [*layers, nn.ReflectionPad2d(3), final_convolution(channels, out_channels, 7), nn.Tanh()]
+    return [*layers, nn.ReflectionPad2d(3), final_convolution(channels + skipped, out_channels, 7), nn.Tanh()]
 
 
 class Resnet(nn.Module):

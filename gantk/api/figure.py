@@ -1,0 +1,232 @@
+"""Figures of runs and sweeps: one slice through several methods, and how metrics spread over the patients."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gantk.errors import DataError, UsageError, nearest
+from gantk.evaluation.result_table import ResultTable
+from gantk.evaluation.sweep_table import result_table
+from gantk.progress import Progress, default_progress
+from gantk.report.comparison import Comparison, Shown, combine, draw_comparison
+from gantk.report.distributions import draw_distributions
+from gantk.report.saving import check_format, save_figure
+from gantk.report.selection import Method, Selection, SliceName, select
+
+if TYPE_CHECKING:
+    from gantk.api.model import Model
+    from gantk.data.loader import Loader
+
+__all__ = ["compare_slices", "figure", "histogram"]
+
+
+def figure(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    patient: str | None = None,
+    place: int | None = None,
+    roles: Sequence[str] = (),
+    seed: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Comparison:
+    """Draw what `compare_slices` finds into a PNG or PDF.
+
+    Raises:
+        UsageError: also where the file's name or place is wrong.
+    """
+    check_format(out)
+    found = compare_slices(
+        folders, patient=patient, place=place, roles=roles, seed=seed, device=device, progress=progress
+    )
+    save_figure(draw_comparison(found), out)
+    return found
+
+
+def histogram(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    metric: str,
+    regions: Sequence[str] = (),
+    roles: Sequence[str] = (),
+    force: bool = False,
+) -> ResultTable:
+    """Draw how a metric spreads over the test patients into a PNG or PDF: a row per method, a panel per region.
+
+    Raises:
+        UsageError: a metric, region or role is unknown, or the file's name or place is wrong.
+        EvaluationError: nothing was evaluated, or the runs do not compare.
+    """
+    check_format(out)
+    table = result_table(folders, metrics=[metric], regions=regions, roles=roles, force=force)
+    save_figure(draw_distributions(table), out)
+    return table
+
+
+def compare_slices(
+    folders: Sequence[Path],
+    *,
+    patient: str | None = None,
+    place: int | None = None,
+    roles: Sequence[str] = (),
+    seed: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Comparison:
+    """One test slice with what the runs make of it: from their examples, else from their newest checkpoints.
+
+    Args:
+        folders: of runs and sweeps.
+        patient: a test patient of all runs; default: the one with the largest tumour among the shared examples.
+        place: the slice's index in the LPS volume; default: the largest tumour among the shared examples of the
+            patient, else in the whole patient.
+        roles: rows of every run; empty: those its sweep reports, else the one that predicts.
+        seed: which of a sweep's seeds; the first where absent.
+        device: where a slice is translated.
+        progress: shows the preparation of a patient.
+
+    Raises:
+        UsageError: there is no such patient, slice, role or seed.
+        EvaluationError: the runs' slices are not one image, or a run holds no evaluation.
+        DataError: the patient's images cannot be read.
+        CheckpointError: a run has no usable checkpoint.
+    """
+    if place is not None and patient is None:
+        raise UsageError("a slice needs a patient", where="slice", mend="name the patient, too")
+    table = result_table(
+        folders, roles=roles, force=True
+    )  # other metrics do not matter here; other geometry is refused
+    chosen = select(table, folders, seed)
+    progress = progress or default_progress()
+    if patient is not None:
+        _check_held_out(table, chosen.methods, patient)
+    shared = [name for name in chosen.ranked() if patient in (None, name.patient) and place in (None, name.place)]
+    source = _Translation(device, progress)
+    if shared:
+        name = shared[0]
+    elif patient is None:
+        raise UsageError(
+            "the runs share no example slice with a target",
+            where="patient",
+            mend="name a test patient, whose slice is then translated",
+        )
+    else:
+        name = source.locate(chosen.methods[0], patient, place)
+    found = {method.label: _shown(chosen, method, name, source) for method in chosen.methods}
+    return combine(str(name), found)
+
+
+def _check_held_out(table: ResultTable, methods: Sequence[Method], patient: str) -> None:
+    """A patient that a run was trained on shows nothing of it."""
+    for row in table.rows:
+        if row.baseline:
+            continue
+        known = {name for by_column in row.by_seed.values() for values in by_column.values() for name in values}
+        if patient not in known:
+            raise UsageError(
+                f"{patient!r} is no test patient of {table.named(row)}",
+                where="patient",
+                mend=nearest(patient, known) or "name a patient that all runs were tested on",
+            )
+
+
+def _shown(chosen: Selection, method: Method, name: SliceName, source: _Translation) -> Shown:
+    return chosen.find(method, name) or source.translate(method, name)
+
+
+class _Translation:
+    """Translates single slices of a run's patients, prepared as its evaluation prepared them."""
+
+    def __init__(self, device: str, progress: Progress) -> None:
+        self.device, self.progress = device, progress
+        self._models: dict[Path, Model] = {}
+        self._loaders: dict[str, Loader] = {}
+
+    def locate(self, method: Method, patient: str, place: int | None) -> SliceName:
+        """The slice that is asked for, else the patient's with the largest tumour.
+
+        Raises:
+            UsageError: the patient has no such slice, or none with as much brain as a slice needs.
+        """
+        loader = self._loader(method, patient)
+        places = loader.store[patient].z.tolist()
+        if place is None:
+            ((_, row),) = loader.panel_rows([patient], 1)
+            place = places[row]
+        elif place not in places:
+            raise UsageError(
+                f"patient {patient!r} has no slice {place} with brain",
+                where="slice",
+                mend=f"choose one from {places[0]} to {places[-1]}",
+            )
+        return SliceName(patient, place)
+
+    def translate(self, method: Method, name: SliceName) -> Shown:
+        """The slice as `evaluation/examples.npz` would show it."""
+        import torch
+
+        from gantk.api.inference import at_rest
+        from gantk.data.normalisation import BACKGROUND
+        from gantk.evaluation.examples import Examples
+        from gantk.training.device import autocasting
+
+        model, loader = self._model(method), self._loader(method, name.patient)
+        recipe, layout, translator = model.recipe, model.layout, model.translators[method.role]
+        places = loader.store[name.patient].z.tolist()
+        if name.place is not None and name.place not in places:
+            raise UsageError(f"{method.label} knows no {name}", where="slice")
+        group = loader.rows([(name.patient, 0 if name.place is None else places.index(name.place))])
+        group = group.to(model.device)
+        image = group.image(translator.takes)
+        if group.source is None or group.target is None or image is None:
+            raise DataError(f"patient {name.patient!r} lacks an image that {method.label} needs")
+        gives = translator.gives.channels or tuple(range(translator.gives.size))
+        target = layout.image("target", recipe.measured[0])
+        with at_rest([translator.generator]), autocasting(model.device, recipe.run.precision)():
+            output = translator.generator(image).float()[:, [gives.index(channel) for channel in target]]
+        if recipe.evaluation.mask == "foreground":
+            output = torch.where(group.foreground, output, BACKGROUND)
+        inputs = {key: group.source[:, list(layout.image("source", key))] for key in recipe.data.inputs}
+        shown = Examples.of(group, inputs, group.target[:, list(target)], {method.role: output})
+        return Shown.of(shown, 0, method.role)
+
+    def _model(self, method: Method) -> Model:
+        from gantk.api.model import load
+
+        if method.folder not in self._models:
+            self._models[method.folder] = load(method.folder, device=self.device)
+        return self._models[method.folder]
+
+    def _loader(self, method: Method, patient: str) -> Loader:
+        """Of one patient alone: the others need not be prepared."""
+        from gantk.api.cohort import slice_settings
+        from gantk.data.cache import gantk_cache_dir
+        from gantk.data.cohort import Split
+        from gantk.data.loader import Loader
+        from gantk.data.store import prepare
+
+        model = self._model(method)
+        data, missing = model.recipe.data, model.recipe.evaluation.missing
+        key = json.dumps([patient, missing, data.model_dump(mode="json", exclude={"paired_fraction", "batch"})])
+        if key not in self._loaders:
+            subjects = [one for one in model.dataset.subjects(self.progress) if one.id == patient]
+            if not subjects:
+                raise DataError(f"patient {patient!r} is no longer in the data of {method.label}", where=method.folder)
+            store = prepare(
+                model.dataset,
+                subjects,
+                slice_settings(model.recipe),
+                [name for name in data.inputs if name not in data.targets] or data.inputs,
+                cache=gantk_cache_dir(),
+                workers=min(len(subjects), os.cpu_count() or 1),
+                progress=self.progress,
+            )
+            split = Split((), (), (), (patient,))
+            self._loaders[key] = Loader(store, split, layout=model.layout, sizes={}, missing=missing)
+        return self._loaders[key]

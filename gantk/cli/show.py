@@ -1,0 +1,86 @@
+"""`gantk show`: one component in full."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gantk.cli.console import console, write, write_json
+from gantk.cli.listing import say_failures
+from gantk.cli.options import AsJson
+
+
+def show(
+    kind: Annotated[str, typer.Argument(help="A kind, as `loss`.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="A name, as `gantk list` shows them.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Show one component: what it computes and where that is from, its parameters, what it needs, its plugin."""
+    from gantk.plugins import load_plugins
+    from gantk.plugins.describe import describe
+
+    session = load_plugins(strict=False)
+    say_failures(session)
+    component = session.registry.get(kind, name)
+    said = describe(component)
+    if as_json:
+        write_json(said)
+    else:
+        _show(said)
+
+
+def _show(said: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    kind = said["kind"].replace("_", " ")
+    where = f"plugin {said['plugin']}, distribution {said['distribution']} {said['version']}".rstrip()
+    write(Text.assemble((f"{kind} {said['name']}", "bold"), f" · {where}\n"))
+    for paragraph in filter(None, (said["summary"], *said["description"].split("\n\n"))):
+        _paragraph(paragraph)
+    facts = {
+        "source": "; ".join(said["sources"]),
+        "needs": "; ".join(said["needs"]),
+        "formerly": ", ".join(said["formerly"]),
+        "from gantk": ", ".join(said["supplied"]),
+    }
+    grid = Table.grid(padding=(0, 2))
+    for title, text in facts.items():
+        if text:
+            grid.add_row(Text(title, "dim"), Text(text))
+    if grid.row_count:
+        write(grid, "")
+    if said["parameters"]:
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("parameter", no_wrap=True)
+        for column in ("type", "default", "what it is"):
+            table.add_column(column, overflow="fold")
+        for p in said["parameters"]:
+            default = Text("must be given", "yellow") if p["required"] else Text(_toml(p["default"]))
+            table.add_row(p["name"], Text(p["type"]), default, Text(p["doc"]))
+        write(table)
+    else:
+        write("It has no parameters.")
+    write(Text(said["example"], "green"))
+
+
+def _paragraph(paragraph: str) -> None:
+    """A paragraph broken at words, for people."""
+    import textwrap
+
+    write(textwrap.fill(paragraph, min(console().width, 110), break_on_hyphens=False) + "\n")
+
+
+def _toml(value: Any) -> str:
+    """A default as a recipe writes it; what TOML has no word for is left out there."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value)

@@ -1,0 +1,102 @@
+"""LPIPS: distance between deep features, inside a region."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional.image.lpips import _normalize_tensor, _NoTrainLpips  # no public way without a download
+
+from gantk.errors import GantkError
+from gantk.evaluation.features import Weights, draw, to_colour
+from gantk.evaluation.metrics import weighted_mean
+
+__all__ = ["Lpips"]
+
+SMALLEST = 64  # pixels: below, AlexNet's last layers have no room
+_BACKBONES = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
+
+
+class Lpips:
+    """Learned perceptual image patch similarity (Zhang et al. 2018), version 0.1; needs a network's weights.
+
+    Over the whole image it is torchmetrics' value. In a region each layer's distances are averaged with the region
+    brought to the layer's size, where a pixel counts by how much of it lies inside; what is seen there reaches as far
+    beyond the region as the layers do. Three channels are one colour image, otherwise each is a grey one; images of
+    fewer than 64 pixels are enlarged.
+
+    Args:
+        net: "alex", "vgg" or "squeeze".
+        weights: "pretrained" for torchvision's, downloaded once; the file of them; or "random", which needs no
+            download and is not comparable with LPIPS.
+
+    Raises:
+        GantkError: the weights cannot be had.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, net: Literal["alex", "vgg", "squeeze"] = "alex", weights: Weights = "pretrained") -> None:
+        self.net = net
+        self.weights = weights
+        self.title = "LPIPS (random network)" if weights == "random" else "LPIPS"
+        _network(net, weights)  # what is lacking is said before training
+
+    def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,), at least 0."""
+        network = _network(self.net, self.weights).to(prediction.device)
+        small = min(target.shape[-2:])
+        size = [max(SMALLEST, side * SMALLEST // small) if small < SMALLEST else side for side in target.shape[-2:]]
+        images, channels = to_colour(torch.cat([prediction, target]).clamp(0, 1))
+        images = images if small >= SMALLEST else F.interpolate(images, size, mode="bilinear")
+        weight = mask.to(target.dtype).repeat_interleave(channels, 0)
+        total = torch.zeros(len(weight), dtype=target.dtype, device=target.device)
+        with torch.no_grad():
+            for layer, features in zip(network.lins, network.net(network.scaling_layer(2 * images - 1)), strict=True):
+                one, other = _normalize_tensor(features).chunk(2)
+                distance = layer((one - other).square())
+                total = total + weighted_mean(distance, F.adaptive_avg_pool2d(weight, distance.shape[-2:]))
+        return total.view(len(mask), channels).mean(dim=1)
+
+
+@lru_cache(maxsize=4)
+def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTrainLpips:
+    where = "metric lpips"
+    if weights == "pretrained":
+        try:
+            return _NoTrainLpips(net=net)
+        except (OSError, RuntimeError) as error:
+            raise GantkError(
+                f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, and they cannot be had",
+                where=where,
+                why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                mend=f"On a machine with a network run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
+                'and copy the file that it names to this one: weights = "path/to/the.pth"; weights = "random" needs '
+                "no download but is not LPIPS",
+            ) from None
+    network = _NoTrainLpips(net=net, pnet_rand=True)  # the layers' weights come with torchmetrics
+    if weights == "random":
+        draw(network.net)
+    else:
+        _load(network, weights, where)
+    return network
+
+
+def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
+    """torchvision's weights into torchmetrics' slices, which keep the numbers of torchvision's layers."""
+    names = {name: "features." + re.sub(r"^slices?\.?\d+\.", "", name) for name in network.net.state_dict()}
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        network.net.load_state_dict({name: stored[other] for name, other in names.items()})
+    except Exception as error:  # a file that is none fails in many ways
+        raise GantkError(
+            "these are no weights of torchvision's network",
+            where=f"{where}: {path}",
+            why=f"{type(error).__name__}: {error}".splitlines()[0],
+            mend='weights are "pretrained", "random" or the path of a file of torchvision\'s (.pth)',
+        ) from None

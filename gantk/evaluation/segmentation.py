@@ -1,0 +1,243 @@
+"""Segmentation with synthesized images: how well a tumour can be outlined with the answer of a method."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from gantk.evaluation.metrics import Findings
+from gantk.evaluation.regions import LABELS
+from gantk.evaluation.results import Column
+from gantk.evaluation.segmentation_network import SmallUNet, train
+from gantk.evaluation.tables import is_baseline
+
+if TYPE_CHECKING:
+    from gantk.data.batch import Group
+    from gantk.progress import Bar, Progress
+
+__all__ = ["NO_TARGET", "REAL_TARGET", "SegmentationProbe", "dice", "folds"]
+
+REAL_TARGET, NO_TARGET = "target:real", "target:none"
+"""The bounds, as methods of the table: a colon marks what is no role."""
+
+_COLUMNS = {"dice_et": "et", "dice_tc": "tc", "dice_wt": "tumour"}
+
+Count = Annotated[int, Field(ge=1)]
+
+
+def dice(prediction: Tensor, truth: Tensor) -> float:
+    """Dice coefficient 2·|A ∩ B| / (|A| + |B|) of two bool tensors of one shape; NaN where `truth` is empty."""
+    if not truth.any():
+        return math.nan
+    overlap = int((prediction & truth).sum())
+    return 2 * overlap / (int(prediction.sum()) + int(truth.sum()))
+
+
+def folds(patients: Sequence[str], count: int, seed: int) -> list[list[str]]:
+    """The patients in so many parts, as even as can be, drawn from the seed; a function of the set of ids."""
+    ids = sorted(patients)
+    # sorting random numbers: this stream of NumPy's is fixed for good
+    order = np.argsort(np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).random(len(ids)))
+    return [sorted(ids[i] for i in order[start::count]) for start in range(count)]
+
+
+class SegmentationProbe:
+    """Dice of tumour regions that a small U-Net finds with the inputs and the synthesized target.
+
+    The test patients are divided into folds; for each, a network learns on the other patients from the inputs and a
+    method's answer, and segments the fold's patients. So every patient has a value that no network saw in training:
+    Dice over all of the patient's slices of the enhancing tumour (`dice_et`), the tumour core (`dice_tc`) and the whole
+    tumour (`dice_wt`). Beside the methods stand `target:real`, with the real target, and `target:none`, without any
+    (background in its place): upper and lower bound. All begin with the same weights and see the same slices in the
+    same order. A patient who lacks a region has no value there; one without any tumour takes no part.
+
+    Args:
+        folds: parts; never more than there are patients.
+        steps: updates of each network.
+        batch: slices of each update; half of them show tumour.
+        channels: of the network's finest resolution, a multiple of 8.
+        rate: of Adam at the beginning; it falls to 0 along a cosine.
+        seed: of folds, weights and order.
+        baselines: whether baselines such as `input:t1` are segmented too; they know no more than the inputs.
+    """
+
+    higher_is_better = True
+    title = "Dice"
+    paired = True
+
+    def __init__(
+        self,
+        folds: Annotated[int, Field(ge=2)] = 5,
+        steps: Count = 250,
+        batch: Annotated[int, Field(ge=2)] = 8,
+        channels: Annotated[int, Field(ge=8, multiple_of=8)] = 16,
+        rate: Annotated[float, Field(gt=0)] = 3e-3,
+        seed: Annotated[int, Field(ge=0)] = 0,
+        baselines: bool = False,
+    ) -> None:
+        self.folds = folds
+        self.steps = steps
+        self.batch = batch
+        self.channels = channels
+        self.rate = rate
+        self.seed = seed
+        self.baselines = baselines
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """`dice_et`, `dice_tc` and `dice_wt`."""
+        return {name: Column(self.title, region, self.higher_is_better) for name, region in _COLUMNS.items()}
+
+    def collect(self) -> _Collection:
+        """Begin an evaluation."""
+        return _Collection(self)
+
+
+class _Spool:
+    """Slices in a temporary file, 2 bytes a pixel: a cohort with every method's answers does not fit into memory."""
+
+    def __init__(self) -> None:
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the collection
+        self.count = 0
+        self.shape: tuple[int, ...] = ()
+
+    def add(self, images: Tensor) -> None:
+        """Append (B, C, H, W)."""
+        self.file.write(images.to(torch.float16).cpu().contiguous().numpy().tobytes())
+        self.count, self.shape = self.count + len(images), tuple(images.shape[1:])
+
+    def read(self) -> np.ndarray:
+        """All slices, float16 (N, C, H, W), mapped into memory."""
+        self.file.flush()
+        return np.memmap(self.file, np.float16, "r", shape=(self.count, *self.shape))
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What one method's networks are trained and tested on.
+
+    Args:
+        inputs: (N, C, H, W) float16 in [-1, 1].
+        target: (N, T, H, W) float16 in [-1, 1]; None for background in its place.
+        labels: (N, H, W) uint8.
+        rows: a patient's slices, indices into N.
+        channels: T.
+        device: where the networks run.
+    """
+
+    inputs: np.ndarray
+    target: np.ndarray | None
+    labels: np.ndarray
+    rows: dict[str, np.ndarray]
+    channels: int
+    device: torch.device
+
+    def images(self, rows: np.ndarray) -> Tensor:
+        """(B, C + T, H, W) float32."""
+        inputs = torch.from_numpy(self.inputs[rows].astype(np.float32))
+        if self.target is None:
+            target = torch.full((len(rows), self.channels, *inputs.shape[2:]), -1.0)
+        else:
+            target = torch.from_numpy(self.target[rows].astype(np.float32))
+        return torch.cat([inputs, target], dim=1).to(self.device)
+
+    def truth(self, rows: np.ndarray) -> Tensor:
+        """(B, R, H, W) bool, in the order of the columns."""
+        labels = torch.from_numpy(self.labels[rows])
+        return torch.stack([LABELS[region](labels) for region in _COLUMNS.values()], dim=1).to(self.device)
+
+
+class _Collection:
+    """The slices of one evaluation."""
+
+    def __init__(self, probe: SegmentationProbe) -> None:
+        self.probe = probe
+        self.inputs = _Spool()
+        self.targets: dict[str, _Spool] = {}
+        self.labels: list[np.ndarray] = []
+        self.patients: list[str] = []
+        self.device = torch.device("cpu")
+
+    def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
+        """Take in slices with source, target and labels."""
+        assert group.source is not None
+        assert group.target is not None
+        assert group.segmentation is not None
+        self.device = group.source.device
+        self.inputs.add(group.source)
+        self.labels.append(group.segmentation[:, 0].cpu().numpy())
+        self.patients += group.patients
+        self._target(REAL_TARGET, group.target)
+        for method, image in images.items():
+            if self.probe.baselines or not is_baseline(method):
+                self._target(method, 2 * image - 1)
+
+    def conclude(self, progress: Progress) -> Findings:
+        """Train and test: the methods first, then the bounds."""
+        labels = np.concatenate(self.labels) if self.labels else np.zeros((0, 1, 1), np.uint8)
+        owners = np.array(self.patients)
+        rows = {patient: np.flatnonzero(owners == patient) for patient in dict.fromkeys(self.patients)}
+        rows = {patient: own for patient, own in rows.items() if labels[own].any()}
+        if len(rows) < 2:
+            progress.note("The segmentation probe needs two test patients with tumour: Dice is left out")
+            return Findings()
+        parts = folds(list(rows), min(self.probe.folds, len(rows)), self.probe.seed)
+        inputs, real = self.inputs.read(), self.targets[REAL_TARGET]
+        methods = [*(m for m in self.targets if m != REAL_TARGET), REAL_TARGET, NO_TARGET]
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        with progress.task("Segmenting", len(methods) * len(parts) * self.probe.steps) as bar:
+            for method in methods:
+                target = self.targets[method].read() if method in self.targets else None
+                data = _Data(inputs, target, labels, rows, real.shape[0], self.device)
+                for number, part in enumerate(parts):
+                    network = self._trained(data, [p for p in rows if p not in part], number, bar)
+                    for patient in part:
+                        found[patient, method] = self._measured(network, data, rows[patient])
+        return Findings(patients=found)
+
+    def _target(self, method: str, images: Tensor) -> None:
+        self.targets.setdefault(method, _Spool()).add(images)
+
+    def _trained(self, data: _Data, patients: Sequence[str], fold: int, bar: Bar) -> SmallUNet:
+        probe = self.probe
+        return train(
+            _batches(data, patients, probe.batch, (probe.seed, fold)),
+            len(_COLUMNS),
+            channels=probe.channels,
+            steps=probe.steps,
+            rate=probe.rate,
+            seed=probe.seed + fold,
+            after_step=bar.advance,
+        )
+
+    def _measured(self, network: SmallUNet, data: _Data, rows: np.ndarray) -> dict[str, float]:
+        """Dice over a patient's slices by column."""
+        with torch.no_grad():
+            parts = [network(data.images(rows[i : i + 32])) > 0 for i in range(0, len(rows), 32)]
+        prediction, truth = torch.cat(parts), data.truth(rows)
+        return {name: dice(prediction[:, i], truth[:, i]) for i, name in enumerate(_COLUMNS)}
+
+
+def _batches(data: _Data, patients: Sequence[str], size: int, seed: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches: half from slices with tumour, half from all; each slice is mirrored every other time."""
+    everything = np.concatenate([data.rows[patient] for patient in patients])
+    tumour = everything[data.labels[everything].any(axis=(1, 2))]
+    random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+    while True:
+        half = size // 2
+        rows = np.concatenate([_draw(random, tumour, half), _draw(random, everything, size - half)])
+        mirrored = torch.from_numpy(random.random(size) < 0.5).to(data.device)[:, None, None, None]
+        images, truth = data.images(rows), data.truth(rows).float()
+        yield torch.where(mirrored, images.flip(-1), images), torch.where(mirrored, truth.flip(-1), truth)
+
+
+def _draw(random: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:
+    return rows[(random.random(count) * len(rows)).astype(int)]

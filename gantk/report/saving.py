@@ -1,0 +1,60 @@
+"""Figures as files and as parts of a page."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from gantk.errors import UsageError
+from gantk.files import atomic_write
+from gantk.report.curves import inline
+
+__all__ = ["FORMATS", "as_svg", "check_format", "save_figure"]
+
+FORMATS = (".png", ".pdf")
+DPI = 220
+#: Text stays text, in fonts that come with the file.
+SETTINGS: Any = {"pdf.fonttype": 42, "svg.fonttype": "none"}
+
+
+def check_format(path: Path) -> None:
+    """Refuse a name before the work.
+
+    Raises:
+        UsageError: it ends in neither `.png` nor `.pdf`.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError("a figure is a PNG or a PDF", where=path, mend="let its name end in .png or .pdf")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, or a PDF with vector text, atomically; the same figure gives the same file.
+
+    Raises:
+        UsageError: the name ends in something else, or the file cannot be written.
+    """
+    check_format(path)
+    metadata: dict[str, Any] = {"CreationDate": None} if path.suffix.lower() == ".pdf" else {"Software": None}
+    try:
+        with matplotlib.rc_context(SETTINGS), atomic_write(path) as fresh:
+            figure.savefig(fresh, format=path.suffix[1:].lower(), dpi=DPI, metadata=metadata, facecolor="white")
+    except OSError as error:
+        raise UsageError("the figure cannot be written", where=path, why=error.strerror or error) from error
+
+
+def as_svg(figure: Figure, title: str, *, salt: str = "") -> str:
+    """An `<svg>` element for a page; what is drawn in `INK` takes the page's text colour.
+
+    Args:
+        figure: the figure.
+        title: says what it shows, for those who do not see it.
+        salt: makes the ids inside unique on a page.
+    """
+    out = StringIO()
+    with matplotlib.rc_context(SETTINGS | {"svg.hashsalt": f"{salt}{title}"}):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    return inline(out.getvalue(), title)

@@ -1,0 +1,145 @@
+"""What a figure can show of runs and sweeps: their methods, and the example slices that all of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gantk.errors import EvaluationError, UsageError
+from gantk.evaluation.examples import Examples
+from gantk.evaluation.members import SEED, read_recipe, value_at
+from gantk.evaluation.result_table import ResultTable
+from gantk.report.comparison import Shown
+
+__all__ = ["Method", "Selection", "SliceName", "select"]
+
+#: What must be equal for two runs' slices to compare; whether their targets are one image is seen when they are drawn.
+GEOMETRY = ("data.spacing", "data.crop", "data.normalisation", "evaluation.mask")
+
+
+@dataclass(frozen=True)
+class SliceName:
+    """A patient and the place of one slice in the volume; a picture that stands alone has no place."""
+
+    patient: str
+    place: int | None = None
+
+    @classmethod
+    def parse(cls, title: str) -> SliceName:
+        """From the title of an example: `BraTS20_Training_012, slice 34`."""
+        patient, comma, place = title.rpartition(", slice ")
+        return cls(patient, int(place)) if comma and place.isdigit() else cls(title)
+
+    def __str__(self) -> str:
+        return self.patient if self.place is None else f"{self.patient}, slice {self.place}"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of a figure: a role of one run."""
+
+    label: str
+    folder: Path
+    role: str
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        return read_recipe(self.folder)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Methods with the example slices of their runs.
+
+    Args:
+        methods: the rows.
+        examples: by run folder; a run without any is left out.
+    """
+
+    methods: tuple[Method, ...]
+    examples: dict[Path, Examples] = field(repr=False)
+
+    def ranked(self) -> list[SliceName]:
+        """The slices that every method shows beside a target, those with the largest tumour first."""
+        areas: dict[SliceName, int] = {}
+        for number, method in enumerate(self.methods):
+            here = {
+                SliceName.parse(title): int((examples.segmentation[index] > 0).sum())
+                for examples in [self.examples.get(method.folder)]
+                if examples is not None and examples.target is not None and method.role in examples.outputs
+                for index, title in enumerate(examples.titles)
+            }
+            areas = here if number == 0 else {name: area for name, area in areas.items() if name in here}
+        return sorted(areas, key=lambda name: -areas[name])
+
+    def find(self, method: Method, name: SliceName) -> Shown | None:
+        """A slice as a method's run keeps it among its examples, None where it does not."""
+        examples = self.examples.get(method.folder)
+        if examples is None or examples.target is None or method.role not in examples.outputs:
+            return None
+        places = [index for index, title in enumerate(examples.titles) if SliceName.parse(title) == name]
+        return Shown.of(examples, places[0], method.role) if places else None
+
+
+def select(table: ResultTable, named: Sequence[Path] = (), seed: int | None = None) -> Selection:
+    """The methods of a table: of runs that were named one by one each, of a sweep's variant one seed alone.
+
+    Args:
+        table: its rows but the baselines.
+        named: the folders that the user named.
+        seed: which of a variant's seeds; the first where absent.
+
+    Raises:
+        UsageError: a variant has no such seed.
+        EvaluationError: the runs' slices are shaped differently.
+    """
+    own = {folder.resolve() for folder in named}
+    methods = []
+    for row in table.rows:
+        if row.baseline:
+            continue
+        runs = dict(zip(row.seeds, row.folders, strict=True))
+        single = {number: folder for number, folder in runs.items() if folder.resolve() in own}
+        for number, folder in single.items():
+            label = table.named(row)
+            methods.append(Method(f"{label}, seed {number}" if len(single) > 1 else label, folder, row.method))
+        if single:
+            continue
+        if seed is not None and seed not in runs:
+            known = ", ".join(map(str, runs))
+            raise UsageError(f"{table.named(row)} has no seed {seed}", where=SEED, mend=f"choose of {known}")
+        methods.append(Method(table.named(row), runs[row.seeds[0] if seed is None else seed], row.method))
+    if not methods:
+        raise EvaluationError("no run has a method to show")
+    _check_geometry(methods)
+    files = {m.folder: m.folder / "evaluation" / "examples.npz" for m in methods}
+    return Selection(tuple(methods), {f: Examples.load(path) for f, path in files.items() if path.is_file()})
+
+
+def _check_geometry(methods: Sequence[Method]) -> None:
+    """Refuse runs whose slices cannot be the same images."""
+    said = []
+    for key in GEOMETRY:
+        values: dict[str, list[str]] = {}
+        for method in methods:
+            values.setdefault(_told(value_at(method.recipe, key)), []).append(method.label)
+        if len(values) > 1:
+            said.append(f"{key} is {', '.join(f'{value} in {labels[0]}' for value, labels in values.items())}")
+    if said:
+        raise EvaluationError(
+            "the runs cannot be put into one figure: " + "; ".join(said),
+            mend="Draw runs of the same data, spacing, crop and normalisation.",
+        )
+
+
+def _told(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_told(inner)}" for name, inner in sorted(value.items())) + "}"
+    if isinstance(value, list | np.ndarray):
+        return " × ".join(map(str, value))
+    return "the default" if value is None else str(value)

@@ -1,0 +1,275 @@
+"""The report of a sweep: one page that needs no network, with its tables, curves, figures and patients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from gantk.errors import EvaluationError, GantkError
+from gantk.evaluation.grids import Grid
+from gantk.evaluation.members import Member, Members, predicting, read_members
+from gantk.evaluation.result_table import ResultTable, TableRow, region_title
+from gantk.evaluation.sweep_table import result_table
+from gantk.evaluation.tables import column_title, decimals, write_value
+from gantk.files import atomic_write, read_json
+from gantk.report.comparison import combine, draw_comparison
+from gantk.report.curves import INK, Chart, Series, draw_chart, gather
+from gantk.report.distributions import draw_distributions
+from gantk.report.html import Cell, duration
+from gantk.report.saving import as_svg
+from gantk.report.selection import select
+from gantk.tracking.cursor import Cursor
+from gantk.tracking.folder import RunFolder
+from gantk.tracking.journal import Journal
+from gantk.tracking.store import shown
+
+__all__ = ["write_sweep_report"]
+
+MOST_SLICES = 2
+#: Where `gantk ui` serves a store that has no server of its own.
+UI = "http://127.0.0.1:5000"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing inside the page, and its width where nothing narrows it."""
+
+    caption: str
+    svg: Markup
+    width: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A child, as the page lists it; addresses are empty where there is nothing."""
+
+    id: str
+    label: str
+    seed: int
+    state: str
+    problem: str
+    duration: str
+    report: str
+    mlflow: str
+
+
+def write_sweep_report(sweep: Path) -> Path:
+    """Write `report.html` into a sweep's folder and return its path; of an unfinished sweep with what is there.
+
+    Raises:
+        EvaluationError: where the folder is no sweep, or its files are damaged.
+    """
+    folder = RunFolder(sweep)
+    if not folder.is_sweep:
+        raise EvaluationError("this is no sweep's folder", where=sweep, why="it holds no sweep.json")
+    head, status = read_json(folder.path / "sweep.json"), folder.status()
+    members = read_members([folder.path])
+    table, problem = _table(folder.path, members)
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    runs = [_run(folder.path, member) for member in members.members]
+    page = templates.get_template("sweep.html.jinja").render(
+        title=str(head.get("name") or folder.id),
+        description=str(head.get("description") or ""),
+        state=str(status.get("state") or "unknown"),
+        facts=_facts(head, status, runs),
+        mlflow=_mlflow(folder.path),
+        local=any(run.mlflow.startswith(UI) for run in runs),
+        problem=problem,
+        tables=_tables(table) if table else [],
+        tests=_tests(table) if table else None,
+        slices=_slices(table) if table else [],
+        distributions=_distributions(table) if table else [],
+        curves=_curves(members, table),
+        patients=_patients(table) if table else None,
+        runs=runs,
+        recipe=_text(folder.path / "recipe.toml"),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    path = folder.path / "report.html"
+    with atomic_write(path) as fresh:
+        fresh.write_text(page, encoding="utf-8")
+    return path
+
+
+def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple[str, str]]:
+    finished = sum(run.state == "finished" for run in runs)
+    facts = [
+        ("runs", f"{finished} of {len(runs)} finished"),
+        ("duration", duration(status.get("seconds"))),
+        ("recipe", str(head.get("recipe") or "")),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+# -- tables ----------------------------------------------------------------------------------------------------
+
+
+def _table(folder: Path, members: Members) -> tuple[ResultTable | None, str]:
+    """The table, tested against what the sweep's first variant predicts with; or why there is none."""
+    try:
+        table = result_table([folder])
+    except GantkError as error:
+        return None, str(error)
+    reference = _reference(table, members)
+    if reference is not None:
+        try:
+            return result_table([folder], reference=table.named(reference)), ""
+        except GantkError as error:  # such a row cannot be named; the table itself stands
+            return replace(table, notes=(*table.notes, f"Nothing was tested: {error}")), ""
+    return table, ""
+
+
+def _reference(table: ResultTable, members: Members) -> TableRow | None:
+    rows = [row for row in table.rows if not row.baseline]
+    first = next((member for member in members.members if member.evaluation is not None), None)
+    if len(rows) < 2 or first is None or first.evaluation is None:
+        return None
+    own = [row for row in rows if first.folder in row.folders]
+    role = predicting(first.recipe, first.evaluation)
+    return next((row for row in own if row.method == role), own[0] if own else rows[0])
+
+
+def _tables(table: ResultTable) -> list[tuple[str, Grid]]:
+    """One grid per region by its title, caption and notes with the last one alone."""
+    regions = dict.fromkeys(column.region for column in table.columns.values())
+    return [(region_title(region), grid) for region, grid in zip(regions, table.grids(), strict=True)]
+
+
+def _tests(table: ResultTable) -> dict[str, Any] | None:
+    grid = table.significance_grid()
+    return None if grid is None or not grid.sections else {"title": grid.title, "grid": grid}
+
+
+def _patients(table: ResultTable) -> dict[str, Any]:
+    """A line per patient and row, values averaged over the row's seeds."""
+    values = {row: row.patients() for row in table.rows}
+    names = list(table.columns)
+    digits = {name: decimals(value for row in table.rows for value in values[row][name].values()) + 1 for name in names}
+    patients = list(dict.fromkeys(patient for row in table.rows for patient in values[row][names[0]]))
+    lines = []
+    for patient in patients:
+        for row in table.rows:
+            if patient in values[row][names[0]]:
+                cells = [_cell(values[row][name][patient], digits[name]) for name in names]
+                lines.append([Cell(patient), Cell(table.named(row)), *cells])
+    titles = ["patient", "method", *(column_title(table.columns[name]) for name in names)]
+    return {"titles": titles, "lines": lines, "count": len(patients), "seeds": table.spread == "seeds"}
+
+
+def _cell(value: float, digits: int) -> Cell:
+    return Cell(write_value(value, digits), value if math.isfinite(value) else None)
+
+
+# -- drawings --------------------------------------------------------------------------------------------------
+
+
+def _slices(table: ResultTable) -> list[Drawing]:
+    """The slices with the largest tumours that every method shows, of different patients where there are several."""
+    try:
+        chosen = select(table)
+    except GantkError:  # variants of different geometry have no slice in common
+        return []
+    ranked = chosen.ranked()
+    patients = dict.fromkeys(name.patient for name in ranked)
+    first = [next(name for name in ranked if name.patient == patient) for patient in patients]
+    drawings = []
+    for number, name in enumerate([*first, *(n for n in ranked if n not in first)][:MOST_SLICES]):
+        found = {method.label: chosen.find(method, name) for method in chosen.methods}
+        try:
+            comparison = combine(str(name), {label: one for label, one in found.items() if one is not None})
+        except GantkError:
+            continue
+        figure = draw_comparison(comparison, ink=INK, smooth=False)
+        title = f"{name}: inputs, then target, synthesis and error of {', '.join(comparison.outputs)}"
+        svg = as_svg(figure, title, salt=f"slice{number}")
+        drawings.append(Drawing(str(name), Markup(svg), round(figure.get_figwidth() * 150)))
+    return drawings
+
+
+def _distributions(table: ResultTable) -> list[Drawing]:
+    """A drawing per metric with a panel per region."""
+    drawings = []
+    for title in dict.fromkeys(column.title for column in table.columns.values()):
+        columns = {name: column for name, column in table.columns.items() if column.title == title}
+        figure = draw_distributions(replace(table, columns=columns), ink=INK)
+        svg = as_svg(figure, f"{title}: histograms over the test patients", salt="spread")
+        drawings.append(Drawing(title, Markup(svg), round(figure.get_figwidth() * 130)))
+    return drawings
+
+
+def _curves(members: Members, table: ResultTable | None) -> list[tuple[str, Markup]]:
+    """A chart per validation metric: a line per child and reported role, the seeds of a variant in one colour."""
+    charts: dict[str, dict[str, Series]] = {}
+    kinds: dict[str, str] = {}
+    for member in members.members:
+        for title, role, series in _validation(member):
+            kind = _kind(member, role, table)
+            if kind:
+                label = f"{member.id}/{role}"
+                kinds[label] = kind
+                charts.setdefault(title, {})[label] = series
+    return [
+        (title, Markup(draw_chart(Chart(title, series, kinds=kinds), salt=f"validation{i}")))
+        for i, (title, series) in enumerate(charts.items())
+    ]
+
+
+def _validation(member: Member) -> Iterator[tuple[str, str, Series]]:
+    try:
+        curves = gather(Journal(member.folder / "metrics.jsonl").records())
+    except (GantkError, OSError):  # a damaged journal takes nothing but its own lines away
+        return
+    for chart in curves.sections.get("validation", []):
+        for role, series in chart.series.items():
+            yield chart.title, role, series
+
+
+def _kind(member: Member, role: str, table: ResultTable | None) -> str:
+    """What a child's role is called, as in the table where it is in it; empty for a role that is not reported."""
+    if table is not None and member.evaluation is not None:
+        rows = [row for row in table.rows if row.method == role and member.folder in row.folders]
+        return table.named(rows[0]) if rows else ""
+    changes = [f"{key.rpartition('.')[2]} {value}" for key, value in member.changes.items()]
+    wanted = member.report or (member.recipe.get("predict", role),)
+    return ", ".join([member.label, role, *changes]) if role in wanted else ""
+
+
+# -- runs ------------------------------------------------------------------------------------------------------
+
+
+def _run(sweep: Path, member: Member) -> Run:
+    status = read_json(member.folder / "status.json")
+    report = member.folder / "report.html"
+    changes = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in member.changes.items())
+    return Run(
+        id=member.id,
+        label=", ".join(filter(None, [member.label, changes])),
+        seed=member.seed,
+        state=str(status.get("state") or "waiting"),
+        problem=member.problem if member.evaluation is None else "",
+        duration=duration(status.get("seconds")),
+        report=report.relative_to(sweep).as_posix() if report.is_file() else "",
+        mlflow=_mlflow(member.folder),
+    )
+
+
+def _mlflow(run: Path) -> str:
+    """Where the MLflow UI shows a run; of a store without a server, where `gantk ui` serves it. Without credentials."""
+    cursor = Cursor.load(run / "tracking.json")
+    if not cursor.run_id:
+        return ""
+    server = shown(cursor.uri).rstrip("/") if cursor.uri.startswith(("http://", "https://")) else UI
+    return f"{server}/#/runs/{cursor.run_id}"
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

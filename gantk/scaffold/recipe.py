@@ -1,0 +1,90 @@
+"""New recipes like those that come with gantk."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import tomli_w
+
+import gantk
+from gantk.errors import UsageError, nearest
+from gantk.files import atomic_write
+from gantk.recipe.load import chain, fold, load_recipe
+from gantk.recipe.variants import is_sweep
+
+__all__ = ["SCHEMA", "new_recipe", "shipped_recipes", "write_new"]
+
+SCHEMA = "gantk.schema.json"
+"""What a recipe's first line names where this file lies beside it."""
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with gantk, by their path without `.toml`; in a wheel they lie beside this module."""
+    roots = (Path(__file__).with_name("recipes"), Path(__file__).parents[2] / "recipes")
+    root = next((root for root in roots if root.is_dir()), None)
+    if root is None:
+        return {}
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
+
+
+def new_recipe(name: str, like: str, parent: Path = Path()) -> Path:
+    """Write NAME.toml, a recipe that says everything that another says, and can be changed at will.
+
+    A recipe that extends none is copied with its comments; of one that does, parents included, there are none.
+
+    Args:
+        name: of the recipe and its file.
+        like: a recipe that comes with gantk (see `shipped_recipes`), or a file.
+        parent: the folder to write to.
+
+    Raises:
+        UsageError: there is no such recipe, it describes several runs, or the file is there already.
+        RecipeError: the other recipe is wrong.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise UsageError(f"a recipe cannot be called {name!r}", mend="use letters, digits, `_`, `.` and `-`")
+    known = shipped_recipes()
+    path = known.get(like.removesuffix(".toml"), Path(like))
+    if not path.is_file():
+        raise UsageError(f"there is no recipe {like!r}", where="--like", mend=nearest(like, known))
+    if is_sweep(path):
+        raise UsageError(
+            f"{like!r} describes several runs",
+            where="--like",
+            mend=f'write a recipe with extends = "{path}", a name, and [variants] or [sweep] of its own',
+        )
+    files = chain(path)
+    if len(files) == 1:
+        text = _named(path.read_text(encoding="utf-8"), name)
+    else:
+        table = {key: value for key, value in fold(files).items() if key != "without"}
+        text = f"# As {like} of gantk {gantk.__version__}, with what it extends.\n"
+        text += tomli_w.dumps({**table, "name": name})
+    out = parent / f"{name}.toml"
+    if (parent / SCHEMA).is_file():
+        text = f"#:schema {SCHEMA}\n{text}"
+    write_new(out, text)
+    load_recipe(out)
+    return out
+
+
+def write_new(path: Path, text: str, *, replace: bool = False) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        UsageError: it is there and not to be replaced, or it cannot be written.
+    """
+    if path.exists() and not replace:
+        raise UsageError("this file is there already", where=path, mend="give another name, or remove it")
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError("the file cannot be written", where=path, why=error.strerror or error) from error
+
+
+def _named(text: str, name: str) -> str:
+    """The recipe under another name; a line for the schema of another place goes."""
+    text = re.sub(r"\A#:schema .*\n", "", text)
+    return re.sub(r"^name\s*=.*$", lambda _: f'name = "{name}"', text, count=1, flags=re.MULTILINE)

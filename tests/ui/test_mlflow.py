@@ -1,0 +1,139 @@
+"""What a researcher sees of a sweep in MLflow's own interface."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+if TYPE_CHECKING:
+    from browser import Browser
+
+METRICS = ("mse", "psnr", "ssim", "ssim_brain", "ssim_tumour")
+SEARCH = "document.querySelector('input[placeholder=\"Search metric charts\"]')"
+
+
+def id_of(folder: Path) -> str:
+    return str(json.loads((folder / "tracking.json").read_text())["run_id"])
+
+
+@pytest.fixture(scope="module")
+def sweep(runs: Path) -> Path:
+    return runs / "example"
+
+
+@pytest.fixture(scope="module")
+def children(sweep: Path) -> list[Path]:
+    """In the order of tables."""
+    return [sweep / "children" / child["id"] for child in json.loads((sweep / "sweep.json").read_text())["children"]]
+
+
+@pytest.fixture(scope="module")
+def experiment(server: str, browser: Browser, sweep: Path) -> str:
+    """The experiment's address, found as a reader of the sweep's report finds it: by its link to the parent."""
+    browser.open(f"{server}/#/runs/{id_of(sweep)}")
+    address = browser.until("location.hash.includes('/experiments/') && location.href")
+    close_assistant(browser)
+    return str(address).partition("/runs/")[0]
+
+
+def close_assistant(browser: Browser) -> None:
+    """MLflow offers a chat that takes a third of the window."""
+    browser.until(
+        "document.querySelector('button[aria-label=\"Close\"]') || !document.body.innerText.includes('Ollama')"
+    )
+    browser.run("document.querySelectorAll('button[aria-label=\"Close\"]').forEach(button => button.click())")
+    browser.until("!document.querySelector('button[aria-label=\"Close\"]')")
+
+
+def expand(browser: Browser, child: str) -> None:
+    """Show the parent's children, unless MLflow remembers that they are shown."""
+    browser.until("document.querySelector('.ag-row button')")
+    settled(browser)
+    if child not in browser.text():
+        browser.run("document.querySelector('.ag-row button').click()")
+
+
+def settled(browser: Browser, pause: float = 2.0) -> None:
+    """Charts are drawn without saying when they are done."""
+    time.sleep(pause)
+
+
+def test_the_parent_is_described_by_its_table(experiment, browser, sweep, children, pictures):
+    browser.open(f"{experiment}/runs/{id_of(sweep)}", 1400, 760)
+    browser.shows("DS³ with and without difficulty maps", "SSIM ↑", "DS³, teacher", "±", *(c.name for c in children))
+    more = "[...document.querySelectorAll('button, a, [role=button]')].find(e => e.innerText.trim() === 'Show more')"
+    browser.run(f"{more}?.click()")
+    assert browser.run("document.querySelectorAll('table td').length") > 20
+    settled(browser)
+    browser.picture(pictures / "mlflow-parent.png")
+
+
+def test_the_parent_shows_its_children(experiment, browser, children, pictures):
+    browser.open(f"{experiment}/runs", 1280, 620)
+    browser.shows("5 matching runs")
+    assert children[0].name not in browser.text()
+    expand(browser, children[0].name)
+    browser.shows(*(child.name for child in children))
+    settled(browser)
+    browser.picture(pictures / "mlflow-sweep.png")
+
+
+def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
+    """In the runs' charts, where the prefix of their names groups them, and in the compare view's table."""
+    browser.open(f"{experiment}/runs?compareRunsMode=CHART", 1280, 1150)
+    browser.until(f"{SEARCH} !== null")
+    expand(browser, children[0].name)
+    browser.shows(*(child.name for child in children), "validation/student", "test/student", "train/student")
+    browser.run(f"{SEARCH}.select()")
+    browser.type("test/student")
+    browser.shows("test/student", *(f"test/student/{metric}" for metric in METRICS))
+    browser.until("!document.body.innerText.includes('train/student')")
+    settled(browser, 4)
+    browser.picture(pictures / "mlflow-charts.png")
+
+    ids = quote(json.dumps([id_of(child) for child in children]))
+    number = experiment.rpartition("/")[2]
+    base = experiment.partition("/#/")[0]
+    browser.open(f"{base}/#/compare-runs?runs={ids}&experiments={quote(json.dumps([number]))}", 1280, 900)
+    browser.shows("Comparing 4 Runs", *(child.name for child in children), "test/student/mse_brain")
+    for child in children:
+        summary = json.loads((child / "evaluation" / "summary.json").read_text())
+        browser.shows(f"{summary['methods']['student']['mse_brain']['mean']:.3f}")
+    # names and values are boxes of their own, which hold only what is scrolled to
+    browser.run(
+        "[...document.querySelectorAll('*')].filter(e => e.textContent.trim() === 'test/student/mse_brain').at(-1)"
+        ".scrollIntoView({ block: 'end' })"
+    )
+    settled(browser)
+    browser.picture(pictures / "mlflow-compare.png")
+
+
+def test_panels_are_there_by_step(experiment, browser, children, pictures):
+    steps = sorted(int(path.stem.removeprefix("step-")) for path in children[0].glob("panels/validation/*.png"))
+    browser.open(f"{experiment}/runs?compareRunsMode=CHART", 1280, 1000)
+    browser.until(f"{SEARCH} !== null")
+    expand(browser, children[0].name)
+    browser.shows(*(child.name for child in children))
+    browser.run(f"{SEARCH}.select()")
+    browser.type("^validation$")
+    browser.until("document.querySelector('[role=slider]') && !document.body.innerText.includes('test/student')")
+    full = "[...document.querySelectorAll('button')].findLast(b => b.outerHTML.toLowerCase().includes('fullscreen'))"
+    browser.until(f"{full} !== undefined")
+    browser.run(f"{full}.click()")
+    browser.until("document.querySelector('[role=dialog] input[type=number]')")
+    assert browser.run("Number(document.querySelector('[role=dialog] input[type=number]').max)") == steps[-1]
+    browser.run("document.querySelector('[role=dialog] input[type=number]').select()")
+    browser.type(str(steps[-1]))
+    browser.run("document.activeElement.blur()")
+    settled(browser)
+    there = f"[...document.images].filter(i => i.naturalWidth && i.src.includes('validation%2Bstep%2B{steps[-1]}%2B'))"
+    browser.until(f"new Set({there}.map(i => new URL(i.src).searchParams.get('run_uuid'))).size === {len(children)}")
+    print("RECT", browser.run(there + ".map(i => { const r = i.getBoundingClientRect(); return [!!i.closest('[role=dialog]'), r.x, r.y, r.width, r.height].join(' ') }).join('; ')"))
+    browser.run(f"{there}.filter(i => i.closest('[role=dialog]')).at(0)?.scrollIntoView()")
+    settled(browser, 4)
+    browser.picture(pictures / "mlflow-panels.png")
