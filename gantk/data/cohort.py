@@ -113,7 +113,7 @@ def by_target(
     alone: list[str] = []
     for subject in subjects:
         complete = all(name in subject.files for name in targets)
-        if complete and inputs and not set(subject.files) & set(inputs):
+        if complete and inputs and set(subject.files) <= set(targets) - set(inputs):
             alone.append(subject.id)
             continue
         for name in inputs:

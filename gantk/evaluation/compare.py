@@ -182,7 +182,11 @@ def _tested(
     """The comparison with each line's differences from the reference."""
     lines = comparison.lines
     index = next(i for i, x in enumerate(lines) if x.method == reference[1] and x.run in (reference[0], EVERY_RUN))
-    columns = [n for n, column in comparison.columns.items() if all_regions or column.region == "image" or column.title == "Dice"]
+    columns = [
+        name
+        for name, column in comparison.columns.items()
+        if all_regions or column.region == "image" or column.title == "Dice"
+    ]
 
     def values(line: Line) -> dict[str, dict[str, float]]:
         run = next(iter(found)) if line.run == EVERY_RUN else line.run

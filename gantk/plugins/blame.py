@@ -54,7 +54,7 @@ def place_of(error: BaseException) -> str:
 def _known(file: str) -> bool:
     """Frames of gantk, of torch and pluggy, and of the import machinery."""
     path = Path(file)
-    between = {"torch", "pluggy", "importlib"}
+    between = {"torch", "pluggy", "importlib", "importlib_metadata"}
     return file.startswith("<") or CORE in path.parents or bool(between & set(path.parts))
 
 

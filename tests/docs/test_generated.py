@@ -21,7 +21,6 @@ def site(pages: dict[str, str], generated: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in pages.items() if not name.startswith("..")} | generated
 
 
-
 def section(page: str, anchor: str) -> str:
     """A page's part below a heading with this anchor."""
     _, _, rest = page.partition(f"{{ #{anchor} }}")

@@ -63,7 +63,7 @@ def test_a_map_has_no_gradient_and_is_computed_once(at: At) -> None:
 
 def test_a_map_of_the_wrong_shape_is_the_plugins_error(at: At) -> None:
     view = at(weight_map=lambda view: view.output.mean(dim=(2, 3)))
-    with pytest.raises(PluginError, match=r"maps\.m: the weight map 'm' gave the shape \(2, 1\)"):
+    with pytest.raises(PluginError, match=r"maps\.m: the weight map gave the shape \(2, 1\)"):
         _ = view.weight
 
 

@@ -72,9 +72,7 @@ def encoder_layers(
     return layers + [ResidualBlock(4 * channels, norm, dropout) for _ in range(blocks)]
 
 
-def decoder_layers(
-    out_channels: int, channels: int, norm: Norm, antialias: bool, skipped: int = 0
-) -> list[nn.Module]:
+def decoder_layers(out_channels: int, channels: int, norm: Norm, antialias: bool, skipped: int = 0) -> list[nn.Module]:
     """The decoder: (B, 4 · channels, H/4, W/4) to the image (B, out, H, W) in (−1, 1).
 
     The last three layers (padding, 7×7 convolution, tanh) expect `skipped` channels more than those before give.
