@@ -6,14 +6,14 @@ MICCAI 2019, and its code. All terms compare images of one domain whose missing 
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gantk import GantkError, ImageRef, Needs, Role, Translation, View
+from gantk import GantkError, ImageRef, Needs, Role, View
 from gantk_baselines.generators.resnet import Resnet
-from gantk_baselines.layers import Init, Norm, check_image, check_layers, run_layers
+from gantk_baselines.layers import Init, Norm, run_layers
 
 __all__ = ["AvailabilityResnet", "AvailableLsgan", "MaskedCycle", "available"]
 
@@ -73,26 +73,16 @@ class AvailabilityResnet(Resnet):
         # W begins with torch's own spread, 1/√in: beside features of unit variance 0.02 would be next to nothing
         self.condition = nn.Linear(in_channels, channels, bias=False) if condition == "availability" else None
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass; arguments, result and errors as those of `resnet`."""
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
         if self.condition is None:
-            return super().forward(image, layers, decode)
-        check_image(image, self.in_channels, self.size_multiple, "AvailabilityResnet", least=8)
-        check_layers(layers, len(self.layers), "AvailabilityResnet")
-        last = None if decode else max(layers, default=-1)
+            return super().run(image, layers, last)
         output, features = run_layers(self.layers[:3], image, layers, last=last)
         if last is None or last >= 2:
             output = output + self.condition(available(image).to(image.dtype))[:, :, None, None].to(output.dtype)
             features |= {2: output} if 2 in layers else {}
             output, later = run_layers(self.layers[3:], output, layers, first=3, last=last)
             features |= later
-        if not layers and decode:
-            return output
-        return Translation(output if decode else None, features)
+        return output, features
 
 
 def like(view: View, image: Tensor, reference: str) -> Tensor:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gantk import Translation
+from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
-from gantk_baselines.layers import Init, Norm, check_image, check_layers, initialise, run_layers
+from gantk_baselines.layers import Init, Norm, initialise, run_layers
 from gantk_ds3net.fusion import SoftmaxFusion
 
 __all__ = ["Ds3Generator"]
 
 
-class Ds3Generator(nn.Module):
+class Ds3Generator(LayeredGenerator):
     """DS³-Net generator: (B, E, H, W) float, one channel per modality, to (B, out_channels, H, W) in (−1, 1).
 
     H and W are multiples of 4 and at least 8. Layers are numbered as in the antialiased ResNet generator:
@@ -42,6 +42,7 @@ class Ds3Generator(nn.Module):
     """
 
     size_multiple = 4
+    least = 8
 
     def __init__(
         self,
@@ -72,28 +73,12 @@ class Ds3Generator(nn.Module):
         self.first_decoder_layer = len(self.encoders[0])
         initialise(self, init, init_gain)
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+    @property
+    def layer_count(self) -> int:
+        return self.first_decoder_layer + len(self.decoder)
 
-        Args:
-            image: (B, E, H, W) in [−1, 1].
-            layers: numbers of the layers whose outputs are wanted.
-            decode: False stops after the last wanted layer and gives no output.
-
-        Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number: those
-            of the encoders as `encoder_features` says, those of the decoder (B, C, h, w).
-
-        Raises:
-            GantkError: the image's shape or a layer number does not fit.
-        """
-        check_image(image, self.in_channels, self.size_multiple, "Ds3Generator", least=8)
-        check_layers(layers, self.first_decoder_layer + len(self.decoder), "Ds3Generator")
-        last = None if decode else max(layers, default=-1)
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
+        """As the base's; an encoder layer's features are what `encoder_features` says, the decoder's (B, C, h, w)."""
         encoders = list(self.encoders)
         encode_only = last is not None and last < self.first_decoder_layer
         if encode_only and self.encoder_features == "first":
@@ -104,12 +89,10 @@ class Ds3Generator(nn.Module):
         ]
         features = {number: self._merge([taken[number] for _, taken in runs]) for number in runs[0][1]}
         if encode_only:
-            return Translation(None, features)
+            return None, features
         fused = self.fusion([encoded for encoded, _ in runs])
         output, decoded = self._decode(fused, image, layers, last)
-        if not layers and decode:
-            return output
-        return Translation(output if decode else None, features | decoded)
+        return output, features | decoded
 
     def _decode(
         self, fused: Tensor, image: Tensor, layers: tuple[int, ...], last: int | None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import overload
-
 from torch import Tensor, nn
 
 from gantk import Translation
+from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.unet import Unet
-from gantk_baselines.layers import Init, Norm, check_layers
+from gantk_baselines.layers import Init, Norm
 
 __all__ = ["CasNet"]
 
 
-class CasNet(nn.Module):
+class CasNet(LayeredGenerator):
     """U-Nets in a chain, each refining its predecessor's image: (B, in_channels, H, W) float to (B, out_channels,
     H, W) in (−1, 1).
 
@@ -48,6 +47,7 @@ class CasNet(nn.Module):
         init_gain: float = 0.02,
     ) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.size_multiple = 2**levels
         self.block_layers = 2 * levels
         self.blocks = nn.ModuleList(
@@ -57,36 +57,19 @@ class CasNet(nn.Module):
             for b in range(blocks)
         )
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+    @property
+    def layer_count(self) -> int:
+        return self.block_layers * len(self.blocks)
 
-        Args:
-            image: (B, in_channels, H, W) in [−1, 1].
-            layers: numbers of the layers whose outputs are wanted.
-            decode: False stops after the last wanted layer and gives no output.
-
-        Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number.
-
-        Raises:
-            GantkError: the image's shape or a layer number does not fit.
-        """
-        check_layers(layers, self.block_layers * len(self.blocks), "CasNet")
-        last = len(self.blocks) if decode else max(layers, default=-1) // self.block_layers
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
+        stop = None if last is None else last // self.block_layers
         x: Tensor | None = image
         features: dict[int, Tensor] = {}
         for number, block in enumerate(self.blocks):
-            if number > last:
+            if stop is not None and number > stop:
                 break
             first = number * self.block_layers
             own = tuple(n - first for n in layers if first <= n < first + self.block_layers)
-            x, found = block(x, own, number < last) if own else Translation(block(x), {})
+            x, found = block(x, own, number != stop) if own else Translation(block(x), {})
             features |= {first + n: feature for n, feature in found.items()}
-        if not layers and decode:
-            assert x is not None
-            return x
-        return Translation(x if decode else None, features)
+        return x, features

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gantk import GantkError, Translation
+from gantk import GantkError
+from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
 from gantk_baselines.layers import (
     Init,
     Norm,
-    check_image,
-    check_layers,
     convolution_bias,
     initialise,
     normalisation,
@@ -31,7 +30,7 @@ class _Stream(nn.Module):
         self.layers = nn.Sequential(*layers)
 
 
-class Mustgan(nn.Module):
+class Mustgan(LayeredGenerator):
     """mustGAN generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
 
     K one-to-one streams take one modality each, a many-to-one stream takes all; each is a ResNet generator up to the
@@ -67,6 +66,7 @@ class Mustgan(nn.Module):
     """
 
     size_multiple = 4
+    least = 8
 
     def __init__(
         self,
@@ -133,36 +133,18 @@ class Mustgan(nn.Module):
         self.streams.train(mode and self.train_streams)
         return self
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+    @property
+    def layer_count(self) -> int:
+        return self.count
 
-        Args:
-            image: (B, in_channels, H, W) in [−1, 1].
-            layers: numbers of the layers whose outputs are wanted.
-            decode: False stops after the last wanted layer and gives no output.
-
-        Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number.
-
-        Raises:
-            GantkError: the image's shape or a layer number does not fit.
-        """
-        check_image(image, self.in_channels, self.size_multiple, "Mustgan", least=8)
-        check_layers(layers, self.count, "Mustgan")
-        last = None if decode else max(layers, default=-1)
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
         many, features = run_layers(self.streams[-1].layers, image, layers, last=last)
         if last is not None and last <= self.join:
-            return Translation(None, features)
+            return None, features
         singles = [stream.layers(part) for stream, part in zip(self.streams[:-1], self._parts(image)[:-1], strict=True)]
         fused = self.fusion(torch.cat([*singles, many], dim=1))
         output, rest = run_layers(self.layers, fused, layers, first=self.join + 1, last=last)
-        if not layers and decode:
-            return output
-        return Translation(output if decode else None, features | rest)
+        return output, features | rest
 
 
 def _join(where: Literal["early", "middle", "late"] | int, count: int, blocks: int, antialias: bool) -> int:

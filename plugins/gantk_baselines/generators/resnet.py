@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import overload
-
 from torch import Tensor, nn
 
-from gantk import Translation
+from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import (
     BlurDown,
     BlurUp,
     Init,
     Norm,
-    check_image,
-    check_layers,
     convolution_bias,
     final_convolution,
     initialise,
@@ -88,7 +84,7 @@ def decoder_layers(out_channels: int, channels: int, norm: Norm, antialias: bool
     return [*layers, nn.ReflectionPad2d(3), final_convolution(channels + skipped, out_channels, 7), nn.Tanh()]
 
 
-class Resnet(nn.Module):
+class Resnet(LayeredGenerator):
     """ResNet generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
 
     H and W are multiples of 4 and at least 8. With `antialias` and nine blocks the layers are numbered as CUT
@@ -113,6 +109,7 @@ class Resnet(nn.Module):
     """
 
     size_multiple = 4
+    least = 8
 
     def __init__(
         self,
@@ -133,27 +130,9 @@ class Resnet(nn.Module):
         self.layers = nn.Sequential(*encoder, *decoder_layers(out_channels, channels, norm, antialias))
         initialise(self, init, init_gain)
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+    @property
+    def layer_count(self) -> int:
+        return len(self.layers)
 
-        Args:
-            image: (B, in_channels, H, W) in [−1, 1].
-            layers: numbers of the layers whose outputs are wanted.
-            decode: False stops after the last wanted layer and gives no output.
-
-        Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number.
-
-        Raises:
-            GantkError: the image's shape or a layer number does not fit.
-        """
-        check_image(image, self.in_channels, self.size_multiple, "Resnet", least=8)
-        check_layers(layers, len(self.layers), "Resnet")
-        output, features = run_layers(self.layers, image, layers, last=None if decode else max(layers, default=-1))
-        if not layers and decode:
-            return output
-        return Translation(output if decode else None, features)
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
+        return run_layers(self.layers, image, layers, last=last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import timm
 import torch
@@ -13,9 +13,10 @@ from timm.layers import LayerNorm
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from gantk import GantkError, Translation
+from gantk import GantkError
+from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import ResidualBlock, decoder_layers, encoder_layers
-from gantk_baselines.layers import Norm, check_image, check_layers, convolution_bias, initialise, normalisation
+from gantk_baselines.layers import Norm, convolution_bias, initialise, normalisation
 from gantk_baselines.pretrained import quiet_hub
 
 __all__ = ["ArtBlock", "Resvit", "Transformer"]
@@ -124,7 +125,7 @@ class ArtBlock(nn.Module):
         return self.residual(x)
 
 
-class Resvit(nn.Module):
+class Resvit(LayeredGenerator):
     """ResViT generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
 
     A ResNet generator (strided, not antialiased) whose residual blocks are ART blocks; those named by `transformers`
@@ -184,6 +185,7 @@ class Resvit(nn.Module):
         _check_transformers(transformers, blocks, hidden, heads)
         self.in_channels = in_channels
         self.size_multiple = 16 if transformers else 4
+        self.least = 2 * self.size_multiple
         width, grid = 4 * channels, (max(1, image_size[0] // 16), max(1, image_size[1] // 16))
         bottleneck = [
             ArtBlock(
@@ -205,31 +207,16 @@ class Resvit(nn.Module):
             if pretrained:
                 _load_pretrained(transformer, pretrained)
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+    @property
+    def layer_count(self) -> int:
+        return len(self.layers)
 
-        Args:
-            image: (B, in_channels, H, W) in [−1, 1].
-            layers: numbers of the layers whose outputs are wanted.
-            decode: False stops after the last wanted layer and gives no output.
-
-        Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number.
-
-        Raises:
-            GantkError: the image's shape or a layer number does not fit.
-        """
-        check_image(image, self.in_channels, self.size_multiple, "Resvit", least=2 * self.size_multiple)
-        check_layers(layers, len(self.layers), "Resvit")
-        last = len(self.layers) - 1 if decode else max(layers, default=-1)
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
+        stop = self.layer_count if last is None else last + 1
         x = image
         features: dict[int, Tensor] = {}
         passed = 0  # transformers met so far
-        for number, layer in enumerate(self.layers[: last + 1]):
+        for number, layer in enumerate(self.layers[:stop]):
             if isinstance(layer, ArtBlock) and layer.bridge is not None:
                 x = layer(x, self.transformers[passed % len(self.transformers)])
                 passed += 1
@@ -237,9 +224,7 @@ class Resvit(nn.Module):
                 x = layer(x)
             if number in layers:
                 features[number] = x
-        if not layers and decode:
-            return x
-        return Translation(x if decode else None, features)
+        return x, features
 
 
 def _check_transformers(transformers: tuple[int, ...], blocks: int, hidden: int, heads: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import Annotated, Any, overload
+from typing import Annotated, Any
 
 import timm
 import torch
@@ -12,13 +12,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import GantkError, RecipeError, Translation
+from gantk import GantkError, RecipeError
+from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import (
     BlurUp,
     Init,
     Norm,
-    check_image,
-    check_layers,
     convolution_bias,
     final_convolution,
     initialise,
@@ -29,7 +28,7 @@ from gantk_baselines.pretrained import quiet_hub
 __all__ = ["TimmGenerator"]
 
 
-class TimmGenerator(nn.Module):
+class TimmGenerator(LayeredGenerator):
     """U-Net with a timm backbone as encoder: (B, in_channels, H, W) to (B, out_channels, H, W) in (−1, 1).
 
     The decoder doubles the deepest stage's maps step by step, appends the backbone's stages of the same size
@@ -73,6 +72,7 @@ class TimmGenerator(nn.Module):
         self.reductions: list[int] = self.backbone.feature_info.reduction()
         self.stage_channels: list[int] = self.backbone.feature_info.channels()
         self.size_multiple = max(self.reductions)
+        self.least = 2 * self.size_multiple
         # stages of one size are merged; below the shallowest stage the decoder goes on by halves to the image
         halves = range(math.ceil(math.log2(min(self.reductions))))
         self.scales = sorted({*self.reductions, *(2**i for i in halves), 1}, reverse=True)
@@ -96,36 +96,18 @@ class TimmGenerator(nn.Module):
         for part in (self.steps, self.head):
             initialise(part, init, init_gain)
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+    @property
+    def layer_count(self) -> int:
+        return len(self.reductions)
 
-        Args:
-            image: (B, in_channels, H, W) in [−1, 1].
-            layers: numbers of the backbone's stages whose outputs are wanted.
-            decode: False runs the backbone alone and gives no output.
-
-        Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number.
-
-        Raises:
-            GantkError: the image's shape or a layer number does not fit.
-        """
-        check_image(image, self.in_channels, self.size_multiple, "TimmGenerator", 2 * self.size_multiple)
-        check_layers(layers, len(self.reductions), "TimmGenerator")
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
+        """As the base's; a backbone always runs as a whole."""
         stages = [
             # some backbones (Swin) give channels last
             stage if stage.shape[1] == channels else stage.permute(0, 3, 1, 2)
             for stage, channels in zip(self.backbone(image), self.stage_channels, strict=True)
         ]
-        features = {i: stages[i] for i in layers}
-        if not decode:
-            return Translation(None, features)
-        output = self._decode(image, stages)
-        return Translation(output, features) if layers else output
+        return None if last is not None else self._decode(image, stages), {i: stages[i] for i in layers}
 
     def _decode(self, image: Tensor, stages: list[Tensor]) -> Tensor:
         x: Tensor | None = None

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import overload
-
 import torch
 from torch import Tensor, nn
 
-from gantk import Translation
+from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import (
     Init,
     Norm,
-    check_image,
-    check_layers,
     convolution_bias,
     initialise,
     normalisation,
@@ -44,7 +40,7 @@ def _up(level: int, in_channels: int, out_channels: int, norm: Norm, bias: bool,
     )
 
 
-class Unet(nn.Module):
+class Unet(LayeredGenerator):
     """U-Net generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
 
     H and W are multiples of 2^levels. Each level halves the image; widths are channels · 1, 2, 4, 8, 8, …
@@ -105,31 +101,16 @@ class Unet(nn.Module):
         )
         initialise(self, init, init_gain)
 
-    @overload
-    def forward(self, image: Tensor, layers: tuple[()] = (), decode: bool = True) -> Tensor: ...
-    @overload
-    def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+    @property
+    def layer_count(self) -> int:
+        return 2 * self.levels
 
-        Args:
-            image: (B, in_channels, H, W) in [−1, 1].
-            layers: numbers of the blocks whose outputs are wanted.
-            decode: False stops after the last wanted block and gives no output.
-
-        Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number.
-
-        Raises:
-            GantkError: the image's shape or a layer number does not fit.
-        """
-        check_image(image, self.in_channels, self.size_multiple, "Unet")
-        check_layers(layers, 2 * self.levels, "Unet")
-        last = 2 * self.levels - 1 if decode else max(layers, default=-1)
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
+        stop = self.layer_count if last is None else last + 1
         x = image
         skips: list[Tensor] = []
         features: dict[int, Tensor] = {}
-        for number, block in enumerate([*self.down, *self.up][: last + 1]):
+        for number, block in enumerate([*self.down, *self.up][:stop]):
             if number > self.levels:
                 x = torch.cat([skips.pop(), x], dim=1)
             x = block(x)
@@ -137,6 +118,4 @@ class Unet(nn.Module):
                 skips.append(x)
             if number in layers:
                 features[number] = x
-        if not layers and decode:
-            return x
-        return Translation(x if decode else None, features)
+        return x, features
