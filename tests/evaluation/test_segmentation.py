@@ -10,7 +10,7 @@ from gantk.data.batch import Group
 from gantk.evaluation.evaluate import evaluate, settings_hash
 from gantk.evaluation.results import Evaluation
 from gantk.evaluation.segmentation import NO_TARGET, REAL_TARGET, SegmentationProbe, dice, folds
-from gantk.evaluation.segmentation_network import SmallUNet, segmentation_loss
+from gantk.evaluation.segmentation_network import SmallUNet, segmentation_loss, train
 from gantk.progress import QuietProgress
 
 SIZE = (20, 28)
@@ -144,6 +144,28 @@ def test_deterministic_and_unharmed():
     assert one.summary["input:t1"]["dice_wt"].n == 3
     other = run(SegmentationProbe(**{**SMALL, "steps": 3, "baselines": True, "seed": 1}), patients)
     assert repr(other.rows) != repr(one.rows)
+
+
+def test_bounds_are_found_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
+    trained = []
+    monkeypatch.setattr(
+        "gantk.evaluation.segmentation.train", lambda *args, **kwargs: trained.append(kwargs) or train(*args, **kwargs)
+    )
+    patients = {f"p{i}": patient(f"p{i}", i) for i in range(3)}
+    small = {**SMALL, "steps": 2}
+    one = run(SegmentationProbe(**small), patients)
+    assert len(trained) == 2 * 3  # folds; the role and both bounds
+    assert repr(run(SegmentationProbe(**small), patients)) == repr(one)
+    assert len(trained) == 2 * 4
+    run(SegmentationProbe(**{**small, "rate": 2e-2}), patients)
+    patients["p0"].segmentation[0, 0, :2, :2] = 2
+    run(SegmentationProbe(**small), patients)
+    assert len(trained) == 2 * 10  # other settings and other data have bounds of their own
+    for path in (tmp_path / "bounds").iterdir():
+        path.write_text("{")
+    run(SegmentationProbe(**small), patients)
+    assert len(trained) == 2 * 13
 
 
 def test_too_few_patients_have_no_value():

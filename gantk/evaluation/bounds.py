@@ -1,0 +1,50 @@
+"""The segmentation probe's bounds, kept in the cache: they are the same for every run on the same test patients."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gantk.data.cache import gantk_cache_dir
+from gantk.files import atomic_write
+
+__all__ = ["Scores", "digest", "keep", "known"]
+
+Scores = Mapping[str, Mapping[str, float]]
+"""By patient, values by column."""
+
+
+def digest(settings: Mapping[str, object], arrays: Sequence[np.ndarray | None], patients: Sequence[str]) -> str:
+    """32 hex digits of all that trained networks and their scores depend on, torch's version included."""
+    told = [torch.__version__, dict(sorted(settings.items())), list(patients)]
+    hashed = hashlib.sha256(json.dumps(told).encode())
+    for array in arrays:
+        hashed.update(b"none" if array is None else repr((array.shape, array.dtype.str)).encode())
+        for part in () if array is None else array:  # slice by slice: arrays are mapped files
+            hashed.update(part.tobytes())
+    return hashed.hexdigest()[:32]
+
+
+def known(key: str) -> Scores | None:
+    """What was kept for a key; None where nothing was, or it cannot be read."""
+    try:
+        found: Scores = json.loads(_path(key).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def keep(key: str, scores: Scores) -> None:
+    """Keep scores for the next run; a cache that cannot be written costs time alone."""
+    with suppress(OSError), atomic_write(_path(key)) as temporary:
+        temporary.write_text(json.dumps(scores), encoding="utf-8")
+
+
+def _path(key: str) -> Path:
+    return gantk_cache_dir() / "bounds" / f"{key}.json"
