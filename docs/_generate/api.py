@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from types import ModuleType
 
 import gantk
 import gantk.testing
 
-__all__ = ["api_page", "testing_page"]
+__all__ = ["api_page", "names", "testing_page"]
 
 #: The sections of the reference: a name belongs to the first one that begins its module.
 SECTIONS = {
     "gantk.api": "Running",
-    "gantk.translation": "What losses and weight maps see",
+    "gantk.translation": "Networks, losses, weight maps and transforms",
     "gantk.training": "Schedulers",
+    "gantk.evaluation": "Metrics",
+    "gantk.launching": "Launchers",
     "gantk.plugins": "Plugins",
     "gantk.data": "Data",
     "gantk.errors": "Errors",
@@ -35,10 +39,11 @@ The conformance classes and helpers for tests of plugins; [Testing a plugin](../
 
 def api_page() -> str:
     """The public names of `gantk`, and the hooks."""
-    sections: dict[str, list[str]] = {title: [] for title in SECTIONS.values()}
-    for name, module in gantk._PUBLIC.items():
-        title = next((title for start, title in SECTIONS.items() if module.startswith(start)), "Further")
-        sections.setdefault(title, []).append(_directive(f"gantk.{name}", _place(gantk, module, name)))
+    sections: dict[str, list[str]] = {title: [] for title in [*SECTIONS.values(), "Further"]}
+    for name in names(gantk):
+        place = _place(gantk, name)
+        title = next((title for start, title in SECTIONS.items() if place.startswith(start)), "Further")
+        sections[title].append(_directive(f"gantk.{name}", place))
     parts = [f"## {title}\n\n" + "\n".join(found) for title, found in sections.items() if found]
     hooks = (
         "## Hooks\n\nWhat a plugin may implement; see [Writing plugins](../plugins.md).\n\n"
@@ -50,20 +55,24 @@ def api_page() -> str:
 
 def testing_page() -> str:
     """The public names of `gantk.testing`."""
-    names = gantk.testing._PUBLIC
-    made = [
-        _directive(f"gantk.testing.{name}", _place(gantk.testing, f"gantk.testing.{module}", name), level=2)
-        for name, module in names.items()
-    ]
-    made.append(_directive("gantk.testing.conformance", "gantk.testing.conformance", level=2))
+    made = [_directive(f"gantk.testing.{name}", _place(gantk.testing, name), level=2) for name in names(gantk.testing)]
     return TESTING + "\n".join(made)
 
 
-def _place(package: Any, module: str, name: str) -> str:
+def names(package: ModuleType) -> list[str]:
+    """What a package makes public, but for its modules."""
+    return [name for name in package.__all__ if not isinstance(getattr(package, name), ModuleType)]
+
+
+def _place(package: ModuleType, name: str) -> str:
     """Where a name is defined, which is not always where it is taken from."""
-    found = getattr(package, name)
-    home = getattr(found, "__module__", module) or module
-    return f"{home if home.startswith('gantk') and hasattr(import_module(home), name) else module}.{name}"
+    home = getattr(getattr(package, name), "__module__", "")
+    if home.startswith("gantk") and hasattr(import_module(home), name):
+        return f"{home}.{name}"
+    stub = Path(str(package.__file__)).with_suffix(".pyi").read_text(encoding="utf-8")
+    found = re.search(rf"^from \.(\S+) import {name}\b", stub, re.MULTILINE)
+    assert found, name
+    return f"{package.__name__}.{found[1]}.{name}"
 
 
 def _directive(name: str, place: str, level: int = 3) -> str:

@@ -13,13 +13,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from gantk.data.cache import cache_error
+from gantk.data.dataset import Dataset
 from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import Readable, SliceSettings, centre
+from gantk.data.slices import SliceSettings, centre
 from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError, nearest
 from gantk.files import atomic_folder, sweep_partial
@@ -31,16 +32,6 @@ FORMAT = 4  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _CORE = (1, 4)  # BraTS's tumour core: necrosis or non-enhancing, and enhancing
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
-
-
-class Reads(Protocol):
-    """What preparing needs of a dataset; it travels to worker processes, so it must pickle.
-
-    A dataset whose parameters change what it reads of a file has them in an attribute `reading`, plain JSON types.
-    """
-
-    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Readable:
-        """One subject's images."""
 
 
 class PatientSlices:
@@ -137,7 +128,7 @@ class SliceStore(Mapping[str, PatientSlices]):
 
 
 def prepare(
-    dataset: Reads,
+    dataset: Dataset,
     subjects: Sequence[Subject],
     settings: SliceSettings,
     inputs: Sequence[str],
@@ -213,7 +204,7 @@ def _ignore_interrupts() -> None:
 
 
 def _prepare_patient(
-    dataset: Reads, subject: Subject, folder: Path, *, settings: SliceSettings, inputs: tuple[str, ...]
+    dataset: Dataset, subject: Subject, folder: Path, *, settings: SliceSettings, inputs: tuple[str, ...]
 ) -> str:
     """Read, normalise and store one patient; its id."""
     if set(subject.files) <= set(settings.modalities) - set(inputs):  # targets alone
@@ -299,7 +290,7 @@ def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
         return None
 
 
-def _key(dataset: Reads, subject: Subject, settings: SliceSettings, inputs: Iterable[str]) -> str:
+def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: Iterable[str]) -> str:
     """A hash over everything that influences a patient's slices."""
     files = {name: _identity(subject.files[name]) for name in settings.modalities if name in subject.files}
     record = {

@@ -9,7 +9,7 @@ __all__ = ["Doc", "parse"]
 
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields|Example|Examples):$")
 _ARGUMENT = re.compile(r"^ {4}(\w+):\s*(.*)$")
-# (Isola et al., 2017), (DS³-Net, eq. 2), (CycleGAN's code): in parentheses, with a year, an equation or a code; or
+# (Author et al., 2017), (Method, eq. 2), (Method's code): in parentheses, with a year, an equation or a code; or
 # a sentence that begins with `Source:`
 _SOURCE = re.compile(r"\(([^()]*(?:\b(?:19|20)\d\d\b|\beqs?\. ?\d|'s code(?=\)))[^()]*)\)")
 _NAMED_SOURCE = re.compile(r"\bSources?: (.+?)(?:\.(?= |$)|$)", re.MULTILINE)

@@ -1,12 +1,11 @@
-"""What the core expects of generators, discriminators, losses and weight maps."""
+"""What the core expects of generators, discriminators, losses, weight maps and transforms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol, runtime_checkable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -59,14 +58,31 @@ class Transform(Protocol):
 
 
 class Generator(Protocol):
-    """Translates `(B, in_channels, H, W)` to `(B, out_channels, H, W)`, both in [-1, 1].
+    """A network that translates images; an `nn.Module`. Its constructor is given `in_channels` and `out_channels`."""
 
-    A generator without features takes the image alone and returns a tensor. One with features also takes the layers
-    wanted and whether to decode, and returns a `Translation` when layers are asked for.
-    """
+    def forward(self, image: Tensor, /) -> Tensor:
+        """`(B, in_channels, H, W)` in [-1, 1] → `(B, out_channels, H, W)` in [-1, 1]."""
 
-    def __call__(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, or compute features only (`decode=False`)."""
+
+class FeatureGenerator(Protocol):
+    """A generator whose layers have numbers, so that features can be taken in the pass that translates."""
+
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+        """The output, or with `layers` a `Translation`; `decode=False` stops after the last layer that is wanted."""
+
+
+class Discriminator(Protocol):
+    """A network that judges images; an `nn.Module`. Its constructor is given `in_channels`."""
+
+    def forward(self, image: Tensor, /) -> Tensor:
+        """`(B, in_channels, H, W)` in [-1, 1] → scores `(B, K, h, w)`."""
+
+
+class FeatureDiscriminator(Protocol):
+    """A discriminator whose layers have numbers."""
+
+    def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | Judgement:
+        """The scores, or with `layers` a `Judgement`."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +114,13 @@ class Needs:
 class Loss(Protocol):
     """A loss: called with the step as its term sees it, returns a scalar that the generator descends.
 
-    Optional members: `needs` (a `Needs`), `build_head(channels)` (a projection head trained with the generator),
+    Optional members: `needs` (a `Needs`); `build_head(channels, others)` (an `nn.Module` trained with the generator:
+    a projection head for features with these channels by layer, and by role and layer for `needs.roles`);
     `discriminator(view)` (a scalar that the discriminator descends).
     """
 
     def __call__(self, view: View) -> Tensor:
         """The generator's loss, a scalar."""
-
-
-class HeadBuilder(Protocol):
-    """A loss with projection heads."""
-
-    def build_head(self, channels: Mapping[int, int]) -> nn.Module:
-        """The heads for features with these channels by layer.
-
-        A second argument, if there is one, gets the channels of `needs.roles`, by role and layer.
-        """
 
 
 @runtime_checkable

@@ -17,8 +17,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models.vgg import VGG
 from torch import Tensor, nn
 
-from gantk import GantkError, RecipeError, View
-from gantk.errors import nearest
+from gantk import GantkError, RecipeError, View, nearest
 from gantk_baselines.pretrained import quiet_hub
 
 __all__ = ["FeatureNetwork", "Weights"]

@@ -1,0 +1,34 @@
+"""What the core expects of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gantk.data.slices import Readable
+from gantk.data.volumes import Subject
+from gantk.progress import Progress
+
+__all__ = ["Dataset"]
+
+
+class Dataset(Protocol):
+    """A component of kind `dataset`; it travels to worker processes, so it must pickle.
+
+    Optional members: `subject_at(folder, modalities)` and `writes` (file endings) for `gantk predict`; `reading`, the
+    parameters that change what it reads of a file, plain JSON types.
+    """
+
+    def subjects(self, progress: Progress) -> Sequence[Subject]:
+        """All subjects, sorted by id.
+
+        Raises:
+            DataError: there are none, or they cannot be listed.
+        """
+
+    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Readable:
+        """One subject's images.
+
+        Raises:
+            DataError: a file cannot be used.
+        """

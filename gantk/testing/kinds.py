@@ -1,0 +1,34 @@
+"""The conformance class of each kind of component."""
+
+from gantk.testing.base import Conformance
+from gantk.testing.datasets import DatasetConformance
+from gantk.testing.launchers import LauncherConformance
+from gantk.testing.losses import LossConformance
+from gantk.testing.metrics import MetricConformance
+from gantk.testing.networks import DiscriminatorConformance, GeneratorConformance
+from gantk.testing.schedulers import SchedulerConformance
+from gantk.testing.transforms import TransformConformance
+from gantk.testing.weight_maps import WeightMapConformance
+
+__all__ = ["conformance"]
+
+_CLASSES: list[type[Conformance]] = [
+    GeneratorConformance,
+    DiscriminatorConformance,
+    LossConformance,
+    WeightMapConformance,
+    TransformConformance,
+    SchedulerConformance,
+    DatasetConformance,
+    MetricConformance,
+    LauncherConformance,
+]
+
+
+def conformance(kind: str) -> type[Conformance]:
+    """The conformance class of a kind of component (`loss`, `weight_map`, …).
+
+    Raises:
+        KeyError: the kind has none.
+    """
+    return {cls.kind: cls for cls in _CLASSES}[kind]
