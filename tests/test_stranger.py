@@ -7,13 +7,14 @@ depends on and nothing else of the environment that the tests run in.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stranger import Fresh
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,46 +39,10 @@ def register_losses():
 '''
 
 
-class Fresh:
-    """An environment with gantk in it, and an empty folder to work in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.environment, self.here = folder / "environment", folder / "here"
-        self.here.mkdir()
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.environment], check=True)
-        found = subprocess.run(
-            [self.bin / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        self.packages = Path(found.stdout.strip())
-        # a path that a .pth file adds is searched last, and .pth files there, as of editable installs, are not read
-        (self.packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
-
-    @property
-    def bin(self) -> Path:
-        return self.environment / ("Scripts" if os.name == "nt" else "bin")
-
-    def call(self, *command: str | Path) -> str:
-        """Run a command of the environment; what it wrote to standard output."""
-        program, *arguments = command
-        kept = ("SYSTEMROOT", "TEMP", "GANTK_CACHE", "OMP_NUM_THREADS")
-        variables = {name: os.environ[name] for name in kept if name in os.environ}
-        variables |= {"PATH": f"{self.bin}{os.pathsep}{os.defpath}", "HOME": str(self.here.parent)}
-        # no network, no index: the build backend and what plugins depend on are among the libraries
-        variables |= {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        done = subprocess.run(
-            [self.bin / program, *arguments], cwd=self.here, env=variables, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     made = Fresh(tmp_path_factory.mktemp("stranger"))
-    made.call("python", "-m", "pip", "install", "-q", ROOT)  # builds a wheel and installs that
+    made.install(ROOT)  # builds a wheel and installs that
     return made
 
 
@@ -87,7 +52,7 @@ def test_three_commands_and_fifteen_lines(fresh: Fresh) -> None:
 
     fresh.call("gantk", "new", "plugin", "my-loss", "--kind", "loss")
     (fresh.here / "my-loss" / "my_loss.py").write_text(AUTHOR, encoding="utf-8")
-    fresh.call("python", "-m", "pip", "install", "-q", "./my-loss")
+    fresh.install("./my-loss")
     changes = ["losses.pixelwise.scale=0.2", "tracking.enabled=false", "data.subjects=6", "schedule.epochs=2"]
     small = [part for change in changes for part in ("--set", change)]
     result = json.loads(fresh.call("gantk", "run", "my-loss/recipe.toml", *small, "--json"))

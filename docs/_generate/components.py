@@ -10,10 +10,11 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from _generate.words import escape, sentence, table, type_words, value_words
+from _generate.words import default_words, escape, sentence, table
 from gantk.plugins import KINDS, Component, Kind, Parameter, Registry, load_plugins
 from gantk.plugins.describe import describe
 from gantk.plugins.docstring import parse
+from gantk.plugins.words import type_words
 
 __all__ = ["component_pages"]
 
@@ -88,7 +89,7 @@ def _entry(component: Component, users: list[str]) -> str:
 def _rows(parameter: Parameter, said: str, above: str = "") -> Iterator[tuple[str, str, str, str]]:
     """A parameter's row and, where it holds tables with keys of their own, the rows of these."""
     name = f"{above}{parameter.name}"
-    default = "needed" if parameter.required else value_words(parameter.default)
+    default = "needed" if parameter.required else default_words(parameter.default)
     inner = _table_in(parameter.type)
     kind = type_words(parameter.type) if inner is None else type_words(parameter.type).replace(inner.__name__, "table")
     yield f"`{name}`", kind, default, escape(sentence(said))

@@ -9,8 +9,9 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from _generate.words import escape, table, type_words, value_words
+from _generate.words import default_words, escape, table
 from gantk.plugins.docstring import parse
+from gantk.plugins.words import type_words
 from gantk.recipe.model import Recipe, Selection
 from gantk.recipe.schema import attribute_docs
 
@@ -90,7 +91,7 @@ def _section(place: str, kind: str, model: type[BaseModel]) -> str:
             kind_of = "component" if inner is Selection else "table"
             rows.append((f"[`{name}`](#{_anchor(path)})", kind_of, "", escape(said.get(name) or _about(inner))))
             continue
-        default = "needed" if field.is_required() else value_words(field.get_default(call_default_factory=True))
+        default = "needed" if field.is_required() else default_words(field.get_default(call_default_factory=True))
         meaning = escape(said.get(name, ""))
         if kind and name in ("use", "dataset"):
             meaning = f"A component of the [catalogue](components/{kind}.md). {meaning}"

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gantk.api.checks import make_dataset
-from gantk.api.cohort import slice_settings
+from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import at_rest
 from gantk.api.runs import resolve_run
 from gantk.data.layout import Layout

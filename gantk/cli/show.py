@@ -35,6 +35,8 @@ def _show(said: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from gantk.plugins.words import value_words
+
     kind = said["kind"].replace("_", " ")
     where = f"plugin {said['plugin']}, distribution {said['distribution']} {said['version']}".rstrip()
     write(Text.assemble((f"{kind} {said['name']}", "bold"), f" · {where}\n"))
@@ -58,7 +60,7 @@ def _show(said: dict[str, Any]) -> None:
         for column in ("type", "default", "what it is"):
             table.add_column(column, overflow="fold")
         for p in said["parameters"]:
-            default = Text("must be given", "yellow") if p["required"] else Text(_toml(p["default"]))
+            default = Text("must be given", "yellow") if p["required"] else Text(value_words(p["default"]))
             table.add_row(p["name"], Text(p["type"]), default, Text(p["doc"]))
         write(table)
     else:
@@ -71,16 +73,3 @@ def _paragraph(paragraph: str) -> None:
     import textwrap
 
     write(textwrap.fill(paragraph, min(console().width, 110), break_on_hyphens=False) + "\n")
-
-
-def _toml(value: Any) -> str:
-    """A default as a recipe writes it; what TOML has no word for is left out there."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return str(value)

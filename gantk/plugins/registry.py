@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NewType, get_type_hints
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from gantk.errors import GantkWarning, PluginError, RecipeError, UsageError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.kinds import KINDS, Kind
+from gantk.plugins.words import type_words
 
 
 class MissingComponent(RecipeError):
@@ -33,13 +33,8 @@ class Parameter:
 
     @property
     def type_name(self) -> str:
-        """The type as a person writes it."""
-        return self.type.__name__ if isinstance(self.type, (type, NewType)) else _shown(self.type)
-
-
-def _shown(annotation: Any) -> str:
-    """`X | None` of a class in a module, without the module."""
-    return re.sub(r"(?<![\w.'])(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", str(annotation))
+        """The type as a person says it: `number ≥ 0`."""
+        return type_words(self.type)
 
 
 @dataclass(frozen=True)

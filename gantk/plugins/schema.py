@@ -77,7 +77,10 @@ class _Writer:
             "properties": {
                 **sections,
                 "label": {**TEXT, "description": "How tables call it; its name where absent."},
-                "report": {**TEXTS, "description": "Roles that become rows of tables."},
+                "report": {
+                    "anyOf": [TEXTS, {"type": "object", "additionalProperties": {**TEXT, "minLength": 1}}],
+                    "description": "Roles that become rows of tables, or a table of them with the rows' names.",
+                },
                 "extends": {**TEXT, "description": "Another recipe in place of the one that the sweep extends."},
                 "without": without,
                 "sweep": {"$ref": "#/$defs/sweep"},

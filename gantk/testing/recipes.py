@@ -143,7 +143,7 @@ def _shortened(session: Session) -> Session:
 
 
 def _brief(component: Component) -> Component:
-    class Brief(component.cls):  # type: ignore[name-defined]
+    class Brief(component.cls):  # type: ignore[misc, name-defined]
         def stages(self, roles: Sequence[str]) -> list[Stage]:
             return [replaced(stage, epochs=1) for stage in super().stages(roles)]
 

@@ -256,7 +256,7 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
 def _head(
     name: str, settings: LossSettings, loss: Any, needs: Needs, recipe: Recipe, translators: Mapping[str, Translator]
 ) -> str:
-    """The key of a term's projection heads, which terms of one loss and shape on one role share (as CUT's two do)."""
+    """The key of a term's projection heads, which terms of one loss and shape on one role share."""
     key = settings.use.replace(".", "-")
     translator = translators[settings.on]
     arguments = [_feature_channels(translator, needs.layers, recipe, settings.use)]

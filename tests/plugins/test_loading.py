@@ -277,7 +277,7 @@ def test_every_kind_has_components_with_a_docstring_and_typed_parameters(kind: s
     assert components
     for component in components:
         assert component.doc, component.name
-        assert all(p.type_name != "Any" for p in component.parameters), component.name
+        assert all(p.type_name != "any" for p in component.parameters), component.name
         for parameter in component.parameters:
             # every parameter is documented where the class says what its arguments are
             assert f"{parameter.name}:" in component.doc, f"{component.name}.{parameter.name}"

@@ -54,12 +54,12 @@ def registry(*components: Component) -> Registry:
 def test_parameters_come_from_the_signature() -> None:
     found = {p.name: (p.type_name, p.default, p.required) for p in component().parameters}
     assert found == {
-        "radius": ("int", None, True),
-        "layers": ("tuple[int, ...]", (0, 4), False),
-        "mode": ("Literal['soft', 'hard']", "soft", False),
-        "limit": ("float | None", None, False),
-        "of": ("ImageRef", "target", False),
-        "root": ("Path", Path("there"), False),
+        "radius": ("integer", None, True),
+        "layers": ("list of integer", (0, 4), False),
+        "mode": ('"soft", "hard"', "soft", False),
+        "limit": ("number", None, False),
+        "of": ("name of an image", "target", False),
+        "root": ("path", Path("there"), False),
     }
 
 

@@ -1,0 +1,41 @@
+"""A weight that fades with the distance to the tumour."""
+
+from typing import Annotated
+
+import torch
+from kornia.contrib import distance_transform
+from pydantic import Field
+from torch import Tensor
+
+import gantk
+
+KERNEL, SOFTNESS = 15, 0.2
+"""Of kornia's cascade: within 7 pixels it is right to some tenths of one, further it is up to 29 % short."""
+
+
+class DistanceToTumour:
+    """floor + (1 − floor)·exp(−d/length), where d is the distance to the tumour in pixels.
+
+    1 inside the tumour, `floor` far from it and in slices without one. d is kornia's approximation of the Euclidean
+    distance (Pham et al., 2021), which beyond 7 pixels is shorter the nearer it comes to a diagonal, by up to 29 %.
+
+    Args:
+        length: pixels over which the weight above the floor falls to 1/e.
+        floor: the least weight.
+        labels: the labels that count as tumour.
+    """
+
+    def __init__(
+        self,
+        length: Annotated[float, Field(gt=0)] = 10.0,
+        floor: Annotated[float, Field(ge=0, le=1)] = 0.1,
+        labels: tuple[int, ...] = (1, 2, 4),
+    ) -> None:
+        self.length, self.floor, self.labels = length, floor, labels
+
+    def __call__(self, view: gantk.View) -> Tensor:
+        wanted = torch.tensor(self.labels, device=view.segmentation.device)
+        tumour = torch.isin(view.segmentation, wanted).float()
+        near = torch.exp(-distance_transform(tumour, KERNEL, SOFTNESS) / self.length)
+        there = tumour.amax((1, 2, 3), keepdim=True)  # kornia's distance to nothing is 0
+        return self.floor + (1 - self.floor) * near * there

@@ -1,0 +1,56 @@
+"""The focal frequency loss."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+import gantk
+
+
+class FocalFrequency:
+    """Mean of w·|F(y − G(x))|² over frequencies, w = |F(y − G(x))|^α scaled to [0, 1] (Jiang et al., ICCV 2021).
+
+    F is the orthonormal Fourier transform of an image's patch, so that |F(y) − F(G(x))| = |F(y − G(x))|. The weights w
+    turn to the frequencies that are wrong most; their largest is 1 in every patch, and they send no gradient. With a
+    weight map m it is F(m·(y − G(x))).
+
+    Args:
+        alpha: α; 0 is the plain distance of spectra, more is more focal.
+        patches: side of the grid of patches that are transformed on their own; H and W are multiples of it.
+        log: w of log(1 + |F|^α), flatter.
+    """
+
+    needs = gantk.Needs(target=True)
+
+    def __init__(
+        self, alpha: Annotated[float, Field(ge=0)] = 1.0, patches: Annotated[int, Field(ge=1)] = 1, log: bool = False
+    ) -> None:
+        self.alpha, self.patches, self.log = alpha, patches, log
+
+    def __call__(self, view: gantk.View) -> Tensor:
+        error = view.target - view.output
+        if view.weight is not None:
+            error = view.weight * error
+        spectrum = torch.view_as_real(torch.fft.fft2(self.cut(error), norm="ortho"))
+        power = spectrum.square().sum(-1)
+        return (self.focus(power) * power).mean()
+
+    def cut(self, image: Tensor) -> Tensor:
+        """(B, T, H, W) as patches (B, T, patches, patches, h, w)."""
+        height, width = image.shape[-2:]
+        if height % self.patches or width % self.patches:
+            raise gantk.GantkError(
+                f"focal_frequency cannot cut {height}×{width} into {self.patches}×{self.patches} patches",
+                mend="choose `patches` that divides both sides of data.crop",
+            )
+        grid = image.reshape(*image.shape[:2], self.patches, height // self.patches, self.patches, -1)
+        return grid.transpose(-3, -2)
+
+    @torch.no_grad()
+    def focus(self, power: Tensor) -> Tensor:
+        """The weights of frequencies, in [0, 1]; of a patch without any error 0."""
+        weight = power.sqrt() ** self.alpha
+        weight = torch.log1p(weight) if self.log else weight
+        return weight / weight.amax((-2, -1), keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)

@@ -1,0 +1,69 @@
+"""Types and values as a reader of recipes wants them."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+__all__ = ["type_words", "value_words"]
+
+PLAIN = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path", Any: "any"}
+BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """A type as a person says it, with its bounds: `number ≥ 0`."""
+    kind, bounds = _type(annotation), ", ".join(_bounds(metadata))
+    return f"{kind} {bounds}".strip()
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_words(arguments[0], arguments[1:])
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type(a) for a in arguments if a is not type(None))
+    if origin is Literal:
+        return ", ".join(value_words(value) for value in arguments)
+    if origin is tuple and Ellipsis not in arguments:
+        kinds = {_type(a) for a in arguments}
+        return f"{len(arguments)} × {kinds.pop()}" if len(kinds) == 1 else "(" + ", ".join(map(_type, arguments)) + ")"
+    if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, Sequence)):
+        return f"list of {_type(arguments[0])}"
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return f"table of {_type(arguments[1])}"
+    if annotation in PLAIN:
+        return PLAIN[annotation]
+    if isinstance(annotation, NewType):
+        return {"Role": "name of a translator", "ImageRef": "name of an image"}.get(annotation.__name__, "text")
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return "table"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _bounds(metadata: Iterable[Any]) -> list[str]:
+    found = []
+    for item in metadata:
+        for one in getattr(item, "metadata", [item]):  # pydantic's Field holds several
+            found += [f"{sign} {getattr(one, name)}" for name, sign in BOUNDS.items() if hasattr(one, name)]
+    return found
+
+
+def value_words(value: Any) -> str:
+    """A value as a recipe writes it; `none` for what TOML has no word for and is left out there."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | Path):
+        return f'"{value}"'
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {value_words(item)}" for key, item in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(value_words, value)) + "]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
