@@ -169,32 +169,19 @@ class _Translation:
 
     def translate(self, method: Method, name: SliceName) -> Shown:
         """The slice as `evaluation/examples.npz` would show it."""
-        import torch
-
-        from gantk.api.inference import at_rest
-        from gantk.data.normalisation import BACKGROUND
-        from gantk.evaluation.examples import Examples
-        from gantk.training.device import autocasting
+        from gantk.api.inference import picture, translation
 
         model, loader = self._model(method), self._loader(method, name.patient)
-        recipe, layout, translator = model.recipe, model.layout, model.translators[method.role]
         places = loader.store[name.patient].z.tolist()
         if name.place is not None and name.place not in places:
             raise UsageError(f"{method.label} knows no {name}", where="slice")
         group = loader.rows([(name.patient, 0 if name.place is None else places.index(name.place))])
         group = group.to(model.device)
-        image = group.image(translator.takes)
-        if group.source is None or group.target is None or image is None:
+        translator = model.translators[method.role]
+        if group.source is None or group.target is None or group.image(translator.takes) is None:
             raise DataError(f"patient {name.patient!r} lacks an image that {method.label} needs")
-        gives = translator.gives.channels or tuple(range(translator.gives.size))
-        target = layout.image("target", recipe.measured[0])
-        with at_rest([translator.generator]), autocasting(model.device, recipe.run.precision)():
-            output = translator.generator(image).float()[:, [gives.index(channel) for channel in target]]
-        if recipe.evaluation.mask == "foreground":
-            output = torch.where(group.foreground, output, BACKGROUND)
-        inputs = {key: group.source[:, list(layout.image("source", key))] for key in recipe.data.inputs}
-        shown = Examples.of(group, inputs, group.target[:, list(target)], {method.role: output})
-        return Shown.of(shown, 0, method.role)
+        predict = translation(translator, translator.generator, model.layout, model.recipe, model.device)
+        return Shown.of(picture(group, {method.role: predict}, model.layout, model.recipe), 0, method.role)
 
     def _model(self, method: Method) -> Model:
         from gantk.api.model import load

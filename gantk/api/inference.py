@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.batch import Group
+from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND
 from gantk.evaluation.evaluate import Predictor
 from gantk.evaluation.examples import Examples
 from gantk.recipe import Recipe
 from gantk.training.device import autocasting
 from gantk.training.state import TrainingState
-from gantk.translation import StagePlan, Step
+from gantk.translation import StagePlan, Step, Translator
 
 
 @contextmanager
@@ -33,28 +34,41 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
             module.train(mode)
 
 
-def predictor(state: TrainingState, role: str) -> Predictor:
-    """A role's generator (its average where one is kept): a batch group to the images that are measured."""
-    generator, translator = state.generator(role), state.translators[role]
-    autocast = autocasting(state.device, state.recipe.run.precision)
-    masked = state.recipe.evaluation.mask == "foreground"
+def translation(
+    translator: Translator, generator: nn.Module, layout: Layout, recipe: Recipe, device: torch.device
+) -> Predictor:
+    """A generator as the recipe evaluates it: a batch group to the images that are measured.
+
+    Args:
+        translator: says what is taken and given.
+        generator: the translator's, or its average.
+        layout: the channels of sources and targets.
+        recipe: says what is measured, and with which precision and mask.
+        device: where the generator is.
+    """
+    autocast = autocasting(device, recipe.run.precision)
     gives = translator.gives.channels or tuple(range(translator.gives.size))
-    picked = [gives.index(channel) for channel in measured_channels(state)]
+    picked = [gives.index(channel) for channel in _measured(layout, recipe)]
 
     def predict(group: Group) -> Tensor:
         image = group.image(translator.takes)
         assert image is not None
         with at_rest([generator]), autocast():
-            output = generator(image.to(state.device)).float()[:, picked]
-        return torch.where(group.foreground, output, BACKGROUND) if masked else output
+            output = generator(image.to(device)).float()[:, picked]
+        return torch.where(group.foreground, output, BACKGROUND) if recipe.evaluation.mask == "foreground" else output
 
     return predict
 
 
+def predictor(state: TrainingState, role: str) -> Predictor:
+    """A role's generator, its average where one is kept: a batch group to the images that are measured."""
+    layout = state.assembly.layout
+    return translation(state.translators[role], state.generator(role), layout, state.recipe, state.device)
+
+
 def measured_channels(state: TrainingState) -> list[int]:
     """The channels of a target that are measured."""
-    layout = state.assembly.layout
-    return [channel for name in state.recipe.measured for channel in layout.image("target", name)]
+    return _measured(state.assembly.layout, state.recipe)
 
 
 def measured(state: TrainingState, groups: Iterable[Group]) -> Iterator[Group]:
@@ -85,17 +99,28 @@ def weigh(state: TrainingState, plan: StagePlan, group: Group) -> dict[str, Tens
 
 
 def examples(state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe) -> Examples:
-    """What the roles make of a group, and how its pixels are weighted; of several measured targets the first."""
+    """What the roles make of a group, and how its pixels are weighted."""
     group = group.to(state.device)
-    (shown,) = measured(state, [group])
-    source, layout = group.source, state.assembly.layout
+    weights = None if group.target is None else weigh(state, plan, group)  # maps may ask for the target
+    return picture(group, {role: predictor(state, role) for role in roles}, state.assembly.layout, recipe, weights)
+
+
+def picture(
+    group: Group,
+    predictors: Mapping[str, Predictor],
+    layout: Layout,
+    recipe: Recipe,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Examples:
+    """A group's slices with what predictors, by role, make of them; of several measured targets the first."""
+    source, first = group.source, _measured(layout, recipe)[: layout.channels]
     assert source is not None
     return Examples.of(
         group,
         inputs={name: source[:, list(layout.image("source", name))] for name in recipe.data.inputs},
-        target=None if shown.target is None else shown.target[:, : layout.channels],
-        outputs={role: predictor(state, role)(group)[:, : layout.channels] for role in roles},
-        weights=None if shown.target is None else weigh(state, plan, group),  # maps may ask for the target
+        target=None if group.target is None else group.target[:, first],
+        outputs={role: predict(group)[:, : layout.channels] for role, predict in predictors.items()},
+        weights=weights,
     )
 
 
@@ -108,3 +133,7 @@ def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[
         name: {region: (weight[mask].sum().item(), int(mask.sum())) for region, mask in regions.items()}
         for name, weight in weights.items()
     }
+
+
+def _measured(layout: Layout, recipe: Recipe) -> list[int]:
+    return [channel for name in recipe.measured for channel in layout.image("target", name)]

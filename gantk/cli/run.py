@@ -184,7 +184,7 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     from rich.text import Text
 
     from gantk.evaluation.results import Column, Statistic
-    from gantk.evaluation.tables import best_of, column_title, decimals, method_title, write_statistic
+    from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
 
     def statistic(value: Mapping[str, Any]) -> Statistic:
         mean, std = (math.nan if value[key] is None else float(value[key]) for key in ("mean", "std"))
@@ -192,15 +192,16 @@ def results_table(summary: Mapping[str, Any]) -> Table:
 
     columns = {name: Column(**column) for name, column in summary["metrics"].items()}
     methods = {m: {n: statistic(v) for n, v in values.items()} for m, values in summary["methods"].items()}
-    best = best_of(list(methods.values()), columns)
+    trained = [method for method in methods if not is_baseline(method)]
+    best = {name: trained[i] for name, i in best_of([methods[method] for method in trained], columns).items()}
     table = Table("", title="Test patients, mean ± standard deviation", title_justify="left", box=box.SIMPLE_HEAD)
     for method in methods:
         table.add_column(method_title(method), justify="right")
     for name, column in columns.items():
         digits = decimals(values[name].mean for values in methods.values())
         cells = [
-            Text(write_statistic(values[name], digits), "bold" if best.get(name) == i else "")
-            for i, values in enumerate(methods.values())
+            Text(write_statistic(values[name], digits), "bold" if best.get(name) == method else "")
+            for method, values in methods.items()
         ]
         table.add_row(column_title(column), *cells)
     return table

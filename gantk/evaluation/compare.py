@@ -19,7 +19,7 @@ from gantk.evaluation.result_table import difference_grid
 from gantk.evaluation.results import Column, Evaluation, Statistic
 from gantk.evaluation.significance import holm_words
 from gantk.evaluation.statistics import METHOD, PairedDifference, paired_differences
-from gantk.evaluation.tables import best_of, column_title, decimals, method_title, write_statistic
+from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
 
 __all__ = ["Comparison", "Line", "compare"]
 
@@ -107,7 +107,8 @@ class Comparison:
         for column in columns.values():
             table.add_column(column_title(column), justify="right", no_wrap=True)
         digits = {name: decimals(line.values[name].mean for line in self.lines) for name in columns}
-        best = best_of([line.values for line in self.lines], columns)
+        methods = [i for i, line in enumerate(self.lines) if not is_baseline(line.method)]
+        best = {name: methods[i] for name, i in best_of([self.lines[i].values for i in methods], columns).items()}
         before = None
         for i, line in enumerate(self.lines):
             cells = [

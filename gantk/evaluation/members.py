@@ -12,16 +12,19 @@ from typing import Any
 from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.results import Evaluation
 from gantk.evaluation.tables import is_baseline
+from gantk.recipe.rows import Rows, read_rows
 
 __all__ = [
     "SEED",
     "Member",
     "Members",
+    "answering",
     "differences",
     "is_sweep",
     "methods_of",
     "predicting",
     "read_members",
+    "trained",
     "value_at",
 ]
 
@@ -42,7 +45,7 @@ class Member:
         label: what tables call the variant.
         changes: what was changed, by dotted key, without the seed.
         seed: `run.seed`.
-        report: roles that become rows; empty: the one that predicts.
+        report: roles that become rows, with the rows' names; empty: the one that predicts.
         recipe: the resolved recipe, empty where there is none.
         evaluation: None where there is none to be read.
         problem: why there is no evaluation, or what else is wrong with the run.
@@ -55,7 +58,7 @@ class Member:
     changes: dict[str, Any]
     seed: int
     sweep: str = ""
-    report: tuple[str, ...] = ()
+    report: Rows = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict, repr=False)
     evaluation: Evaluation | None = field(default=None, repr=False)
     problem: str = ""
@@ -63,6 +66,10 @@ class Member:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    def title(self, role: str, *, alone: bool) -> str:
+        """What the row of a role is called; `alone`: no other row is of this run, and the role answers for it."""
+        return self.report.get(role) or (self.label if alone else f"{self.label}, {role}")
 
 
 @dataclass(frozen=True)
@@ -115,15 +122,24 @@ def read_members(folders: Sequence[Path]) -> Members:
 
 def methods_of(recipe: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
     """The evaluated methods that the run trained; the others are baselines."""
-    trained = recipe.get("translators") or {}
-    return [m for m in evaluation.methods if (m in trained if trained else not is_baseline(m))]
+    return trained(recipe, evaluation.methods)
 
 
 def predicting(recipe: Mapping[str, Any], evaluation: Evaluation) -> str | None:
     """The method that answers for a run: the recipe's `predict`, else the last that was evaluated."""
-    methods = methods_of(recipe, evaluation)
-    named = recipe.get("predict")
-    return named if named in methods else methods[-1] if methods else None
+    return answering(recipe, evaluation.methods)
+
+
+def trained(recipe: Mapping[str, Any], methods: Sequence[str]) -> list[str]:
+    """Of some methods those that the run trained."""
+    roles = recipe.get("translators") or {}
+    return [m for m in methods if (m in roles if roles else not is_baseline(m))]
+
+
+def answering(recipe: Mapping[str, Any], methods: Sequence[str]) -> str | None:
+    """Of some methods the one that answers for the run."""
+    own, named = trained(recipe, methods), recipe.get("predict")
+    return named if named in own else own[-1] if own else None
 
 
 def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] | None = None) -> Iterator[str]:
@@ -192,7 +208,7 @@ def _sweep(folder: Path) -> Members:
                 changes=changes,
                 seed=0 if seed is None else int(seed),
                 sweep=str(folder),
-                report=tuple(facts.get("report") or settings.get("report") or ()),
+                report=_rows(facts.get("report") or settings.get("report") or [], folder),
             )
         )
         members.append(member if seed is not None else replace(member, seed=_seed(member.recipe)))
@@ -208,6 +224,13 @@ def _label(settings: Mapping[str, Any], variant: str, facts: Mapping[str, Any], 
     if settings or known:
         return str(settings.get("label") or variant or sweep)
     return str(facts.get("label") or variant or sweep)
+
+
+def _rows(said: Any, sweep: Path) -> Rows:
+    try:
+        return read_rows(said)
+    except ValueError as error:
+        raise EvaluationError(f"report {error}", where=sweep / "sweep.json", mend="Run the sweep again") from None
 
 
 def _grid(recipe: Mapping[str, Any], members: Sequence[Member]) -> tuple[str, ...]:

@@ -189,8 +189,8 @@ def _method_rows(
         raise UsageError(f"{first.label} has none of these roles: {', '.join(roles)}", mend=nearest(roles[0], known))
     for role in asked or ([predicts] if predicts else []):
         row = _row(group, role, columns, spread)
-        title = first.label if [role] == (asked or [role]) and role == predicts else f"{first.label}, {role}"
-        yield replace(row, title=title, changes=dict(first.changes))
+        alone = role == predicts and len(asked) < 2
+        yield replace(row, title=first.title(role, alone=alone), changes=dict(first.changes))
 
 
 def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column], spread: Spread) -> TableRow:

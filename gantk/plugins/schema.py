@@ -136,7 +136,9 @@ class _Writer:
         tables["schedule"] = self._table("schedule", "scheduler", Selection)
         tables["training"] = self._model(TrainingSettings)
         tables["evaluation"] = self._model(EvaluationSettings)
-        metrics = {"type": "array", "items": {"enum": self.registry.names("metric")}}
+        table = {**self._table("metrics", "metric", Selection), "required": ["use"]}
+        one: Schema = {"if": {"type": "object"}, "then": table, "else": {"enum": self.registry.names("metric")}}
+        metrics = {"type": "array", "items": one}
         tables["evaluation"]["properties"]["metrics"] |= metrics
         tables["tracking"] = self._model(TrackingSettings)
         for key, table in tables.items():

@@ -16,6 +16,7 @@ from gantk.errors import RecipeError, nearest
 from gantk.recipe.load import Locate, Table, _merge, chain, change_of, fold, leave_out, recipe_from_table
 from gantk.recipe.locate import find, where
 from gantk.recipe.model import Recipe
+from gantk.recipe.rows import Rows, read_rows
 
 __all__ = ["SEED", "Child", "Sweep", "is_sweep", "load_sweep"]
 
@@ -39,7 +40,7 @@ class Child:
         variant: the variant's name.
         changes: the values of the grid, by key.
         label: how tables call it: the variant's label and the grid's values but the seed.
-        report: the roles that become rows of tables.
+        report: the roles that become rows of tables, with the rows' names.
         recipe: its own recipe.
         locate: says where a key of the recipe stands.
     """
@@ -48,7 +49,7 @@ class Child:
     variant: str
     changes: dict[str, Any]
     label: str
-    report: tuple[str, ...]
+    report: Rows
     recipe: Recipe
     locate: Locate = field(repr=False, compare=False)
 
@@ -137,11 +138,11 @@ class _Variant:
             )
         if not isinstance(said, Mapping):
             raise RecipeError("it must be a table", where=where(path, self.place))
-        self.label = self._own(said, "label", str, name)
-        self.report = tuple(self._own(said, "report", list, []))
+        self.label = self._own(said, "label", name)
+        self.report = self._rows(said.get("report", []))
         self.axes = _axes(said.get("sweep", {}), path, (*self.place, "sweep"), may_be_empty=True)
         self.base_path = path
-        if extends := self._own(said, "extends", str, ""):
+        if extends := self._own(said, "extends", ""):
             self.base_path = Path(extends)
             self.base = _merged(_recipe_keys(fold(chain(self.base_path))), {})
         else:
@@ -152,15 +153,17 @@ class _Variant:
         self.change = _nested({key: value for key, value in said.items() if key not in OWN})
         self._check_names()
 
-    def _own(self, said: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
+    def _own(self, said: Mapping[str, Any], key: str, default: str) -> str:
         value = said.get(key, default)
-        if not isinstance(value, kind):
-            what = "text" if kind is str else "a list of roles"
-            raise RecipeError(
-                f"{key} must be {what}, it is {value!r}",
-                where=where(self.path, (*self.place, key)),
-            )
+        if not isinstance(value, str):
+            raise RecipeError(f"{key} must be text, it is {value!r}", where=where(self.path, (*self.place, key)))
         return value
+
+    def _rows(self, said: Any) -> Rows:
+        try:
+            return read_rows(said)
+        except ValueError as error:
+            raise RecipeError(f"report {error}", where=where(self.path, (*self.place, "report"))) from None
 
     def _check_names(self) -> None:
         """A change of a term that is not there would make half a new one."""
@@ -201,10 +204,10 @@ class _Variant:
             if role not in recipe.evaluated:
                 raise RecipeError(
                     f"it reports {role!r}, which is not evaluated",
-                    where=where(self.path, (*self.place, "report")),
-                    mend=nearest(str(role), recipe.evaluated),
+                    where=where(self.path, (*self.place, "report", role)),
+                    mend=nearest(role, recipe.evaluated),
                 )
-        report = self.report or (recipe.predict_role,)
+        report = self.report or {recipe.predict_role: ""}
         return Child(_id(self.name, changes, recipe), self.name, changes, title, report, recipe, self.locate)
 
     def locate(self, place: Sequence[str]) -> str:

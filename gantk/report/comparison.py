@@ -209,7 +209,8 @@ class _Sheet:
 
     def _text(self, text: str, left: float, top: float, **how: Any) -> None:
         settings: dict[str, Any] = {"ha": "center", "va": "center", "size": SMALL, "color": self.ink} | how
-        self.figure.text(left / self.width, 1 - top / self.height, text, **settings)
+        # names are no formulas, whatever dollars they hold
+        self.figure.text(left / self.width, 1 - top / self.height, text, parse_math=False, **settings)
 
 
 def _other(title: str, why: str) -> EvaluationError:

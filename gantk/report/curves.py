@@ -158,6 +158,7 @@ def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, 
                 fontsize=8,
                 alpha=0.7,
                 color=INK,
+                parse_math=False,
             )
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("step", loc="right", labelpad=1)
@@ -166,13 +167,15 @@ def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, 
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    figure.legend(
+    legend = figure.legend(
         loc="outside lower left",
         ncols=min(3 if max(map(len, kinds)) < 20 else 2, len(kinds)),
         frameon=False,
         fontsize=9,
         handlelength=1.2,
     )
+    for text in legend.get_texts():  # names are no formulas, whatever dollars they hold
+        text.set_parse_math(False)
 
 
 def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -55,11 +55,13 @@ def draw_distributions(table: ResultTable, *, ink: str = "black") -> Figure:
             middle, 1 - TOP / 2 / height, title, size=NORMAL, weight="bold", ha="center", va="center", color=ink
         )
         named = column_title(table.columns[column])
-        figure.text(middle, 0.12 / height, named, size=SMALL, ha="center", va="center", color=ink)
+        figure.text(middle, 0.12 / height, named, size=SMALL, ha="center", va="center", color=ink, parse_math=False)
     for line, row in enumerate(table.rows):
         text = "\n".join(textwrap.wrap(table.named(row), 24)[:3])
         at = 1 - (TOP + (line + 0.5) * ROW) / height
-        figure.text((LABEL - 0.1) / width, at, text, size=SMALL, ha="right", va="center", color=ink)
+        # names are no formulas, whatever dollars they hold
+        at_left = (LABEL - 0.1) / width
+        figure.text(at_left, at, text, size=SMALL, ha="right", va="center", color=ink, parse_math=False)
     return figure
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from gantk.errors import EvaluationError
 from gantk.evaluation.examples import Examples
+from gantk.evaluation.members import methods_of
 from gantk.evaluation.results import Evaluation
 from gantk.evaluation.tables import (
     best_of,
@@ -80,7 +81,7 @@ def write_report(run: Path) -> Path:
         state=status.get("state") or "unknown",
         message=status.get("message") or "",
         facts=_facts(folder),
-        results=_results(evaluation),
+        results=_results(evaluation, folder.recipe),
         weights=_weights(evaluation / "weights.json"),
         figures=_figures(evaluation / "examples.npz"),
         curves=_curves(folder.path / "metrics.jsonl"),
@@ -113,14 +114,15 @@ def _facts(folder: RunFolder) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _results(folder: Path) -> dict[str, Any] | None:
-    """The tables of the evaluation, None where the run has none."""
+def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The tables of the evaluation, None where the run has none; baselines and bounds are no rivals of the best."""
     if not (folder / "summary.json").is_file():
         return None
     evaluation = Evaluation.read(folder)
     summary = evaluation.summary
     columns = evaluation.columns
-    best = best_of(list(summary.values()), columns)
+    trained = methods_of(recipe, evaluation)
+    best = {name: trained[i] for name, i in best_of([summary[method] for method in trained], columns).items()}
     digits = {name: decimals(found[name].mean for found in summary.values()) for name in columns}
     regions = list(dict.fromkeys(column.region for column in columns.values()))
     tables = []
@@ -129,9 +131,9 @@ def _results(folder: Path) -> dict[str, Any] | None:
         rows = [
             (
                 method_title(method),
-                [Cell(write_statistic(found[name], digits[name]), best=best.get(name) == i) for name in names],
+                [Cell(write_statistic(found[name], digits[name]), best=best.get(name) == method) for name in names],
             )
-            for i, (method, found) in enumerate(summary.items())
+            for method, found in summary.items()
         ]
         count = max((found[name].n for found in summary.values() for name in names), default=0)
         titles = [column_title(columns[name]).replace(f" {region} ", " ") for name in names]

@@ -239,8 +239,10 @@ def _kind(member: Member, role: str, table: ResultTable | None) -> str:
         rows = [row for row in table.rows if row.method == role and member.folder in row.folders]
         return table.named(rows[0]) if rows else ""
     changes = [f"{key.rpartition('.')[2]} {value}" for key, value in member.changes.items()]
-    wanted = member.report or (member.recipe.get("predict", role),)
-    return ", ".join([member.label, role, *changes]) if role in wanted else ""
+    predicts = member.recipe.get("predict", role)
+    wanted = member.report or {predicts: ""}
+    alone = role == predicts and len(wanted) == 1
+    return ", ".join([member.title(role, alone=alone), *changes]) if role in wanted else ""
 
 
 # -- runs ------------------------------------------------------------------------------------------------------
@@ -249,13 +251,14 @@ def _kind(member: Member, role: str, table: ResultTable | None) -> str:
 def _run(sweep: Path, member: Member) -> Run:
     status = read_json(member.folder / "status.json")
     report = member.folder / "report.html"
+    state = str(status.get("state") or "waiting")
     changes = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in member.changes.items())
     return Run(
         id=member.id,
         label=", ".join(filter(None, [member.label, changes])),
         seed=member.seed,
-        state=str(status.get("state") or "waiting"),
-        problem=member.problem if member.evaluation is None else "",
+        state=state,
+        problem=member.problem.removeprefix(f"{state}: "),
         duration=duration(status.get("seconds")),
         report=report.relative_to(sweep).as_posix() if report.is_file() else "",
         mlflow=_mlflow(member.folder),

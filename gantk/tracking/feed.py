@@ -15,8 +15,9 @@ from filelock import FileLock, Timeout
 from gantk.errors import TrackingError
 from gantk.recipe.model import TrackingSettings
 from gantk.tracking.cursor import Cursor
-from gantk.tracking.folder import Panel, RunFolder, entity_name, milliseconds
+from gantk.tracking.folder import Panel, RunFolder, milliseconds
 from gantk.tracking.journal import Journal, Tail
+from gantk.tracking.names import metric_name, panel_name, results
 from gantk.tracking.store import Store, resolve_uri, shown
 
 __all__ = ["Feed", "Left", "Stopped"]
@@ -24,7 +25,9 @@ __all__ = ["Feed", "Left", "Stopped"]
 #: MLflow's limits for one call
 METRICS_PER_CALL = 1000
 PARAMETERS_PER_CALL = 100
-THUMBNAIL = 256
+#: Pixels: the interface shows a thumbnail at its own size and no larger, on the whole screen too. MLflow's own have
+#: 256, too few for a panel of many columns.
+THUMBNAIL = 1280
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,7 @@ class Feed:
     def _ask_steps(self) -> None:
         """Take from MLflow which metrics it has, where the cursor cannot know."""
         client = self.store.client()
-        names = {entity_name(name) for r in Journal(self._tail.path).records() for name in r["metrics"]}
+        names = {metric_name(name) for r in Journal(self._tail.path).records() for name in r["metrics"]}
         for name in sorted(names):
             history = client.get_metric_history(self.cursor.run_id, name)
             if history:
@@ -225,7 +228,7 @@ class Feed:
 
     def _new(self, record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         for raw, value in record["metrics"].items():
-            name = entity_name(raw)
+            name = metric_name(raw)
             if record["step"] > self.cursor.steps.get(name, -1):
                 yield name, value
 
@@ -286,12 +289,14 @@ class Feed:
             self.advance(1)
 
     def _results(self, path: Path) -> None:
-        """The test results as metrics at the run's last step, at the time of their file."""
+        """The test results as metrics, at the time of their file.
+
+        Their step is 0: MLflow then draws bars that put runs side by side, and of any later step a line of one point.
+        """
         from mlflow.entities import Metric
 
-        step = int(self.folder.status().get("step") or 0)
         time = int(path.stat().st_mtime * 1000)
-        metrics = [Metric(name, value, time, step) for name, value in self.folder.results().items()]
+        metrics = [Metric(name, value, time, 0) for name, value in results(self.folder).items()]
         for some in _chunks(metrics, METRICS_PER_CALL):
             self.store.client().log_batch(self.cursor.run_id, metrics=some)
 
@@ -318,7 +323,7 @@ def _image_files(panel: Panel, run_id: str, folder: Path) -> Iterator[Path]:
     """
     from PIL import Image
 
-    key = entity_name(panel.key).replace(":", "_").replace("/", "~")
+    key = panel_name(panel.key).replace(":", "_").replace("/", "~")
     time = int(panel.path.stat().st_mtime * 1000)
     unique = uuid.uuid5(uuid.NAMESPACE_URL, f"{run_id}/{panel.name}")
     name = f"{key}+step+{panel.step}+timestamp+{time}+{unique}"

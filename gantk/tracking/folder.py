@@ -164,16 +164,6 @@ class RunFolder:
         for root in roots:
             yield from _files(root, self.path)
 
-    def results(self) -> dict[str, float]:
-        """Means over the test patients from `evaluation/summary.json`: `test/student/ssim` and so on."""
-        methods = read_json(self.path / "evaluation" / "summary.json").get("methods") or {}
-        return {
-            entity_name(f"test/{method}/{metric}"): float(value["mean"])
-            for method, metrics in methods.items()
-            for metric, value in metrics.items()
-            if isinstance(value, dict) and isinstance(value.get("mean"), int | float)
-        }
-
 
 def entity_name(name: str) -> str:
     """A name that MLflow takes: letters, digits, `_-. :/`, no empty or dotted path parts."""

@@ -88,7 +88,8 @@ class TeacherStudent(Scheduler):
         if stage.name != "joint" or self.converged is None:
             return
         epoch = max(0, self.converged - self.rewind)
-        control.restore(self.teacher, "teacher", epoch)
+        if self.rewind:  # else it has these weights
+            control.restore(self.teacher, "teacher", epoch)
         control.note(
             f"the teacher converged in epoch {self.converged + 1} and goes on with its weights of epoch {epoch + 1}"
         )

@@ -349,7 +349,7 @@ def test_a_second_signal_leaves_no_child_behind(
         return handles[-1]
 
     monkeypatch.setattr(Local, "start", start)
-    monkeypatch.setattr("gantk.api.sweep.PATIENCE", 0.1)
+    monkeypatch.setattr("gantk.api.sweep_launch.PATIENCE", 0.1)
     monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: terminal, write=len, flush=lambda: None))
     display = QuietSweep(QuietProgress())
     with pytest.raises(Interrupted, match="gantk run --resume"):

@@ -126,10 +126,20 @@ def test_run_hands_its_options_over_and_tells_how_to_go_on(
 
 
 def test_results_mark_the_best_and_leave_gaps() -> None:
-    table = results_table(SUMMARY)
+    methods = SUMMARY["methods"] | {
+        "teacher": SUMMARY["methods"]["student"] | {"ssim": {"mean": 0.7, "std": None, "n": 1}}
+    }
+    methods["input:t1"] = methods["input:t1"] | {"ssim": {"mean": 0.95, "std": None, "n": 1}}
+    table = results_table(SUMMARY | {"methods": methods})
     cells = [[str(cell) for cell in column.cells] for column in table.columns]
-    assert cells == [["SSIM ↑", "MSE tumour ↓"], ["0.900 ± 0.100", "–"], ["0.800", "0.500 ± 0.100"]]
-    assert [cell.style for cell in table.columns[1].cells] == ["bold", ""]
+    assert cells == [
+        ["SSIM ↑", "MSE tumour ↓"],
+        ["0.900 ± 0.100", "–"],
+        ["0.950", "0.500 ± 0.100"],
+        ["0.700", "–"],
+    ]
+    styles = [[cell.style for cell in column.cells] for column in table.columns[1:]]
+    assert styles == [["bold", ""], ["", ""], ["", ""]]  # a baseline is never the best
 
 
 @pytest.mark.parametrize("kind", ["loss", "losses"])

@@ -168,6 +168,43 @@ def test_over_seeds(ablation):
     json.dumps(table.to_dict(), allow_nan=False)
 
 
+def test_rows_called_by_the_recipe(ablation):
+    """As in the paper's Table 1, where the teacher of a run is a method of its own."""
+    rows = {"teacher": "DS³ (paired only)", "student": "DS³"}
+    for entry in ablation.children[:3]:
+        entry["report"] = rows
+    (ablation.root / "sweep.json").write_text(json.dumps({"name": "x", "children": ablation.children}))
+    table = result_table([ablation.root])
+    assert [row.title for row in table.rows][:3] == ["DS³ (paired only)", "DS³", "DS³ without maps"]
+    assert {row.label for row in table.rows[:2]} == {"DS³ & co_1"}
+    assert row_of(table, "DS³").best == set(COLUMNS)
+    assert result_table([ablation.root], roles=["teacher"]).rows[0].title == "DS³ (paired only)"
+    assert "| DS³ (paired only) |" in to_markdown(table.grid())
+    tests = result_table([ablation.root], reference="DS³").significance
+    assert tests.reference == "DS³"
+    assert {row.title for row, _, _ in tests.lines} > {"DS³ (paired only)", "DS³ without maps"}
+
+
+def test_named_rows_are_grouped_like_others(fractions):
+    """Each value of the grid has its own best of the two."""
+    for entry in fractions.children:
+        if entry["variant"] == "only":
+            entry["report"] = {"student": "without unpaired patients"}
+    (fractions.root / "sweep.json").write_text(json.dumps({"name": "x", "children": fractions.children}))
+    table = result_table([fractions.root])
+    assert "without unpaired patients (paired fraction 5 %)" in [table.named(row) for row in table.rows]
+    assert "ssim" in row_of(table, "without unpaired patients (paired fraction 50 %)").best
+    assert row_of(table, "DS³ (paired fraction 5 %)").best
+
+
+def test_a_report_that_is_none_is_explained(ablation):
+    ablation.children[0]["report"] = {"teacher": 3}
+    (ablation.root / "sweep.json").write_text(json.dumps({"name": "x", "children": ablation.children}))
+    with pytest.raises(EvaluationError, match="names of their rows") as caught:
+        result_table([ablation.root])
+    assert str(caught.value.where).endswith("sweep.json")
+
+
 def test_one_seed_says_that_the_spread_is_over_patients(tmp_path):
     sweep = SweepFolder(tmp_path / "one", '[variants.a]\n[variants.b]\nlabel = "B"', '"run.seed" = [4]')
     for variant, mean in (("a", 0.8), ("b", 0.9)):

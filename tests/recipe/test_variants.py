@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gantk.errors import RecipeError
 from gantk.recipe import dump_recipe, load_recipe
+from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, is_sweep, load_sweep
 
 BASE = """\
@@ -119,12 +120,33 @@ def test_children_are_the_product_of_variants_and_grids(write: Write) -> None:
         assert re.fullmatch(rf"{child.variant}-paired_fraction-[\d.]+-seed-[01]-[0-9a-f]{{8}}", child.id)
     assert len({child.id for child in sweep.children}) == 10
     full, other = sweep.children[0], sweep.children[-1]
-    assert (full.label, full.report) == ("Full method, 5 %", ("a", "b"))
-    assert (other.label, other.report) == ("other, 100 %", ("a",))
+    assert (full.label, full.report) == ("Full method, 5 %", {"a": "", "b": ""})
+    assert (other.label, other.report) == ("other, 100 %", {"a": ""})
     assert other.recipe.losses.keys() == {"pixelwise"}
     assert other.recipe.losses["pixelwise"].weight == 7
     assert other.recipe.translators["b"].generator.parameters["channels"] == 16  # `like` comes last
     assert other.recipe.name == "table-other"
+
+
+def test_rows_can_be_called_otherwise(write: Write) -> None:
+    named = 'report = { b = "B of it", a = "A of it" }'
+    before = load_sweep(write()).children
+    inline = load_sweep(write(SWEEP.replace('report = ["a", "b"]', named))).children
+    assert inline[0].report == {"b": "B of it", "a": "A of it"}
+    assert list(inline[0].report) == ["b", "a"]  # the order of the rows
+    assert [child.id for child in inline] == [child.id for child in before]  # a name computes nothing
+    table = SWEEP.replace('report = ["a", "b"]\n', "") + '[variants.full.report]\nb = "B of it"\na = "A of it"\n'
+    assert [child.report for child in load_sweep(write(table)).children] == [child.report for child in inline]
+
+
+@given(
+    st.one_of(
+        st.lists(st.text(), unique=True),
+        st.lists(st.tuples(st.text(), st.text(min_size=1)), unique_by=(lambda p: p[0], lambda p: p[1])).map(dict),
+    )
+)
+def test_rows_survive_json(said: list[str] | dict[str, str]) -> None:
+    assert json.loads(json.dumps(write_rows(read_rows(said)))) == (said or [])
 
 
 def test_a_childs_recipe_is_that_of_an_ordinary_recipe(write: Write, tmp_path: Path) -> None:
@@ -245,6 +267,12 @@ def test_ids_are_stable_and_say_what_is_computed(
         (('"maps.edges.enabled" = false', '"losses.pixelwise.weight" = "x"'), "wise.weight", None, '"losses.pix'),
         (('"maps.edges.enabled" = false', '"run.seed" = 3'), "the grid sets too", "sweep = ", '"run.seed" = 3'),
         (('"maps.edges.enabled" = false', 'report = ["c"]'), "reports 'c'", None, 'report = ["c"]'),
+        (('"maps.edges.enabled" = false', 'report = { c = "C" }'), "reports 'c'", None, "report = { c"),
+        (('"maps.edges.enabled" = false', 'report = { bb = "B" }'), "reports 'bb'", "'b'", "report = { bb"),
+        (('"maps.edges.enabled" = false', 'report = { a = "" }'), "names of their rows", None, "report = { a"),
+        (('"maps.edges.enabled" = false', "report = { a = 1 }"), "names of their rows", None, "report = { a"),
+        (('"maps.edges.enabled" = false', 'report = { a = "X", b = "X" }'), "two rows 'X'", None, "report = { a"),
+        (('"maps.edges.enabled" = false', 'report = "a"'), "a list of roles", None, 'report = "a"'),
         (('"maps.edges.enabled" = false', "label = 3"), "label", None, "label = 3"),
         (('"maps.edges.enabled" = false', '"maps.edges" = 3'), "maps.edges", None, '"maps.edges" = 3'),
         (('"maps.edges.enabled" = false', 'without = ["losses.pixelwize"]'), "pixelwize", "pixelwise", "without = "),

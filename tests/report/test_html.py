@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gantk.errors import EvaluationError
+from gantk.evaluation.results import Column, Evaluation, Row
 from gantk.report.html import write_report
 
 VOID = {"meta", "link", "input", "img", "br"}
@@ -58,13 +59,28 @@ def test_everything_is_there(run: Path):
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert page.sections == ["results", "slices", "weights", "curves", "panels", "patients", "recipe"]
-    assert page.best == ["0.810 ± 0.010", "0.200 ± 0.000", "0.400 ± 0.000"]
+    assert page.best == ["0.810 ± 0.010", "0.200 ± 0.000"]  # of the tumour one method alone has a value
     for fact in ("demo &amp; more", "finished", "1,200", "1 h 02 min", "0123456789 + uncommitted", "5plit", "5e771n65"):
         assert fact in text, fact
     assert "t1 as the answer" in text
     assert "<td>0.750</td><td>0.250</td><td>3.00</td>" in text
     assert text.count('data-value="20"') == 3
     assert [p.name for p in run.iterdir() if "partial" in p.name] == []
+
+
+def test_baselines_and_bounds_are_never_the_best(run: Path):
+    """As in a sweep's table; a role may have any name, what the recipe trains is no baseline."""
+    columns = {"dice": Column("Dice", "et", True), "mse": Column("MSE", "image", False)}
+    values = {"training_mean": 0.5, "b": 0.4, "input:t1": 0.9, "target:real": 1.0, "target:none": 0.95}
+    rows = [Row("p", method, 1, {"dice": v, "mse": 1 - v}) for method, v in values.items()]
+    Evaluation("s", "e", columns, rows).write(run / "evaluation")
+    (run / "recipe.toml").write_text("[translators.training_mean]\n[translators.b]\n")
+    assert Page(write_report(run).read_text(encoding="utf-8")).best == ["0.50", "0.500"]
+    (run / "recipe.toml").write_text("[translators.b]\n")
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert page.best == []  # without rivals
+    (run / "recipe.toml").unlink()
+    assert Page(write_report(run).read_text(encoding="utf-8")).best == []
 
 
 def test_needs_nothing_but_itself(run: Path):

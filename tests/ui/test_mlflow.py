@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,10 +102,15 @@ def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
     browser.open(f"{experiment}/runs?compareRunsMode=CHART", 1280, 1150)
     browser.until(f"{SEARCH} !== null")
     expand(browser, children[0].name)
-    browser.shows(*(child.name for child in children), "validation/student", "test/student", "train/student")
+    browser.shows(*(child.name for child in children), "validation/student", "test/teacher", "train/student")
+    sections = ("test", "test/teacher", "train/student", "train/teacher", "validation", "validation/student")
+    places = [re.search(rf"^{name}\n\(\d+\)$", browser.text(), re.MULTILINE) for name in sections]
+    starts = [found.start() for found in places if found]
+    assert len(starts) == len(sections)
+    assert starts == sorted(starts)
     browser.run(f"{SEARCH}.select()")
-    browser.type("test/student")
-    browser.shows("test/student", *(f"test/student/{metric}" for metric in METRICS))
+    browser.type("^test/[a-z_]+$")
+    browser.shows(*(f"test/{metric}" for metric in METRICS))
     browser.until("!document.body.innerText.includes('train/student')")
     settled(browser, 4)
     browser.picture(pictures / "mlflow-charts.png")
@@ -113,7 +119,7 @@ def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
     number = experiment.rpartition("/")[2]
     base = experiment.partition("/#/")[0]
     browser.open(f"{base}/#/compare-runs?runs={ids}&experiments={quote(json.dumps([number]))}", 1280, 900)
-    browser.shows("Comparing 4 Runs", *(child.name for child in children), "test/student/mse")
+    browser.shows("Comparing 4 Runs", *(child.name for child in children), "test/mse")
     browser.run(
         "[...document.querySelectorAll('h1, h2, h3, [role=button]')].find(e => e.innerText.trim() === 'Metrics')"
         ".scrollIntoView({ block: 'start' })"
@@ -124,7 +130,7 @@ def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
     summaries = [json.loads((child / "evaluation" / "summary.json").read_text()) for child in children]
     for metric in ("mse", "mse_brain"):
         means = [summary["methods"]["student"][metric]["mean"] for summary in summaries]
-        shown = browser.run(f"({IN_LINE})('test/student/{metric}')")
+        shown = browser.run(f"({IN_LINE})('test/{metric}')")
         assert [float(text) for text in shown] == pytest.approx(means, abs=6e-4)
 
 
@@ -135,8 +141,8 @@ def test_panels_are_there_by_step(experiment, browser, children, pictures):
     expand(browser, children[0].name)
     browser.shows(*(child.name for child in children))
     browser.run(f"{SEARCH}.select()")
-    browser.type("^validation$")
-    browser.until("document.querySelector('[role=slider]') && !document.body.innerText.includes('test/student')")
+    browser.type("^validation/panels$")
+    browser.until("document.querySelector('[role=slider]') && !document.body.innerText.includes('test/teacher')")
     full = "[...document.querySelectorAll('button')].findLast(b => b.outerHTML.toLowerCase().includes('fullscreen'))"
     browser.until(f"{full} !== undefined")
     browser.run(f"{full}.click()")
@@ -146,7 +152,7 @@ def test_panels_are_there_by_step(experiment, browser, children, pictures):
     browser.type(str(steps[-1]))
     browser.run("document.activeElement.blur()")
     settled(browser)
-    there = f"[...document.images].filter(i => i.naturalWidth && i.src.includes('validation%2Bstep%2B{steps[-1]}%2B'))"
+    there = f"[...document.images].filter(i => i.naturalWidth && i.src.includes('panels%2Bstep%2B{steps[-1]}%2B'))"
     browser.until(f"new Set({there}.map(i => new URL(i.src).searchParams.get('run_uuid'))).size === {len(children)}")
     browser.run(f"{there}.filter(i => i.closest('[role=dialog]')).at(0)?.scrollIntoView()")
     settled(browser, 4)

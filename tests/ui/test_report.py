@@ -54,7 +54,7 @@ def test_on_a_phone(browser: Browser, page: str, pictures: Path):
 def test_with_the_keyboard(browser: Browser, page: str, runs: Path):
     """A heading is a button: Enter sorts up, once more down, and the column says so."""
     browser.open(page, 1280, 900)
-    browser.shows("Patients")
+    browser.until("document.readyState === 'complete'")  # the script is the page's end
     head = "document.querySelectorAll('#patients th')[2]"
     column = "[...document.querySelectorAll('#patients tbody tr')].map(row => Number(row.cells[2].dataset.value))"
     browser.run(f"{head}.querySelector('button').focus()")

@@ -1,0 +1,175 @@
+"""One sweep from beginning to end: its children prepared and carried out, its state, table, page and MLflow run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gantk.api.runs import Status, spoken
+from gantk.api.signals import StopSignals
+from gantk.api.sweep_display import SweepDisplay
+from gantk.api.sweep_launch import Crew
+from gantk.api.sweep_plan import but_for_seed, count_steps
+from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
+from gantk.errors import GantkError, Interrupted
+from gantk.files import atomic_write
+from gantk.launching import Launcher
+from gantk.plugins import Registry
+from gantk.recipe.model import TrackingSettings
+from gantk.recipe.variants import SEED, Child
+
+__all__ = ["Course"]
+
+#: Seconds that the children wait for MLflow to take their parent, which may create its database first.
+MLFLOW_PATIENCE = 30.0
+
+
+class Course:
+    """One sweep's course.
+
+    Args:
+        folder: the sweep's.
+        children: in the order of tables.
+        registry: what recipes can name.
+        display: is told what happens.
+        signals: what the user wants.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        children: Sequence[Child],
+        registry: Registry,
+        display: SweepDisplay,
+        signals: StopSignals,
+    ) -> None:
+        self.folder, self.children, self.registry = folder, children, registry
+        self.display, self.signals = display, signals
+        self.states = {c.id: ChildState(c.id, c.label, folder / "children" / c.id) for c in children}
+        for state in self.states.values():
+            state.look(alive=False)
+
+    def prepare(self) -> dict[str, int]:
+        """Build every child's networks once and prepare its data, so that children neither fail at that nor race.
+
+        Returns steps by child.
+        """
+        counted: dict[str, int] = {}
+        cohorts: dict[str, Any] = {}
+        for child in self.children:
+            key = but_for_seed(child.recipe)
+            if self.states[child.id].state != "finished" and key not in counted:
+                counted[key] = count_steps(child, self.registry, cohorts, self.display.progress)
+        return {c.id: counted[key] for c in self.children if (key := but_for_seed(c.recipe)) in counted}
+
+    def carry_out(
+        self,
+        totals: dict[str, int],
+        launcher: Launcher,
+        options: Sequence[str],
+        settings: TrackingSettings,
+        tracking_uri: str | None,
+    ) -> SweepResult:
+        """Run what is not finished and tell the folder, readers and MLflow how it ended.
+
+        Args:
+            totals: steps by child, as `prepare` counted them.
+            launcher: starts the children.
+            options: of `gantk run`, for every child.
+            settings: the sweep's `[tracking]`.
+            tracking_uri: MLflow's address, above the settings'.
+
+        Raises:
+            SweepFailed: children failed; the others were carried out.
+            Interrupted: a signal stopped the sweep.
+        """
+        from gantk.tracking.feeder import Feeder
+
+        began = time.time()
+        status = Status(self.folder)
+        before = float(status.facts.get("seconds", 0.0))
+        status.update(state="running", id=self.folder.name, started=status.facts.get("started", began), message="")
+        for state in self.states.values():
+            state.look(alive=False)
+            state.total = totals.get(state.id, state.done)
+        feeder = None
+        if settings.enabled:
+            feeder = Feeder(self.folder, settings, tracking_uri, self.display.note)
+        result = SweepResult(self.folder, "failed", tuple(self.states.values()))
+        try:
+            if feeder is not None:
+                feeder.begun(MLFLOW_PATIENCE)
+            self._work(Crew(launcher, options, self.display, self.signals))
+            result = SweepResult(self.folder, self._outcome(), tuple(self.states.values()))
+        except KeyboardInterrupt:
+            result = SweepResult(self.folder, "interrupted", tuple(self.states.values()))
+        finally:
+            with suppress(OSError):
+                self._tell()
+                status.update(state=result.state, seconds=before + time.time() - began)
+                self._report()
+            if feeder is not None:
+                feeder.close()
+        if result.state == "interrupted":
+            raise Interrupted(
+                "the sweep was interrupted",
+                where=self.folder,
+                mend=f"go on with: gantk run --resume {spoken(self.folder)}",
+            )
+        if result.state == "failed":
+            failed = self._failed(result)
+            failed.result = result
+            raise failed
+        return result
+
+    def _work(self, crew: Crew) -> None:
+        self.display.begin(self.folder.name, list(self.states.values()), alone=crew.inherit)
+        crew.work([state for state in self._in_order() if state.state != "finished"])
+
+    def _in_order(self) -> list[ChildState]:
+        """Every variant with the first seed, then with the second: half a sweep is a whole table of fewer seeds."""
+        seeds = list(dict.fromkeys(child.changes.get(SEED) for child in self.children))
+        ordered = sorted(self.children, key=lambda child: seeds.index(child.changes.get(SEED)))
+        return [self.states[child.id] for child in ordered]
+
+    def _outcome(self) -> str:
+        states = {state.state for state in self.states.values()}
+        if self.signals.asked and states != {"finished"}:
+            return "interrupted"
+        return "finished" if states == {"finished"} else "failed"
+
+    def _failed(self, result: SweepResult) -> SweepFailed:
+        bad = [state for state in result.children if state.state != "finished"]
+        reasons = [
+            f"{s.id}: {(s.message or s.state).rstrip('.')}{f' (see {s.log})' if s.log.is_file() else ''}" for s in bad
+        ]
+        return SweepFailed(
+            f"{len(bad)} of {len(result.children)} runs did not finish",
+            where=self.folder,
+            why="\n  ".join(["", *reasons]),
+            mend="Mend the cause, then start the sweep again: what is finished stays",
+        )
+
+    def _tell(self) -> None:
+        """The table of what is finished, for readers of the folder and for MLflow's description."""
+        from gantk.evaluation.grids import to_markdown
+        from gantk.evaluation.sweep_table import result_table
+
+        try:
+            text = to_markdown(result_table([self.folder]).grid())
+        except GantkError as error:  # nothing to show yet, or children that do not compare
+            text = f"There is no table: {error}\n"
+        with atomic_write(self.folder / "table.md") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def _report(self) -> None:
+        """The page of the whole sweep; what spoils it must not spoil the sweep."""
+        from gantk.report.sweep import write_sweep_report  # matplotlib takes a second to import
+
+        try:
+            write_sweep_report(self.folder)
+        except GantkError as error:
+            self.display.note(f"the sweep's report could not be written: {error}")

@@ -1,0 +1,127 @@
+"""Children at work: started by a launcher, so many at once, watched until each has ended; none outlives its sweep."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from gantk.api.runs import Status
+from gantk.api.signals import StopSignals
+from gantk.api.sweep_display import SweepDisplay
+from gantk.api.sweep_state import ChildState
+from gantk.errors import Interrupted, TrainingError
+from gantk.launching import Handle, Job, Launcher
+
+__all__ = ["COMMAND", "Crew"]
+
+#: The command `gantk`; -P, so that no file of the working directory is taken for a module.
+COMMAND = (sys.executable, "-P", "-m", "gantk")
+#: Seconds between two looks at the children.
+PAUSE = 0.2
+#: Seconds that children have to end once they were told twice.
+PATIENCE = 10.0
+
+
+class Crew:
+    """Carries children out.
+
+    Args:
+        launcher: starts them.
+        options: of `gantk run`, for every child.
+        display: is told what happens.
+        signals: what the user wants; the first signal asks the children to end, the second makes them.
+    """
+
+    def __init__(self, launcher: Launcher, options: Sequence[str], display: SweepDisplay, signals: StopSignals) -> None:
+        self.launcher, self.options = launcher, options
+        self.display, self.signals = display, signals
+        #: The children write to this terminal themselves.
+        self.inherit = launcher.here and launcher.workers == 1 and sys.stderr.isatty()
+
+    def work(self, waiting: list[ChildState]) -> None:
+        """Start children in this order, at most as many at once as the launcher wants, until none is left.
+
+        Raises:
+            KeyboardInterrupt: a second signal came; no child is left.
+        """
+        running: list[tuple[ChildState, Handle]] = []
+        told = False
+        self.signals.training = True
+        try:
+            while running or (waiting and not told):
+                while waiting and not told and (not self.launcher.workers or len(running) < self.launcher.workers):
+                    state = waiting.pop(0)
+                    handle = self._start(state)
+                    if handle is not None:
+                        running.append((state, handle))
+                        self.display.started(state)
+                time.sleep(PAUSE)
+                running = [pair for pair in running if not self._has_ended(*pair)]
+                self.display.look()
+                if self.signals.asked and not told:
+                    told = True
+                    _each(handle.stop for _, handle in running)
+        except BaseException:  # a second signal: no child outlives its sweep
+            with suppress(KeyboardInterrupt):  # a third: they get no time either
+                _each(handle.stop for _, handle in running)
+                ends = time.monotonic() + PATIENCE
+                while time.monotonic() < ends and any(handle.poll() is None for _, handle in running):
+                    time.sleep(PAUSE / 2)
+            for state, handle in running:
+                if handle.poll() is None:
+                    handle.kill()
+                self._has_ended(state, handle)
+            raise
+        finally:
+            self.signals.training = False
+            self.display.end()
+
+    def _start(self, state: ChildState) -> Handle | None:
+        """A child at work, or None where it cannot start; the others may."""
+        command = [*COMMAND, "run", "--resume", str(state.folder), *self.options]
+        try:
+            handle = self.launcher.start(Job(state.id, command, state.folder, None if self.inherit else state.log))
+        except TrainingError as error:
+            state.state, state.message = "failed", str(error)
+            self.display.ended(state)
+            return None
+        state.state, state.message = "running", ""
+        return handle
+
+    def _has_ended(self, state: ChildState, handle: Handle) -> bool:
+        code = handle.poll()
+        state.look(alive=code is None)
+        if code is None:
+            return False
+        if code == 0:
+            state.state, state.message = "finished", ""
+        elif code == Interrupted.exit_code or (
+            self.signals.asked and (code < 0 or state.state in ("interrupted", "waiting"))
+        ):
+            state.state = "interrupted"
+        else:
+            state.state = "failed"
+            if code < 0:
+                state.message = f"its process was killed by {_signal(-code)}"
+                with suppress(OSError):
+                    Status(state.folder).update(state="failed", message=state.message)
+            state.message = state.message or f"its process ended with exit code {code}"
+        self.display.ended(state)
+        return True
+
+
+def _each(calls: Iterable[Any]) -> None:
+    for call in calls:
+        call()
+
+
+def _signal(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return f"{name}, as the system does when memory runs out" if name == "SIGKILL" else name

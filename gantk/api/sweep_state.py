@@ -1,0 +1,91 @@
+"""Where the children of a sweep are, and what a sweep came to."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gantk.errors import TrainingError
+from gantk.files import read_json
+
+__all__ = ["ChildState", "SweepFailed", "SweepResult"]
+
+
+@dataclass
+class ChildState:
+    """Where a child is.
+
+    Attributes:
+        id, label, folder: which it is.
+        state: `waiting`, `running`, `finished`, `failed` or `interrupted`.
+        done, total: steps; the total is None before it is known.
+        stage: that it is in.
+        message: why it failed.
+    """
+
+    id: str
+    label: str
+    folder: Path
+    state: str = "waiting"
+    done: int = 0
+    total: int | None = None
+    stage: str = ""
+    message: str = ""
+
+    @property
+    def log(self) -> Path:
+        """The output of its process."""
+        return self.folder / "log.txt"
+
+    def look(self, alive: bool) -> None:
+        """Read its folder; `alive`: a process works on it."""
+        status = read_json(self.folder / "status.json")
+        state = str(status.get("state", "waiting"))
+        self.state = ("running" if state != "finished" else state) if alive else state
+        if self.state == "running" and not alive:
+            self.state = "interrupted"  # what it says of itself is older than its death
+        self.stage = str(status.get("stage", ""))
+        self.message = str(status.get("message", ""))
+        self.done = max(_last_step(self.folder / "metrics.jsonl") + 1, 0) or int(status.get("step", 0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**vars(self), "folder": str(self.folder)}
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep's folder and its children, in the order of tables."""
+
+    folder: Path
+    state: str
+    children: tuple[ChildState, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, each finished child with its evaluation's summary."""
+        children = [
+            c.to_dict() | {"summary": read_json(c.folder / "evaluation" / "summary.json")} for c in self.children
+        ]
+        return {"folder": str(self.folder), "state": self.state, "children": children}
+
+
+class SweepFailed(TrainingError):
+    """Some children did not finish; the others did."""
+
+    result: SweepResult
+
+
+def _last_step(journal: Path, tail: int = 65536) -> int:
+    """The step of the journal's last whole line, -1 where there is none."""
+    try:
+        with journal.open("rb") as file:
+            file.seek(max(file.seek(0, 2) - tail, 0))
+            lines = file.read().split(b"\n")[:-1]
+    except OSError:
+        return -1
+    with suppress(ValueError, KeyError, IndexError, TypeError):
+        return int(json.loads(lines[-1])["step"])
+    return -1

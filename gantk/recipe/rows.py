@@ -1,0 +1,32 @@
+"""Which roles of a variant become rows of tables, and what the rows are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Rows", "read_rows", "write_rows"]
+
+Rows = dict[str, str]
+"""By role, in the order of the rows, the row's name; empty where tables make it from the variant's label."""
+
+
+def read_rows(said: Any) -> Rows:
+    """What `report` says, in a recipe or in `sweep.json`: a list of roles, or a table of their rows' names.
+
+    Raises:
+        ValueError: it is neither, or two rows have one name; the text says what is wrong.
+    """
+    if isinstance(said, list | tuple) and all(isinstance(role, str) for role in said):
+        return dict.fromkeys(said, "")
+    if not isinstance(said, dict) or not all(isinstance(name, str) and name for name in said.values()):
+        raise ValueError(f"must be a list of roles, or a table of roles with the names of their rows, it is {said!r}")
+    names = list(said.values())
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise ValueError(f"calls two rows {twice[0]!r}")
+    return dict(said)
+
+
+def write_rows(rows: Rows) -> list[str] | Rows:
+    """As `read_rows` reads it: a list where no row has a name."""
+    return dict(rows) if any(rows.values()) else list(rows)
