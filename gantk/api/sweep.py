@@ -9,13 +9,14 @@ from gantk.api.runs import alone
 from gantk.api.signals import StopSignals
 from gantk.api.sweep_course import Course
 from gantk.api.sweep_display import QuietSweep, SweepDisplay
-from gantk.api.sweep_folder import folder_of, is_busy, write, written
+from gantk.api.sweep_folder import folder_of, is_busy, plugins_of, write, written
 from gantk.api.sweep_plan import but_for_seed, count_epochs
 from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
 from gantk.errors import Interrupted, UsageError
 from gantk.files import read_json
 from gantk.launching import Launcher
 from gantk.plugins import load_plugins
+from gantk.plugins.absent import made_with
 from gantk.recipe.load import change_of
 from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import Sweep, is_sweep, load_sweep
@@ -39,7 +40,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     """
     sweep = _sweep_of(path, overrides)
     folder = folder_of(sweep.name, out)
-    registry = load_plugins().registry
+    session = load_plugins()
     stages: dict[str, int | None] = {}
     busy = is_busy(folder)
     states = []
@@ -50,7 +51,8 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
             state.state = "running"
         key = but_for_seed(child.recipe)
         if key not in stages:
-            epochs, per_epoch = count_epochs(child, registry), child.recipe.data.steps_per_epoch
+            with made_with(plugins_of(folder), session):
+                epochs, per_epoch = count_epochs(child, session.registry), child.recipe.data.steps_per_epoch
             stages[key] = epochs * per_epoch if per_epoch else None
         state.total = stages[key]
         states.append(state)
@@ -93,8 +95,8 @@ def run_sweep(
 
     display = display or QuietSweep()
     pick_device(device)
-    registry = load_plugins().registry
-    component = registry.get("launcher", launcher, "--launcher")
+    session = load_plugins()
+    component = session.registry.get("launcher", launcher, "--launcher")
     parameters = change_of(launch) | ({} if workers is None else {"workers": workers})
     starter: Launcher = component.build(parameters, "--launch")
     with StopSignals() as signals:
@@ -107,8 +109,9 @@ def run_sweep(
                 folder, children, table = folder_of(sweep.name, out), list(sweep.children), sweep.table
             else:
                 raise UsageError("nothing to run", mend="name a recipe, or a sweep's folder with --resume")
-            work = Course(folder, children, registry, display, signals)
-            totals = work.prepare()
+            work = Course(folder, children, session.registry, display, signals)
+            with made_with(plugins_of(folder), session):
+                totals = work.prepare()
             if resume is None:
                 write(folder, sweep)
         except KeyboardInterrupt:

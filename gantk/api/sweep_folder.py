@@ -19,7 +19,7 @@ from gantk.recipe.locate import where
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, Sweep
 
-__all__ = ["folder_of", "is_busy", "write", "written"]
+__all__ = ["folder_of", "is_busy", "plugins_of", "write", "written"]
 
 
 def folder_of(name: str, out: Path | None) -> Path:
@@ -53,6 +53,14 @@ def write(folder: Path, sweep: Sweep) -> None:
             why=error.strerror or error,
             mend="give another place with --out",
         ) from error
+
+
+def plugins_of(folder: Path) -> list[dict[str, Any]]:
+    """The plugins that the children began with, each once; none where none has begun."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in folder.glob("children/*/environment.json"):
+        found |= {plugin["name"]: plugin for plugin in read_json(path).get("plugins", ())}
+    return list(found.values())
 
 
 def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:

@@ -225,7 +225,7 @@ class _Variant:
 
 
 def _of_variant(name: str, error: RecipeError, where: object) -> RecipeError:
-    return RecipeError(f"variant {name!r}: {error.what}", where=where, why=error.why, mend=error.mend)
+    return type(error)(f"variant {name!r}: {error.what}", where=where, why=error.why, mend=error.mend)
 
 
 def _recipe_keys(table: Mapping[str, Any]) -> Table:

@@ -22,7 +22,7 @@ import gantk
 from gantk.api.sweep import ChildState, QuietSweep, run_sweep
 from gantk.cli.main import app
 from gantk.cli.sweep import SweepDisplay
-from gantk.errors import DataError, Interrupted, RecipeError, UsageError
+from gantk.errors import DataError, Interrupted, PluginError, RecipeError, UsageError
 from gantk.launching import Job
 from gantk.launching.local import Local
 from gantk.progress import QuietProgress
@@ -278,6 +278,19 @@ def test_what_only_building_finds_names_variant_and_line(sweep_recipe: Path, tmp
         assert f"sweep.toml:{line}" in str(caught.value.where)
         assert "width" in str(caught.value.mend)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_plugin_that_its_children_began_with_is_gone(sweep_recipe: Path, tmp_path: Path) -> None:
+    text = sweep_recipe.read_text()
+    sweep_recipe.write_text(text.replace('"maps.difficulty.enabled" = false', '"losses.patchwise.use" = "sharpness"'))
+    child = tmp_path / "runs" / str(tomllib.loads(text)["name"]) / "children" / "flat-1"
+    child.mkdir(parents=True)
+    plugin = {"name": "gantk_sharp", "version": "1.2", "distribution": "gantk-sharp"}
+    (child / "environment.json").write_text(json.dumps({"plugins": [plugin]}))
+    for call in (gantk.list_sweep, gantk.run_sweep):
+        with pytest.raises(PluginError, match="variant 'flat': no plugin supplies the loss 'sharpness'") as caught:
+            call(sweep_recipe, out=tmp_path / "runs")
+        assert str(caught.value).endswith("pip install gantk-sharp==1.2.")
 
 
 def test_a_variant_without_data_is_found_before_anything_runs(sweep_recipe: Path, tmp_path: Path) -> None:
