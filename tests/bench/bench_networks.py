@@ -9,49 +9,12 @@ import argparse
 import time
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantk_baselines.discriminators import PatchGan
 from gantk_baselines.generators import Resnet, Unet
-from gantk_baselines.layers import BlurDown, BlurUp, InstanceNorm, OneMapConv2d
 from gantk_ds3net.generator import Ds3Generator
-
-
-class PublishedDown(nn.Module):
-    """CUT's Downsample: reflected border, depthwise convolution."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        taps = torch.tensor([1.0, 2, 1], dtype=x.dtype)
-        kernel = (taps[:, None] * taps / 16).expand(x.shape[1], 1, 3, 3)
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, stride=2, groups=x.shape[1])
-
-
-class PublishedUp(nn.Module):
-    """CUT's Upsample: replicated border, depthwise transposed convolution, cropped."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        taps = torch.tensor([1.0, 3, 3, 1], dtype=x.dtype)
-        kernel = (taps[:, None] * taps / 16).expand(x.shape[1], 1, 4, 4)
-        padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-        return F.conv_transpose2d(padded, kernel, stride=2, padding=2, groups=x.shape[1])[:, :, 1:-1, 1:-1]
-
-
-def published(network: nn.Module) -> nn.Module:
-    """The same network with its fast pieces replaced by the published ones."""
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, InstanceNorm):
-                setattr(module, name, nn.InstanceNorm2d(child.channels))
-            elif isinstance(child, BlurDown):
-                setattr(module, name, PublishedDown())
-            elif isinstance(child, BlurUp):
-                setattr(module, name, PublishedUp())
-            elif isinstance(child, OneMapConv2d):
-                plain = nn.Conv2d(child.in_channels, 1, child.kernel_size)
-                plain.load_state_dict(child.state_dict())
-                setattr(module, name, plain)
-    return network
+from published import published
 
 
 def seconds(network: nn.Module, image: Tensor, bf16: bool, repeats: int) -> tuple[float, float]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import statistics
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -28,6 +26,7 @@ from gantk_baselines.adversarial import Vanilla
 from gantk_baselines.discriminators import PatchGan
 from gantk_baselines.generators import Resnet, Unet
 from gantk_baselines.pixelwise import L1
+from timing import Spread, in_turns
 
 TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
@@ -109,35 +108,22 @@ def compare(
         for key, value in losses[0].items():
             assert abs(losses[1][key] - value) <= 1e-4 * abs(value), (number, key, value, losses[1][key])
 
-    # on a CPU its own time: what other processes on the machine do does not count
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-
-    def block(step: Step) -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        began = clock()
+    def block(step: Step) -> None:
         for _ in range(steps):
             step(group)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return (clock() - began) / steps
 
-    ratios, times = [], []
-    for number in range(rounds):
-        if number % 2:
-            ours_s, hand_s = block(ours), block(hand)
-        else:
-            hand_s, ours_s = block(hand), block(ours)
-        ratios.append(ours_s / hand_s)
-        times.append(hand_s)
-    median = statistics.median(ratios)
-    low, _, high = statistics.quantiles(ratios, n=4)
+    spent = in_turns({"loop": lambda: block(hand), "gantk": lambda: block(ours)}, rounds)
+    # on a CPU the process's own time: what others on the machine do does not count
+    seconds = {side: [s.cpu if device.type == "cpu" else s.wall for s in found] for side, found in spent.items()}
+    ratio = Spread.of([ours_s / hand_s for hand_s, ours_s in zip(seconds["loop"], seconds["gantk"], strict=True)])
     print(
-        f"{name:24} loop {1e3 * statistics.median(times):8.2f} ms/step   gantk/loop {median:.3f} "
-        f"(quartiles {low:.3f} to {high:.3f}, {rounds} rounds of {steps})",
+        f"{name:24} loop {1e3 * Spread.of(seconds['loop']).median / steps:8.2f} ms/step   gantk/loop {ratio} "
+        f"in {rounds} rounds of {steps}",
         flush=True,
     )
-    return median
+    return ratio.median
 
 
 def main() -> None:
