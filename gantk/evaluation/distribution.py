@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image import FrechetInceptionDistance, KernelInceptionDistance
 
 from gantk.evaluation.features import RANDOM_FEATURES, Weights, feature_network, to_colour
 from gantk.evaluation.metrics import Findings
@@ -132,6 +131,8 @@ class Fid(_Distance):
 
     def between(self, real: Tensor, made: Tensor) -> float:
         """Fréchet distance of two Gaussians with the features' means and covariances, at least 0."""
+        from torchmetrics.image import FrechetInceptionDistance  # takes seconds
+
         metric = FrechetInceptionDistance(feature=_Given(self.width))
         metric.update(real, real=True)
         metric.update(made, real=False)
@@ -172,6 +173,8 @@ class Kid(_Distance):
 
     def between(self, real: Tensor, made: Tensor) -> float:
         """The mean of the discrepancy over the subsets."""
+        from torchmetrics.image import KernelInceptionDistance  # takes seconds
+
         size = min(self.subset_size, len(real), len(made))
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore", UserWarning)  # that it keeps all features

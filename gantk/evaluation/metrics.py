@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -151,6 +150,8 @@ class Ssim:
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, T, H, W), (B, T, H, W) in [0, 1] → the SSIM map (B, T, H, W), at most 1."""
+        from torchmetrics.functional.image import structural_similarity_index_measure  # takes seconds
+
         _, similarity = structural_similarity_index_measure(
             prediction,
             target,

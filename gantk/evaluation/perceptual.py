@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.functional.image.lpips import _normalize_tensor, _NoTrainLpips  # no public way without a download
 
 from gantk.errors import GantkError
 from gantk.evaluation.features import Weights, draw, to_colour
 from gantk.evaluation.metrics import weighted_mean
+
+if TYPE_CHECKING:
+    from torchmetrics.functional.image.lpips import _NoTrainLpips
 
 __all__ = ["Lpips"]
 
@@ -49,6 +51,8 @@ class Lpips:
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,), at least 0."""
+        from torchmetrics.functional.image.lpips import _normalize_tensor  # takes seconds
+
         network = _network(self.net, self.weights).to(prediction.device)
         small = min(target.shape[-2:])
         size = [max(SMALLEST, side * SMALLEST // small) if small < SMALLEST else side for side in target.shape[-2:]]
@@ -66,6 +70,8 @@ class Lpips:
 
 @lru_cache(maxsize=4)
 def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTrainLpips:
+    from torchmetrics.functional.image.lpips import _NoTrainLpips  # no public way without a download
+
     where = "metric lpips"
     if weights == "pretrained":
         try:

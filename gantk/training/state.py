@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from gantk.recipe.model import Recipe
 from gantk.training.optimizers import Optimizers
 from gantk.training.scheduler import Scheduler
 from gantk.translation import Assembly, Translator
+
+if TYPE_CHECKING:
+    from timm.utils.model_ema import ModelEmaV3
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class TrainingState:
                 translator.to(memory_format=torch.channels_last)
         self.averages: dict[str, ModelEmaV3] = {}
         if recipe.training.ema is not None:
+            from timm.utils.model_ema import ModelEmaV3  # takes seconds
+
             self.averages = {
                 role: ModelEmaV3(translator.generator, decay=recipe.training.ema)
                 for role, translator in self.translators.items()

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 from weakref import WeakValueDictionary
 
-import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.models.vgg import VGG
 from torch import Tensor, nn
 
 from gantk import GantkError, RecipeError, View, nearest
@@ -57,6 +54,8 @@ class FeatureNetwork(nn.Module):
     def __init__(
         self, network: str = "vgg16", weights: Weights = "pretrained", imagenet_normalisation: bool = True
     ) -> None:
+        from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD  # takes seconds
+
         super().__init__()
         self.key = (network, str(weights), imagenet_normalisation)
         self.where = f"feature network {network!r}"
@@ -155,6 +154,8 @@ def _names(body: nn.Module) -> Iterator[str]:
 
 def _body(network: str, weights: Weights, where: str) -> nn.Module:
     """The layers of a VGG as a sequence, another network as timm builds it, with its weights."""
+    from timm.models import VGG  # takes seconds
+
     with torch.random.fork_rng(devices=[]):
         model = _model(network, weights == "pretrained", where)
     if isinstance(model, VGG):
@@ -181,6 +182,8 @@ def _body(network: str, weights: Weights, where: str) -> nn.Module:
 
 def _model(network: str, pretrained: bool, where: str) -> nn.Module:
     """timm's model; a VGG that gets other weights stands on the meta device, its classifier never allocated."""
+    import timm  # takes seconds
+
     if not timm.is_model(network):
         near = ", ".join(difflib.get_close_matches(network, timm.list_models(), n=3))
         raise RecipeError(

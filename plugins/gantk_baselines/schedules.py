@@ -8,9 +8,6 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict
-from timm.scheduler.cosine_lr import CosineLRScheduler
-from timm.scheduler.scheduler import Scheduler as TimmScheduler
-from timm.scheduler.step_lr import StepLRScheduler
 
 from gantk import Control, RecipeError, Scheduler, Stage
 
@@ -22,10 +19,12 @@ def _linear_decay(epoch: int, epochs: int, decay_epochs: int) -> float:
     return 1 - max(0, epoch + 1 - (epochs - decay_epochs)) / (decay_epochs + 1)
 
 
-def _factor(kind: type[TimmScheduler], epoch: int, **settings: Any) -> float:
+def _factor(kind: Literal["CosineLRScheduler", "StepLRScheduler"], epoch: int, **settings: Any) -> float:
     """A timm schedule's rate in an epoch where the base rate is 1; timm's are functions of the epoch alone."""
+    import timm.scheduler  # takes seconds
+
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    kind(optimizer, **settings).step(epoch)
+    getattr(timm.scheduler, kind)(optimizer, **settings).step(epoch)
     return float(optimizer.param_groups[0]["lr"])
 
 
@@ -73,7 +72,7 @@ class Cosine(Scheduler):
 
     def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
         return _factor(
-            CosineLRScheduler,
+            "CosineLRScheduler",
             epoch,
             t_initial=self.epochs,
             lr_min=self.floor,
@@ -98,7 +97,7 @@ class Warmup(Scheduler):
 
     def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
         return _factor(
-            StepLRScheduler,
+            "StepLRScheduler",
             epoch,
             decay_t=self.epochs,
             decay_rate=1.0,

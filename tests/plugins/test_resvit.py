@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from gantk import GantkError
 from gantk_baselines.generators import Resnet, Resvit
-from gantk_baselines.generators import resvit as module
 from gantk_baselines.generators.resvit import ArtBlock, Transformer
 
 SMALL: dict[str, Any] = {"channels": 2, "blocks": 3, "transformers": (1, 3), "hidden": 8, "depth": 2, "heads": 2}
@@ -232,7 +231,7 @@ def test_features_and_where_they_stop() -> None:
 
 def test_pretrained_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     donor = timm.create_model("vit_tiny_patch16_224", embed_dim=8, depth=2, num_heads=2, num_classes=0)
-    monkeypatch.setattr(module.timm, "create_model", lambda name, **options: donor)
+    monkeypatch.setattr("timm.create_model", lambda name, **options: donor)
     made = network(pretrained="vit_donor", share_transformers=False)
     for transformer in made.transformers:
         for name, value in transformer.state_dict().items():
@@ -245,7 +244,7 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(name: str, **options: Any) -> nn.Module:
         raise OSError("no network")
 
-    monkeypatch.setattr(module.timm, "create_model", offline)
+    monkeypatch.setattr("timm.create_model", offline)
     with pytest.raises(GantkError, match=r"'vit_donor' cannot be had.*no network.*pretrained = \"\""):
         network(pretrained="vit_donor")
     network(pretrained="vit_donor", transformers=())  # the CNN alone wants none

@@ -6,11 +6,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Literal
 
-import timm
 import torch
 import torch.nn.functional as F
-from timm.layers import LayerNorm
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from gantk import GantkError
@@ -36,6 +33,9 @@ class Transformer(nn.Module):
     """
 
     def __init__(self, hidden: int, depth: int, heads: int, mlp_ratio: float, dropout: float) -> None:
+        from timm.layers import LayerNorm  # takes seconds
+        from timm.models.vision_transformer import Block
+
         super().__init__()
         self.blocks = nn.Sequential(
             *(Block(hidden, heads, mlp_ratio, qkv_bias=True, proj_drop=dropout) for _ in range(depth))
@@ -246,6 +246,8 @@ def _check_transformers(transformers: tuple[int, ...], blocks: int, hidden: int,
 
 def _load_pretrained(transformer: Transformer, name: str) -> None:
     """Give a transformer the blocks and last norm of one of timm's."""
+    import timm  # takes seconds
+
     create: Callable[..., Any] = timm.create_model
     try:
         with quiet_hub():

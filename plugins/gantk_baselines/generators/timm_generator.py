@@ -6,7 +6,6 @@ import difflib
 import math
 from typing import Annotated, Any
 
-import timm
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -131,6 +130,8 @@ def _create(
     backbone: str, stages: int | None, in_channels: int, pretrained: bool, image_size: tuple[int, int] | None
 ) -> nn.Module:
     """The backbone as a list of stages, with every failure explained."""
+    import timm  # takes seconds
+
     if not timm.is_model(backbone):
         near = ", ".join(difflib.get_close_matches(backbone, timm.list_models(), n=3))
         raise RecipeError(
