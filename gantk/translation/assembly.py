@@ -256,13 +256,15 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
 def _head(
     name: str, settings: LossSettings, loss: Any, needs: Needs, recipe: Recipe, translators: Mapping[str, Translator]
 ) -> str:
-    """The key of a term's projection heads, which terms of one loss and shape on one role share."""
+    """The key of a term's projection heads: terms of one loss and shape on one role share them, if they look to the
+    same other roles."""
     key = settings.use.replace(".", "-")
     translator = translators[settings.on]
     arguments = [_feature_channels(translator, needs.layers, recipe, settings.use)]
     if len(inspect.signature(loss.build_head).parameters) > 1:
         others = {r: _feature_channels(translators[r], needs.layers, recipe, settings.use) for r in needs.roles}
         arguments.append(others)  # type: ignore[arg-type]
+        key = "-".join([key, *others])
     torch.manual_seed(_seed(recipe, settings.on, "heads", key))
     built = loss.build_head(*arguments)
     if key in translator.heads and _shapes(translator.heads[key]) != _shapes(built):

@@ -206,8 +206,17 @@ def test_a_pool_keeps_no_sources(made: Any) -> None:
 def test_heads_may_reach_from_one_translator_to_another(made: Any) -> None:
     both = {"small": {"generator": NETWORK}, "large": {"generator": {**NETWORK, "channels": 5}}}
     assembly = made({"distil": {"use": "my-between", "on": "small", "teacher": "large"}}, both)
-    head = assembly.translators["small"].heads["my-between"]
+    head = assembly.translators["small"].heads["my-between-large"]
     assert (head.in_channels, head.out_channels) == (2, 5)
+
+
+def test_heads_that_look_to_different_translators_are_not_shared(made: Any) -> None:
+    names = ("small", "first", "second")
+    term = {"use": "my-between", "on": "small"}
+    losses = {f"{n}_{i}": term | {"teacher": n} for n in names[1:] for i in range(2)}
+    heads = made(losses, {name: {"generator": NETWORK} for name in names}).translators["small"].heads
+    assert set(heads) == {"my-between-first", "my-between-second"}
+    assert not torch.equal(heads["my-between-first"].weight, heads["my-between-second"].weight)
 
 
 def test_missing_channels_are_known_from_the_image(made: Any, make_group: Any) -> None:
