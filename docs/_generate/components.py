@@ -31,6 +31,19 @@ PLACES = {
     "metric": "`[evaluation]`, `metrics = […]`",
     "launcher": "`gantk run SWEEP.toml --launcher NAME --launch KEY=VALUE`",
 }
+#: What the equations of a kind's page are written in.
+SYMBOLS = {
+    "loss": (
+        "In the equations x is the source, y the target or another real image, G the generator, F the one that leads "
+        "back, D the discriminator, m the term's weight map (1 where it has none) and E the mean. L\\_G is what the "
+        "generator descends, L\\_D what the discriminator does. A term's `weight` is a factor on the generator's side."
+    ),
+    "weight_map": "In the equations x is the source, G the generator and D the discriminator.",
+    "generator": "Shapes are (batch, channels, height, width). `layers` of losses on features name layers by number.",
+    "discriminator": "Shapes are (batch, channels, height, width). Scores are not bounded by a last activation.",
+    "metric": "Images are brought from [-1, 1] to [0, 1] before they are measured.",
+    "scheduler": "A rate is the recipe's `optimizer.rates` times a factor that the scheduler gives by epoch e, from 0.",
+}
 
 
 def component_pages(recipes: Path) -> dict[str, str]:
@@ -61,7 +74,7 @@ def _index(registry: Registry) -> str:
 
 def _page(kind: Kind, registry: Registry, users: Mapping[tuple[str, str], list[str]]) -> str:
     place = PLACES.get(kind.name, "")
-    parts = [f"# {_title(kind.plural)}\n", f"Named in {place}.\n" if place else ""]
+    parts = [f"# {_title(kind.plural)}\n", f"Named in {place}. {SYMBOLS.get(kind.name, '')}".strip() + "\n"]
     for name in registry.names(kind.name):
         parts.append(_entry(registry.get(kind.name, name), users.get((kind.name, name), [])))
     return "\n".join(parts)

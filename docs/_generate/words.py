@@ -10,6 +10,9 @@ from gantk.plugins.words import value_words
 
 __all__ = ["cell", "default_words", "escape", "sentence", "table"]
 
+#: A code span; a split by it keeps the spans.
+CODE = re.compile(r"(`[^`]*`)")
+
 
 def default_words(value: Any) -> str:
     """A default as code; a dash for what is absent."""
@@ -23,13 +26,17 @@ def sentence(text: str) -> str:
 
 def escape(text: str) -> str:
     """Text in which Markdown finds nothing but code spans; a code span's pipes stay."""
-    pieces = re.split(r"(`[^`]*`)", text)
-    return "".join(p if p.startswith("`") else re.sub(r"([\\*_\[\]<>|#^~])", r"\\\1", p) for p in pieces)
+
+    def plain(piece: str) -> str:
+        return re.sub(r"([\\*_\[\]>|#])", r"\\\1", piece).replace("<", "&lt;")
+
+    return "".join(piece if piece.startswith("`") else plain(piece) for piece in CODE.split(text))
 
 
 def cell(text: str) -> str:
-    """Text inside a table: one line, without a bare pipe."""
-    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split()))
+    """Text inside a table: one line, without a bare pipe but in code, where it divides nothing."""
+    pieces = CODE.split(" ".join(text.split()))
+    return "".join(piece if piece.startswith("`") else re.sub(r"(?<!\\)\|", r"\\|", piece) for piece in pieces)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ from gantk.translation import Translator, build_translators
 
 
 class Model:
-    """A run's trained generators; everything else that a prediction needs is in its checkpoint.
+    """A run's trained generators, as `gantk.load` gives them; all that a prediction needs is in its checkpoint.
 
     Args:
         checkpoint: the checkpoint.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("gantk")
 hookimpl = pluggy.HookimplMarker("gantk")
+"""Marks a function of a plugin as the implementation of the hook of that name."""
 
 Classes = Mapping[str, type]
 

@@ -65,12 +65,12 @@ class SplitSettings(Settings):
 
 
 class NormalisationSettings(Settings):
-    """`[data.normalisation]`: the shoulder of the normalised range begins at `reach` times this percentile."""
+    """`[data.normalisation]`: intensities up to `reach` times a percentile fill [-1, 0.9], those above [0.9, 1]."""
 
     percentile: Annotated[float, Field(gt=0, le=100)] = 80.0
-    """A percentile of the brain's intensities, best one that lies in healthy tissue."""
+    """Which percentile of the intensities in the brain; best one that lies in healthy tissue."""
     reach: Positive = 2.0
-    """A multiple of it."""
+    """How many times its value is mapped to 0.9."""
 
 
 class DataSettings(BaseModel):
@@ -96,7 +96,7 @@ class DataSettings(BaseModel):
     slices: Literal["tumour", "all"] = "tumour"
     """Which slices are trained on: those with tumour, or all that show any brain."""
     core_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Fraction of the training slices that contain tumour core; as it comes where absent."""
+    """Fraction of the training slices that contain tumour core; where absent, as many as there are."""
     batch: dict[str, Count] = Field(default={"paired": 1}, min_length=1)
     """Slices of each batch group in a step."""
     steps_per_epoch: Count | None = None
@@ -221,7 +221,7 @@ class TrainingSettings(Settings):
     checkpoint_every: Count | None = None
     """Steps between checkpoints besides those at the end of every epoch."""
     keep_checkpoints: Count = 2
-    """The newest so many stay."""
+    """How many of the newest checkpoints are kept."""
 
     @model_validator(mode="after")
     def _both_updates(self) -> TrainingSettings:
@@ -242,13 +242,13 @@ class EvaluationSettings(Settings):
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
     missing: list[str] = []
-    """Inputs that are hidden at validation and test, for methods that do without."""
+    """Inputs that are hidden at validation and test, for methods that can do without them."""
     targets: Names | None = None
-    """The targets that are measured; all that are no input, or a hidden one, where absent."""
+    """The targets that are measured; where absent, all that the networks are not shown as an input."""
     baselines: list[str] = []
     """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
     roles: list[str] | None = None
-    """Roles that are evaluated; all that make what is measured where absent."""
+    """Roles that are evaluated; where absent, all that make the measured targets."""
     batch: Count = 16
     """Slices translated at once, in evaluation and prediction."""
     examples: Count = 6
@@ -292,11 +292,11 @@ class Recipe(Settings):
     """A whole recipe."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    """Begins the ids of its runs."""
+    """The ids of its runs begin with it."""
     description: str = ""
     """One line for people; MLflow and the report show it."""
     predict: str | None = None
-    """The role that `gantk predict` uses; the last that makes what is measured where absent."""
+    """The role that `gantk predict` uses; where absent, the last one that makes the measured targets."""
     run: RunSettings = RunSettings()
     data: DataSettings
     translators: dict[str, TranslatorSettings] = Field(min_length=1)
@@ -304,6 +304,7 @@ class Recipe(Settings):
     maps: dict[str, MapSettings] = {}
     losses: dict[str, LossSettings] = Field(min_length=1)
     schedule: Selection
+    """The scheduler: stages, learning rates and weights over time."""
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     tracking: TrackingSettings = TrackingSettings()

@@ -158,7 +158,7 @@ def imputed(view: View) -> Tensor:
 
 
 class MissingL1:
-    """Mean absolute error over the missing modalities alone, E[|y − G(x)|], missing (MM-GAN); 0 where none is.
+    """Mean absolute error over the missing modalities alone: mean of m·|y − G(x)| (MM-GAN); 0 where none is missing.
 
     The term's weight map multiplies the error.
     """
