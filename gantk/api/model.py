@@ -88,11 +88,11 @@ class Model:
             DataError: the patient cannot be read.
         """
         role, takes, target, place = self._request(role, target)
-        if out is not None:
-            self._check_name(Path(out))
         hidden = self.recipe.evaluation.missing
         inputs = [name for name in takes if name not in hidden] or list(takes)
         subject = self.dataset.subject_at(Path(patient), inputs)
+        if out is not None:
+            self._check_name(Path(out))
         read = self.dataset.read(subject, inputs, segmentation=False)
         settings = slice_settings(self.recipe)
         slices = read.slices(inputs, settings)
@@ -159,7 +159,7 @@ class Model:
         writes: tuple[str, ...] = getattr(self.dataset, "writes", ())
         if writes and not out.name.lower().endswith(writes):
             raise UsageError(
-                f"the dataset {self.recipe.data.dataset!r} writes no such file",
+                "an image of this dataset cannot be written under such a name",
                 where=out,
                 mend=f"let the name end in {' or '.join(writes)}",
             )

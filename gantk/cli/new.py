@@ -31,7 +31,7 @@ def plugin(
     files = new_plugin(name, kind, out)
     folder = out / name
     write(*(str(out / file) for file in files))
-    write(f"\nGo on with\n  pip install -e {folder}\n  gantk run {folder / 'recipe.toml'}\n  pytest {folder}")
+    write(f"\nGo on with\n  pip install -e '{folder}[test]'\n  gantk run {folder / 'recipe.toml'}\n  pytest {folder}")
 
 
 @app.command("recipe")

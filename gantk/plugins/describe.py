@@ -26,7 +26,7 @@ EXAMPLES = {
 }
 NEEDS = {
     "layers": "features of the generator's layers {}",
-    "roles": "the translators {}",
+    "roles": "of translators besides its own: {}",
     "target": "a batch group with targets",
     "second_order": "second-order gradients",
     "image": "features of the image {}",

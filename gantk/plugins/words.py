@@ -34,7 +34,7 @@ def _type(annotation: Any) -> str:
         kinds = {_type(a) for a in arguments}
         return f"{len(arguments)} × {kinds.pop()}" if len(kinds) == 1 else "(" + ", ".join(map(_type, arguments)) + ")"
     if origin in (list, tuple) or (inspect.isclass(origin) and issubclass(origin, Sequence)):
-        return f"list of {_type(arguments[0])}"
+        return f"list of {_plural(_type(arguments[0]))}"
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         return f"table of {_type(arguments[1])}"
     if annotation in PLAIN:
@@ -44,6 +44,10 @@ def _type(annotation: Any) -> str:
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "table"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def _plural(kind: str) -> str:
+    return kind + "s" if kind in ("integer", "number", "path", "table") else kind
 
 
 def _bounds(metadata: Iterable[Any]) -> list[str]:

@@ -56,7 +56,7 @@ def recipe_from_table(table: Table, path: Path | None = None, locate: Locate | N
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
-        raise _explain(error, locate) from None
+        raise _explain(error, table, locate) from None
     _check_measured(recipe, locate)
     return recipe
 
@@ -250,7 +250,7 @@ def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _explain(error: ValidationError, locate: Locate) -> RecipeError:
+def _explain(error: ValidationError, table: Table, locate: Locate) -> RecipeError:
     """The first problem of a validation, in a researcher's words."""
     problem = error.errors()[0]
     place = tuple(str(part) for part in problem["loc"])
@@ -259,11 +259,21 @@ def _explain(error: ValidationError, locate: Locate) -> RecipeError:
         known = keys_at(Recipe, place[:-1])
         return RecipeError(f"unknown key {key!r}", where=locate(place), mend=nearest(place[-1], known))
     if problem["type"] == "missing":
-        return RecipeError(f"the key {key!r} is missing", where=locate(place[:-1]))
+        return RecipeError(f"the key {key!r} is missing", where=locate(place[:-1]), mend=_completion(place, table))
     reason = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
     shown = "" if isinstance(given, (dict, BaseModel)) else f" (it is {given!r})"
     return RecipeError(f"{key or 'the recipe'}{shown}: {reason}", where=locate(place))
+
+
+def _completion(place: tuple[str, ...], table: Table) -> str | None:
+    """What may have been meant by a table that lacks a key: among tables by name, perhaps one of another name."""
+    if len(place) != 3:
+        return None
+    group, name, key = place
+    others = [other for other in table[group] if other != name]
+    change = f"; or, to change one that is there, {nearest(name, others)}" if others else ""
+    return f'write {key} = "…" in [{group}.{name}]{change}'
 
 
 def located(error: RecipeError, path: str | Path | None) -> RecipeError:

@@ -55,7 +55,7 @@ def test_parameters_come_from_the_signature() -> None:
     found = {p.name: (p.type_name, p.default, p.required) for p in component().parameters}
     assert found == {
         "radius": ("integer", None, True),
-        "layers": ("list of integer", (0, 4), False),
+        "layers": ("list of integers", (0, 4), False),
         "mode": ('"soft", "hard"', "soft", False),
         "limit": ("number", None, False),
         "of": ("name of an image", "target", False),
