@@ -113,6 +113,8 @@ def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
     browser.shows(*(f"test/{metric}" for metric in METRICS))
     browser.until("!document.body.innerText.includes('train/student')")
     settled(browser, 4)
+    # tools over a chart show where a mouse is; where there is none they show always
+    browser.run("document.head.insertAdjacentHTML('beforeend', '<style>.modebar { display: none !important }</style>')")
     browser.picture(pictures / "mlflow-charts.png")
 
     ids = quote(json.dumps([id_of(child) for child in children]))
