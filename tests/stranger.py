@@ -57,8 +57,11 @@ class Fresh:
         return done.stdout
 
     def install(self, *what: str | Path) -> None:
-        """Install wheels, or folders, of which wheels are built first."""
-        self.call("python", "-m", "pip", "install", "-q", *what)
+        """Install wheels, or folders, of which wheels are built first; what they depend on is among the libraries.
+
+        There, too, may be what is installed: it is not looked at, for it has no scripts here.
+        """
+        self.call("python", "-m", "pip", "install", "-q", "--ignore-installed", "--no-deps", *what)
 
 
 def build_wheel(source: Path, folder: Path) -> Path:
