@@ -77,14 +77,14 @@ def settled(browser: Browser, pause: float = 2.0) -> None:
     time.sleep(pause)
 
 
-def test_the_parent_is_described_by_its_table(experiment, browser, sweep, children, pictures):
+def test_the_parent_is_described_by_its_table(experiment, browser, sweep, children, tmp_path):
     browser.open(f"{experiment}/runs/{id_of(sweep)}", 1400, 760)
     browser.shows("DS³ with and without difficulty maps", "SSIM ↑", "DS³, teacher", "±", *(c.name for c in children))
     more = "[...document.querySelectorAll('button, a, [role=button]')].find(e => e.innerText.trim() === 'Show more')"
     browser.run(f"{more}?.click()")
     assert browser.run("document.querySelectorAll('table td').length") > 20
     settled(browser)
-    browser.picture(pictures / "mlflow-parent.png")
+    browser.picture(tmp_path / "mlflow-parent.png")  # it shows paths
 
 
 def test_the_parent_shows_its_children(experiment, browser, children, pictures):
