@@ -10,6 +10,8 @@ from .api.checks import dry_run as dry_run
 from .api.checks import validate as validate
 from .api.model import Model as Model
 from .api.model import load as load
+from .api.remeasure import evaluate as evaluate
+from .api.remeasure import evaluate_sweep as evaluate_sweep
 from .api.runner import RunResult as RunResult
 from .api.runner import run as run
 from .api.runs import resolve_run as resolve_run

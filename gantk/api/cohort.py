@@ -14,6 +14,7 @@ from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
+from gantk.data.dataset import Dataset
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.normalisation import Normalisation
@@ -77,7 +78,7 @@ class Cohort:
         return found
 
 
-def make_dataset(recipe: Recipe, registry: Registry) -> Any:
+def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:
     """The recipe's dataset component."""
     component = registry.get("dataset", recipe.data.dataset, "data.dataset")
     return component.build(recipe.data.parameters, "data")

@@ -13,9 +13,9 @@ from gantk.api.signals import StopSignals
 from gantk.api.sweep_display import SweepDisplay
 from gantk.api.sweep_launch import Crew
 from gantk.api.sweep_plan import but_for_seed, count_steps
+from gantk.api.sweep_results import write_page, write_table
 from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
-from gantk.errors import GantkError, Interrupted
-from gantk.files import atomic_write
+from gantk.errors import Interrupted
 from gantk.launching import Launcher
 from gantk.plugins import Registry
 from gantk.recipe.model import TrackingSettings
@@ -108,9 +108,9 @@ class Course:
             result = SweepResult(self.folder, "interrupted", tuple(self.states.values()))
         finally:
             with suppress(OSError):
-                self._tell()
+                write_table(self.folder)
                 status.update(state=result.state, seconds=before + time.time() - began)
-                self._report()
+                write_page(self.folder, self.display.note)
             if feeder is not None:
                 feeder.close()
         if result.state == "interrupted":
@@ -152,24 +152,3 @@ class Course:
             why="\n  ".join(["", *reasons]),
             mend="Mend the cause, then start the sweep again: what is finished stays",
         )
-
-    def _tell(self) -> None:
-        """The table of what is finished, for readers of the folder and for MLflow's description."""
-        from gantk.evaluation.grids import to_markdown
-        from gantk.evaluation.sweep_table import result_table
-
-        try:
-            text = to_markdown(result_table([self.folder]).grid())
-        except GantkError as error:  # nothing to show yet, or children that do not compare
-            text = f"There is no table: {error}\n"
-        with atomic_write(self.folder / "table.md") as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-    def _report(self) -> None:
-        """The page of the whole sweep; what spoils it must not spoil the sweep."""
-        from gantk.report.sweep import write_sweep_report  # matplotlib takes a second to import
-
-        try:
-            write_sweep_report(self.folder)
-        except GantkError as error:
-            self.display.note(f"the sweep's report could not be written: {error}")

@@ -10,6 +10,7 @@ from gantk.cli import (
     compare,
     data,
     doctor,
+    evaluate,
     figure,
     listing,
     new,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("validate")(validate.validate)
+app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("table")(table.table)

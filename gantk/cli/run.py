@@ -166,7 +166,7 @@ def _show_result(result: Any) -> None:
             f"run     {result.folder}\n"
             f"report  {result.report}\n\n"
             "Go on with\n"
-            f"  gantk predict {name} PATIENT_DIR -o OUT.nii.gz\n"
+            f"  gantk predict {name} INPUT -o OUTPUT\n"
             f"  gantk compare {name} OTHER_RUN\n"
             f"  gantk ui{'' if here else f' --runs {runs}'}"
         )

@@ -119,7 +119,7 @@ def test_run_hands_its_options_over_and_tells_how_to_go_on(
     assert seen["path"] == recipe
     assert (seen["overrides"], seen["device"], seen["tracking_uri"]) == (["a=1"], "cpu", "http://x")
     assert seen["out"] == tmp_path / "elsewhere"
-    assert f"gantk predict {folder} PATIENT_DIR" in result.stdout
+    assert f"gantk predict {folder} INPUT -o OUTPUT" in result.stdout
     assert "0.900 ± 0.100" in result.stdout
     assert json.loads(call("run", "--resume", "x", "--json").stdout)["summary"] == SUMMARY
     assert (seen["path"], seen["resume"]) == (None, "x")

@@ -1,0 +1,50 @@
+"""`gantk evaluate`: finished runs measured anew, without training."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gantk.cli.console import write, write_json
+from gantk.cli.options import AsJson, Device, RunNames, TrackingUri
+from gantk.cli.run import results_table
+
+
+def evaluate(
+    runs: RunNames,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change how it is measured: --set evaluation.KEY=VALUE; repeatable."
+        ),
+    ] = None,
+    device: Device = "auto",
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure trained runs, or those of a sweep, again: with other metrics, regions or baselines, without training.
+
+    The new results take the place of the old ones in the run's folder and report, in its sweep's table, and in MLflow.
+    """
+    import gantk
+    from gantk.progress import default_progress
+
+    progress = default_progress()
+    results: list[gantk.RunResult] = []
+    for folder in [gantk.resolve_run(run) for run in runs]:
+        if (folder / "sweep.json").is_file():
+            results += gantk.evaluate_sweep(
+                folder, set_ or (), device=device, progress=progress, tracking_uri=tracking_uri
+            )
+        else:
+            results.append(
+                gantk.evaluate(folder, set_ or (), device=device, progress=progress, tracking_uri=tracking_uri)
+            )
+    if as_json:
+        write_json([{"folder": str(r.folder), "report": str(r.report), "summary": r.summary} for r in results])
+        return
+    for result in results:
+        if result.summary:
+            write(f"\n{result.folder.name}")
+            write(results_table(result.summary))
