@@ -7,8 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from gantk.api.cohort import Cohort
-from gantk.api.inference import examples, mean_weights, measured, measured_channels, predictor, weigh
+from gantk.api.inference import Inference, examples, mean_weights, measured, measured_channels
 from gantk.data.batch import Group
 from gantk.data.store import PatientSlices
 from gantk.evaluation.baselines import baseline
@@ -22,7 +24,6 @@ from gantk.progress import Progress
 from gantk.recipe import Recipe
 from gantk.recipe.model import Region
 from gantk.training.state import TrainingState
-from gantk.translation import StagePlan
 
 
 def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
@@ -44,21 +45,23 @@ def assess(
     settings = recipe.evaluation
     pairs = cohort.measured(cohort.split.test, recipe)
     patients, alone = (pairs, []) if pairs else _unpaired(cohort, recipe, metrics)
-    predictors = {role: predictor(state, role) for role in recipe.evaluated}
+    last = state.scheduler.stages(list(state.translators))[-1]
+    plan = state.assembly.plan(last.name, last.roles)
+    inference = Inference(state, plan)
+    predictors = {role: inference.predictor(role) for role in recipe.evaluated}
     outputs = len(measured_channels(state))
     for name in settings.baselines if pairs else ():
         training = measured(state, _training(cohort, settings.batch))
         predictors[name] = baseline(name, state.assembly.layout, outputs, training)
-    last = state.scheduler.stages(list(state.translators))[-1]
-    plan = state.assembly.plan(last.name, last.roles)
-    weights = _Weights(state, plan)
+    weights = _Weights()
 
     def groups(patient: str) -> Iterator[Group]:
         for group in cohort.loader.patient(patient, settings.batch):
             group = group.to(state.device)
-            if pairs:
-                weights.add(group)
+            inference.see(group)
             yield from measured(state, [group])
+            if pairs and plan.maps:  # after the translations, which maps then need not make again
+                weights.add(inference.weights(), group)
 
     evaluation = evaluate(
         predictors,
@@ -87,19 +90,17 @@ def assess(
 
 
 class _Weights:
-    """Where the weight maps of a stage weigh: their means in tumour and in healthy brain."""
+    """Where weight maps weigh: their means in tumour and in healthy brain."""
 
-    def __init__(self, state: TrainingState, plan: StagePlan) -> None:
-        self.state, self.plan = state, plan
+    def __init__(self) -> None:
         self.sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
 
-    def add(self, group: Group) -> None:
-        """Take in slices with their targets."""
-        if self.plan.maps:
-            for name, regions in mean_weights(weigh(self.state, self.plan, group), group).items():
-                for region, (total, count) in regions.items():
-                    self.sums[name][region][0] += total
-                    self.sums[name][region][1] += count
+    def add(self, weights: Mapping[str, Tensor], group: Group) -> None:
+        """Take in the maps on slices with their segmentation."""
+        for name, regions in mean_weights(weights, group).items():
+            for region, (total, count) in regions.items():
+                self.sums[name][region][0] += total
+                self.sums[name][region][1] += count
 
     @property
     def means(self) -> dict[str, dict[str, float]]:

@@ -19,6 +19,9 @@ from gantk.training.device import autocasting
 from gantk.training.state import TrainingState
 from gantk.translation import StagePlan, Step, Translator
 
+#: The batch group that translations are asked of, beside those of the terms; they are all one.
+SEEN = "seen"
+
 
 @contextmanager
 def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
@@ -47,15 +50,13 @@ def translation(
         device: where the generator is.
     """
     autocast = autocasting(device, recipe.run.precision)
-    gives = translator.gives.channels or tuple(range(translator.gives.size))
-    picked = [gives.index(channel) for channel in _measured(layout, recipe)]
 
     def predict(group: Group) -> Tensor:
         image = group.image(translator.takes)
         assert image is not None
         with at_rest([generator]), autocast():
-            output = generator(image.to(device)).float()[:, picked]
-        return torch.where(group.foreground, output, BACKGROUND) if recipe.evaluation.mask == "foreground" else output
+            output = generator(image.to(device)).float()
+        return _answer(output, group, translator, layout, recipe)
 
     return predict
 
@@ -64,6 +65,56 @@ def predictor(state: TrainingState, role: str) -> Predictor:
     """A role's generator, its average where one is kept: a batch group to the images that are measured."""
     layout = state.assembly.layout
     return translation(state.translators[role], state.generator(role), layout, state.recipe, state.device)
+
+
+class Inference:
+    """Translations of a group and the weight maps on it, with one forward pass of each network for both.
+
+    Args:
+        state: whose networks are asked.
+        plan: the stage whose maps weigh.
+    """
+
+    def __init__(self, state: TrainingState, plan: StagePlan) -> None:
+        self.state, self.plan = state, plan
+        self._step: Step | None = None
+
+    def see(self, group: Group) -> None:
+        """Everything that is asked for from now on is asked of this group."""
+        self._step = Step(
+            self.state.translators,
+            self.plan,
+            dict.fromkeys((SEEN, *self.plan.groups), group),
+            autocasting(self.state.device, self.state.recipe.run.precision),
+            inference=True,
+        )
+
+    def predictor(self, role: str) -> Predictor:
+        """As the function `predictor`, for the group that was seen last, or another view of its source."""
+        if role in self.state.averages:  # another network than the one that maps ask
+            return predictor(self.state, role)
+        translator = self.state.translators[role]
+
+        def predict(group: Group) -> Tensor:
+            assert self._step is not None
+            assert self._step.group(SEEN).source is group.source
+            with at_rest([translator.generator]):
+                output = self._step.translate(role, self._step.image(SEEN, translator.takes))
+            return _answer(output, group, translator, self.state.assembly.layout, self.state.recipe)
+
+        return predict
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weight maps of the stage's terms, `(B, 1, H, W)` by `MAP/ROLE`."""
+        assert self._step is not None
+        terms = [term for term in self.plan.terms if term.map is not None and term.map in self.plan.maps]
+        found = {}
+        with at_rest(list(self.state.translators.values())):
+            for name, role, group in sorted({(str(t.map), t.role, t.group) for t in terms}):
+                weight = self._step.weight(name, role, group)
+                if weight is not None:
+                    found[f"{name}/{role}"] = weight
+        return found
 
 
 def measured_channels(state: TrainingState) -> list[int]:
@@ -79,30 +130,14 @@ def measured(state: TrainingState, groups: Iterable[Group]) -> Iterator[Group]:
         yield group if whole or group.target is None else replace(group, target=group.target[:, channels])
 
 
-def weigh(state: TrainingState, plan: StagePlan, group: Group) -> dict[str, Tensor]:
-    """The weight maps of a stage's terms on a group, `(B, 1, H, W)` by `MAP/ROLE`."""
-    step = Step(
-        state.translators,
-        plan,
-        dict.fromkeys(plan.groups, group),
-        autocasting(state.device, state.recipe.run.precision),
-        inference=True,
-    )
-    asked = sorted({(t.map, t.role, t.group) for t in plan.terms if t.map is not None and t.map in plan.maps})
-    found = {}
-    with at_rest(list(state.translators.values())):
-        for name, role, of in asked:
-            weight = step.weight(name, role, of)
-            if weight is not None:
-                found[f"{name}/{role}"] = weight
-    return found
-
-
 def examples(state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe) -> Examples:
     """What the roles make of a group, and how its pixels are weighted."""
     group = group.to(state.device)
-    weights = None if group.target is None else weigh(state, plan, group)  # maps may ask for the target
-    return picture(group, {role: predictor(state, role) for role in roles}, state.assembly.layout, recipe, weights)
+    inference = Inference(state, plan)
+    inference.see(group)
+    predictors = {role: inference.predictor(role) for role in roles}
+    weights = None if group.target is None else inference.weights()  # maps may ask for the target
+    return picture(group, predictors, state.assembly.layout, recipe, weights)
 
 
 def picture(
@@ -133,6 +168,13 @@ def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[
         name: {region: (weight[mask].sum().item(), int(mask.sum())) for region, mask in regions.items()}
         for name, weight in weights.items()
     }
+
+
+def _answer(output: Tensor, group: Group, translator: Translator, layout: Layout, recipe: Recipe) -> Tensor:
+    """Of what a generator gives, what is measured, masked as the recipe says."""
+    gives = translator.gives.channels or tuple(range(translator.gives.size))
+    picked = output[:, [gives.index(channel) for channel in _measured(layout, recipe)]]
+    return torch.where(group.foreground, picked, BACKGROUND) if recipe.evaluation.mask == "foreground" else picked
 
 
 def _measured(layout: Layout, recipe: Recipe) -> list[int]:
