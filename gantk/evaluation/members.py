@@ -213,7 +213,7 @@ def _sweep(folder: Path) -> Members:
         )
         members.append(member if seed is not None else replace(member, seed=_seed(member.recipe)))
     stale = sorted(set(found) - {str(entry["id"]) for entry in listed})
-    notes = [f"Left out, of an earlier form of the recipe: {', '.join(stale)}"] if stale else []
+    notes = [f"Left out, not among the runs of the recipe as it was run last: {', '.join(stale)}"] if stale else []
     description = str(head.get("description") or recipe.get("description") or "")
     title = f"{name}: {description}" if description else name
     return Members(tuple(members), title, _grid(recipe, members), tuple(notes))

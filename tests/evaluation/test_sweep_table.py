@@ -306,7 +306,7 @@ def test_what_is_missing_is_named(ablation):
     assert "DS³ without maps, seed 0 (bare-0): failed: out of memory" in notes
     assert "seed 1 (bare-1): unreadable evaluation" in notes
     assert "seed 3 (bare-3): not run yet" in notes
-    assert "earlier form of the recipe: old-0" in notes
+    assert "as it was run last: old-0" in notes
     assert "DS³ without maps: without seeds 0, 1" in notes
     row = row_of(table, "DS³ without maps")
     assert row.seeds == (2,)
