@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -77,6 +78,7 @@ def assess(
         paired=bool(pairs),
         targets=alone,
     )
+    evaluation = replace(evaluation, images={patient: _known_by(cohort, patient, recipe) for patient in patients})
     out = folder / "evaluation"
     if patients:
         evaluation.write(out)
@@ -87,6 +89,13 @@ def assess(
         with atomic_write(out / "weights.json") as temporary:
             temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
     return evaluation
+
+
+def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
+    """What tells a patient's images from others that are called alike: the targets' scales, and the tumour's size."""
+    slices = cohort.store[patient]
+    scales = {name: slices.scales[name].upper for name in recipe.measured if name in slices.scales}
+    return scales | ({"tumour": float(slices.tumour_area.sum())} if slices.has_segmentation else {})
 
 
 class _Weights:

@@ -6,21 +6,24 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantk.evaluation.features import RANDOM_FEATURES, Weights, feature_network, to_colour
 from gantk.evaluation.metrics import Findings
+from gantk.evaluation.regions import region_mask
 from gantk.evaluation.results import Column, Statistic
+from gantk.recipe.model import Region
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
     from gantk.progress import Progress
 
-__all__ = ["SET", "Fid", "Kid"]
+__all__ = ["SET", "Fid", "Kid", "cut_out"]
 
 SET = "test set"
 """The region of columns that have one number for all patients together."""
@@ -35,16 +38,22 @@ class _Distance(ABC):
     paired = False
     name: str
 
-    def __init__(self, weights: Weights, features: Features) -> None:
+    def __init__(self, weights: Weights, features: Features, regions: Sequence[Region]) -> None:
         self.weights = weights
         self.features = features
+        self.regions = tuple(regions)
         self.title = f"{self.name.upper()} (random network)" if weights == "random" else self.name.upper()
         feature_network(weights, features, f"metric {self.name}")  # what is lacking is said before training
 
     @property
     def columns(self) -> dict[str, Column]:
-        """The one column, `fid` or `kid`."""
-        return {self.name: Column(self.title, SET, self.higher_is_better)}
+        """`fid` or `kid`, of the whole image and as `fid_tumour` of a region."""
+        where = {region: SET if region == "image" else f"{SET}, {region}" for region in self.regions}
+        return {self.column(region): Column(self.title, where[region], self.higher_is_better) for region in where}
+
+    def column(self, region: str) -> str:
+        """The name of a region's column."""
+        return self.name if region == "image" else f"{self.name}_{region}"
 
     @property
     def width(self) -> int:
@@ -61,39 +70,74 @@ class _Distance(ABC):
 
 
 class _Collection:
-    """The features of one evaluation: 4 bytes each, so 2048 of them take 8 kB per slice and method."""
+    """The features of one evaluation: 4 bytes each, so 2048 of them take 8 kB per slice, region and method."""
 
     def __init__(self, metric: _Distance) -> None:
         self.metric = metric
-        self.real: list[Tensor] = []
-        self.made: dict[str, list[Tensor]] = defaultdict(list)
+        self.real: dict[str, list[Tensor]] = {region: [] for region in metric.regions}
+        self.made: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: {region: [] for region in metric.regions})
         self.patients: dict[str, None] = {}
 
     def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
         """Take in slices; the target of a patient without images is real all the same."""
-        if group.target is not None:
-            self.real.append(self._features((group.target + 1) / 2))
-        for method, made in images.items():
-            self.made[method].append(self._features(made))
+        for region in self.metric.regions:
+            mask = None if region == "image" else region_mask(region, group)
+            if group.target is not None:
+                self.real[region] += self._features((group.target + 1) / 2, mask)
+            for method, made in images.items():
+                self.made[method][region] += self._features(made, mask)
         if images:
             self.patients.update(dict.fromkeys(group.patients))
 
     def conclude(self, progress: Progress) -> Findings:
-        """One number per method; NaN with fewer than two images on a side."""
-        found: dict[str, dict[str, Statistic]] = {}
-        with progress.task(f"Measuring {self.metric.title}", len(self.made)) as bar:
-            for method, made in self.made.items():
-                enough = sum(map(len, self.real)) > 1 and sum(map(len, made)) > 1
-                value = self.metric.between(torch.cat(self.real), torch.cat(made)) if enough else math.nan
-                found[method] = {self.metric.name: Statistic(value, math.nan, len(self.patients) if enough else 0)}
-                bar.advance()
+        """One number per method and region; NaN with fewer than two images on a side."""
+        found: dict[str, dict[str, Statistic]] = defaultdict(dict)
+        with progress.task(f"Measuring {self.metric.title}", len(self.made) * len(self.real)) as bar:
+            for method, by_region in self.made.items():
+                for region, made in by_region.items():
+                    found[method][self.metric.column(region)] = self._between(self.real[region], made)
+                    bar.advance()
         return Findings(overall=found)
 
-    def _features(self, images: Tensor) -> Tensor:
+    def _between(self, real: Sequence[Tensor], made: Sequence[Tensor]) -> Statistic:
+        if sum(map(len, real)) < 2 or sum(map(len, made)) < 2:
+            return Statistic(math.nan, math.nan, 0)
+        return Statistic(
+            self.metric.between(torch.cat(list(real)), torch.cat(list(made))), math.nan, len(self.patients)
+        )
+
+    def _features(self, images: Tensor, mask: Tensor | None) -> list[Tensor]:
         metric = self.metric
+        seen = images if mask is None else cut_out(images, mask)
+        if not len(seen):
+            return []
         network = feature_network(metric.weights, metric.features, f"metric {metric.name}").to(images.device)
         with torch.no_grad():
-            return network(to_colour(images.clamp(0, 1))[0]).float().cpu()
+            return [network(to_colour(seen.clamp(0, 1))[0]).float().cpu()]
+
+
+def cut_out(images: Tensor, mask: Tensor) -> Tensor:
+    """What of images (B, T, H, W) in [0, 1] lies in a region (B, 1, H, W), black around it, as large as the images.
+
+    Each slice is cut to the region's bounding box, widened to the images' proportions, and brought to their size; those
+    without the region are left out: (N, T, H, W) with N ≤ B.
+    """
+    height, width = images.shape[-2:]
+    found = []
+    for image, inside in zip(images, mask[:, 0], strict=True):
+        if inside.any():
+            rows, columns = (inside.any(dim=other).nonzero()[[0, -1], 0].tolist() for other in (1, 0))
+            scale = max((rows[1] + 1 - rows[0]) / height, (columns[1] + 1 - columns[0]) / width)
+            part = (image * inside)[:, _window(rows, scale, height), _window(columns, scale, width)]
+            found.append(F.interpolate(part[None], (height, width), mode="bilinear", antialias=True)[0])
+    return torch.stack(found) if found else images[:0]
+
+
+def _window(ends: Sequence[int], share: float, size: int) -> slice:
+    """So large a share of a side of so many pixels, about a span of it that it can hold."""
+    length = min(size, max(ends[1] + 1 - ends[0], round(share * size)))
+    start = min(max((ends[0] + ends[1] + 1 - length) // 2, 0), size - length)
+    return slice(start, start + length)
 
 
 class _Given(nn.Module):
@@ -111,14 +155,15 @@ class _Given(nn.Module):
 class Fid(_Distance):
     """Fréchet inception distance (Heusel et al. 2017) over all test slices; needs Inception's weights.
 
-    One number per method, without deviation. It falls with the number of slices, so compare only what was measured on
-    one test set; with fewer slices than features its covariance has not full rank. Three channels are one colour
-    image, otherwise each is a grey one.
+    One number per method and region, without deviation. It falls with the number of slices, so compare only what was
+    measured on one test set; with fewer slices than features its covariance has not full rank. Three channels are one
+    colour image, otherwise each is a grey one.
 
     Args:
         weights: "pretrained" for Inception's, downloaded once by torch-fidelity; the file of them; or "random" for a
             small random network, which needs no download and is not comparable with any other FID.
         features: the layer of Inception, by its number of features.
+        regions: where; a region is cut out, its surroundings black, and enlarged to the image's size.
 
     Raises:
         GantkError: the weights cannot be had.
@@ -126,8 +171,13 @@ class Fid(_Distance):
 
     name = "fid"
 
-    def __init__(self, weights: Weights = "pretrained", features: Features = 2048) -> None:
-        super().__init__(weights, features)
+    def __init__(
+        self,
+        weights: Weights = "pretrained",
+        features: Features = 2048,
+        regions: Sequence[Region] = ("image",),
+    ) -> None:
+        super().__init__(weights, features, regions)
 
     def between(self, real: Tensor, made: Tensor) -> float:
         """Fréchet distance of two Gaussians with the features' means and covariances, at least 0."""
@@ -151,6 +201,7 @@ class Kid(_Distance):
         subsets: how many are drawn.
         subset_size: images of each; all where there are fewer.
         seed: of the subsets.
+        regions: as FID's.
 
     Raises:
         GantkError: the weights cannot be had.
@@ -165,8 +216,9 @@ class Kid(_Distance):
         subsets: int = 100,
         subset_size: int = 1000,
         seed: int = 0,
+        regions: Sequence[Region] = ("image",),
     ) -> None:
-        super().__init__(weights, features)
+        super().__init__(weights, features, regions)
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed

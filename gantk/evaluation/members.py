@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ __all__ = [
 ]
 
 SEED = "run.seed"
+#: Scales and areas of one patient's images differ by less, whichever inputs they were prepared with.
+ALIKE = 0.05
 #: What a recipe says without changing a result.
 _SILENT = ("name", "description", "tracking", SEED)
 
@@ -160,6 +164,19 @@ def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] 
     if same_split and len(set(patients.values())) > 1:
         counts = {name: f"{len(ids)} patients" for name, ids in patients.items()}
         yield f"different patients of one split ({_grouped(found, patients, counts)})"
+    yield from islice(_other_images(found), 1)
+
+
+def _other_images(found: Mapping[str, Evaluation]) -> Iterator[str]:
+    """Patients who are called alike and are others, or were prepared otherwise."""
+    known = [(name, evaluation.images) for name, evaluation in found.items() if evaluation.images]
+    for name, images in known[1:]:
+        first, those = known[0]
+        for patient in sorted(images.keys() & those.keys()):
+            for what in sorted(images[patient].keys() & those[patient].keys()):
+                here, there = images[patient][what], those[patient][what]
+                if not math.isclose(here, there, rel_tol=ALIKE):
+                    yield f"different images ({what} of {patient} has {there:.4g} in {first}, {here:.4g} in {name})"
 
 
 def value_at(table: Mapping[str, Any], key: str) -> Any:

@@ -75,6 +75,7 @@ class Evaluation:
         columns: by column name, `ssim` for the whole image and `ssim_brain` for a region.
         rows: in the order in which they were computed.
         overall: by method, the columns that have one number for all patients together, which no row has.
+        images: by patient, numbers by which its images are known again, such as `t1ce`'s scale in scanner units.
     """
 
     split: str
@@ -82,6 +83,7 @@ class Evaluation:
     columns: dict[str, Column]
     rows: list[Row] = field(default_factory=list)
     overall: dict[str, dict[str, Statistic]] = field(default_factory=dict)
+    images: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def methods(self) -> list[str]:
@@ -117,6 +119,7 @@ class Evaluation:
                 for method, found in self.summary.items()
             },
             **({"overall": overall} if overall else {}),
+            **({"images": self.images} if self.images else {}),
         }
 
     def write(self, folder: Path) -> None:
@@ -169,7 +172,8 @@ class Evaluation:
                 method: {name: Statistic.from_dict(found[name]) for name in head["overall"]}
                 for method, found in (head["methods"] if "overall" in head else {}).items()
             }
-            return cls(head["split"], head["settings"], columns, rows, overall)
+            images = {patient: dict(found) for patient, found in head.get("images", {}).items()}
+            return cls(head["split"], head["settings"], columns, rows, overall, images)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EvaluationError(
                 "the evaluation cannot be read",

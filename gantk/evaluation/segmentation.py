@@ -29,6 +29,9 @@ __all__ = ["NO_TARGET", "REAL_TARGET", "SegmentationProbe", "dice", "folds"]
 REAL_TARGET, NO_TARGET = "target:real", "target:none"
 """The bounds, as methods of the table: a colon marks what is no role."""
 
+VERSION = 1
+"""Raise it whenever the same images and settings give other bounds, which the cache keeps."""
+
 _COLUMNS = {"dice_et": "et", "dice_tc": "tc", "dice_wt": "tumour"}
 
 Count = Annotated[int, Field(ge=1)]
@@ -53,13 +56,13 @@ def folds(patients: Sequence[str], count: int, seed: int) -> list[list[str]]:
 class SegmentationProbe:
     """Dice of tumour regions that a small U-Net finds with the inputs and the synthesized target.
 
-    The test patients are divided into folds; for each, a network learns on the other patients from the inputs and a
-    method's answer, and segments the fold's patients. So every patient has a value that no network saw in training:
-    Dice over all of the patient's slices of the enhancing tumour (`dice_et`), the tumour core (`dice_tc`) and the whole
-    tumour (`dice_wt`). Beside the methods stand `target:real`, with the real target, and `target:none`, without any
-    (background in its place): upper and lower bound, kept in the cache for other runs on the same test patients. All
-    begin with the same weights and see the same slices in the same order. A patient who lacks a region has no value
-    there; one without any tumour takes no part.
+    The test patients are divided into folds; for each, a network learns on the other patients from the inputs (the
+    slices themselves, without neighbours) and a method's answer, and segments the fold's patients. So every patient has
+    a value that no network saw in training: Dice over all of the patient's slices of the enhancing tumour (`dice_et`),
+    the tumour core (`dice_tc`) and the whole tumour (`dice_wt`). Beside the methods stand `target:real`, with the real
+    target, and `target:none`, without any (background in its place): upper and lower bound, kept in the cache for other
+    runs on the same test patients. All begin with the same weights and see the same slices in the same order. A patient
+    who lacks a region has no value there; one without any tumour takes no part.
 
     Args:
         folds: parts; never more than there are patients.
@@ -174,7 +177,8 @@ class _Collection:
         assert group.target is not None
         assert group.segmentation is not None
         self.device = group.source.device
-        self.inputs.add(group.source)
+        # the slices themselves: neighbours that one method is shown would make its probe another than others'
+        self.inputs.add(group.source if group.own is None else group.source[:, list(group.own)])
         self.labels.append(group.segmentation[:, 0].cpu().numpy())
         self.patients += group.patients
         self._target(REAL_TARGET, group.target)
@@ -212,6 +216,7 @@ class _Collection:
 
     def _key(self, data: _Data) -> str:
         settings = {name: value for name, value in vars(self.probe).items() if name != "baselines"}
+        settings["version"] = VERSION
         arrays = [data.inputs, data.target, data.labels]
         return digest(settings | {"device": data.device.type, "channels of T": data.channels}, arrays, self.patients)
 

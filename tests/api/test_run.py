@@ -39,6 +39,9 @@ def test_the_run_folder_is_complete(result: gantk.RunResult) -> None:
         assert (folder / "evaluation" / name).stat().st_size
     assert result.summary == json.loads((folder / "evaluation" / "summary.json").read_text())
     assert set(result.summary["methods"]) == {"teacher", "student"}
+    known = {patient: set(found) for patient, found in result.summary["images"].items()}
+    assert known
+    assert all(found == {"t1ce", "tumour"} for found in known.values())
     status = json.loads((folder / "status.json").read_text())
     assert status["state"] == "finished"
     assert status["step"] == 15

@@ -1,5 +1,7 @@
 """FID and KID against their formulas, with features that need no download."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -8,7 +10,7 @@ import torch
 from gantk.data.batch import Group
 from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation import features
-from gantk.evaluation.distribution import SET, Fid, Kid
+from gantk.evaluation.distribution import SET, Fid, Kid, cut_out
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.metrics import Mse
 from gantk.evaluation.results import Evaluation
@@ -71,9 +73,9 @@ PREDICTORS = {
 }
 
 
-def run(metrics, patients=tuple(GROUPS), groups=GROUPS, **options) -> Evaluation:
+def run(metrics, patients=tuple(GROUPS), groups=GROUPS, predictors=PREDICTORS, **options) -> Evaluation:
     return evaluate(
-        PREDICTORS,
+        predictors,
         lambda p: iter([groups[p]]),
         patients,
         metrics,
@@ -98,6 +100,47 @@ def test_one_number_per_method(tmp_path):
     assert found.summary["same"]["fid"].mean == pytest.approx(0, abs=1e-4)
     found.write(tmp_path)
     assert repr(Evaluation.read(tmp_path)) == repr(found)
+
+
+def test_what_is_cut_out():
+    """A bright box on noise: the box alone, without its surroundings, fills the image."""
+    images = torch.rand(3, 1, *SIZE) * 0.3 + 0.1
+    mask = torch.zeros(3, 1, *SIZE, dtype=torch.bool)
+    mask[0, :, 3:9, 20:28] = True  # of the image's own proportions
+    mask[2, :, 21:24, 0:4] = True  # in a corner
+    images[mask] = 1.0
+    found = cut_out(images, mask)
+    assert found.shape == (2, 1, *SIZE)
+    torch.testing.assert_close(found, torch.ones_like(found))
+    mask[0, 0, 5, 24] = False
+    assert cut_out(images, mask)[0].min() < 0.5  # a hole is black
+    assert len(cut_out(images, torch.zeros_like(mask))) == 0
+
+
+def test_inside_regions():
+    """What differs outside a region alone is no difference there."""
+    labelled = {}
+    for name, one in GROUPS.items():
+        labels = torch.zeros(3, 1, *SIZE, dtype=torch.uint8)
+        labels[:2, :, 4:12, 5:20] = 4
+        labelled[name] = dataclasses.replace(one, segmentation=labels)
+    outside = {n: torch.where(g.segmentation > 0, g.target, -g.target) for n, g in labelled.items()}
+    predictors = {"outside": lambda g: outside[g.patients[0]], "noise": lambda g: g.source}
+    metrics = {
+        "fid": fid(regions=["image", "et"]),
+        "kid": Kid(weights="random", regions=["tumour"], subset_size=5, subsets=3),
+    }
+    found = run(metrics, groups=labelled, predictors=predictors)
+    assert {name: column.region for name, column in found.columns.items()} == {
+        "fid": SET,
+        "fid_et": f"{SET}, et",
+        "kid_tumour": f"{SET}, tumour",
+    }
+    outside_only, noise = found.summary["outside"], found.summary["noise"]
+    assert outside_only["fid_et"].mean == pytest.approx(0, abs=1e-4)
+    assert outside_only["fid"].mean > 1e-2
+    assert noise["fid_et"].mean > 1e-2
+    assert outside_only["kid_tumour"].mean < noise["kid_tumour"].mean
 
 
 def test_without_pairs():

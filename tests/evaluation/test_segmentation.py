@@ -1,6 +1,7 @@
 """The segmentation probe: Dice by hand, folds, bounds, determinism."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -130,6 +131,19 @@ def test_a_patient_without_the_region_has_no_value(found):
     assert ("healthy", REAL_TARGET) not in by  # takes no part
     assert by["p0", REAL_TARGET].slices == 6
     assert found.summary["role"]["dice_et"].n == 3
+
+
+def test_neighbours_are_not_shown():
+    """A method that is given neighbouring slices is judged with the same images as one that is not."""
+    probe = SegmentationProbe(**{**SMALL, "steps": 3})
+    plain = {f"p{i}": patient(f"p{i}", i) for i in range(3)}
+    with_neighbours = {
+        name: replace(g, source=torch.cat([g.source.roll(1, 0), g.source, g.source.roll(-1, 0)], dim=1), own=(2, 3))
+        for name, g in plain.items()
+    }
+    found, other = run(probe, plain), run(probe, with_neighbours)
+    for method in ("role", REAL_TARGET, NO_TARGET):
+        assert repr(other.values(method)) == repr(found.values(method))
 
 
 def test_deterministic_and_unharmed():
