@@ -33,10 +33,11 @@ __all__ = [
 
 
 def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | None = None) -> SweepResult:
-    """The children of a recipe with their states, in full validated; starts and writes nothing.
+    """The children that overrides select, with their states, in full validated; starts and writes nothing.
 
     Raises:
         RecipeError: the recipe or a child is wrong.
+        UsageError: an override cannot be, or selects no child.
     """
     sweep = _sweep_of(path, overrides)
     folder = folder_of(sweep.name, out)
@@ -44,7 +45,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     stages: dict[str, int | None] = {}
     busy = is_busy(folder)
     states = []
-    for child in sweep.children:
+    for child in sweep.selected:
         state = ChildState(child.id, child.label, folder / "children" / child.id)
         state.look(alive=False)
         if busy and read_json(state.folder / "status.json").get("state") == "running":
@@ -76,7 +77,8 @@ def run_sweep(
 
     Args:
         path: the recipe; may be left out when resuming.
-        overrides: `key.of.table=value`, for every child.
+        overrides: `key.of.table=value`, for every child; one of a key in the grid runs the children of that value
+            alone, and the folder, its table and its page stay those of the whole sweep.
         resume: the folder of a sweep, to go on with it as it was written there.
         device: of the children.
         out: the folder in which the sweep's folder is made; `./runs` where absent.
@@ -104,12 +106,14 @@ def run_sweep(
             if resume is not None:
                 folder = Path(resume).absolute()
                 children, table = written(folder)
+                selected = children
             elif path is not None:
                 sweep = _sweep_of(path, overrides)
                 folder, children, table = folder_of(sweep.name, out), list(sweep.children), sweep.table
+                selected = list(sweep.selected)
             else:
                 raise UsageError("nothing to run", mend="name a recipe, or a sweep's folder with --resume")
-            work = Course(folder, children, session.registry, display, signals)
+            work = Course(folder, children, selected, session.registry, display, signals)
             with made_with(plugins_of(folder), session):
                 totals = work.prepare()
             if resume is None:

@@ -32,7 +32,8 @@ class Course:
 
     Args:
         folder: the sweep's.
-        children: in the order of tables.
+        children: all, in the order of tables.
+        selected: those to be carried out.
         registry: what recipes can name.
         display: is told what happens.
         signals: what the user wants.
@@ -42,15 +43,19 @@ class Course:
         self,
         folder: Path,
         children: Sequence[Child],
+        selected: Sequence[Child],
         registry: Registry,
         display: SweepDisplay,
         signals: StopSignals,
     ) -> None:
-        self.folder, self.children, self.registry = folder, children, registry
+        self.folder, self.children, self.registry = folder, selected, registry
         self.display, self.signals = display, signals
-        self.states = {c.id: ChildState(c.id, c.label, folder / "children" / c.id) for c in children}
-        for state in self.states.values():
+        states = {c.id: ChildState(c.id, c.label, folder / "children" / c.id) for c in children}
+        for state in states.values():
             state.look(alive=False)
+        self.states = {c.id: states.pop(c.id) for c in selected}
+        #: Those that nobody asked for.
+        self.others = tuple(states.values())
 
     def prepare(self) -> dict[str, int]:
         """Build every child's networks once and prepare its data, so that children neither fail at that nor race.
@@ -107,9 +112,10 @@ class Course:
         except KeyboardInterrupt:
             result = SweepResult(self.folder, "interrupted", tuple(self.states.values()))
         finally:
+            whole, message = self._whole(result.state)
             with suppress(OSError):
                 write_table(self.folder)
-                status.update(state=result.state, seconds=before + time.time() - began)
+                status.update(state=whole, message=message, seconds=before + time.time() - began)
                 write_page(self.folder, self.display.note)
             if feeder is not None:
                 feeder.close()
@@ -123,6 +129,8 @@ class Course:
             failed = self._failed(result)
             failed.result = result
             raise failed
+        if message:
+            self.display.note(message)
         return result
 
     def _work(self, crew: Crew) -> None:
@@ -140,6 +148,16 @@ class Course:
         if self.signals.asked and states != {"finished"}:
             return "interrupted"
         return "finished" if states == {"finished"} else "failed"
+
+    def _whole(self, state: str) -> tuple[str, str]:
+        """The state of the whole sweep and what to say of it, once what was asked for has come to this state."""
+        for other in self.others:
+            other.look(alive=False)
+        missing = [other.state for other in self.others if other.state != "finished"]
+        if state != "finished" or not missing:
+            return state, ""
+        state = "failed" if "failed" in missing else "interrupted"
+        return state, f"{len(missing)} other {'run' if len(missing) == 1 else 'runs'} of the sweep did not finish yet"
 
     def _failed(self, result: SweepResult) -> SweepFailed:
         bad = [state for state in result.children if state.state != "finished"]

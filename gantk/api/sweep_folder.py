@@ -34,7 +34,10 @@ def write(folder: Path, sweep: Sweep) -> None:
         {"id": c.id, "variant": c.variant, "changes": c.changes, "label": c.label, "report": write_rows(c.report)}
         for c in sweep.children
     ]
-    head = {"name": sweep.name, "description": sweep.description, "recipe": sweep.path.name, "children": entries}
+    head: dict[str, Any] = {"name": sweep.name, "description": sweep.description, "recipe": sweep.path.name}
+    if sweep.reference:
+        head["reference"] = sweep.reference
+    head["children"] = entries
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder):
@@ -107,14 +110,16 @@ def _dumped(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def is_busy(folder: Path) -> bool:
-    """Whether a process works on the sweep."""
+def is_busy(folder: Path, *, unknown: bool = True) -> bool:
+    """Whether a process works on the run or the sweep; `unknown`: the answer where that cannot be asked."""
     if not (folder / ".lock").is_file():
         return False
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
-    except (Timeout, OSError):
+    except Timeout:
         return True
+    except OSError:
+        return unknown
     lock.release()
     return False

@@ -12,8 +12,9 @@ from typing import Any
 from gantk.api.runs import Status
 from gantk.api.signals import StopSignals
 from gantk.api.sweep_display import SweepDisplay
+from gantk.api.sweep_folder import is_busy
 from gantk.api.sweep_state import ChildState
-from gantk.errors import Interrupted, TrainingError
+from gantk.errors import Interrupted, TrainingError, UsageError
 from gantk.launching import Handle, Job, Launcher
 
 __all__ = ["COMMAND", "Crew"]
@@ -41,20 +42,28 @@ class Crew:
         self.display, self.signals = display, signals
         #: The children write to this terminal themselves.
         self.inherit = launcher.here and launcher.workers == 1 and sys.stderr.isatty()
+        self._waiting: list[ChildState] = []
+        #: Children that another process works on, as a job does whose sweep was killed.
+        self._elsewhere: set[str] = set()
 
     def work(self, waiting: list[ChildState]) -> None:
         """Start children in this order, at most as many at once as the launcher wants, until none is left.
 
+        One that another process works on is waited for, and started where it did not finish.
+
         Raises:
             KeyboardInterrupt: a second signal came; no child is left.
         """
+        self._waiting = list(waiting)
         running: list[tuple[ChildState, Handle]] = []
         told = False
         self.signals.training = True
         try:
-            while running or (waiting and not told):
-                while waiting and not told and (not self.launcher.workers or len(running) < self.launcher.workers):
-                    state = waiting.pop(0)
+            while running or (self._waiting and not told):
+                while not told and (not self.launcher.workers or len(running) < self.launcher.workers):
+                    state = self._next()
+                    if state is None:
+                        break
                     handle = self._start(state)
                     if handle is not None:
                         running.append((state, handle))
@@ -80,6 +89,26 @@ class Crew:
             self.signals.training = False
             self.display.end()
 
+    def _next(self) -> ChildState | None:
+        """The first that waits and that no other process works on."""
+        for state in tuple(self._waiting):
+            if is_busy(state.folder, unknown=False):
+                self._leave(state)
+                continue
+            self._waiting.remove(state)
+            state.look(alive=False)
+            if state.state != "finished":
+                return state
+            self.display.ended(state)  # by the other process
+        return None
+
+    def _leave(self, state: ChildState) -> None:
+        """To the other process that works on it."""
+        if state.id not in self._elsewhere:
+            self._elsewhere.add(state.id)
+            self.display.note(f"{state.id}: another process works on it and is waited for")
+        state.look(alive=True)
+
     def _start(self, state: ChildState) -> Handle | None:
         """A child at work, or None where it cannot start; the others may."""
         command = [*COMMAND, "run", "--resume", str(state.folder), *self.options]
@@ -97,6 +126,10 @@ class Crew:
         state.look(alive=code is None)
         if code is None:
             return False
+        if code == UsageError.exit_code and (state.state == "finished" or is_busy(state.folder, unknown=False)):
+            self._leave(state)  # it was taken before this job began
+            self._waiting.append(state)
+            return True
         if code == 0:
             state.state, state.message = "finished", ""
         elif code == Interrupted.exit_code or (

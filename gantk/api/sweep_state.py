@@ -58,7 +58,11 @@ class ChildState:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep's folder and its children, in the order of tables."""
+    """A sweep's folder and the children that were asked for, in the order of tables.
+
+    Attributes:
+        state: of these children together; of a listing, that of the whole sweep as it was left.
+    """
 
     folder: Path
     state: str

@@ -105,6 +105,11 @@ class _Writer:
                 "without": without,
                 "variants": {"type": "object", "additionalProperties": {"$ref": "#/$defs/variant"}},
                 "sweep": {"$ref": "#/$defs/sweep"},
+                "reference": {
+                    **TEXT,
+                    "minLength": 1,
+                    "description": "Of a sweep: the row that tables test the others against, by title or label.",
+                },
             },
             "additionalProperties": False,
             "required": ["name"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,36 +27,50 @@ Table = dict[str, Any]
 Locate = Callable[[Sequence[str]], str | None]
 """From the parts of a key to `file:line`."""
 
+#: What a recipe's file says of itself and of its runs; no key of a run.
+FILE_KEYS = ("extends", "without", "variants", "sweep", "reference")
+#: Where keys stand that are no run's.
+PLACES = dict.fromkeys(FILE_KEYS, "at the top of a recipe") | {
+    "without": "beside extends",
+    "reference": "at the top of a recipe with [variants.NAME] or [sweep]",
+    "label": "in [variants.NAME]",
+    "report": "in [variants.NAME]",
+}
+
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a file, with its parents (`extends`) below it and `a.b=1` overrides above it.
 
     Raises:
         RecipeError: the file cannot be read, or a key, type or value is wrong.
-        UsageError: an override is not of the form `key=value`.
+        UsageError: an override is not of the form `key=value`, or of a key that only a file can say.
     """
     path = Path(path)
     table = fold(chain(path))
-    _merge(table, change_of(overrides))
+    _merge(table, recipe_change(overrides))
     return recipe_from_table(table, path)
 
 
-def recipe_from_table(table: Table, path: Path | None = None, locate: Locate | None = None) -> Recipe:
+def recipe_from_table(
+    table: Table, path: Path | None = None, locate: Locate | None = None, also: Collection[str] = ()
+) -> Recipe:
     """Validate a table as a recipe; what makes it a sweep is left out.
 
     Args:
         table: the recipe's keys.
         path: its file, which errors name.
         locate: says where a key stands, for a table that is not of one file.
+        also: keys that were understood before, for hints at a misspelt one.
     """
     locate = locate or _in_file(path)
-    table = {key: value for key, value in table.items() if key not in ("extends", "variants", "sweep")}
+    of_sweep = ("variants", "sweep", "reference") if {"variants", "sweep"} & table.keys() else ()
+    table = {key: value for key, value in table.items() if key not in ("extends", *of_sweep)}
     _resolve_likes(table, locate)
     _resolve_words(table)
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
-        raise _explain(error, table, locate) from None
+        raise _explain(error, table, locate, (*FILE_KEYS, *also)) from None
     _check_measured(recipe, locate)
     return recipe
 
@@ -191,6 +205,33 @@ def change_of(overrides: Sequence[str]) -> Table:
     return change
 
 
+def recipe_change(overrides: Sequence[str]) -> Table:
+    """The overrides as one change of a recipe.
+
+    Raises:
+        UsageError: one is not of the form `key=value`, or of a key that only a file can say.
+    """
+    change = change_of(overrides)
+    for key, _ in leaves({key: value for key, value in change.items() if key in FILE_KEYS}):
+        raise UsageError(
+            f"{key!r} cannot be set",
+            where="--set",
+            why="only a recipe's file says what it extends and which runs it describes",
+            mend="write it in the file, or in one that extends it; to run a part of a sweep, set a key of its grid, "
+            "as in run.seed=0",
+        )
+    return change
+
+
+def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted keys of a table with their values; an empty table is a value."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 def _override(text: str) -> Table:
     key, equals, value = text.partition("=")
     key = key.strip()
@@ -250,13 +291,15 @@ def _copy(value: Any) -> Any:
     return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def _explain(error: ValidationError, table: Table, locate: Locate) -> RecipeError:
-    """The first problem of a validation, in a researcher's words."""
+def _explain(error: ValidationError, table: Table, locate: Locate, also: Collection[str]) -> RecipeError:
+    """The first problem of a validation, in a researcher's words; `also`: more keys at the top."""
     problem = error.errors()[0]
     place = tuple(str(part) for part in problem["loc"])
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        known = keys_at(Recipe, place[:-1])
+        if len(place) == 1 and key in PLACES:
+            return RecipeError(f"{key!r} does not belong here", where=locate(place), mend=f"write it {PLACES[key]}")
+        known = {*keys_at(Recipe, place[:-1]), *(also if len(place) == 1 else ())}
         return RecipeError(f"unknown key {key!r}", where=locate(place), mend=nearest(place[-1], known))
     if problem["type"] == "missing":
         return RecipeError(f"the key {key!r} is missing", where=locate(place[:-1]), mend=_completion(place, table))

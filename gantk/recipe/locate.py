@@ -56,8 +56,9 @@ def _locate(path: Path, place: Sequence[str]) -> tuple[int, int]:
             here = table + _parts(key.group(1))
         else:
             continue
-        if len(here) > best_depth and list(place[: len(here)]) == here:
-            best, best_depth = number, len(here)
+        depth = min(len(here), len(place))  # a key inside the place shows where the place is
+        if depth > best_depth and list(place[:depth]) == here[:depth]:
+            best, best_depth = number, depth
     return best, best_depth
 
 

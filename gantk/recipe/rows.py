@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Rows", "read_rows", "write_rows"]
+__all__ = ["Rows", "read_rows", "titles", "write_rows"]
 
 Rows = dict[str, str]
 """By role, in the order of the rows, the row's name; empty where tables make it from the variant's label."""
@@ -25,6 +25,12 @@ def read_rows(said: Any) -> Rows:
     if twice:
         raise ValueError(f"calls two rows {twice[0]!r}")
     return dict(said)
+
+
+def titles(rows: Rows, label: str, predicts: str) -> list[str]:
+    """What tables call the rows of a variant of this label, of which one role predicts."""
+    alone = list(rows) == [predicts]
+    return [name or (label if alone else f"{label}, {role}") for role, name in rows.items()]
 
 
 def write_rows(rows: Rows) -> list[str] | Rows:

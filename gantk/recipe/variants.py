@@ -8,15 +8,27 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gantk.errors import RecipeError, nearest
-from gantk.recipe.load import Locate, Table, _merge, chain, change_of, fold, leave_out, recipe_from_table
+from gantk.errors import RecipeError, UsageError, nearest
+from gantk.recipe.load import (
+    FILE_KEYS,
+    Locate,
+    Table,
+    _merge,
+    chain,
+    fold,
+    leave_out,
+    leaves,
+    recipe_change,
+    recipe_from_table,
+)
 from gantk.recipe.locate import find, where
 from gantk.recipe.model import Recipe
-from gantk.recipe.rows import Rows, read_rows
+from gantk.recipe.rows import Rows, read_rows, titles
 
 __all__ = ["SEED", "Child", "Sweep", "is_sweep", "load_sweep"]
 
@@ -70,6 +82,8 @@ class Sweep:
         description: of the sweep.
         table: the recipe as written, after `extends` and overrides.
         children: in the order of tables: variant by variant, the last key of the grid fastest.
+        selected: those of them that overrides of the grid's keys leave; all where there are none.
+        reference: the row that tables test the others against, by title or label; empty where none is named.
     """
 
     path: Path
@@ -77,6 +91,8 @@ class Sweep:
     description: str
     table: Table
     children: tuple[Child, ...]
+    selected: tuple[Child, ...]
+    reference: str = ""
 
 
 def is_sweep(path: str | Path) -> bool:
@@ -92,16 +108,17 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     """The product of variants and grid, each child validated.
 
     A variant's `extends` takes the place of what the sweep's own file extends; what that file itself says is laid
-    over it as well. Overrides hold for every child; one of a key in the grid leaves that value alone.
+    over it as well. Overrides change every child; one of a key in the grid changes none and selects those that have
+    its value.
 
     Raises:
         RecipeError: the sweep or one of its children is wrong; the variant is named.
-        UsageError: an override is not of the form `key=value`.
+        UsageError: an override is not of the form `key=value`, cannot be, or selects no child.
     """
     files = _from_where_written(chain(Path(path)))
     lowest = max((i for i, (_, table) in enumerate(files) if set(KEYS) & table.keys()), default=0)
     table = fold(files)
-    fixed = change_of(overrides)
+    fixed = recipe_change(overrides)
     named = _merged(table, fixed).get("name")
     if not isinstance(named, str):
         raise RecipeError("the sweep has no name", where=path, mend='write name = "…" at its top')
@@ -112,16 +129,84 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
     if not isinstance(variants, Mapping):
         raise RecipeError("variants must be tables `[variants.NAME]`", where=where(Path(path), ("variants",)))
     grid = _axes(table.get("sweep", {}), Path(path), ("sweep",))
-    children: list[Child] = []
+    made: list[_Variant] = []
     for name, said in variants.items():
-        try:
-            children += _Variant(Path(path), named, name, said, _recipe_keys(table), body).children(grid, fixed)
-        except RecipeError as error:
-            raise _of_variant(name, error, error.where) from None
+        with _naming(name):
+            made.append(_Variant(Path(path), named, name, said, _recipe_keys(table), body))
+    pins, fixed = _parted(fixed, [*grid, *(key for variant in made for key, values in variant.axes.items() if values)])
+    children: list[Child] = []
+    rows: dict[str, _Variant] = {}
+    for variant in made:
+        with _naming(variant.name):
+            found = list(variant.children(grid, fixed))
+        _check_rows(variant, found, rows)
+        children += found
     if not children:
         raise RecipeError("the sweep has no children", where=path)
     written = _merged(table, fixed)
-    return Sweep(Path(path), named, str(written.get("description", "")), written, tuple(children))
+    return Sweep(
+        Path(path),
+        named,
+        str(written.get("description", "")),
+        written,
+        tuple(children),
+        _selected(children, pins),
+        _reference(table, Path(path)),
+    )
+
+
+def _parted(fixed: Table, keys: Sequence[str]) -> tuple[dict[str, Any], Table]:
+    """What overrides say of the grid's keys, and what they say of others."""
+    pins = {key: found[0] for key in keys if (found := _at(fixed, key, None))}
+    return pins, _nested({key: value for key, value in leaves(fixed) if not any(_is_in(key, pin) for pin in pins)})
+
+
+def _is_in(key: str, table: str) -> bool:
+    return key == table or key.startswith(f"{table}.")
+
+
+def _selected(children: Sequence[Child], pins: Mapping[str, Any]) -> tuple[Child, ...]:
+    """The children that have these values, in their grid or, where it lacks a key, in their recipe."""
+
+    def has(child: Child, key: str, value: Any) -> bool:
+        own = [child.changes[key]] if key in child.changes else _at(child.recipe.model_dump(mode="json"), key, [])
+        return any(one == value and isinstance(one, bool) == isinstance(value, bool) for one in own)
+
+    selected = tuple(child for child in children if all(has(child, *pin) for pin in pins.items()))
+    if not selected:
+        grids = {key: [child.changes[key] for child in children if key in child.changes] for key in pins}
+        known = [f"{key} = {', '.join(dict.fromkeys(map(json.dumps, values)))}" for key, values in grids.items()]
+        raise UsageError(
+            f"no run of the sweep has {' and '.join(f'{key} = {json.dumps(value)}' for key, value in pins.items())}",
+            where="--set",
+            mend=f"the grid has {'; '.join(known)}; write another value in the recipe",
+        )
+    return selected
+
+
+def _check_rows(variant: _Variant, children: Sequence[Child], rows: dict[str, _Variant]) -> None:
+    """No row of tables is also another variant's, values of the grid but the seed included."""
+    for child in children:
+        changes = sorted((key, value) for key, value in child.changes.items() if key != SEED)
+        for title in titles(child.report, variant.label, child.recipe.predict_role):
+            other = rows.setdefault(json.dumps([title, changes]), variant)
+            if other is not variant:
+                raise RecipeError(
+                    f"the variants {other.name!r} and {variant.name!r} both make the row {title!r}",
+                    where=variant.where_named,
+                    why="nobody could tell their rows in a table apart",
+                    mend='give one another label, or name its rows with report = { ROLE = "NAME" }',
+                )
+
+
+def _reference(table: Mapping[str, Any], path: Path) -> str:
+    reference = table.get("reference")
+    if reference is not None and (not isinstance(reference, str) or not reference):
+        raise RecipeError(
+            f"reference must be text, the title or label of a row of tables, it is {reference!r}",
+            where=where(path, ("reference",)),
+        )
+    return reference or ""
 
 
 class _Variant:
@@ -153,6 +238,11 @@ class _Variant:
         self.change = _nested({key: value for key, value in said.items() if key not in OWN})
         self._check_names()
 
+    @property
+    def where_named(self) -> str:
+        """Where its label stands; without one, where it begins."""
+        return where(self.path, (*self.place, "label"))
+
     def _own(self, said: Mapping[str, Any], key: str, default: str) -> str:
         value = said.get(key, default)
         if not isinstance(value, str):
@@ -175,14 +265,14 @@ class _Variant:
                 if name not in there and not {"use", "generator", "like"} & settings.keys():
                     raise RecipeError(
                         f"there is no '{kind}.{name}' to change",
-                        where=self.locate([kind, name, *next(_leaves(settings), ("", 0))[0].split(".")]),
+                        where=self.locate([kind, name, *next(leaves(settings), ("", 0))[0].split(".")]),
                         mend=nearest(name, there),
                     )
 
     def children(self, grid: Mapping[str, list[Any]], fixed: Table) -> Iterator[Child]:
         """The variant at every point of the grid."""
         axes = {key: self.axes.get(key, values) for key, values in grid.items()} | self.axes
-        axes = {key: _at(fixed, key, values) for key, values in axes.items() if values}
+        axes = {key: values for key, values in axes.items() if values}
         for key in axes:
             if _at(self.change, key, None) is not None:
                 raise RecipeError(
@@ -199,7 +289,7 @@ class _Variant:
         _merge(change, _nested(changes))
         title = ", ".join([self.label, *(_shown(key, value) for key, value in changes.items() if key != SEED)])
         table = _merged(self.base, change) | {"name": f"{self.sweep}-{self.name}", "description": title}
-        recipe = recipe_from_table(table, locate=self.locate)
+        recipe = recipe_from_table(table, locate=self.locate, also=OWN)
         for role in self.report:
             if role not in recipe.evaluated:
                 raise RecipeError(
@@ -214,7 +304,10 @@ class _Variant:
         """`file:line` of a key: in the variant, in its grid or the common one, or in what it extends."""
         best, most = where(self.path, self.place), 0
         inline = ((*self.place, "sweep"), ".".join(place) in self.axes)
-        for prefix in (self.place, (*self.place, "sweep"), ("sweep",)):
+        prefixes: list[tuple[str, ...]] = [(*self.place, "sweep"), ("sweep",)]
+        if not place or place[0] not in OWN:  # the variant's own key of that name is another
+            prefixes.insert(0, self.place)
+        for prefix in prefixes:
             found, depth = find(self.path, (*prefix, *place))
             if depth - len(prefix) > most:
                 best, most = found, depth - len(prefix)
@@ -224,12 +317,21 @@ class _Variant:
         return where(self.path, inline[0]) if inline[1] and most < len(place) else best
 
 
+@contextmanager
+def _naming(variant: str) -> Iterator[None]:
+    """Errors of a recipe name the variant."""
+    try:
+        yield
+    except RecipeError as error:
+        raise _of_variant(variant, error, error.where) from None
+
+
 def _of_variant(name: str, error: RecipeError, where: object) -> RecipeError:
     return type(error)(f"variant {name!r}: {error.what}", where=where, why=error.why, mend=error.mend)
 
 
 def _recipe_keys(table: Mapping[str, Any]) -> Table:
-    return {key: value for key, value in table.items() if key not in (*KEYS, "without")}
+    return {key: value for key, value in table.items() if key not in FILE_KEYS}
 
 
 def _merged(base: Table, change: Table) -> Table:
@@ -274,7 +376,7 @@ def _axes(table: Any, path: Path, place: tuple[str, ...], *, may_be_empty: bool 
     if not isinstance(table, Mapping):
         raise RecipeError("a sweep is a table of keys with lists of values", where=where(path, place))
     axes: dict[str, list[Any]] = {}
-    for key, values in _leaves(table):
+    for key, values in leaves(table):
         there = where(path, (*place, *key.split(".")))
         if not isinstance(values, list) or not (values or may_be_empty):
             raise RecipeError(f"the grid's {key} must be a list of values, it is {values!r}", where=there)
@@ -282,14 +384,6 @@ def _axes(table: Any, path: Path, place: tuple[str, ...], *, may_be_empty: bool 
             raise RecipeError(f"the grid's {key} has a value twice", where=there)
         axes[key] = values
     return axes
-
-
-def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _shown(key: str, value: Any) -> str:

@@ -19,13 +19,17 @@ import pytest
 from typer.testing import CliRunner
 
 import gantk
+from gantk.api.runs import alone
+from gantk.api.signals import StopSignals
 from gantk.api.sweep import ChildState, QuietSweep, run_sweep
+from gantk.api.sweep_launch import Crew
 from gantk.cli.main import app
 from gantk.cli.sweep import SweepDisplay
 from gantk.errors import DataError, Interrupted, PluginError, RecipeError, UsageError
 from gantk.launching import Job
 from gantk.launching.local import Local
 from gantk.progress import QuietProgress
+from gantk.recipe.variants import load_sweep
 from gantk.training.checkpoint import newest_checkpoint
 
 SWEEP = """
@@ -214,15 +218,15 @@ def test_one_that_fails_leaves_the_others_alone_and_mlflow_has_all_below_their_p
     path = tmp_path / "sweep.toml"
     head, _, rest = SWEEP.format(base=recipe.as_posix()).partition("[variants.full]")
     wild = '[variants.wild]\n"translators.teacher.optimizer.rates.generator" = 1e30\n'
-    full = rest.partition("[variants.flat]")[0]
-    path.write_text(f"{head}{wild}[variants.full]{full}")
+    full, _, rest = rest.partition("[variants.flat]")
+    path.write_text(f"{head}{wild}[variants.full]{full}[sweep]{rest.partition('[sweep]')[2]}")
     only = [f"tracking.{key}" for key in ("enabled=true", "images=false", "checkpoints=false")]
     only = [part for setting in (*only, "run.seed=0") for part in ("--set", setting)]
     process = server.start(tmp_path, "run", path, *only, "--device", "cpu", "--json")
     assert process.wait() == 1, process.output
     parent = tmp_path / "runs" / "tiny-sweep"
-    wild_id, full_id = states(parent)
-    assert states(parent) == {wild_id: "failed", full_id: "finished"}
+    wild_id, wild_1, full_id, full_1 = states(parent)
+    assert states(parent) == {wild_id: "failed", wild_1: "waiting", full_id: "finished", full_1: "waiting"}
     assert f"{wild_id}: " in process.output
     log = parent / "children" / wild_id / "log.txt"
     assert str(log) in process.output
@@ -257,14 +261,14 @@ def test_the_list_shows_what_would_run_and_writes_nothing(
     sweep_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["run", str(sweep_recipe), "--list", "--json", "--set", "run.seed=5"])
+    result = CliRunner().invoke(app, ["run", str(sweep_recipe), "--list", "--json", "--set", "run.seed=1"])
     assert result.exit_code == 0, result.stderr
     children = json.loads(result.stdout)["children"]
     assert [(c["label"], c["state"], c["done"], c["total"]) for c in children] == [
         ("Full", "waiting", 0, 15),
         ("Without map", "waiting", 0, 15),
     ]
-    assert all("-seed-5-" in child["id"] for child in children)
+    assert all("-seed-1-" in child["id"] for child in children)
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
 
 
@@ -327,6 +331,129 @@ def test_a_sweep_is_not_taken_for_a_run(sweep_recipe: Path, recipe: Path, tmp_pa
         run_sweep(recipe, out=tmp_path)
     with pytest.raises(UsageError, match="no sweep's folder"):
         run_sweep(resume=tmp_path)
+
+
+class Trained:
+    """A child that is finished as soon as it is started."""
+
+    def __init__(self, job: Job) -> None:
+        (job.folder / "status.json").write_text('{"state": "finished"}')
+
+    def poll(self) -> int:
+        return 0
+
+
+def test_a_part_of_the_grid_is_run_and_the_folder_stays_that_of_the_whole(
+    sweep_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    def start(launcher: Local, job: Job) -> Trained:
+        started.append(job.name)
+        return Trained(job)
+
+    monkeypatch.setattr(Local, "start", start)
+    monkeypatch.setattr("gantk.api.sweep_launch.PAUSE", 0.001)
+    whole = {child.id: child.recipe.run.seed for child in load_sweep(sweep_recipe).children}
+    out, folder = tmp_path / "runs", tmp_path / "runs" / "tiny-sweep"
+    call = ["run", str(sweep_recipe), "--out", str(out), "--device", "cpu", "--json"]
+
+    part = CliRunner().invoke(app, [*call, "--set", "run.seed=1"])
+    assert part.exit_code == 0, part.stderr
+    said = json.loads(part.stdout)
+    assert [child["id"] for child in said["children"]] == started == [id_ for id_ in whole if whole[id_] == 1]
+    assert said["state"] == "finished"
+    assert "2 runs, 0 finished already" in part.stderr
+    assert "2 other runs of the sweep did not finish yet" in part.stderr
+    assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"  # the whole is not finished
+    assert list(states(folder)) == list(whole)
+    assert tomllib.loads((folder / "recipe.toml").read_text())["sweep"] == {"run.seed": [0, 1]}
+    assert all((folder / "children" / id_ / "recipe.toml").is_file() for id_ in whole)
+    before = contents(folder / "children")
+
+    again = CliRunner().invoke(app, [*call, "--set", "run.seed=1"])
+    assert (again.exit_code, len(started)) == (0, 2)
+    assert contents(folder / "children") == before
+
+    nothing = CliRunner().invoke(app, [*call, "--set", "run.seed=2"])
+    assert (nothing.exit_code, len(started)) == (2, 2)
+    assert "the grid has run.seed = 0, 1" in nothing.stderr
+
+    rest = run_sweep(resume=folder, device="cpu", display=QuietSweep(QuietProgress()))
+    assert (rest.state, len(rest.children)) == ("finished", 4)
+    assert sorted(started) == sorted(whole)
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+
+
+class Refused:
+    """A child that finds its run taken by another process."""
+
+    def poll(self) -> int:
+        return UsageError.exit_code
+
+
+class Launched:
+    """A launcher that notes what it starts."""
+
+    workers, here = 0, False
+
+    def __init__(self, make: Callable[[Job], Any]) -> None:
+        self.make = make
+        self.started: list[str] = []
+
+    def start(self, job: Job) -> Any:
+        self.started.append(job.name)
+        return self.make(job)
+
+
+class Watcher(QuietSweep):
+    """Calls back at every look."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__(QuietProgress())
+        self.look = then  # type: ignore[method-assign]
+        self.ends: list[tuple[str, str]] = []
+
+    def ended(self, child: ChildState) -> None:
+        self.ends.append((child.id, child.state))
+
+
+@pytest.mark.parametrize("begun", ["before", "meanwhile"])
+@pytest.mark.parametrize("finishes", [True, False])
+def test_a_child_that_another_process_works_on_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: str, finishes: bool
+) -> None:
+    """As the job of a sweep whose watching command was killed: `begun` before the sweep is started again or later."""
+    monkeypatch.setattr("gantk.api.sweep_launch.PAUSE", 0.001)
+    children = [ChildState(name, name, tmp_path / name) for name in ("taken", "free")]
+    for child in children:
+        child.folder.mkdir()
+    taken, status = children[0].folder, children[0].folder / "status.json"
+    other = contextlib.ExitStack()
+    looks: list[str] = []
+
+    def look() -> None:
+        looks.append(children[0].state)
+        if len(looks) == 3:  # the other process ends
+            assert looks == ["running"] * 3
+            status.write_text(json.dumps({"state": "finished" if finishes else "interrupted"}))
+            other.close()
+
+    def begin(job: Job) -> Any:
+        if job.folder == taken and not looks:  # it comes first, after we looked whether it is there
+            other.enter_context(alone(taken))
+            return Refused()
+        return Trained(job)
+
+    status.write_text('{"state": "running"}')
+    if begun == "before":
+        other.enter_context(alone(taken))
+    launcher, display = Launched(begin), Watcher(look)
+    Crew(launcher, (), display, StopSignals()).work(children)
+    assert [child.state for child in children] == ["finished", "finished"]
+    mine = (["taken"] if begun == "meanwhile" else []) + ["free"] + ([] if finishes else ["taken"])
+    assert launcher.started == mine
+    assert display.ends == [("free", "finished"), ("taken", "finished")]
 
 
 class Endless:

@@ -51,6 +51,16 @@ def test_children_come_back_as_they_were(sweep: Sweep, tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
 
 
+def test_the_row_of_reference_is_told_and_trains_nothing_anew(sweep: Sweep, tmp_path: Path) -> None:
+    folder = tmp_path / "named"
+    write(folder, sweep)
+    plain = json.loads((folder / "sweep.json").read_text())
+    assert "reference" not in plain
+    sweep.path.write_text('reference = "Full"\n' + sweep.path.read_text())
+    write(folder, load_sweep(sweep.path))
+    assert json.loads((folder / "sweep.json").read_text()) == plain | {"reference": "Full"}
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [

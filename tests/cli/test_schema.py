@@ -83,6 +83,7 @@ WRONG = {
     "a variant": (DS3.replace("maps.difficulty.enabled", "maps.difficulty.enalbed"), "'maps.difficulty.enalbed' was"),
     "a variant's own key": (DS3.replace("report =", "reprot ="), "'reprot' was unexpected"),
     "a row's name": (DS3.replace("report = {", "report = { predict = 1,"), "is not valid"),
+    "a reference": (f"reference = 3\n{DS3}", "3 is not of type"),
     "a row": (re.sub("report = .*", 'report = "teacher"', DS3), "is not valid"),
     "a grid": (DS3.replace('"run.seed"', '"run.sead"'), "'run.sead' was unexpected"),
     "a grid's values": (DS3.replace("[0, 1, 2]", '["a"]'), '"a" is not of type "integer"'),
@@ -107,6 +108,7 @@ def test_what_is_misspelt_is_flagged(lint: Lint, what: str) -> None:
         '[schedule]\ndecay_epochs = 1\n[sweep]\n"losses.pixelwise.weight" = [1, 10.0]\n',
         '[variants.a]\n"losses.x.use" = "l2"\n[variants.a.data]\nslices = "all"\n',
         '[variants.a]\nreport = { generator = "Ours" }\n[variants.b]\nreport = ["generator"]\n',
+        'reference = "a"\n[variants.a]\n',
     ],
 )
 def test_a_child_need_not_repeat_its_parent(lint: Lint, change: str) -> None:

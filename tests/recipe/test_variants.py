@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gantk.errors import RecipeError
-from gantk.recipe import dump_recipe, load_recipe
+from gantk.errors import RecipeError, UsageError
+from gantk.recipe import Recipe, dump_recipe, load_recipe
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, is_sweep, load_sweep
 
@@ -171,14 +171,145 @@ def test_a_grid_without_variants_and_variants_without_a_grid(write: Write) -> No
     assert "more" in alone.children[1].recipe.losses
 
 
-def test_overrides_hold_for_every_child_and_pick_from_the_grid(write: Write) -> None:
-    whole = {c.id: c for c in load_sweep(write()).children}
-    some = load_sweep(write(), ["run.seed=1"]).children
-    assert {c.id for c in some} == {id_ for id_, c in whole.items() if c.recipe.run.seed == 1}
-    more = load_sweep(write(), ["run.seed=1", "schedule.epochs=2", "losses.pixelwise.weight=5"]).children
-    assert {c.recipe.losses["pixelwise"].weight for c in more} == {5}
-    assert {c.recipe.schedule.parameters["epochs"] for c in more} == {2}
-    assert not {c.id for c in more} & set(whole)
+def test_overrides_of_other_keys_change_every_child(write: Write) -> None:
+    whole = load_sweep(write())
+    assert whole.selected == whole.children
+    more = load_sweep(write(), ["schedule.epochs=2", "losses.pixelwise.weight=5"])
+    assert more.selected == more.children
+    assert {c.recipe.losses["pixelwise"].weight for c in more.children} == {5}
+    assert {c.recipe.schedule.parameters["epochs"] for c in more.children} == {2}
+    assert not {c.id for c in more.children} & {c.id for c in whole.children}
+    assert more.table["schedule"]["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "wanted"),
+    [
+        (["run.seed=1"], lambda r: r.run.seed == 1),
+        (["run={seed = 1}"], lambda r: r.run.seed == 1),
+        (["data.paired_fraction=1"], lambda r: r.data.paired_fraction == 1.0),  # of a variant's own grid alone
+        (["run.seed=0", "data.paired_fraction=0.5"], lambda r: r.run.seed == 0 and r.data.paired_fraction == 0.5),
+    ],
+)
+def test_overrides_of_the_grid_select_and_change_nothing(
+    write: Write, overrides: list[str], wanted: Callable[[Recipe], bool]
+) -> None:
+    whole = load_sweep(write())
+    part = load_sweep(write(), overrides)
+    assert (part.children, part.table) == (whole.children, whole.table)
+    assert [c.id for c in part.selected] == [c.id for c in whole.children if wanted(c.recipe)]
+    both = load_sweep(write(), [*overrides, "schedule.epochs=2"])
+    assert [c.changes for c in both.selected] == [c.changes for c in part.selected]
+    assert {c.recipe.schedule.parameters["epochs"] for c in both.children} == {2}
+    assert (both.table["schedule"]["epochs"], both.table.get("run")) == (2, whole.table.get("run"))
+
+
+def test_a_variant_whose_grid_lacks_the_key_is_selected_by_its_own_value(write: Write) -> None:
+    text = SWEEP.replace('{ "data.paired_fraction" = [1.0] }', '{ "data.paired_fraction" = [], "run.seed" = [] }')
+    own = text.replace("[variants.other]\n", '[variants.other]\n"data.paired_fraction" = 0.5\n"run.seed" = 1\n')
+    for override, also in (("data.paired_fraction=0.5", True), ("data.paired_fraction=0.05", False)):
+        selected = load_sweep(write(own), [override]).selected
+        assert ("other" in {c.variant for c in selected}) == also
+        assert {"full", "no-map"} < {c.variant for c in selected} | {"other"}
+    only = SWEEP.replace('"data.paired_fraction" = [1.0]', '"losses.pixelwise.weight" = [1, 2]')
+    found = load_sweep(write(only), ["losses.pixelwise.weight=100"])  # the base's value
+    assert {c.variant for c in found.selected} == {"full", "no-map"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said", "mend"),
+    [
+        (["run.seed=5"], "no run of the sweep has run.seed = 5", "the grid has run.seed = 0, 1; "),
+        (["run.seed=true"], "run.seed = true", "run.seed = 0, 1"),
+        (
+            ["run.seed=0", "data.paired_fraction=0.4"],
+            "data.paired_fraction = 0.4 and run.seed = 0",
+            "data.paired_fraction = 0.05, 0.5, 1.0",
+        ),
+    ],
+)
+def test_a_value_that_selects_nothing_is_explained(write: Write, overrides: list[str], said: str, mend: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_sweep(write(), overrides)
+    assert said in caught.value.what
+    assert mend in str(caught.value.mend)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ['variants.full.label="x"', "sweep.run.seed=[7]", 'sweep={"run.seed" = [7]}', "extends=other.toml", "reference=x"],
+)
+def test_what_only_a_file_says_cannot_be_set(write: Write, override: str) -> None:
+    for load in (load_sweep, load_recipe):
+        with pytest.raises(UsageError, match="cannot be set") as caught:
+            load(write(), [override])
+        assert repr(override.partition("=")[0])[:-1] in caught.value.what
+        assert "run.seed=0" in str(caught.value.mend)
+
+
+def test_rows_that_nobody_can_tell_apart_are_refused(write: Write) -> None:
+    twin = SWEEP.replace("[variants.no-map]\n", '[variants.no-map]\nlabel = "Full method"\n')
+    assert len(load_sweep(write(twin)).children) == 10  # a row of two roles, and one of none: they are told apart
+    path = write(twin.replace('report = ["a", "b"]\n', ""))
+    with pytest.raises(RecipeError, match="'full' and 'no-map' both make the row 'Full method'") as caught:
+        load_sweep(path)
+    line = path.read_text().splitlines().index('label = "Full method"', 10) + 1
+    assert str(caught.value.where).endswith(f"sweep.toml:{line}")
+    assert "another label" in str(caught.value.mend)
+    named = SWEEP.replace('["a", "b"]', '{ a = "no-map" }')  # by its row's name
+    with pytest.raises(RecipeError, match="both make the row 'no-map'"):
+        load_sweep(write(named))
+    grids = SWEEP.replace("[variants.other]\n", '[variants.other]\nlabel = "no-map"\n')
+    assert len(load_sweep(write(grids)).children) == 10  # another paired fraction
+
+
+def test_a_sweep_may_name_the_row_of_reference(write: Write) -> None:
+    plain = load_sweep(write())
+    assert plain.reference == ""
+    named = load_sweep(write(f'reference = "Full method"\n{SWEEP}'))
+    assert named.reference == named.table["reference"] == "Full method"
+    assert named.children == plain.children
+    path = write('extends = "sweep.toml"\nreference = "no-map"\n[variants.more]\n"training.ema" = 0.9\n', "more.toml")
+    assert load_sweep(path).reference == "no-map"
+    for wrong in ("3", '""'):
+        path = write(f"\nreference = {wrong}\n{SWEEP}")
+        with pytest.raises(RecipeError, match="title or label of a row") as caught:
+            load_sweep(path)
+        assert str(caught.value.where) == f"{path}:2"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mend"),
+    [
+        ('label = "Full method"', 'lable = "Full method"', "'label'"),
+        ('report = ["a", "b"]', 'reports = ["a", "b"]', "'report'"),
+        ("sweep = {", "sweeps = {", "'sweep'"),
+        ("without = [", "withuot = [", "'without'"),
+        ("[sweep]", "[sweeps]", "'sweep'"),
+        ("[variants.no-map]", "[variant.no-map]", "'variants'"),
+        ('description = "a table"', 'refrence = "no-map"', "'reference'"),
+        ('description = "a table"', 'label = "a table"', "[variants.NAME]"),
+    ],
+)
+def test_a_misspelt_key_of_sweeps_is_explained(write: Write, old: str, new: str, mend: str) -> None:
+    path = write(SWEEP.replace(old, new))
+    with pytest.raises(RecipeError) as caught:
+        load_sweep(path)
+    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if text.startswith(new))
+    assert f"sweep.toml:{line}" in str(caught.value.where)
+    assert mend in str(caught.value.mend)
+
+
+@pytest.mark.parametrize(
+    ("more", "mend"),
+    [("[sweeps]\nx = 1\n", "'sweep'"), ("[variant.a]\nx = 1\n", "'variants'"), ("[reference]\n", "[variants.NAME]")],
+)
+def test_a_recipe_that_was_to_be_a_sweep_is_explained(write: Write, more: str, mend: str) -> None:
+    path = write(f'extends = "base.toml"\n{more}')
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert str(caught.value.where).endswith("sweep.toml:2")
+    assert mend in str(caught.value.mend)
 
 
 def test_a_recipe_that_extends_a_sweep_inherits_it(write: Write) -> None:
