@@ -47,7 +47,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     table = fold(chain(path))
-    _merge(table, recipe_change(overrides))
+    merge(table, recipe_change(overrides))
     return recipe_from_table(table, path)
 
 
@@ -143,7 +143,7 @@ def fold(files: Sequence[tuple[Path, Table]]) -> Table:
     for number, (path, table) in enumerate(reversed(files)):
         if number:
             leave_out(base, table.get("without", []), path)
-        _merge(base, {key: value for key, value in table.items() if key != "without" or not number})
+        merge(base, {key: value for key, value in table.items() if key != "without" or not number})
     return base
 
 
@@ -180,7 +180,7 @@ _OWN_KEYS = {
 _OPTIMIZER_KEYS = set(OptimizerSettings.model_fields)
 
 
-def _merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -> None:
+def merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -> None:
     """Lay `change` over `base`, table by table.
 
     A table that names another component than before starts afresh: the former component's parameters go.
@@ -192,7 +192,7 @@ def _merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) 
             del base[key]
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(base.get(key), dict):
-            _merge(base[key], value, (*place, key))
+            merge(base[key], value, (*place, key))
         else:
             base[key] = dict(value) if isinstance(value, Mapping) else value
 
@@ -201,7 +201,7 @@ def change_of(overrides: Sequence[str]) -> Table:
     """The overrides as one change, in whatever order: `x.epochs=3` and `x.use=y` belong together."""
     change: Table = {}
     for override in overrides:
-        _merge(change, _override(override))
+        merge(change, _override(override))
     return change
 
 
@@ -264,7 +264,7 @@ def _resolve_likes(table: Table, locate: Locate) -> None:
                     mend=nearest(str(model), resolved),
                 )
             merged = _copy(resolved[model])
-            _merge(merged, {k: v for k, v in settings.items() if k != "like"}, ("translators", role))
+            merge(merged, {k: v for k, v in settings.items() if k != "like"}, ("translators", role))
             resolved[role] = merged
         else:
             resolved[role] = settings

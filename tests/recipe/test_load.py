@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe, located, recipe_from_table
-from gantk.recipe.load import _merge, _override
+from gantk.recipe.load import _override, merge
 
 BASE = """\
 name = "base"
@@ -500,5 +500,5 @@ def test_merging_keeps_both_and_prefers_the_change(base: dict[str, Any], change:
         return b
 
     expected = merged(base, change)
-    _merge(base, change)
+    merge(base, change)
     assert base == expected

@@ -1,0 +1,86 @@
+"""One run of a sweep: what it is called, and an id that says what it computes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gantk.errors import RecipeError
+from gantk.recipe.load import Locate
+from gantk.recipe.model import Recipe
+from gantk.recipe.rows import Rows
+
+__all__ = ["NAMED", "SEED", "Child", "identify", "of_variant", "shown"]
+
+SEED = "run.seed"
+#: Tables of things by name, in which a misspelt name would make a new thing.
+NAMED = ("translators", "transforms", "maps", "losses")
+#: What a child computes does not depend on these.
+TOLD = {"name", "description", "tracking"}
+
+
+@dataclass(frozen=True)
+class Child:
+    """One run of a sweep.
+
+    Args:
+        id: variant, values and 8 hex digits of what it computes: stable, whatever else the sweep contains.
+        variant: the variant's name.
+        changes: the values of the grid, by key.
+        label: how tables call it: the variant's label and the grid's values but the seed.
+        report: the roles that become rows of tables, with the rows' names.
+        recipe: its own recipe.
+        locate: says where a key of the recipe stands.
+    """
+
+    id: str
+    variant: str
+    changes: dict[str, Any]
+    label: str
+    report: Rows
+    recipe: Recipe
+    locate: Locate = field(repr=False, compare=False)
+
+    def explain(self, error: RecipeError) -> RecipeError:
+        """An error of the recipe's content, with the variant and `file:line` of the key that it is about."""
+        place = self.locate((error.where or "").split("."))
+        key = f": {error.where}" if error.where else ""
+        return of_variant(self.variant, error, f"{place}{key}")
+
+
+def of_variant(name: str, error: RecipeError, where: object) -> RecipeError:
+    return type(error)(f"variant {name!r}: {error.what}", where=where, why=error.why, mend=error.mend)
+
+
+def shown(key: str, value: Any) -> str:
+    """`5 %` for a fraction, `weight 10` for anything else."""
+    last = key.rpartition(".")[2]
+    if last.endswith("fraction") and isinstance(value, int | float):
+        return f"{100 * value:g} %"
+    return f"{last.replace('_', ' ')} {value}"
+
+
+def identify(variant: str, changes: Mapping[str, Any], recipe: Recipe) -> str:
+    """Sorted by key, so that the order in which a grid is written says nothing."""
+    values = [f"{key.rpartition('.')[2]}-{_short(value)}" for key, value in sorted(changes.items())]
+    return "-".join([variant, *values, _digest(recipe)])
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", text).strip("_")[:16]
+
+
+def _digest(recipe: Recipe) -> str:
+    """8 hex digits of what a recipe computes.
+
+    Defaults are left out, so that a key that a later release adds changes nothing. The order of named tables
+    counts, because sums of floating-point numbers depend on it.
+    """
+    said = recipe.model_dump(mode="json", exclude_defaults=True, exclude=TOLD)
+    order = [list(getattr(recipe, kind)) for kind in NAMED]
+    return hashlib.sha256(json.dumps([said, order], sort_keys=True).encode()).hexdigest()[:8]
