@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantk.errors import DataError, UsageError, nearest
+from gantk.errors import DataError, EvaluationError, UsageError, nearest
 from gantk.evaluation.result_table import ResultTable
 from gantk.evaluation.sweep_table import result_table
 from gantk.progress import Progress, default_progress
 from gantk.report.comparison import Comparison, Shown, combine, draw_comparison
-from gantk.report.distributions import draw_distributions
+from gantk.report.distributions import draw_distributions, shown_rows
 from gantk.report.saving import check_format, save_figure
 from gantk.report.selection import Method, Selection, SliceName, select
 
@@ -65,6 +65,8 @@ def histogram(
     """
     check_format(out)
     table = result_table(folders, metrics=[metric], regions=regions, roles=roles, force=force)
+    if not shown_rows(table):
+        raise EvaluationError(f"no patient has a value of {metric}", mend="Choose a metric that patients have.")
     save_figure(draw_distributions(table), out)
     return table
 
@@ -129,11 +131,27 @@ def _check_held_out(table: ResultTable, methods: Sequence[Method], patient: str)
             continue
         known = {name for by_column in row.by_seed.values() for values in by_column.values() for name in values}
         if patient not in known:
+            use = _use(row.folders, patient)
             raise UsageError(
                 f"{patient!r} is no test patient of {table.named(row)}",
                 where="patient",
-                mend=nearest(patient, known) or "name a patient that all runs were tested on",
+                why=use and f"it was {use}",
+                mend=(not use and nearest(patient, known)) or "name a patient that all runs were tested on",
             )
+
+
+def _use(runs: Sequence[Path], patient: str) -> str | None:
+    """What some runs did with a patient who is none of their test patients; None where their splits do not tell."""
+    from gantk.data.cohort import Split
+
+    for path in (run / "split.csv" for run in runs):
+        if path.is_file():
+            split = Split.from_csv(path)
+            if patient in split.validation:
+                return "used for validation"
+            if patient in (*split.paired, *split.unpaired, *split.target):
+                return "trained on"
+    return None
 
 
 def _shown(chosen: Selection, method: Method, name: SliceName, source: _Translation) -> Shown:

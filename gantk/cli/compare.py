@@ -43,10 +43,8 @@ def compare(
     if as_json:
         write_json(comparison.to_dict())
         return
-    for table in comparison.tables():
-        write(table)
-    if grid := comparison.difference_grid():
-        write(to_rich(grid))
+    grids = [*comparison.grids(), comparison.difference_grid()]
+    write(*(to_rich(grid) for grid in grids if grid))
 
 
 def _run_and_method(text: str) -> tuple[Path, str | None]:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from gantk.cli.console import write
 from gantk.cli.options import RunName
+from gantk.errors import UsageError
 
 
-def report(run: RunName) -> None:
+def report(
+    run: RunName,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help="Of a sweep: a row's name; the others are tested against it. Default: what the sweep names.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Write report.html of a run or sweep again, from what its folder holds."""
     import gantk
     from gantk.report.html import write_report
     from gantk.report.sweep import write_sweep_report
 
     folder = gantk.resolve_run(run)
-    sweep = (folder / "sweep.json").is_file()
-    write(str(write_sweep_report(folder) if sweep else write_report(folder)))
+    if (folder / "sweep.json").is_file():
+        write(str(write_sweep_report(folder, reference=reference)))
+    elif reference is not None:
+        raise UsageError("a run's report tests nothing", where="--reference", mend="use `gantk compare`, or a sweep")
+    else:
+        write(str(write_report(folder)))

@@ -27,7 +27,7 @@ def table(
         str | None,
         typer.Option(
             metavar="LABEL",
-            help="A row's name; the others are tested against it, paired by patient.",
+            help="A row's name; the others are tested against it, paired by patient. Default: what the sweep names.",
             show_default=False,
         ),
     ] = None,
@@ -52,12 +52,16 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """Make a table of methods and metrics, mean ± standard deviation over seeds, each metric's best in bold."""
-    from gantk.evaluation.sweep_table import result_table
+    from gantk.evaluation.significance import with_tests
+    from gantk.evaluation.sweep_table import reference_of, result_table
 
+    if out and not out.parent.is_dir():
+        raise UsageError("there is no such folder", where=out.parent, mend="make it, or write into another one")
     if out and (as_json or format_ == "rich"):
         raise UsageError("only md, csv and latex are written into a file", mend="name one with --format")
+    folders = [gantk.resolve_run(source) for source in sources]
     found = result_table(
-        [gantk.resolve_run(source) for source in sources],
+        folders,
         roles=roles or (),
         regions=regions or (),
         metrics=metrics or (),
@@ -65,6 +69,8 @@ def table(
         reference=reference,
         force=force,
     )
+    if reference is None and (usual := reference_of(folders)):
+        found = with_tests(found, usual)
     if as_json:
         write_json(found.to_dict())
     elif format_ == "rich":
@@ -81,23 +87,17 @@ def _text(found: ResultTable, format_: Format) -> str:
 
     if format_ == "csv":
         return to_csv(found)
-    form = to_markdown if format_ == "md" else to_latex
-    grids = [found.grid(), found.significance_grid()]
-    return "\n".join(form(grid) for grid in grids if grid)
+    tests = found.significance_grid()
+    if format_ == "latex":  # a page is narrow
+        return to_latex(*found.grids(), *([tests] if tests else []))
+    return "\n".join(to_markdown(grid) for grid in (found.grid(), tests) if grid)
 
 
 def _show(found: ResultTable) -> None:
-    from rich.text import Text
-
     from gantk.evaluation.grids import to_rich
 
-    grids = found.grids()
-    if tests := found.significance_grid():
-        grids.append(tests)
-    for grid in grids:
-        write(to_rich(grid))
-        for note in grid.notes:
-            write(Text(f"· {note}"))
+    grids = [*found.grids(), found.significance_grid()]
+    write(*(to_rich(grid) for grid in grids if grid))
 
 
 def _put(text: str, out: Path | None) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from gantk.evaluation.result_table import TableRow, key_title, region_title, title_of
+from gantk.evaluation.result_table import TableRow, grouped, key_title, region_title, title_of, written
 from gantk.evaluation.results import Column, Evaluation
 from gantk.evaluation.tables import column_title
 
-__all__ = ["beaten", "caption", "uneven"]
+__all__ = ["beaten", "caption", "undecided", "uneven"]
 
 
 def caption(
@@ -52,6 +52,22 @@ def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
             missing = [seed for seed in every if seed not in row.seeds]
             noun = "seed" if len(missing) == 1 else "seeds"
             yield f"{title_of(row, tuple(row.changes))}: without {noun} {_comma(missing)}"
+
+
+def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
+    """Over which seeds bold was decided where the rows of a group do not have the same."""
+    for group in grouped([row for row in rows if not row.baseline], by):
+        every = {seed for row in group for seed in row.seeds}
+        common = sorted(every.intersection(*(row.seeds for row in group)))
+        if len(common) == len(every):
+            continue
+        value = group[0].changes.get(by) if by else None
+        where = f" for {key_title(by, [by])} {written(by, value)}" if by and value is not None else ""
+        noun = "seed" if len(common) == 1 else "seeds"
+        if common:
+            yield f"Bold{where} is decided over {noun} {_comma(common)} alone, which all its methods have"
+        else:
+            yield f"No bold{where}: the methods have no seed in common"
 
 
 def beaten(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> Iterator[str]:

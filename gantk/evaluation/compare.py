@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
-
 from gantk.errors import EvaluationError, UsageError, nearest
-from gantk.evaluation.grids import Grid
+from gantk.evaluation.grids import Cell, Grid
 from gantk.evaluation.members import differences, is_sweep, predicting, read_recipe
-from gantk.evaluation.result_table import difference_grid
+from gantk.evaluation.result_table import difference_grid, region_title
 from gantk.evaluation.results import Column, Evaluation, Statistic
 from gantk.evaluation.significance import holm_words
 from gantk.evaluation.statistics import METHOD, PairedDifference, paired_differences
@@ -58,13 +56,6 @@ class Comparison:
     reference: int | None = None
     tests: dict[int, dict[str, PairedDifference]] = field(default_factory=dict)
 
-    @property
-    def title(self) -> str:
-        """Says when the numbers do not compare."""
-        if not self.differences:
-            return "Mean ± standard deviation over test patients"
-        return f"NOT COMPARABLE: {'; '.join(self.differences)}"
-
     def to_dict(self) -> dict[str, object]:
         """The comparison as JSON-like data."""
         against = None if self.reference is None else self.lines[self.reference]
@@ -84,40 +75,37 @@ class Comparison:
             "reference": against and {"run": against.run, "method": against.method},
         }
 
-    def tables(self) -> list[Table]:
-        """The comparison for a terminal, one table per region, each column's best in bold."""
+    def grids(self) -> list[Grid]:
+        """The comparison as text, one table per region, each column's best in bold."""
         regions = dict.fromkeys(column.region for column in self.columns.values())
-        return [self._table(region) for region in regions]
+        return [self._grid(region) for region in regions]
 
     def difference_grid(self) -> Grid | None:
         """The paired differences as text, a row per method and metric; None where there is nothing to compare."""
-        if self.reference is None or not self.tests:
+        lines = [(self.lines[i].title, by_column) for i, by_column in self.tests.items() if by_column]
+        if self.reference is None or not lines:
             return None
-        lines = [(self.lines[i].title, by_column) for i, by_column in self.tests.items()]
-        caption = f"Method − reference, mean over n patients, paired. {METHOD}; {holm_words(len(lines))}."
+        corrected = holm_words(self.tests.values(), self.columns)
+        caption = f"Method − reference, mean over n patients, paired. {METHOD}; {corrected}."
         grid = difference_grid(lines, self.columns, self.lines[self.reference].title, caption)
         return replace(grid, warning="; ".join(self.differences))
 
-    def _table(self, region: str) -> Table:
+    def _grid(self, region: str) -> Grid:
         columns = {name: column for name, column in self.columns.items() if column.region == region}
-        style = "bold red" if self.differences else "bold"
-        table = Table(title=f"{self.title}: {region}", title_justify="left", title_style=style)
-        table.add_column("run", overflow="fold", min_width=20)
-        table.add_column("method", no_wrap=True)
-        for column in columns.values():
-            table.add_column(column_title(column), justify="right", no_wrap=True)
         digits = {name: decimals(line.values[name].mean for line in self.lines) for name in columns}
         methods = [i for i, line in enumerate(self.lines) if not is_baseline(line.method)]
         best = {name: methods[i] for name, i in best_of([self.lines[i].values for i in methods], columns).items()}
-        before = None
+        rows = []
         for i, line in enumerate(self.lines):
-            cells = [
-                Text(write_statistic(line.values[n], digits[n]), style="bold" if best.get(n) == i else "")
-                for n in columns
-            ]
-            table.add_row(Text("" if line.run == before else line.run), Text(method_title(line.method)), *cells)
-            before = line.run
-        return table
+            cells = [Cell(write_statistic(line.values[n], digits[n]), best.get(n) == i) for n in columns]
+            rows.append((Cell(line.run), Cell(method_title(line.method)), *cells))
+        return Grid(
+            title=f"Mean ± standard deviation over test patients: {region_title(region)}",
+            header=("run", "method", *(column_title(column) for column in columns.values())),
+            sections=tuple(tuple(same) for _, same in groupby(rows, key=lambda row: row[0].text)),
+            words=2,
+            warning="; ".join(self.differences),
+        )
 
 
 def compare(
@@ -134,7 +122,8 @@ def compare(
         force: compare although splits or settings differ; the title says so.
         reference: a run and one of its methods, the one that predicts where None; default: of the first run. A run
             that is not among `runs` is put before them.
-        all_regions: whether the differences are of every region, not of the whole image alone.
+        all_regions: whether the differences are of every region, not of the whole image alone; a metric that is not
+            measured in the whole image is tested in its regions anyway.
 
     Raises:
         UsageError: without a run, or where the reference has no such method.
@@ -183,10 +172,11 @@ def _tested(
     """The comparison with each line's differences from the reference."""
     lines = comparison.lines
     index = next(i for i, x in enumerate(lines) if x.method == reference[1] and x.run in (reference[0], EVERY_RUN))
+    in_image = {column.title for column in comparison.columns.values() if column.region == "image"}
     columns = [
         name
         for name, column in comparison.columns.items()
-        if all_regions or column.region == "image" or column.title == "Dice"
+        if all_regions or column.region == "image" or column.title not in in_image
     ]
 
     def values(line: Line) -> dict[str, dict[str, float]]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
 
-__all__ = ["Cell", "Grid", "to_latex", "to_markdown", "to_rich"]
+__all__ = ["Cell", "Grid", "fitted", "latex", "to_latex", "to_markdown", "to_rich"]
+
+FOLD = 16
+"""Columns of words in a terminal are not made narrower than this many letters."""
+GAP = 2
+"""Between two columns of a terminal."""
 
 
 @dataclass(frozen=True)
@@ -29,45 +37,113 @@ class Grid:
         header: one title per column.
         sections: groups of rows, set apart by a rule where the form has one.
         words: how many columns from the left hold words; the others hold numbers.
-        groups: over the columns of numbers, (title, how many columns); empty for none.
-        short: the header below `groups`, where the groups need not be said again; empty: `header`.
         caption: what the numbers are.
         notes: one sentence each, below.
         warning: why the table must not be read as it stands; empty where it may.
+        long: whether it may need more than a page.
     """
 
     title: str
     header: tuple[str, ...]
     sections: tuple[tuple[tuple[Cell, ...], ...], ...]
     words: int = 1
-    groups: tuple[tuple[str, int], ...] = ()
-    short: tuple[str, ...] = ()
     caption: str = ""
     notes: tuple[str, ...] = ()
     warning: str = ""
+    long: bool = False
 
     @property
     def head(self) -> str:
         """Title with the warning before it."""
         return f"NOT COMPARABLE: {self.warning}. {self.title}" if self.warning else self.title
 
+    def only(self, columns: Sequence[int]) -> Grid:
+        """The table of some columns, the words' always."""
+        chosen = [*range(self.words), *columns]
 
-def to_rich(grid: Grid) -> Table:
-    """For a terminal; title and caption are part of it, notes are not."""
+        def part(row: Sequence[Any]) -> tuple[Any, ...]:
+            return tuple(row[i] for i in chosen)
+
+        return replace(self, header=part(self.header), sections=tuple(tuple(map(part, s)) for s in self.sections))
+
+    def stacked(self) -> Grid:
+        """The table with one column of words: what stood on the left of it is a line above the rows that share it."""
+        blank = (Cell(""),) * (len(self.header) - self.words)
+        sections = []
+        for section in self.sections:
+            rows: list[tuple[Cell, ...]] = []
+            for heading, new, row in _headed(section, self.words):
+                rows += [(Cell(heading), *blank)] if new else []
+                rows.append((replace(row[0], text=f"  {row[0].text}"), *row[1:]) if heading else row)
+            sections.append(tuple(rows))
+        header = (" / ".join(self.header[: self.words]), *self.header[self.words :])
+        return replace(self, header=header, sections=tuple(sections), words=1)
+
+
+def to_rich(grid: Grid) -> RenderableType:
+    """For a terminal of any width, with title, caption and notes; numbers are never cut."""
+    return _Fitted(grid)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A grid that is laid out once the terminal's width is known."""
+
+    grid: Grid
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from rich.text import Text
+
+        grid = self.grid
+        yield Text(grid.head, "bold red" if grid.warning else "bold")
+        for part in fitted(grid, options.max_width):
+            yield Text("")
+            yield _table(part)
+        said = [grid.caption] if grid.caption else []
+        for line in ["", *said, *(f"· {note}" for note in grid.notes)]:
+            yield Text(line)
+        if said or grid.notes:
+            yield Text("")
+
+
+def fitted(grid: Grid, width: int) -> list[Grid]:
+    """A grid as tables that are no wider than `width` letters.
+
+    Words are folded; where that is not enough they share one column, and the numbers go into several tables.
+    """
+    if grid.words > 1 and sum(_least(grid)) + GAP * (len(grid.header) - 1) > width:
+        grid = grid.stacked()
+    least = _least(grid)
+    start = sum(least[: grid.words]) + GAP * (grid.words - 1)
+    parts: list[list[int]] = []
+    used = 0
+    for i in range(grid.words, len(least)):
+        used += GAP + least[i]
+        if not parts or used > width:
+            parts.append([])
+            used = start + GAP + least[i]
+        parts[-1].append(i)
+    return [grid.only(part) for part in parts or [[]]]
+
+
+def _least(grid: Grid) -> list[int]:
+    """The letters that each column needs: a number all of its own, words not more than `FOLD`."""
+    from rich.cells import cell_len
+
+    rows = [row for section in grid.sections for row in section]
+    widths = [max([cell_len(title), *(cell_len(row[i].text) for row in rows)]) for i, title in enumerate(grid.header)]
+    return [min(width, FOLD) if i < grid.words else width for i, width in enumerate(widths)]
+
+
+def _table(grid: Grid) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(grid.head, "bold red" if grid.warning else "bold"),
-        title_justify="left",
-        caption=Text(grid.caption) if grid.caption else None,
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
     for i, title in enumerate(grid.header):
-        # words may be broken, numbers never
-        table.add_column(Text(title), justify="left" if i < grid.words else "right", no_wrap=i >= grid.words)
+        number = i >= grid.words
+        table.add_column(Text(title), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for section in grid.sections:
         for row in _blanked(section, grid.words):
             table.add_row(*(Text(cell.text, "bold" if cell.best else "") for cell in row))
@@ -101,58 +177,98 @@ def to_markdown(grid: Grid) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_latex(grid: Grid) -> str:
-    """A `table` with booktabs, everything escaped; needs `\\usepackage{booktabs}` alone."""
-
-    def text(cell: Cell) -> str:
-        return rf"\textbf{{{latex(cell.text)}}}" if cell.best else latex(cell.text)
-
-    columns = "l" * grid.words + "r" * (len(grid.header) - grid.words)
-    lines = [
-        r"% \usepackage{booktabs}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{latex(' '.join([grid.head.rstrip('.') + '.', grid.caption]).strip())}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-    ]
-    header = grid.header
-    if len(grid.groups) > 1:
-        header = grid.short or grid.header
-        start = grid.words + 1
-        rules = []
-        spans = []
-        for title, count in grid.groups:
-            spans.append(rf"\multicolumn{{{count}}}{{c}}{{{latex(title)}}}")
-            rules.append(rf"\cmidrule(lr){{{start}-{start + count - 1}}}")
-            start += count
-        lines += [" & ".join([""] * grid.words + spans) + r" \\", " ".join(rules)]
-    lines.append(" & ".join(map(latex, header)) + r" \\")
-    for section in grid.sections:
-        lines.append(r"\midrule")
-        lines += [" & ".join(map(text, row)) + r" \\" for row in _blanked(section, grid.words)]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if grid.notes:
-        notes = r" \\ ".join(latex(note) for note in grid.notes)
-        lines.append(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}")
-    lines.append(r"\end{table}")
+def to_latex(*grids: Grid) -> str:
+    """A `table` with booktabs each, or a `longtable`, everything escaped; the first line says which packages."""
+    packages = ["booktabs", *(["longtable"] if any(grid.long for grid in grids) else [])]
+    lines = [f"% needs \\usepackage{{{','.join(packages)}}}"]
+    for grid in grids:
+        lines += ["", *(_longtable(grid) if grid.long else _float(grid))]
     return "\n".join(lines) + "\n"
 
 
+def _float(grid: Grid) -> Iterator[str]:
+    yield from (r"\begin{table}", r"\centering", _caption(grid), rf"\begin{{tabular}}{{{_columns(grid)}}}", r"\toprule")
+    yield _line(map(latex, grid.header))
+    for section in grid.sections:
+        yield r"\midrule"
+        yield from (_line(map(_latex_cell, row)) for row in _blanked(section, grid.words))
+    yield from (r"\bottomrule", r"\end{tabular}", *_notes(grid), r"\end{table}")
+
+
+def _longtable(grid: Grid) -> Iterator[str]:
+    """With one column of words, as a page is narrow."""
+    count = len(grid.header) - grid.words + 1
+    narrow = replace(grid, header=(" / ".join(grid.header[: grid.words]), *grid.header[grid.words :]), words=1)
+    header = _line(map(latex, narrow.header))
+    yield from (r"\begingroup\small", rf"\begin{{longtable}}{{{_columns(narrow)}}}", _caption(grid) + r" \\")
+    yield from (r"\toprule", header, r"\midrule", r"\endfirsthead", r"\toprule", header, r"\midrule", r"\endhead")
+    yield from (r"\bottomrule", r"\endfoot")
+    for number, section in enumerate(grid.sections):
+        if number:
+            yield r"\addlinespace"
+        for heading, new, row in _headed(section, grid.words):
+            if new:
+                yield rf"\multicolumn{{{count}}}{{l}}{{{latex(heading)}}} \\*"
+            yield (r"\quad " if heading else "") + _line(map(_latex_cell, row))
+    yield from (r"\end{longtable}", *_notes(grid), r"\endgroup")
+
+
+def _caption(grid: Grid) -> str:
+    return rf"\caption{{{latex(' '.join([grid.head.rstrip('.') + '.', grid.caption]).strip())}}}"
+
+
+def _columns(grid: Grid) -> str:
+    return "l" * grid.words + "r" * (len(grid.header) - grid.words)
+
+
+def _line(cells: Iterator[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    return rf"\textbf{{{latex(cell.text)}}}" if cell.best else latex(cell.text)
+
+
+def _notes(grid: Grid) -> Iterator[str]:
+    if grid.notes:
+        notes = r" \\ ".join(latex(note) for note in grid.notes)
+        yield rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}"
+
+
+#: What tables are full of, as plain LaTeX has it; `[`, too, which after `\\` would be a length.
 _LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "$-$", "×": r"$\times$", "–": "--",
-    "²": r"\textsuperscript{2}", "³": r"\textsuperscript{3}", "[": "{[}", "]": "{]}",
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "$-$", "×": r"$\times$",
+    "→": r"$\rightarrow$", "·": r"$\cdot$", "–": "--", "²": r"\textsuperscript{2}", "³": r"\textsuperscript{3}",
+    "[": "{[}", "]": "{]}",
 }  # fmt: skip
 
 
 def latex(text: str) -> str:
-    """Text with what LaTeX would read as commands escaped; `[` too, which after `\\\\` would be a length."""
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    """Text with what LaTeX would read as commands escaped and Greek letters, signs and accents as commands."""
+    return _encoder().unicode_to_latex(text)
 
 
-def _blanked(section: tuple[tuple[Cell, ...], ...], words: int) -> list[tuple[Cell, ...]]:
+@cache
+def _encoder() -> Any:
+    from pylatexenc.latexencode import RULE_DICT, UnicodeToLatexConversionRule, UnicodeToLatexEncoder
+
+    own = UnicodeToLatexConversionRule(RULE_DICT, {ord(letter): said for letter, said in _LATEX.items()})
+    return UnicodeToLatexEncoder(
+        conversion_rules=[own, "defaults"], unknown_char_policy="keep", unknown_char_warning=False
+    )
+
+
+def _headed(section: Sequence[tuple[Cell, ...]], words: int) -> Iterator[tuple[str, bool, tuple[Cell, ...]]]:
+    """What stands left of each row's last word, whether the row above said something else, and the row's rest."""
+    above = ""
+    for row in section:
+        heading = ", ".join(cell.text for cell in row[: words - 1] if cell.text != "–")
+        yield heading, bool(heading) and heading != above, row[words - 1 :]
+        above = heading
+
+
+def _blanked(section: Sequence[tuple[Cell, ...]], words: int) -> list[tuple[Cell, ...]]:
     """The rows with what the row above says as well left out, from the left, but never the last of the words."""
     rows = []
     above: tuple[Cell, ...] = ()

@@ -21,6 +21,7 @@ __all__ = [
     "Significance",
     "TableRow",
     "difference_grid",
+    "grouped",
     "identity",
     "key_title",
     "region_title",
@@ -44,8 +45,10 @@ class TableRow:
         changes: by dotted key; of a finished table, those shown beside the title.
         values: by column; the deviation is over what `ResultTable.spread` says, NaN where there is none.
         by_seed: by seed, column and patient, every single value.
+        by_run: by seed and column, the mean of the seed's run.
         folders: of the runs, in the order of their seeds.
         source: the sweep's name, or the run's id.
+        variant: which of the sweep's it is.
         baseline: whether nothing was trained for it.
         best: the columns in which it is the best method of its group.
     """
@@ -56,8 +59,10 @@ class TableRow:
     changes: dict[str, Any]
     values: dict[str, Statistic]
     by_seed: dict[int, dict[str, dict[str, float]]] = field(repr=False)
+    by_run: dict[int, dict[str, float]] = field(repr=False)
     folders: tuple[Path, ...]
     source: str
+    variant: str
     baseline: bool = False
     best: frozenset[str] = frozenset()
 
@@ -153,18 +158,18 @@ class ResultTable:
             seeds = [Cell("–" if row.baseline else str(len(row.seeds)))] if uneven else []
             cells = [Cell(write_statistic(row.values[n], digits[n]), n in row.best) for n in names]
             sections[-1].append((*keys, Cell(row.title), *seeds, *cells))
-        left = (*(key_title(key, self.keys) for key in self.keys), "method", *(["seeds"] if uneven else []))
-        full = tuple(column_title(self.columns[name]) for name in names)
-        bare = tuple(column_title(replace(self.columns[name], region="image")) for name in names)
-        regions = [self.columns[name].region for name in names]
-        groups = tuple((region_title(region), regions.count(region)) for region in dict.fromkeys(regions))
+        left = (*(key_title(key, self.keys) for key in self.keys), "method")
+        regions = {self.columns[name].region for name in names}
+        title = self.title
+        shown = [self.columns[name] for name in names]
+        if len(regions) == 1:  # the title says it once for all columns
+            title = f"{title}: {region_title(*regions)}"
+            shown = [replace(column, region="image") for column in shown]
         return Grid(
-            title=f"{self.title}: {groups[0][0]}" if len(groups) == 1 else self.title,
-            header=(*left, *(bare if len(groups) == 1 else full)),
+            title=title,
+            header=(*left, *(["seeds"] if uneven else []), *map(column_title, shown)),
             sections=tuple(map(tuple, sections)),
             words=len(left),
-            groups=groups,
-            short=(*left, *bare),
             caption=self.caption,
             notes=self.notes,
             warning="; ".join(self.differences),
@@ -187,7 +192,7 @@ class ResultTable:
             for row, other, by_column in found.lines
         ]
         grid = difference_grid(lines, self.columns, found.reference, found.caption)
-        return replace(grid, notes=found.notes, warning="; ".join(self.differences))
+        return replace(grid, notes=(*grid.notes, *found.notes), warning="; ".join(self.differences))
 
     def to_dict(self) -> dict[str, object]:
         """The table as JSON-like data; numbers that do not exist are null."""
@@ -238,7 +243,7 @@ def difference_grid(
     reference: str,
     caption: str,
 ) -> Grid:
-    """Differences as text, a row per method and metric, a section per method.
+    """Differences as text, a row per method and metric, a section per method; remarks are notes.
 
     Args:
         lines: a method's title and its differences by column.
@@ -246,17 +251,24 @@ def difference_grid(
         reference: the reference's title.
         caption: what the numbers are.
     """
-    header: tuple[str, ...] = ("method", "metric", "n", "difference", "95 % interval", "p", "p (Holm)")
-    remarks = any(found.remarks for _, by_column in lines for found in by_column.values())
+    remarks = dict.fromkeys(r for _, by_column in lines for found in by_column.values() for r in found.remarks)
+    marks = {remark: _mark(i) for i, remark in enumerate(remarks)}
     sections = [
         tuple(
-            tuple(map(Cell, (title, column_title(columns[name]), *_difference_cells(found, remarks))))
+            tuple(map(Cell, (title, column_title(columns[name]), *_difference_cells(found, marks))))
             for name, found in by_column.items()
         )
         for title, by_column in lines
     ]
-    header = (*header, "remarks") if remarks else header
-    return Grid(f"Difference from {reference}", header, tuple(sections), words=2, caption=caption)
+    return Grid(
+        f"Difference from {reference}",
+        ("method", "metric", "n", "difference", "95 % interval", "p", "p (Holm)"),
+        tuple(sections),
+        words=2,
+        caption=caption,
+        notes=tuple(f"{mark}: {remark}" for remark, mark in marks.items()),
+        long=True,
+    )
 
 
 def to_csv(table: ResultTable) -> str:
@@ -287,6 +299,14 @@ def to_csv(table: ResultTable) -> str:
                 cells += [""] * len(tested)
         writer.writerow(cells)
     return out.getvalue()
+
+
+def grouped(rows: Sequence[TableRow], by: str | None) -> list[list[TableRow]]:
+    """The rows of each value of a key, those without it together; all of them where there is no key."""
+    groups: dict[str, list[TableRow]] = {}
+    for row in rows:
+        groups.setdefault(identity(row.changes.get(by)) if by else "", []).append(row)
+    return list(groups.values())
 
 
 def title_of(row: TableRow, keys: Sequence[str]) -> str:
@@ -321,20 +341,24 @@ def identity(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _difference_cells(found: PairedDifference, remarks: bool) -> Iterator[str]:
+def _mark(number: int) -> str:
+    """`a`, `b`, …, `z`, `aa`, `bb`, …."""
+    rounds, letter = divmod(number, 26)
+    return chr(ord("a") + letter) * (rounds + 1)
+
+
+def _difference_cells(found: PairedDifference, marks: Mapping[str, str]) -> Iterator[str]:
     known = [abs(x) for x in (found.mean, found.low, found.high) if x is not None and math.isfinite(x)]
     digits = decimals([max(known, default=0)])
 
     def signed(value: float | None) -> str:
         return "–" if value is None or not math.isfinite(value) else f"{value:+.{digits}f}".replace("-", "−")
 
-    yield str(found.n)
+    yield f"{found.n} {','.join(marks[remark] for remark in found.remarks)}".strip()
     yield signed(found.mean)
     yield "–" if found.low is None else f"[{signed(found.low)}, {signed(found.high)}]"
     yield write_p(found.p)
     yield write_p(found.holm)
-    if remarks:
-        yield "; ".join(found.remarks)
 
 
 def _exact(value: float | None) -> str:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from gantk.errors import UsageError, nearest
+from gantk.errors import GantkError, UsageError, nearest
 from gantk.evaluation.result_table import ResultTable, Significance, TableRow, identity, key_title
-from gantk.evaluation.statistics import METHOD, Values, paired_differences
+from gantk.evaluation.results import Column
+from gantk.evaluation.statistics import METHOD, PairedDifference, Values, paired_differences
+from gantk.evaluation.tables import column_title
 
-__all__ = ["holm_words", "significance"]
+__all__ = ["holm_words", "significance", "with_tests"]
+
+
+def with_tests(table: ResultTable, reference: str) -> ResultTable:
+    """The table with the differences from a reference, or with a note why nothing was tested."""
+    try:
+        return replace(table, significance=significance(table, reference))
+    except GantkError as error:
+        return replace(table, notes=(*table.notes, f"Nothing was tested: {error}"))
 
 
 def significance(table: ResultTable, reference: str) -> Significance:
@@ -49,18 +61,32 @@ def significance(table: ResultTable, reference: str) -> Significance:
         pairs[i] = (row.patients(mine), other.patients(theirs))
         against[i] = other
     found = paired_differences(pairs, list(table.columns))
+    for i, by_column in found.items():
+        if not by_column:
+            notes.append(f"{table.named(table.rows[i])}: not compared, it has no metric that the reference has, too")
     averaged = "each patient's values averaged over seeds; " if table.spread == "seeds" else ""
     return Significance(
         reference=table.named(references[0]) if len(references) == 1 else f"{reference} of the same {keys}",
-        lines=tuple((table.rows[i], against[i], by_column) for i, by_column in found.items()),
-        caption=f"Row − reference, mean over n patients, paired; {averaged}{METHOD}; {holm_words(len(pairs))}.",
+        lines=tuple((table.rows[i], against[i], by_column) for i, by_column in found.items() if by_column),
+        caption=f"Row − reference, mean over n patients, paired; {averaged}{METHOD}; "
+        f"{holm_words(found.values(), table.columns)}.",
         notes=tuple(notes),
     )
 
 
-def holm_words(count: int) -> str:
-    """What was done about several comparisons."""
-    return f"p (Holm): corrected for the {count} comparisons of a metric" if count > 1 else "one comparison per metric"
+def holm_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
+    """What was done about several comparisons: `corrected for the 10 comparisons of a metric (9 of Dice ↑)`."""
+    counts = Counter(name for by_column in found for name, difference in by_column.items() if difference.p is not None)
+    usual = Counter(counts.values()).most_common(1)[0][0] if counts else 1
+    others: dict[int, list[str]] = {}
+    for name, count in counts.items():
+        if count != usual:
+            others.setdefault(count, []).append(column_title(columns[name]))
+    if usual == 1 and not others:
+        return "one comparison per metric"
+    noun = "comparison" if usual == 1 else "comparisons"
+    apart = "; ".join(f"{count} of {', '.join(titles)}" for count, titles in others.items())
+    return f"p (Holm): corrected for the {usual} {noun} of a metric" + (f" ({apart})" if apart else "")
 
 
 def _named(table: ResultTable, name: str) -> list[TableRow]:

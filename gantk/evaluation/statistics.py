@@ -97,14 +97,20 @@ def paired_differences(
 ) -> dict[Key, dict[str, PairedDifference]]:
     """Each method's difference from its reference by column, p corrected after Holm over the methods of a column.
 
+    A column of which no patient has both values, such as a metric that a baseline does not have, is left out.
+
     Args:
         pairs: by method, its values and those of its reference.
         columns: what is compared; every method has them.
     """
-    found = {key: {c: paired_difference(own[c], other[c]) for c in columns} for key, (own, other) in pairs.items()}
+    found: dict[Key, dict[str, PairedDifference]] = {}
+    for key, (own, other) in pairs.items():
+        tested = {column: paired_difference(own[column], other[column]) for column in columns}
+        found[key] = {column: difference for column, difference in tested.items() if difference.n}
     for column in columns:
-        corrected = holm([by_column[column].p for by_column in found.values()])
-        for by_column, value in zip(found.values(), corrected, strict=True):
+        having = [by_column for by_column in found.values() if column in by_column]
+        corrected = holm([by_column[column].p for by_column in having])
+        for by_column, value in zip(having, corrected, strict=True):
             by_column[column] = replace(by_column[column], holm=value)
     return found
 

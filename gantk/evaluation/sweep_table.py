@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 from gantk.errors import EvaluationError, UsageError, nearest
-from gantk.evaluation.captions import beaten, caption, uneven
+from gantk.evaluation.captions import beaten, caption, undecided, uneven
 from gantk.evaluation.members import Member, Members, differences, methods_of, predicting, read_members
-from gantk.evaluation.result_table import ResultTable, TableRow, identity, written
+from gantk.evaluation.result_table import ResultTable, TableRow, grouped, identity, written
 from gantk.evaluation.results import Column, Evaluation, Statistic
 from gantk.evaluation.significance import significance
 from gantk.evaluation.tables import method_title
+from gantk.files import read_json
 
-__all__ = ["result_table"]
+__all__ = ["reference_of", "result_table"]
 
 Spread = Literal["seeds", "patients"]
 
@@ -86,10 +87,17 @@ def result_table(
             by=by,
             same_held_out=len(set(held_out.values())) == 1,
         ),
-        notes=(*notes, *uneven(rows, spread), *beaten(rows, columns)),
+        notes=(*notes, *uneven(rows, spread), *undecided(rows, by), *beaten(rows, columns)),
         differences=said,
     )
     return table if reference is None else replace(table, significance=significance(table, reference))
+
+
+def reference_of(folders: Sequence[Path]) -> str | None:
+    """What the rows are tested against by the recipes of the sweeps among `folders`; None unless they name one row."""
+    named = [read_json(folder / "sweep.json").get("reference") for folder in folders]
+    found = {name for name in named if isinstance(name, str) and name}
+    return found.pop() if len(found) == 1 else None
 
 
 Evaluated = tuple[Member, Evaluation]
@@ -200,9 +208,10 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
     for member, evaluation in having:
         values = evaluation.values(method)
         by_seed[member.seed] = {name: values[name] for name in columns}
+    summaries = {member.seed: evaluation.summary[method] for member, evaluation in having}
     values_of = {}
     for name in columns:
-        runs = [evaluation.summary[method][name] for _, evaluation in having]
+        runs = [summary[name] for summary in summaries.values()]
         values_of[name] = Statistic.of(run.mean for run in runs) if spread == "seeds" else runs[0]
     member = group[0][0]
     return TableRow(
@@ -212,8 +221,10 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
         changes={},
         values=values_of,
         by_seed=by_seed,
+        by_run={seed: {name: summary[name].mean for name in columns} for seed, summary in summaries.items()},
         folders=tuple(member.folder for member, _ in having),
         source=member.source,
+        variant=member.variant,
     )
 
 
@@ -288,10 +299,20 @@ def _told_apart(rows: Sequence[TableRow], keys: Sequence[str]) -> list[TableRow]
         title = row.title
         if len(twins) > 1:
             hidden = [k for k, v in row.changes.items() if any(r.changes.get(k) != v for r in twins)]
-            said = [f"{key} {written(key, row.changes[key])}" for key in hidden] or [row.source]
+            said = [f"{key} {written(key, row.changes[key])}" for key in hidden]
+            alike = [r for r in twins if r.changes == row.changes]
+            if len(alike) > 1 or not said:
+                said.append(_origin(row, alike if len(alike) > 1 else twins))
             title = f"{title} ({', '.join(said)})"
         told.append(replace(row, title=title, changes=shown))
     return told
+
+
+def _origin(row: TableRow, twins: Sequence[TableRow]) -> str:
+    """Where a row comes from, by the first name that none of its twins has."""
+    names = [(r.source, r.variant, r.method, f"{r.method} of {r.folders[0]}") for r in twins]
+    own = names[twins.index(row)]
+    return next(name for i, name in enumerate(own) if sum(other[i] == name for other in names) == 1)
 
 
 def _ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
@@ -307,16 +328,17 @@ def _ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
 
 
 def _with_best(rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None) -> list[TableRow]:
-    """Each column's best of every group; equal means are all best, a row without rivals is not."""
-    groups = [identity(row.changes.get(by)) if by else "" for row in rows]
-    best: list[set[str]] = [set() for _ in rows]
-    for group in dict.fromkeys(groups):
+    """Each column's best of every group, over the seeds that all its rows have; equal means are all best."""
+    best: dict[TableRow, set[str]] = {row: set() for row in rows}
+    for group in grouped(rows, by):
         for name, column in columns.items():
-            means = {i: row.values[name].mean for i, row in enumerate(rows) if groups[i] == group}
-            known = {i: mean for i, mean in means.items() if math.isfinite(mean)}
-            if len(known) > 1:
-                top = (max if column.higher_is_better else min)(known.values())
-                for i, mean in known.items():
-                    if mean == top:
-                        best[i].add(name)
-    return [replace(row, best=frozenset(found)) for row, found in zip(rows, best, strict=True)]
+            runs = {row: {s: m[name] for s, m in row.by_run.items() if math.isfinite(m[name])} for row in group}
+            rivals = {row: means for row, means in runs.items() if means}
+            common = set.intersection(*(set(means) for means in rivals.values())) if len(rivals) > 1 else set()
+            if common:
+                decided = {row: math.fsum(means[seed] for seed in common) for row, means in rivals.items()}
+                top = (max if column.higher_is_better else min)(decided.values())
+                for row in decided:
+                    if decided[row] == top:
+                        best[row].add(name)
+    return [replace(row, best=frozenset(best[row])) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gantk.evaluation.result_table import ResultTable, region_title
+from gantk.evaluation.result_table import ResultTable, TableRow, region_title
 from gantk.evaluation.tables import column_title
 from gantk.report.curves import COLOURS
 
-__all__ = ["draw_distributions"]
+__all__ = ["draw_distributions", "shown_rows"]
 
 # inches
 LABEL, PANEL, ROW, GAP, TOP, BOTTOM = 1.45, 2.3, 0.5, 0.16, 0.3, 0.42
@@ -23,31 +24,37 @@ SMALL, NORMAL = 7.0, 8.0
 BASELINE = "#8d949c"
 
 
+def shown_rows(table: ResultTable) -> list[TableRow]:
+    """The rows with a finite value of some patient in one of the table's columns."""
+    return [row for row in table.rows if any(_finite(row.patients()[name].values()).size for name in table.columns)]
+
+
 def draw_distributions(table: ResultTable, *, ink: str = "black") -> Figure:
     """A row per method, baselines last, and a panel per column of the table; a tick per patient, a line at the mean.
 
-    A patient's value is the mean over the row's seeds; patients without a finite one are left out.
+    A patient's value is the mean over the row's seeds; patients and methods without a finite one are left out.
     """
     columns = list(table.columns)
+    rows = shown_rows(table)
     width = LABEL + len(columns) * (PANEL + GAP)
-    height = TOP + len(table.rows) * ROW + BOTTOM
+    height = TOP + len(rows) * ROW + BOTTOM
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    values = {row: row.patients() for row in table.rows}
-    colours = iter(range(len(table.rows)))
-    painted = {row: BASELINE if row.baseline else COLOURS[next(colours) % len(COLOURS)] for row in table.rows}
+    values = {row: row.patients() for row in rows}
+    colours = cycle(COLOURS)
+    painted = {row: BASELINE if row.baseline else next(colours) for row in rows}
     for place, column in enumerate(columns):
-        found = {row: _finite(values[row][column].values()) for row in table.rows}
+        found = {row: _finite(values[row][column].values()) for row in rows}
         everything = np.concatenate(list(found.values()))
         if not everything.size:
             continue
         bins = np.histogram_bin_edges(everything, _bins(max(map(len, found.values()))))
         most = max(np.histogram(one, bins)[0].max() for one in found.values() if one.size)
         left = LABEL + place * (PANEL + GAP)
-        for line, row in enumerate(table.rows):
+        for line, row in enumerate(rows):
             bottom = height - TOP - (line + 1) * ROW
             axes = figure.add_axes((left / width, bottom / height, PANEL / width, ROW * 0.86 / height))
-            _draw(axes, found[row], bins, most, painted[row], ink, last=line == len(table.rows) - 1)
+            _draw(axes, found[row], bins, most, painted[row], ink, last=line == len(rows) - 1)
         several = len({c.region for c in table.columns.values()}) > 1
         title = region_title(table.columns[column].region) if several else ""
         middle = (left + PANEL / 2) / width
@@ -56,7 +63,7 @@ def draw_distributions(table: ResultTable, *, ink: str = "black") -> Figure:
         )
         named = column_title(table.columns[column])
         figure.text(middle, 0.12 / height, named, size=SMALL, ha="center", va="center", color=ink, parse_math=False)
-    for line, row in enumerate(table.rows):
+    for line, row in enumerate(rows):
         text = "\n".join(textwrap.wrap(table.named(row), 24)[:3])
         at = 1 - (TOP + (line + 0.5) * ROW) / height
         # names are no formulas, whatever dollars they hold

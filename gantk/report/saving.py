@@ -25,10 +25,12 @@ def check_format(path: Path) -> None:
     """Refuse a name before the work.
 
     Raises:
-        UsageError: it ends in neither `.png` nor `.pdf`.
+        UsageError: it ends in neither `.png` nor `.pdf`, or its folder is not there.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError("a figure is a PNG or a PDF", where=path, mend="let its name end in .png or .pdf")
+    if not path.parent.is_dir():
+        raise UsageError("there is no such folder", where=path.parent, mend="make it, or write into another one")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -16,12 +16,13 @@ from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.grids import Grid
 from gantk.evaluation.members import Member, Members, predicting, read_members
 from gantk.evaluation.result_table import ResultTable, TableRow, region_title
-from gantk.evaluation.sweep_table import result_table
+from gantk.evaluation.significance import significance, with_tests
+from gantk.evaluation.sweep_table import reference_of, result_table
 from gantk.evaluation.tables import column_title, decimals, write_value
 from gantk.files import atomic_write, read_json
 from gantk.report.comparison import combine, draw_comparison
 from gantk.report.curves import INK, Chart, Series, draw_chart, gather
-from gantk.report.distributions import draw_distributions
+from gantk.report.distributions import draw_distributions, shown_rows
 from gantk.report.html import Cell, duration
 from gantk.report.saving import as_svg
 from gantk.report.selection import select
@@ -60,18 +61,24 @@ class Run:
     mlflow: str
 
 
-def write_sweep_report(sweep: Path) -> Path:
+def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
     """Write `report.html` into a sweep's folder and return its path; of an unfinished sweep with what is there.
+
+    Args:
+        sweep: its folder.
+        reference: the row that the others are tested against; default: the one that the recipe names, else what the
+            first variant predicts with. Where the recipe's is no row of the table the page says so.
 
     Raises:
         EvaluationError: where the folder is no sweep, or its files are damaged.
+        UsageError: no row is called like `reference`.
     """
     folder = RunFolder(sweep)
     if not folder.is_sweep:
         raise EvaluationError("this is no sweep's folder", where=sweep, why="it holds no sweep.json")
     head, status = read_json(folder.path / "sweep.json"), folder.status()
     members = read_members([folder.path])
-    table, problem = _table(folder.path, members)
+    table, problem = _table(folder.path, members, reference)
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -113,22 +120,22 @@ def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Ru
 # -- tables ----------------------------------------------------------------------------------------------------
 
 
-def _table(folder: Path, members: Members) -> tuple[ResultTable | None, str]:
-    """The table, tested against what the sweep's first variant predicts with; or why there is none."""
+def _table(folder: Path, members: Members, asked: str | None) -> tuple[ResultTable | None, str]:
+    """The table with its tests, or why there is none."""
     try:
         table = result_table([folder])
     except GantkError as error:
         return None, str(error)
-    reference = _reference(table, members)
-    if reference is not None:
-        try:
-            return result_table([folder], reference=table.named(reference)), ""
-        except GantkError as error:  # such a row cannot be named; the table itself stands
-            return replace(table, notes=(*table.notes, f"Nothing was tested: {error}")), ""
-    return table, ""
+    if asked is not None:
+        return replace(table, significance=significance(table, asked)), ""
+    usual = reference_of([folder])
+    if usual is None and (first := _first(table, members)):
+        usual = table.named(first)
+    return (with_tests(table, usual) if usual else table), ""
 
 
-def _reference(table: ResultTable, members: Members) -> TableRow | None:
+def _first(table: ResultTable, members: Members) -> TableRow | None:
+    """What the first variant predicts with; None where it has no rival."""
     rows = [row for row in table.rows if not row.baseline]
     first = next((member for member in members.members if member.evaluation is not None), None)
     if len(rows) < 2 or first is None or first.evaluation is None:
@@ -200,6 +207,8 @@ def _distributions(table: ResultTable) -> list[Drawing]:
     drawings = []
     for title in dict.fromkeys(column.title for column in table.columns.values()):
         columns = {name: column for name, column in table.columns.items() if column.title == title}
+        if not shown_rows(replace(table, columns=columns)):
+            continue
         figure = draw_distributions(replace(table, columns=columns), ink=INK)
         svg = as_svg(figure, f"{title}: histograms over the test patients", salt="spread")
         drawings.append(Drawing(title, Markup(svg), round(figure.get_figwidth() * 130)))

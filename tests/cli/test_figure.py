@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from gantk.api.figure import compare_slices
 from gantk.cli.main import app
+from gantk.data.cohort import Split
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
 
@@ -73,6 +75,7 @@ def test_the_largest_tumour_is_drawn(runs, tmp_path):
 
 
 def test_patient_slice_seed_and_format(runs, tmp_path):
+    (tmp_path / "out").mkdir()
     result = call("abl", "--patient", "Pa", "--slice", 7, "--seed", 2, "-o", "out/fig2.pdf")
     assert result.exit_code == 0, result.stderr
     assert "Pa, slice 7, 1 methods" in result.stderr
@@ -91,6 +94,7 @@ def test_histogram(runs, tmp_path):
     ("arguments", "code", "said"),
     [
         (["own", "-o", "x.gif"], 2, ".png or .pdf"),
+        (["own", "-o", "nowhere/x.png"], 2, "nowhere: there is no such folder"),
         (["own", "--slice", "7"], 2, "a slice needs a patient"),
         (["own", "--patient", "Px"], 2, "'Px' is no test patient of own"),
         (["own", "--histogram", "psnr"], 2, "no metric 'psnr'"),
@@ -107,6 +111,37 @@ def test_refused(runs, tmp_path, arguments, code, said):
     assert said in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("patient", "said"),
+    [
+        ("Pd", "'Pd' is no test patient of own. it was trained on. name a patient that all"),
+        ("Pe", "it was trained on"),
+        ("Pv", "it was used for validation"),
+        ("Pzz", "'Pzz' is no test patient of own. known: Pa, Pb, Pc."),
+    ],
+)
+def test_a_patient_who_was_trained_on_is_no_slip_of_the_pen(runs, patient, said):
+    Split(("Pd",), ("Pe",), ("Pv",), PATIENTS).to_csv(runs / "own" / "split.csv")
+    refused = call("own", "--patient", patient)
+    assert refused.exit_code == 2
+    assert said in " ".join(refused.stderr.split())
+
+
+def test_variants_of_one_label_are_both_drawn(runs):
+    make_run(runs / "abl" / "children" / "bare-1", 1)
+    head = json.loads((runs / "abl" / "sweep.json").read_text())
+    head["children"].append({"id": "bare-1", "variant": "bare", "changes": {"run.seed": 1}, "label": "Full"})
+    (runs / "abl" / "sweep.json").write_text(json.dumps(head))
+    recipe = (
+        'name = "abl"\n[variants.full]\nlabel = "Full"\n[variants.bare]\nlabel = "Full"\n[sweep]\n"run.seed" = [1, 2]\n'
+    )
+    (runs / "abl" / "recipe.toml").write_text(recipe)
+    result = call("abl")
+    assert result.exit_code == 0, result.stderr
+    assert "2 methods" in result.stderr
+    assert list(compare_slices([runs / "abl"]).outputs) == ["Full (full)", "Full (bare)"]
 
 
 def test_runs_of_other_geometry_or_data_are_refused(runs):

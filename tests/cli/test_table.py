@@ -74,6 +74,29 @@ def test_markdown_with_a_reference(runs):
     assert "compared over the common seeds 1 alone" in result.stdout
 
 
+def test_the_sweeps_own_reference(runs):
+    path = runs / "abl" / "sweep.json"
+    head = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(head | {"reference": "bare"}), encoding="utf-8")
+    for form in ("rich", "md", "latex"):
+        assert "Difference from bare" in call("table", "abl", "--format", form).stdout
+    assert "Difference from All of it" in call("table", "abl", "--reference", "all of it").stdout
+    path.write_text(json.dumps(head | {"reference": "baer"}), encoding="utf-8")
+    result = call("table", "abl", "--format", "md")
+    assert result.exit_code == 0, result.stderr
+    assert "Nothing was tested: reference: no row is called 'baer'. did you mean 'bare'?" in result.stdout
+
+
+def test_a_report_against_another_reference(runs):
+    result = call("report", "abl", "--reference", "bare")
+    assert result.exit_code == 0, result.stderr
+    assert "Difference from bare" in (runs / "abl" / "report.html").read_text(encoding="utf-8")
+    unknown = call("report", "abl", "--reference", "baer")
+    assert unknown.exit_code == 2
+    assert "did you mean 'bare'?" in unknown.stderr
+    assert call("report", "abl-other", "--reference", "bare").exit_code == 2
+
+
 def test_csv_is_alone_on_standard_output(runs):
     result = call("table", "abl", "abl-other", "--format", "csv")
     lines = list(csv.DictReader(io.StringIO(result.stdout)))
@@ -82,10 +105,14 @@ def test_csv_is_alone_on_standard_output(runs):
 
 
 def test_file(runs, tmp_path):
-    result = call("table", "abl", "-f", "latex", "-o", "out/table.tex")
+    result = call("table", "abl", "-f", "latex", "-o", "table.tex")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == ""
-    assert r"\toprule" in (tmp_path / "out" / "table.tex").read_text(encoding="utf-8")
+    assert (tmp_path / "table.tex").read_text(encoding="utf-8").count(r"\toprule") == 2  # a table per region
+    refused = call("table", "abl", "-f", "latex", "-o", "out/table.tex")
+    assert refused.exit_code == 2
+    assert "out: there is no such folder. make it" in refused.stderr
+    assert not (tmp_path / "out").exists()
     assert call("table", "abl", "-o", "x.txt").exit_code == 2
 
 

@@ -46,7 +46,7 @@ def test_table_and_best(make):
         ("two", "student"),
         ("(every run)", "input:t1"),
     ]
-    text = shown(found.tables())
+    text = shown(map(to_rich, found.grids()))
     for best, other in (("0.910 ± 0.014", "0.810 ± 0.014"), ("0.0100 ± 0.0000", "0.0200 ± 0.0000")):
         assert f"\x1b[1m{best}" in text
         assert other in text
@@ -64,9 +64,8 @@ def test_refuses_what_does_not_compare(make, difference):
         compare(runs)
     assert "other in two" in str(error.value)
     forced = compare(runs, force=True)
-    assert "NOT COMPARABLE" in forced.title
     assert forced.to_dict()["comparable"] is False
-    assert "NOT COMPARABLE" in shown(forced.tables())
+    assert "NOT COMPARABLE" in shown(map(to_rich, forced.grids()))
 
 
 def test_runs_of_one_name_stay_apart(make, tmp_path):
@@ -102,9 +101,9 @@ def test_a_column_has_one_number_of_decimals(means, digits):
 
 def many(folder: Path, shift: float, *, split: str = "s", predict: str = "student") -> Path:
     """A run of eight patients; `shift` moves the student of each by another amount."""
-    columns = COLUMNS | {"ssim": Column("SSIM", "image", True)}
+    columns = COLUMNS | {"mse": Column("MSE", "image", False)}
     rows = [
-        Row(f"p{i}", method, 5, {"ssim": ssim, "mse_tumour": 0.02 + 0.001 * i - extra})
+        Row(f"p{i}", method, 5, {"ssim": ssim, "mse": ssim / 9, "mse_tumour": 0.02 + 0.001 * i - extra})
         for i in range(8)
         for method, ssim, extra in (
             ("teacher", 0.7 + 0.01 * i, 0.0),
@@ -130,9 +129,9 @@ def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
     assert test.mean == pytest.approx(0.01 * (1 + 2 + 3 + 1 + 2 + 3 + 1 + 2) / 8)
     assert test.low < test.mean < test.high
     assert test.holm == pytest.approx(3 * 2 / 2**8)
-    assert set(titles["teacher"]) == {"ssim"}
+    assert set(titles["teacher"]) == {"ssim", "mse"}
     everywhere = compare([one, two], all_regions=True).tests
-    assert set(next(iter(everywhere.values()))) == {"ssim", "mse_tumour"}
+    assert set(next(iter(everywhere.values()))) == {"ssim", "mse", "mse_tumour"}
     text = shown([to_rich(found.difference_grid())])
     assert "Difference from student of one" in text
     assert "+0.0188" in text
@@ -143,6 +142,26 @@ def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
     assert row["differences"]["ssim"]["n"] == 8
     (own,) = [row for row in data["rows"] if (row["run"], row["method"]) == ("one", "student")]
     assert own["differences"] == {}
+
+
+def test_a_metric_without_the_whole_image_is_tested_in_its_regions(make):
+    assert {name for by in compare([make("one", 0.8, 0.01)]).tests.values() for name in by} == {"ssim", "mse_tumour"}
+
+
+def test_a_baseline_without_a_metric_is_not_tested_in_it(tmp_path):
+    rows = [
+        Row(f"p{i}", method, 1, {"ssim": ssim + i / 8, "mse_tumour": mse})
+        for i in range(7)
+        for method, ssim, mse in (("g", 0.5, math.nan), ("h", 0.25, 0.2), ("input:t1", 0.125, math.nan))
+    ]
+    Evaluation("s", "e", COLUMNS, rows).write(tmp_path / "evaluation")
+    found = compare([tmp_path], reference=(tmp_path, "h"))
+    grid = found.difference_grid()
+    assert [[cell.text for cell in row[:3]] for section in grid.sections for row in section] == [
+        [f"g of {tmp_path.name}", "SSIM ↑", "7 a"],
+        [f"t1 as the answer of {tmp_path.name}", "SSIM ↑", "7 a"],
+    ]
+    assert grid.notes == ("a: the same difference in every patient",)
 
 
 def test_reference_may_be_named(tmp_path):

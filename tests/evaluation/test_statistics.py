@@ -132,3 +132,10 @@ def test_correction_is_within_a_column():
     assert found["one"]["ssim"].holm == 2 * 2 / 2**8
     assert found["two"]["mse"].holm == 2 * found["two"]["mse"].p
     assert found["one"]["mse"].holm == pytest.approx(found["one"]["mse"].p)
+
+
+def test_a_column_without_common_patients_is_left_out():
+    ours, none = {"ssim": by_patient(range(1, 9)), "dice": by_patient([math.nan] * 8)}, {"ssim": by_patient([0] * 8)}
+    found = paired_differences({"one": (ours, none | {"dice": by_patient([1] * 8)})}, ["ssim", "dice"])
+    assert set(found["one"]) == {"ssim"}
+    assert found["one"]["ssim"].holm == found["one"]["ssim"].p

@@ -17,8 +17,9 @@ from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.grids import Cell, Grid, to_latex, to_markdown, to_rich
 from gantk.evaluation.result_table import ResultTable, TableRow, to_csv
 from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.evaluation.significance import with_tests
 from gantk.evaluation.statistics import paired_difference
-from gantk.evaluation.sweep_table import result_table
+from gantk.evaluation.sweep_table import reference_of, result_table
 
 COLUMNS = {
     "ssim": Column("SSIM", "image", True),
@@ -315,6 +316,7 @@ def test_what_is_missing_is_named(ablation):
     assert "one seed has no deviation" in table.caption
     grid = table.grid()
     assert grid.header[:2] == ("method", "seeds")
+    assert grid.words == 1
     assert [section_row[1].text for section in grid.sections for section_row in section] == ["3", "3", "1", "–", "–"]
     for note in table.notes:
         assert note.replace("_", r"\_") in to_markdown(grid)
@@ -457,14 +459,15 @@ def test_markdown_and_latex_escape():
 
 
 def test_latex_has_the_papers_shape(fractions):
-    text = to_latex(result_table([fractions.root]).grid())
-    for command in (r"\toprule", r"\bottomrule", r"\multicolumn{2}{c}{whole image}", r"\cmidrule(lr){3-4}"):
-        assert command in text
-    assert text.count(r"\midrule") == 5
+    text = to_latex(*result_table([fractions.root]).grids())
+    assert text.startswith("% needs \\usepackage{booktabs}\n")
+    assert [title for title in ("whole image.", "tumour.") if title in text] == ["whole image.", "tumour."]
+    assert text.count(r"\begin{table}") == 2  # one per region
+    assert text.count(r"\midrule") == 10
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
-    rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {4}
-    assert rows[0] == r"paired fraction & method & SSIM $\uparrow$ & MSE $\downarrow$ & SSIM $\uparrow$ \\"
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {3}
+    assert rows[0] == r"paired fraction & method & SSIM $\uparrow$ & MSE $\downarrow$ \\"
     second = next(row for row in rows if "paired only" in row)
     assert second.startswith(" & paired only")  # 5 % is said once
     assert r"DS\textsuperscript{3} & \textbf{0." in text
@@ -502,3 +505,86 @@ def test_equal_means_are_all_best(tmp_path):
         evaluate(sweep.child(variant, 0), {"student": 0.8}, 0)
     rows = result_table([sweep.root]).rows
     assert rows[0].best == rows[1].best == set(COLUMNS)
+
+
+def test_bold_is_decided_over_common_seeds(ablation):
+    """On seed 0, which both have, `full` is better; alone on its seed, `bare` looks better than the mean of both."""
+    children = ablation.root / "children"
+    for seed, full in ((0, 0.9), (1, 0.5)):
+        evaluate(children / f"full-{seed}", {"teacher": 0.1, "student": full}, seed)
+    evaluate(children / "bare-0", {"student": 0.8}, 0)
+    for gone in ("full-2", "bare-1", "bare-2"):
+        (children / gone / "evaluation" / "summary.json").unlink()
+    table = result_table([ablation.root])
+    full, bare = row_of(table, "DS³ & co_1, student"), row_of(table, "DS³ without maps")
+    assert bare.values["ssim"].mean > full.values["ssim"].mean
+    assert full.best == set(COLUMNS)
+    assert not bare.best
+    assert "Bold is decided over seed 0 alone, which all its methods have" in table.notes
+
+
+def test_without_a_common_seed_nothing_is_bold(fractions):
+    for gone in ("ds3-0.5-0", "only-0.5-1"):
+        (fractions.root / "children" / gone / "evaluation" / "summary.json").unlink()
+    table = result_table([fractions.root])
+    assert {row.title for row in table.rows if row.best} == {"DS³"}
+    assert row_of(table, "DS³ (paired fraction 5 %)").best == set(COLUMNS)
+    assert "No bold for paired fraction 50 %: the methods have no seed in common" in table.notes
+
+
+def test_variants_of_one_label_are_told_apart(ablation):
+    recipe = ablation.root / "recipe.toml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("DS³ without maps", "DS³ & co_1"), encoding="utf-8")
+    for entry in ablation.children:
+        entry["report"] = ["student"]
+    (ablation.root / "sweep.json").write_text(json.dumps({"name": "x", "children": ablation.children}))
+    assert [row.title for row in result_table([ablation.root]).rows][:2] == ["DS³ & co_1 (full)", "DS³ & co_1 (bare)"]
+
+
+def test_rows_of_one_label_and_change_are_told_apart(fractions):
+    recipe = fractions.root / "recipe.toml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace('"paired only"', '"DS³"'), encoding="utf-8")
+    rows = [row for row in result_table([fractions.root]).rows if row.label == "DS³"]
+    assert {row.title for row in rows} == {"DS³ (ds3)", "DS³ (only)"}
+
+
+def bounded(folder: Path, seed: int, mean: float) -> None:
+    """A run with a column that its baselines do not have, and a bound that has nothing else."""
+    whole = evaluate(folder, {"teacher": mean - 0.1, "student": mean}, seed)
+    columns = COLUMNS | {"dice": Column("Dice", "tumour", True)}
+    none = dict.fromkeys(COLUMNS, math.nan)
+    rows = [
+        Row(r.patient, r.method, 5, r.values | {"dice": r.values["ssim"] / 2 if r.method == "student" else math.nan})
+        for r in whole.rows
+    ] + [Row(p, "target:real", 5, none | {"dice": 0.9 + i / 100}) for i, p in enumerate(PATIENTS)]
+    Evaluation(whole.split, whole.settings, columns, rows).write(folder / "evaluation")
+
+
+def test_what_has_nothing_to_test_is_left_out(ablation):
+    for variant, mean in (("full", 0.9), ("bare", 0.8)):
+        for seed in range(3):
+            bounded(ablation.root / "children" / f"{variant}-{seed}", seed, mean)
+    table = result_table([ablation.root], reference="DS³ without maps")
+    found = {row.title: set(by_column) for row, _, by_column in table.significance.lines}
+    assert found["DS³ & co_1, teacher"] == found["t1 as the answer"] == set(COLUMNS)
+    assert found["DS³ & co_1, student"] == {*COLUMNS, "dice"}
+    assert found["real target"] == {"dice"}
+    assert "corrected for the 4 comparisons of a metric (2 of Dice tumour ↑)" in table.significance.caption
+    assert "no patient in common" not in to_markdown(table.significance_grid())
+    other = result_table([ablation.root], reference="real target").significance
+    assert [row.title for row, _, _ in other.lines] == ["DS³ & co_1, student", "DS³ without maps"]
+    assert "t1 as the answer: not compared, it has no metric that the reference has, too" in other.notes
+    assert "corrected for the 2 comparisons of a metric." in other.caption
+
+
+def test_the_recipes_reference(ablation):
+    assert reference_of([ablation.root]) is None
+    head = {"name": "x", "children": ablation.children}
+    for said, found in (("DS³ without maps", "DS³ without maps"), (3, None), ([], None), ("", None)):
+        (ablation.root / "sweep.json").write_text(json.dumps(head | {"reference": said}))
+        assert reference_of([ablation.root, ablation.root / "children" / "bare-0"]) == found
+    table = result_table([ablation.root])
+    assert with_tests(table, "DS³ without maps").significance.reference == "DS³ without maps"
+    unknown = with_tests(table, "DS³ without map")
+    assert unknown.significance is None
+    assert unknown.notes[-1].startswith("Nothing was tested: reference: no row is called 'DS³ without map'. ")

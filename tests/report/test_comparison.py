@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gantk.api.figure import histogram
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
@@ -145,3 +147,20 @@ def test_histograms_count_every_patient(tmp_path, examples):
     by_column = [figure.axes[: len(table.rows)], figure.axes[len(table.rows) :]]
     assert all(len({axes.get_xlim() for axes in group}) == 1 for group in by_column)
     assert "t1 as the answer" in {text.get_text() for text in figure.texts}
+
+
+def test_histograms_leave_out_who_has_no_value(tmp_path, examples):
+    folder = write_run(tmp_path / "one", examples)
+    whole = Evaluation.read(folder / "evaluation")
+    rows = [replace(r, values=r.values | {"ssim": math.nan}) if r.method == "input:t1" else r for r in whole.rows]
+    Evaluation(whole.split, whole.settings, whole.columns, rows).write(folder / "evaluation")
+    one, both = (
+        {text.get_text() for text in draw_distributions(result_table([folder], regions=regions)).texts}
+        for regions in (["image"], ["image", "tumour"])
+    )
+    assert "t1 as the answer" in both
+    assert both - one == {"t1 as the answer", "whole image", "tumour", "SSIM tumour ↑"}
+    empty = [replace(r, values=dict.fromkeys(r.values, math.nan)) for r in whole.rows]
+    Evaluation(whole.split, whole.settings, whole.columns, empty).write(folder / "evaluation")
+    with pytest.raises(EvaluationError, match="no patient has a value of ssim"):
+        histogram([folder], tmp_path / "x.png", metric="ssim")

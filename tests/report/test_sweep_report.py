@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gantk.errors import EvaluationError
+from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
 from gantk.evaluation.statistics import paired_difference
@@ -203,8 +203,29 @@ def test_the_differences_numbers(page: Page) -> None:
         for role in ("teacher", "student")
     )
     by_hand = paired_difference(ours, theirs)
-    assert line[2:4] == ["3", f"{by_hand.mean:+.3f}".replace("-", "−")]
+    assert line[2:4] == ["3 a,b", f"{by_hand.mean:+.3f}".replace("-", "−")]
+    assert [f"a: {by_hand.remarks[0]}", f"b: {by_hand.remarks[1]}"] == [
+        item.text for item in page.sections["differences"].all("li")[:2]
+    ]
     assert "full" not in {line[0] for line in lines}  # from itself
+
+
+def test_the_reference_is_the_recipes_or_the_one_asked_for(sweep: Path) -> None:
+    path = sweep / "sweep.json"
+    head = json.loads(path.read_text())
+    path.write_text(json.dumps(head | {"reference": "paired only"}))
+
+    def title(page: Page) -> str:
+        return page.sections["differences"].all("h2")[0].text
+
+    assert title(Page(write_sweep_report(sweep))) == "Difference from paired only"
+    assert title(Page(write_sweep_report(sweep, reference="full/student"))) == "Difference from full"
+    with pytest.raises(UsageError, match="did you mean 'full'"):
+        write_sweep_report(sweep, reference="ful")
+    path.write_text(json.dumps(head | {"reference": "paired onyl"}))
+    page = Page(write_sweep_report(sweep))
+    assert "differences" not in page.sections
+    assert "Nothing was tested: reference: no row is called 'paired onyl'" in page.sections["results"].text
 
 
 def test_every_patients_numbers(page: Page) -> None:

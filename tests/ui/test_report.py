@@ -30,6 +30,14 @@ def test_on_a_desk(browser: Browser, page: str, pictures: Path):
     browser.picture(pictures / "sweep-report.png")
 
 
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_no_table_hides_a_column_on_a_desk(browser: Browser, page: str, width: int):
+    browser.open(page, width, 900)
+    browser.shows("Whole image")
+    hidden = "[...document.querySelectorAll('.tables .scroll')].filter(box => box.scrollWidth > box.clientWidth)"
+    assert browser.run(f"{hidden}.length") == 0
+
+
 def test_in_the_dark(browser: Browser, page: str):
     """Text of tables and drawings stands out from the ground; a drawing keeps no white ground of its own."""
     browser.open(page, 1280, 900, dark=True)
