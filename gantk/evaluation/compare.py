@@ -15,7 +15,7 @@ from gantk.evaluation.grids import Cell, Grid
 from gantk.evaluation.members import differences, is_sweep, predicting, read_recipe
 from gantk.evaluation.result_table import difference_grid, region_title
 from gantk.evaluation.results import Column, Evaluation, Statistic
-from gantk.evaluation.significance import holm_words
+from gantk.evaluation.significance import holm_words, unseen_words
 from gantk.evaluation.statistics import METHOD, PairedDifference, paired_differences
 from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
 
@@ -62,7 +62,7 @@ class Comparison:
         return {
             "comparable": not self.differences,
             "differences": list(self.differences),
-            "metrics": {name: vars(column) for name, column in self.columns.items()},
+            "metrics": {name: column.to_dict() for name, column in self.columns.items()},
             "rows": [
                 {
                     "run": line.run,
@@ -86,7 +86,8 @@ class Comparison:
         if self.reference is None or not lines:
             return None
         corrected = holm_words(self.tests.values(), self.columns)
-        caption = f"Method − reference, mean over n patients, paired. {METHOD}; {corrected}."
+        unseen = unseen_words(self.tests.values(), self.columns)
+        caption = f"Method − reference, mean over n patients, paired. {METHOD}; {corrected}.{unseen}"
         grid = difference_grid(lines, self.columns, self.lines[self.reference].title, caption)
         return replace(grid, warning="; ".join(self.differences))
 

@@ -201,7 +201,7 @@ class ResultTable:
             "title": self.title,
             "comparable": not self.differences,
             "differences": list(self.differences),
-            "metrics": {name: vars(column) for name, column in self.columns.items()},
+            "metrics": {name: column.to_dict() for name, column in self.columns.items()},
             "spread": self.spread,
             "caption": self.caption,
             "notes": list(self.notes),

@@ -18,11 +18,23 @@ __all__ = ["Column", "Evaluation", "Row", "Statistic"]
 
 @dataclass(frozen=True)
 class Column:
-    """A metric inside a region, as a column of the tables."""
+    """A metric inside a region, as a column of the tables.
+
+    Args:
+        title: the metric's.
+        region: `image` for all of it.
+        higher_is_better: whether larger values are better.
+        unseen: a source of chance beside the patients, which a test over patients does not see; empty for none.
+    """
 
     title: str
     region: str
     higher_is_better: bool
+    unseen: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """As in summary.json."""
+        return {name: value for name, value in vars(self).items() if value != ""}
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,7 @@ class Evaluation:
         return {
             "split": self.split,
             "settings": self.settings,
-            "metrics": {name: vars(column) for name, column in self.columns.items()},
+            "metrics": {name: column.to_dict() for name, column in self.columns.items()},
             "methods": {
                 method: {name: statistic.to_dict() for name, statistic in found.items()}
                 for method, found in self.summary.items()
@@ -155,7 +167,7 @@ class Evaluation:
         try:
             head = json.loads(summary.read_text(encoding="utf-8"))
             columns = {
-                name: Column(entry["title"], entry["region"], entry["higher_is_better"])
+                name: Column(entry["title"], entry["region"], entry["higher_is_better"], entry.get("unseen", ""))
                 for name, entry in head["metrics"].items()
             }
             with table.open(newline="", encoding="utf-8") as file:

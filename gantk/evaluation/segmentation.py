@@ -99,7 +99,8 @@ class SegmentationProbe:
     @property
     def columns(self) -> dict[str, Column]:
         """`dice_et`, `dice_tc` and `dice_wt`."""
-        return {name: Column(self.title, region, self.higher_is_better) for name, region in _COLUMNS.items()}
+        unseen = "the training of the networks that segment, one per method and fold of patients,"
+        return {name: Column(self.title, region, self.higher_is_better, unseen) for name, region in _COLUMNS.items()}
 
     def collect(self) -> _Collection:
         """Begin an evaluation."""

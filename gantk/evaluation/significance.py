@@ -12,7 +12,7 @@ from gantk.evaluation.results import Column
 from gantk.evaluation.statistics import METHOD, PairedDifference, Values, paired_differences
 from gantk.evaluation.tables import column_title
 
-__all__ = ["holm_words", "significance", "with_tests"]
+__all__ = ["holm_words", "significance", "unseen_words", "with_tests"]
 
 
 def with_tests(table: ResultTable, reference: str) -> ResultTable:
@@ -69,7 +69,7 @@ def significance(table: ResultTable, reference: str) -> Significance:
         reference=table.named(references[0]) if len(references) == 1 else f"{reference} of the same {keys}",
         lines=tuple((table.rows[i], against[i], by_column) for i, by_column in found.items() if by_column),
         caption=f"Row − reference, mean over n patients, paired; {averaged}{METHOD}; "
-        f"{holm_words(found.values(), table.columns)}.",
+        f"{holm_words(found.values(), table.columns)}.{unseen_words(found.values(), table.columns)}",
         notes=tuple(notes),
     )
 
@@ -87,6 +87,19 @@ def holm_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping
     noun = "comparison" if usual == 1 else "comparisons"
     apart = "; ".join(f"{count} of {', '.join(titles)}" for count, titles in others.items())
     return f"p (Holm): corrected for the {usual} {noun} of a metric" + (f" ({apart})" if apart else "")
+
+
+def unseen_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
+    """A sentence, after a space, for each source of chance that the patients do not show; empty without any."""
+    compared = {name for by_column in found for name in by_column}
+    titles: dict[str, dict[str, None]] = {}
+    for name, column in columns.items():
+        if name in compared and column.unseen:
+            titles.setdefault(column.unseen, {})[column.title] = None
+    return "".join(
+        f" For {', '.join(those)}, {unseen} is a further source of chance, which the test does not see."
+        for unseen, those in titles.items()
+    )
 
 
 def _named(table: ResultTable, name: str) -> list[TableRow]:

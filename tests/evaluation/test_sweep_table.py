@@ -551,7 +551,7 @@ def test_rows_of_one_label_and_change_are_told_apart(fractions):
 def bounded(folder: Path, seed: int, mean: float) -> None:
     """A run with a column that its baselines do not have, and a bound that has nothing else."""
     whole = evaluate(folder, {"teacher": mean - 0.1, "student": mean}, seed)
-    columns = COLUMNS | {"dice": Column("Dice", "tumour", True)}
+    columns = COLUMNS | {"dice": Column("Dice", "tumour", True, "the training of a network")}
     none = dict.fromkeys(COLUMNS, math.nan)
     rows = [
         Row(r.patient, r.method, 5, r.values | {"dice": r.values["ssim"] / 2 if r.method == "student" else math.nan})
@@ -570,6 +570,9 @@ def test_what_has_nothing_to_test_is_left_out(ablation):
     assert found["DS³ & co_1, student"] == {*COLUMNS, "dice"}
     assert found["real target"] == {"dice"}
     assert "corrected for the 4 comparisons of a metric (2 of Dice tumour ↑)" in table.significance.caption
+    said = "For Dice, the training of a network is a further source of chance, which the test does not see."
+    assert table.significance.caption.endswith(said)
+    assert said not in result_table([ablation.root], reference="training mean").significance.caption
     assert "no patient in common" not in to_markdown(table.significance_grid())
     other = result_table([ablation.root], reference="real target").significance
     assert [row.title for row, _, _ in other.lines] == ["DS³ & co_1, student", "DS³ without maps"]
