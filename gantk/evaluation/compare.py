@@ -145,7 +145,7 @@ def compare(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be compared: " + "; ".join(said),
-            mend="Evaluate them on one split with the same settings, or force the comparison.",
+            mend="Measure them alike with `gantk evaluate` where their split is one, or force the comparison.",
         )
     first = next(iter(found.values()))
     columns = {name: c for name, c in first.columns.items() if all(name in e.columns for e in found.values())}

@@ -61,7 +61,7 @@ def result_table(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be put into one table: " + "; ".join(said),
-            mend="Evaluate them on one split with the same settings, or force the table.",
+            mend="Measure them alike with `gantk evaluate` where their split is one, or force the table.",
         )
     columns = _columns(list(evaluations.values()), regions, metrics)
     groups = _groups(evaluated)
