@@ -40,6 +40,7 @@ NOT_RUN = {
     "gantk run recipes/tables/methods.toml --workers 2": "more than an hour; --list is run by tests/test_recipes.py",
     "gantk run recipes/ablations/ds3.toml --workers 2": "an hour",
     "gantk run recipes/tables/table1.toml --workers 2": "an hour",
+    "gantk run recipes/ablations/few_patients.toml --workers 2 --set run.seed=0": "ten minutes",
     "gantk run my-loss/recipe.toml": "needs `pip install -e my-loss`; tests/test_stranger.py does it",
     "gantk run recipes/tables/table1.toml --launcher submitit --launch partition=gpu --launch gpus=1": "a cluster",
 }
@@ -55,6 +56,7 @@ INSTEAD = {
     "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
     "gantk table table2": "gantk table SWEEP --reference DS³",
     "gantk table table1": "gantk table SWEEP",
+    "gantk table few-patients": "gantk table SWEEP",
     "gantk table methods --format md": "gantk table SWEEP --format md",
 }
 """The same on what there is, where a command speaks of runs of hours."""
