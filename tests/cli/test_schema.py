@@ -83,7 +83,7 @@ WRONG = {
     "a variant": (DS3.replace("maps.difficulty.enabled", "maps.difficulty.enalbed"), "'maps.difficulty.enalbed' was"),
     "a variant's own key": (DS3.replace("report =", "reprot ="), "'reprot' was unexpected"),
     "a row's name": (DS3.replace("report = {", "report = { predict = 1,"), "is not valid"),
-    "a reference": (f"reference = 3\n{DS3}", "3 is not of type"),
+    "a reference": (re.sub("reference = .*", "reference = 3", DS3), "3 is not of type"),
     "a row": (re.sub("report = .*", 'report = "teacher"', DS3), "is not valid"),
     "a grid": (DS3.replace('"run.seed"', '"run.sead"'), "'run.sead' was unexpected"),
     "a grid's values": (DS3.replace("[0, 1, 2]", '["a"]'), '"a" is not of type "integer"'),

@@ -461,4 +461,8 @@ def test_the_shipped_sweeps_are_measured_alike(recipes: Path, name: str) -> None
         for c in children
     }
     assert (len(data), len(measured)) == (1, 1)
-    assert {c.changes["run.seed"] for c in children} == {0, 1, 2}
+    seeds = {
+        c.variant: {other.changes["run.seed"] for other in children if other.variant == c.variant} for c in children
+    }
+    assert {0, 1} <= next(iter(seeds.values()))
+    assert len(set(map(frozenset, seeds.values()))) == 1
