@@ -9,7 +9,7 @@ from gantk.api.assessment import assess, make_metrics
 from gantk.api.checks import build
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
 from gantk.api.runner import RunResult
-from gantk.api.runs import Status, alone, resolve_run, spoken
+from gantk.api.runs import Status, alone, plugins_of, resolve_run, spoken
 from gantk.api.sweep_results import write_page, write_table
 from gantk.errors import TrackingError, UsageError
 from gantk.files import atomic_write, read_json
@@ -60,7 +60,7 @@ def evaluate(
     recipe = _recipe(folder, overrides)
     session = load_plugins()
     with alone(folder):
-        with made_with(read_json(folder / "environment.json").get("plugins", ()), session):
+        with made_with(plugins_of(folder), session):
             assembly, scheduler = build(recipe, session.registry)
         checkpoint = newest_checkpoint(folder / "checkpoints")
         if checkpoint is None or checkpoint.position.stage < len(scheduler.stages(list(assembly.translators))):

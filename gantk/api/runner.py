@@ -16,11 +16,11 @@ from gantk.api.checks import build
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, open_cohort
 from gantk.api.display import Display, Quiet
 from gantk.api.recorder import Recorder
-from gantk.api.runs import RUNS, Status, alone, new_run_folder, resolve_run, spoken
+from gantk.api.runs import RUNS, Status, alone, new_run_folder, plugins_of, resolve_run, spoken
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import Interrupted, TrainingError, UsageError
-from gantk.files import atomic_write, read_json, sweep_partial
+from gantk.files import atomic_write, sweep_partial
 from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress
@@ -86,7 +86,7 @@ def run(
         folder = resolve_run(resume)
         recipe = _resumed_recipe(folder, path, overrides)
     with StopSignals() as signals:
-        with made_with(_plugins_of(folder), session):
+        with made_with([] if folder is None else plugins_of(folder), session):
             assembly, scheduler = build(recipe, session.registry, path)
         cohort = open_cohort(recipe, session.registry, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
@@ -100,11 +100,6 @@ def run(
             check_same_split(cohort.split, folder / "split.csv")
             work = _Run(folder, recipe, session, cohort, state, display, signals)
             return work.carry_out(tracking_uri)
-
-
-def _plugins_of(folder: Path | None) -> list[dict[str, Any]]:
-    """The plugins that a run began with; none for a new one."""
-    return [] if folder is None else list(read_json(folder / "environment.json").get("plugins", ()))
 
 
 def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[str]) -> Recipe:

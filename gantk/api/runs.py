@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gantk.errors import UsageError, nearest
-from gantk.files import atomic_write
+from gantk.files import atomic_write, read_json
 
 RUNS = "runs"
 
@@ -47,6 +47,11 @@ def resolve_run(text: str | Path) -> Path:
         why=f"it is neither a run folder nor the id of a run under ./{RUNS}",
         mend=nearest(str(text), [run.name for run in runs]) if runs else None,
     )
+
+
+def plugins_of(run: Path) -> list[dict[str, Any]]:
+    """The plugins that a run began with; none where it has not begun."""
+    return list(read_json(run / "environment.json").get("plugins", ()))
 
 
 def spoken(folder: Path) -> str:

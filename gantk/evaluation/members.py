@@ -14,7 +14,7 @@ from typing import Any
 from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.results import Evaluation
 from gantk.evaluation.tables import is_baseline
-from gantk.recipe.rows import Rows, read_rows
+from gantk.recipe.rows import Rows, read_rows, title
 
 __all__ = [
     "SEED",
@@ -73,7 +73,7 @@ class Member:
 
     def title(self, role: str, *, alone: bool) -> str:
         """What the row of a role is called; `alone`: no other row is of this run, and the role answers for it."""
-        return self.report.get(role) or (self.label if alone else f"{self.label}, {role}")
+        return title(self.report, role, self.label, alone=alone)
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,10 @@ class ResultTable:
                     "changes": row.changes,
                     "baseline": row.baseline,
                     "seeds": list(row.seeds),
+                    "by_seed": {
+                        str(seed): {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
+                        for seed, means in row.by_run.items()
+                    },
                     "runs": [folder.name for folder in row.folders],
                     "best": [name for name in self.columns if name in row.best],
                     "values": {name: value.to_dict() for name, value in row.values.items()},

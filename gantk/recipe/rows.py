@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Rows", "read_rows", "titles", "write_rows"]
+__all__ = ["Rows", "read_rows", "title", "titles", "write_rows"]
 
 Rows = dict[str, str]
 """By role, in the order of the rows, the row's name; empty where tables make it from the variant's label."""
@@ -30,7 +30,12 @@ def read_rows(said: Any) -> Rows:
 def titles(rows: Rows, label: str, predicts: str) -> list[str]:
     """What tables call the rows of a variant of this label, of which one role predicts."""
     alone = list(rows) == [predicts]
-    return [name or (label if alone else f"{label}, {role}") for role, name in rows.items()]
+    return [title(rows, role, label, alone=alone) for role in rows]
+
+
+def title(rows: Rows, role: str, label: str, *, alone: bool) -> str:
+    """What tables call a role's row; `alone`: no other row is of this run, and the role answers for it."""
+    return rows.get(role) or (label if alone else f"{label}, {role}")
 
 
 def write_rows(rows: Rows) -> list[str] | Rows:

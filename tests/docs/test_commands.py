@@ -55,6 +55,7 @@ SMALL = {
 INSTEAD = {
     "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
     "gantk table table2": "gantk table SWEEP --reference DS³",
+    "gantk table table2 --json": "gantk table SWEEP --json",
     "gantk table table1": "gantk table SWEEP",
     "gantk table few-patients": "gantk table SWEEP",
     "gantk table methods --format md": "gantk table SWEEP --format md",

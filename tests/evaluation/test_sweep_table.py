@@ -166,7 +166,12 @@ def test_over_seeds(ablation):
     assert baseline.baseline
     assert math.isnan(baseline.values["ssim"].std)
     assert table.text(baseline, "ssim") == f"{means('ssim', 0.5, [99])[0]:.4f}"
-    json.dumps(table.to_dict(), allow_nan=False)
+    told = json.loads(json.dumps(table.to_dict(), allow_nan=False))
+    for row in (row for row in told["rows"] if not row["baseline"]):
+        by_seed = [values["ssim"] for values in row["by_seed"].values()]
+        assert [int(seed) for seed in row["by_seed"]] == row["seeds"]
+        if told["spread"] == "seeds":
+            assert statistics.fmean(by_seed) == pytest.approx(row["values"]["ssim"]["mean"])
 
 
 def test_rows_called_by_the_recipe(ablation):
