@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Labels = list[Annotated[int, Field(ge=1, le=255)]]
 Part = Literal["generator", "heads", "discriminator"]
 Region = Literal["image", "brain", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]
@@ -73,6 +75,40 @@ class NormalisationSettings(Settings):
     """How many times its value is mapped to 0.9."""
 
 
+class IntensitySettings(Settings):
+    """`[data.intensities.MODALITY]`: what the numbers of a modality mean, where the images do not tell."""
+
+    unit: Literal["auto", "relative", "absolute"] = "auto"
+    """`relative`: brightness differs between patients (MR); `absolute`: numbers mean the same in all (CT in HU)."""
+    range: tuple[Finite, Finite] | None = None
+    """The numbers that fill the normalized range; found in the training patients where absent."""
+    background: Finite | None = None
+    """The number outside the body; found in each image where absent."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> IntensitySettings:
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError("the range must be [lowest, highest]")
+        return self
+
+
+class LabelSettings(Settings):
+    """`[data.labels]`: which labels of a segmentation make up each region, the same for all patients."""
+
+    tumour: Labels
+    """All tumor labels."""
+    core: Labels = []
+    """Those of the tumor core, enhancing tumor included."""
+    enhancing: Labels = []
+    """Those of the enhancing tumor."""
+
+    @model_validator(mode="after")
+    def _nested(self) -> LabelSettings:
+        if not set(self.enhancing) <= set(self.core) <= set(self.tumour):
+            raise ValueError("enhancing must be a part of core, and core a part of tumour")
+        return self
+
+
 class DataSettings(BaseModel):
     """`[data]`: the cohort, what is read from it, and the batches; also the dataset's own parameters."""
 
@@ -90,6 +126,14 @@ class DataSettings(BaseModel):
     crop: tuple[Count, Count] = (224, 224)
     """Height and width of the centre crop, in pixels."""
     normalisation: NormalisationSettings = NormalisationSettings()
+    intensities: dict[str, IntensitySettings] = {}
+    """What the numbers of a modality mean, by modality."""
+    mask: str | None = None
+    """A modality that is not 0 where there is foreground; where absent, foreground is found in the inputs."""
+    labels: LabelSettings | None = None
+    """What the labels of segmentations mean; where absent, the conventions of BraTS, recognized over the cohort."""
+    tolerance: Positive = 0.05
+    """How far the grids of one subject's images may lie apart, as a part of a voxel."""
     paired_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Fraction of the training patients whose target is used."""
     split: SplitSettings = SplitSettings()
