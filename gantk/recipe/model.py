@@ -199,6 +199,8 @@ class TranslatorSettings(Settings):
     """The modalities that the generator is given; all inputs where absent, `"targets"` for all targets."""
     gives: Names | None = None
     """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
+    residual: str | None = None
+    """A modality that it takes and changes; where absent, the generator makes its images from nothing."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
 

@@ -17,6 +17,7 @@ from gantk.testing.batches import make_image
 from gantk.testing.failures import ConformanceError, expect, skip
 from gantk.testing.parallel import form_weights, parallel_gradients
 from gantk.translation import Judgement, Translation
+from gantk.translation.residual import Residual
 
 __all__ = ["DiscriminatorConformance", "GeneratorConformance"]
 
@@ -439,6 +440,23 @@ class GeneratorConformance(_NetworkConformance):
             f"the output lies in [{low:.3g}, {high:.3g}], outside of [-1, 1]",
             "end with tanh: images are in [-1, 1]",
         )
+
+    def test_residual(self) -> None:
+        """It can change an input (`residual` in a translator): training starts at the identity, and range holds."""
+        image = self.image()
+        network = seeded(self.build)
+        residual = Residual(network, [0] * self.out_channels, self.in_channels, self.fitted, self.kind)
+        start = image[:, :1].expand(-1, self.out_channels, -1, -1)
+        mend = "let the output be 0 where the parameters of the layer that runs last are 0"
+        check_equal(answer(residual, image), start, "with `residual` it does not start at its input", mend)
+        stirred(residual)
+        self.check_output(answer(residual, image), 2)
+        if self.offers:
+            with torch.no_grad():
+                given, own = residual.eval()(image, self.offers), network.eval()(image, self.offers)
+            self.check_maps(given.features)
+            for number, feature in own.features.items():
+                check_equal(given.features[number], feature, f"with `residual` layer {number} is another", mend)
 
     def check_features(self, given: Any, plain: Tensor, network: nn.Module, image: Tensor) -> None:
         mend = "return gantk.Translation(output, features) when layers are asked for"

@@ -24,6 +24,7 @@ from gantk.training.scheduler import Stage
 from gantk.training.state import Position, TrainingState
 from gantk.training.update import Losses, Updater
 from gantk.translation import Moment, StagePlan, Translator
+from gantk.translation.residual import bare
 
 
 class Observer(Protocol):
@@ -237,6 +238,7 @@ class _Control:
 
     @staticmethod
     def _load(module: nn.Module, origin: nn.Module, source: str, target: str, into: str, shared: bool) -> None:
+        module, origin = bare(module), bare(origin)
         try:
             taker = module.get_submodule(into)
             weights, own = origin.state_dict(), taker.state_dict()

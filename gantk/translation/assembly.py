@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.batch import Batch
-from gantk.data.layout import Layout
+from gantk.data.layout import Domain, Layout
 from gantk.errors import GantkError, PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
@@ -20,6 +20,7 @@ from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import ImageRef, Moment, Needs, Role
+from gantk.translation.residual import Residual
 from gantk.translation.term import MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
 
@@ -132,6 +133,9 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
         out_channels=gives.size,
         image_size=recipe.data.crop,
     )
+    if settings.residual is not None:
+        start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
+        generator = Residual(generator, start, takes.size, recipe.data.crop, origins["generator"])
     discriminator = None
     if settings.discriminator is not None:
         discriminator = build(
@@ -151,6 +155,20 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             mend=f"make height and width multiples of {multiple}",
         )
     return translator
+
+
+def _start(modality: str, takes: Domain, layout: Layout, where: str) -> tuple[int, ...]:
+    """The channels of what a translator takes that show a modality's own slice.
+
+    Raises:
+        RecipeError: the translator does not take it.
+    """
+    taken = takes.channels or tuple(range(takes.size))
+    own = layout.image(takes.side, modality) if modality in layout.names(takes.side) else ()
+    if not own or not set(own) <= set(taken):
+        names = [n for n in layout.names(takes.side) if set(layout.image(takes.side, n)) <= set(taken)]
+        raise RecipeError(f"the translator does not take {modality!r}", where=where, mend=nearest(modality, names))
+    return tuple(taken.index(channel) for channel in own)
 
 
 # What a batch group has not got.

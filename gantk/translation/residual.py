@@ -1,0 +1,85 @@
+"""A generator that changes one of its inputs, instead of making an image from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gantk.data.normalisation import BACKGROUND
+from gantk.errors import PluginError
+from gantk.translation.protocols import Translation
+
+__all__ = ["Residual", "bare"]
+
+
+class Residual(nn.Module):
+    """A network whose output δ in [-1, 1] moves an image x of its input toward 1 or -1.
+
+    y = x + δ·(1 − x) where δ ≥ 0, and x + δ·(1 + x) elsewhere: y stays in [-1, 1] without a clamp, which would cut
+    gradients, and δ = 0 is the identity. What is background in every input stays background. The parameters of the
+    network's last layer are set to zero, so that training starts at the identity.
+
+    Args:
+        network: a generator, `(B, C, H, W)` to `(B, T, H, W)`.
+        channels: for each of the T output channels the channel of the input that it moves.
+        in_channels: C.
+        size: (H, W) of an image that the network takes.
+        origin: how errors call the network, with its plugin.
+
+    Raises:
+        PluginError: the network does not give 0 when its last layer is zero.
+    """
+
+    def __init__(
+        self, network: nn.Module, channels: Sequence[int], in_channels: int, size: Sequence[int], origin: str
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.channels = tuple(channels)
+        self.size_multiple = int(getattr(network, "size_multiple", 1))
+        _start_at_zero(network, torch.zeros(1, in_channels, *size), origin)
+
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+        """As the network's; features are the network's own."""
+        if not layers and decode:
+            return self._moved(image, self.network(image))
+        output, features = self.network(image, layers, decode)
+        return Translation(None if output is None else self._moved(image, output), features)
+
+    def _moved(self, image: Tensor, change: Tensor) -> Tensor:
+        start = image[:, list(self.channels)]
+        foreground = (image > BACKGROUND).any(dim=1, keepdim=True)
+        moved = start + change * torch.where(change >= 0, 1 - start, 1 + start)
+        return torch.where(foreground, moved, BACKGROUND)
+
+
+def bare(module: nn.Module) -> nn.Module:
+    """The network that a plugin supplied, without what the core put around it."""
+    return module.network if isinstance(module, Residual) else module
+
+
+@torch.no_grad()
+def _start_at_zero(network: nn.Module, image: Tensor, origin: str) -> None:
+    """Set the parameters of the layer that runs last to zero."""
+    ran: list[nn.Module] = []
+    leaves = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
+    hooks = [leaf.register_forward_hook(lambda module, *_: ran.append(module)) for leaf in leaves]
+    training = network.training
+    network.eval()
+    try:
+        network(image)
+        for parameter in ran[-1].parameters(recurse=False) if ran else ():
+            parameter.zero_()
+        output = network(image)
+    finally:
+        network.train(training)
+        for hook in hooks:
+            hook.remove()
+    if output.any():
+        raise PluginError(
+            f"the {origin} cannot start at zero, so it cannot change an input",
+            why="its output is not 0 where the parameters of its last layer are 0",
+            mend="take `residual` out of the translator, or end the network in a layer that gives 0 for zero weights",
+        )
