@@ -92,7 +92,9 @@ def normalisation(recipe: Recipe) -> Normalisation:
 def slice_settings(recipe: Recipe) -> SliceSettings:
     """What shapes the stored slices."""
     data = recipe.data
-    return SliceSettings(data.modalities, data.spacing, data.crop, normalisation(recipe))
+    return SliceSettings(
+        data.modalities, data.spacing, data.crop, normalisation(recipe), intensities=data.intensities, mask=data.mask
+    )
 
 
 def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:

@@ -40,10 +40,12 @@ class Scale:
     Attributes:
         units: increasing knots in scanner units.
         values: their values, from -1 to 1.
+        background: scanner units outside the foreground, whose value is -1; inside, that number is like any other.
     """
 
     units: tuple[float, ...]
     values: tuple[float, ...]
+    background: float = 0.0
 
     @property
     def upper(self) -> float:
@@ -52,7 +54,7 @@ class Scale:
 
     def times(self, ratio: float) -> Scale:
         """The scale of an image that is brighter by this ratio."""
-        return Scale(tuple(unit * ratio for unit in self.units), self.values)
+        return Scale(tuple(unit * ratio for unit in self.units), self.values, self.background)
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
         """Normalise: float32 in [-1, 1] inside the foreground, exactly -1 outside.
@@ -66,18 +68,19 @@ class Scale:
         return out
 
     def invert(self, v: np.ndarray, foreground: np.ndarray | None = None) -> np.ndarray:
-        """Back to scanner units, float32; outside the foreground, where one is given, 0."""
+        """Back to scanner units, float32; outside the foreground, where one is given, the background."""
         x = np.interp(v, self.values, self.units).astype(np.float32)
-        return x if foreground is None else np.where(foreground, x, np.float32(0))
+        return x if foreground is None else np.where(foreground, x, np.float32(self.background))
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"units": list(self.units), "values": list(self.values)}
+        return {"units": list(self.units), "values": list(self.values), "background": self.background}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Scale:
         """The scale that `to_dict` recorded."""
-        return cls(tuple(map(float, record["units"])), tuple(map(float, record["values"])))
+        units, values = (tuple(map(float, record[name])) for name in ("units", "values"))
+        return cls(units, values, float(record["background"]))
 
 
 def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation()) -> Scale:

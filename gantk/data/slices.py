@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from gantk.data.normalisation import Normalisation, Scale, fit_scale
 from gantk.errors import DataError
+from gantk.recipe.model import IntensitySettings
 
 if TYPE_CHECKING:
     from gantk.data.volumes import Volumes
@@ -39,12 +40,16 @@ class SliceSettings:
         spacing: in-plane pixel size, mm; None keeps the images' own.
         crop: (H, W) of the stored slices, cropped or padded about the centre.
         normalisation: where the normalised range's shoulder begins.
+        intensities: what the recipe says of a modality's numbers, by modality; see `IntensitySettings`.
+        mask: a modality that is not 0 where there is foreground; where None, foreground is found in the inputs.
     """
 
     modalities: tuple[str, ...]
     spacing: float | None
     crop: tuple[int, int]
     normalisation: Normalisation = Normalisation()
+    intensities: Mapping[str, IntensitySettings] = field(default_factory=dict)
+    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,10 @@ class Slices:
         images: modality name -> float32 (Z, H, W), or (Z, C, H, W) where an image has channels.
         foreground: bool (Z, H, W), the brain.
         segmentation: uint8 (Z, H, W) or None.
-        scales: modality name -> the map from scanner units to [-1, 1].
+        scales: modality name -> the image's own map from scanner units to [-1, 1], its background included.
         pixel: mm² of a pixel; None for pictures, which have no size in the world.
+        negative: modality name -> which part of its foreground lies below 0, from which its unit is recognized; left
+            out where there is nothing to be recognized, as in pictures.
     """
 
     images: dict[str, np.ndarray]
@@ -64,6 +71,7 @@ class Slices:
     segmentation: np.ndarray | None
     scales: dict[str, Scale]
     pixel: float | None = None
+    negative: dict[str, float] = field(default_factory=dict)
 
 
 class Readable(Protocol):
@@ -74,7 +82,10 @@ class Readable(Protocol):
 
         Args:
             inputs: the modalities that say where foreground is.
-            settings: spacing and normalisation, where they mean something here.
+            settings: spacing, normalisation, intensities and mask, where they mean something here.
+
+        Raises:
+            DataError: the images cannot be used; `where` may be the name of a modality.
         """
 
     def restore(
@@ -87,7 +98,7 @@ class Readable(Protocol):
             inputs: as in `slices`.
             settings: as in `slices`.
             slices: what `slices` gave.
-            scale: from the files' units to the image's.
+            scale: from the files' units to the image's, which also has the number for outside the foreground.
         """
 
 
