@@ -66,7 +66,7 @@ def test_stored_slices_are_the_normalised_volumes(cohort, cache, spacing):
     for subject in dataset.subjects(QuietProgress()):
         patient = store[subject.id]
         volumes = dataset.read(subject, patient.modalities)
-        expected = normalised_slices(volumes, INPUTS, spacing)
+        expected = normalised_slices(volumes, INPUTS, settings)
         rows = range(len(patient))
         images = patient.images(rows, patient.modalities)
         assert images.dtype == np.float32
@@ -104,8 +104,8 @@ def test_one_modality_at_a_time_and_in_any_order(cohort, cache):
 
 def test_the_ends_of_the_range_are_exact():
     codes = store_module._encode(np.array([-1, 0, 1], np.float32))
-    assert store_module._decoding()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
-    every = store_module._decoding()
+    assert store_module._values()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
+    every = store_module._values()
     np.testing.assert_array_equal(store_module._encode(every), np.arange(65536))
 
 
@@ -224,9 +224,11 @@ def test_a_bad_file_reaches_the_user_from_a_worker(cohort, cache, workers):
 def test_an_image_that_is_empty_inside_the_brain_names_the_patient(cohort, cache, write_volume):
     dataset = Brats(cohort)
     brain = dataset.read(dataset.subjects(QuietProgress())[0], ["t1"]).images["t1"] > 0
-    write_volume(cohort / "HGG" / "P1" / "P1_t1ce.nii.gz", np.where(brain, 0, 5).astype(np.int16))
-    with pytest.raises(DataError, match=r"'P1'.*'t1ce'.*empty inside the brain"):
+    bad = cohort / "HGG" / "P1" / "P1_t1ce.nii.gz"
+    write_volume(bad, np.where(brain, 0, 5).astype(np.int16))
+    with pytest.raises(DataError, match=r"'P1'.*'t1ce'.*empty inside the brain.*data\.intensities\.t1ce") as caught:
         run(cohort, cache)
+    assert caught.value.where == str(bad)
 
 
 def test_a_crop_without_brain_is_refused(cohort, cache):
