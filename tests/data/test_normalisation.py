@@ -44,7 +44,9 @@ def test_normalisation_is_invertible_and_the_background_exact(volume, inside, pe
     back = scale.invert(v, inside)
     above = inside & (v > np.float32(DARKEST))
     np.testing.assert_allclose(back[above], volume[above], rtol=1e-6, atol=1.3e-7 * slope)
-    np.testing.assert_allclose(back[inside], volume[inside], rtol=1e-6, atol=2 / 65535 * slope)  # kept off the background
+    np.testing.assert_allclose(
+        back[inside], volume[inside], rtol=1e-6, atol=2 / 65535 * slope
+    )  # kept off the background
     assert (back[~inside] == 0).all()
 
 
@@ -119,7 +121,10 @@ def test_a_fixed_scale_clips_what_is_beyond_its_range():
 
 
 def test_the_typical_scale_is_the_median_patients():
-    scales = [Scale((0.0, upper, 2 * upper), (-1.0, 0.9, 1.0), background) for upper, background in ((5.0, 0.0), (1.0, 0.0), (3.0, 7.0))]
+    scales = [
+        Scale((0.0, upper, 2 * upper), (-1.0, 0.9, 1.0), background)
+        for upper, background in ((5.0, 0.0), (1.0, 0.0), (3.0, 7.0))
+    ]
     assert typical_scale(scales) == Scale((0.0, 3.0, 6.0), (-1.0, 0.9, 1.0), 0.0)
 
 
