@@ -115,8 +115,8 @@ def check_plausible(
             inside the foreground, or its body lies elsewhere; `where` is its modality.
     """
     for name, body in found.bodies.items():
-        source = "as the recipe says" if name in known else "the commonest number at its border"
-        why = f"its background is taken to be {found.backgrounds[name]:g}, {source}"
+        source = "" if name in known else ", the commonest number at its border"
+        why = f"its background is taken to be {found.backgrounds[name]:g}{source}"
         mend = (
             f"name the number outside the body in the recipe as background of [data.intensities.{name}], or as "
             "data.mask a modality that is not 0 inside the body"
