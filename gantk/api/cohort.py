@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         workers=os.cpu_count() or 1,
         progress=progress,
     )
-    meaning = understand(store, split, recipe)
+    meaning = understand(store, split, recipe, {subject.id: subject.segmentation for subject in subjects})
     store = store.meant(meaning)
     for line in told(store, meaning):
         progress.note(line)
@@ -128,8 +128,14 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
     return Cohort(store, split, loader, meaning)
 
 
-def understand(store: SliceStore, split: Split, recipe: Recipe) -> Meaning:
+def understand(store: SliceStore, split: Split, recipe: Recipe, segmentations: Mapping[str, Path | None]) -> Meaning:
     """What the numbers in the images and segmentations of a cohort mean: intensities as the training patients show.
+
+    Args:
+        store: all patients.
+        split: who trains.
+        recipe: what it says of the data comes first.
+        segmentations: the patients' files, which errors name.
 
     Raises:
         DataError: labels whose meaning the recipe must say.
@@ -139,7 +145,7 @@ def understand(store: SliceStore, split: Split, recipe: Recipe) -> Meaning:
     having |= dict.fromkeys(data.targets, split.paired + split.target or split.validation)
     everyone = {name: [patient for patient in store.values() if name in patient.modalities] for name in having}
     patients = {name: [p for p in everyone[name] if p.id in ids] or everyone[name] for name, ids in having.items()}
-    labels = decide_labels({name: patient.labels for name, patient in store.items()}, data.labels)
+    labels = decide_labels({name: patient.labels for name, patient in store.items()}, data.labels, segmentations)
     return Meaning(decide_intensities(patients, data.inputs, data.intensities), labels)
 
 

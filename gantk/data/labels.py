@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,24 +50,31 @@ class Labels:
         return cls(*(tuple(map(int, record[name])) for name in ("tumour", "core", "enhancing")))
 
 
-def decide_labels(found: Mapping[str, Collection[int]], settings: LabelSettings | None = None) -> Labels:
+def decide_labels(
+    found: Mapping[str, Collection[int]],
+    settings: LabelSettings | None = None,
+    files: Mapping[str, Path | None] | None = None,
+) -> Labels:
     """What labels mean in a cohort: as the recipe says, else by the convention of BraTS that fits all of it.
 
     Args:
         found: the labels above 0 in each patient's segmentation.
         settings: the recipe's table.
+        files: their segmentations, which errors name.
 
     Raises:
         DataError: no convention fits, or several do.
     """
     if settings is not None:
         return Labels.from_dict(settings.model_dump())
+    files = files or {}
     having = {label: sorted(name for name, labels in found.items() if label in labels) for label in range(1, 256)}
     having = {label: patients for label, patients in having.items() if patients}
     mend = "Say what the labels mean in the recipe's table [data.labels], with the keys tumour, core and enhancing"
     if {3, 4} <= having.keys():
         raise DataError(
             "the segmentations of this cohort hold both label 3 and label 4, which different years use differently",
+            where=files.get(having[4][0]),
             why=f"label 3 is in {_some(having[3])}, label 4 in {_some(having[4])}. "
             "BraTS 2017 to 2021: 4 is enhancing tumor; BraTS 2023: 3 is; BraTS 2024: 3 is, and 4 is the resection "
             "cavity; before 2017: 4 is, and 3 is non-enhancing core",
@@ -76,6 +84,7 @@ def decide_labels(found: Mapping[str, Collection[int]], settings: LabelSettings 
     if unknown:
         raise DataError(
             f"the segmentations of this cohort hold unknown labels: {', '.join(map(str, unknown[:5]))}",
+            where=files.get(having[unknown[0]][0]),
             why=f"label {unknown[0]} is in {_some(having[unknown[0]])}; known are those of BraTS: "
             "1 necrosis or non-enhancing core, 2 edema, 4 (since 2023: 3) enhancing tumor",
             mend=mend,
