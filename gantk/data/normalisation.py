@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median, median_low
 from typing import Any
 
 import numpy as np
 
 from gantk.errors import DataError
 
-__all__ = ["BACKGROUND", "DARKEST", "Normalisation", "Scale", "fit_scale", "full_scale"]
+__all__ = [
+    "BACKGROUND",
+    "DARKEST",
+    "Normalisation",
+    "Scale",
+    "fit_scale",
+    "fixed_scale",
+    "full_scale",
+    "shared_scale",
+    "typical_scale",
+]
 
 BACKGROUND = -1.0
 DARKEST = BACKGROUND + 2 / 65535  # the least value of foreground, one step of 16 bits above the background
 _SHOULDER = 0.9
+_LOW_SHOULDER = -0.95
+_ROOM = 0.05  # of the range between a shared scale's shoulders, beyond all that training patients hold
 
 
 @dataclass(frozen=True)
@@ -40,10 +53,12 @@ class Scale:
     Attributes:
         units: increasing knots in scanner units.
         values: their values, from -1 to 1.
+        background: scanner units outside the foreground, whose value is -1; inside, that number is like any other.
     """
 
     units: tuple[float, ...]
     values: tuple[float, ...]
+    background: float = 0.0
 
     @property
     def upper(self) -> float:
@@ -52,32 +67,41 @@ class Scale:
 
     def times(self, ratio: float) -> Scale:
         """The scale of an image that is brighter by this ratio."""
-        return Scale(tuple(unit * ratio for unit in self.units), self.values)
+        return Scale(tuple(unit * ratio for unit in self.units), self.values, self.background)
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-        """Normalise: float32 in [-1, 1] inside the foreground, exactly -1 outside.
+        """Normalise: float32, above -1 and up to 1 inside the foreground, exactly -1 outside.
 
         Args:
             x: scanner units, any shape.
             foreground: bool, same shape.
         """
         out = np.full(x.shape, BACKGROUND, np.float32)
-        out[foreground] = np.interp(x[foreground], self.units, self.values)
+        out[foreground] = np.maximum(np.interp(x[foreground], self.units, self.values), DARKEST)
         return out
 
-    def invert(self, v: np.ndarray, foreground: np.ndarray | None = None) -> np.ndarray:
-        """Back to scanner units, float32; outside the foreground, where one is given, 0."""
-        x = np.interp(v, self.values, self.units).astype(np.float32)
-        return x if foreground is None else np.where(foreground, x, np.float32(0))
+    def below_zero(self, x: Any) -> Any:
+        """Whether numbers lie below 0 by more than a hundredth of the range up to the shoulder, any shape."""
+        return x < -0.01 * (self.upper - self.units[0])
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def moved(self, values: np.ndarray, to: Scale) -> np.ndarray:
+        """Normalised values of this scale as another's, float32; background stays exactly -1."""
+        return values if to == self else to.apply(self.invert(values), values > BACKGROUND)
+
+    def invert(self, v: np.ndarray, foreground: np.ndarray | None = None) -> np.ndarray:
+        """Back to scanner units, float32; outside the foreground, where one is given, the background."""
+        x = np.interp(v, self.values, self.units).astype(np.float32)
+        return x if foreground is None else np.where(foreground, x, np.float32(self.background))
+
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"units": list(self.units), "values": list(self.values)}
+        return {"units": list(self.units), "values": list(self.values), "background": self.background}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Scale:
         """The scale that `to_dict` recorded."""
-        return cls(tuple(map(float, record["units"])), tuple(map(float, record["values"])))
+        units, values = (tuple(map(float, record[name])) for name in ("units", "values"))
+        return cls(units, values, float(record["background"]))
 
 
 def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation()) -> Scale:
@@ -107,3 +131,33 @@ def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = 
 def full_scale(greatest: float) -> Scale:
     """The scale of a picture whatever it shows: [0, greatest] -> [-1, 1], without a shoulder."""
     return Scale((0.0, float(greatest)), (-1.0, 1.0))
+
+
+def fixed_scale(lowest: float, highest: float, background: float = 0.0) -> Scale:
+    """The scale that a range in the recipe asks for: [lowest, highest] -> [-1, 1]; what is beyond is clipped."""
+    return Scale((float(lowest), float(highest)), (-1.0, 1.0), background)
+
+
+def shared_scale(scales: Sequence[Scale]) -> Scale:
+    """One scale for all volumes of a modality whose numbers mean the same in each, made of their own.
+
+    From the lower end to the shoulder of the median volume: [-0.95, 0.9]. What the extreme volumes hold, and some room
+    beyond it, lies in a shoulder at either end, so that one metal implant does not flatten all others.
+
+    Args:
+        scales: the volumes' own, at least one.
+    """
+    low, upper = median(s.units[0] for s in scales), median(s.upper for s in scales)
+    room = _ROOM * (upper - low)
+    bottom, top = min(s.units[0] for s in scales) - room, max(s.units[-1] for s in scales) + room
+    return Scale((bottom, low, upper, top), (-1.0, _LOW_SHOULDER, _SHOULDER, 1.0), _background(scales))
+
+
+def typical_scale(scales: Sequence[Scale]) -> Scale:
+    """The scale of the volume of median brightness among some, with the median background."""
+    middle = sorted(scales, key=lambda scale: scale.upper)[(len(scales) - 1) // 2]
+    return replace(middle, background=_background(scales))
+
+
+def _background(scales: Sequence[Scale]) -> float:
+    return median_low(s.background for s in scales)

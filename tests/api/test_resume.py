@@ -33,7 +33,7 @@ def assert_same(run: Path, reference: Path) -> None:
     assert ours is not None
     assert theirs is not None
     assert ours.position == theirs.position
-    for name in ("scheduler", "recipe", "split", "data", "normalisation"):
+    for name in ("scheduler", "recipe", "split", "data", "meaning"):
         assert ours.facts[name] == theirs.facts[name]
     weights = [(c.folder / "model.safetensors").read_bytes() for c in (ours, theirs)]
     assert weights[0] == weights[1]

@@ -58,7 +58,7 @@ def test_a_checkpoint_explains_itself(result: gantk.RunResult) -> None:
     facts = checkpoint.facts
     assert {plugin["name"] for plugin in facts["plugins"]} >= {"gantk_baselines", "gantk_ds3net"}
     assert facts["split"]["hash"] == json.loads((result.folder / "status.json").read_text())["split"]
-    assert facts["normalisation"]["brightness"]["t1ce"] > 0
+    assert facts["meaning"]["intensities"]["t1ce"]["brightness"] > 0
 
 
 def test_the_resolved_recipe_gives_the_same_run(result: gantk.RunResult, tmp_path: Path) -> None:
