@@ -30,6 +30,7 @@ __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "pre
 
 FORMAT = 4  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
+_NOTED = 1e-3  # of a voxel: grids that differ by more are told
 _CORE = (1, 4)  # BraTS's tumour core: necrosis or non-enhancing, and enhancing
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -51,6 +52,7 @@ class PatientSlices:
         pixels: of a slice.
         scales: modality -> its map from scanner units.
         has_segmentation: whether the patient has one.
+        grid_difference: how far the grids of the patient's files lie apart, as a part of a voxel.
 
     Raises:
         CacheError: the folder is damaged.
@@ -64,6 +66,7 @@ class PatientSlices:
             self.modalities: tuple[str, ...] = tuple(meta["modalities"])
             self.scales = {name: Scale.from_dict(scale) for name, scale in meta["scales"].items()}
             self.has_segmentation: bool = meta["has_segmentation"]
+            self.grid_difference = float(meta.get("grid_difference", 0))
             self.channels: int = meta["channels"]
             self.z = np.array(meta["z"], np.int64)
             self.tumour_area = np.array(meta["tumour_area"], np.int64)
@@ -171,6 +174,12 @@ def prepare(
             for name in _run(work, jobs, min(workers, len(jobs)), progress):
                 done[name] = PatientSlices(folders[name])
                 bar.advance()
+    worst = max(done.values(), key=lambda patient: patient.grid_difference, default=None)
+    if worst is not None and worst.grid_difference > _NOTED:
+        apart = f"{worst.grid_difference:.2g} voxels"
+        progress.note(
+            f"The images of patient {worst.id!r} lie up to {apart} apart, the most of all; the first one counts"
+        )
     return SliceStore(settings, {subject.id: done[subject.id] for subject in subjects})
 
 
@@ -240,6 +249,7 @@ def _prepare_patient(
         "crop": settings.crop,
         "scales": {name: scale.to_dict() for name, scale in slices.scales.items()},
         "has_segmentation": slices.segmentation is not None,
+        "grid_difference": getattr(images, "grid_difference", 0.0),
         "z": kept.tolist(),
         "tumour_area": (labels > 0).sum((1, 2)).tolist(),
         "core": np.isin(labels, _CORE).any((1, 2)).tolist(),

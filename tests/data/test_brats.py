@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 
@@ -249,6 +250,45 @@ def test_the_phantom_is_written_once_and_read_as_brats(tmp_path, monkeypatch):
     volumes = Phantom(subjects=1, voxel=8.0).read(again[0], ["t1", "t2", "flair", "t1ce"])
     assert volumes.spacing == pytest.approx((8, 8, 8))
     assert np.isin(volumes.segmentation, (0, 1, 2, 4)).all()
+
+
+DAMAGE = {
+    "flipped": ("_t1.nii.gz", lambda content: content[:500] + bytes([content[500] ^ 1]) + content[501:]),
+    "truncated": ("_flair.nii.gz", lambda content: content[:-100]),
+    "other voxels": ("_seg.nii.gz", lambda content: gzip.compress(inverted(gzip.decompress(content)))),
+    "gone": ("_t2.nii.gz", None),
+    "manifest gone": ("phantom.json", None),
+    "manifest cut": ("phantom.json", lambda content: content[: len(content) // 2]),
+    "manifest changed": ("phantom.json", lambda content: content.replace(b'"seed": 0', b'"seed": 1')),
+}
+
+
+def inverted(content: bytes) -> bytes:
+    return content[:352] + bytes(255 - byte for byte in content[352:])
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_phantom_in_the_cache_is_made_again(phantom_cache, monkeypatch, kind):
+    monkeypatch.setenv("GANTK_CACHE", str(phantom_cache))
+    first, *others = Phantom(subjects=2, voxel=8.0).subjects(QUIET)
+    folder = first.segmentation.parent
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    name, change = DAMAGE[kind]
+    path = next(folder.glob(f"*{name}"))
+    path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
+    stamp = others[0].segmentation.stat().st_mtime_ns
+    again = Phantom(subjects=2, voxel=8.0).subjects(notes := Notes())
+    assert again == [first, *others]
+    assert notes.said[0] == f"{folder} is damaged and made again"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert others[0].segmentation.stat().st_mtime_ns == stamp
+    Phantom(subjects=2, voxel=8.0).subjects(quiet := Notes())
+    assert not quiet.said
+
+
+@pytest.fixture(scope="module")
+def phantom_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("phantoms")
 
 
 def test_a_phantom_that_cannot_be_written_names_the_variable(tmp_path, monkeypatch):
