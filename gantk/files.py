@@ -8,12 +8,13 @@ import os
 import secrets
 import shutil
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_folder", "atomic_write", "checksum", "read_json", "sweep_partial"]
+__all__ = ["atomic_folder", "atomic_write", "checksum", "read_json", "sweep_partial", "walk_folders"]
 
 _MARK = ".partial-"
 
@@ -99,6 +100,40 @@ def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:
                 with suppress(OSError):
                     if time.time() - path.stat().st_mtime > older_than:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def walk_folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """A folder and all folders below it, each with its files sorted by name, hidden ones left out.
+
+    Links are followed. A folder that several paths lead to comes once, under a path without links where there is one,
+    so a link that leads back up ends nothing in a loop.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    linked = deque([Path(root)])
+    while linked:
+        waiting = [linked.popleft()]
+        while waiting:
+            folder = waiting.pop()
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            files: list[Path] = []
+            below: list[Path] = []
+            with os.scandir(folder) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    if entry.name.startswith("."):
+                        continue
+                    path = folder / entry.name
+                    if not entry.is_symlink():
+                        (below if entry.is_dir() else files).append(path)
+                    else:
+                        (linked if path.is_dir() else files).append(path)
+            waiting += reversed(below)
+            yield folder, files
 
 
 def _beside(path: Path) -> Path:

@@ -1,91 +1,134 @@
-"""The dataset `brats`: a folder of patients in the layout of BraTS 2018 to 2021."""
+"""The dataset `brats`: patients in the layout of BraTS, each in a folder of its own."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
-from gantk.data.volumes import Subject, Volumes, read_volumes, write_like
+from gantk.data.patient_folder import PatientFolder, layout_error
+from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_like
 from gantk.errors import DataError, nearest
+from gantk.files import walk_folders
 from gantk.progress import Progress
 
 __all__ = ["Brats"]
 
-_LAYOUT = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz, at any depth"
-_SEGMENTATION = {"seg", "segm"}  # BraTS 2020 names one file (…355) …_Segm.nii
+_LAYOUT = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz"
+_RELINK = "Make a new folder, in it links of different names to the patients' folders, and name it as data.root"
+_NOTES = 5  # that are shown
 
 
 class Brats:
-    """Patients in folders `X/X_{t1,t2,flair,t1ce,seg}.nii[.gz]`, nested at any depth (HGG/LGG).
+    """Patients in folders `X/X_{t1,t2,flair,t1ce,seg}.nii[.gz]` or `X/X-{t1n,t1c,t2w,t2f,seg}.nii[.gz]`, at any depth.
 
-    What follows the last underscore of a file's name, in lower case, is the modality; any name will do.
+    What follows the folder's name in a file's name, in lower case, is the modality; any name will do. In files that
+    are not named after their folder it is what follows the last underscore.
 
     Args:
         root: folder that holds the patients' folders.
+        tolerance: how far the grids of a patient's images may lie apart, as a part of a voxel; the first one counts.
     """
 
     writes = (".nii.gz", ".nii")
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = TOLERANCE) -> None:
         self.root = Path(root).expanduser()
+        self.tolerance = tolerance
+
+    @property
+    def reading(self) -> dict[str, float]:
+        """What decides whether an image is read."""
+        return {"tolerance": self.tolerance}
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All patients sorted by id, which is the name of the patient's folder.
+        """All patients sorted by id, which is the name of the patient's folder as it is written below the root.
+
+        A patient whom several paths lead to comes once. Files that belong to no patient are told in notes.
 
         Raises:
-            DataError: the root does not exist or holds no patient, an id appears twice, or a folder holds
-                two files of one modality.
+            DataError: the root does not exist, cannot be read or holds no patient, two patients have one id, or a
+                folder may hold files of several patients or two files of one modality.
         """
         if not self.root.is_dir():
             raise DataError("this folder does not exist", where=self.root, mend="Correct data.root in the recipe")
-        found: dict[str, Path] = {}
-        subjects = []
-        for name, folders, _ in os.walk(self.root, followlinks=True):
-            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-            folder = Path(name)
-            subject = _subject(folder)
-            if subject is None:
+        with _folder_errors(self.root):
+            folders, notes = self._folders()
+        subjects: dict[str, Subject] = {}
+        known: dict[frozenset[object], Subject] = {}  # by files
+        for folder in folders:
+            subject, more = folder.subject()
+            same = known.setdefault(frozenset(map(_identity, subject.files.values())), subject)
+            if same is not subject:
+                notes.append(f"{folder.path} holds the files of patient {same.id!r} once more and is ignored")
                 continue
-            if subject.id in found:
-                raise DataError(
-                    f"two folders hold a patient {subject.id!r}",
-                    where=folder,
-                    why=f"the other is {found[subject.id]}",
-                    mend="Rename or remove one of them",
-                )
-            found[subject.id] = folder
-            subjects.append(subject)
+            if subject.id in subjects:
+                raise self._namesake(folder, next(iter(subjects[subject.id].files.values())).parent)
+            subjects[subject.id] = subject
+            notes += more
         if not subjects:
-            raise DataError(
-                "this folder holds no patient",
-                where=self.root,
-                why=_LAYOUT,
-                mend="Correct data.root in the recipe",
+            raise layout_error(
+                "this folder holds no patient", self.root, f"{_LAYOUT}, at any depth", "Correct data.root in the recipe"
             )
+        for note in notes[:_NOTES]:
+            progress.note(note)
+        if len(notes) > _NOTES:
+            progress.note(f"… and {len(notes) - _NOTES} more like these")
         progress.note(f"{len(subjects)} patients in {self.root}")
-        return sorted(subjects, key=lambda subject: subject.id)
+        return sorted(subjects.values(), key=lambda subject: subject.id)
+
+    def _folders(self) -> tuple[list[PatientFolder], list[str]]:
+        """The patients' folders, and notes on what lies beside them.
+
+        Files beside patients' folders, such as a template, are no patient; nor are files in a folder inside a
+        patient's, such as masks, unless they are named after that folder.
+        """
+        found: list[PatientFolder] = []
+        notes = []
+        for path, files in walk_folders(self.root):
+            folder = PatientFolder.of(path, files)
+            if folder is not None:
+                found.append(folder)
+            notes += [f"{file} is a link that leads nowhere" for file in files if not file.exists()]
+        above = {parent for folder in found for parent in folder.path.parents}
+        certain = {folder.path for folder in found if folder.named and folder.path != self.root}
+        patients = []
+        for folder in found:
+            if folder.path in certain or not (folder.path in above or certain.intersection(folder.path.parents)):
+                patients.append(folder)
+            else:
+                notes += [f"{file} belongs to no patient and is ignored" for file in folder.files]
+        return patients, notes
+
+    @staticmethod
+    def _namesake(folder: PatientFolder, other: Path) -> DataError:
+        what = f"two folders hold a patient {folder.path.name!r}"
+        why = f"a patient's id is the name of the folder, the other one is {other}"
+        if folder.named:
+            return DataError(what, where=folder.path, why=why, mend=_RELINK)
+        return layout_error(what, folder.path, why)
 
     @staticmethod
     def subject_at(folder: Path, modalities: Sequence[str]) -> Subject:
         """The patient in one folder.
 
         Raises:
-            DataError: the folder does not exist, or lacks one of the modalities.
+            DataError: the folder does not exist, lacks one of the modalities, or may hold files of several patients.
         """
         folder = Path(folder).expanduser()
         if not folder.is_dir():
             raise DataError("this folder does not exist", where=folder, mend="Name the folder of one patient")
-        subject = _subject(folder)
-        if subject is None:
-            raise DataError(
-                "this folder holds no image of a patient",
-                where=folder,
-                why=_LAYOUT.replace(", at any depth", ""),
-                mend="Name the folder of one patient",
+        with _folder_errors(folder):
+            found = PatientFolder.of(folder, next(walk_folders(folder))[1])
+        if found is None:
+            raise layout_error(
+                "this folder holds no image of a patient", folder, _LAYOUT, "Name the folder of one patient"
             )
+        subject, _ = found.subject()
         for name in modalities:
             if name not in subject.files:
                 raise DataError(
@@ -98,7 +141,7 @@ class Brats:
 
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Volumes:
         """The patient's volumes; see `gantk.data.volumes.read_volumes`."""
-        return read_volumes(subject, modalities, segmentation=segmentation)
+        return read_volumes(subject, modalities, segmentation=segmentation, tolerance=self.tolerance)
 
     @staticmethod
     def write(path: Path, image: np.ndarray, like: Path) -> None:
@@ -106,24 +149,23 @@ class Brats:
         write_like(path, image, like)
 
 
-def _subject(folder: Path) -> Subject | None:
-    """The patient whose files lie in this very folder, or None where there is none."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        name = path.name.lower()
-        if name.startswith(".") or not name.endswith((".nii", ".nii.gz")) or not path.is_file():
-            continue
-        stem, underscore, modality = name.removesuffix(".gz").removesuffix(".nii").rpartition("_")
-        if not (stem and underscore and modality):
-            continue
-        modality = "seg" if modality in _SEGMENTATION else modality
-        if modality in files:
-            raise DataError(
-                f"this folder holds two {modality!r} images",
-                where=folder,
-                why=f"{files[modality].name} and {path.name}",
-                mend="Remove one, and keep each patient in a folder of its own",
-            )
-        files[modality] = path
-    segmentation = files.pop("seg", None)
-    return Subject(folder.resolve().name, files, segmentation) if files else None
+@contextmanager
+def _folder_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            "this folder cannot be read",
+            where=error.filename or folder,
+            why=error.strerror or error,
+            mend="Check its permissions",
+        ) from error
+
+
+def _identity(file: Path) -> object:
+    """What tells a file from all others, whatever it is called; a link that leads nowhere is only itself."""
+    try:
+        status = file.stat()
+    except OSError:
+        return file
+    return status.st_dev, status.st_ino

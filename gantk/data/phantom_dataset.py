@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 from gantk.data.brats import Brats
 from gantk.data.cache import cache_error, gantk_cache_dir
-from gantk.data.phantom.write import VERSION, write_phantom
+from gantk.data.phantom.write import VERSION, damaged_subjects, write_phantom
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
 from gantk.progress import Progress
@@ -27,15 +29,19 @@ class Phantom(Brats):
         super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All patients sorted by id; writes those that are not in the cache yet.
+        """All patients sorted by id; writes those that are not in the cache yet, and anew those that are damaged there.
 
         Raises:
             UsageError: a parameter is out of range.
-            CacheError: the cache cannot be written.
-            DataError: the cache holds other patients under these names, such as an older release's.
+            CacheError: the cache cannot be read or written.
         """
         try:
+            for folder in damaged_subjects(self.root, self.count, self.voxel, self.cohort_seed):
+                progress.note(f"{folder} is damaged and made again")
+                shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
             folders = write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
+        except OSError as error:
+            raise cache_error(error, self.root) from error
         except DataError as error:
             if isinstance(error.__cause__, OSError):
                 raise cache_error(error.__cause__, self.root) from error

@@ -32,6 +32,7 @@ __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "pre
 FORMAT = 5  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _ARRAYS = ("images.npy", "segmentation.npy")
+_NOTED = 1e-3  # of a voxel: grids that differ by more are told
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -56,6 +57,7 @@ class PatientSlices:
         labels: those above 0 that the whole segmentation holds, as in its file.
         has_segmentation: whether the patient has one.
         checksum: of all that is stored of the patient, 64 hex digits.
+        grid_difference: how far the grids of the patient's files lie apart, as a part of a voxel.
 
     Args:
         folder: where it is stored.
@@ -80,6 +82,7 @@ class PatientSlices:
             self.negative: dict[str, float] = meta["negative"]
             self.labels: tuple[int, ...] = tuple(meta["labels"])
             self.has_segmentation: bool = meta["has_segmentation"]
+            self.grid_difference = float(meta["grid_difference"])
             self.channels: int = meta["channels"]
             self.z = np.array(meta["z"], np.int64)
             self.brain_area = np.array(meta["brain_area"], np.int64)
@@ -214,6 +217,12 @@ def prepare(
             for name in _run(work, jobs, min(workers, len(jobs)), progress):
                 done[name] = PatientSlices(folders[name])
                 bar.advance()
+    worst = max(done.values(), key=lambda patient: patient.grid_difference, default=None)
+    if worst is not None and worst.grid_difference > _NOTED:
+        apart = f"{worst.grid_difference:.2g} voxels"
+        progress.note(
+            f"The images of patient {worst.id!r} lie up to {apart} apart, the most of all; the first one counts"
+        )
     return SliceStore(settings, {subject.id: done[subject.id] for subject in subjects})
 
 
@@ -286,6 +295,7 @@ def _prepare_patient(
         "negative": slices.negative,
         "has_segmentation": slices.segmentation is not None,
         "labels": [] if slices.segmentation is None else _labels(slices.segmentation),
+        "grid_difference": getattr(images, "grid_difference", 0.0),
         "z": kept.tolist(),
         "label_area": {str(label): (labels == label).sum((1, 2)).tolist() for label in _labels(labels)},
         "brain_area": brain_area[kept].tolist(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Literal
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
     apply_orientation,
     axcodes2ornt,
@@ -18,8 +16,8 @@ from nibabel.orientations import (
     io_orientation,
     ornt_transform,
 )
-from nibabel.spatialimages import HeaderDataError
 
+from gantk.data.nifti import read_nifti
 from gantk.data.normalisation import Scale
 from gantk.data.slices import Slices, SliceSettings, intensities_of, normalised_slices
 from gantk.errors import DataError, nearest
@@ -28,8 +26,9 @@ from gantk.files import atomic_write
 __all__ = ["Subject", "Volumes", "read_volumes", "write_like"]
 
 _LPS = axcodes2ornt(("L", "P", "S"))
-_UNREADABLE = (OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError)
-_TOLERANCE = 1e-3  # mm
+_ROUNDING = 1e-3  # how far a label may lie from a whole number
+TOLERANCE = 0.05
+"""How far the grids of a subject's images may lie apart, as a part of a voxel."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,15 @@ class Volumes:
 
     Attributes:
         images: modality name -> float32 (X, Y, Z), scanner units.
-        segmentation: uint8 (X, Y, Z), the file's own labels, or None.
-        affine: (4, 4), from voxel indices of this grid to RAS+ millimetres, as nibabel has it.
+        segmentation: uint8 (X, Y, Z), labels as the file has them, or None.
+        affine: (4, 4), from voxel indices of this grid to RAS+ millimetres, as nibabel has it; the first image's.
+        grid_difference: how far the grids of the files lie apart at most, as a part of a voxel.
     """
 
     images: dict[str, np.ndarray]
     segmentation: np.ndarray | None
     affine: np.ndarray
+    grid_difference: float = 0.0
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -92,42 +93,45 @@ class Volumes:
         return intensities_of(image[:, 0], self, inputs, settings, scale)
 
 
-def read_volumes(subject: Subject, modalities: Sequence[str], *, segmentation: bool = True) -> Volumes:
-    """Read a subject's modalities, and its segmentation where it has one, brought to LPS by their affine.
+def read_volumes(
+    subject: Subject, modalities: Sequence[str], *, segmentation: bool = True, tolerance: float = TOLERANCE
+) -> Volumes:
+    """Read a subject's modalities, and its segmentation where it has one, brought to LPS by the first one's affine.
+
+    Args:
+        subject: the subject.
+        modalities: those to read.
+        segmentation: whether to read the segmentation too.
+        tolerance: how far the grids may lie apart at their corners, as a part of a voxel of the first image.
 
     Raises:
-        DataError: a modality is missing; a file is unreadable or truncated, not 3D, not finite, all zero or
-            on another grid than the first; the segmentation holds something else than whole numbers from 0 to 255.
+        DataError: a modality is missing; a file is unreadable, truncated or damaged, not 3D, not finite, all zero or
+            on another grid than the first; the segmentation holds other than whole numbers from 0 to 255.
     """
-    grid: _Grid | None = None
-    images: dict[str, np.ndarray] = {}
-    for name in modalities:
-        if name not in subject.files:
-            raise DataError(
-                f"patient {subject.id!r} has no {name!r} image",
-                where=subject.folder,
-                why=f"for this name: {nearest(name, subject.files)}",
-                mend="Correct the modality's name in the recipe, or add the file",
-            )
-        path = subject.files[name]
-        image = _open(path)
-        grid = grid or _Grid.of(path, image)
-        grid.check(path, image)
-        images[name] = _intensities(path, grid.to_lps(_voxels(path, image)))
+    reader = _Reader(tolerance)
+    paths = {name: _file_of(subject, name) for name in modalities}
+    images = {name: _intensities(path, reader.read(path)) for name, path in paths.items()}
     labels = None
     if segmentation and subject.segmentation is not None:
-        path = subject.segmentation
-        image = _open(path)
-        grid = grid or _Grid.of(path, image)
-        grid.check(path, image)
-        labels = _labels(path, grid.to_lps(_voxels(path, image)))
-    if grid is None:
+        labels = _labels(subject.segmentation, reader.read(subject.segmentation))
+    if reader.grid is None:
         raise DataError(f"no image of patient {subject.id!r} was asked for", mend="Name at least one modality")
-    return Volumes(images, labels, grid.lps_affine())
+    return Volumes(images, labels, reader.grid.lps_affine(), reader.difference)
+
+
+def _file_of(subject: Subject, modality: str) -> Path:
+    if modality not in subject.files:
+        raise DataError(
+            f"patient {subject.id!r} has no {modality!r} image",
+            where=subject.folder,
+            why=f"for this name: {nearest(modality, subject.files)}",
+            mend="Correct the modality's name in the recipe, or add the file",
+        )
+    return subject.files[modality]
 
 
 def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
-    """Write an LPS volume with the orientation, affine and header of a reference file; atomic.
+    """Write an LPS volume with the orientation, affine, header and shape of a reference file; atomic.
 
     Args:
         path: `.nii` or `.nii.gz` file to write.
@@ -141,7 +145,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise DataError("a volume is written as NIfTI", where=path, mend="Let the name end in .nii.gz or .nii")
-    like = _open(reference)
+    like = read_nifti(reference)
     grid = _Grid.of(reference, like)
     shape = apply_orientation(np.empty(grid.shape, np.bool_), grid.transform).shape
     if array.shape != shape:
@@ -153,9 +157,9 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
     header = like.header.copy()
     header.set_data_dtype(array.dtype)
     header["cal_min"] = header["cal_max"] = 0  # the display window of the reference's own intensities
-    image = type(like)(apply_orientation(array, ornt_transform(_LPS, grid.orientation)), like.affine, header)
+    voxels = apply_orientation(array, ornt_transform(_LPS, grid.orientation)).reshape(like.shape)
     with atomic_write(path) as temporary:
-        nib.save(image, temporary)
+        nib.save(type(like)(voxels, like.affine, header), temporary)
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,7 @@ class _Grid:
                 why="its axes are parallel or of length zero, or it is not finite",
                 mend="Convert the image again from its source",
             )
-        return cls(path, image.shape, affine, io_orientation(affine))
+        return cls(path, image.shape[:3], affine, io_orientation(affine))
 
     @property
     def transform(self) -> np.ndarray:
@@ -189,59 +193,45 @@ class _Grid:
     def lps_affine(self) -> np.ndarray:
         return self.affine @ inv_ornt_aff(self.transform, self.shape)
 
-    def check(self, path: Path, image: nib.Nifti1Image) -> None:
-        """Refuse an image on another grid."""
+    def difference(self, path: Path, image: nib.Nifti1Image, tolerance: float) -> float:
+        """How far an image's grid lies apart at its corners, along any axis, as a part of a voxel of this grid.
+
+        Raises:
+            DataError: it has another shape, or lies further apart than the tolerance.
+        """
         mend = "Register and resample all images of a patient to one grid first"
-        if image.shape != self.shape:
+        if image.shape[:3] != self.shape:
             raise DataError(
                 f"this image has the shape {image.shape}, but {self.path.name} has {self.shape}",
                 where=path,
                 mend=mend,
             )
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], [1])).reshape(4, -1)
-        apart = np.abs((image.affine - self.affine) @ corners).max()
-        if not apart <= _TOLERANCE:  # NaN fails too
+        apart = float(np.abs(np.linalg.solve(self.affine, image.affine - self.affine) @ corners).max())
+        if not apart <= tolerance:  # NaN fails too
             raise DataError(
-                f"this image lies {apart:.3g} mm away from {self.path.name}",
+                f"this image lies {apart:.3g} voxels away from {self.path.name}",
                 where=path,
-                why="their affines differ",
-                mend=mend,
+                why=f"their affines differ by more than the tolerance of {tolerance:g} voxels",
+                mend=f"{mend}, or raise the tolerance where the difference does not matter",
             )
+        return apart
 
 
-def _open(path: Path) -> nib.Nifti1Image:
-    try:
-        image = nib.load(path)
-    except FileNotFoundError:
-        raise DataError("this file does not exist", where=path, mend="Check the path") from None
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(image, nib.Nifti1Image):
-        raise DataError("this file is not a NIfTI image", where=path, mend="Convert it to .nii.gz")
-    if len(image.shape) != 3:
-        raise DataError(
-            f"this image has {len(image.shape)} dimensions {image.shape} where 3 are expected",
-            where=path,
-            mend="Write one volume to a file of its own",
-        )
-    return image
+class _Reader:
+    """Reads files onto the grid of the first of them."""
 
+    def __init__(self, tolerance: float) -> None:
+        self.tolerance = tolerance
+        self.grid: _Grid | None = None
+        self.difference = 0.0
 
-def _voxels(path: Path, image: nib.Nifti1Image) -> np.ndarray:
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return image.get_fdata(dtype=np.float32, caching="unchanged")
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: BaseException) -> DataError:
-    return DataError(
-        "this image cannot be read, it may be truncated or damaged",
-        where=path,
-        why=str(error).partition("\n")[0] or type(error).__name__,
-        mend="Copy or download the file again",
-    )
+    def read(self, path: Path) -> np.ndarray:
+        """Voxels float32 (X, Y, Z) in LPS."""
+        image = read_nifti(path)
+        self.grid = self.grid or _Grid.of(path, image)
+        self.difference = max(self.difference, self.grid.difference(path, image, self.tolerance))
+        return self.grid.to_lps(np.asarray(image.dataobj).reshape(self.grid.shape))
 
 
 def _intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
@@ -263,13 +253,15 @@ def _intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
 
 
 def _labels(path: Path, voxels: np.ndarray) -> np.ndarray:
+    """Labels as they are, uint8; tools that interpolate or scale leave them a little off whole numbers."""
     labels = np.rint(voxels)
-    wrong = voxels[~(np.abs(voxels - labels) < 1e-3) | (labels < 0) | (labels > 255)]  # NaN too
-    if wrong.size:
+    good = (np.abs(voxels - labels) <= _ROUNDING) & (labels >= 0) & (labels <= 255)  # NaN is not good
+    if not good.all():
+        wrong = np.unique(voxels[~good])
         raise DataError(
-            f"this segmentation holds {wrong[0]:g}, which is no label",
+            f"this segmentation holds values that are no labels: {', '.join(str(value) for value in wrong[:5])}",
             where=path,
             why="labels are whole numbers from 0 to 255",
-            mend="Correct the segmentation, or leave it out",
+            mend="Where it was resampled, resample it again by the nearest neighbor",
         )
     return labels.astype(np.uint8)

@@ -134,8 +134,6 @@ class DataSettings(BaseModel):
     """A modality that is not 0 where there is foreground; where absent, foreground is found in the inputs."""
     labels: LabelSettings | None = None
     """What the labels of segmentations mean; where absent, the conventions of BraTS, recognized over the cohort."""
-    tolerance: Positive = 0.05
-    """How far the grids of one subject's images may lie apart, as a part of a voxel."""
     paired_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Fraction of the training patients whose target is used."""
     split: SplitSettings = SplitSettings()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -42,13 +46,178 @@ def test_a_root_that_is_missing_or_empty_is_named(tmp_path):
         assert caught.value.where == str(root)
 
 
-def test_an_id_or_modality_that_appears_twice_is_refused(cohort, write_patient):
-    twice = write_patient(cohort / "HGG" / "P2", ("t1",), seg=False)
-    with pytest.raises(DataError, match="two folders hold a patient 'P2'"):
+def test_an_id_that_appears_twice_is_refused(cohort, write_patient):
+    write_patient(cohort / "HGG" / "P2", ("t1",), seg=False)
+    with pytest.raises(DataError, match="two folders hold a patient 'P2'") as caught:
         Brats(cohort).subjects(QUIET)
-    (twice / "other_t1.nii").touch()
-    with pytest.raises(DataError, match=r"two 't1' images.*P2_t1\.nii\.gz"):
-        Brats.subject_at(twice, ["t1"])
+    harmless(caught.value)
+
+
+def test_a_modality_that_appears_twice_is_refused(tmp_path, write_patient):
+    folder = write_patient(tmp_path / "P1", ("t1",), seg=False)
+    (folder / "P1_t1.nii").touch()
+    with pytest.raises(DataError, match=r"P1_t1\.nii and P1_t1\.nii\.gz") as caught:
+        Brats.subject_at(folder, ["t1"])
+    harmless(caught.value)
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def harmless(error: DataError) -> None:
+    """Whether an error tells nobody to delete or rename what may be whole."""
+    assert not re.search("remove|delete|rename", str(error), re.IGNORECASE)
+
+
+class Notes(QuietProgress):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def listed(root: Path) -> tuple[dict[str, set[str]], str]:
+    """Patients with their modalities, and what was said."""
+    notes = Notes()
+    return {s.id: set(s.files) for s in Brats(root).subjects(notes)}, "\n".join(notes.said)
+
+
+def test_names_with_hyphens_are_read(tmp_path):
+    for number in (1, 2):
+        case = f"BraTS-GLI-0000{number}-000"
+        touch(tmp_path, *(f"{case}/{case}-{m}.nii.gz" for m in ("t1n", "t1c", "t2w", "t2f", "seg", "t1n-voided")))
+    subjects = Brats(tmp_path).subjects(QUIET)
+    assert [s.id for s in subjects] == ["BraTS-GLI-00001-000", "BraTS-GLI-00002-000"]
+    assert set(subjects[0].files) == {"t1n", "t1c", "t2w", "t2f", "t1n-voided"}
+    assert subjects[0].segmentation.name == "BraTS-GLI-00001-000-seg.nii.gz"
+
+
+def test_the_folders_name_begins_the_files_names(tmp_path):
+    touch(tmp_path, "UPENN-GBM-1_11/UPENN-GBM-1_11_T1_unstripped.nii.gz", "UPENN-GBM-1_11/UPENN-GBM-1_11_T1.nii.gz")
+    touch(tmp_path, "P1/P1_0000.nii.gz", "P1/P1_0001.nii.gz")
+    assert listed(tmp_path)[0] == {"UPENN-GBM-1_11": {"t1", "t1_unstripped"}, "P1": {"0000", "0001"}}
+
+
+def test_links_are_named_as_they_are_written_and_lead_to_a_patient_once(tmp_path):
+    touch(tmp_path, *(f"store/{n}/P{n}_{m}.nii.gz" for n in range(3) for m in ("t1", "t2")))
+    data = tmp_path / "data"
+    (data / "site" / "P3").mkdir(parents=True)
+    for number in range(3):
+        (data / f"P{number}").symlink_to(tmp_path / "store" / str(number))
+    touch(data, "site/P3/P3_t1.nii.gz")
+    (data / "P4").mkdir()
+    for name in ("t1", "t2"):  # file by file
+        (data / "P4" / f"P4_{name}.nii.gz").symlink_to(tmp_path / "store" / f"P4_{name}")
+    touch(tmp_path, "store/P4_t1", "store/P4_t2")
+    whole = {"P0": {"t1", "t2"}, "P1": {"t1", "t2"}, "P2": {"t1", "t2"}, "P3": {"t1"}, "P4": {"t1", "t2"}}
+    assert listed(data)[0] == whole
+    for number in range(12):  # 2 to the power of 12 paths, were each followed
+        (data / f"a{number}").symlink_to(data)
+        (data / "site" / f"b{number}").symlink_to(data)
+    (data / "again").symlink_to(data / "P0")
+    (data / "A3").symlink_to(data / "site" / "P3")  # comes first by name, but is a link
+    (data / "itself").symlink_to(data / "itself")
+    found, notes = listed(data)
+    assert found == whole
+    assert "itself is a link that leads nowhere" in notes
+    (data / "Q4").mkdir()
+    for name in ("t1", "t2"):
+        (data / "Q4" / f"Q4_{name}.nii.gz").hardlink_to(tmp_path / "store" / f"P4_{name}")
+    found, notes = listed(data)
+    assert found == whole
+    assert "Q4 holds the files of patient 'P4' once more" in notes
+
+
+def test_a_linked_root_and_a_root_that_is_the_patient(tmp_path, monkeypatch):
+    touch(tmp_path, "store/P1/P1_t1.nii.gz")
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    assert listed(tmp_path / "link")[0] == {"P1": {"t1"}}
+    monkeypatch.chdir(tmp_path / "store" / "P1")
+    assert Brats.subject_at(Path(), ["t1"]).id == "P1"
+    assert listed(Path())[0] == {"P1": {"t1"}}
+
+
+def test_a_link_that_leads_nowhere_is_no_patient_without_the_image(tmp_path):
+    touch(tmp_path, "P1/P1_t1.nii.gz")
+    (tmp_path / "P1" / "P1_t2.nii.gz").symlink_to(tmp_path / "annex")
+    found, notes = listed(tmp_path)
+    assert found == {"P1": {"t1", "t2"}}
+    assert "P1_t2.nii.gz is a link that leads nowhere" in notes
+
+
+@pytest.mark.parametrize("folder", ["P000", ".", "HGG/P000"])
+def test_files_of_two_patients_are_never_one(tmp_path, folder):
+    touch(tmp_path, f"{folder}/A_t1.nii.gz", f"{folder}/B_ct.nii.gz")
+    for call in (lambda: Brats(tmp_path).subjects(QUIET), lambda: Brats.subject_at(tmp_path / folder, ["t1", "ct"])):
+        with pytest.raises(DataError, match=r"several patients, such as A_t1\.nii\.gz and B_ct\.nii\.gz") as caught:
+            call()
+        harmless(caught.value)
+
+
+def test_files_beside_and_below_patients_are_named_and_left_out(tmp_path):
+    patients = {f"P{n}": {"t1"} for n in range(3)}
+    touch(tmp_path, *(f"{name}/{name}_t1.nii.gz" for name in patients))
+    touch(tmp_path, "MNI152_brain.nii.gz", "P0/Q_ct.nii.gz", "P1/masks/brain_mask.nii.gz", f"{tmp_path.name}_mean.nii")
+    found, notes = listed(tmp_path)
+    assert found == patients
+    for stray in ("MNI152_brain.nii.gz", "Q_ct.nii.gz", "brain_mask.nii.gz", f"{tmp_path.name}_mean.nii"):
+        assert f"{stray} " in notes
+    touch(tmp_path, *(f"{n}_t1.nii.gz" for n in range(9)))
+    assert "more like these" in listed(tmp_path)[1]
+
+
+def test_a_segmentation_of_another_name_is_told(tmp_path):
+    touch(tmp_path, "P1/P1_t1.nii", "P1/W39_1998.09.19_Segm.nii")
+    subjects = Brats(tmp_path).subjects(notes := Notes())
+    assert subjects[0].segmentation.name == "W39_1998.09.19_Segm.nii"
+    assert "W39_1998.09.19_Segm.nii is taken for the segmentation" in notes.said[0]
+
+
+LAYOUTS = {
+    "BIDS": [f"sub-{n}/ses-1/anat/sub-{n}_ses-1_{m}.nii.gz" for n in (1, 2) for m in ("T1w", "ce-GAD_T1w", "T2w")],
+    "BIDS without sessions": [f"sub-{n}/anat/sub-{n}_{m}.nii.gz" for n in (1, 2) for m in ("T1w", "T2w")],
+    "IXI": [f"IXI-{m}/IXI00{n}-Guys-0828-{m}.nii.gz" for n in (2, 3) for m in ("T1", "T2")],
+    "Medical Segmentation Decathlon": [f"{d}Tr/BRATS_00{n}.nii.gz" for n in (1, 2) for d in ("images", "labels")],
+    "nnU-Net": [f"imagesTr/case_00{n}_000{c}.nii.gz" for n in (1, 2) for c in (0, 1)],
+    "BraTS 2023": [f"{n}/BraTS-GLI-0000{n}-000-{m}.nii.gz" for n in (1, 2) for m in ("t1n", "t1c")],
+    "UCSF-PDGM": [f"UCSF-PDGM-000{n}_nifti/UCSF-PDGM-000{n}_{m}_bias.nii.gz" for n in (1, 2) for m in ("T1", "T2")],
+    "DICOM": ["P1/1.dcm", "P1/2.dcm"],
+    "not NIfTI": ["P1/t1.nrrd"],
+    "pictures": ["a/1.png", "b/1.png"],
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_another_layout_is_recognized_by_a_file_that_is_shown(tmp_path, name):
+    touch(tmp_path, *LAYOUTS[name])
+    with pytest.raises(DataError, match=f"looks like .*{name.partition(' without')[0]}") as caught:
+        Brats(tmp_path).subjects(QUIET)
+    assert any(Path(file).name in str(caught.value) for file in LAYOUTS[name])
+    assert "Correct data.root" not in str(caught.value)
+    harmless(caught.value)
+
+
+def test_files_in_no_known_layout_are_shown_with_the_way_to_link_them(tmp_path):
+    touch(tmp_path, "scans/anna-T1.nii.gz")
+    with pytest.raises(DataError, match=r"scans/anna-T1\.nii\.gz is named otherwise.*anna/anna_t1\.nii\.gz"):
+        Brats(tmp_path).subjects(QUIET)
+
+
+def test_a_folder_that_cannot_be_read_is_no_lost_patient(tmp_path, monkeypatch):
+    touch(tmp_path, "P1/P1_t1.nii.gz")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("gantk.files.os.scandir", refuse)
+    with pytest.raises(DataError, match="Permission denied"):
+        Brats(tmp_path).subjects(QUIET)
+    with pytest.raises(DataError, match="Permission denied"):
+        Brats.subject_at(tmp_path / "P1", ["t1"])
 
 
 def test_one_patients_folder(cohort, tmp_path):
@@ -81,6 +250,45 @@ def test_the_phantom_is_written_once_and_read_as_brats(tmp_path, monkeypatch):
     volumes = Phantom(subjects=1, voxel=8.0).read(again[0], ["t1", "t2", "flair", "t1ce"])
     assert volumes.spacing == pytest.approx((8, 8, 8))
     assert np.isin(volumes.segmentation, (0, 1, 2, 4)).all()
+
+
+DAMAGE = {
+    "flipped": ("_t1.nii.gz", lambda content: content[:500] + bytes([content[500] ^ 1]) + content[501:]),
+    "truncated": ("_flair.nii.gz", lambda content: content[:-100]),
+    "other voxels": ("_seg.nii.gz", lambda content: gzip.compress(inverted(gzip.decompress(content)))),
+    "gone": ("_t2.nii.gz", None),
+    "manifest gone": ("phantom.json", None),
+    "manifest cut": ("phantom.json", lambda content: content[: len(content) // 2]),
+    "manifest changed": ("phantom.json", lambda content: content.replace(b'"seed": 0', b'"seed": 1')),
+}
+
+
+def inverted(content: bytes) -> bytes:
+    return content[:352] + bytes(255 - byte for byte in content[352:])
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_phantom_in_the_cache_is_made_again(phantom_cache, monkeypatch, kind):
+    monkeypatch.setenv("GANTK_CACHE", str(phantom_cache))
+    first, *others = Phantom(subjects=2, voxel=8.0).subjects(QUIET)
+    folder = first.segmentation.parent
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    name, change = DAMAGE[kind]
+    path = next(folder.glob(f"*{name}"))
+    path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
+    stamp = others[0].segmentation.stat().st_mtime_ns
+    again = Phantom(subjects=2, voxel=8.0).subjects(notes := Notes())
+    assert again == [first, *others]
+    assert notes.said[0] == f"{folder} is damaged and made again"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert others[0].segmentation.stat().st_mtime_ns == stamp
+    Phantom(subjects=2, voxel=8.0).subjects(quiet := Notes())
+    assert not quiet.said
+
+
+@pytest.fixture(scope="module")
+def phantom_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("phantoms")
 
 
 def test_a_phantom_that_cannot_be_written_names_the_variable(tmp_path, monkeypatch):

@@ -60,6 +60,21 @@ def cache(tmp_path):
     return tmp_path / "cache"
 
 
+def test_the_largest_difference_of_grids_is_told(cohort, cache, write_volume):
+    path = cohort / "LGG" / "P3" / "P3_t2.nii.gz"
+    moved = nib.load(path)
+    affine = moved.affine.copy()
+    affine[0, 3] += 0.02
+    write_volume(path, np.asarray(moved.dataobj), affine)
+    for _ in range(2):  # from the cache too
+        notes = Recorded()
+        store = run(cohort, cache, progress=notes)
+        assert [note for note in notes.notes if "'P3' lie up to 0.02 voxels apart" in note]
+    assert store["P3"].grid_difference == pytest.approx(0.02, abs=1e-6)
+    with pytest.raises(DataError, match=r"0\.02 voxels"):  # what a larger tolerance let pass is not taken for read
+        run(cohort, cache, dataset=Brats(cohort, 0.01))
+
+
 @pytest.mark.parametrize("spacing", [None, 1.3])
 def test_stored_slices_are_the_normalised_volumes(cohort, cache, spacing):
     settings = replace(SETTINGS, spacing=spacing)

@@ -88,8 +88,24 @@ def test_write_like_refuses_another_shape_or_name(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["X_t1.nii"]
 
 
-def test_labels_are_the_files_own(tmp_path):
-    labels = np.array([0, 1, 2, 255] * 6, np.float32).reshape(4, 2, 3)
+def test_a_file_with_trailing_axes_of_length_one_is_a_volume_and_so_is_what_is_written_like_it(tmp_path):
+    affine = affine_of(((1, 1), (0, -1), (2, 1)), (1.0, 1.5, 2.0))
+    array = np.random.default_rng(0).normal(100, 20, (3, 4, 5)).astype(np.float32)
+    flat = read_volumes(Subject("X", {"t1": write(tmp_path / "flat.nii", array, affine)}), ["t1"])
+    for axes in (1, 2):
+        reference = write(tmp_path / "X_t1.nii.gz", array.reshape(*array.shape, *[1] * axes), affine)
+        volumes = read_volumes(Subject("X", {"t1": reference}), ["t1"])
+        np.testing.assert_array_equal(volumes.images["t1"], flat.images["t1"])
+        np.testing.assert_array_equal(volumes.affine, flat.affine)
+        write_like(tmp_path / "out.nii.gz", volumes.images["t1"], reference)
+        again, before = nib.load(tmp_path / "out.nii.gz"), nib.load(reference)
+        np.testing.assert_array_equal(again.get_fdata(), before.get_fdata())
+        np.testing.assert_array_equal(again.affine, before.affine)
+        assert again.header == before.header
+
+
+def test_labels_come_as_the_file_has_them(tmp_path):
+    labels = np.array([0, 1, 2.0000002, 3, 3.9999998, 255] * 4, np.float32).reshape(4, 2, 3)
     subject = Subject(
         "X",
         {"t1": write(tmp_path / "X_t1.nii", np.ones((4, 2, 3), np.float32))},
@@ -97,7 +113,7 @@ def test_labels_are_the_files_own(tmp_path):
     )
     found = read_volumes(subject, ["t1"]).segmentation
     assert found.dtype == np.uint8
-    assert sorted(np.unique(found)) == [0, 1, 2, 255]
+    assert sorted(np.unique(found)) == [0, 1, 2, 3, 4, 255]
     assert read_volumes(subject, ["t1"], segmentation=False).segmentation is None
 
 
@@ -111,7 +127,7 @@ def truncated(path: Path) -> None:
 
 def shifted(path: Path) -> None:
     affine = np.eye(4)
-    affine[0, 3] = 0.01
+    affine[0, 3] = 0.2
     write(path, GOOD, affine)
 
 
@@ -130,16 +146,19 @@ def rgb(path: Path) -> None:
 
 BAD_IMAGES = {
     "truncated": (truncated, "truncated"),
-    "text": (lambda path: path.write_text("not an image"), "cannot be read"),
+    "text": (lambda path: path.write_text("not an image"), "not a NIfTI image"),
     "nothing": (lambda path: path.write_bytes(b""), "cannot be read"),
     "gone": (lambda path: None, "does not exist"),
-    "4D": (lambda path: write(path, np.ones((20, 20, 20, 2), np.float32)), "4 dimensions"),
+    "folder": (lambda path: path.mkdir(), "cannot be read"),
+    "4D": (lambda path: write(path, np.ones((20, 20, 20, 2), np.float32)), "holds 2 volumes.*Decathlon"),
+    "2D": (lambda path: write(path, np.ones((20, 20), np.float32)), "2 dimensions"),
     "shape": (lambda path: write(path, GOOD[:-1]), r"shape \(19, 20, 20\)"),
-    "affine": (shifted, "0.01 mm away"),
+    "affine": (shifted, "0.2 voxels away"),
     "nan": (with_value(np.nan), "1 voxels that are NaN"),
     "inf": (with_value(np.inf), "NaN or infinite"),
     "empty": (lambda path: write(path, np.zeros_like(GOOD)), "no brain"),
-    "rgb": (rgb, "cannot be read"),
+    "rgb": (rgb, "in color"),
+    "complex": (lambda path: write(path, GOOD.astype(np.complex64)), "complex"),
 }
 
 
@@ -158,7 +177,7 @@ def test_a_bad_image_is_named_in_one_paragraph(tmp_path, kind, suffix):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [((0, 1, 256), "256"), ((0, 0.5), "0.5"), ((-1, 0), "-1"), ((np.nan,), "nan")],
+    [((0, 1, 2.01), "labels: 2.01"), ((0, 256), "256"), ((0, -1), "-1"), ((np.nan,), "nan"), ((1, 3.998), "3.998")],
 )
 def test_a_bad_segmentation_is_named(tmp_path, labels, message):
     path = write(tmp_path / "X_seg.nii.gz", np.resize(np.array(labels, np.float32), GOOD.shape))
@@ -168,11 +187,46 @@ def test_a_bad_segmentation_is_named(tmp_path, labels, message):
     assert caught.value.where == str(path)
 
 
-def test_an_affine_tolerance_of_a_micrometre_passes(tmp_path):
-    near = np.eye(4)
-    near[0, 3] = 5e-4
-    files = {"t1": write(tmp_path / "X_t1.nii", GOOD), "t2": write(tmp_path / "X_t2.nii", GOOD, near)}
-    assert set(read_volumes(Subject("X", files), ["t1", "t2"]).images) == {"t1", "t2"}
+def moved(matrix: np.ndarray, translation: tuple[float, float, float] = (0, 0, 0)) -> np.ndarray:
+    """The affine of voxels of 1 × 1 × 5 mm, changed."""
+    affine = np.diag([1.0, 1.0, 5.0, 1.0])
+    affine[:3, :3] = matrix @ affine[:3, :3]
+    affine[:3, 3] = translation
+    return affine
+
+
+GRIDS = {
+    "the same": (moved(np.eye(3)), 0.0),
+    "rounded": (moved(np.eye(3) + np.array([[0, 1e-4, 0], [-1e-4, 0, 0], [0, 0, 0]])), 0.0019),
+    "shifted along short voxels": (moved(np.eye(3), (0.04, 0, 0)), 0.04),
+    "shifted along long voxels": (moved(np.eye(3), (0, 0, 0.2)), 0.04),
+    "too far along short voxels": (moved(np.eye(3), (0.2, 0, 0)), None),
+    "too far along long voxels": (moved(np.eye(3), (0, 0, 0.3)), None),
+    "turned": (moved(np.eye(3) + np.array([[0, 0.01, 0], [-0.01, 0, 0], [0, 0, 0]])), None),
+    "mirrored": (moved(np.diag([-1.0, 1, 1])), None),
+    "mirrored about its middle": (moved(np.diag([-1.0, 1, 1]), (19, 0, 0)), None),
+}
+
+
+@pytest.mark.parametrize("kind", GRIDS)
+def test_grids_may_differ_by_a_part_of_a_voxel_and_the_first_counts(tmp_path, kind):
+    affine, difference = GRIDS[kind]
+    files = {
+        "t1": write(tmp_path / "X_t1.nii", GOOD, moved(np.eye(3))),
+        "t2": write(tmp_path / "X_t2.nii", GOOD, affine),
+    }
+    subject = Subject("X", files)
+    if difference is None:
+        with pytest.raises(DataError, match=r"voxels away from X_t1\.nii"):
+            read_volumes(subject, ["t1", "t2"])
+        return
+    volumes = read_volumes(subject, ["t1", "t2"])
+    assert volumes.grid_difference == pytest.approx(difference, abs=1e-6)
+    np.testing.assert_array_equal(volumes.images["t1"], volumes.images["t2"])
+    np.testing.assert_array_equal(volumes.affine, read_volumes(subject, ["t1"]).affine)
+    if difference:
+        with pytest.raises(DataError, match="tolerance"):
+            read_volumes(subject, ["t1", "t2"], tolerance=difference / 2)
 
 
 def test_a_flat_affine_is_refused(tmp_path):

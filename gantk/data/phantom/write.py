@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -23,14 +24,15 @@ import numpy as np
 from gantk.data.phantom.anatomy import Atlas, load_atlas
 from gantk.data.phantom.subject import scan
 from gantk.errors import DataError, UsageError
+from gantk.files import read_json
 from gantk.progress import Progress
 
-__all__ = ["MANIFEST", "VERSION", "subject_id", "write_phantom"]
+__all__ = ["MANIFEST", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
 
 VERSION = 2
 """Of the phantom's appearance: grows whenever the same seed gives other voxels."""
 MANIFEST = "phantom.json"
-"""In each subject's folder: what made it, and what was drawn for it."""
+"""In each subject's folder: what made it, what was drawn for it, and its files' SHA-256."""
 
 _PARTIAL = ".partial-"
 _atlas: Atlas | None = None  # of a worker process
@@ -73,6 +75,29 @@ def write_phantom(
                 for _ in _write_all(out, missing, spacing, seed, workers or _cpus()):
                     bar.advance()
     return folders
+
+
+def damaged_subjects(out: Path, subjects: int, spacing: float, seed: int) -> list[Path]:
+    """The folders of these subjects that exist and are not what `write_phantom` wrote, byte for byte.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    folders = [(out / subject_id(index), _identity(seed, index, spacing)) for index in range(subjects)]
+    return [folder for folder, identity in folders if folder.exists() and not _intact(folder, identity)]
+
+
+def _intact(folder: Path, identity: Mapping[str, Any]) -> bool:
+    manifest = read_json(folder / MANIFEST)
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not files or not identity.items() <= manifest.items():
+        return False
+    return all((folder / name).is_file() and _digest(folder / name) == digest for name, digest in files.items())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check(subjects: int, spacing: float, seed: int, workers: int | None) -> None:
@@ -143,7 +168,8 @@ def _write_subject(out: Path, seed: int, index: int, spacing: float, atlas: Atla
         for modality, image in result.images.items():
             _write_nifti(partial / f"{name}_{modality}.nii.gz", image, result.affine)
         _write_nifti(partial / f"{name}_seg.nii.gz", result.labels, result.affine)
-        manifest = {**_identity(seed, index, spacing), **result.facts}
+        files = {path.name: _digest(path) for path in sorted(partial.iterdir())}
+        manifest = {**_identity(seed, index, spacing), **result.facts, "files": files}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         partial.chmod(0o755)  # mkdtemp's are private
         try:

@@ -1,0 +1,135 @@
+"""NIfTI files read whole: the header checked against the file's size, the stream read to its checksum."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.fileholders import FileHolder
+from nibabel.spatialimages import HeaderDataError
+
+from gantk.errors import DataError
+
+__all__ = ["read_nifti"]
+
+_UNREADABLE = (OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError)
+_GZIP = b"\x1f\x8b"
+_INFLATION = 1032  # deflate makes at most this many bytes of one
+
+
+def read_nifti(path: Path) -> nib.Nifti1Image:
+    """One volume of a NIfTI-1 or NIfTI-2 file, `.nii` or compressed by gzip, as an image in memory.
+
+    Returns:
+        The file's header and affine with float32 voxels, its scaling applied; (X, Y, Z), and any further axes of
+        length 1 that the file has.
+
+    Raises:
+        DataError: the file is missing, no NIfTI, truncated or damaged (its header does not fit its size, or the
+            checksum of the compressed stream is wrong), in color, complex, or holds other than one volume.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            size = os.fstat(file.fileno()).st_size
+            if not packed:
+                return _read(path, file, size)
+            with gzip.GzipFile(fileobj=file) as stream:
+                return _read(path, stream, size * _INFLATION)
+    except FileNotFoundError:
+        raise DataError("this file does not exist", where=path, mend="Check the path") from None
+    except _UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(
+                "this file cannot be read", where=path, why=error.strerror, mend="Check its permissions and the disk"
+            ) from error
+        raise _damaged(path, str(error).partition("\n")[0] or type(error).__name__) from error
+
+
+def _read(path: Path, stream: io.BufferedIOBase, room: int) -> nib.Nifti1Image:
+    """The image in an uncompressed stream of at most `room` bytes."""
+    head = stream.read(nib.Nifti2Header.sizeof_hdr)
+    stream.seek(0)
+    image_class = _class_of(path, head)
+    header_class: type[nib.Nifti1Header] = image_class.header_class
+    end = _checked_end(path, header_class(head[: header_class.sizeof_hdr], check=False), room)
+    image = image_class.from_file_map({"image": FileHolder(fileobj=stream)})
+    with np.errstate(over="ignore", invalid="ignore"):
+        voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
+    stream.seek(end)
+    if stream.read(1):  # at its end, a compressed stream compares its checksum
+        raise _damaged(path, "it goes on behind the voxels that its header tells of")
+    return image_class(voxels, image.affine, image.header)
+
+
+def _class_of(path: Path, head: bytes) -> type[nib.Nifti1Image]:
+    if head[344:348] == b"n+1\0":
+        return nib.Nifti1Image
+    if head[4:8] == b"n+2\0" and len(head) == nib.Nifti2Header.sizeof_hdr:
+        return nib.Nifti2Image
+    if not head:
+        raise _damaged(path, "it is empty")
+    raise DataError(
+        "this file is not a NIfTI image, or its first bytes are damaged",
+        where=path,
+        mend="Convert it to .nii.gz from its source, or copy it again",
+    )
+
+
+def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
+    """Where the voxels end, in bytes; raises DataError unless the header tells of one volume that can be there."""
+    shape = tuple(int(n) for n in header.get_data_shape())
+    try:
+        dtype = header.get_data_dtype()
+    except (KeyError, HeaderDataError):
+        raise _damaged(path, f"its header gives the data type {int(header['datatype'])}") from None
+    if min(shape, default=0) < 1:
+        raise _damaged(path, f"its header gives the shape {shape}")
+    if len(shape) < 3:
+        raise DataError(
+            f"this image has {len(shape)} dimensions {shape} where 3 are expected",
+            where=path,
+            mend="Convert its series to one volume again",
+        )
+    slope, inter, start = (float(header[key]) for key in ("scl_slope", "scl_inter", "vox_offset"))
+    if math.isinf(slope) or math.isinf(inter) or not math.isfinite(start):  # NaN scaling is none: some tools write it
+        raise _damaged(path, f"its header gives scl_slope {slope}, scl_inter {inter}, vox_offset {start}")
+    end = int(start) + math.prod(shape) * dtype.itemsize
+    if not header.sizeof_hdr <= start <= end <= room:
+        sizes = " × ".join(map(str, shape))
+        raise _damaged(
+            path, f"its header tells of {sizes} voxels of {dtype.itemsize} bytes from byte {start:.0f}, it has fewer"
+        )
+    volumes = math.prod(shape[3:])
+    if volumes > 1:
+        raise DataError(
+            f"this image holds {volumes} volumes {shape} where one is expected",
+            where=path,
+            why="it looks like a file of the Medical Segmentation Decathlon, which holds all modalities of a patient, "
+            "or like a series over time or direction",
+            mend="Write each volume that you need to a file of its own, such as X/X_t1.nii.gz and X/X_t2.nii.gz",
+        )
+    if dtype.kind not in "iuf":
+        raise DataError(
+            f"this image is {'complex' if dtype.kind == 'c' else 'in color'} where plain numbers are expected",
+            where=path,
+            mend="Write its magnitude, or one channel, to a file of its own",
+        )
+    return end
+
+
+def _damaged(path: Path, why: str) -> DataError:
+    return DataError(
+        "this image cannot be read, it may be truncated or damaged",
+        where=path,
+        why=why,
+        mend="Copy or download the file again",
+    )

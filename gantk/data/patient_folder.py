@@ -1,0 +1,149 @@
+"""Which files of a folder are a patient's, by their names: `X/X_t1.nii.gz`, `X/X-t1c.nii.gz`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gantk.data.recognize import recognize
+from gantk.data.volumes import Subject
+from gantk.errors import DataError
+
+__all__ = ["PatientFolder", "layout_error"]
+
+_SEGMENTATION = ("seg", "segm")  # BraTS 2020 names one file (…355) …_Segm.nii
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """A file of a patient: what its name begins with, and the modality that it ends in, in lower case."""
+
+    stem: str
+    modality: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class PatientFolder:
+    """A folder with images that may be a patient's.
+
+    Attributes:
+        path: the folder, as it is written.
+        images: its images.
+        segmentations: its segmentations.
+    """
+
+    path: Path
+    images: tuple[_Scan, ...]
+    segmentations: tuple[_Scan, ...]
+
+    @classmethod
+    def of(cls, path: Path, files: Iterable[Path]) -> PatientFolder | None:
+        """The folder with these files; None where none of them is named as a patient's image is."""
+        names = (_name(path), path.resolve().name.lower())  # a link may have a name of its own
+        scans = [scan for file in files if (scan := _scan(file, names)) is not None]
+        images = tuple(scan for scan in scans if scan.modality not in _SEGMENTATION)
+        return cls(path, images, tuple(scan for scan in scans if scan not in images)) if images else None
+
+    @property
+    def named(self) -> bool:
+        """Whether images are named after the folder, so that it is a patient's beyond doubt."""
+        return any(scan.stem == _name(self.path) for scan in self.images)
+
+    @property
+    def files(self) -> list[Path]:
+        """Everything that it holds."""
+        return [scan.path for scan in (*self.images, *self.segmentations)]
+
+    def subject(self) -> tuple[Subject, list[str]]:
+        """The patient, and notes on files that are not his or may not be.
+
+        Raises:
+            DataError: the files may be those of several patients, or two of them are the same modality.
+        """
+        stems = sorted({scan.stem for scan in self.images})
+        stem = _name(self.path) if self.named else stems[0]
+        if not self.named and len(stems) > 1:
+            raise self._of_several(stems)
+        mine = [scan for scan in self.images if scan.stem == stem]
+        labels = [scan for scan in self.segmentations if scan.stem == stem]
+        notes = []
+        if not labels and len(self.segmentations) == 1:
+            labels = [*self.segmentations]
+            notes.append(f"{labels[0].path} is taken for the segmentation of the images beside it")
+        files = self._by_modality(mine)
+        segmentation = self._by_modality([_Scan(scan.stem, "seg", scan.path) for scan in labels]).get("seg")
+        used = {*files.values(), segmentation}
+        notes += [f"{path} is not named as its patient is and is ignored" for path in self.files if path not in used]
+        return Subject(_written(self.path), files, segmentation), notes
+
+    def _of_several(self, stems: Sequence[str]) -> DataError:
+        first, second = (next(scan.path.name for scan in self.images if scan.stem == stem) for stem in stems[:2])
+        return layout_error(
+            f"this folder may hold files of several patients, such as {first} and {second}",
+            self.path,
+            "a patient's files begin with the name of the folder, or at least alike",
+        )
+
+    def _by_modality(self, scans: Sequence[_Scan]) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for scan in scans:
+            if scan.modality in files:
+                raise DataError(
+                    f"two files of this folder are its {scan.modality!r} image",
+                    where=self.path,
+                    why=f"{files[scan.modality].name} and {scan.path.name}",
+                    mend="Keep one of them here, and the other in a folder outside of data.root",
+                )
+            files[scan.modality] = scan.path
+        return files
+
+
+def layout_error(what: str, where: Path, why: str, mend: str = "Name another folder") -> DataError:
+    """An error that also says which layout the files below a folder look like, with one of them.
+
+    Args:
+        what: what is wrong.
+        where: the folder.
+        why: what is expected.
+        mend: what to do where no file could be an image.
+    """
+    found = recognize(where)
+    if found is None:
+        return DataError(what, where=where, why=why, mend=mend)
+    looks = f"looks like {found.layout}" if found.layout else "is named otherwise"
+    return DataError(what, where=where, why=f"{why}, but {found.file.relative_to(where)} {looks}", mend=found.mend)
+
+
+def _written(folder: Path) -> str:
+    """A folder's name as the user wrote it: links keep theirs, `.` gets one."""
+    return Path(os.path.abspath(folder)).name  # noqa: PTH100
+
+
+def _name(folder: Path) -> str:
+    return _written(folder).lower()
+
+
+def _scan(file: Path, names: Sequence[str]) -> _Scan | None:
+    """What a file's name says, where it is the name of an image."""
+    name = file.name.lower()
+    if not name.endswith((".nii", ".nii.gz")):
+        return None
+    name = name.removesuffix(".gz").removesuffix(".nii")
+    for own in names:
+        rest = name.removeprefix(own)
+        # 001_t1 in a folder `study` is another patient's number, not a modality of `study`
+        if rest != name and rest[:1] in ("_", "-") and rest[1:] and not _numbered(rest[1:]):
+            return _Scan(names[0], rest[1:], file)
+    stem, _, modality = name.rpartition("_")
+    if not stem or not modality or modality.isdigit():  # BRATS_001 is a patient's number
+        return None
+    return _Scan(stem, modality, file)
+
+
+def _numbered(rest: str) -> bool:
+    """Whether a number and something else follows."""
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    return 0 < digits < len(rest) and rest[digits] in "_-"

@@ -1,0 +1,103 @@
+"""Layouts of data sets, recognized by the names of files: for messages where a reader expects another one."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from gantk.files import walk_folders
+
+__all__ = ["Recognized", "recognize"]
+
+_FOLDERS = 20_000  # that are looked at
+_NIFTI = r"\.nii(?:\.gz)?$"
+_LINK = (
+    "Make a new folder, in it a folder for each patient with links to its scans, such as "
+    "{case}/{case}_{modality}.nii.gz, and name the new folder as data.root"
+)
+_SPLIT = (
+    "Write each volume of a file to a file of its own, such as {case}/{case}_t1.nii.gz, and name the folder above as "
+    "data.root"
+)
+_CONVERT = "Convert each series to NIfTI, such as X/X_t1.nii.gz, and name the folder above as data.root"
+_NO_READER = "There is no reader for this layout yet. "
+# what to call it, what its files are called below the root, what to do
+_LAYOUTS = tuple(
+    (name, re.compile(pattern, re.IGNORECASE), mend)
+    for name, pattern, mend in (
+        (
+            "nnU-Net's layout",
+            r"(?:^|/)(?:images|labels)t[rs]/(?P<case>[^/]+)_\d{4}" + _NIFTI,
+            _NO_READER + _LINK,
+        ),
+        (
+            "the Medical Segmentation Decathlon's layout, all modalities of a patient in one file",
+            r"(?:^|/)(?:images|labels)t[rs]/(?P<case>[^/]+)" + _NIFTI,
+            _NO_READER + _SPLIT,
+        ),
+        (
+            "BraTS 2023 or later, but in a folder of another name",
+            r"(?:^|/)(?P<case>brats-[a-z]+-\d+-\d+)-(?P<modality>[^/]+)" + _NIFTI,
+            _LINK,
+        ),
+        (
+            "UCSF-PDGM, in a folder of another name",
+            r"(?:^|/)(?P<case>ucsf-pdgm-\d+)_(?P<modality>[^/]+)" + _NIFTI,
+            _LINK,
+        ),
+        (
+            "BIDS",
+            r"(?:^|/)(?P<case>sub-[^/_]+)(?:_[^/_-]+-[^/_]+)*_(?P<modality>[^/_-]+)" + _NIFTI,
+            _NO_READER + _LINK,
+        ),
+        (
+            "IXI's layout, a folder for each modality",
+            r"(?:^|/)(?P<case>ixi\d+-[a-z]+-\d+)-(?P<modality>[^/]+)" + _NIFTI,
+            _NO_READER + _LINK,
+        ),
+        (None, r"(?:(?:^|/)(?P<case>[^/]+)[_-](?P<modality>[^/_-]+))?" + _NIFTI, _LINK),
+        ("DICOM", r"\.(?:dcm|dicom|ima)$|(?:^|/)dicomdir$|(?:^|/)(?:mr|ct)\.\d[^/]+$", _CONVERT),
+        ("a volume that is not NIfTI", r"\.(?:mha|mhd|nrrd|mgh|mgz|mnc|hdr|nii\.(?:bz2|zst|xz|zip))$", _CONVERT),
+        ("pictures", r"\.(?:png|jpe?g|tiff?|bmp)$", 'For pictures choose dataset = "images" in the recipe'),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A layout that a folder's files look like.
+
+    Attributes:
+        layout: what to call it, after "it looks like"; None for NIfTI files in no layout that is known.
+        file: one of the files.
+        mend: how to have them read.
+    """
+
+    layout: str | None
+    file: Path
+    mend: str
+
+
+def recognize(root: Path) -> Recognized | None:
+    """The layout that the files below a folder look like; None where there is nothing that could be an image."""
+    found: dict[str | None, Recognized] = {}
+    top = root.absolute().name
+    with suppress(OSError):  # a folder that cannot be read: what was seen before it is enough
+        for _, files in islice(walk_folders(root), _FOLDERS):
+            for file in files:
+                path = f"{top}/{file.relative_to(root).as_posix()}"
+                layout = _layout_of(path, file)
+                if layout is not None:
+                    found.setdefault(layout.layout, layout)
+    return next((found[name] for name, *_ in _LAYOUTS if name in found), None)
+
+
+def _layout_of(path: str, file: Path) -> Recognized | None:
+    for name, pattern, mend in _LAYOUTS:
+        if match := pattern.search(path):
+            words = {"case": "X", "modality": "t1"} | {key: word for key, word in match.groupdict().items() if word}
+            return Recognized(name, file, mend.format(**words | {"modality": words["modality"].lower()}))
+    return None
