@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from gantk.data.normalisation import DARKEST, Scale, full_scale
-from gantk.data.pixels import SUFFIXES, read_pixels, write_pixels
+from gantk.data.normalisation import DARKEST, Scale, full_scale, is_full
+from gantk.data.pixels import SUFFIXES, Pixels, read_pixels, write_pixels
 from gantk.data.slices import Slices, SliceSettings, resize
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
@@ -35,19 +35,25 @@ class Picture:
 
     Attributes:
         images: modality -> float32 (C, H, W); all of one size.
-        greatest: modality -> the greatest value that its file could hold, 255 or 65535.
+        greatest: modality -> the greatest value that its file could hold, such as 255; None where no file tells.
         size: (H, W) that slices are resized to; None for that of the crop.
+        files: modality -> its file.
+        types: modality -> the NumPy type of the file's numbers; where left out, the unsigned one that holds `greatest`.
+        left_out: modality -> what the file shows and the image does not, empty for nothing.
     """
 
     images: dict[str, np.ndarray]
-    greatest: dict[str, int]
+    greatest: Mapping[str, int | None]
     size: tuple[int, int] | None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
         """One slice per modality, (1, C, H, W) above -1: a picture is foreground everywhere.
 
         Raises:
-            DataError: the size is smaller than the crop.
+            DataError: the size is smaller than the crop, or the recipe must say a range and does not.
         """
         size = self.size or settings.crop
         if size[0] < settings.crop[0] or size[1] < settings.crop[1]:
@@ -55,27 +61,56 @@ class Picture:
                 f"images of {size[0]} × {size[1]} do not fill the crop of {settings.crop[0]} × {settings.crop[1]}",
                 mend="Raise data.size, or leave it out: images are then resized to data.crop",
             )
-        everywhere = np.ones(size, bool)[None]
-        scales = {name: full_scale(greatest) for name, greatest in self.greatest.items()}
-        images = {}
+        scales = {name: self._scale(name, settings) for name in self.images}
+        images, remarks = {}, {}
         for name, image in self.images.items():
+            low, high = scales[name].units
+            if image.min() < low or image.max() > high:
+                found = f"{image.min():g} to {image.max():g} in {self.files.get(name, name)}"
+                remarks[f"Numbers outside data.intensities.{name}.range = [{low:g}, {high:g}] are clipped to it"] = (
+                    found
+                )
+            if self.left_out.get(name):
+                remarks[f"The {self.left_out[name]} of images is left out"] = str(self.files.get(name, name))
             sized = resize(image, size)
             images[name] = np.maximum(scales[name].apply(sized, np.ones(sized.shape, bool)), np.float32(DARKEST))[None]
-        return Slices(images, everywhere, None, scales)
+        return Slices(images, np.ones(size, bool)[None], None, scales, remarks=remarks)
 
     def restore(
         self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
     ) -> np.ndarray:
-        """A picture (1, C, H, W) in [-1, 1] in the first image's size and depth: uint8 or uint16 (H, W) or (H, W, 3).
+        """A picture (1, C, H, W) in [-1, 1] in the first image's size: (H, W) or (H, W, 3).
 
-        The scale is not asked: a picture uses its file's whole range, whatever range training files had.
+        Its numbers are those of the scale's own type and range. Between photographs, whose numbers mean nothing but
+        brightness, the first image's are taken instead: 8 bits give 8 bits, and 16 give 16.
         """
         first = next(iter(self.images))
-        sized = resize(image[0], (self.images[first].shape[1], self.images[first].shape[2]))
-        greatest = self.greatest[first]
-        pixels = np.clip(np.rint(full_scale(greatest).invert(sized)), 0, greatest)
-        pixels = pixels.astype(np.uint8 if greatest == 255 else np.uint16)
+        own = self._scale(first, settings)
+        if is_full(scale) and is_full(own):
+            scale = own
+        pixels = scale.invert(resize(image[0], (self.images[first].shape[1], self.images[first].shape[2])))
+        kind = np.dtype(scale.type)
+        if kind.kind != "f":
+            pixels = np.clip(np.rint(pixels.astype(np.float64)), np.iinfo(kind).min, np.iinfo(kind).max)
+        pixels = pixels.astype(kind)
         return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+    def _scale(self, name: str, settings: SliceSettings) -> Scale:
+        """From a file's numbers to [-1, 1]: what the recipe says, else all that the file could hold."""
+        greatest, said = self.greatest[name], settings.intensities.get(name)
+        if greatest is None and (said is None or said.range is None):
+            image = self.images[name]
+            raise DataError(
+                f"{self.files[name].name} holds {self.types[name]} numbers, {image.min():g} to {image.max():g}, and "
+                "no file tells which of such numbers are black and white",
+                where=self.files[name],
+                mend=f"Say the range of all such images in the recipe, as in data.intensities.{name}.range = "
+                f"[{image.min():g}, {image.max():g}]",
+            )
+        kind = self.types.get(name) or full_scale(greatest or 0).type
+        if said is not None and said.range is not None:
+            return Scale(said.range, (-1.0, 1.0), said.range[0], kind)
+        return replace(full_scale(greatest or 0), type=kind)
 
 
 class Images:
@@ -179,14 +214,12 @@ class Images:
             DataError: a file cannot be read, a file with two halves has an odd width, or a pair has two sizes.
         """
         images: dict[str, np.ndarray] = {}
-        greatest: dict[str, int] = {}
+        found: dict[str, Pixels] = {}
         halves = len(set(subject.files.values())) < len(subject.files)
         for name in modalities:
             path = subject.files[name]
-            pixels = read_pixels(path, self.mode)
-            greatest[name] = int(np.iinfo(pixels.dtype).max)
-            if halves:
-                pixels = _half(path, pixels, left=name == self.left)
+            found[name] = read_pixels(path, self.mode)
+            pixels = _half(path, found[name].values, left=name == self.left) if halves else found[name].values
             images[name] = pixels.transpose(2, 0, 1).astype(np.float32)
             first = modalities[0]
             if images[name].shape != images[first].shape:
@@ -197,7 +230,14 @@ class Images:
                     why=f"the partner is {subject.files[first]}; the images of a pair show the same, pixel by pixel",
                     mend="Bring both to one size, or leave the pair out",
                 )
-        return Picture(images, greatest, self.size)
+        return Picture(
+            images,
+            {name: pixels.greatest for name, pixels in found.items()},
+            self.size,
+            dict(subject.files),
+            {name: pixels.values.dtype.name for name, pixels in found.items()},
+            {name: pixels.left_out for name, pixels in found.items()},
+        )
 
     @staticmethod
     def write(path: Path, image: np.ndarray, like: Path) -> None:

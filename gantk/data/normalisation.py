@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gantk.errors import DataError
 
-__all__ = ["BACKGROUND", "DARKEST", "Normalisation", "Scale", "fit_scale", "full_scale"]
+__all__ = ["BACKGROUND", "DARKEST", "Normalisation", "Scale", "fit_scale", "full_scale", "is_full"]
 
 BACKGROUND = -1.0
 DARKEST = BACKGROUND + 2 / 65535  # the least value of foreground, one step of 16 bits above the background
@@ -41,11 +41,13 @@ class Scale:
         units: increasing knots in scanner units.
         values: their values, from -1 to 1.
         background: scanner units outside the foreground, whose value is -1; inside, that number is like any other.
+        type: the NumPy type of the numbers in the file.
     """
 
     units: tuple[float, ...]
     values: tuple[float, ...]
     background: float = 0.0
+    type: str = "float32"
 
     @property
     def upper(self) -> float:
@@ -54,7 +56,7 @@ class Scale:
 
     def times(self, ratio: float) -> Scale:
         """The scale of an image that is brighter by this ratio."""
-        return Scale(tuple(unit * ratio for unit in self.units), self.values, self.background)
+        return replace(self, units=tuple(unit * ratio for unit in self.units))
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
         """Normalise: float32 in [-1, 1] inside the foreground, exactly -1 outside.
@@ -74,13 +76,18 @@ class Scale:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"units": list(self.units), "values": list(self.values), "background": self.background}
+        return {
+            "units": list(self.units),
+            "values": list(self.values),
+            "background": self.background,
+            "type": self.type,
+        }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Scale:
         """The scale that `to_dict` recorded."""
         units, values = (tuple(map(float, record[name])) for name in ("units", "values"))
-        return cls(units, values, float(record["background"]))
+        return cls(units, values, float(record["background"]), str(record["type"]))
 
 
 def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation()) -> Scale:
@@ -109,4 +116,10 @@ def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = 
 
 def full_scale(greatest: float) -> Scale:
     """The scale of a picture whatever it shows: [0, greatest] -> [-1, 1], without a shoulder."""
-    return Scale((0.0, float(greatest)), (-1.0, 1.0))
+    return Scale((0.0, float(greatest)), (-1.0, 1.0), type="uint8" if greatest <= 255 else "uint16")
+
+
+def is_full(scale: Scale) -> bool:
+    """Whether a scale spans all that unsigned numbers of its type can be: they then mean nothing but brightness."""
+    kind = np.dtype(scale.type)
+    return kind.kind == "u" and scale.units == (0.0, float(np.iinfo(kind).max))

@@ -64,6 +64,7 @@ class Slices:
         pixel: mm² of a pixel; None for pictures, which have no size in the world.
         negative: modality name -> which part of its foreground lies below 0, from which its unit is recognized; left
             out where there is nothing to be recognized, as in pictures.
+        remarks: what a user must be told of how the files were read -> the file that shows it.
     """
 
     images: dict[str, np.ndarray]
@@ -72,6 +73,7 @@ class Slices:
     scales: dict[str, Scale]
     pixel: float | None = None
     negative: dict[str, float] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 class Readable(Protocol):

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kornia_rs import io
 from PIL import Image
 
 import gantk
@@ -64,70 +63,6 @@ def unaligned(root: Path, train: int = 5, test: int = 2) -> Path:
             save(root / f"{part}A" / f"a{n}.png", shapes("a", n))
             save(root / f"{part}B" / f"b{n}.png", shapes("b", n + 3))
     return root
-
-
-# --- pixels -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_every_bit_is_written_and_read(tmp_path: Path, suffix: str, dtype: type, channels: int) -> None:
-    pixels = noise(9, 7, dtype, channels)
-    path = save(tmp_path / f"x{suffix}", pixels)
-    again = read_pixels(path, "rgb" if channels == 3 else "grey")
-    assert again.dtype == dtype
-    np.testing.assert_array_equal(again, pixels.reshape(9, 7, channels))
-
-
-def test_colour_and_grey_are_converted_as_pillow_does(tmp_path: Path) -> None:
-    colour, grey = noise(), noise(channels=1)
-    path = save(tmp_path / "c.png", colour)
-    np.testing.assert_array_equal(read_pixels(path, "grey")[..., 0], np.asarray(Image.fromarray(colour).convert("L")))
-    deep = save(tmp_path / "d.png", colour.astype(np.uint16) * 257)
-    luma = colour.astype(float) @ [0.299, 0.587, 0.114] * 257
-    np.testing.assert_allclose(read_pixels(deep, "grey")[..., 0], luma, atol=1)
-    again = read_pixels(save(tmp_path / "g.png", grey), "rgb")
-    np.testing.assert_array_equal(again, np.stack([grey] * 3, -1))
-
-
-def test_compressed_tiff_jpeg_palette_and_orientation(tmp_path: Path) -> None:
-    deep = noise(6, 5, np.uint16, 1)
-    Image.fromarray(deep).save(tmp_path / "lzw.tif", compression="tiff_lzw")
-    np.testing.assert_array_equal(read_pixels(tmp_path / "lzw.tif", "grey")[..., 0], deep)
-    smooth = np.full((16, 24, 3), 90, np.uint8)
-    turned = Image.Exif()
-    turned[274] = 6  # the camera was held upright
-    Image.fromarray(smooth).save(tmp_path / "x.jpg", exif=turned)
-    assert read_pixels(tmp_path / "x.jpg", "rgb").shape == (24, 16, 3)
-    Image.fromarray(smooth).quantize(4).save(tmp_path / "p.png")
-    np.testing.assert_array_equal(read_pixels(tmp_path / "p.png", "rgb"), smooth)
-
-
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    whole = save(tmp_path / "x.png", noise(64, 64)).read_bytes()
-    deep = save(tmp_path / "d.png", noise(64, 64, np.uint16)).read_bytes()
-    for name, content in (
-        ("cut.png", whole[:3000]),
-        ("cut16.png", deep[:6000]),
-        ("text.jpg", b"no image"),
-        ("0.tif", b""),
-    ):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match=r"cannot be read.*Copy or download"):
-            read_pixels(tmp_path / name, "rgb")
-    with pytest.raises(DataError, match="cannot be read"):
-        read_pixels(tmp_path / "gone.png", "rgb")
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "f.tif")
-    with pytest.raises(DataError, match="32-bit"):
-        read_pixels(tmp_path / "f.tif", "grey")
-    frames = [Image.fromarray(noise()) for _ in range(2)]
-    frames[0].save(tmp_path / "many.tif", save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match="several images"):
-        read_pixels(tmp_path / "many.tif", "rgb")
-    io.write_image_png_u16(str(tmp_path / "rgba.png"), np.zeros((4, 4, 4), np.uint16), "rgba")
-    with pytest.raises(DataError, match="without transparency"):
-        read_pixels(tmp_path / "rgba.png", "rgb")
 
 
 # --- slices -----------------------------------------------------------------------------------------------------
@@ -397,7 +332,7 @@ def test_prediction_has_the_picture_s_size_and_depth(trained: Callable[[str], ga
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "same.png")), expected)
     deep = save(tmp_path / "in" / "deep.tif", same.astype(np.uint16) * 257)
     found = model.predict(deep, tmp_path / "deep.tif", progress=QUIET)
-    np.testing.assert_array_equal(read_pixels(tmp_path / "deep.tif", "rgb"), found)
+    np.testing.assert_array_equal(read_pixels(tmp_path / "deep.tif", "rgb").values, found)
     assert found.dtype == np.uint16
     assert abs(found / 257 - expected).max() < 0.6  # the same picture, in finer steps
     assert len(np.unique(found % 257)) > 50
