@@ -14,7 +14,7 @@ from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
-from gantk.data.dataset import Dataset
+from gantk.data.dataset import Dataset, noun_of
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.normalisation import Normalisation
@@ -110,13 +110,18 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         subjects = dataset.subjects(progress)
     _check_pickles(dataset, origin)
     needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
+    noun = noun_of(dataset)
+    ratio, seed = (None, 0) if data.split == "none" else (data.split.ratio, data.split.seed)
     split = split_cohort(
-        *by_target(subjects, needed, data.targets),
+        *by_target(subjects, needed, data.targets, noun),
         parts={subject.id: subject.part for subject in subjects if subject.part is not None},
-        ratio=data.split.ratio,
-        seed=data.split.seed,
+        ratio=ratio,
+        seed=seed,
         paired_fraction=data.paired_fraction,
+        noun=noun,
     )
+    if split.on_training:
+        progress.note(f'All {len(split.patients)} {noun}s are trained on and measured on: data.split is "none"')
     store = prepare(
         dataset,
         subjects,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gantk.data.normalisation import DARKEST, Scale, full_scale, is_full
+from gantk.data.normalisation import DARKEST, Scale, full_scale
 from gantk.data.pixels import SUFFIXES, Pixels, read_pixels, write_pixels
 from gantk.data.slices import Slices, SliceSettings, resize
 from gantk.data.volumes import Subject
@@ -79,16 +79,9 @@ class Picture:
     def restore(
         self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
     ) -> np.ndarray:
-        """A picture (1, C, H, W) in [-1, 1] in the first image's size: (H, W) or (H, W, 3).
-
-        Its numbers are those of the scale's own type and range. Between photographs, whose numbers mean nothing but
-        brightness, the first image's are taken instead: 8 bits give 8 bits, and 16 give 16.
-        """
-        first = next(iter(self.images))
-        own = self._scale(first, settings)
-        if is_full(scale) and is_full(own):
-            scale = own
-        pixels = scale.invert(resize(image[0], (self.images[first].shape[1], self.images[first].shape[2])))
+        """A picture (1, C, H, W) in [-1, 1] in the first image's size and the scale's type: (H, W) or (H, W, 3)."""
+        _, height, width = next(iter(self.images.values())).shape
+        pixels = scale.invert(resize(image[0], (height, width)))
         kind = np.dtype(scale.type)
         if kind.kind != "f":
             pixels = np.clip(np.rint(pixels.astype(np.float64)), np.iinfo(kind).min, np.iinfo(kind).max)
@@ -109,7 +102,7 @@ class Picture:
             )
         kind = self.types.get(name) or full_scale(greatest or 0).type
         if said is not None and said.range is not None:
-            return Scale(said.range, (-1.0, 1.0), said.range[0], kind)
+            return Scale(said.range, (-1.0, 1.0), type=kind)
         return replace(full_scale(greatest or 0), type=kind)
 
 
@@ -129,6 +122,7 @@ class Images:
         left: which of the two is on the left in `halves`.
     """
 
+    noun = "image"
     writes = (".png", ".tif", ".tiff")
 
     def __init__(
