@@ -74,6 +74,8 @@ def assess(
         progress=progress,
         split_hash=cohort.split.hash,
         settings=recipe.data.model_dump(include={"crop", "spacing", "normalisation"})
+        | recipe.data.model_dump(include={"intensities", "labels"}, exclude_defaults=True)
+        | ({"foreground": recipe.data.mask} if recipe.data.mask else {})
         | {"targets": recipe.measured, "mask": settings.mask},
         paired=bool(pairs),
         targets=alone,
@@ -94,7 +96,9 @@ def assess(
 def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
     """What tells a patient's images from others that are called alike: the targets' scales, and the tumour's size."""
     slices = cohort.store[patient]
-    scales = {name: slices.scales[name].upper for name in recipe.measured if name in slices.scales}
+    scales = {
+        name: cohort.meaning.scale(name, slices.scales[name]).upper for name in recipe.measured if name in slices.scales
+    }
     return scales | ({"tumour": float(slices.tumour_area.sum())} if slices.has_segmentation else {})
 
 

@@ -6,17 +6,18 @@ import hashlib
 import json
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
 from gantk.data.dataset import Dataset, noun_of
+from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
+from gantk.data.meaning import Absolute, Meaning, decide_intensities
 from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.errors import DataError, PluginError
@@ -28,26 +29,19 @@ from gantk.recipe import Recipe
 
 @dataclass(frozen=True)
 class Cohort:
-    """A dataset's patients, prepared, split, and ready to be read in batches."""
+    """A dataset's patients, prepared, split, understood, and ready to be read in batches."""
 
     store: SliceStore
     split: Split
     loader: Loader
+    meaning: Meaning
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits over what was found in the images, wherever they lie: scales, slices, areas."""
-        found = {
-            patient: [
-                {name: [f"{unit:.4g}" for unit in scale.units] for name, scale in slices.scales.items()},
-                slices.z.tolist(),
-                slices.brain_area.tolist(),
-                slices.tumour_area.tolist(),
-                slices.core.tolist(),
-            ]
-            for patient, slices in self.store.items()
-        }
-        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:12]
+        """12 hex digits over all that is read of the images, wherever they lie, and what it is taken to mean."""
+        stored = {patient: slices.checksum for patient, slices in self.store.items()}
+        told = json.dumps([stored, self.meaning.to_dict()], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def shown(self, patients: Sequence[str]) -> list[str]:
         """The patients who have something to be translated."""
@@ -58,24 +52,6 @@ class Cohort:
         """The patients of those whose translation can be measured: all targets that are measured are known."""
         targets = set(recipe.measured)
         return [patient for patient in self.shown(patients) if targets <= set(self.store[patient].modalities)]
-
-    def brightness(self, recipe: Recipe) -> dict[str, float]:
-        """How bright each modality is beside the first input, as training knows it.
-
-        The median over patients of their scales' ratio; where none has both, the ratio of the medians.
-        """
-        data, split, first = recipe.data, self.split, recipe.data.inputs[0]
-        having = dict.fromkeys(data.inputs, split.training)
-        having |= dict.fromkeys(data.targets, split.paired + split.target or split.validation)
-        uppers = {
-            name: {p: self.store[p].scales[name].upper for p in patients if name in self.store[p].scales}
-            for name, patients in having.items()
-        }
-        found = {}
-        for name, of in uppers.items():
-            both = [upper / uppers[first][patient] for patient, upper in of.items() if patient in uppers[first]]
-            found[name] = median(both) if both else median(of.values()) / median(uppers[first].values())
-        return found
 
 
 def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:
@@ -122,6 +98,14 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
     )
     if split.on_training:
         progress.note(f'All {len(split.patients)} {noun}s are trained on and measured on: data.split is "none"')
+    for subject in subjects if data.mask is not None else ():
+        if data.mask not in subject.files:
+            raise DataError(
+                f"{noun} {subject.id!r} has no {data.mask!r} image",
+                where=subject.folder,
+                why="data.mask names it",
+                mend=f"Add the file, or leave the {noun} out",
+            )
     store = prepare(
         dataset,
         subjects,
@@ -131,6 +115,10 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         workers=os.cpu_count() or 1,
         progress=progress,
     )
+    meaning = understand(store, split, recipe)
+    store = store.meant(meaning)
+    for line in told(store, meaning):
+        progress.note(line)
     loader = Loader(
         store,
         split,
@@ -142,7 +130,47 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         steps_per_epoch=data.steps_per_epoch,
         missing=recipe.evaluation.missing,
     )
-    return Cohort(store, split, loader)
+    return Cohort(store, split, loader, meaning)
+
+
+def understand(store: SliceStore, split: Split, recipe: Recipe) -> Meaning:
+    """What the numbers in the images and segmentations of a cohort mean: intensities as the training patients show.
+
+    Raises:
+        DataError: labels whose meaning the recipe must say.
+    """
+    data = recipe.data
+    having = dict.fromkeys(data.inputs, split.training)
+    having |= dict.fromkeys(data.targets, split.paired + split.target or split.validation)
+    patients = {
+        name: [store[patient] for patient in ids if name in store[patient].modalities] for name, ids in having.items()
+    }
+    labels = decide_labels({name: patient.labels for name, patient in store.items()}, data.labels)
+    return Meaning(decide_intensities(patients, data.inputs, data.intensities), labels)
+
+
+def told(store: SliceStore, meaning: Meaning) -> Iterator[str]:
+    """What was found in scans and what it is taken to mean, a line each."""
+    found = {
+        name: sorted({p.scales[name].background for p in store.values() if name in p.negative})
+        for name in meaning.intensities
+    }
+    backgrounds = [
+        f"{name} {values[0]:g}" + (f" to {values[-1]:g}" if len(values) > 1 else "")
+        for name, values in found.items()
+        if values
+    ]
+    if backgrounds:
+        yield f"Background: {', '.join(backgrounds)}"
+    for name, known in meaning.intensities.items():
+        if isinstance(known, Absolute):
+            low, high = known.scale.units[0], known.scale.units[-1]
+            yield f"The numbers of {name} mean the same in all patients; {low:g} to {high:g} are brought to [-1, 1]"
+    labels = sorted({label for patient in store.values() for label in patient.labels})
+    if labels:
+        regions = {"tumor": meaning.labels.tumour, "core": meaning.labels.core, "enhancing": meaning.labels.enhancing}
+        parts = [f"{name} {', '.join(map(str, sorted({*of} & {*labels}))) or 'none'}" for name, of in regions.items()]
+        yield f"Labels {', '.join(map(str, labels))}: {'; '.join(parts)}"
 
 
 def _check_pickles(dataset: Any, origin: str) -> None:

@@ -233,5 +233,7 @@ class _Translation:
                 progress=self.progress,
             )
             split = Split((), (), (), (patient,))
-            self._loaders[key] = Loader(store, split, layout=model.layout, sizes={}, missing=missing)
+            self._loaders[key] = Loader(
+                store.meant(model.meaning), split, layout=model.layout, sizes={}, missing=missing
+            )
         return self._loaders[key]

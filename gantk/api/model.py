@@ -14,9 +14,11 @@ from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import at_rest
 from gantk.api.runs import resolve_run
 from gantk.data.layout import Layout
-from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import Slices, centre
-from gantk.errors import CheckpointError, UsageError, nearest
+from gantk.data.meaning import Meaning
+from gantk.data.normalisation import BACKGROUND
+from gantk.data.slices import Readable, Slices, centre, placed
+from gantk.data.volumes import Subject
+from gantk.errors import CheckpointError, DataError, UsageError, nearest
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
@@ -53,6 +55,7 @@ class Model:
         self.dataset = dataset
         self.layout = layout
         self.device = device
+        self.meaning = Meaning.from_dict(checkpoint.facts["meaning"])
 
     @property
     def roles(self) -> list[str]:
@@ -79,9 +82,9 @@ class Model:
             target: which of the images that the role gives; the first that the recipe measures where absent.
 
         Returns:
-            For volumes float32 (X, Y, Z) in LPS orientation. Intensities are those of the first input's scale times the
-            ratio that targets had to it in training; the background is 0. For pictures uint8 or uint16, (H, W) or
-            (H, W, 3).
+            For volumes float32 (X, Y, Z) in LPS orientation, in the target's unit and with its background, both as in
+            training: an absolute unit such as HU as it is, a relative one as bright beside the first relative input as
+            targets were. For pictures uint8 or uint16, (H, W) or (H, W, 3).
 
         Raises:
             UsageError: there is no such role or target, or the file cannot be written.
@@ -90,22 +93,21 @@ class Model:
         role, takes, target, place = self._request(role, target)
         hidden = self.recipe.evaluation.missing
         inputs = [name for name in takes if name not in hidden] or list(takes)
-        subject = self.dataset.subject_at(Path(patient), inputs)
+        settings = slice_settings(self.recipe)
+        needed = [*inputs, *(() if settings.mask in (None, *inputs) else [settings.mask])]
+        subject = self.dataset.subject_at(Path(patient), needed)
         if out is not None:
             self._check_name(Path(out))
-        read = self.dataset.read(subject, inputs, segmentation=False)
-        settings = slice_settings(self.recipe)
-        slices = read.slices(inputs, settings)
+        read = self.dataset.read(subject, needed, segmentation=False)
+        slices = self.slices(read, subject, inputs)
         images = self._source(slices, takes, self.translators[role].takes.side)
         fill = BACKGROUND if slices.pixel is not None else None
         translated = self._translate(images, slices, role, place, fill, progress or default_progress())
-        first = inputs[0]
-        brightness = self.checkpoint.facts["normalisation"]["brightness"]
-        scale: Scale = slices.scales[first].times(brightness[target] / brightness[first])
+        scale = self.meaning.predicted(target, slices, inputs)
         predicted: np.ndarray = read.restore(translated, inputs, settings, slices, scale)
         if out is not None:
             try:
-                self.dataset.write(Path(out), predicted, subject.files[first])
+                self.dataset.write(Path(out), predicted, subject.files[inputs[0]])
             except OSError as error:
                 raise UsageError(
                     "the prediction cannot be written",
@@ -114,6 +116,22 @@ class Model:
                     mend="make room, or name another place",
                 ) from error
         return predicted
+
+    def slices(self, read: Readable, subject: Subject, inputs: Sequence[str]) -> Slices:
+        """A subject's slices as networks are shown them; their scales lead back to the files' units.
+
+        Args:
+            read: what the dataset read of the subject.
+            subject: whose images these are; errors name it.
+            inputs: the modalities that say where foreground is.
+
+        Raises:
+            DataError: the images cannot be used.
+        """
+        try:
+            return self.meaning.normalised(read.slices(inputs, slice_settings(self.recipe)))
+        except DataError as error:
+            raise placed(error, subject) from None
 
     def predict_all(
         self,

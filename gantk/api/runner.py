@@ -288,10 +288,7 @@ class _Run:
                 "validation": split.validation,
                 "test": split.test,
             },
-            "normalisation": {
-                **self.recipe.data.normalisation.model_dump(),
-                "brightness": self.cohort.brightness(self.recipe),
-            },
+            "meaning": self.cohort.meaning.to_dict(),
         }
 
     def _ended(self, state: str, message: str) -> None:

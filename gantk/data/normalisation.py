@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median, median_low
 from typing import Any
 
 import numpy as np
 
 from gantk.errors import DataError
 
-__all__ = ["BACKGROUND", "DARKEST", "Normalisation", "Scale", "fit_scale", "full_scale", "is_full"]
+__all__ = [
+    "BACKGROUND",
+    "DARKEST",
+    "Normalisation",
+    "Scale",
+    "fit_scale",
+    "fixed_scale",
+    "full_scale",
+    "is_full",
+    "shared_scale",
+    "typical_scale",
+]
 
 BACKGROUND = -1.0
 DARKEST = BACKGROUND + 2 / 65535  # the least value of foreground, one step of 16 bits above the background
 _SHOULDER = 0.9
+_LOW_SHOULDER = -0.95
+_ROOM = 0.05  # of the range between a shared scale's shoulders, beyond all that training patients hold
 
 
 @dataclass(frozen=True)
@@ -59,15 +73,19 @@ class Scale:
         return replace(self, units=tuple(unit * ratio for unit in self.units))
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
-        """Normalise: float32 in [-1, 1] inside the foreground, exactly -1 outside.
+        """Normalise: float32, above -1 and up to 1 inside the foreground, exactly -1 outside.
 
         Args:
             x: scanner units, any shape.
             foreground: bool, same shape.
         """
         out = np.full(x.shape, BACKGROUND, np.float32)
-        out[foreground] = np.interp(x[foreground], self.units, self.values)
+        out[foreground] = np.maximum(np.interp(x[foreground], self.units, self.values), DARKEST)
         return out
+
+    def moved(self, values: np.ndarray, to: Scale) -> np.ndarray:
+        """Normalised values of this scale as another's, float32; background stays exactly -1."""
+        return values if to == self else to.apply(self.invert(values), values > BACKGROUND)
 
     def invert(self, v: np.ndarray, foreground: np.ndarray | None = None) -> np.ndarray:
         """Back to scanner units, float32; outside the foreground, where one is given, the background."""
@@ -123,3 +141,33 @@ def is_full(scale: Scale) -> bool:
     """Whether a scale spans all that unsigned numbers of its type can be: they then mean nothing but brightness."""
     kind = np.dtype(scale.type)
     return kind.kind == "u" and scale.units == (0.0, float(np.iinfo(kind).max))
+
+
+def fixed_scale(lowest: float, highest: float, background: float = 0.0) -> Scale:
+    """The scale that a range in the recipe asks for: [lowest, highest] -> [-1, 1]; what is beyond is clipped."""
+    return Scale((float(lowest), float(highest)), (-1.0, 1.0), background)
+
+
+def shared_scale(scales: Sequence[Scale]) -> Scale:
+    """One scale for all volumes of a modality whose numbers mean the same in each, made of their own.
+
+    From the lower end to the shoulder of the median volume: [-0.95, 0.9]. What the extreme volumes hold, and some room
+    beyond it, lies in a shoulder at either end, so that one metal implant does not flatten all others.
+
+    Args:
+        scales: the volumes' own, at least one.
+    """
+    low, upper = median(s.units[0] for s in scales), median(s.upper for s in scales)
+    room = _ROOM * (upper - low)
+    bottom, top = min(s.units[0] for s in scales) - room, max(s.units[-1] for s in scales) + room
+    return Scale((bottom, low, upper, top), (-1.0, _LOW_SHOULDER, _SHOULDER, 1.0), _background(scales))
+
+
+def typical_scale(scales: Sequence[Scale]) -> Scale:
+    """The scale of the volume of median brightness among some, with the median background."""
+    middle = sorted(scales, key=lambda scale: scale.upper)[(len(scales) - 1) // 2]
+    return replace(middle, background=_background(scales))
+
+
+def _background(scales: Sequence[Scale]) -> float:
+    return median_low(s.background for s in scales)

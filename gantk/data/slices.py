@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from gantk.data.foreground import Foreground, check_plausible, find_foreground
 from gantk.data.normalisation import Normalisation, Scale, fit_scale
 from gantk.errors import DataError
 from gantk.recipe.model import IntensitySettings
 
 if TYPE_CHECKING:
-    from gantk.data.volumes import Volumes
+    from gantk.data.volumes import Subject, Volumes
 
 __all__ = [
     "Plane",
     "Readable",
     "SliceSettings",
     "Slices",
-    "brain_of",
     "centre",
     "intensities_of",
     "normalised_slices",
+    "placed",
     "resize",
     "slices_of",
     "volume_of",
@@ -156,11 +157,6 @@ class Plane:
         return _linear(stack, self.native, (1 / h, 1 / w))
 
 
-def brain_of(volumes: Volumes, inputs: Sequence[str]) -> np.ndarray:
-    """The foreground of skull-stripped images, bool (X, Y, Z): where any input is not 0."""
-    return np.logical_or.reduce([volumes.images[name] != 0 for name in inputs])
-
-
 def slices_of(volumes: Volumes, spacing: float | None) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Axial slices at `spacing` mm: images float32 (Z, H, W) in scanner units, segmentation uint8 or None."""
     plane = Plane.of(volumes, spacing)
@@ -174,38 +170,69 @@ def volume_of(stack: np.ndarray, volumes: Volumes, spacing: float | None) -> np.
     return np.ascontiguousarray(_axial(Plane.of(volumes, spacing).restore(stack)))
 
 
-def normalised_slices(
-    volumes: Volumes, inputs: Sequence[str], spacing: float | None, rule: Normalisation = Normalisation()
-) -> Slices:
-    """Every modality at `spacing` mm, scaled per volume to [-1, 1] inside the brain, exactly -1 outside.
+def normalised_slices(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> Slices:
+    """Every modality at the settings' spacing, scaled per volume to [-1, 1] in the foreground, exactly -1 outside.
 
     Raises:
-        DataError: an image is empty inside the brain.
+        DataError: the foreground is not plausible; `where` is the modality concerned.
     """
-    brain = brain_of(volumes, inputs)
-    scales = {}
-    for name, image in volumes.images.items():
-        try:
-            scales[name] = fit_scale(image, brain, rule)
-        except DataError as error:
-            raise DataError(f"{name!r}: {error.what}", why=error.why, mend=error.mend) from None
-    images, labels = slices_of(volumes, spacing)
-    foreground = Plane.of(volumes, spacing).resample_labels(_axial(brain))
-    images = {name: scales[name].apply(image, foreground) for name, image in images.items()}
+    found = _foreground(volumes, inputs, settings)
+    own = {name: image for name, image in volumes.images.items() if name in found.backgrounds}
+    told = [*own] if settings.mask is not None else [*_told(settings)]
+    check_plausible(found, own, inputs, told)
+    scales = {
+        name: replace(fit_scale(image, found.mask, settings.normalisation), background=found.backgrounds[name])
+        for name, image in own.items()
+    }
+    images, labels = slices_of(volumes, settings.spacing)
+    foreground = Plane.of(volumes, settings.spacing).resample_labels(_axial(found.mask))
+    images = {name: scale.apply(images[name], foreground) for name, scale in scales.items()}
+    negative = {name: _negative(image[found.mask], scales[name]) for name, image in own.items()}
     dx, dy, _ = volumes.spacing
-    return Slices(images, foreground, labels, scales, dx * dy if spacing is None else spacing**2)
+    pixel = dx * dy if settings.spacing is None else settings.spacing**2
+    return Slices(images, foreground, labels, scales, pixel, negative)
 
 
 def intensities_of(
-    stack: np.ndarray, volumes: Volumes, inputs: Sequence[str], spacing: float | None, scale: Scale
+    stack: np.ndarray, volumes: Volumes, inputs: Sequence[str], settings: SliceSettings, scale: Scale
 ) -> np.ndarray:
-    """`normalised_slices` undone for one image: (Z, H', W') in [-1, 1] to float32 (X, Y, Z), 0 outside the brain."""
-    brain = brain_of(volumes, inputs)
-    foreground = Plane.of(volumes, spacing).resample_labels(_axial(brain))
-    intensities = volume_of(scale.invert(stack, foreground), volumes, spacing)
-    # the share of brain that went into each voxel: without it the background would darken the brain's rim
-    share = volume_of(foreground.astype(np.float32), volumes, spacing)
-    return np.where(brain, intensities / np.maximum(share, 1e-3), np.float32(0))
+    """`normalised_slices` undone for one image: (Z, H', W') in [-1, 1] to float32 (X, Y, Z) in the scale's units."""
+    brain = _foreground(replace(volumes, images=_shown(volumes, inputs, settings)), inputs, settings).mask
+    foreground = Plane.of(volumes, settings.spacing).resample_labels(_axial(brain))
+    intensities = volume_of(np.where(foreground, scale.invert(stack), np.float32(0)), volumes, settings.spacing)
+    # the share of brain that went into each voxel: without it the background would change the brain's rim
+    share = volume_of(foreground.astype(np.float32), volumes, settings.spacing)
+    inside = brain & (share > 1e-3)
+    return np.where(inside, intensities / np.maximum(share, 1e-3), np.float32(scale.background))
+
+
+def _foreground(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> Foreground:
+    """The foreground of the modalities that are translated; the mask says it where there is one."""
+    images = {name: image for name, image in volumes.images.items() if name in settings.modalities}
+    mask = None if settings.mask is None else volumes.images[settings.mask]
+    return find_foreground(images, inputs, _told(settings), mask)
+
+
+def _shown(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> dict[str, np.ndarray]:
+    """What says where foreground is."""
+    return {name: volumes.images[name] for name in {*inputs, *([settings.mask] if settings.mask else [])}}
+
+
+def _told(settings: SliceSettings) -> dict[str, float]:
+    """The backgrounds that the recipe names."""
+    return {name: given.background for name, given in settings.intensities.items() if given.background is not None}
+
+
+def _negative(brain: np.ndarray, scale: Scale) -> float:
+    """Which part of a volume's foreground lies below 0 by more than resampling makes it."""
+    return float(np.mean(brain < -0.01 * (scale.upper - scale.units[0])))
+
+
+def placed(error: DataError, subject: Subject) -> DataError:
+    """What `Readable.slices` raised, with the patient, and the file in place of the modality."""
+    name = error.where if error.where in subject.files else None
+    what = f"patient {subject.id!r}{f', {name!r}' if name else ''}: {error.what}"
+    return DataError(what, where=subject.files[name] if name else subject.folder, why=error.why, mend=error.mend)
 
 
 def resize(stack: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -249,7 +276,7 @@ def _weights(n: int, m: int, factor: float) -> np.ndarray:
     """The (m, n) matrix of linear interpolation; its triangles widen with the factor: nothing aliases."""
     positions = np.clip(_positions(n, m, factor), 0, n - 1)
     weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(n)) / max(1.0, factor))
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return weights / weights.sum(1, keepdims=True)
 
 
 def _linear(stack: np.ndarray, shape: tuple[int, int], factors: tuple[float, float]) -> np.ndarray:
@@ -257,4 +284,5 @@ def _linear(stack: np.ndarray, shape: tuple[int, int], factors: tuple[float, flo
     if factors == (1.0, 1.0) and (h, w) == shape:
         return stack.astype(np.float32, copy=False)
     rows, columns = _weights(h, shape[0], factors[0]), _weights(w, shape[1], factors[1])
-    return rows @ stack.astype(np.float32, copy=False) @ columns.T
+    # in double precision, whose last bits differ between machines too, but far below what is stored
+    return (rows @ stack.astype(np.float64) @ columns.T).astype(np.float32)

@@ -8,9 +8,9 @@ import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,71 +19,102 @@ import numpy as np
 
 from gantk.data.cache import cache_error
 from gantk.data.dataset import Dataset
+from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import SliceSettings, centre
+from gantk.data.slices import SliceSettings, centre, placed
 from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError, nearest
-from gantk.files import atomic_folder, sweep_partial
+from gantk.files import atomic_folder, checksum, sweep_partial
 from gantk.progress import Progress
 
 __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
 
-FORMAT = 4  # raise it whenever the same files and settings give other slices
+FORMAT = 5  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
-_CORE = (1, 4)  # BraTS's tumour core: necrosis or non-enhancing, and enhancing
+_ARRAYS = ("images.npy", "segmentation.npy")
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class PatientSlices:
     """One patient's prepared slices with brain, from inferior to superior, read from memory-mapped files.
 
-    Intensities are stored as 16-bit codes: 0 is the background, exactly -1, and 1 to 65535 span (-1, 1].
+    What is stored is raw: intensities as 16-bit codes on each image's own scale (0 is the background, exactly -1, and
+    1 to 65535 span (-1, 1]), and the segmentation's own labels. What they mean is decided over the cohort.
 
     Attributes:
         id: the patient.
         z: (S,) index of each slice in the LPS volume.
         tumour: bool (S,), any tumour label in the slice.
-        core: bool (S,), label 1 or 4 in the slice.
+        core: bool (S,), a label of the tumour core in the slice.
         tumour_area: (S,) pixels with a tumour label.
         brain_area: (S,) pixels with brain.
         modalities: those that are present.
         channels: planes of one modality's image.
         pixels: of a slice.
-        scales: modality -> its map from scanner units.
+        scales: modality -> the image's own map from scanner units.
+        negative: modality -> which part of its foreground is negative, where its unit is to be recognized.
+        labels: those above 0 that the whole segmentation holds, as in its file.
         has_segmentation: whether the patient has one.
+        checksum: of all that is stored of the patient, 64 hex digits.
+
+    Args:
+        folder: where it is stored.
+        meaning: of intensities and labels.
 
     Raises:
-        CacheError: the folder is damaged.
+        CacheError: the folder is damaged, as far as can be told without reading the images; see `verify`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, meaning: Meaning = Meaning()) -> None:
+        self.folder, self.meaning = folder, meaning
         try:
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            stored = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            meta = stored["meta"]
+            self.checksum: str = stored["checksum"]
+            if self.checksum != _hash(meta):
+                raise ValueError("meta.json differs from its checksum")
+            self._files: dict[str, str] = meta["files"]
             self.id: str = meta["id"]
             self.modalities: tuple[str, ...] = tuple(meta["modalities"])
             self.scales = {name: Scale.from_dict(scale) for name, scale in meta["scales"].items()}
+            self.negative: dict[str, float] = meta["negative"]
+            self.labels: tuple[int, ...] = tuple(meta["labels"])
             self.has_segmentation: bool = meta["has_segmentation"]
             self.channels: int = meta["channels"]
             self.z = np.array(meta["z"], np.int64)
-            self.tumour_area = np.array(meta["tumour_area"], np.int64)
             self.brain_area = np.array(meta["brain_area"], np.int64)
-            self.core = np.array(meta["core"], bool)
+            areas = {int(label): np.array(area, np.int64) for label, area in meta["label_area"].items()}
+            self.tumour_area = _area(areas, meaning.labels.tumour, len(self.z))
             self.tumour = self.tumour_area > 0
+            self.core = _area(areas, meaning.labels.core, len(self.z)) > 0
             height, width = meta["crop"]
             self.pixels: int = height * width
             shape = (len(self.z), len(self.modalities) * self.channels, height, width)
             _check(folder / "images.npy", shape, np.uint16)
             _check(folder / "segmentation.npy", (shape[0], *shape[2:]), np.uint8)
         except _DAMAGED as error:
-            raise CacheError(
-                f"this prepared patient cannot be read ({error})",
-                where=folder,
-                mend="Delete the folder, it is made again",
-            ) from error
+            raise _damaged(folder, error) from error
 
     def __len__(self) -> int:
         return len(self.z)
+
+    def verify(self) -> None:
+        """Read everything that is stored and compare it with its checksums.
+
+        Raises:
+            CacheError: it is not what was stored.
+        """
+        for name in _ARRAYS:
+            try:
+                same = checksum(self.folder / name) == self._files[name]
+            except _DAMAGED as error:
+                raise _damaged(self.folder, error) from error
+            if not same:
+                raise _damaged(self.folder, f"{name} differs from its checksum")
+
+    def meant(self, meaning: Meaning) -> PatientSlices:
+        """The same slices, understood otherwise."""
+        return PatientSlices(self.folder, meaning)
 
     def images(self, rows: Sequence[int] | np.ndarray, modalities: Sequence[str]) -> np.ndarray:
         """Slices of some modalities, float32 (len(rows), M·channels, H, W) in [-1, 1], background exactly -1.
@@ -99,11 +130,19 @@ class PatientSlices:
                 f"patient {self.id!r} has no {lacking!r} image", why=nearest(lacking, self.modalities)
             ) from None
         planes = (places[:, None] * self.channels + np.arange(self.channels)).ravel()
-        return _decoding()[_map(self.folder / "images.npy")[np.ix_(np.asarray(rows, int), planes)]]
+        codes = _map(self.folder / "images.npy")[np.ix_(np.asarray(rows, int), planes)]
+        images = np.empty(codes.shape, np.float32)
+        for place, name in enumerate(modalities):
+            own = self.scales[name]
+            shown = self.meaning.scale(name, own)
+            values = _values() if shown == own else _decoding(own, shown)
+            image = np.s_[:, place * self.channels : (place + 1) * self.channels]
+            images[image] = values[codes[image]]
+        return images
 
     def segmentation(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Labels, uint8 (len(rows), H, W); zeros where the patient has no segmentation."""
-        return np.array(_map(self.folder / "segmentation.npy")[np.asarray(rows, int)])
+        """Canonical labels, uint8 (len(rows), H, W); zeros where the patient has no segmentation."""
+        return self.meaning.labels.canonical(_map(self.folder / "segmentation.npy")[np.asarray(rows, int)])
 
 
 class SliceStore(Mapping[str, PatientSlices]):
@@ -126,6 +165,10 @@ class SliceStore(Mapping[str, PatientSlices]):
     def __len__(self) -> int:
         return len(self._patients)
 
+    def meant(self, meaning: Meaning) -> SliceStore:
+        """The same patients, with intensities and labels understood so."""
+        return SliceStore(self.settings, {name: patient.meant(meaning) for name, patient in self.items()})
+
 
 def prepare(
     dataset: Dataset,
@@ -140,13 +183,14 @@ def prepare(
     """The slices of these subjects, prepared in parallel where the cache does not hold them yet.
 
     Each patient has a folder in `cache/slices`, named by a key over everything that influences it, which
-    appears complete or not at all. So interrupting is harmless, and a damaged folder is made again.
+    appears complete or not at all, with checksums. So interrupting is harmless; a folder that was there is read and
+    verified, and made again if it is damaged.
 
     Args:
         dataset: reads the volumes; must pickle.
         subjects: patients, each with all inputs, or with targets alone.
         settings: shape of the slices; its modalities contain the inputs.
-        inputs: the modalities whose nonzero voxels are the brain; where a patient has none, the targets are.
+        inputs: the modalities in which the brain is found; where a patient has none, in the targets.
         cache: cache folder, see `gantk_cache_dir`.
         workers: processes; 1 prepares in this process.
         progress: shows patients done.
@@ -159,10 +203,9 @@ def prepare(
     sweep_partial(root)
     folders = {subject.id: root / _key(dataset, subject, settings, inputs) for subject in subjects}
     done: dict[str, PatientSlices] = {}
-    for name, folder in folders.items():
-        slices = _stored(folder, progress)
-        if slices is not None:
-            done[name] = slices
+    with ThreadPoolExecutor(max(1, workers)) as threads:  # checksums are computed without Python's lock
+        stored = threads.map(partial(_stored, progress=progress), folders.values())
+        done.update((name, slices) for name, slices in zip(folders, stored, strict=True) if slices is not None)
     missing = [subject for subject in subjects if subject.id not in done]
     if missing:
         work = partial(_prepare_patient, dataset, settings=settings, inputs=tuple(inputs))
@@ -206,26 +249,27 @@ def _ignore_interrupts() -> None:
 def _prepare_patient(
     dataset: Dataset, subject: Subject, folder: Path, *, settings: SliceSettings, inputs: tuple[str, ...]
 ) -> str:
-    """Read, normalise and store one patient; its id."""
+    """Read and store one patient; its id."""
     if set(subject.files) <= set(settings.modalities) - set(inputs):  # targets alone
         inputs = tuple(subject.files)
     present = [name for name in settings.modalities if name in subject.files or name in inputs]
-    images = dataset.read(subject, present)
+    images = dataset.read(subject, [*present, *(() if settings.mask in (None, *present) else [settings.mask])])
     try:
         slices = images.slices(inputs, settings)
     except DataError as error:
-        raise DataError(f"patient {subject.id!r}: {error.what}", where=_where(subject), mend=error.mend) from None
+        raise placed(error, subject) from None
     foreground = centre(slices.foreground, settings.crop)
     brain_area = foreground.sum((1, 2))
     kept = np.flatnonzero(brain_area >= (1 if slices.pixel is None else MINIMAL_BRAIN / slices.pixel))
     if not kept.size:
         raise DataError(
             f"patient {subject.id!r} has no slice with at least {MINIMAL_BRAIN / 100:g} cm² of brain",
-            where=_where(subject),
+            where=subject.folder,
             why=f"inside the crop of {settings.crop[0]} × {settings.crop[1]} pixels",
             mend="Choose a larger data.crop, or check that the images are skull-stripped and centred",
         )
-    by_channel = [image.reshape(len(image), -1, *image.shape[-2:]) for image in slices.images.values()]
+    stacks = [slices.images[name] for name in present]
+    by_channel = [stack.reshape(len(stack), -1, *stack.shape[-2:]) for stack in stacks]
     codes = np.concatenate([_encode(centre(image[kept], settings.crop, BACKGROUND)) for image in by_channel], 1)
     codes *= foreground[kept, None]
     np.maximum(codes, foreground[kept, None], out=codes, casting="unsafe")
@@ -239,22 +283,35 @@ def _prepare_patient(
         "channels": by_channel[0].shape[1],
         "crop": settings.crop,
         "scales": {name: scale.to_dict() for name, scale in slices.scales.items()},
+        "negative": slices.negative,
         "has_segmentation": slices.segmentation is not None,
+        "labels": [] if slices.segmentation is None else _labels(slices.segmentation),
         "z": kept.tolist(),
-        "tumour_area": (labels > 0).sum((1, 2)).tolist(),
-        "core": np.isin(labels, _CORE).any((1, 2)).tolist(),
+        "label_area": {str(label): (labels == label).sum((1, 2)).tolist() for label in _labels(labels)},
         "brain_area": brain_area[kept].tolist(),
     }
     _write(folder, codes, labels, meta)
     return subject.id
 
 
+def _labels(segmentation: np.ndarray) -> list[int]:
+    """The labels above 0."""
+    return [int(label) for label in np.unique(segmentation) if label]
+
+
+def _area(areas: Mapping[int, np.ndarray], labels: Iterable[int], slices: int) -> np.ndarray:
+    """Pixels with one of these labels, (S,), of the pixels with each."""
+    return sum((areas[label] for label in labels if label in areas), np.zeros(slices, np.int64))
+
+
 def _write(folder: Path, images: np.ndarray, labels: np.ndarray, meta: Mapping[str, Any]) -> None:
     try:
         with atomic_folder(folder, sync=False) as temporary:
-            np.save(temporary / "images.npy", images)
-            np.save(temporary / "segmentation.npy", labels)
-            (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+            for name, array in zip(_ARRAYS, (images, labels), strict=True):
+                np.save(temporary / name, array)
+            meta = {**meta, "files": {name: checksum(temporary / name) for name in _ARRAYS}}
+            stored = {"meta": meta, "checksum": _hash(meta)}
+            (temporary / "meta.json").write_text(json.dumps(stored), encoding="utf-8")
     except OSError as error:
         # NumPy reports a full disk without its error number
         raise cache_error(error, folder.parent, full=_room(folder.parent) < images.nbytes) from error
@@ -275,7 +332,9 @@ def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
     except OSError as error:
         raise cache_error(error, folder.parent) from error
     try:
-        return PatientSlices(folder)
+        patient = PatientSlices(folder)
+        patient.verify()
+        return patient
     except CacheError as error:
         progress.note(f"{folder} is damaged and made again")
         try:
@@ -292,7 +351,9 @@ def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
 
 def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: Iterable[str]) -> str:
     """A hash over everything that influences a patient's slices."""
-    files = {name: _identity(subject.files[name]) for name in settings.modalities if name in subject.files}
+    read = dict.fromkeys((*settings.modalities, settings.mask))
+    files = {name: _identity(subject.files[name]) for name in read if name is not None and name in subject.files}
+    shape = asdict(replace(settings, intensities={}))  # what numbers mean changes nothing that is stored
     record = {
         "format": FORMAT,
         "reader": f"{type(dataset).__module__}.{type(dataset).__qualname__}",
@@ -300,7 +361,8 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
         "id": subject.id,
         "files": files,
         "segmentation": subject.segmentation and _identity(subject.segmentation),
-        "settings": asdict(settings),
+        "settings": shape,
+        "backgrounds": {name: given.background for name, given in settings.intensities.items()},
         "inputs": list(inputs),
     }
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
@@ -314,8 +376,13 @@ def _identity(path: Path) -> tuple[str, int, int]:
     return str(path.resolve()), stat.st_size, stat.st_mtime_ns
 
 
-def _where(subject: Subject) -> Path:
-    return next(iter(subject.files.values())).parent
+def _hash(meta: Mapping[str, Any]) -> str:
+    """The checksum of what is known of a patient, that of its arrays among it."""
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
+
+
+def _damaged(folder: Path, why: object) -> CacheError:
+    return CacheError(f"this prepared patient cannot be read ({why})", where=folder, mend="Delete it, it is made again")
 
 
 def _encode(v: np.ndarray) -> np.ndarray:
@@ -324,9 +391,15 @@ def _encode(v: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _decoding() -> np.ndarray:
+def _values() -> np.ndarray:
     """The value of each code, float32 (65536,): exact at both ends."""
     return (-1 + 2 * np.arange(65536) / 65535).astype(np.float32)
+
+
+@lru_cache(maxsize=128)
+def _decoding(own: Scale, to: Scale) -> np.ndarray:
+    """The value of each code of an image on its own scale, on the scale that it is shown on: float32 (65536,)."""
+    return own.moved(_values(), to)
 
 
 @lru_cache(maxsize=128)  # each map holds a file descriptor, of which a process has about a thousand

@@ -28,7 +28,6 @@ from gantk.files import atomic_write
 __all__ = ["Subject", "Volumes", "read_volumes", "write_like"]
 
 _LPS = axcodes2ornt(("L", "P", "S"))
-_LABELS = {0, 1, 2, 3, 4}
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError)
 _TOLERANCE = 1e-3  # mm
 
@@ -49,6 +48,12 @@ class Subject:
     segmentation: Path | None = None
     part: Literal["training", "validation", "test"] | None = None
 
+    @property
+    def folder(self) -> Path | None:
+        """Where its first file is."""
+        files = [*self.files.values(), *filter(None, [self.segmentation])]
+        return files[0].parent if files else None
+
 
 @dataclass(frozen=True)
 class Volumes:
@@ -56,7 +61,7 @@ class Volumes:
 
     Attributes:
         images: modality name -> float32 (X, Y, Z), scanner units.
-        segmentation: uint8 (X, Y, Z), or None: 1 necrosis or non-enhancing core, 2 oedema, 4 enhancing.
+        segmentation: uint8 (X, Y, Z), the file's own labels, or None.
         affine: (4, 4), from voxel indices of this grid to RAS+ millimetres, as nibabel has it.
     """
 
@@ -78,13 +83,13 @@ class Volumes:
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
         """Axial slices; see `gantk.data.slices.normalised_slices`."""
-        return normalised_slices(self, inputs, settings.spacing, settings.normalisation)
+        return normalised_slices(self, inputs, settings)
 
     def restore(
         self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
     ) -> np.ndarray:
-        """Slices (Z, 1, H, W) in [-1, 1] as a volume float32 (X, Y, Z), 0 outside the brain."""
-        return intensities_of(image[:, 0], self, inputs, settings.spacing, scale)
+        """Slices (Z, 1, H, W) in [-1, 1] as a volume float32 (X, Y, Z); the scale's background outside the brain."""
+        return intensities_of(image[:, 0], self, inputs, settings, scale)
 
 
 def read_volumes(subject: Subject, modalities: Sequence[str], *, segmentation: bool = True) -> Volumes:
@@ -100,7 +105,7 @@ def read_volumes(subject: Subject, modalities: Sequence[str], *, segmentation: b
         if name not in subject.files:
             raise DataError(
                 f"patient {subject.id!r} has no {name!r} image",
-                where=_folder(subject),
+                where=subject.folder,
                 why=f"for this name: {nearest(name, subject.files)}",
                 mend="Correct the modality's name in the recipe, or add the file",
             )
@@ -204,11 +209,6 @@ class _Grid:
             )
 
 
-def _folder(subject: Subject) -> Path | None:
-    files = [*subject.files.values(), *filter(None, [subject.segmentation])]
-    return files[0].parent if files else None
-
-
 def _open(path: Path) -> nib.Nifti1Image:
     try:
         image = nib.load(path)
@@ -263,23 +263,4 @@ def _intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
 
 
 def _labels(path: Path, voxels: np.ndarray) -> np.ndarray:
-    known = "known are 0 none, 1 necrosis or non-enhancing core, 2 oedema, 4 (or 3) enhancing tumour"
-    found = set(np.unique(voxels).tolist())
-    if not found <= _LABELS:
-        unknown = ", ".join(f"{label:g}" for label in sorted(found - _LABELS)[:5])
-        raise DataError(
-            f"this segmentation holds unknown labels: {unknown}",
-            where=path,
-            why=known,
-            mend="Map them to these first",
-        )
-    if {3, 4} <= found:
-        raise DataError(
-            "this segmentation holds both label 3 and label 4",
-            where=path,
-            why=known,
-            mend="Map the labels to these first (in BraTS before 2017, 3 was non-enhancing core, now 1)",
-        )
-    labels = voxels.astype(np.uint8)
-    labels[labels == 3] = 4
-    return labels
+    return np.rint(voxels).astype(np.uint8)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from gantk.data.labels import REGIONS as TUMOUR
 from gantk.errors import EvaluationError, nearest
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ def _brain(group: Group) -> Tensor:
     return group.foreground
 
 
-LABELS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tumour": lambda labels: labels > 0,
-    "tc": lambda labels: (labels == 1) | (labels == 4),
-    "et": lambda labels: labels == 4,
-}
-"""BraTS's nested regions: name → which of the labels (any shape) belong to it, bool of that shape."""
+def _among(members: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    return lambda labels: torch.isin(labels, torch.tensor(members, dtype=labels.dtype, device=labels.device))
+
+
+LABELS: dict[str, Callable[[Tensor], Tensor]] = {name: _among(members) for name, members in TUMOUR.items()}
+"""BraTS's nested regions: name → which of a batch's labels (any shape) belong to it, bool of that shape."""
 
 
 def _labelled(name: str) -> Callable[[Group], Tensor]:
@@ -54,8 +55,8 @@ REGIONS: dict[str, Callable[[Group], Tensor]] = {
 def region_mask(name: str, group: Group) -> Tensor:
     """The mask (B, 1, H, W) bool of a region.
 
-    `image` is everything, `brain` the foreground, `tumour` the whole tumour (any label), `tc` the tumour core
-    (labels 1 and 4), `et` the enhancing tumour (label 4).
+    `image` is everything, `brain` the foreground, `tumour` the whole tumour, `tc` the tumour core, `et` the enhancing
+    tumour; `gantk.data.labels` says which labels these are.
 
     Raises:
         EvaluationError: for an unknown name.

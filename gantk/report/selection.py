@@ -19,7 +19,7 @@ from gantk.report.comparison import Shown
 __all__ = ["Method", "Selection", "SliceName", "select"]
 
 #: What must be equal for two runs' slices to compare; whether their targets are one image is seen when they are drawn.
-GEOMETRY = ("data.spacing", "data.crop", "data.normalisation", "evaluation.mask")
+GEOMETRY = ("data.spacing", "data.crop", "data.normalisation", "data.intensities", "data.mask", "evaluation.mask")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ position, the scheduler's state, the resolved recipe, what else a prediction nee
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,11 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gantk.errors import CheckpointError
-from gantk.files import atomic_folder
+from gantk.files import atomic_folder, checksum
 from gantk.training.state import Position, TrainingState
 from gantk.translation import Translator
 
-FORMAT = 1
+FORMAT = 2  # 1, of gantk 0.1.0, did not say what the numbers of images mean
 _FILES = ("model.safetensors", "state.pt")
 
 
@@ -64,7 +63,7 @@ class Checkpoint:
 
     def _verify(self, name: str) -> None:
         try:
-            same = _checksum(self.folder / name) == self.facts["sha256"][name]
+            same = checksum(self.folder / name) == self.facts["sha256"][name]
         except OSError as error:
             raise _damaged(self.folder, f"{name}: {_reason(error)}") from None
         if not same:
@@ -95,7 +94,7 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
                 "format": FORMAT,
                 "position": state.position.as_dict(),
                 "scheduler": state.scheduler.state_dict(),
-                "sha256": {name: _checksum(new / name) for name in _FILES},
+                "sha256": {name: checksum(new / name) for name in _FILES},
                 **facts,
             }
             (new / "checkpoint.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -120,12 +119,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """Read what a checkpoint says of itself.
 
     Raises:
-        CheckpointError: it is damaged or of a newer format.
+        CheckpointError: it is damaged, or of an older or newer format.
     """
     try:
         facts = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
         Position(**facts["position"])
-        newer = facts["format"] > FORMAT
+        found = int(facts["format"])
         lacking = [k for k in ("recipe", "scheduler", *_FILES) if k not in {**facts, **facts["sha256"]}]
         if lacking:
             raise ValueError(f"checkpoint.json says nothing of {lacking[0]}")
@@ -133,11 +132,18 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise _damaged(folder, _reason(error)) from None
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, f"checkpoint.json is not what gantk wrote: {error}") from None
-    if newer:
+    if found > FORMAT:
         raise CheckpointError(
-            f"the checkpoint has format {facts['format']}, newer than this gantk knows ({FORMAT})",
+            f"the checkpoint has format {found}, newer than this gantk knows ({FORMAT})",
             where=folder,
             mend="upgrade gantk",
+        )
+    if found < FORMAT:
+        raise CheckpointError(
+            f"the checkpoint has format {found}, of an older gantk; this one reads format {FORMAT}",
+            where=folder,
+            why="it does not say what the numbers of the images mean",
+            mend="use gantk 0.1.0 with it, or train the recipe again",
         )
     return Checkpoint(folder, facts)
 
@@ -188,11 +194,6 @@ def _fitting(checkpoint: Checkpoint) -> Iterator[None]:
             why=str(error).splitlines()[0],
             mend="use the plugin versions that its checkpoint.json names",
         ) from None
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(error: Exception) -> str:
