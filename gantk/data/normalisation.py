@@ -83,6 +83,10 @@ class Scale:
         out[foreground] = np.maximum(np.interp(x[foreground], self.units, self.values), DARKEST)
         return out
 
+    def below_zero(self, x: Any) -> Any:
+        """Whether numbers lie below 0 by more than a hundredth of the range up to the shoulder, any shape."""
+        return x < -0.01 * (self.upper - self.units[0])
+
     def moved(self, values: np.ndarray, to: Scale) -> np.ndarray:
         """Normalised values of this scale as another's, float32; background stays exactly -1."""
         return values if to == self else to.apply(self.invert(values), values > BACKGROUND)

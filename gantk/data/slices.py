@@ -224,8 +224,8 @@ def _told(settings: SliceSettings) -> dict[str, float]:
 
 
 def _negative(brain: np.ndarray, scale: Scale) -> float:
-    """Which part of a volume's foreground lies below 0 by more than resampling makes it."""
-    return float(np.mean(brain < -0.01 * (scale.upper - scale.units[0])))
+    """Which part of a volume's foreground is negative."""
+    return float(np.mean(scale.below_zero(brain)))
 
 
 def placed(error: DataError, subject: Subject) -> DataError:

@@ -1,0 +1,166 @@
+"""Where the body is in volumes: the number around it, the voxels that hold another, and whether that is plausible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from gantk.errors import DataError
+
+__all__ = ["Foreground", "body_of", "check_plausible", "find_background", "find_foreground"]
+
+_NEAR = 0.01  # of the range of intensities: voxels so near to the background are background
+_TAIL = 0.1  # of that range: resampling undershoots the background by less
+_LARGEST = 0.6  # part of a volume that may be foreground
+_SHARED = 0.5  # part of a foreground that must lie inside that of the other images
+_CONSTANT = 0.25  # part of the border that holds one number, where it is filled with a constant
+
+
+def find_background(volume: np.ndarray) -> float:
+    """The number that fills the border of a volume (X, Y, Z), in its own units.
+
+    The commonest number of the six faces; where none is common, as after interpolation, the center of the densest
+    hundredth of the range, or 0 if that is in it.
+    """
+    faces = np.concatenate([volume.take(side, axis).ravel() for axis in range(3) for side in (0, -1)])
+    numbers, counts = np.unique(faces, return_counts=True)
+    if counts.max() >= _CONSTANT * faces.size:
+        return float(numbers[counts.argmax()]) + 0.0  # not -0
+    faces.sort()
+    low, high = np.percentile(volume, (0.5, 99.5))
+    ends = np.searchsorted(faces, faces + _NEAR * (high - low), "right")
+    first = int((ends - np.arange(faces.size)).argmax())
+    dense = faces[first : ends[first]]
+    return 0.0 if dense[0] <= 0 <= dense[-1] else float(np.median(dense))
+
+
+def body_of(volume: np.ndarray, background: float) -> np.ndarray:
+    """The voxels that are not background, bool of the volume's shape.
+
+    A background at an end of the range (air in CT, 0 in MR) takes in what lies beyond it, and within a hundredth of
+    the range before it. One inside the range, such as 0 in images that are z-scored inside the brain, is that very
+    number.
+    """
+    others = volume[volume != background]
+    if not others.size:
+        return np.zeros(volume.shape, bool)
+    low, high = np.percentile(others, (0.5, 99.5))
+    if _is_end(others, background, low, high):
+        return volume > background + _NEAR * (high - background)
+    if _is_end(-others, -background, -high, -low):
+        return volume < background - _NEAR * (background - low)
+    return volume != background
+
+
+def _is_end(others: np.ndarray, background: float, low: float, high: float) -> bool:
+    """Whether nearly all that is not background lies above it."""
+    near = _NEAR * (high - background)
+    if background - low > _TAIL * (high - background):
+        return False
+    below, above = (np.count_nonzero(side) for side in (others < background - near, others > background + near))
+    return bool(below <= 0.25 * above)
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """What is body and what is background in the volumes of one subject.
+
+    Attributes:
+        mask: bool (X, Y, Z), the foreground of all images.
+        backgrounds: by modality, the number outside the body.
+        bodies: by modality, what that number leaves of the image, bool (X, Y, Z).
+    """
+
+    mask: np.ndarray
+    backgrounds: dict[str, float]
+    bodies: dict[str, np.ndarray]
+
+
+def find_foreground(
+    images: Mapping[str, np.ndarray],
+    inputs: Sequence[str],
+    told: Mapping[str, float],
+    mask: np.ndarray | None = None,
+) -> Foreground:
+    """The foreground of a subject: a mask where there is one, else the bodies of all inputs with what they enclose.
+
+    Args:
+        images: by modality, (X, Y, Z) in their own units, the inputs among them.
+        inputs: modalities that say where foreground is.
+        told: backgrounds that are known, by modality; the others are found.
+        mask: not 0 where there is foreground.
+    """
+    backgrounds = {name: told[name] if name in told else find_background(image) for name, image in images.items()}
+    bodies = {name: body_of(image, backgrounds[name]) for name, image in images.items()}
+    whole = _filled(_union([bodies[name] for name in inputs])) if mask is None else mask != 0
+    return Foreground(whole, backgrounds, bodies)
+
+
+def check_plausible(
+    found: Foreground, images: Mapping[str, np.ndarray], inputs: Sequence[str], known: Sequence[str]
+) -> None:
+    """Refuse images whose foreground cannot be a body's.
+
+    Args:
+        found: their foreground.
+        images: as in `find_foreground`.
+        inputs: as in `find_foreground`.
+        known: modalities of which the recipe says where their body is, by a background or a mask.
+
+    Raises:
+        DataError: an input is foreground in more than 60 % of the volume and not known, an image is the same everywhere
+            inside the foreground, or its body lies elsewhere; `where` is its modality.
+    """
+    for name, body in found.bodies.items():
+        source = "as the recipe says" if name in known else "the number at most of its border"
+        why = f"its background is taken to be {found.backgrounds[name]:g}, {source}"
+        mend = (
+            f"name the number outside the body in the recipe as background of [data.intensities.{name}], or as "
+            "data.mask a modality that is not 0 inside the body"
+        )
+        part = float(body.mean())
+        if name in inputs and name not in known and part > _LARGEST:
+            raise DataError(
+                f"{part:.0%} of this image would be foreground, which is too much for a body",
+                where=name,
+                why=why,
+                mend=f"Strip the skull, or {mend}",
+            )
+        inside = images[name][found.mask]
+        if not inside.size or inside.min() == inside.max():
+            raise DataError(
+                f"this image is {f'{inside[0]:g} everywhere' if inside.any() else 'empty'} inside the brain",
+                where=name,
+                why=why,
+                mend=f"Leave the patient out, or correct the file. If the background is another, {mend}",
+            )
+        others = [found.bodies[other] for other in inputs if other != name]
+        around = _union(others) if others else found.mask
+        smaller = min(int(body.sum()), int(around.sum()))
+        shared = int((body & around).sum()) / max(smaller, 1)
+        if shared < _SHARED:
+            raise DataError(
+                f"only {shared:.0%} of this image's foreground lies where that of the others is",
+                where=name,
+                why=why,
+                mend=f"Register it to the other images. If the background is another, {mend}",
+            )
+
+
+def _union(bodies: Sequence[np.ndarray]) -> np.ndarray:
+    union: np.ndarray = np.logical_or.reduce(bodies)
+    return union
+
+
+def _filled(body: np.ndarray) -> np.ndarray:
+    """A body with its enclosed holes; labelling is far faster than scipy's `binary_fill_holes` on large volumes."""
+    holes, count = ndimage.label(~body)
+    outside = np.zeros(count + 1, bool)
+    for axis in range(3):
+        for side in (0, -1):
+            outside[holes.take(side, axis)] = True
+    outside[0] = False  # the body itself
+    return ~outside[holes]

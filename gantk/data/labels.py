@@ -1,0 +1,87 @@
+"""What the labels of segmentations mean: decided for a whole cohort, and told to all others in one set of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gantk.errors import DataError
+from gantk.recipe.model import LabelSettings
+
+__all__ = ["CORE", "EDEMA", "ENHANCING", "REGIONS", "Labels", "decide_labels"]
+
+CORE, EDEMA, ENHANCING = 1, 2, 4  # the labels of batches: core that does not enhance, tumor beyond the core, enhancing
+REGIONS = {"tumour": (CORE, EDEMA, ENHANCING), "tc": (CORE, ENHANCING), "et": (ENHANCING,)}
+"""Nested regions of the tumor and the labels of batches that belong to each."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which labels of the files make up each region; the defaults are those of BraTS 2017 to 2021.
+
+    Attributes:
+        tumour: all tumor labels; any other label is no tumor.
+        core: those of the tumor core, the enhancing tumor included.
+        enhancing: those of the enhancing tumor.
+    """
+
+    tumour: tuple[int, ...] = (1, 2, 4)
+    core: tuple[int, ...] = (1, 4)
+    enhancing: tuple[int, ...] = (4,)
+
+    def canonical(self, labels: np.ndarray) -> np.ndarray:
+        """The files' labels, uint8 of any shape, as those of batches: 0, 1, 2 and 4."""
+        lookup = np.zeros(256, np.uint8)
+        for told, label in ((self.tumour, EDEMA), (self.core, CORE), (self.enhancing, ENHANCING)):
+            lookup[list(told)] = label
+        return lookup[labels]
+
+    def to_dict(self) -> dict[str, list[int]]:
+        """Plain JSON types, as in the recipe's table `[data.labels]`."""
+        return {"tumour": list(self.tumour), "core": list(self.core), "enhancing": list(self.enhancing)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Labels:
+        """The labels that `to_dict` recorded."""
+        return cls(*(tuple(map(int, record[name])) for name in ("tumour", "core", "enhancing")))
+
+
+def decide_labels(found: Mapping[str, Collection[int]], settings: LabelSettings | None = None) -> Labels:
+    """What labels mean in a cohort: as the recipe says, else by the convention of BraTS that fits all of it.
+
+    Args:
+        found: the labels above 0 in each patient's segmentation.
+        settings: the recipe's table.
+
+    Raises:
+        DataError: no convention fits, or several do.
+    """
+    if settings is not None:
+        return Labels.from_dict(settings.model_dump())
+    having = {label: sorted(name for name, labels in found.items() if label in labels) for label in range(1, 256)}
+    having = {label: patients for label, patients in having.items() if patients}
+    mend = "Say what the labels mean in the recipe's table [data.labels], with the keys tumour, core and enhancing"
+    if {3, 4} <= having.keys():
+        raise DataError(
+            "the segmentations of this cohort hold both label 3 and label 4, which different years use differently",
+            why=f"label 3 is in {_some(having[3])}, label 4 in {_some(having[4])}. "
+            "BraTS 2017 to 2021: 4 is enhancing tumor; BraTS 2023: 3 is; BraTS 2024: 3 is, and 4 is the resection "
+            "cavity; before 2017: 4 is, and 3 is non-enhancing core",
+            mend=f"{mend}; for BraTS 2024: tumour = [1, 2, 3], core = [1, 3], enhancing = [3]",
+        )
+    unknown = sorted(having.keys() - {1, 2, 3, 4})
+    if unknown:
+        raise DataError(
+            f"the segmentations of this cohort hold unknown labels: {', '.join(map(str, unknown[:5]))}",
+            why=f"label {unknown[0]} is in {_some(having[unknown[0]])}; known are those of BraTS: "
+            "1 necrosis or non-enhancing core, 2 edema, 4 (since 2023: 3) enhancing tumor",
+            mend=mend,
+        )
+    return Labels((1, 2, 3), (1, 3), (3,)) if 3 in having else Labels()
+
+
+def _some(patients: list[str]) -> str:
+    return patients[0] if len(patients) == 1 else f"{patients[0]} and {len(patients) - 1} more"

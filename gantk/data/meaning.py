@@ -1,0 +1,161 @@
+"""What stored numbers mean, decided over the training patients and recorded in every checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any, Protocol
+
+from gantk.data.labels import Labels
+from gantk.data.normalisation import Scale, fixed_scale, shared_scale, typical_scale
+from gantk.data.slices import Slices
+from gantk.recipe.model import IntensitySettings
+
+__all__ = ["Absolute", "Intensities", "Meaning", "Relative", "Stored", "decide_intensities"]
+
+_SIGNED = 0.05  # part of a foreground below 0 that resampling does not explain
+
+
+@dataclass(frozen=True)
+class Absolute:
+    """Numbers that mean the same in all patients, as Hounsfield units do: one scale for the cohort.
+
+    Attributes:
+        scale: from those numbers to [-1, 1].
+    """
+
+    scale: Scale
+
+    def of(self, own: Scale) -> Scale:
+        """The scale of a volume whose own is known: the cohort's, and the volume's background."""
+        return replace(self.scale, background=own.background)
+
+
+@dataclass(frozen=True)
+class Relative:
+    """Numbers whose brightness differs between patients, as in MR: each volume has its own scale.
+
+    Attributes:
+        scale: the training patients' typical one.
+        brightness: beside the first relative input's, the median over training patients.
+    """
+
+    scale: Scale
+    brightness: float = 1.0
+
+    def of(self, own: Scale) -> Scale:
+        """The scale of a volume whose own is known."""
+        return own
+
+
+Intensities = Absolute | Relative
+
+
+class Stored(Protocol):
+    """What is known of a prepared patient's images."""
+
+    scales: dict[str, Scale]
+    negative: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the numbers of a cohort's images and segmentations mean.
+
+    Attributes:
+        intensities: by modality; one that is not here has a scale of its own in every image.
+        labels: the files' labels.
+    """
+
+    intensities: Mapping[str, Intensities] = field(default_factory=dict)
+    labels: Labels = Labels()
+
+    def scale(self, name: str, own: Scale) -> Scale:
+        """The scale of an image of a modality, given the image's own."""
+        return self.intensities[name].of(own) if name in self.intensities else own
+
+    def normalised(self, slices: Slices) -> Slices:
+        """Slices in their images' own scales, as networks are shown them."""
+        scales = {name: self.scale(name, own) for name, own in slices.scales.items()}
+        images = {name: slices.scales[name].moved(image, scales[name]) for name, image in slices.images.items()}
+        return replace(slices, images=images, scales=scales)
+
+    def predicted(self, name: str, slices: Slices, inputs: Sequence[str]) -> Scale:
+        """The scale of an image that was made from others, whose own cannot be known.
+
+        An absolute unit has the cohort's. A relative one has the typical scale, as bright beside the first relative
+        input as training targets were; where no input is relative, as bright as they were.
+
+        Args:
+            name: the modality that was made.
+            slices: what it was made from.
+            inputs: their modalities, in the order of preference.
+        """
+        made = self.intensities[name]
+        if isinstance(made, Relative):
+            for other in inputs:
+                known = self.intensities[other]
+                if isinstance(known, Relative):
+                    bright = slices.scales[other].upper * made.brightness / known.brightness
+                    return made.scale.times(bright / made.scale.upper)
+        return made.scale
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        found = {}
+        for name, known in self.intensities.items():
+            record = {"unit": "absolute" if isinstance(known, Absolute) else "relative", "scale": known.scale.to_dict()}
+            found[name] = record | ({"brightness": known.brightness} if isinstance(known, Relative) else {})
+        return {"intensities": found, "labels": self.labels.to_dict()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Meaning:
+        """The meaning that `to_dict` recorded."""
+        intensities: dict[str, Intensities] = {}
+        for name, known in record["intensities"].items():
+            scale = Scale.from_dict(known["scale"])
+            absolute = known["unit"] == "absolute"
+            intensities[name] = Absolute(scale) if absolute else Relative(scale, float(known["brightness"]))
+        return cls(intensities, Labels.from_dict(record["labels"]))
+
+
+def decide_intensities(
+    patients: Mapping[str, Sequence[Stored]], inputs: Sequence[str], settings: Mapping[str, IntensitySettings]
+) -> dict[str, Intensities]:
+    """What the numbers of each modality mean, as the recipe says, else as the training patients show.
+
+    A modality is absolute where much of the median patient's foreground is negative, or the background well is.
+
+    Args:
+        patients: by modality, the training patients that have it.
+        inputs: modalities in the order in which one is looked for to compare brightness with.
+        settings: the recipe's, by modality.
+    """
+    decided = {name: _decide(name, having, settings.get(name)) for name, having in patients.items()}
+    first = next((name for name in inputs if isinstance(decided.get(name), Relative)), None)
+    for name, known in decided.items():
+        if first is not None and isinstance(known, Relative):
+            decided[name] = replace(known, brightness=_brightness(name, patients[name], first, patients[first]))
+    return decided
+
+
+def _decide(name: str, having: Sequence[Stored], told: IntensitySettings | None) -> Intensities:
+    told = told or IntensitySettings()
+    scales = [patient.scales[name] for patient in having]
+    negative = [patient.negative[name] for patient in having if name in patient.negative]
+    typical = typical_scale(scales)
+    if told.range is not None:
+        return Absolute(fixed_scale(*told.range, typical.background))
+    if not negative or told.unit == "relative":
+        return Relative(typical)
+    signed = median(negative) > _SIGNED or typical.below_zero(typical.background)
+    return Absolute(shared_scale(scales)) if signed or told.unit == "absolute" else Relative(typical)
+
+
+def _brightness(name: str, having: Sequence[Stored], first: str, others: Sequence[Stored]) -> float:
+    """How bright a modality is beside another: the median ratio of patients with both, else the ratio of medians."""
+    both = [p.scales[name].upper / p.scales[first].upper for p in having if first in p.scales]
+    if both:
+        return median(both)
+    return median(p.scales[name].upper for p in having) / median(p.scales[first].upper for p in others)
