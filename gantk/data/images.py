@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from gantk.data.normalisation import DARKEST, Scale, full_scale
-from gantk.data.pixels import SUFFIXES, Pixels, read_pixels, write_pixels
+from gantk.data.normalisation import Scale, fixed_scale, full_scale
+from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
 from gantk.data.slices import Slices, SliceSettings, resize
 from gantk.data.volumes import Subject
-from gantk.errors import DataError
+from gantk.errors import DataError, UsageError
 from gantk.progress import Progress
 
 __all__ = ["Images", "Picture"]
@@ -73,7 +74,7 @@ class Picture:
             if self.left_out.get(name):
                 remarks[f"The {self.left_out[name]} of images is left out"] = str(self.files.get(name, name))
             sized = resize(image, size)
-            images[name] = np.maximum(scales[name].apply(sized, np.ones(sized.shape, bool)), np.float32(DARKEST))[None]
+            images[name] = scales[name].apply(sized, np.ones(sized.shape, bool))[None]
         return Slices(images, np.ones(size, bool)[None], None, scales, remarks=remarks)
 
     def restore(
@@ -91,26 +92,28 @@ class Picture:
     def _scale(self, name: str, settings: SliceSettings) -> Scale:
         """From a file's numbers to [-1, 1]: what the recipe says, else all that the file could hold."""
         greatest, said = self.greatest[name], settings.intensities.get(name)
-        if greatest is None and (said is None or said.range is None):
-            image = self.images[name]
-            raise DataError(
-                f"{self.files[name].name} holds {self.types[name]} numbers, {image.min():g} to {image.max():g}, and "
-                "no file tells which of such numbers are black and white",
-                where=self.files[name],
-                mend=f"Say the range of all such images in the recipe, as in data.intensities.{name}.range = "
-                f"[{image.min():g}, {image.max():g}]",
-            )
-        kind = self.types.get(name) or full_scale(greatest or 0).type
+        full = full_scale(greatest or 1)
+        full = replace(full, type=self.types.get(name, full.type))
         if said is not None and said.range is not None:
-            return Scale(said.range, (-1.0, 1.0), type=kind)
-        return replace(full_scale(greatest or 0), type=kind)
+            return fixed_scale(*said.range, full)
+        if greatest is None:
+            low, high = self.images[name].min(), self.images[name].max()
+            raise DataError(
+                f"this image holds {full.type} numbers, {low:g} to {high:g}, and no file tells which of such numbers "
+                "are black and white",
+                where=name,
+                mend=f"Say the range of all such images in the recipe, as in data.intensities.{name}.range = "
+                f"[{low:g}, {high:g}]",
+            )
+        return full
 
 
 class Images:
     """Pictures of two kinds, called `a` and `b`: pairs of them, or some of each.
 
-    Intensities are mapped from the whole range of 8 or 16 bits to [-1, 1]; data.spacing and data.normalisation, which
-    are about scans, mean nothing here. Folders train, val and test are the split's parts.
+    What a file's unsigned numbers can be is mapped to [-1, 1]; signed and floating-point numbers, as in CT and depth,
+    need data.intensities.NAME.range. Transparency is left out; data.spacing and data.normalisation, which are about
+    scans, mean nothing here. Folders train, val and test are the split's parts.
 
     Args:
         root: the data set's folder.
@@ -168,9 +171,10 @@ class Images:
         progress.note(f"{len(subjects)} {'images' if layout == 'unaligned' else 'pairs of images'} in {self.root}")
         return sorted(subjects, key=lambda subject: subject.id)
 
-    @staticmethod
-    def subject_at(path: Path, modalities: Sequence[str]) -> Subject:
-        """The picture in one file, to be translated: it is the whole file, whatever the data set's layout.
+    def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
+        """The picture in one file, to be translated.
+
+        A file of this data set that holds a pair is one; any other is a single picture.
 
         Raises:
             DataError: the file does not exist or is no image, or several modalities are asked for.
@@ -184,7 +188,21 @@ class Images:
             )
         if len(modalities) != 1:
             raise DataError(f"one image cannot be {' and '.join(modalities) or 'nothing'}", where=path)
-        return Subject(path.stem, {modalities[0]: path})
+        pair = path.resolve() in self._pairs
+        return Subject(path.stem, {"a": path, "b": path} if pair else {modalities[0]: path})
+
+    @cached_property
+    def _pairs(self) -> frozenset[Path]:
+        """The files of this data set that hold two images side by side."""
+        if not self.root.is_dir():
+            return frozenset()
+        try:
+            found = _Folders(self.root)
+            halves = (found.layout() if self.layout == "auto" else self.layout) == "halves"
+        except DataError:  # it is no data set any more
+            return frozenset()
+        files = (subject.files["a"] for subject in found.subjects("halves")) if halves else ()
+        return frozenset(file.resolve() for file in files)
 
     @staticmethod
     def members(path: Path) -> list[Path] | None:
@@ -201,6 +219,12 @@ class Images:
             raise DataError("this folder holds no image", where=path, why=f"images end in {', '.join(SUFFIXES)}")
         return files
 
+    @staticmethod
+    def named(source: Path, pixels: np.ndarray) -> str:
+        """What a picture that was made from a file is called beside others: like it, in a format that can hold it."""
+        kept = source.suffix.lower() in Images.writes and can_hold(source, pixels)
+        return source.name if kept else f"{source.stem}{'.png' if can_hold(Path('.png'), pixels) else '.tif'}"
+
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Picture:
         """The subject's pictures.
 
@@ -209,11 +233,17 @@ class Images:
         """
         images: dict[str, np.ndarray] = {}
         found: dict[str, Pixels] = {}
+        left_out: dict[str, str] = {}
         halves = len(set(subject.files.values())) < len(subject.files)
         for name in modalities:
             path = subject.files[name]
             found[name] = read_pixels(path, self.mode)
-            pixels = _half(path, found[name].values, left=name == self.left) if halves else found[name].values
+            pixels = found[name].values
+            left_out[name] = found[name].left_out
+            if halves:
+                pixels = _half(path, pixels, left=name == self.left)
+                if len(modalities) == 1:
+                    left_out[name] = "right half" if name == self.left else "left half"
             images[name] = pixels.transpose(2, 0, 1).astype(np.float32)
             first = modalities[0]
             if images[name].shape != images[first].shape:
@@ -230,16 +260,21 @@ class Images:
             self.size,
             dict(subject.files),
             {name: pixels.values.dtype.name for name, pixels in found.items()},
-            {name: pixels.left_out for name, pixels in found.items()},
+            left_out,
         )
 
     @staticmethod
     def write(path: Path, image: np.ndarray, like: Path) -> None:
-        """Write what `Picture.restore` gave as PNG or TIFF, 8 or 16 bits as it is; atomic.
+        """Write what `Picture.restore` gave as PNG or TIFF, its numbers as they are; atomic.
 
         Raises:
+            UsageError: PNG cannot hold such numbers.
             OSError: the file cannot be written.
         """
+        if not can_hold(path, image):
+            raise UsageError(
+                f"PNG cannot hold {image.dtype} numbers", where=path, mend="let the name end in .tif or .tiff"
+            )
         write_pixels(path, image)
 
 
@@ -272,7 +307,7 @@ class _Folders:
                 f"two folders stand for {part}{(side or '').upper()}",
                 where=folder,
                 why=f"the other is {other}",
-                mend="Remove or rename one of them",
+                mend="Leave one of them in this data set",
             )
         self.files[part, side] = files
 

@@ -12,7 +12,7 @@ from gantk.data.decoding import Samples, read_samples
 from gantk.errors import DataError
 from gantk.files import atomic_write
 
-__all__ = ["SUFFIXES", "Pixels", "read_pixels", "write_pixels"]
+__all__ = ["SUFFIXES", "Pixels", "can_hold", "read_pixels", "write_pixels"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _LUMA = (19595, 38470, 7471)  # ITU-R 601 in 65536ths, as Pillow converts color to grey
@@ -54,6 +54,11 @@ def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
     elif values.shape[2] == 3:
         values = _luma(values)
     return Pixels(values, samples.greatest, left_out)
+
+
+def can_hold(path: Path, pixels: np.ndarray) -> bool:
+    """Whether a file of this name can hold these numbers: PNG holds unsigned ones of 8 and 16 bits, TIFF all."""
+    return path.suffix.lower() != ".png" or pixels.dtype in (np.uint8, np.uint16)
 
 
 def write_pixels(path: Path, pixels: np.ndarray) -> None:

@@ -244,9 +244,9 @@ def test_other_things_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no images in the layout 'halves'"):
         Images(tmp_path, layout="halves").subjects(QUIET)
     with pytest.raises(DataError, match="this is no image"):
-        Images.subject_at(tmp_path, ["a"])
+        dataset.subject_at(tmp_path, ["a"])
     with pytest.raises(DataError, match="a and c"):
-        Images.subject_at(tmp_path / "a" / "1.png", ["a", "c"])
+        dataset.subject_at(tmp_path / "a" / "1.png", ["a", "c"])
     with pytest.raises(DataError, match="holds no image"):
         Images.members(tmp_path)
 
