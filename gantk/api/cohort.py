@@ -165,7 +165,8 @@ def told(store: SliceStore, meaning: Meaning) -> Iterator[str]:
     for name, known in meaning.intensities.items():
         if isinstance(known, Absolute):
             low, high = known.scale.units[0], known.scale.units[-1]
-            yield f"The numbers of {name} mean the same in all patients; {low:g} to {high:g} are brought to [-1, 1]"
+            everyone = f"all {store.noun}s"
+            yield f"The numbers of {name} mean the same in {everyone}; {low:g} to {high:g} are brought to [-1, 1]"
     labels = sorted({label for patient in store.values() for label in patient.labels})
     if labels:
         regions = {"tumor": meaning.labels.tumour, "core": meaning.labels.core, "enhancing": meaning.labels.enhancing}
