@@ -222,8 +222,9 @@ class Images:
     @staticmethod
     def named(source: Path, pixels: np.ndarray) -> str:
         """What a picture that was made from a file is called beside others: like it, in a format that can hold it."""
-        kept = source.suffix.lower() in Images.writes and can_hold(source, pixels)
-        return source.name if kept else f"{source.stem}{'.png' if can_hold(Path('.png'), pixels) else '.tif'}"
+        suffixes = (source.suffix, *Images.writes)
+        fitting = (suffix for suffix in suffixes if suffix.lower() in Images.writes and can_hold(suffix, pixels))
+        return source.stem + next(fitting)
 
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Picture:
         """The subject's pictures.
@@ -271,7 +272,7 @@ class Images:
             UsageError: PNG cannot hold such numbers.
             OSError: the file cannot be written.
         """
-        if not can_hold(path, image):
+        if not can_hold(path.suffix, image):
             raise UsageError(
                 f"PNG cannot hold {image.dtype} numbers", where=path, mend="let the name end in .tif or .tiff"
             )

@@ -56,9 +56,9 @@ def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
     return Pixels(values, samples.greatest, left_out)
 
 
-def can_hold(path: Path, pixels: np.ndarray) -> bool:
-    """Whether a file of this name can hold these numbers: PNG holds unsigned ones of 8 and 16 bits, TIFF all."""
-    return path.suffix.lower() != ".png" or pixels.dtype in (np.uint8, np.uint16)
+def can_hold(suffix: str, pixels: np.ndarray) -> bool:
+    """Whether a file that ends so can hold these numbers: PNG holds unsigned ones of 8 and 16 bits, TIFF all."""
+    return suffix.lower() != ".png" or pixels.dtype in (np.uint8, np.uint16)
 
 
 def write_pixels(path: Path, pixels: np.ndarray) -> None:
