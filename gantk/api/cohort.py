@@ -142,9 +142,8 @@ def understand(store: SliceStore, split: Split, recipe: Recipe) -> Meaning:
     data = recipe.data
     having = dict.fromkeys(data.inputs, split.training)
     having |= dict.fromkeys(data.targets, split.paired + split.target or split.validation)
-    patients = {
-        name: [store[patient] for patient in ids if name in store[patient].modalities] for name, ids in having.items()
-    }
+    everyone = {name: [patient for patient in store.values() if name in patient.modalities] for name in having}
+    patients = {name: [p for p in everyone[name] if p.id in ids] or everyone[name] for name, ids in having.items()}
     labels = decide_labels({name: patient.labels for name, patient in store.items()}, data.labels)
     return Meaning(decide_intensities(patients, data.inputs, data.intensities), labels)
 

@@ -115,7 +115,7 @@ def check_plausible(
             inside the foreground, or its body lies elsewhere; `where` is its modality.
     """
     for name, body in found.bodies.items():
-        source = "as the recipe says" if name in known else "the number at most of its border"
+        source = "as the recipe says" if name in known else "the commonest number at its border"
         why = f"its background is taken to be {found.backgrounds[name]:g}, {source}"
         mend = (
             f"name the number outside the body in the recipe as background of [data.intensities.{name}], or as "

@@ -95,7 +95,7 @@ class Picture:
         full = full_scale(greatest or 1)
         full = replace(full, type=self.types.get(name, full.type))
         if said is not None and said.range is not None:
-            return fixed_scale(*said.range, full)
+            return fixed_scale(*said.range, type=full.type)
         if greatest is None:
             low, high = self.images[name].min(), self.images[name].max()
             raise DataError(

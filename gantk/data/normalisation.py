@@ -147,15 +147,9 @@ def is_full(scale: Scale) -> bool:
     return kind.kind == "u" and scale.units == (0.0, float(np.iinfo(kind).max))
 
 
-def fixed_scale(lowest: float, highest: float, like: Scale) -> Scale:
-    """The scale that a range in the recipe asks for: [lowest, highest] -> [-1, 1]; what is beyond is clipped.
-
-    Args:
-        lowest: in the files' units.
-        highest: as well.
-        like: whose background and type it has.
-    """
-    return replace(like, units=(float(lowest), float(highest)), values=(-1.0, 1.0))
+def fixed_scale(lowest: float, highest: float, background: float = 0.0, type: str = "float32") -> Scale:
+    """The scale that a range in the recipe asks for: [lowest, highest] -> [-1, 1]; what is beyond is clipped."""
+    return Scale((float(lowest), float(highest)), (-1.0, 1.0), background, type)
 
 
 def shared_scale(scales: Sequence[Scale]) -> Scale:

@@ -97,7 +97,7 @@ def read_volumes(subject: Subject, modalities: Sequence[str], *, segmentation: b
 
     Raises:
         DataError: a modality is missing; a file is unreadable or truncated, not 3D, not finite, all zero or
-            on another grid than the first; the segmentation holds labels other than 0, 1, 2 and 4 (or 3).
+            on another grid than the first; the segmentation holds something else than whole numbers from 0 to 255.
     """
     grid: _Grid | None = None
     images: dict[str, np.ndarray] = {}
@@ -263,4 +263,13 @@ def _intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
 
 
 def _labels(path: Path, voxels: np.ndarray) -> np.ndarray:
-    return np.rint(voxels).astype(np.uint8)
+    labels = np.rint(voxels)
+    wrong = voxels[~(np.abs(voxels - labels) < 1e-3) | (labels < 0) | (labels > 255)]  # NaN too
+    if wrong.size:
+        raise DataError(
+            f"this segmentation holds {wrong[0]:g}, which is no label",
+            where=path,
+            why="labels are whole numbers from 0 to 255",
+            mend="Correct the segmentation, or leave it out",
+        )
+    return labels.astype(np.uint8)

@@ -83,12 +83,14 @@ class IntensitySettings(Settings):
     range: tuple[Finite, Finite] | None = None
     """The numbers that fill the normalized range; found in the training patients where absent."""
     background: Finite | None = None
-    """The number outside the body; found in each image where absent."""
+    """The number outside the body; found in each image where absent. Inside the body it is a number like others."""
 
     @model_validator(mode="after")
     def _ordered(self) -> IntensitySettings:
         if self.range is not None and not self.range[0] < self.range[1]:
             raise ValueError("the range must be [lowest, highest]")
+        if self.range is not None and self.unit == "relative":
+            raise ValueError("a range fits absolute numbers alone: leave out unit or range")
         return self
 
 
@@ -153,6 +155,12 @@ class DataSettings(BaseModel):
         if split != "none" and not isinstance(split, (dict, SplitSettings)):
             raise ValueError('a split is a table with ratio and seed, or "none"')
         return split
+
+    @model_validator(mode="after")
+    def _intensities_of_modalities(self) -> DataSettings:
+        for name in self.intensities.keys() - {*self.modalities}:
+            raise ValueError(f"intensities.{name} is no modality of data.inputs or data.target")
+        return self
 
     @property
     def parameters(self) -> dict[str, Any]:

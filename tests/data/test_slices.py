@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn.functional import interpolate
 
-from gantk.data.slices import centre, normalised_slices, slices_of, volume_of
+from gantk.data.slices import SliceSettings, centre, normalised_slices, slices_of, volume_of
 from gantk.data.volumes import Volumes
 
 
@@ -74,9 +74,10 @@ def test_labels_stay_labels():
 
 def test_outside_the_inputs_brain_every_image_is_exactly_minus_one():
     given = volumes()
-    given.images["t1"][:8] = 0
-    given.images["t1ce"] = np.full((30, 24, 3), 50, np.float32)  # a target with a background of its own
-    slices = normalised_slices(given, ["t1"], 1.5)
+    given.images["t1"][:14] = 0
+    given.images["t1ce"] = 50 + given.images["t1"]  # a target with a background of its own
+    given.images["t1ce"][:4] = 51
+    slices = normalised_slices(given, ["t1"], SliceSettings(("t1", "t1ce"), 1.5, (8, 8)))
     assert not slices.foreground.all()
     for image in slices.images.values():
         assert (image[~slices.foreground] == -1).all()

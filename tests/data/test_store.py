@@ -8,18 +8,22 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from gantk.data import store as store_module
 from gantk.data.brats import Brats
 from gantk.data.cache import gantk_cache_dir
-from gantk.data.normalisation import Normalisation
+from gantk.data.labels import Labels
+from gantk.data.meaning import Absolute, Meaning
+from gantk.data.normalisation import Normalisation, fixed_scale
 from gantk.data.slices import centre, normalised_slices
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import CacheError, DataError
 from gantk.files import atomic_folder, atomic_write
 from gantk.progress import QuietProgress
+from gantk.recipe.model import IntensitySettings
 
 INPUTS = ("t1", "t2", "flair")
 SETTINGS = SliceSettings(("t1", "t2", "flair", "t1ce"), None, (28, 24))
@@ -66,7 +70,7 @@ def test_stored_slices_are_the_normalised_volumes(cohort, cache, spacing):
     for subject in dataset.subjects(QuietProgress()):
         patient = store[subject.id]
         volumes = dataset.read(subject, patient.modalities)
-        expected = normalised_slices(volumes, INPUTS, spacing)
+        expected = normalised_slices(volumes, INPUTS, settings)
         rows = range(len(patient))
         images = patient.images(rows, patient.modalities)
         assert images.dtype == np.float32
@@ -104,8 +108,8 @@ def test_one_modality_at_a_time_and_in_any_order(cohort, cache):
 
 def test_the_ends_of_the_range_are_exact():
     codes = store_module._encode(np.array([-1, 0, 1], np.float32))
-    assert store_module._decoding()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
-    every = store_module._decoding()
+    assert store_module._values()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
+    every = store_module._values()
     np.testing.assert_array_equal(store_module._encode(every), np.arange(65536))
 
 
@@ -143,12 +147,29 @@ def test_the_key_covers_everything_that_shapes_the_slices(cohort):
         {"modalities": ("t1", "flair", "t2", "t1ce")},
     ):
         keys.append(store_module._key(dataset, first, replace(SETTINGS, **change), INPUTS))
+    for told in ({"intensities": {"t1": IntensitySettings(background=3)}}, {"mask": "t2"}):
+        keys.append(store_module._key(dataset, first, replace(SETTINGS, **told), INPUTS))
     for file in (first.files["t2"], first.segmentation):
         stat = file.stat()
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
         keys.append(store_module._key(dataset, first, SETTINGS, INPUTS))
-    assert len(set(keys)) == len(keys) == 11
+    assert len(set(keys)) == len(keys) == 13
     assert store_module._key(dataset, first, SETTINGS, INPUTS) == keys[-1]
+    meant = replace(SETTINGS, intensities={"t1": IntensitySettings(unit="absolute")})
+    assert store_module._key(dataset, first, meant, INPUTS) == store_module._key(
+        dataset, first, replace(SETTINGS, intensities={"t1": IntensitySettings()}), INPUTS
+    )
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 4
+    path.write_bytes(content)
+
+
+def edit(path, old, new):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
 
 
 def cut(path):
@@ -164,6 +185,10 @@ def cut(path):
         lambda folder: (folder / "meta.json").unlink(),
         lambda folder: (folder / "meta.json").write_text('{"id": '),
         lambda folder: (folder / "meta.json").write_text("[]"),
+        lambda folder: flip(folder / "images.npy"),
+        lambda folder: flip(folder / "segmentation.npy"),
+        lambda folder: edit(folder / "meta.json", '"has_segmentation": true', '"has_segmentation": false'),
+        lambda folder: edit(folder / "meta.json", '"background": 0.0', '"background": 1.0'),
     ],
 )
 def test_a_damaged_patient_is_made_again(cohort, cache, damage):
@@ -224,9 +249,11 @@ def test_a_bad_file_reaches_the_user_from_a_worker(cohort, cache, workers):
 def test_an_image_that_is_empty_inside_the_brain_names_the_patient(cohort, cache, write_volume):
     dataset = Brats(cohort)
     brain = dataset.read(dataset.subjects(QuietProgress())[0], ["t1"]).images["t1"] > 0
-    write_volume(cohort / "HGG" / "P1" / "P1_t1ce.nii.gz", np.where(brain, 0, 5).astype(np.int16))
-    with pytest.raises(DataError, match=r"'P1'.*'t1ce'.*empty inside the brain"):
+    bad = cohort / "HGG" / "P1" / "P1_t1ce.nii.gz"
+    write_volume(bad, np.where(brain, 0, 5).astype(np.int16))
+    with pytest.raises(DataError, match=r"'P1'.*'t1ce'.*empty inside the brain.*data\.intensities\.t1ce") as caught:
         run(cohort, cache)
+    assert caught.value.where == str(bad)
 
 
 def test_a_crop_without_brain_is_refused(cohort, cache):
@@ -311,3 +338,55 @@ def test_a_patient_with_the_target_alone_has_its_own_foreground(cohort, cache, w
     assert patient.modalities == ("t1ce",)
     images = patient.images(range(len(patient)), ["t1ce"])[:, 0]
     assert (images > -1).sum((1, 2)).tolist() == patient.brain_area.tolist()
+
+
+def test_one_store_is_understood_in_several_ways(cohort, cache):
+    store = run(cohort, cache)
+    volumes = Brats(cohort).read(Brats(cohort).subjects(QuietProgress())[0], ["t1"])
+    scale = fixed_scale(-500, 1500)
+    meant = store.meant(Meaning({"t1": Absolute(scale)}, Labels((1, 2), (2,), ())))
+    patient, raw = meant["P1"], store["P1"]
+    assert patient.labels == (1, 2, 4)
+    inside = centre(volumes.images["t1"].transpose(2, 1, 0), (28, 24))[patient.z]
+    wanted = scale.apply(inside, raw.images(range(len(raw)), ["t1"])[:, 0] > -1)
+    both = patient.images(range(len(patient)), ["t2", "t1"])
+    np.testing.assert_allclose(both[:, 1], wanted, atol=1e-4)
+    np.testing.assert_array_equal(both[:, 0], raw.images(range(len(raw)), ["t2"])[:, 0])
+    labels = raw.segmentation(range(len(raw)))
+    changed = patient.segmentation(range(len(patient)))
+    np.testing.assert_array_equal(changed, np.select([labels == 1, labels == 2], [2, 1]))
+    np.testing.assert_array_equal(patient.tumour_area, (changed > 0).sum((1, 2)))
+    np.testing.assert_array_equal(patient.core, (changed == 1).any((1, 2)))
+    assert patient.checksum == raw.checksum
+
+
+def test_the_checksum_follows_what_the_images_show_and_not_where_they_lie(cohort, tmp_path, write_volume):
+    before = {name: patient.checksum for name, patient in run(cohort, tmp_path / "one").items()}
+    moved = cohort.rename(tmp_path / "moved")
+    same = {name: patient.checksum for name, patient in run(moved, tmp_path / "two").items()}
+    assert same == before
+    path = moved / "HGG" / "P1" / "P1_t1ce.nii.gz"
+    write_volume(path, np.asarray(nib.load(path).dataobj)[::-1].copy())
+    after = {name: patient.checksum for name, patient in run(moved, tmp_path / "two").items()}
+    assert {name for name in before if before[name] != after[name]} == {"P1"}
+
+
+def test_a_mask_says_where_foreground_is(cohort, cache, write_volume):
+    for folder in [path.parent for path in cohort.rglob("*_t1.nii.gz")]:
+        mask = np.zeros((32, 36, 10), np.uint8)
+        mask[8:20, 8:20, 2:8] = 1
+        write_volume(folder / f"{folder.name}_mask.nii.gz", mask)
+    store = run(cohort, cache, settings=replace(SETTINGS, mask="mask"))
+    assert store["P1"].modalities == SETTINGS.modalities
+    assert store["P1"].z.tolist() == [2, 3, 4, 5, 6, 7]
+    assert set(store["P1"].brain_area) == {144}
+
+
+def test_an_implausible_image_names_patient_modality_and_file(cohort, cache, write_volume):
+    bad = cohort / "LGG" / "P2" / "P2_flair.nii.gz"
+    write_volume(bad, np.random.default_rng(0).uniform(1, 9, (32, 36, 10)).astype(np.float32))
+    with pytest.raises(DataError, match=r"'P2', 'flair': 100% of this image.*data\.mask") as caught:
+        run(cohort, cache)
+    assert caught.value.where == str(bad)
+    told = replace(SETTINGS, intensities={"flair": IntensitySettings(background=0)})
+    assert len(run(cohort, cache, settings=told)) == 4

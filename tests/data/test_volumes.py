@@ -88,8 +88,8 @@ def test_write_like_refuses_another_shape_or_name(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["X_t1.nii"]
 
 
-def test_labels_three_and_four_are_enhancing_tumour(tmp_path):
-    labels = np.array([0, 1, 2, 3] * 6, np.float32).reshape(4, 2, 3)
+def test_labels_are_the_files_own(tmp_path):
+    labels = np.array([0, 1, 2, 255] * 6, np.float32).reshape(4, 2, 3)
     subject = Subject(
         "X",
         {"t1": write(tmp_path / "X_t1.nii", np.ones((4, 2, 3), np.float32))},
@@ -97,7 +97,7 @@ def test_labels_three_and_four_are_enhancing_tumour(tmp_path):
     )
     found = read_volumes(subject, ["t1"]).segmentation
     assert found.dtype == np.uint8
-    assert sorted(np.unique(found)) == [0, 1, 2, 4]
+    assert sorted(np.unique(found)) == [0, 1, 2, 255]
     assert read_volumes(subject, ["t1"], segmentation=False).segmentation is None
 
 
@@ -158,7 +158,7 @@ def test_a_bad_image_is_named_in_one_paragraph(tmp_path, kind, suffix):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [((0, 1, 7), "unknown labels: 7"), ((0, 0.5), "0.5"), ((2, 3, 4), "both"), ((np.nan,), "nan")],
+    [((0, 1, 256), "256"), ((0, 0.5), "0.5"), ((-1, 0), "-1"), ((np.nan,), "nan")],
 )
 def test_a_bad_segmentation_is_named(tmp_path, labels, message):
     path = write(tmp_path / "X_seg.nii.gz", np.resize(np.array(labels, np.float32), GOOD.shape))
