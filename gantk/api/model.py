@@ -184,12 +184,20 @@ class Model:
         with progress.task("Synthesizing", len(members)) as bar:
             for member in members:
                 made = self._synthesize(member, role, target, QuietProgress())
-                written.append(out / self.dataset.named(member, made.image))
+                written.append(out / self._named(member, made.image))
                 self._write(written[-1], made)
                 remarks.append(made.remarks)
                 bar.advance()
         tell(progress, remarks)
         return written
+
+    def _named(self, source: Path, image: np.ndarray) -> str:
+        """What an image made from a file is called beside others."""
+        ask = getattr(self.dataset, "named", None)
+        if ask is not None:
+            return str(ask(source, image))
+        writes: tuple[str, ...] = self.dataset.writes
+        return source.name if source.suffix.lower() in writes else source.stem + writes[0]
 
     def _request(self, role: str | None, target: str | None) -> tuple[str, list[str], str, slice]:
         """Role, the modalities that it takes, the target, and which of the role's output channels show it."""

@@ -15,7 +15,8 @@ __all__ = ["Dataset", "noun_of"]
 class Dataset(Protocol):
     """A component of kind `dataset`; it travels to worker processes, so it must pickle.
 
-    Optional members: `subject_at(folder, modalities)` and `writes` (file endings) for `gantk predict`; `reading`, the
+    Optional members: `subject_at(folder, modalities)`, `writes` (file endings), `members(path)` (the subjects of a
+    folder) and `named(path, image)` (a prediction's name among others) for `gantk predict`; `reading`, the
     parameters that change what it reads of a file, plain JSON types; `noun`, what one subject is called where it is no
     patient.
     """
