@@ -18,7 +18,7 @@ from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.metrics import AnyMetric, CohortMetric
 from gantk.evaluation.regions import LABELS
-from gantk.evaluation.results import Evaluation
+from gantk.evaluation.results import Evaluation, Subjects
 from gantk.files import atomic_write
 from gantk.plugins import Registry
 from gantk.progress import Progress
@@ -80,7 +80,11 @@ def assess(
         paired=bool(pairs),
         targets=alone,
     )
-    evaluation = replace(evaluation, images={patient: _known_by(cohort, patient, recipe) for patient in patients})
+    evaluation = replace(
+        evaluation,
+        images={patient: _known_by(cohort, patient, recipe) for patient in patients},
+        subjects=Subjects(cohort.store.noun, cohort.split.on_training),
+    )
     out = folder / "evaluation"
     if patients:
         evaluation.write(out)

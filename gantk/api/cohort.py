@@ -13,7 +13,7 @@ from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
-from gantk.data.dataset import Dataset
+from gantk.data.dataset import Dataset, noun_of
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
@@ -86,20 +86,25 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         subjects = dataset.subjects(progress)
     _check_pickles(dataset, origin)
     needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
+    noun = noun_of(dataset)
+    ratio, seed = (None, 0) if data.split == "none" else (data.split.ratio, data.split.seed)
     split = split_cohort(
-        *by_target(subjects, needed, data.targets),
+        *by_target(subjects, needed, data.targets, noun),
         parts={subject.id: subject.part for subject in subjects if subject.part is not None},
-        ratio=data.split.ratio,
-        seed=data.split.seed,
+        ratio=ratio,
+        seed=seed,
         paired_fraction=data.paired_fraction,
+        noun=noun,
     )
+    if split.on_training:
+        progress.note(f'All {len(split.patients)} {noun}s are trained on and measured on: data.split is "none"')
     for subject in subjects if data.mask is not None else ():
         if data.mask not in subject.files:
             raise DataError(
-                f"patient {subject.id!r} has no {data.mask!r} image",
+                f"{noun} {subject.id!r} has no {data.mask!r} image",
                 where=subject.folder,
                 why="data.mask names it",
-                mend="Add the file, or leave the patient out",
+                mend=f"Add the file, or leave the {noun} out",
             )
     store = prepare(
         dataset,
@@ -165,7 +170,8 @@ def told(store: SliceStore, meaning: Meaning) -> Iterator[str]:
     for name, known in meaning.intensities.items():
         if isinstance(known, Absolute):
             low, high = known.scale.units[0], known.scale.units[-1]
-            yield f"The numbers of {name} mean the same in all patients; {low:g} to {high:g} are brought to [-1, 1]"
+            everyone = f"all {store.noun}s"
+            yield f"The numbers of {name} mean the same in {everyone}; {low:g} to {high:g} are brought to [-1, 1]"
     labels = sorted({label for patient in store.values() for label in patient.labels})
     if labels:
         regions = {"tumor": meaning.labels.tumour, "core": meaning.labels.core, "enhancing": meaning.labels.enhancing}

@@ -66,7 +66,7 @@ def histogram(
     check_format(out)
     table = result_table(folders, metrics=[metric], regions=regions, roles=roles, force=force)
     if not shown_rows(table):
-        raise EvaluationError(f"no patient has a value of {metric}", mend="Choose a metric that patients have.")
+        raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="Choose another metric.")
     save_figure(draw_distributions(table), out)
     return table
 

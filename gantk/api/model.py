@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,29 @@ from torch import nn
 from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import at_rest
 from gantk.api.runs import resolve_run
+from gantk.data.dataset import noun_of
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND
-from gantk.data.slices import Readable, Slices, centre, placed
+from gantk.data.slices import Readable, Slices, centre, placed, tell
 from gantk.data.volumes import Subject
 from gantk.errors import CheckpointError, DataError, UsageError, nearest
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
-from gantk.progress import Progress, default_progress
+from gantk.progress import Progress, QuietProgress, default_progress
 from gantk.recipe import Recipe, load_recipe
 from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A synthesized image, the file that it was made from, and remarks on how that was read."""
+
+    image: np.ndarray
+    like: Path
+    remarks: Mapping[str, str]
 
 
 class Model:
@@ -76,7 +87,7 @@ class Model:
             patient: what the dataset reads one subject from: a folder with the modalities that the role takes, or a
                 picture; a target is not needed.
             out: file to write, of the dataset's own kind: NIfTI with the affine and header of the first input, or PNG
-                or TIFF with its size and depth.
+                or TIFF with its size.
             role: the translator; the recipe's `predict` where absent.
             progress: shows a bar over slices.
             target: which of the images that the role gives; the first that the recipe measures where absent.
@@ -84,38 +95,49 @@ class Model:
         Returns:
             For volumes float32 (X, Y, Z) in LPS orientation, in the target's unit and with its background, both as in
             training: an absolute unit such as HU as it is, a relative one as bright beside the first relative input as
-            targets were. For pictures uint8 or uint16, (H, W) or (H, W, 3).
+            targets were. For pictures (H, W) or (H, W, 3), in as many bits as the input, uint8 or uint16; where the
+            recipe gives the target a range, in that range and the target's own type.
 
         Raises:
             UsageError: there is no such role or target, or the file cannot be written.
             DataError: the patient cannot be read.
         """
+        if out is not None:
+            self._check_name(Path(out))
+        progress = progress or default_progress()
+        made = self._synthesize(Path(patient), role, target, progress)
+        tell(progress, [made.remarks])
+        if out is not None:
+            self._write(Path(out), made)
+        return made.image
+
+    def _synthesize(self, path: Path, role: str | None, target: str | None, progress: Progress) -> _Made:
         role, takes, target, place = self._request(role, target)
         hidden = self.recipe.evaluation.missing
         inputs = [name for name in takes if name not in hidden] or list(takes)
         settings = slice_settings(self.recipe)
         needed = [*inputs, *(() if settings.mask in (None, *inputs) else [settings.mask])]
-        subject = self.dataset.subject_at(Path(patient), needed)
-        if out is not None:
-            self._check_name(Path(out))
+        subject = self.dataset.subject_at(path, needed)
         read = self.dataset.read(subject, needed, segmentation=False)
         slices = self.slices(read, subject, inputs)
         images = self._source(slices, takes, self.translators[role].takes.side)
         fill = BACKGROUND if slices.pixel is not None else None
-        translated = self._translate(images, slices, role, place, fill, progress or default_progress())
+        translated = self._translate(images, slices, role, place, fill, progress)
         scale = self.meaning.predicted(target, slices, inputs)
-        predicted: np.ndarray = read.restore(translated, inputs, settings, slices, scale)
-        if out is not None:
-            try:
-                self.dataset.write(Path(out), predicted, subject.files[inputs[0]])
-            except OSError as error:
-                raise UsageError(
-                    "the prediction cannot be written",
-                    where=out,
-                    why=error.strerror or error,
-                    mend="make room, or name another place",
-                ) from error
-        return predicted
+        return _Made(
+            read.restore(translated, inputs, settings, slices, scale), subject.files[inputs[0]], slices.remarks
+        )
+
+    def _write(self, out: Path, made: _Made) -> None:
+        try:
+            self.dataset.write(out, made.image, made.like)
+        except OSError as error:
+            raise UsageError(
+                "the prediction cannot be written",
+                where=out,
+                why=error.strerror or error,
+                mend="make room, or name another place",
+            ) from error
 
     def slices(self, read: Readable, subject: Subject, inputs: Sequence[str]) -> Slices:
         """A subject's slices as networks are shown them; their scales lead back to the files' units.
@@ -131,7 +153,7 @@ class Model:
         try:
             return self.meaning.normalised(read.slices(inputs, slice_settings(self.recipe)))
         except DataError as error:
-            raise placed(error, subject) from None
+            raise placed(error, subject, noun_of(self.dataset)) from None
 
     def predict_all(
         self,
@@ -146,17 +168,36 @@ class Model:
         Returns:
             The files written.
         """
+        out, progress = Path(out), progress or default_progress()
         ask = getattr(self.dataset, "members", None)
         members = ask(Path(path)) if ask else None
         if members is None:
             self.predict(path, out, role, progress, target)
-            return [Path(out)]
-        written = []
-        for member in members:
-            suffix = member.suffix if member.suffix.lower() in self.dataset.writes else self.dataset.writes[0]
-            written.append(Path(out) / f"{member.stem}{suffix}")
-            self.predict(member, written[-1], role, progress, target)
+            return [out]
+        if not out.is_dir() and (out.exists() or out.suffix.lower() in self.dataset.writes):
+            raise UsageError(
+                "a folder of images is translated into a folder, and this is the name of one file",
+                where=out,
+                mend="name a folder with -o",
+            )
+        written, remarks = [], []
+        with progress.task("Synthesizing", len(members)) as bar:
+            for member in members:
+                made = self._synthesize(member, role, target, QuietProgress())
+                written.append(out / self._named(member, made.image))
+                self._write(written[-1], made)
+                remarks.append(made.remarks)
+                bar.advance()
+        tell(progress, remarks)
         return written
+
+    def _named(self, source: Path, image: np.ndarray) -> str:
+        """What an image made from a file is called beside others."""
+        ask = getattr(self.dataset, "named", None)
+        if ask is not None:
+            return str(ask(source, image))
+        writes: tuple[str, ...] = self.dataset.writes
+        return source.name if source.suffix.lower() in writes else source.stem + writes[0]
 
     def _request(self, role: str | None, target: str | None) -> tuple[str, list[str], str, slice]:
         """Role, the modalities that it takes, the target, and which of the role's output channels show it."""

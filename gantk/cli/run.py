@@ -183,7 +183,7 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from gantk.evaluation.results import Column, Statistic
+    from gantk.evaluation.results import Column, Statistic, Subjects
     from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
 
     def statistic(value: Mapping[str, Any]) -> Statistic:
@@ -194,7 +194,10 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     methods = {m: {n: statistic(v) for n, v in values.items()} for m, values in summary["methods"].items()}
     trained = [method for method in methods if not is_baseline(method)]
     best = {name: trained[i] for name, i in best_of([methods[method] for method in trained], columns).items()}
-    table = Table("", title="Test patients, mean ± standard deviation", title_justify="left", box=box.SIMPLE_HEAD)
+    subjects = Subjects(**summary.get("subjects", {}))
+    title = f"{subjects.measured.capitalize()}, mean ± standard deviation"
+    caption = f"{subjects.warning}." if subjects.warning else None
+    table = Table("", title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD)
     for method in methods:
         table.add_column(method_title(method), justify="right")
     for name, column in columns.items():

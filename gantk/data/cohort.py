@@ -1,11 +1,11 @@
-"""Which patient plays which role: a split by patient, written down and hashed."""
+"""Which subject plays which role: a split by subject, written down and hashed."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,9 @@ _HELD_OUT = ("validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Patients by role, each in exactly one; ids are kept sorted.
+    """Subjects by role, each in exactly one; ids are kept sorted.
+
+    Where nothing is held out, validation and test are all subjects that train.
 
     Attributes:
         paired: train with inputs and targets.
@@ -44,21 +46,30 @@ class Split:
         ids = self.patients
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
-            raise DataError(f"patient {twice!r} appears twice in the split", mend="Give each patient one role")
+            raise DataError(f"{twice!r} appears twice in the split", mend="Give each subject one role")
 
     @property
-    def training(self) -> tuple[str, ...]:
-        """Paired and unpaired patients: those whose inputs are trained on."""
-        return tuple(sorted(self.paired + self.unpaired))
+    def on_training(self) -> bool:
+        """Whether nothing is held out: what is validated and tested is what is trained on."""
+        return bool(self.test) and self.validation == self.test == tuple(sorted(self._trained))
+
+    @property
+    def _trained(self) -> tuple[str, ...]:
+        return self.paired + self.unpaired + self.target
 
     @property
     def patients(self) -> tuple[str, ...]:
-        """All patients."""
-        return self.paired + self.unpaired + self.target + self.validation + self.test
+        """All subjects."""
+        return self._trained if self.on_training else self._trained + self.validation + self.test
+
+    @property
+    def training(self) -> tuple[str, ...]:
+        """Paired and unpaired subjects: those whose inputs are trained on."""
+        return tuple(sorted(self.paired + self.unpaired))
 
     @property
     def hash(self) -> str:
-        """12 hex digits over the role and id of every patient; equal splits have equal hashes."""
+        """12 hex digits over the role and id of every subject; equal splits have equal hashes."""
         lines = sorted(f"{role},{patient}\n" for role in _ROLES for patient in getattr(self, role))
         return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
 
@@ -74,7 +85,7 @@ class Split:
         """The split that `to_csv` wrote.
 
         Raises:
-            DataError: the file cannot be read, lacks a column, holds an unknown role or a patient twice.
+            DataError: the file cannot be read, lacks a column, holds an unknown role or a subject twice.
         """
         patients: dict[str, list[str]] = {role: [] for role in _ROLES}
         try:
@@ -90,21 +101,31 @@ class Split:
             raise DataError("this split cannot be read", where=path, why=error) from error
         return cls(**{role: tuple(ids) for role, ids in patients.items()})
 
+    def without_held_out(self) -> Split:
+        """This split with all training subjects in validation and test."""
+        return replace(self, validation=self._trained, test=self._trained)
+
 
 def by_target(
-    subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str]
+    subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str], noun: str = "patient"
 ) -> tuple[list[str], list[str], list[str]]:
-    """Ids of the patients with inputs and all targets, with inputs alone, and with nothing but targets.
+    """Ids of the subjects with inputs and all targets, with inputs alone, and with nothing but targets.
+
+    Args:
+        subjects: of a dataset.
+        inputs: modalities that all need but those with targets alone.
+        targets: modalities to be synthesized.
+        noun: what errors call a subject.
 
     Raises:
-        DataError: a patient has some inputs and lacks others, or no patient has the targets.
+        DataError: a subject has some inputs and lacks others, or none has the targets.
     """
     for name in (*inputs, *targets):
         having = [subject for subject in subjects if name in subject.files]
         if subjects and not having:
             known = {modality for subject in subjects for modality in subject.files}
             raise DataError(
-                f"no patient has a {name!r} image",
+                f"no {noun} has a {name!r} image",
                 why=nearest(name, known),
                 mend="Correct the name in the recipe",
             )
@@ -119,16 +140,16 @@ def by_target(
         for name in inputs:
             if name not in subject.files:
                 raise DataError(
-                    f"patient {subject.id!r} has no {name!r} image",
+                    f"{noun} {subject.id!r} has no {name!r} image",
                     where=next((file.parent for file in subject.files.values()), None),
                     why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
-                    mend="Add the file, or leave the patient out",
+                    mend=f"Add the file, or leave the {noun} out",
                 )
         (both if complete else sources).append(subject.id)
     if not both and not alone:
         raise DataError(
-            f"no patient has the target {', '.join(targets)}",
-            mend="Correct data.target in the recipe, or add patients with it",
+            f"no {noun} has the target {', '.join(targets)}",
+            mend=f"Correct data.target in the recipe, or add {noun}s with it",
         )
     return sorted(both), sorted(sources), sorted(alone)
 
@@ -139,39 +160,47 @@ def split_cohort(
     only_target: Sequence[str] = (),
     *,
     parts: Mapping[str, str] | None = None,
-    ratio: tuple[float, float, float] = (7, 1, 2),
+    ratio: tuple[float, float, float] | None = (7, 1, 2),
     seed: int,
     paired_fraction: float,
+    noun: str = "patient",
 ) -> Split:
-    """Split by patient into training, validation and test, and training into paired and unpaired.
+    """Split by subject into training, validation and test, and training into paired and unpaired.
 
     A pure function of the set of ids, the parts, the ratio, the seed and the fraction. A larger fraction contains the
-    smaller one's paired patients; a fraction above 0 has at least one.
+    smaller one's paired subjects; a fraction above 0 has at least one.
 
-    Where the dataset puts a patient in a part, there it stays; validation or test that it leaves empty is taken from
-    the training patients. Where no patient has inputs and target, those with one of them are split, each by itself.
+    Where the dataset puts a subject in a part, there it stays; validation or test that it leaves empty is taken from
+    the training subjects. Where no subject has inputs and target, those with one of them are split, each by itself.
+    Without a ratio nothing is held out: all subjects train, whatever the parts, and are validated and tested.
 
     Args:
-        with_target: patients with the target, which are split.
-        without_target: patients without it, which join the unpaired training patients.
-        only_target: patients with the target alone, which train as targets.
-        parts: `training`, `validation` or `test`, of the patients that the dataset puts there.
-        ratio: training : validation : test.
+        with_target: subjects with the target, which are split.
+        without_target: subjects without it, which join the unpaired training subjects.
+        only_target: subjects with the target alone, which train as targets.
+        parts: `training`, `validation` or `test`, of the subjects that the dataset puts there.
+        ratio: training : validation : test; None holds nothing out.
         seed: of the permutation.
-        paired_fraction: part of the training patients with target that is paired, [0, 1].
+        paired_fraction: part of the training subjects with target that is paired, [0, 1].
+        noun: what errors call a subject.
 
     Raises:
-        DataError: too few patients for the ratio, a patient twice, or a fraction outside [0, 1].
+        DataError: too few subjects for the ratio, a subject twice, or a fraction outside [0, 1].
     """
     if not 0 <= paired_fraction <= 1:
         raise DataError(f"the paired fraction is {paired_fraction:g}", mend="Choose one from 0 to 1")
+    if ratio is None:
+        everything = split_cohort(
+            with_target, without_target, only_target, ratio=(1, 0, 0), seed=seed, paired_fraction=paired_fraction
+        )
+        return everything.without_held_out()
     if min(ratio) < 0 or ratio[0] == 0:
         raise DataError(f"the split ratio is {ratio}", mend="Choose training : validation : test such as 7 : 1 : 2")
     parts = parts or {}
-    spare = (1, 0, 0) if with_target else ratio  # patients that cannot be measured train, where others can
-    training, *held_out = _divide(with_target, parts, ratio, seed)
-    unpaired, *sources = _divide(without_target, parts, spare, seed)
-    targets, *more_targets = _divide(only_target, parts, spare, seed)
+    spare = (1, 0, 0) if with_target else ratio  # subjects that cannot be measured train, where others can
+    training, *held_out = _divide(with_target, parts, ratio, seed, noun)
+    unpaired, *sources = _divide(without_target, parts, spare, seed, noun)
+    targets, *more_targets = _divide(only_target, parts, spare, seed, noun)
     validation, test = ([*a, *b, *c] for a, b, c in zip(held_out, sources, more_targets, strict=True))
     paired = max(1, _share(len(training), paired_fraction)) if training and paired_fraction > 0 else 0
     return Split(
@@ -184,10 +213,10 @@ def split_cohort(
 
 
 def _divide(
-    patients: Sequence[str], parts: Mapping[str, str], ratio: tuple[float, float, float], seed: int
+    subjects: Sequence[str], parts: Mapping[str, str], ratio: tuple[float, float, float], seed: int, noun: str
 ) -> tuple[list[str], list[str], list[str]]:
-    """Training, validation and test of one kind of patients, in the seed's order where it is drawn."""
-    ids = sorted(patients)
+    """Training, validation and test of one kind of subjects, in the seed's order where it is drawn."""
+    ids = sorted(subjects)
     given = {part: [name for name in ids if parts.get(name) == part] for part in _HELD_OUT}
     free = [name for name in ids if parts.get(name) not in _HELD_OUT]
     wanted = [0.0 if given[part] else share for part, share in zip(_HELD_OUT, ratio[1:], strict=True)]
@@ -195,12 +224,13 @@ def _divide(
     if ids and len(free) < needed:
         left = " : ".join(f"{share:g}" for share in (ratio[0], *wanted))
         raise DataError(
-            f"a split {left} needs at least {needed} patients",
+            f"a split {left} needs at least {needed} {noun}s",
             why=f"the cohort has {len(free)}",
-            mend="Add patients, or correct data.root, data.target and data.split in the recipe",
+            mend=f"Add {noun}s, correct data.root or data.target in the recipe, or train and measure on the same "
+            f'{noun}s with data.split = "none"',
         )
     validation, test = (max(1, _share(len(free), share / sum(ratio))) if ids and share else 0 for share in wanted)
-    while validation + test >= max(len(free), 1):  # at least one patient trains
+    while validation + test >= max(len(free), 1):  # at least one subject trains
         validation, test = (validation - 1, test) if validation > test else (validation, test - 1)
     # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))

@@ -9,14 +9,16 @@ from gantk.data.slices import Readable
 from gantk.data.volumes import Subject
 from gantk.progress import Progress
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "noun_of"]
 
 
 class Dataset(Protocol):
     """A component of kind `dataset`; it travels to worker processes, so it must pickle.
 
-    Optional members: `subject_at(folder, modalities)` and `writes` (file endings) for `gantk predict`; `reading`, the
-    parameters that change what it reads of a file, plain JSON types.
+    Optional members: `subject_at(folder, modalities)`, `writes` (file endings), `members(path)` (the subjects of a
+    folder) and `named(path, image)` (a prediction's name among others) for `gantk predict`; `reading`, the
+    parameters that change what it reads of a file, plain JSON types; `noun`, what one subject is called where it is no
+    patient.
     """
 
     def subjects(self, progress: Progress) -> Sequence[Subject]:
@@ -32,3 +34,8 @@ class Dataset(Protocol):
         Raises:
             DataError: a file cannot be used.
         """
+
+
+def noun_of(dataset: Dataset) -> str:
+    """What one subject of a dataset is called; its plural has an s."""
+    return str(getattr(dataset, "noun", "patient"))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from gantk.data.normalisation import DARKEST, Scale, full_scale
-from gantk.data.pixels import SUFFIXES, read_pixels, write_pixels
+from gantk.data.normalisation import Scale, fixed_scale, full_scale
+from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
 from gantk.data.slices import Slices, SliceSettings, resize
 from gantk.data.volumes import Subject
-from gantk.errors import DataError
+from gantk.errors import DataError, UsageError
 from gantk.progress import Progress
 
 __all__ = ["Images", "Picture"]
@@ -35,19 +36,25 @@ class Picture:
 
     Attributes:
         images: modality -> float32 (C, H, W); all of one size.
-        greatest: modality -> the greatest value that its file could hold, 255 or 65535.
+        greatest: modality -> the greatest value that its file could hold, such as 255; None where no file tells.
         size: (H, W) that slices are resized to; None for that of the crop.
+        files: modality -> its file.
+        types: modality -> the NumPy type of the file's numbers; where left out, the unsigned one that holds `greatest`.
+        left_out: modality -> what the file shows and the image does not, empty for nothing.
     """
 
     images: dict[str, np.ndarray]
-    greatest: dict[str, int]
+    greatest: Mapping[str, int | None]
     size: tuple[int, int] | None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
         """One slice per modality, (1, C, H, W) above -1: a picture is foreground everywhere.
 
         Raises:
-            DataError: the size is smaller than the crop.
+            DataError: the size is smaller than the crop, or the recipe must say a range and does not.
         """
         size = self.size or settings.crop
         if size[0] < settings.crop[0] or size[1] < settings.crop[1]:
@@ -55,34 +62,58 @@ class Picture:
                 f"images of {size[0]} × {size[1]} do not fill the crop of {settings.crop[0]} × {settings.crop[1]}",
                 mend="Raise data.size, or leave it out: images are then resized to data.crop",
             )
-        everywhere = np.ones(size, bool)[None]
-        scales = {name: full_scale(greatest) for name, greatest in self.greatest.items()}
-        images = {}
+        scales = {name: self._scale(name, settings) for name in self.images}
+        images, remarks = {}, {}
         for name, image in self.images.items():
+            low, high = scales[name].units
+            if image.min() < low or image.max() > high:
+                found = f"{image.min():g} to {image.max():g} in {self.files.get(name, name)}"
+                remarks[f"Numbers outside data.intensities.{name}.range = [{low:g}, {high:g}] are clipped to it"] = (
+                    found
+                )
+            if self.left_out.get(name):
+                remarks[f"The {self.left_out[name]} of images is left out"] = str(self.files.get(name, name))
             sized = resize(image, size)
-            images[name] = np.maximum(scales[name].apply(sized, np.ones(sized.shape, bool)), np.float32(DARKEST))[None]
-        return Slices(images, everywhere, None, scales)
+            images[name] = scales[name].apply(sized, np.ones(sized.shape, bool))[None]
+        return Slices(images, np.ones(size, bool)[None], None, scales, remarks=remarks)
 
     def restore(
         self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
     ) -> np.ndarray:
-        """A picture (1, C, H, W) in [-1, 1] in the first image's size and depth: uint8 or uint16 (H, W) or (H, W, 3).
-
-        The scale is not asked: a picture uses its file's whole range, whatever range training files had.
-        """
-        first = next(iter(self.images))
-        sized = resize(image[0], (self.images[first].shape[1], self.images[first].shape[2]))
-        greatest = self.greatest[first]
-        pixels = np.clip(np.rint(full_scale(greatest).invert(sized)), 0, greatest)
-        pixels = pixels.astype(np.uint8 if greatest == 255 else np.uint16)
+        """A picture (1, C, H, W) in [-1, 1] in the first image's size and the scale's type: (H, W) or (H, W, 3)."""
+        _, height, width = next(iter(self.images.values())).shape
+        pixels = scale.invert(resize(image[0], (height, width)))
+        kind = np.dtype(scale.type)
+        if kind.kind != "f":
+            pixels = np.clip(np.rint(pixels.astype(np.float64)), np.iinfo(kind).min, np.iinfo(kind).max)
+        pixels = pixels.astype(kind)
         return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+    def _scale(self, name: str, settings: SliceSettings) -> Scale:
+        """From a file's numbers to [-1, 1]: what the recipe says, else all that the file could hold."""
+        greatest, said = self.greatest[name], settings.intensities.get(name)
+        full = full_scale(greatest or 1)
+        full = replace(full, type=self.types.get(name, full.type))
+        if said is not None and said.range is not None:
+            return fixed_scale(*said.range, type=full.type)
+        if greatest is None:
+            low, high = self.images[name].min(), self.images[name].max()
+            raise DataError(
+                f"this image holds {full.type} numbers, {low:g} to {high:g}, and no file tells which of such numbers "
+                "are black and white",
+                where=name,
+                mend=f"Say the range of all such images in the recipe, as in data.intensities.{name}.range = "
+                f"[{low:g}, {high:g}]",
+            )
+        return full
 
 
 class Images:
     """Pictures of two kinds, called `a` and `b`: pairs of them, or some of each.
 
-    Intensities are mapped from the whole range of 8 or 16 bits to [-1, 1]; data.spacing and data.normalisation, which
-    are about scans, mean nothing here. Folders train, val and test are the split's parts.
+    What a file's unsigned numbers can be is mapped to [-1, 1]; signed and floating-point numbers, as in CT and depth,
+    need data.intensities.NAME.range. Transparency is left out; data.spacing and data.normalisation, which are about
+    scans, mean nothing here. Folders train, val and test are the split's parts.
 
     Args:
         root: the data set's folder.
@@ -94,6 +125,7 @@ class Images:
         left: which of the two is on the left in `halves`.
     """
 
+    noun = "image"
     writes = (".png", ".tif", ".tiff")
 
     def __init__(
@@ -139,9 +171,10 @@ class Images:
         progress.note(f"{len(subjects)} {'images' if layout == 'unaligned' else 'pairs of images'} in {self.root}")
         return sorted(subjects, key=lambda subject: subject.id)
 
-    @staticmethod
-    def subject_at(path: Path, modalities: Sequence[str]) -> Subject:
-        """The picture in one file, to be translated: it is the whole file, whatever the data set's layout.
+    def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
+        """The picture in one file, to be translated.
+
+        A file of this data set that holds a pair is one; any other is a single picture.
 
         Raises:
             DataError: the file does not exist or is no image, or several modalities are asked for.
@@ -155,7 +188,21 @@ class Images:
             )
         if len(modalities) != 1:
             raise DataError(f"one image cannot be {' and '.join(modalities) or 'nothing'}", where=path)
-        return Subject(path.stem, {modalities[0]: path})
+        pair = path.resolve() in self._pairs
+        return Subject(path.stem, {"a": path, "b": path} if pair else {modalities[0]: path})
+
+    @cached_property
+    def _pairs(self) -> frozenset[Path]:
+        """The files of this data set that hold two images side by side."""
+        if not self.root.is_dir():
+            return frozenset()
+        try:
+            found = _Folders(self.root)
+            halves = (found.layout() if self.layout == "auto" else self.layout) == "halves"
+        except DataError:  # it is no data set any more
+            return frozenset()
+        files = (subject.files["a"] for subject in found.subjects("halves")) if halves else ()
+        return frozenset(file.resolve() for file in files)
 
     @staticmethod
     def members(path: Path) -> list[Path] | None:
@@ -172,6 +219,13 @@ class Images:
             raise DataError("this folder holds no image", where=path, why=f"images end in {', '.join(SUFFIXES)}")
         return files
 
+    @staticmethod
+    def named(source: Path, pixels: np.ndarray) -> str:
+        """What a picture that was made from a file is called beside others: like it, in a format that can hold it."""
+        suffixes = (source.suffix, *Images.writes)
+        fitting = (suffix for suffix in suffixes if suffix.lower() in Images.writes and can_hold(suffix, pixels))
+        return source.stem + next(fitting)
+
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Picture:
         """The subject's pictures.
 
@@ -179,14 +233,18 @@ class Images:
             DataError: a file cannot be read, a file with two halves has an odd width, or a pair has two sizes.
         """
         images: dict[str, np.ndarray] = {}
-        greatest: dict[str, int] = {}
+        found: dict[str, Pixels] = {}
+        left_out: dict[str, str] = {}
         halves = len(set(subject.files.values())) < len(subject.files)
         for name in modalities:
             path = subject.files[name]
-            pixels = read_pixels(path, self.mode)
-            greatest[name] = int(np.iinfo(pixels.dtype).max)
+            found[name] = read_pixels(path, self.mode)
+            pixels = found[name].values
+            left_out[name] = found[name].left_out
             if halves:
                 pixels = _half(path, pixels, left=name == self.left)
+                if len(modalities) == 1:
+                    left_out[name] = "right half" if name == self.left else "left half"
             images[name] = pixels.transpose(2, 0, 1).astype(np.float32)
             first = modalities[0]
             if images[name].shape != images[first].shape:
@@ -197,15 +255,27 @@ class Images:
                     why=f"the partner is {subject.files[first]}; the images of a pair show the same, pixel by pixel",
                     mend="Bring both to one size, or leave the pair out",
                 )
-        return Picture(images, greatest, self.size)
+        return Picture(
+            images,
+            {name: pixels.greatest for name, pixels in found.items()},
+            self.size,
+            dict(subject.files),
+            {name: pixels.values.dtype.name for name, pixels in found.items()},
+            left_out,
+        )
 
     @staticmethod
     def write(path: Path, image: np.ndarray, like: Path) -> None:
-        """Write what `Picture.restore` gave as PNG or TIFF, 8 or 16 bits as it is; atomic.
+        """Write what `Picture.restore` gave as PNG or TIFF, its numbers as they are; atomic.
 
         Raises:
+            UsageError: PNG cannot hold such numbers.
             OSError: the file cannot be written.
         """
+        if not can_hold(path.suffix, image):
+            raise UsageError(
+                f"PNG cannot hold {image.dtype} numbers", where=path, mend="let the name end in .tif or .tiff"
+            )
         write_pixels(path, image)
 
 
@@ -238,7 +308,7 @@ class _Folders:
                 f"two folders stand for {part}{(side or '').upper()}",
                 where=folder,
                 why=f"the other is {other}",
-                mend="Remove or rename one of them",
+                mend="Leave one of them in this data set",
             )
         self.files[part, side] = files
 

@@ -187,7 +187,7 @@ class Loader:
             return self.store[patient]
         except KeyError:
             raise DataError(
-                f"patient {patient!r} is not in the data",
+                f"{self.store.noun} {patient!r} is not in the data",
                 why=nearest(patient, self.store),
                 mend="Check data.root",
             ) from None
@@ -215,7 +215,7 @@ class Loader:
         patients = self._members(group)
         if not patients:
             raise DataError(
-                f"the batch group {group!r} has no patient",
+                f"the batch group {group!r} has no {self.store.noun}",
                 mend="Change data.paired_fraction, or switch off what uses this group",
             )
         core: list[Row] = []
@@ -227,7 +227,7 @@ class Loader:
                 (core if slices.core[row] else other).append((patient, row))
         if not core and not other:
             raise DataError(
-                f"no patient of the batch group {group!r} has a slice with tumour",
+                f"no {self.store.noun} of the batch group {group!r} has a slice with tumour",
                 why="the segmentations are missing or empty",
                 mend='Set data.slices = "all" to train on every slice',
             )

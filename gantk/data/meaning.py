@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any, Protocol
 
+import numpy as np
+
 from gantk.data.labels import Labels
-from gantk.data.normalisation import Scale, fixed_scale, shared_scale, typical_scale
+from gantk.data.normalisation import Scale, fixed_scale, is_full, shared_scale, typical_scale
 from gantk.data.slices import Slices
 from gantk.recipe.model import IntensitySettings
 
-__all__ = ["Absolute", "Intensities", "Meaning", "Relative", "Stored", "decide_intensities"]
+__all__ = ["Absolute", "Brightness", "Intensities", "Meaning", "Relative", "Stored", "decide_intensities"]
 
 _SIGNED = 0.05  # part of a foreground below 0 that resampling does not explain
 
@@ -49,7 +51,22 @@ class Relative:
         return own
 
 
-Intensities = Absolute | Relative
+@dataclass(frozen=True)
+class Brightness:
+    """Numbers that mean brightness alone, from black to the greatest that a file can hold, as in photographs.
+
+    Attributes:
+        scale: a typical training image's.
+    """
+
+    scale: Scale
+
+    def of(self, own: Scale) -> Scale:
+        """The scale of an image whose own is known."""
+        return own
+
+
+Intensities = Absolute | Relative | Brightness
 
 
 class Stored(Protocol):
@@ -85,14 +102,17 @@ class Meaning:
         """The scale of an image that was made from others, whose own cannot be known.
 
         An absolute unit has the cohort's. A relative one has the typical scale, as bright beside the first relative
-        input as training targets were; where no input is relative, as bright as they were.
+        input as training targets were; where no input is relative, as bright as they were. Brightness alone has as many
+        bits as the first input, where that has brightness alone, too.
 
         Args:
             name: the modality that was made.
             slices: what it was made from.
             inputs: their modalities, in the order of preference.
         """
-        made = self.intensities[name]
+        made, first = self.intensities[name], slices.scales[inputs[0]]
+        if isinstance(made, Brightness):
+            return first if is_full(first) else made.scale
         if isinstance(made, Relative):
             for other in inputs:
                 known = self.intensities[other]
@@ -105,7 +125,7 @@ class Meaning:
         """Plain JSON types."""
         found = {}
         for name, known in self.intensities.items():
-            record = {"unit": "absolute" if isinstance(known, Absolute) else "relative", "scale": known.scale.to_dict()}
+            record = {"unit": type(known).__name__.lower(), "scale": known.scale.to_dict()}
             found[name] = record | ({"brightness": known.brightness} if isinstance(known, Relative) else {})
         return {"intensities": found, "labels": self.labels.to_dict()}
 
@@ -115,8 +135,13 @@ class Meaning:
         intensities: dict[str, Intensities] = {}
         for name, known in record["intensities"].items():
             scale = Scale.from_dict(known["scale"])
-            absolute = known["unit"] == "absolute"
-            intensities[name] = Absolute(scale) if absolute else Relative(scale, float(known["brightness"]))
+            match known["unit"]:
+                case "absolute":
+                    intensities[name] = Absolute(scale)
+                case "relative":
+                    intensities[name] = Relative(scale, float(known["brightness"]))
+                case _:
+                    intensities[name] = Brightness(scale)
         return cls(intensities, Labels.from_dict(record["labels"]))
 
 
@@ -146,7 +171,9 @@ def _decide(name: str, having: Sequence[Stored], told: IntensitySettings | None)
     negative = [patient.negative[name] for patient in having if name in patient.negative]
     typical = typical_scale(scales)
     if told.range is not None:
-        return Absolute(fixed_scale(*told.range, typical.background))
+        return Absolute(fixed_scale(*told.range, typical.background, typical.type))
+    if not negative and np.dtype(typical.type).kind == "u":
+        return Brightness(typical)
     if not negative or told.unit == "relative":
         return Relative(typical)
     signed = median(negative) > _SIGNED or typical.below_zero(typical.background)

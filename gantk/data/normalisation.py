@@ -19,6 +19,7 @@ __all__ = [
     "fit_scale",
     "fixed_scale",
     "full_scale",
+    "is_full",
     "shared_scale",
     "typical_scale",
 ]
@@ -54,11 +55,13 @@ class Scale:
         units: increasing knots in scanner units.
         values: their values, from -1 to 1.
         background: scanner units outside the foreground, whose value is -1; inside, that number is like any other.
+        type: the NumPy type of the numbers in the file.
     """
 
     units: tuple[float, ...]
     values: tuple[float, ...]
     background: float = 0.0
+    type: str = "float32"
 
     @property
     def upper(self) -> float:
@@ -67,7 +70,7 @@ class Scale:
 
     def times(self, ratio: float) -> Scale:
         """The scale of an image that is brighter by this ratio."""
-        return Scale(tuple(unit * ratio for unit in self.units), self.values, self.background)
+        return replace(self, units=tuple(unit * ratio for unit in self.units))
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
         """Normalise: float32, above -1 and up to 1 inside the foreground, exactly -1 outside.
@@ -95,13 +98,18 @@ class Scale:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"units": list(self.units), "values": list(self.values), "background": self.background}
+        return {
+            "units": list(self.units),
+            "values": list(self.values),
+            "background": self.background,
+            "type": self.type,
+        }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Scale:
         """The scale that `to_dict` recorded."""
         units, values = (tuple(map(float, record[name])) for name in ("units", "values"))
-        return cls(units, values, float(record["background"]))
+        return cls(units, values, float(record["background"]), str(record["type"]))
 
 
 def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation()) -> Scale:
@@ -130,12 +138,18 @@ def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = 
 
 def full_scale(greatest: float) -> Scale:
     """The scale of a picture whatever it shows: [0, greatest] -> [-1, 1], without a shoulder."""
-    return Scale((0.0, float(greatest)), (-1.0, 1.0))
+    return Scale((0.0, float(greatest)), (-1.0, 1.0), type="uint8" if greatest <= 255 else "uint16")
 
 
-def fixed_scale(lowest: float, highest: float, background: float = 0.0) -> Scale:
+def is_full(scale: Scale) -> bool:
+    """Whether a scale spans all that unsigned numbers of its type can be: they then mean nothing but brightness."""
+    kind = np.dtype(scale.type)
+    return kind.kind == "u" and scale.units == (0.0, float(np.iinfo(kind).max))
+
+
+def fixed_scale(lowest: float, highest: float, background: float = 0.0, type: str = "float32") -> Scale:
     """The scale that a range in the recipe asks for: [lowest, highest] -> [-1, 1]; what is beyond is clipped."""
-    return Scale((float(lowest), float(highest)), (-1.0, 1.0), background)
+    return Scale((float(lowest), float(highest)), (-1.0, 1.0), background, type)
 
 
 def shared_scale(scales: Sequence[Scale]) -> Scale:

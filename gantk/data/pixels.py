@@ -1,95 +1,111 @@
-"""PNG, JPEG and TIFF files to pixels and back, 8 or 16 bits a channel, none of them lost."""
+"""Pictures to upright pixels of one kind, and back to PNG and TIFF; no number is changed on the way."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gantk.data.decoding import Samples, read_samples
 from gantk.errors import DataError
 from gantk.files import atomic_write
 
-__all__ = ["SUFFIXES", "read_pixels", "write_pixels"]
+__all__ = ["SUFFIXES", "Pixels", "can_hold", "read_pixels", "write_pixels"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-_BITS_PER_SAMPLE = 258  # TIFF's tag
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow converts colour to grey
+_LUMA = (19595, 38470, 7471)  # ITU-R 601 in 65536ths, as Pillow converts color to grey
 
 
-def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> np.ndarray:
-    """The pixels of a file, uint8 or uint16 (H, W, C), upright; C is 3 or 1, transparency is left out.
+@dataclass(frozen=True)
+class Pixels:
+    """An upright picture.
+
+    Attributes:
+        values: (H, W, C) in the file's own type; C is 1 or 3.
+        greatest: the greatest number that the file's samples could hold: 255, 65535, or 4095 of 12 bits; None for
+            signed and floating-point numbers, whose range no file tells.
+        left_out: what the file shows and the values do not: its transparency. Empty for nothing.
+    """
+
+    values: np.ndarray
+    greatest: int | None
+    left_out: str = ""
+
+
+def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
+    """The pixels of a PNG, JPEG or TIFF file, brought to RGB or grey; transparency is left out.
 
     Raises:
-        DataError: the file cannot be read, or holds something else than 8 or 16 bits a channel.
+        DataError: the file cannot be read, is damaged, or stores something else than a picture of finite numbers.
     """
-    try:
-        with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise DataError("this file holds several images", where=path, mend="Write each to a file of its own")
-            if image.mode in ("I", "F"):
-                raise DataError(
-                    "this image holds 32-bit numbers, whose range is unknown",
-                    where=path,
-                    mend="Save it with 8 or 16 bits a channel",
-                )
-            pixels = _deep_colour(path, image)
-            if pixels is None:
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                if not upright.mode.startswith("I;16"):
-                    upright = upright.convert("L" if upright.mode in ("L", "LA", "1") or mode == "grey" else "RGB")
-                pixels = np.asarray(upright)
-    except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    samples = read_samples(path)
+    values, left_out = _colours(samples)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError(
-            "this image cannot be read, it may be truncated or damaged",
+            f"this image holds {np.count_nonzero(~np.isfinite(values))} values that are NaN or infinite",
             where=path,
-            why=str(error).partition("\n")[0] or type(error).__name__,
-            mend="Copy or download the file again",
-        ) from error
-    pixels = pixels.astype(np.uint8 if pixels.dtype.itemsize == 1 else np.uint16, copy=False)  # native byte order
-    pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+            mend="Replace them by a number",
+        )
+    values = _turned(values, samples.orientation)
     if mode == "rgb":
-        return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    return pixels if pixels.shape[2] == 1 else np.rint(pixels @ _LUMA).astype(pixels.dtype)[..., None]
+        values = np.broadcast_to(values, (*values.shape[:2], 3))
+    elif values.shape[2] == 3:
+        values = _luma(values)
+    return Pixels(values, samples.greatest, left_out)
+
+
+def can_hold(suffix: str, pixels: np.ndarray) -> bool:
+    """Whether a file that ends so can hold these numbers: PNG holds unsigned ones of 8 and 16 bits, TIFF all."""
+    return suffix.lower() != ".png" or pixels.dtype in (np.uint8, np.uint16)
 
 
 def write_pixels(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 or uint16 pixels, (H, W) or (H, W, 3), as PNG or TIFF by the name's suffix; atomic.
+    """Write pixels, (H, W) or (H, W, 3), as PNG (uint8 and uint16) or TIFF (any type) by the name's suffix; atomic.
 
     Raises:
         OSError: the file cannot be written.
     """
-    kind = "PNG" if path.suffix.lower() == ".png" else "TIFF"
+    import imagecodecs
+    import tifffile
+
     with atomic_write(path) as temporary:
-        if pixels.dtype == np.uint16 and pixels.ndim == 3:
-            from kornia_rs import io
-
-            write = io.write_image_png_u16 if kind == "PNG" else io.write_image_tiff_u16
-            write(str(temporary), pixels, "rgb")
+        if path.suffix.lower() == ".png":
+            temporary.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels)))
         else:
-            Image.fromarray(pixels).save(temporary, format=kind)
+            photometric = "rgb" if pixels.ndim == 3 else "minisblack"
+            tifffile.imwrite(temporary, pixels, photometric=photometric, metadata=None)
 
 
-def _deep_colour(path: Path, image: Image.Image) -> np.ndarray | None:
-    """The pixels of an image with 16 bits in each of several channels, which Pillow would cut to 8; or None."""
-    if image.format == "PNG":
-        deep = any("16" in str(tile.args) for tile in image.tile)  # type: ignore[attr-defined]
+def _colours(samples: Samples) -> tuple[np.ndarray, str]:
+    """The colors, and what is left out beside them."""
+    colours, further = samples.values[..., : samples.colours], samples.values[..., samples.colours :]
+    if not samples.further or (further == (samples.greatest or further.flat[0])).all():  # opaque
+        return colours, ""
+    if samples.further != "premultiplied transparency":
+        return colours, samples.further
+    if samples.greatest is None:
+        straight = np.divide(colours, further, out=np.zeros_like(colours), where=further != 0)
     else:
-        deep = image.format == "TIFF" and 16 in image.tag_v2.get(_BITS_PER_SAMPLE, ())  # type: ignore[attr-defined]
-    if not deep or image.mode.startswith("I;16"):
-        return None
-    if image.mode != "RGB":
-        raise DataError(
-            f"this image holds 16 bits a channel in the mode {image.mode}",
-            where=path,
-            mend="Save it as RGB or grey, without transparency",
-        )
-    from kornia_rs import io
+        straight = np.minimum(np.rint(colours * (samples.greatest / np.maximum(further, 1.0))), samples.greatest)
+    return straight.astype(colours.dtype), "transparency"
 
-    read = io.read_image_png_u16 if image.format == "PNG" else io.read_image_tiff_u16
-    try:
-        return np.asarray(read(str(path), "rgb"))
-    except Exception as error:  # it raises nothing more specific
-        raise OSError(str(error)) from error
+
+def _turned(values: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, C) upright; EXIF's orientation says where the first row and column belong."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return np.ascontiguousarray(values)
+
+
+def _luma(values: np.ndarray) -> np.ndarray:
+    """(H, W, 3) to (H, W, 1) in the same type; integers rounded as Pillow rounds them."""
+    if values.dtype.kind == "f":
+        return (values @ (np.array(_LUMA, values.dtype) / 65536))[..., None].astype(values.dtype)
+    grey = (values.astype(np.int64) @ np.array(_LUMA) + 0x8000) >> 16
+    return grey[..., None].astype(values.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +12,7 @@ import numpy as np
 from gantk.data.foreground import Foreground, check_plausible, find_foreground
 from gantk.data.normalisation import Normalisation, Scale, fit_scale
 from gantk.errors import DataError
+from gantk.progress import Progress
 from gantk.recipe.model import IntensitySettings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "placed",
     "resize",
     "slices_of",
+    "tell",
     "volume_of",
 ]
 
@@ -65,6 +67,7 @@ class Slices:
         pixel: mm² of a pixel; None for pictures, which have no size in the world.
         negative: modality name -> which part of its foreground lies below 0, from which its unit is recognized; left
             out where there is nothing to be recognized, as in pictures.
+        remarks: what a user must be told of how the files were read -> the file that shows it.
     """
 
     images: dict[str, np.ndarray]
@@ -73,6 +76,7 @@ class Slices:
     scales: dict[str, Scale]
     pixel: float | None = None
     negative: dict[str, float] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
 
 
 class Readable(Protocol):
@@ -226,10 +230,25 @@ def _negative(brain: np.ndarray, scale: Scale) -> float:
     return float(np.mean(scale.below_zero(brain)))
 
 
-def placed(error: DataError, subject: Subject) -> DataError:
-    """What `Readable.slices` raised, with the patient, and the file in place of the modality."""
+def tell(progress: Progress, remarks: Iterable[Mapping[str, str]]) -> None:
+    """Say each remark of some subjects' slices once, with the first file that shows it.
+
+    Args:
+        progress: where it is said.
+        remarks: of each subject.
+    """
+    found: dict[str, list[str]] = {}
+    for of in remarks:
+        for remark, example in of.items():
+            found.setdefault(remark, []).append(example)
+    for remark, (first, *more) in found.items():
+        progress.note(f"{remark}: {first}" + (f", and {len(more)} more" if more else ""))
+
+
+def placed(error: DataError, subject: Subject, noun: str = "patient") -> DataError:
+    """What `Readable.slices` raised, with the subject, and the file in place of the modality."""
     name = error.where if error.where in subject.files else None
-    what = f"patient {subject.id!r}{f', {name!r}' if name else ''}: {error.what}"
+    what = f"{noun} {subject.id!r}{f', {name!r}' if name else ''}: {error.what}"
     return DataError(what, where=subject.files[name] if name else subject.folder, why=error.why, mend=error.mend)
 
 

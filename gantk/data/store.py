@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from gantk.data.cache import cache_error
-from gantk.data.dataset import Dataset
+from gantk.data.dataset import Dataset, noun_of
 from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import SliceSettings, centre, placed
+from gantk.data.slices import SliceSettings, centre, placed, tell
 from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError, nearest
 from gantk.files import atomic_folder, checksum, sweep_partial
@@ -54,6 +54,7 @@ class PatientSlices:
         pixels: of a slice.
         scales: modality -> the image's own map from scanner units.
         negative: modality -> which part of its foreground is negative, where its unit is to be recognized.
+        remarks: what a user must be told of how the files were read -> the file that shows it.
         labels: those above 0 that the whole segmentation holds, as in its file.
         has_segmentation: whether the patient has one.
         checksum: of all that is stored of the patient, 64 hex digits.
@@ -80,6 +81,7 @@ class PatientSlices:
             self.modalities: tuple[str, ...] = tuple(meta["modalities"])
             self.scales = {name: Scale.from_dict(scale) for name, scale in meta["scales"].items()}
             self.negative: dict[str, float] = meta["negative"]
+            self.remarks: dict[str, str] = meta["remarks"]
             self.labels: tuple[int, ...] = tuple(meta["labels"])
             self.has_segmentation: bool = meta["has_segmentation"]
             self.grid_difference = float(meta["grid_difference"])
@@ -129,9 +131,7 @@ class PatientSlices:
             places = np.array([self.modalities.index(name) for name in modalities], int)
         except ValueError:
             lacking = next(name for name in modalities if name not in self.modalities)
-            raise DataError(
-                f"patient {self.id!r} has no {lacking!r} image", why=nearest(lacking, self.modalities)
-            ) from None
+            raise DataError(f"{self.id!r} has no {lacking!r} image", why=nearest(lacking, self.modalities)) from None
         planes = (places[:, None] * self.channels + np.arange(self.channels)).ravel()
         codes = _map(self.folder / "images.npy")[np.ix_(np.asarray(rows, int), planes)]
         images = np.empty(codes.shape, np.float32)
@@ -153,10 +153,11 @@ class SliceStore(Mapping[str, PatientSlices]):
 
     Attributes:
         settings: what shaped the slices.
+        noun: what one of them is called.
     """
 
-    def __init__(self, settings: SliceSettings, patients: Mapping[str, PatientSlices]) -> None:
-        self.settings = settings
+    def __init__(self, settings: SliceSettings, patients: Mapping[str, PatientSlices], noun: str = "patient") -> None:
+        self.settings, self.noun = settings, noun
         self._patients = dict(patients)
 
     def __getitem__(self, patient: str) -> PatientSlices:
@@ -170,7 +171,7 @@ class SliceStore(Mapping[str, PatientSlices]):
 
     def meant(self, meaning: Meaning) -> SliceStore:
         """The same patients, with intensities and labels understood so."""
-        return SliceStore(self.settings, {name: patient.meant(meaning) for name, patient in self.items()})
+        return SliceStore(self.settings, {name: patient.meant(meaning) for name, patient in self.items()}, self.noun)
 
 
 def prepare(
@@ -223,7 +224,8 @@ def prepare(
         progress.note(
             f"The images of patient {worst.id!r} lie up to {apart} apart, the most of all; the first one counts"
         )
-    return SliceStore(settings, {subject.id: done[subject.id] for subject in subjects})
+    tell(progress, (slices.remarks for slices in done.values()))
+    return SliceStore(settings, {subject.id: done[subject.id] for subject in subjects}, noun_of(dataset))
 
 
 def _run(
@@ -244,7 +246,7 @@ def _run(
                 del left[futures[future]]
                 yield name
         except BrokenProcessPool:  # killed for its memory, or a script without `if __name__ == "__main__"`
-            progress.note("A worker process died: the remaining patients are prepared in this process")
+            progress.note("A worker process died: what remains is prepared in this process")
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     for job in left.values():
@@ -266,13 +268,13 @@ def _prepare_patient(
     try:
         slices = images.slices(inputs, settings)
     except DataError as error:
-        raise placed(error, subject) from None
+        raise placed(error, subject, noun_of(dataset)) from None
     foreground = centre(slices.foreground, settings.crop)
     brain_area = foreground.sum((1, 2))
     kept = np.flatnonzero(brain_area >= (1 if slices.pixel is None else MINIMAL_BRAIN / slices.pixel))
     if not kept.size:
         raise DataError(
-            f"patient {subject.id!r} has no slice with at least {MINIMAL_BRAIN / 100:g} cm² of brain",
+            f"{noun_of(dataset)} {subject.id!r} has no slice with at least {MINIMAL_BRAIN / 100:g} cm² of brain",
             where=subject.folder,
             why=f"inside the crop of {settings.crop[0]} × {settings.crop[1]} pixels",
             mend="Choose a larger data.crop, or check that the images are skull-stripped and centred",
@@ -293,6 +295,7 @@ def _prepare_patient(
         "crop": settings.crop,
         "scales": {name: scale.to_dict() for name, scale in slices.scales.items()},
         "negative": slices.negative,
+        "remarks": slices.remarks,
         "has_segmentation": slices.segmentation is not None,
         "labels": [] if slices.segmentation is None else _labels(slices.segmentation),
         "grid_difference": getattr(images, "grid_difference", 0.0),
@@ -363,7 +366,7 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
     """A hash over everything that influences a patient's slices."""
     read = dict.fromkeys((*settings.modalities, settings.mask))
     files = {name: _identity(subject.files[name]) for name in read if name is not None and name in subject.files}
-    shape = asdict(replace(settings, intensities={}))  # what numbers mean changes nothing that is stored
+    shape = asdict(replace(settings, intensities={}))
     record = {
         "format": FORMAT,
         "reader": f"{type(dataset).__module__}.{type(dataset).__qualname__}",
@@ -372,7 +375,7 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
         "files": files,
         "segmentation": subject.segmentation and _identity(subject.segmentation),
         "settings": shape,
-        "backgrounds": {name: given.background for name, given in settings.intensities.items()},
+        "intensities": {name: [given.background, given.range] for name, given in settings.intensities.items()},
         "inputs": list(inputs),
     }
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]

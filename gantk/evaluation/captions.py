@@ -38,10 +38,12 @@ def caption(
     if len(splits) > 1:
         split = f"Splits {', '.join(splits)}"
         if same_held_out:
-            split += ", which hold out the same patients and differ in those that are trained on or paired"
+            plural = evaluations[0].subjects.plural
+            split += f", which hold out the same {plural} and differ in those that are trained on or paired"
     settings = ", ".join(sorted({evaluation.settings for evaluation in evaluations}))
     spoken = _spread(rows, _patients(rows, evaluations, columns), spread)
-    return f"{spoken}. {best}{baselines}. {split}; evaluation settings {settings}."
+    warning = "".join(dict.fromkeys(f"{e.subjects.warning}. " for e in evaluations if e.subjects.warning))
+    return f"{warning}{spoken}. {best}{baselines}. {split}; evaluation settings {settings}."
 
 
 def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
@@ -104,9 +106,10 @@ def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:
 
 def _patients(rows: Sequence[TableRow], evaluations: Sequence[Evaluation], columns: Mapping[str, Column]) -> str:
     """`20 test patients (tumour: 18)`: fewer have a region, or a finite value in it."""
+    measured = evaluations[0].subjects.measured
     counts = {len({row.patient for row in evaluation.rows}) for evaluation in evaluations}
     if len(counts) > 1:
-        return f"{min(counts)} to {max(counts)} test patients"
+        return f"{min(counts)} to {max(counts)} {measured}"
     (count,) = counts
     fewer: dict[str, set[int]] = {}
     for row in rows:
@@ -115,7 +118,7 @@ def _patients(rows: Sequence[TableRow], evaluations: Sequence[Evaluation], colum
             if 0 < known != count:
                 fewer.setdefault(columns[name].region, set()).add(known)
     said = [f"{region_title(region)}: {_range(found)}" for region, found in fewer.items()]
-    return f"{count} test patients" + (f" ({'; '.join(said)})" if said else "")
+    return f"{count} {measured}" + (f" ({'; '.join(said)})" if said else "")
 
 
 def _range(counts: set[int]) -> str:

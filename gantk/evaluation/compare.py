@@ -14,7 +14,7 @@ from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.grids import Cell, Grid
 from gantk.evaluation.members import differences, is_sweep, predicting, read_recipe
 from gantk.evaluation.result_table import difference_grid, region_title
-from gantk.evaluation.results import Column, Evaluation, Statistic
+from gantk.evaluation.results import Column, Evaluation, Statistic, Subjects
 from gantk.evaluation.significance import holm_words, unseen_words
 from gantk.evaluation.statistics import METHOD, PairedDifference, paired_differences
 from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
@@ -48,6 +48,7 @@ class Comparison:
         differences: what keeps the numbers from being comparable, one sentence each; empty when they are.
         reference: index of the line that the others are tested against; None where there is no other.
         tests: by line and column, the paired difference from the reference; of the whole image's columns, or of all.
+        subjects: what was measured.
     """
 
     columns: dict[str, Column]
@@ -55,6 +56,7 @@ class Comparison:
     differences: tuple[str, ...] = ()
     reference: int | None = None
     tests: dict[int, dict[str, PairedDifference]] = field(default_factory=dict)
+    subjects: Subjects = field(default_factory=Subjects)
 
     def to_dict(self) -> dict[str, object]:
         """The comparison as JSON-like data."""
@@ -87,7 +89,8 @@ class Comparison:
             return None
         corrected = holm_words(self.tests.values(), self.columns)
         unseen = unseen_words(self.tests.values(), self.columns)
-        caption = f"Method − reference, mean over n patients, paired. {METHOD}; {corrected}.{unseen}"
+        method = METHOD.format(self.subjects.noun)
+        caption = f"Method − reference, mean over n {self.subjects.plural}, paired. {method}; {corrected}.{unseen}"
         grid = difference_grid(lines, self.columns, self.lines[self.reference].title, caption)
         return replace(grid, warning="; ".join(self.differences))
 
@@ -101,7 +104,7 @@ class Comparison:
             cells = [Cell(write_statistic(line.values[n], digits[n]), best.get(n) == i) for n in columns]
             rows.append((Cell(line.run), Cell(method_title(line.method)), *cells))
         return Grid(
-            title=f"Mean ± standard deviation over test patients: {region_title(region)}",
+            title=f"Mean ± standard deviation over {self.subjects.measured}: {region_title(region)}",
             header=("run", "method", *(column_title(column) for column in columns.values())),
             sections=tuple(tuple(same) for _, same in groupby(rows, key=lambda row: row[0].text)),
             words=2,
@@ -156,7 +159,7 @@ def compare(
         for name, evaluation in found.items()
         for method, values in evaluation.summary.items()
     ]
-    comparison = Comparison(columns, _merged(lines, len(runs)), said)
+    comparison = Comparison(columns, _merged(lines, len(runs)), said, subjects=first.subjects)
     name = names[runs.index(of.resolve())]
     if method is None:
         method = predicting(read_recipe(of), found[name]) or found[name].methods[0]
@@ -186,7 +189,7 @@ def _tested(
 
     against = values(lines[index])
     pairs = {i: (values(line), against) for i, line in enumerate(lines) if i != index}
-    return replace(comparison, reference=index, tests=paired_differences(pairs, columns))
+    return replace(comparison, reference=index, tests=paired_differences(pairs, columns, comparison.subjects.noun))
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

@@ -90,9 +90,9 @@ def evaluate(
                 group = group.to(device)
                 if paired and group.target is None:
                     raise EvaluationError(
-                        "the patient has no target image",
+                        "there is no target image",
                         where=patient,
-                        mend="Evaluate patients whose target is known.",
+                        mend="Evaluate where the target is known.",
                     )
                 slices += len(group)
                 images = {m: _checked(predict(group), group, m, patient) for m, predict in predictors.items()}
@@ -106,7 +106,7 @@ def evaluate(
                 for collection in collections:
                     collection.add(group, images)
             if not slices:
-                raise EvaluationError("the patient has no slice to evaluate", where=patient)
+                raise EvaluationError("there is no slice to evaluate", where=patient)
             rows += [
                 Row(patient, method, slices, {c: _mean(by_column[c]) for c in columns})
                 for method, by_column in found.items()

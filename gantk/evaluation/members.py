@@ -162,8 +162,9 @@ def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] 
     if len(set(settings.values())) > 1:
         yield f"different evaluation settings ({_grouped(found, settings, settings)})"
     if same_split and len(set(patients.values())) > 1:
-        counts = {name: f"{len(ids)} patients" for name, ids in patients.items()}
-        yield f"different patients of one split ({_grouped(found, patients, counts)})"
+        counts = {name: f"{len(ids)} {found[name].subjects.plural}" for name, ids in patients.items()}
+        plural = next(iter(found.values())).subjects.plural
+        yield f"different {plural} of one split ({_grouped(found, patients, counts)})"
     yield from islice(_other_images(found), 1)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gantk.evaluation.grids import Cell, Grid
-from gantk.evaluation.results import Column, Statistic
+from gantk.evaluation.results import Column, Statistic, Subjects
 from gantk.evaluation.statistics import PairedDifference
 from gantk.evaluation.tables import column_title, decimals, write_p, write_statistic
 
@@ -116,6 +116,7 @@ class ResultTable:
         notes: what is missing or odd, one sentence each.
         differences: what keeps the numbers from being compared; empty unless forced.
         significance: where a reference was named.
+        subjects: what was measured.
     """
 
     title: str
@@ -128,6 +129,7 @@ class ResultTable:
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     significance: Significance | None = None
+    subjects: Subjects = field(default_factory=Subjects)
 
     @property
     def digits(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gantk.errors import EvaluationError
@@ -35,6 +35,34 @@ class Column:
     def to_dict(self) -> dict[str, object]:
         """As in summary.json."""
         return {name: value for name, value in vars(self).items() if value != ""}
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What the rows of an evaluation are about, in the words of the tables.
+
+    Args:
+        noun: what one is called.
+        trained_on: whether the networks were trained on the same.
+    """
+
+    noun: str = "patient"
+    trained_on: bool = False
+
+    @property
+    def plural(self) -> str:
+        """`patients`."""
+        return f"{self.noun}s"
+
+    @property
+    def measured(self) -> str:
+        """`test patients`, or `training patients` where these were measured."""
+        return f"{'training' if self.trained_on else 'test'} {self.plural}"
+
+    @property
+    def warning(self) -> str:
+        """What every reader of the numbers must know; empty for nothing."""
+        return f"Measured on the training {self.plural}: nothing was held out" if self.trained_on else ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +116,7 @@ class Evaluation:
         rows: in the order in which they were computed.
         overall: by method, the columns that have one number for all patients together, which no row has.
         images: by patient, numbers by which its images are known again, such as `t1ce`'s scale in scanner units.
+        subjects: what the rows are about.
     """
 
     split: str
@@ -96,6 +125,7 @@ class Evaluation:
     rows: list[Row] = field(default_factory=list)
     overall: dict[str, dict[str, Statistic]] = field(default_factory=dict)
     images: dict[str, dict[str, float]] = field(default_factory=dict)
+    subjects: Subjects = Subjects()
 
     @property
     def methods(self) -> list[str]:
@@ -125,6 +155,7 @@ class Evaluation:
         return {
             "split": self.split,
             "settings": self.settings,
+            "subjects": asdict(self.subjects),
             "metrics": {name: column.to_dict() for name, column in self.columns.items()},
             "methods": {
                 method: {name: statistic.to_dict() for name, statistic in found.items()}
@@ -185,7 +216,8 @@ class Evaluation:
                 for method, found in (head["methods"] if "overall" in head else {}).items()
             }
             images = {patient: dict(found) for patient, found in head.get("images", {}).items()}
-            return cls(head["split"], head["settings"], columns, rows, overall, images)
+            subjects = Subjects(**head.get("subjects", {}))
+            return cls(head["split"], head["settings"], columns, rows, overall, images, subjects)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise EvaluationError(
                 "the evaluation cannot be read",

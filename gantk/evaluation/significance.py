@@ -60,15 +60,16 @@ def significance(table: ResultTable, reference: str) -> Significance:
                 notes.append(f"{table.named(row)}: compared over the common seeds {', '.join(map(str, mine))} alone")
         pairs[i] = (row.patients(mine), other.patients(theirs))
         against[i] = other
-    found = paired_differences(pairs, list(table.columns))
+    found = paired_differences(pairs, list(table.columns), table.subjects.noun)
     for i, by_column in found.items():
         if not by_column:
             notes.append(f"{table.named(table.rows[i])}: not compared, it has no metric that the reference has, too")
-    averaged = "each patient's values averaged over seeds; " if table.spread == "seeds" else ""
+    averaged = f"each {table.subjects.noun}'s values averaged over seeds; " if table.spread == "seeds" else ""
     return Significance(
         reference=table.named(references[0]) if len(references) == 1 else f"{reference} of the same {keys}",
         lines=tuple((table.rows[i], against[i], by_column) for i, by_column in found.items() if by_column),
-        caption=f"Row − reference, mean over n patients, paired; {averaged}{METHOD}; "
+        caption=f"Row − reference, mean over n {table.subjects.plural}, paired; {averaged}"
+        f"{METHOD.format(table.subjects.noun)}; "
         f"{holm_words(found.values(), table.columns)}.{unseen_words(found.values(), table.columns)}",
         notes=tuple(notes),
     )

@@ -20,9 +20,10 @@ LEVEL = 0.95
 RESAMPLES = 9999
 SEED = 0
 METHOD = (
-    "95 % interval of the mean difference: BCa bootstrap over patients, 9,999 resamples, seed 0; "
+    "95 % interval of the mean difference: BCa bootstrap over {}s, 9,999 resamples, seed 0; "
     "p: two-sided Wilcoxon signed-rank test, zeros left out; both take the trained networks as given"
 )
+"""How intervals and p are made, with a place for what a subject is called."""
 
 Values = Mapping[str, Mapping[str, float]]
 """By column and patient, one method's values."""
@@ -57,12 +58,15 @@ class PairedDifference:
         return asdict(self) | {"mean": self.mean if math.isfinite(self.mean) else None, "remarks": list(self.remarks)}
 
 
-def paired_difference(values: Mapping[str, float], reference: Mapping[str, float]) -> PairedDifference:
+def paired_difference(
+    values: Mapping[str, float], reference: Mapping[str, float], noun: str = "patient"
+) -> PairedDifference:
     """`values` minus `reference`, over the patients that have both; never NaN or a warning where there are few.
 
     Args:
         values: by patient.
         reference: by patient.
+        noun: what remarks call a patient.
     """
     import numpy as np
     from scipy import stats
@@ -71,29 +75,29 @@ def paired_difference(values: Mapping[str, float], reference: Mapping[str, float
     finite = [p for p in common if math.isfinite(values[p]) and math.isfinite(reference[p])]
     remarks = []
     if left_out := len(values.keys() | reference.keys()) - len(finite):
-        remarks.append(f"{left_out} patients without two finite values left out")
+        remarks.append(f"{left_out} {noun}s without two finite values left out")
     differences = np.array([values[p] - reference[p] for p in finite], dtype=np.float64)
     n = len(differences)
     if n == 0:
-        return PairedDifference(0, math.nan, remarks=(*remarks, "no patient in common"))
+        return PairedDifference(0, math.nan, remarks=(*remarks, f"no {noun} in common"))
     mean = float(differences.mean())
     changed = differences[differences != 0]
     if not len(changed):
         # every change of signs gives the same data, so the exact p is 1
         bound = 0.0 if n >= FEWEST else None
-        return PairedDifference(n, 0.0, bound, bound, 1.0, remarks=(*remarks, "equal in every patient"))
+        return PairedDifference(n, 0.0, bound, bound, 1.0, remarks=(*remarks, f"equal in every {noun}"))
     p = float(stats.wilcoxon(changed).pvalue)
     if len(changed) < FEWEST:
-        only = f"{n} patients" if len(changed) == n else f"{len(changed)} of {n} differences other than 0"
+        only = f"{n} {noun}s" if len(changed) == n else f"{len(changed)} of {n} differences other than 0"
         remarks.append(f"with {only} p cannot fall below {2 * 0.5 ** len(changed):.3g}")
     if n < FEWEST:
-        return PairedDifference(n, mean, p=p, remarks=(*remarks, f"no interval from fewer than {FEWEST} patients"))
-    low, high, how = _interval(differences)
+        return PairedDifference(n, mean, p=p, remarks=(*remarks, f"no interval from fewer than {FEWEST} {noun}s"))
+    low, high, how = _interval(differences, noun)
     return PairedDifference(n, mean, low, high, p, remarks=(*remarks, *how))
 
 
 def paired_differences(
-    pairs: Mapping[Key, tuple[Values, Values]], columns: Sequence[str]
+    pairs: Mapping[Key, tuple[Values, Values]], columns: Sequence[str], noun: str = "patient"
 ) -> dict[Key, dict[str, PairedDifference]]:
     """Each method's difference from its reference by column, p corrected after Holm over the methods of a column.
 
@@ -102,10 +106,11 @@ def paired_differences(
     Args:
         pairs: by method, its values and those of its reference.
         columns: what is compared; every method has them.
+        noun: what remarks call a patient.
     """
     found: dict[Key, dict[str, PairedDifference]] = {}
     for key, (own, other) in pairs.items():
-        tested = {column: paired_difference(own[column], other[column]) for column in columns}
+        tested = {column: paired_difference(own[column], other[column], noun) for column in columns}
         found[key] = {column: difference for column, difference in tested.items() if difference.n}
     for column in columns:
         having = [by_column for by_column in found.values() if column in by_column]
@@ -129,14 +134,14 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def _interval(differences: object) -> tuple[float, float, tuple[str, ...]]:
+def _interval(differences: object, noun: str) -> tuple[float, float, tuple[str, ...]]:
     """The interval and, where it is not the usual one, how it was made."""
     import numpy as np
     from scipy import stats
 
     data = np.asarray(differences)
     if np.ptp(data) == 0:
-        return float(data[0]), float(data[0]), ("the same difference in every patient",)
+        return float(data[0]), float(data[0]), (f"the same difference in every {noun}",)
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a degenerate BCa says so with NaN, which is what is looked at

@@ -89,6 +89,7 @@ def result_table(
         ),
         notes=(*notes, *uneven(rows, spread), *undecided(rows, by), *beaten(rows, columns)),
         differences=said,
+        subjects=next(iter(evaluations.values())).subjects,
     )
     return table if reference is None else replace(table, significance=significance(table, reference))
 

@@ -21,7 +21,7 @@ from gantk.recipe.model import (
     Recipe,
     TransformSettings,
 )
-from gantk.recipe.schema import keys_at
+from gantk.recipe.schema import keys_at, place_of
 
 Table = dict[str, Any]
 Locate = Callable[[Sequence[str]], str | None]
@@ -294,7 +294,7 @@ def _copy(value: Any) -> Any:
 def _explain(error: ValidationError, table: Table, locate: Locate, also: Collection[str]) -> RecipeError:
     """The first problem of a validation, in a researcher's words; `also`: more keys at the top."""
     problem = error.errors()[0]
-    place = tuple(str(part) for part in problem["loc"])
+    place = place_of(Recipe, problem["loc"])
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
         if len(place) == 1 and key in PLACES:

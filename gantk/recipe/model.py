@@ -58,12 +58,12 @@ class RunSettings(Settings):
 
 
 class SplitSettings(Settings):
-    """`[data.split]`: how patients are divided into training, validation and test."""
+    """`[data.split]`: how subjects are divided into training, validation and test."""
 
     ratio: tuple[NonNegative, NonNegative, NonNegative] = (7, 1, 2)
-    """Training, validation and test patients."""
+    """Training, validation and test subjects."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Another seed puts other patients into each part."""
+    """Another seed puts other subjects into each part."""
 
 
 class NormalisationSettings(Settings):
@@ -136,7 +136,8 @@ class DataSettings(BaseModel):
     """What the labels of segmentations mean; where absent, the conventions of BraTS, recognized over the cohort."""
     paired_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
     """Fraction of the training patients whose target is used."""
-    split: SplitSettings = SplitSettings()
+    split: SplitSettings | Literal["none"] = SplitSettings()
+    """Training, validation and test subjects; `"none"` trains on all and measures on the same."""
     slices: Literal["tumour", "all"] = "tumour"
     """Which slices are trained on: those with tumour, or all that show any brain."""
     core_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -145,6 +146,13 @@ class DataSettings(BaseModel):
     """Slices of each batch group in a step."""
     steps_per_epoch: Count | None = None
     """Steps in an epoch; one pass over the longest group where absent."""
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _table_or_word(cls, split: Any) -> Any:
+        if split != "none" and not isinstance(split, (dict, SplitSettings)):
+            raise ValueError('a split is a table with ratio and seed, or "none"')
+        return split
 
     @model_validator(mode="after")
     def _intensities_of_modalities(self) -> DataSettings:

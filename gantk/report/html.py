@@ -16,7 +16,8 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from PIL import Image
 
-from gantk.errors import EvaluationError
+from gantk.data.cohort import Split
+from gantk.errors import DataError, EvaluationError
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.members import methods_of
 from gantk.evaluation.results import Evaluation
@@ -81,6 +82,7 @@ def write_report(run: Path) -> Path:
         state=status.get("state") or "unknown",
         message=status.get("message") or "",
         facts=_facts(folder),
+        on_training=_on_training(folder.path),
         results=_results(evaluation, folder.recipe),
         weights=_weights(evaluation / "weights.json"),
         figures=_figures(evaluation / "examples.npz"),
@@ -108,10 +110,18 @@ def _facts(folder: RunFolder) -> list[tuple[str, str]]:
         ("duration", duration(status.get("seconds"))),
         ("device", str(environment.get("device") or "")),
         ("precision", str(environment.get("precision") or "")),
-        ("split", str(status.get("split") or "")),
+        ("split", str(status.get("split") or "") + (", nothing held out" if _on_training(folder.path) else "")),
         ("commit", f"{commit} + uncommitted changes" if commit and git.get("dirty") else commit),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _on_training(run: Path) -> bool:
+    """Whether a run was measured on what it was trained on; a damaged split does not tell."""
+    try:
+        return Split.from_csv(run / "split.csv").on_training
+    except DataError:
+        return False
 
 
 def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -138,7 +148,7 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
         count = max((found[name].n for found in summary.values() for name in names), default=0)
         titles = [column_title(columns[name]).replace(f" {region} ", " ") for name in names]
         tables.append({"region": region, "titles": titles, "rows": rows, "patients": count})
-    stacks = any(row.slices > 1 for row in evaluation.rows)  # pictures that stand alone are no patients
+    stacks = any(row.slices > 1 for row in evaluation.rows)
     patients = [
         [
             Cell(row.patient),
@@ -152,10 +162,11 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
         "tables": tables,
         "settings": evaluation.settings,
         "split": evaluation.split,
-        "patient_titles": ["patient" if stacks else "image", "method", "slices", *map(column_title, columns.values())],
+        "patient_titles": [evaluation.subjects.noun, "method", "slices", *map(column_title, columns.values())],
         "patients": patients,
         "count": len({row.patient for row in evaluation.rows}),
         "stacks": stacks,
+        "subjects": evaluation.subjects,
     }
 
 

@@ -168,8 +168,10 @@ def _patients(table: ResultTable) -> dict[str, Any]:
             if patient in values[row][names[0]]:
                 cells = [_cell(values[row][name][patient], digits[name]) for name in names]
                 lines.append([Cell(patient), Cell(table.named(row)), *cells])
-    titles = ["patient", "method", *(column_title(table.columns[name]) for name in names)]
-    return {"titles": titles, "lines": lines, "count": len(patients), "seeds": table.spread == "seeds"}
+    titles = [table.subjects.noun, "method", *(column_title(table.columns[name]) for name in names)]
+    return {"titles": titles, "lines": lines, "count": len(patients), "seeds": table.spread == "seeds"} | {
+        "subjects": table.subjects
+    }
 
 
 def _cell(value: float, digits: int) -> Cell:
@@ -210,7 +212,7 @@ def _distributions(table: ResultTable) -> list[Drawing]:
         if not shown_rows(replace(table, columns=columns)):
             continue
         figure = draw_distributions(replace(table, columns=columns), ink=INK)
-        svg = as_svg(figure, f"{title}: histograms over the test patients", salt="spread")
+        svg = as_svg(figure, f"{title}: histograms over the {table.subjects.measured}", salt="spread")
         drawings.append(Drawing(title, Markup(svg), round(figure.get_figwidth() * 130)))
     return drawings
 

@@ -142,6 +142,13 @@ def test_results_mark_the_best_and_leave_gaps() -> None:
     assert styles == [["bold", ""], ["", ""], ["", ""]]  # a baseline is never the best
 
 
+def test_results_say_what_was_measured() -> None:
+    assert results_table(SUMMARY).title == "Test patients, mean ± standard deviation"
+    table = results_table(SUMMARY | {"subjects": {"noun": "image", "trained_on": True}})
+    assert table.title == "Training images, mean ± standard deviation"
+    assert table.caption == "Measured on the training images: nothing was held out."
+
+
 @pytest.mark.parametrize("kind", ["loss", "losses"])
 def test_list_gives_components_with_their_parameters(kind: str) -> None:
     components = {c["name"]: c for c in json.loads(call("list", kind, "l*", "--json").stdout)}

@@ -128,3 +128,29 @@ def test_parts_stay_and_what_they_leave_empty_is_taken_from_training():
     assert split_cohort(patients, [], parts={"p1": "test"}, ratio=(1, 0, 0), seed=0, paired_fraction=1).validation == ()
     with pytest.raises(DataError, match="at least 2 patients"):
         split_cohort(["a", "b"], [], parts={"b": "test"}, seed=0, paired_fraction=1)
+
+
+def test_without_a_ratio_nothing_is_held_out(tmp_path):
+    parts = {"a": "test", "b": "validation"}
+    split = split_cohort(["a", "b"], ["c"], ["d"], parts=parts, ratio=None, seed=0, paired_fraction=0.5)
+    assert split.on_training
+    assert (len(split.paired), len(split.unpaired), split.target) == (1, 2, ("d",))
+    assert split.validation == split.test == ("a", "b", "c", "d")
+    assert sorted(split.patients) == ["a", "b", "c", "d"]
+    split.to_csv(tmp_path / "split.csv")
+    assert Split.from_csv(tmp_path / "split.csv") == split
+    assert split_cohort(["a"], [], ratio=None, seed=0, paired_fraction=1).paired == ("a",)
+    held_out = split_cohort(["a", "b"], ["c"], ["d"], ratio=(1, 0, 0), seed=0, paired_fraction=0.5)
+    assert not held_out.on_training
+    assert held_out.hash != split.hash
+
+
+@pytest.mark.parametrize("lost", range(1, 7))
+def test_a_split_that_overlaps_in_part_is_damaged(tmp_path, lost):
+    """Held out or not is told by the whole: a subject that is trained on and tested is a fault in any other split."""
+    path = tmp_path / "split.csv"
+    split_cohort(["a", "b"], [], ratio=None, seed=0, paired_fraction=1).to_csv(path)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:lost] + lines[lost + 1 :]) + "\n")
+    with pytest.raises(DataError, match="appears twice"):
+        Split.from_csv(path)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
-from kornia_rs import io
 from PIL import Image
 
 import gantk
 from gantk.data.cohort import by_target, split_cohort
 from gantk.data.images import Images, Picture
+from gantk.data.meaning import Meaning, decide_intensities
 from gantk.data.normalisation import DARKEST
 from gantk.data.pixels import read_pixels, write_pixels
 from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, UsageError
+from gantk.evaluation.compare import compare
+from gantk.evaluation.sweep_table import result_table
 from gantk.progress import QuietProgress
+from gantk.recipe.model import IntensitySettings
 
 QUIET = QuietProgress()
 RNG = np.random.default_rng(0)
@@ -66,68 +72,14 @@ def unaligned(root: Path, train: int = 5, test: int = 2) -> Path:
     return root
 
 
-# --- pixels -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_every_bit_is_written_and_read(tmp_path: Path, suffix: str, dtype: type, channels: int) -> None:
-    pixels = noise(9, 7, dtype, channels)
-    path = save(tmp_path / f"x{suffix}", pixels)
-    again = read_pixels(path, "rgb" if channels == 3 else "grey")
-    assert again.dtype == dtype
-    np.testing.assert_array_equal(again, pixels.reshape(9, 7, channels))
-
-
-def test_colour_and_grey_are_converted_as_pillow_does(tmp_path: Path) -> None:
-    colour, grey = noise(), noise(channels=1)
-    path = save(tmp_path / "c.png", colour)
-    np.testing.assert_array_equal(read_pixels(path, "grey")[..., 0], np.asarray(Image.fromarray(colour).convert("L")))
-    deep = save(tmp_path / "d.png", colour.astype(np.uint16) * 257)
-    luma = colour.astype(float) @ [0.299, 0.587, 0.114] * 257
-    np.testing.assert_allclose(read_pixels(deep, "grey")[..., 0], luma, atol=1)
-    again = read_pixels(save(tmp_path / "g.png", grey), "rgb")
-    np.testing.assert_array_equal(again, np.stack([grey] * 3, -1))
-
-
-def test_compressed_tiff_jpeg_palette_and_orientation(tmp_path: Path) -> None:
-    deep = noise(6, 5, np.uint16, 1)
-    Image.fromarray(deep).save(tmp_path / "lzw.tif", compression="tiff_lzw")
-    np.testing.assert_array_equal(read_pixels(tmp_path / "lzw.tif", "grey")[..., 0], deep)
-    smooth = np.full((16, 24, 3), 90, np.uint8)
-    turned = Image.Exif()
-    turned[274] = 6  # the camera was held upright
-    Image.fromarray(smooth).save(tmp_path / "x.jpg", exif=turned)
-    assert read_pixels(tmp_path / "x.jpg", "rgb").shape == (24, 16, 3)
-    Image.fromarray(smooth).quantize(4).save(tmp_path / "p.png")
-    np.testing.assert_array_equal(read_pixels(tmp_path / "p.png", "rgb"), smooth)
-
-
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    whole = save(tmp_path / "x.png", noise(64, 64)).read_bytes()
-    deep = save(tmp_path / "d.png", noise(64, 64, np.uint16)).read_bytes()
-    for name, content in (
-        ("cut.png", whole[:3000]),
-        ("cut16.png", deep[:6000]),
-        ("text.jpg", b"no image"),
-        ("0.tif", b""),
-    ):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match=r"cannot be read.*Copy or download"):
-            read_pixels(tmp_path / name, "rgb")
-    with pytest.raises(DataError, match="cannot be read"):
-        read_pixels(tmp_path / "gone.png", "rgb")
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "f.tif")
-    with pytest.raises(DataError, match="32-bit"):
-        read_pixels(tmp_path / "f.tif", "grey")
-    frames = [Image.fromarray(noise()) for _ in range(2)]
-    frames[0].save(tmp_path / "many.tif", save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match="several images"):
-        read_pixels(tmp_path / "many.tif", "rgb")
-    io.write_image_png_u16(str(tmp_path / "rgba.png"), np.zeros((4, 4, 4), np.uint16), "rgba")
-    with pytest.raises(DataError, match="without transparency"):
-        read_pixels(tmp_path / "rgba.png", "rgb")
+def scans(root: Path) -> Path:
+    """Grey pictures and CT in Hounsfield units."""
+    for part, number in (("train", 2), ("val", 1), ("test", 1)):
+        for n in range(number):
+            grey = shapes("a", n)[..., 0]
+            save(root / part / "a" / f"{n}.png", grey)
+            save(root / part / "b" / f"{n}.tif", grey.astype(np.int16) * 8 - 1000)
+    return root
 
 
 # --- slices -----------------------------------------------------------------------------------------------------
@@ -190,6 +142,122 @@ def test_the_store_holds_planes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(codes[3:], np.maximum(a, 1).transpose(2, 0, 1))
     assert stored(mode="grey").images([0], ["a", "b"]).shape == (1, 2, 8, 12)
     assert len(list((tmp_path / "c" / "slices").iterdir())) == 2
+
+
+# --- numbers of any type ------------------------------------------------------------------------------------------
+
+
+class Told(QuietProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.tasks: list[tuple[str, int]] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def task(self, description: str, total: int) -> Any:
+        self.tasks.append((description, total))
+        return super().task(description, total)
+
+
+def ranged(**ranges: tuple[float, float]) -> SliceSettings:
+    return replace(SETTINGS, intensities={name: IntensitySettings(range=found) for name, found in ranges.items()})
+
+
+def pair(root: Path, a: np.ndarray, b: np.ndarray) -> Images:
+    for side, pixels in (("a", a), ("b", b)):
+        save(root / side / f"x.{'png' if pixels.dtype == np.uint8 else 'tif'}", pixels)
+    return Images(root, mode="grey")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [(np.int16, -1024, 3072), (np.float32, 0.25, 40), (np.uint16, 0, 4095), (np.int32, -70000, 70000)],
+)
+def test_numbers_come_back_in_their_type_and_range(tmp_path: Path, dtype: type, low: float, high: float) -> None:
+    numbers = RNG.uniform(low, high, (8, 12)).astype(dtype)
+    numbers[0, :2] = low, high
+    dataset = pair(tmp_path, noise(channels=1), numbers)
+    (subject,) = dataset.subjects(QUIET)
+    settings = ranged(b=(low, high))
+    store = prepare(dataset, [subject], settings, ["a"], cache=tmp_path / "c", workers=1, progress=QUIET)
+    found = decide_intensities({name: [store["x"]] for name in "ab"}, ["a"], settings.intensities)
+    meaning = Meaning.from_dict(json.loads(json.dumps(Meaning(found).to_dict())))
+    image = store.meant(meaning)["x"].images([0], ["b"])
+    assert image.min() == np.float32(DARKEST)
+    assert image.max() == 1
+    picture = dataset.read(subject, ["a"], segmentation=False)
+    slices = meaning.normalised(picture.slices(["a"], settings))
+    restored = picture.restore(image, ["a"], settings, slices, meaning.predicted("b", slices, ["a"]))
+    assert restored.dtype == dtype
+    step = 0.5 if np.dtype(dtype).kind in "iu" else 0
+    np.testing.assert_allclose(restored, numbers, atol=(high - low) / 65535 + step)
+
+
+def test_photographs_made_of_numbers_and_of_deeper_photographs(tmp_path: Path) -> None:
+    """A target of 8 bits is 8 bits where the input is CT, and 16 where it is a photograph of 16."""
+    dataset = pair(tmp_path, RNG.integers(-1000, 1000, (8, 12)).astype(np.int16), noise(channels=1))
+    (subject,) = dataset.subjects(QUIET)
+    settings = ranged(a=(-1000, 1000))
+    store = prepare(dataset, [subject], settings, ["a"], cache=tmp_path / "c", workers=1, progress=QUIET)
+    meaning = Meaning(decide_intensities({name: [store["x"]] for name in "ab"}, ["a"], settings.intensities))
+    for pixels, given, kind in ((None, settings, "uint8"), (noise(dtype=np.uint16, channels=1), SETTINGS, "uint16")):
+        if pixels is not None:
+            save(tmp_path / "a" / "x.tif", pixels)
+        slices = dataset.read(subject, ["a"]).slices(["a"], given)
+        scale = meaning.predicted("b", slices, ["a"])
+        assert (scale.type, scale.units) == (kind, (0, np.iinfo(kind).max))
+
+
+def test_a_range_must_be_said_and_counts(tmp_path: Path) -> None:
+    numbers = np.linspace(-1000, 5000, 96).reshape(8, 12).astype(np.int16)
+    dataset = pair(tmp_path, noise(channels=1), numbers)
+    subjects = dataset.subjects(QUIET)
+
+    def stored(settings: SliceSettings, progress: QuietProgress = QUIET) -> Any:
+        return prepare(dataset, subjects, settings, ["a"], cache=tmp_path / "c", workers=1, progress=progress)["x"]
+
+    said = r"b.x\.tif.*int16 numbers, -1000 to 5000.*data\.intensities\.b\.range = \[-1000, 5000\]"
+    with pytest.raises(DataError, match=said):
+        stored(SETTINGS)
+    told = Told()
+    image = stored(ranged(b=(-1000, 3000)), told).images([0], ["b"])[0, 0]
+    np.testing.assert_allclose(image, np.clip(numbers / 2000 - 0.5, DARKEST, 1), atol=2e-5)
+    (note,) = told.notes
+    assert re.search(
+        r"outside data\.intensities\.b\.range = \[-1000, 3000\] are clipped.*-1000 to 5000 in .*x\.tif$", note
+    )
+    assert stored(ranged(b=(-1000, 5000))).images([0], ["b"]).max() == 1  # not what the cache has of another range
+    with pytest.raises(DataError, match="range"):
+        stored(SETTINGS)
+
+
+def test_twelve_bits_are_the_whole_range_where_the_file_or_the_recipe_says_so(tmp_path: Path) -> None:
+    numbers = noise(dtype=np.uint16, channels=1) // 16
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, numbers, bitspersample=12, metadata=None)
+    image = Images(tmp_path, mode="grey").read(Subject("x", {"a": path}), ["a"]).slices(["a"], SETTINGS).images["a"]
+    save(path, numbers)
+    again = Images(tmp_path, mode="grey").read(Subject("x", {"a": path}), ["a"])
+    np.testing.assert_array_equal(again.slices(["a"], ranged(a=(0, 4095))).images["a"], image)
+    assert image.max() == 1
+    assert again.slices(["a"], SETTINGS).images["a"].max() < -0.8
+
+
+def test_what_is_left_out_is_said_once(tmp_path: Path) -> None:
+    for n in range(3):
+        clear = np.dstack([noise(), np.full((8, 12), 255 if n == 0 else 100, np.uint8)])
+        for side in "ab":
+            (tmp_path / side).mkdir(exist_ok=True)
+            Image.fromarray(clear if side == "a" else clear[..., :3]).save(tmp_path / side / f"{n}.png")
+    dataset = Images(tmp_path)
+    for _ in range(2):  # prepared, and found in the cache
+        told = Told()
+        subjects = dataset.subjects(QUIET)
+        prepare(dataset, subjects, SETTINGS, ["a"], cache=tmp_path / "c", workers=1, progress=told)
+        assert told.notes == [f"The transparency of images is left out: {tmp_path / 'a' / '1.png'}, and 1 more"]
 
 
 # --- layouts ----------------------------------------------------------------------------------------------------
@@ -309,9 +377,9 @@ def test_other_things_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no images in the layout 'halves'"):
         Images(tmp_path, layout="halves").subjects(QUIET)
     with pytest.raises(DataError, match="this is no image"):
-        Images.subject_at(tmp_path, ["a"])
+        dataset.subject_at(tmp_path, ["a"])
     with pytest.raises(DataError, match="a and c"):
-        Images.subject_at(tmp_path / "a" / "1.png", ["a", "c"])
+        dataset.subject_at(tmp_path / "a" / "1.png", ["a", "c"])
     with pytest.raises(DataError, match="holds no image"):
         Images.members(tmp_path)
 
@@ -338,15 +406,31 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("images")
-    data = {"pix2pix": halves(folder / "pairs"), "cyclegan": unaligned(folder / "kinds")}
+    data = {
+        "pix2pix": halves(folder / "pairs"),
+        "cyclegan": unaligned(folder / "kinds"),
+        "two": halves(folder / "two", (2, 0, 0)),
+        "ct": scans(folder / "ct"),
+    }
+    more = {
+        "two": ["data.split=none"],
+        "ct": ["data.mode=grey", "data.intensities.b.range=[-1024, 3072]", "evaluation.baselines=[]"],
+    }
     made: dict[str, gantk.RunResult] = {}
 
     def run(name: str) -> gantk.RunResult:
         if name not in made:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)
-                changes = [f"data.root={data[name].as_posix()}", "data.left=a", *TINY, *SMALL[name]]
-                path = recipes / "images" / f"{name}.toml"
+                like = name if name in SMALL else "pix2pix"
+                changes = [
+                    f"data.root={data[name].as_posix()}",
+                    "data.left=a",
+                    *TINY,
+                    *SMALL[like],
+                    *more.get(name, []),
+                ]
+                path = recipes / "images" / f"{like}.toml"
                 made[name] = gantk.run(path, changes, device="cpu", out=folder / "runs", progress=QUIET)
         return made[name]
 
@@ -397,7 +481,7 @@ def test_prediction_has_the_picture_s_size_and_depth(trained: Callable[[str], ga
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "same.png")), expected)
     deep = save(tmp_path / "in" / "deep.tif", same.astype(np.uint16) * 257)
     found = model.predict(deep, tmp_path / "deep.tif", progress=QUIET)
-    np.testing.assert_array_equal(read_pixels(tmp_path / "deep.tif", "rgb"), found)
+    np.testing.assert_array_equal(read_pixels(tmp_path / "deep.tif", "rgb").values, found)
     assert found.dtype == np.uint16
     assert abs(found / 257 - expected).max() < 0.6  # the same picture, in finer steps
     assert len(np.unique(found % 257)) > 50
@@ -419,3 +503,78 @@ def test_either_direction_predicts(trained: Callable[[str], gantk.RunResult], tm
     assert not np.array_equal(there, back)
     with pytest.raises(UsageError, match="does not give 'a'"):
         model.predict(path, role="a2b", target="a")
+
+
+def test_numbers_are_predicted_as_numbers(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
+    model = gantk.load(trained("ct").folder, device="cpu")
+    path = save(tmp_path / "in" / "x.png", shapes("a", 0)[..., 0])
+    expected = model.predict(path, tmp_path / "x.tif", progress=QUIET)
+    assert expected.dtype == np.int16
+    assert expected.min() >= -1024
+    assert expected.max() > 255  # beyond what a photograph can be
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "x.tif"), expected)
+    with pytest.raises(UsageError, match=r"PNG cannot hold int16 numbers.*\.tif"):
+        model.predict(path, tmp_path / "x.png", progress=QUIET)
+    assert [p.name for p in model.predict_all(tmp_path / "in", tmp_path / "out", progress=QUIET)] == ["x.tif"]
+
+
+def test_a_pair_of_the_data_set_is_predicted_by_its_input(
+    trained: Callable[[str], gantk.RunResult], tmp_path: Path
+) -> None:
+    model = gantk.load(trained("pix2pix").folder, device="cpu")
+    told = Told()
+    written = model.predict_all(Path(model.dataset.root) / "test", tmp_path / "out", progress=told)
+    assert [path.name for path in written] == ["0.png", "1.png"]
+    single = save(tmp_path / "single.png", shapes("a", 1))
+    np.testing.assert_array_equal(read_pixels(written[1], "rgb").values, model.predict(single, progress=QUIET))
+    assert told.tasks == [("Synthesizing", 2)]  # not one for each picture
+    assert told.notes == [f"The right half of images is left out: {model.dataset.root / 'test' / '0.png'}, and 1 more"]
+
+
+def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
+    model = gantk.load(trained("pix2pix").folder, device="cpu")
+    save(tmp_path / "in" / "x.png", shapes("a", 0))
+    (tmp_path / "there").write_text("a file")
+    for name in ("one.png", "one.TIFF", "there"):
+        with pytest.raises(UsageError, match=f"{name}.*name of one file"):
+            model.predict_all(tmp_path / "in", tmp_path / name, progress=QUIET)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "there"]
+
+
+def test_nothing_held_out_is_trained_on_measured_on_and_said(trained: Callable[[str], gantk.RunResult]) -> None:
+    result = trained("two")
+    assert result.summary["subjects"] == {"noun": "image", "trained_on": True}
+    lines = (result.folder / "evaluation" / "patients.csv").read_text().splitlines()
+    assert {line.split(",")[0] for line in lines[1:]} == {"train/0", "train/1"}
+    losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
+    assert any(name.startswith("validation/") for line in losses for name in line)
+    text = re.sub(r"<[^>]*>", "", result.report.read_text(encoding="utf-8"))
+    assert "Measured on the training images: nothing was held out." in text
+    assert "over 2 training images" in text
+    assert "Training examples" in text
+    again = gantk.run(resume=result.folder, device="cpu", progress=QUIET)
+    assert again.summary == result.summary
+    (grid,) = compare([result.folder]).grids()
+    assert grid.title.startswith("Mean ± standard deviation over training images")
+    assert "Measured on the training images" in result_table([result.folder]).caption
+
+
+def test_pictures_are_no_patients(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
+    result = trained("pix2pix")
+    page = re.sub(r"(?s)<(script|style|details).*?</\1>|<[^>]*>", "", result.report.read_text(encoding="utf-8"))
+    assert "atient" not in page
+    table = result_table([result.folder], reference="training mean")
+    assert "2 test images" in table.caption
+    told = [table.caption, *table.notes, *(grid.title for grid in table.grids())]
+    tests = table.significance_grid()
+    assert tests is not None
+    told += [tests.caption, *tests.notes, *(cell.text for part in tests.sections for row in part for cell in row)]
+    found = compare([result.folder])
+    differences = found.difference_grid()
+    assert differences is not None
+    told += [found.grids()[0].title, differences.caption, *differences.notes]
+    assert not [text for text in told if "atient" in text]
+    few = Images(halves(tmp_path, (2, 0, 0)))
+    named = by_target(few.subjects(QUIET), ["a"], ["b"], few.noun)
+    with pytest.raises(DataError, match=r"at least 3 images.*has 2.*Add images.*data\.split = \"none\""):
+        split_cohort(*named, seed=0, paired_fraction=1, noun=few.noun)

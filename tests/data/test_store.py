@@ -170,7 +170,7 @@ def test_the_key_covers_everything_that_shapes_the_slices(cohort):
         keys.append(store_module._key(dataset, first, SETTINGS, INPUTS))
     assert len(set(keys)) == len(keys) == 13
     assert store_module._key(dataset, first, SETTINGS, INPUTS) == keys[-1]
-    meant = replace(SETTINGS, intensities={"t1": IntensitySettings(unit="absolute", range=(0, 9))})
+    meant = replace(SETTINGS, intensities={"t1": IntensitySettings(unit="absolute")})
     assert store_module._key(dataset, first, meant, INPUTS) == store_module._key(
         dataset, first, replace(SETTINGS, intensities={"t1": IntensitySettings()}), INPUTS
     )
