@@ -207,9 +207,15 @@ def prepare(
     sweep_partial(root)
     folders = {subject.id: root / _key(dataset, subject, settings, inputs) for subject in subjects}
     done: dict[str, PatientSlices] = {}
-    with ThreadPoolExecutor(max(1, workers)) as threads:  # checksums are computed without Python's lock
+    with (
+        progress.task("Checking slices", total=len(folders)) as bar,
+        ThreadPoolExecutor(max(1, workers)) as threads,  # checksums are computed without Python's lock
+    ):
         stored = threads.map(partial(_stored, progress=progress), folders.values())
-        done.update((name, slices) for name, slices in zip(folders, stored, strict=True) if slices is not None)
+        for name, slices in zip(folders, stored, strict=True):
+            if slices is not None:
+                done[name] = slices
+            bar.advance()
     missing = [subject for subject in subjects if subject.id not in done]
     if missing:
         work = partial(_prepare_patient, dataset, settings=settings, inputs=tuple(inputs))

@@ -85,6 +85,13 @@ def test_a_damaged_checkpoint_is_named(run: Path, damage: str) -> None:
             gantk.load(run, device="cpu")
 
 
+def test_an_older_format_says_so(run: Path) -> None:
+    path = list_checkpoints(run / "checkpoints")[-1] / "checkpoint.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+    with pytest.raises(CheckpointError, match=r"format 1, of an older gantk.*gantk 0\.1\.0"):
+        open_checkpoint(path.parent)
+
+
 def test_a_newer_format_asks_for_a_newer_gantk(run: Path) -> None:
     path = list_checkpoints(run / "checkpoints")[-1] / "checkpoint.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
