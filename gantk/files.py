@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_folder", "atomic_write", "leftovers", "read_json", "sweep_partial"]
+__all__ = ["atomic_folder", "atomic_write", "leftovers", "read_json", "sweep_partial", "write_text"]
 
 _MARK = ".partial-"
 
@@ -82,6 +82,16 @@ def atomic_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file as `atomic_write` does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object's content, empty where the file is missing or broken: for readers who show what there is."""
     try:
@@ -102,7 +112,7 @@ def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:
 
 
 def leftovers(folder: Path, *, of: str = "", older_than: float = 24 * 3600) -> list[Path]:
-    """What killed processes left half-written in `folder`, of all that is written there or of one file alone."""
+    """What killed processes left half-written in `folder`, of all that is written there or of one name alone."""
     found = []
     with suppress(OSError):
         for path in folder.iterdir():
@@ -136,7 +146,7 @@ def _machine() -> str:
     """Eight hex digits for where process ids mean the same: this boot of this machine, and inside it this container."""
     where = [platform.node()]
     with suppress(OSError):
-        where += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
+        where += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
     return f"{zlib.crc32(' '.join(where).encode()):08x}"
 
 

@@ -29,7 +29,7 @@ def private(path: Path) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent)
     os.write(handle, b"x")
     os.close(handle)
-    os.replace(name, path)
+    Path(name).replace(path)
 
 
 @pytest.mark.parametrize(("mask", "file_mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])

@@ -12,15 +12,17 @@ from torch import nn
 
 from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import at_rest
-from gantk.api.runs import resolve_run
+from gantk.api.runs import recipe_of, resolve_run
 from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND, Scale
 from gantk.data.slices import Slices, centre
 from gantk.errors import CheckpointError, UsageError, nearest
+from gantk.files import sweep_partial
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
-from gantk.recipe import Recipe, load_recipe
+from gantk.recipe import Recipe
+from gantk.runs.files import warn_of_damage
 from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
@@ -93,6 +95,7 @@ class Model:
         subject = self.dataset.subject_at(Path(patient), inputs)
         if out is not None:
             self._check_name(Path(out))
+            sweep_partial(Path(out).parent)
         read = self.dataset.read(subject, inputs, segmentation=False)
         settings = slice_settings(self.recipe)
         slices = read.slices(inputs, settings)
@@ -226,7 +229,8 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
         raise CheckpointError(
             "the run has no checkpoint yet", where=folder, mend="let it train for an epoch, or resume it"
         )
-    recipe = load_recipe(folder / "recipe.toml")
+    warn_of_damage(folder)
+    recipe = recipe_of(folder)
     session = load_plugins()
     with made_with(checkpoint.facts.get("plugins", ()), session):
         dataset = make_dataset(recipe, session.registry)

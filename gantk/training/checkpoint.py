@@ -141,8 +141,8 @@ def list_checkpoints(parent: Path) -> list[Path]:
         CheckpointError: their folder cannot be read; what cannot be seen is not taken for absent.
     """
     try:
-        names = [entry.name for entry in os.scandir(parent)]
-        return sorted(p for p in (parent / n for n in names if n.startswith("step-")) if (p / "checkpoint.json").is_file())
+        named = [parent / entry.name for entry in os.scandir(parent) if entry.name.startswith("step-")]
+        return sorted(path for path in named if (path / "checkpoint.json").is_file())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
