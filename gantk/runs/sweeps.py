@@ -28,13 +28,15 @@ def sweep_head(folder: Path) -> dict[str, Any]:
         why = (error.strerror or error) if isinstance(error, OSError) else "it is cut off or no JSON"
         raise _damaged(path, why) from None
     children = head.get("children") if isinstance(head, dict) else None
-    if not isinstance(children, list) or not all(
-        isinstance(c, dict) and isinstance(c.get("id"), str) for c in children
-    ):
+    if not isinstance(children, list) or not all(map(_is_child, children)):
         raise _damaged(path, "it holds something else than gantk writes")
     if not children:
         raise UsageError("this is no sweep's folder", where=folder, why=f"it holds no {SWEEP} with children")
     return dict(head)
+
+
+def _is_child(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), str)
 
 
 def _from_children(folder: Path) -> dict[str, Any]:
