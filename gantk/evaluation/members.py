@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantk.errors import EvaluationError, GantkError
-from gantk.evaluation.results import Evaluation
+from gantk.evaluation.results import Evaluation, is_evaluated
 from gantk.evaluation.tables import is_baseline
 from gantk.files import read_json
 from gantk.recipe.rows import Rows, read_rows, title
@@ -299,13 +299,14 @@ def _read(member: Member) -> Member:
         return replace(member, recipe=recipe, problem="not run yet")
     state, message = str(status.get("state") or ""), str(status.get("message") or "")
     said = f"{state}: {message}" if state and message else state
-    if not (member.folder / "evaluation" / "summary.json").is_file():
+    if not is_evaluated(member.folder / "evaluation"):
         reason = said if state and state != "finished" else "has no evaluation"
         return replace(member, recipe=recipe, problem=reason)
     try:
         evaluation = Evaluation.read(member.folder / "evaluation")
     except GantkError as error:
-        return replace(member, recipe=recipe, problem=f"unreadable evaluation ({error.why or error.what})")
+        file = Path(error.where or "").name
+        return replace(member, recipe=recipe, problem=f"unreadable evaluation ({file}: {error.why or error.what})")
     problem = f"{said}, but it was evaluated and is shown" if state and state != "finished" else ""
     return replace(member, recipe=recipe, evaluation=evaluation, problem=problem)
 

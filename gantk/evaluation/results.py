@@ -14,7 +14,9 @@ from pathlib import Path
 from gantk.errors import EvaluationError
 from gantk.files import atomic_write
 
-__all__ = ["Column", "Evaluation", "Row", "Statistic"]
+__all__ = ["Column", "Evaluation", "Row", "Statistic", "is_evaluated"]
+
+FILES = ("summary.json", "patients.csv")
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class Evaluation:
         Raises:
             EvaluationError: where a file is missing or not what it should be.
         """
-        summary, table = folder / "summary.json", folder / "patients.csv"
+        summary, table = (folder / name for name in FILES)
         with _reading(summary):
             head = json.loads(summary.read_text(encoding="utf-8"))
             columns = {
@@ -186,6 +188,11 @@ class Evaluation:
             if not _agree(evaluation.summary, said):  # a table that was cut is a table
                 raise ValueError("its means are not those of summary.json: one of the two is cut off or was changed")
         return evaluation
+
+
+def is_evaluated(folder: Path) -> bool:
+    """Whether a folder holds an evaluation, or what is left of one."""
+    return any((folder / name).exists() for name in FILES)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from PIL import Image
 from gantk.errors import EvaluationError, GantkError, GantkWarning
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.members import methods_of
-from gantk.evaluation.results import Evaluation
+from gantk.evaluation.results import Evaluation, is_evaluated
 from gantk.evaluation.tables import (
     best_of,
     column_title,
@@ -160,7 +160,7 @@ def _facts(status: Mapping[str, Any], environment: Mapping[str, Any]) -> list[tu
 
 def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     """The tables of the evaluation, None where the run has none; baselines and bounds are no rivals of the best."""
-    if not (folder / "summary.json").is_file():
+    if not is_evaluated(folder):
         return None
     evaluation = Evaluation.read(folder)
     summary = evaluation.summary

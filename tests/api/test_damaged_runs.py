@@ -43,9 +43,8 @@ def lines(path: Path) -> None:
 
 def other(path: Path) -> None:
     """The right format with something else in it."""
-    path.write_text(
-        {".json": '{"state": 3, "plugins": 3, "metrics": 3, "m": 3}', ".toml": "a = 1\n"}.get(path.suffix, "3\n")
-    )
+    said = {".json": '{"state": 3, "plugins": 3, "metrics": 3, "m": 3}', ".toml": "a = 1\n"}
+    path.write_text(said.get(path.suffix, "3\n"))
 
 
 DAMAGES: dict[str, Callable[[Path], Any]] = {
