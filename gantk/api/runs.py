@@ -15,7 +15,7 @@ from gantk.errors import RecipeError, UsageError, nearest
 from gantk.files import atomic_folder, sweep_partial, write_text
 from gantk.recipe import Recipe, recipe_from_table
 from gantk.recipe.load import merge, recipe_change
-from gantk.runs.files import RECIPE, SPLIT, STATUS, RunFiles, is_run
+from gantk.runs.files import RECIPE, SPLIT, STATUS, RunFiles, is_run, runs_in
 
 RUNS = "runs"
 
@@ -46,8 +46,7 @@ def resolve_run(text: str | Path) -> Path:
     path = Path(text)
     if is_run(path):
         return path.absolute()
-    found = [p for where in ("*", "*/children/*") for p in Path(RUNS).glob(where) if not p.name.startswith(".")]
-    runs = sorted(p for p in found if is_run(p))
+    runs = runs_in(Path(RUNS))
     matches = [run for run in runs if run.name == str(text)] or [r for r in runs if r.name.startswith(str(text))]
     if len(matches) == 1:
         return matches[0].absolute()

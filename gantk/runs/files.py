@@ -34,6 +34,7 @@ __all__ = [
     "is_sweep",
     "last_step",
     "missing_settings",
+    "runs_in",
     "warn_of_damage",
 ]
 
@@ -298,6 +299,12 @@ def warn_of_damage(*folders: Path) -> None:
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run's or a sweep's, damaged or not."""
     return (folder / RECIPE).is_file() or any(folder.glob("checkpoints/step-*/checkpoint.json")) or is_sweep(folder)
+
+
+def runs_in(parent: Path) -> list[Path]:
+    """The runs and sweeps in a folder, with the children of the sweeps."""
+    found = [path for where in ("*", "*/children/*") for path in parent.glob(where)]
+    return sorted(path for path in found if not path.name.startswith(".") and is_run(path))
 
 
 def is_sweep(folder: Path) -> bool:
