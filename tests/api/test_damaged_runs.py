@@ -134,7 +134,7 @@ def test_a_whole_run_is_not_complained_of(run: Path, verb: str) -> None:
 def test_damage_is_said_and_stops_nothing_that_it_need_not(
     run: Path, file: str, damage: str, bound_by_permissions: None
 ) -> None:
-    verbs = READ_BY[file]
+    verbs = [verb for verb in READ_BY[file] if verb != "evaluate" or damage == "half"]  # it reads as resume does
     if damage == "lines" and (file.endswith((".json", ".npz", ".png"))):
         pytest.skip("a file without lines")
     for verb in verbs:
