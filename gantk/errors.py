@@ -49,7 +49,7 @@ class GantkError(Exception):
 
 
 class GantkWarning(FutureWarning):
-    """Something that works today and will not for ever; shown to users, not to developers alone."""
+    """What a user should know and what stops nothing, such as damage that was made good; shown at the command line."""
 
 
 class RecipeError(GantkError):

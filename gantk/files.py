@@ -5,16 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import secrets
 import shutil
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_folder", "atomic_write", "checksum", "read_json", "sweep_partial", "walk_folders"]
+__all__ = [
+    "atomic_folder",
+    "atomic_write",
+    "checksum",
+    "leftovers",
+    "read_json",
+    "sweep_partial",
+    "walk_folders",
+    "write_text",
+]
 
 _MARK = ".partial-"
 
@@ -24,15 +36,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` (with its ending) that becomes `path` when the block succeeds.
 
     The file is flushed to the disk before it takes its name, so a crash leaves the old file or the new one.
-    After an exception nothing is left behind. The parent folder is created.
+    After an exception nothing is left behind; what a killed process left of `path` is removed by the next that writes
+    it. The file's mode is that of any new file in the folder. The parent folder is created.
 
     Raises:
         OSError: the file cannot be written, or the block wrote none.
     """
     path = Path(path)
+    for old in leftovers(path.parent, of=path.name):
+        _remove(old)
     temporary = _beside(path)
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode & 0o777  # of a new file here: the umask's, or what the folder says
+        temporary.unlink()
         yield temporary
+        temporary.chmod(mode)  # some libraries make their files private
         _sync(temporary)
         temporary.replace(path)
         _sync_folder(path.parent)
@@ -45,7 +64,7 @@ def atomic_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside `path` that becomes `path` when the block succeeds.
 
     For folders whose name says what they hold: where another process was faster, its folder stays.
-    After an exception nothing is left behind. The parent folder is created.
+    After an exception nothing is left behind. Modes are those of any new folder and file. The parent folder is created.
 
     Args:
         path: the folder to make.
@@ -59,10 +78,11 @@ def atomic_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        if sync:
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    _sync(file)
+        mode = temporary.stat().st_mode & 0o666
+        for file in [path for path in temporary.rglob("*") if path.is_file()]:
+            file.chmod(mode)  # some libraries make their files private
+            if sync:
+                _sync(file)
         try:
             temporary.replace(path)
         except OSError:
@@ -83,6 +103,16 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file as `atomic_write` does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object's content, empty where the file is missing or broken: for readers who show what there is."""
     try:
@@ -93,13 +123,26 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:
-    """Remove what killed processes left half-written in `folder` more than `older_than` seconds ago."""
+    """Remove what killed processes left half-written in `folder`.
+
+    What a process of this machine is writing stays; of what others may be writing, all that was touched in the last
+    `older_than` seconds.
+    """
+    for path in leftovers(folder, older_than=older_than):
+        _remove(path)
+
+
+def leftovers(folder: Path, *, of: str = "", older_than: float = 24 * 3600) -> list[Path]:
+    """What killed processes left half-written in `folder`, of all that is written there or of one name alone."""
+    found = []
     with suppress(OSError):
         for path in folder.iterdir():
-            if path.name.startswith(".") and _MARK in path.name:
+            writer, mark, name = path.name.partition(_MARK)
+            if path.name.startswith(".") and mark and of in ("", name):
                 with suppress(OSError):
-                    if time.time() - path.stat().st_mtime > older_than:
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    if not _at_work(writer, unknown=time.time() - path.stat().st_mtime <= older_than):
+                        found.append(path)
+    return found
 
 
 def walk_folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
@@ -137,8 +180,34 @@ def walk_folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _beside(path: Path) -> Path:
+    """A name for what becomes `path`, which says who writes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{secrets.token_hex(4)}{_MARK}{path.name}")
+    return path.with_name(f".{_machine()}-{os.getpid():x}-{secrets.token_hex(4)}{_MARK}{path.name}")
+
+
+def _at_work(writer: str, *, unknown: bool) -> bool:
+    """Whether the process that a partial file is named after still runs; `unknown`: the answer for other machines."""
+    machine, _, process = writer.removeprefix(".").partition("-")
+    process = process.partition("-")[0]
+    if machine != _machine() or not process:
+        return unknown
+    import psutil  # not needed where nothing is left over
+
+    return psutil.pid_exists(int(process, 16))
+
+
+@cache
+def _machine() -> str:
+    """Eight hex digits for where process ids mean the same: this boot of this machine, and inside it this container."""
+    where = [platform.node()]
+    with suppress(OSError):
+        where += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+    return f"{zlib.crc32(' '.join(where).encode()):08x}"
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sync(file: Path) -> None:

@@ -25,6 +25,7 @@ from gantk.plugins import Registry
 from gantk.plugins.blame import blame
 from gantk.progress import Progress
 from gantk.recipe import Recipe
+from gantk.runs.files import SPLIT, RunFiles
 
 
 @dataclass(frozen=True)
@@ -207,15 +208,15 @@ def check_same_data(cohort: Cohort, fingerprint: str | None, folder: Path) -> No
         )
 
 
-def check_same_split(split: Split, path: Path) -> None:
+def check_same_split(split: Split, run: RunFiles) -> None:
     """A resumed run must see the patients that it began with.
 
     Raises:
-        DataError: the split on disk is another.
+        DataError: the split that it began with is another.
     """
-    if Split.from_csv(path).hash != split.hash:
+    if run.split_hash not in (None, split.hash):
         raise DataError(
             "the cohort has changed since this run began: its split is another now",
-            where=path,
+            where=run.folder / SPLIT,
             mend="bring the data back to what it was, or start a new run",
         )

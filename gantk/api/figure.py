@@ -16,6 +16,7 @@ from gantk.report.comparison import Comparison, Shown, combine, draw_comparison
 from gantk.report.distributions import draw_distributions, shown_rows
 from gantk.report.saving import check_format, save_figure
 from gantk.report.selection import Method, Selection, SliceName, select
+from gantk.runs.files import RunFiles
 
 if TYPE_CHECKING:
     from gantk.api.model import Model
@@ -142,11 +143,9 @@ def _check_held_out(table: ResultTable, methods: Sequence[Method], patient: str)
 
 def _use(runs: Sequence[Path], patient: str) -> str | None:
     """What some runs did with a patient who is none of their test patients; None where their splits do not tell."""
-    from gantk.data.cohort import Split
-
-    for path in (run / "split.csv" for run in runs):
-        if path.is_file():
-            split = Split.from_csv(path)
+    for run in runs:
+        split = RunFiles(run).split()
+        if split is not None:
             if patient in split.validation:
                 return "used for validation"
             if patient in (*split.paired, *split.unpaired, *split.target):

@@ -13,7 +13,7 @@ from torch import nn
 
 from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import at_rest
-from gantk.api.runs import resolve_run
+from gantk.api.runs import recipe_of, resolve_run
 from gantk.data.dataset import noun_of
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
@@ -21,10 +21,12 @@ from gantk.data.normalisation import BACKGROUND
 from gantk.data.slices import Readable, Slices, centre, placed, tell
 from gantk.data.volumes import Subject
 from gantk.errors import CheckpointError, DataError, UsageError, nearest
+from gantk.files import sweep_partial
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress, default_progress
-from gantk.recipe import Recipe, load_recipe
+from gantk.recipe import Recipe
+from gantk.runs.files import warn_of_damage
 from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
@@ -129,6 +131,7 @@ class Model:
         )
 
     def _write(self, out: Path, made: _Made) -> None:
+        sweep_partial(out.parent)
         try:
             self.dataset.write(out, made.image, made.like)
         except OSError as error:
@@ -285,7 +288,8 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
         raise CheckpointError(
             "the run has no checkpoint yet", where=folder, mend="let it train for an epoch, or resume it"
         )
-    recipe = load_recipe(folder / "recipe.toml")
+    warn_of_damage(folder)
+    recipe = recipe_of(folder)
     session = load_plugins()
     with made_with(checkpoint.facts.get("plugins", ()), session):
         dataset = make_dataset(recipe, session.registry)

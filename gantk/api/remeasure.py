@@ -9,16 +9,19 @@ from gantk.api.assessment import assess, make_metrics
 from gantk.api.checks import build
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
 from gantk.api.runner import RunResult
-from gantk.api.runs import Status, alone, plugins_of, resolve_run, spoken
+from gantk.api.runs import Status, recipe_of, resolve_run, spoken
 from gantk.api.sweep_results import write_page, write_table
 from gantk.errors import TrackingError, UsageError
-from gantk.files import atomic_write, read_json
+from gantk.files import write_text
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
-from gantk.recipe import Recipe, dump_recipe, load_recipe
+from gantk.recipe import Recipe, dump_recipe
 from gantk.recipe.load import change_of
 from gantk.recipe.model import TrackingSettings
+from gantk.runs.files import RECIPE, RunFiles, is_sweep, warn_of_damage
+from gantk.runs.lock import alone
+from gantk.runs.sweeps import sweep_head
 from gantk.tracking.feeder import sync
 from gantk.tracking.folder import RunFolder
 from gantk.training.checkpoint import newest_checkpoint, restore
@@ -55,12 +58,13 @@ def evaluate(
 
     progress = progress or default_progress()
     folder = resolve_run(run)
-    if (folder / "sweep.json").is_file():
+    if is_sweep(folder):
         raise UsageError("this is a sweep, not one run", where=folder, mend="use gantk.evaluate_sweep")
+    warn_of_damage(folder)
     recipe = _recipe(folder, overrides)
     session = load_plugins()
     with alone(folder):
-        with made_with(plugins_of(folder), session):
+        with made_with(RunFiles(folder).plugins, session):
             assembly, scheduler = build(recipe, session.registry)
         checkpoint = newest_checkpoint(folder / "checkpoints")
         if checkpoint is None or checkpoint.position.stage < len(scheduler.stages(list(assembly.translators))):
@@ -70,14 +74,14 @@ def evaluate(
                 mend=f"go on with: gantk run --resume {spoken(folder)}",
             )
         cohort = open_cohort(recipe, session.registry, progress)
-        check_same_split(cohort.split, folder / "split.csv")
+        check_same_split(cohort.split, RunFiles(folder))
         check_same_data(cohort, checkpoint.facts.get("data"), folder)
         state = TrainingState(recipe, assembly, scheduler, pick_device(device))
         restore(state, checkpoint)
         metrics = make_metrics(recipe, session.registry)
         evaluation = assess(state, cohort, metrics, folder, progress)
-        with atomic_write(folder / "recipe.toml") as temporary:
-            temporary.write_text(dump_recipe(recipe), encoding="utf-8")
+        write_text(folder / RECIPE, dump_recipe(recipe))
+        RunFiles(folder).mend(cohort.split)
         Status(folder).update(state="finished", message="")
         report = write_report(folder)
         _track(folder, recipe.tracking, tracking_uri, progress)
@@ -100,11 +104,8 @@ def evaluate_sweep(
     """
     progress = progress or default_progress()
     folder = resolve_run(sweep)
-    children = read_json(folder / "sweep.json").get("children")
-    if not children:
-        raise UsageError("this is no sweep's folder", where=folder, why="it holds no sweep.json with children")
-    runs = [folder / "children" / child["id"] for child in children]
-    finished = [child for child in runs if read_json(child / "status.json").get("state") == "finished"]
+    runs = [folder / "children" / child["id"] for child in sweep_head(folder)["children"]]
+    finished = [child for child in runs if RunFiles(child).status().get("state") == "finished"]
     if not finished:
         raise UsageError("none of its runs is finished", where=folder, mend="run the sweep first")
     with alone(folder):
@@ -131,7 +132,7 @@ def _recipe(folder: Path, overrides: Sequence[str]) -> Recipe:
                 f"{table!r} cannot change in a run that is trained",
                 mend='change keys of [evaluation] alone, as in --set evaluation.regions=\'["image", "et"]\'',
             )
-    return load_recipe(folder / "recipe.toml", overrides)
+    return recipe_of(folder, overrides)
 
 
 def _track(folder: Path, settings: TrackingSettings, uri: str | None, progress: Progress) -> None:

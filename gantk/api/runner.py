@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,16 +15,18 @@ from gantk.api.checks import build
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, open_cohort
 from gantk.api.display import Display, Quiet
 from gantk.api.recorder import Recorder
-from gantk.api.runs import RUNS, Status, alone, new_run_folder, plugins_of, resolve_run, spoken
+from gantk.api.runs import RUNS, Status, make_run_folder, recipe_of, resolve_run, spoken
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
-from gantk.errors import Interrupted, TrainingError, UsageError
-from gantk.files import atomic_write, sweep_partial
+from gantk.errors import Interrupted, RecipeError, TrainingError, UsageError
+from gantk.files import sweep_partial, write_text
 from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress
 from gantk.recipe import Recipe, dump_recipe, load_recipe
 from gantk.recipe.variants import is_sweep
+from gantk.runs.files import ENVIRONMENT, JOURNAL, RECIPE, RunFiles, missing_settings, warn_of_damage
+from gantk.runs.lock import alone
 from gantk.tracking.environment import environment
 from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
@@ -84,9 +85,10 @@ def run(
         folder = None
     else:
         folder = resolve_run(resume)
+        warn_of_damage(folder)
         recipe = _resumed_recipe(folder, path, overrides)
     with StopSignals() as signals:
-        with made_with([] if folder is None else plugins_of(folder), session):
+        with made_with([] if folder is None else RunFiles(folder).plugins, session):
             assembly, scheduler = build(recipe, session.registry, path)
         cohort = open_cohort(recipe, session.registry, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
@@ -95,16 +97,22 @@ def run(
         if folder is None:
             folder = _begin(recipe, cohort, out)
         with alone(folder):
-            if not (folder / "split.csv").is_file() and newest_checkpoint(folder / "checkpoints") is None:
-                cohort.split.to_csv(folder / "split.csv")  # a sweep's child that begins
-            check_same_split(cohort.split, folder / "split.csv")
             work = _Run(folder, recipe, session, cohort, state, display, signals)
+            work.restore()
             return work.carry_out(tracking_uri)
 
 
 def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[str]) -> Recipe:
-    recipe = load_recipe(folder / "recipe.toml")
-    given = recipe if path is None and not overrides else load_recipe(path or folder / "recipe.toml", overrides)
+    recipe = recipe_of(folder)
+    files = RunFiles(folder)
+    if not files.checkpoint and (lacking := missing_settings(files.recipe(), dump_recipe(recipe))):
+        raise RecipeError(
+            f"the run's recipe is cut off: {lacking[0]!r} is missing",
+            where=folder / RECIPE,
+            why="the run has no checkpoint to take it from",
+            mend="bring it back from a copy, or start a new run: nothing was trained yet",
+        )
+    given = recipe_of(folder, overrides) if path is None else load_recipe(path, overrides)
     if dump_recipe(given) != dump_recipe(recipe):
         raise UsageError(
             "the recipe is not the one that this run began with",
@@ -117,22 +125,15 @@ def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[s
 
 def _begin(recipe: Recipe, cohort: Cohort, out: Path | None) -> Path:
     """A new run's folder, with what resuming needs; none where it cannot be written."""
-    folder = None
     try:
-        folder = new_run_folder(recipe.name, out)
-        cohort.split.to_csv(folder / "split.csv")
-        with atomic_write(folder / "recipe.toml") as temporary:
-            temporary.write_text(dump_recipe(recipe), encoding="utf-8")
+        return make_run_folder(recipe.name, dump_recipe(recipe), cohort.split, out)
     except OSError as error:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
         raise UsageError(
             "the run's folder cannot be made",
-            where=folder or out or RUNS,
+            where=out or RUNS,
             why=error.strerror or error,
             mend="give another place with --out",
         ) from error
-    return folder
 
 
 class _Run:
@@ -156,11 +157,30 @@ class _Run:
         self.display = display
         self.signals = signals
         self.status = Status(folder)
-        self.journal = Journal(folder / "metrics.jsonl")
+        self.journal = Journal(folder / JOURNAL)
         self.began = time.time()
         self.spent_before = float(self.status.facts.get("seconds", 0.0))
 
+    def restore(self) -> None:
+        """Bring the state to the last checkpoint, where there is one; a run that cannot go on stays as it is.
+
+        Raises:
+            DataError: the data has changed since then.
+            CheckpointError: it is damaged.
+        """
+        check_same_split(self.cohort.split, RunFiles(self.folder))
+        checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        if checkpoint is not None:
+            check_same_data(self.cohort, checkpoint.facts.get("data"), self.folder)
+            restore(self.state, checkpoint)
+
     def carry_out(self, tracking_uri: str | None) -> RunResult:
+        """Train, evaluate and report from where the state is.
+
+        Raises:
+            Interrupted: a signal stopped the run; its state is saved.
+            GantkError: anything that the user can mend.
+        """
         feeder = None
         hook = self.session.hook
         facts = {"folder": self.folder, "recipe": self.recipe}
@@ -210,20 +230,16 @@ class _Run:
         )
 
     def _take_up(self) -> None:
-        """Bring state and journal to the last checkpoint, where there is one."""
-        for part in (self.folder, *filter(Path.is_dir, self.folder.iterdir())):
+        """Bring the folder to where the state is, and say that the run goes on."""
+        for part in (self.folder, *filter(Path.is_dir, self.folder.rglob("*"))):
             sweep_partial(part, older_than=0)  # of a killed process: the folder is ours alone
-        checkpoint = newest_checkpoint(self.folder / "checkpoints")
-        if checkpoint is not None:
-            check_same_data(self.cohort, checkpoint.facts.get("data"), self.folder)
-            restore(self.state, checkpoint)
+        RunFiles(self.folder).mend(self.cohort.split)
         self.journal.rewind(self.state.position.total - 1)
         self.environment = environment(self.session.plugins) | {
             "device": str(self.state.device),
             "precision": self.recipe.run.precision,
         }
-        with atomic_write(self.folder / "environment.json") as temporary:
-            temporary.write_text(json.dumps(self.environment, indent=1) + "\n", encoding="utf-8")
+        write_text(self.folder / ENVIRONMENT, json.dumps(self.environment, indent=1) + "\n")
         self.status.update(
             state="running",
             recipe=self.recipe.name,

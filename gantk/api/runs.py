@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from gantk.errors import UsageError, nearest
-from gantk.files import atomic_write, read_json
+from gantk.data.cohort import Split
+from gantk.errors import RecipeError, UsageError, nearest
+from gantk.files import atomic_folder, sweep_partial, write_text
+from gantk.recipe import Recipe, recipe_from_table
+from gantk.recipe.load import merge, recipe_change
+from gantk.runs.files import RECIPE, SPLIT, STATUS, RunFiles, is_run, runs_in
 
 RUNS = "runs"
 
 
-def new_run_folder(name: str, parent: Path | None = None) -> Path:
-    """Make `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`), unique and empty."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = (parent or Path(RUNS)).absolute() / f"{name}-{stamp}-{secrets.token_hex(2)}"
-    folder.mkdir(parents=True)
+def make_run_folder(recipe_name: str, recipe: str, split: Split, parent: Path | None = None) -> Path:
+    """Make `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`) with the recipe and the split, all at once.
+
+    So a process that is killed leaves a run that can be resumed, or none.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    parent = (parent or Path(RUNS)).absolute()
+    sweep_partial(parent)
+    folder = parent / f"{recipe_name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    with atomic_folder(folder) as fresh:
+        split.to_csv(fresh / SPLIT)
+        write_text(fresh / RECIPE, recipe)
     return folder
 
 
@@ -33,9 +44,9 @@ def resolve_run(text: str | Path) -> Path:
         UsageError: there is none, or more than one.
     """
     path = Path(text)
-    if (path / "recipe.toml").is_file():
+    if is_run(path):
         return path.absolute()
-    runs = sorted(p.parent for where in ("*", "*/children/*") for p in Path(RUNS).glob(f"{where}/recipe.toml"))
+    runs = runs_in(Path(RUNS))
     matches = [run for run in runs if run.name == str(text)] or [r for r in runs if r.name.startswith(str(text))]
     if len(matches) == 1:
         return matches[0].absolute()
@@ -49,9 +60,20 @@ def resolve_run(text: str | Path) -> Path:
     )
 
 
-def plugins_of(run: Path) -> list[dict[str, Any]]:
-    """The plugins that a run began with; none where it has not begun."""
-    return list(read_json(run / "environment.json").get("plugins", ()))
+def recipe_of(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a run, from its checkpoint where `recipe.toml` is damaged, with overrides laid over it.
+
+    Raises:
+        RecipeError: it is damaged, and there is no checkpoint to take it from; or an override does not fit.
+        UsageError: an override cannot be read.
+    """
+    files = RunFiles(folder)
+    text = files.recipe_text()
+    if not text:
+        raise RecipeError("the run has no recipe", where=folder / RECIPE, mend="bring it back from a copy")
+    table = files.recipe()
+    merge(table, recipe_change(overrides))
+    return recipe_from_table(table, folder / RECIPE)
 
 
 def spoken(folder: Path) -> str:
@@ -59,44 +81,27 @@ def spoken(folder: Path) -> str:
     return folder.name if folder.parent == Path(RUNS).absolute() else str(folder)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run's folder; a process that dies, however it does, gives it back.
-
-    Raises:
-        UsageError: another process works on the run.
-    """
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UsageError(
-            "another process is working on this run", where=folder, mend="wait for it, or stop it first"
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            "the run's folder cannot be written",
-            where=folder,
-            why=error.strerror or error,
-            mend="mend its permissions, or copy the folder",
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 class Status:
     """`status.json`: what a run is doing, rewritten as a whole."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "status.json"
-        self.facts: dict[str, Any] = {}
-        if self.path.is_file():
-            self.facts = json.loads(self.path.read_text(encoding="utf-8"))
+        self.path = folder / STATUS
+        self.facts: dict[str, Any] = dict(RunFiles(folder).status())
 
     def update(self, **facts: Any) -> None:
-        """Change some facts and write all."""
+        """Change some facts and write all.
+
+        Raises:
+            OSError: they cannot be written.
+        """
         self.facts |= facts | {"updated": time.time()}
-        with atomic_write(self.path) as temporary:
-            temporary.write_text(json.dumps(self.facts, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(self.facts, indent=1) + "\n"
+        try:
+            write_text(self.path, text)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self.path.is_file():
+                raise
+            # a full disk has no room for a second file, but for the first there is; torn, it is made from the others
+            with self.path.open("r+", encoding="utf-8") as file:
+                file.write(text)
+                file.truncate()

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gantk.api.runs import alone
 from gantk.api.signals import StopSignals
 from gantk.api.sweep_course import Course
 from gantk.api.sweep_display import QuietSweep, SweepDisplay
-from gantk.api.sweep_folder import folder_of, is_busy, plugins_of, write, written
+from gantk.api.sweep_folder import folder_of, plugins_of, write, written
 from gantk.api.sweep_plan import but_for_seed, count_epochs
 from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
 from gantk.errors import Interrupted, UsageError
-from gantk.files import read_json
 from gantk.launching import Launcher
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.recipe.load import change_of
 from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import Sweep, is_sweep, load_sweep
+from gantk.runs.files import RunFiles
+from gantk.runs.lock import alone, is_busy
 
 __all__ = [
     "ChildState",
@@ -48,7 +48,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     for child in sweep.selected:
         state = ChildState(child.id, child.label, folder / "children" / child.id)
         state.look(alive=False)
-        if busy and read_json(state.folder / "status.json").get("state") == "running":
+        if busy and RunFiles(state.folder).status().get("state") == "running":
             state.state = "running"
         key = but_for_seed(child.recipe)
         if key not in stages:
@@ -57,7 +57,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
             stages[key] = epochs * per_epoch if per_epoch else None
         state.total = stages[key]
         states.append(state)
-    return SweepResult(folder, str(read_json(folder / "status.json").get("state", "waiting")), tuple(states))
+    return SweepResult(folder, str(RunFiles(folder).status().get("state", "waiting")), tuple(states))
 
 
 def run_sweep(

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from filelock import FileLock, Timeout
 
-from gantk.api.runs import RUNS, alone
+from gantk.api.runs import RUNS, recipe_of
 from gantk.errors import UsageError
-from gantk.files import atomic_write, read_json
-from gantk.recipe import dump_recipe, load_recipe
+from gantk.files import write_text
+from gantk.recipe import dump_recipe
 from gantk.recipe.locate import where
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, Sweep
+from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep
+from gantk.runs.lock import alone
+from gantk.runs.sweeps import sweep_head
 
-__all__ = ["folder_of", "is_busy", "plugins_of", "write", "written"]
+__all__ = ["folder_of", "plugins_of", "write", "written"]
 
 
 def folder_of(name: str, out: Path | None) -> Path:
@@ -28,7 +30,7 @@ def folder_of(name: str, out: Path | None) -> Path:
 
 def write(folder: Path, sweep: Sweep) -> None:
     """The sweep's folder with those of all children, ready to be run; what is there already stays."""
-    if (folder / "recipe.toml").is_file() and not (folder / "sweep.json").is_file():
+    if (folder / RECIPE).is_file() and not is_sweep(folder):
         raise UsageError("there is a run of this name already", where=folder, mend="give the sweep another name")
     entries = [
         {"id": c.id, "variant": c.variant, "changes": c.changes, "label": c.label, "report": write_rows(c.report)}
@@ -45,10 +47,10 @@ def write(folder: Path, sweep: Sweep) -> None:
                 own = folder / "children" / child.id
                 own.mkdir(parents=True, exist_ok=True)
                 _keep(own / "child.json", _dumped({"parent": sweep.name} | entry))
-                if not (own / "recipe.toml").is_file():
-                    _keep(own / "recipe.toml", dump_recipe(child.recipe))
-            _keep(folder / "recipe.toml", tomli_w.dumps(sweep.table))
-            _keep(folder / "sweep.json", _dumped(head))
+                if not RunFiles(own).checkpoint:  # `gantk evaluate` may have changed that of a run that has one
+                    _keep(own / RECIPE, dump_recipe(child.recipe))
+            _keep(folder / RECIPE, tomli_w.dumps(sweep.table))
+            _keep(folder / SWEEP, _dumped(head))
     except OSError as error:
         raise UsageError(
             "the sweep's folder cannot be made",
@@ -61,8 +63,8 @@ def write(folder: Path, sweep: Sweep) -> None:
 def plugins_of(folder: Path) -> list[dict[str, Any]]:
     """The plugins that the children began with, each once; none where none has begun."""
     found: dict[str, dict[str, Any]] = {}
-    for path in folder.glob("children/*/environment.json"):
-        found |= {plugin["name"]: plugin for plugin in read_json(path).get("plugins", ())}
+    for child in folder.glob("children/*"):
+        found |= {plugin["name"]: plugin for plugin in RunFiles(child).plugins}
     return list(found.values())
 
 
@@ -72,12 +74,10 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
     Raises:
         UsageError: the folder is no sweep's, or its files are damaged.
     """
-    head = read_json(folder / "sweep.json")
-    if not head.get("children"):
-        raise UsageError("this is no sweep's folder", where=folder, why="it holds no sweep.json with children")
+    head = sweep_head(folder)
     try:
-        children = [_child(folder / "children" / entry["id"] / "recipe.toml", entry) for entry in head["children"]]
-        return children, tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))
+        children = [_child(folder / "children" / entry["id"], entry) for entry in head["children"]]
+        return children, tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             "the sweep's folder is damaged",
@@ -87,39 +87,23 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
         ) from error
 
 
-def _child(path: Path, entry: dict[str, Any]) -> Child:
+def _child(folder: Path, entry: dict[str, Any]) -> Child:
     return Child(
         entry["id"],
         entry["variant"],
         entry["changes"],
         entry["label"],
         read_rows(entry["report"]),
-        load_recipe(path),
-        partial(where, path),
+        recipe_of(folder),
+        partial(where, folder / RECIPE),
     )
 
 
 def _keep(path: Path, text: str) -> None:
     """Write a file unless it says this already."""
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_text(path, text)
 
 
 def _dumped(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def is_busy(folder: Path, *, unknown: bool = True) -> bool:
-    """Whether a process works on the run or the sweep; `unknown`: the answer where that cannot be asked."""
-    if not (folder / ".lock").is_file():
-        return False
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    except OSError:
-        return unknown
-    lock.release()
-    return False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gantk.errors import GantkError
-from gantk.files import atomic_write
+from gantk.files import write_text
 
 __all__ = ["write_page", "write_table"]
 
@@ -20,8 +20,7 @@ def write_table(folder: Path) -> None:
         text = to_markdown(result_table([folder]).grid())
     except GantkError as error:  # nothing to show yet, or children that do not compare
         text = f"There is no table: {error}\n"
-    with atomic_write(folder / "table.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(folder / "table.md", text)
 
 
 def write_page(folder: Path, note: Callable[[str], None]) -> None:

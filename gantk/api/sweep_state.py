@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gantk.errors import TrainingError
 from gantk.files import read_json
+from gantk.runs.files import RunFiles, last_step
 
 __all__ = ["ChildState", "SweepFailed", "SweepResult"]
 
@@ -42,14 +41,14 @@ class ChildState:
 
     def look(self, alive: bool) -> None:
         """Read its folder; `alive`: a process works on it."""
-        status = read_json(self.folder / "status.json")
+        status = RunFiles(self.folder).status()
         state = str(status.get("state", "waiting"))
         self.state = ("running" if state != "finished" else state) if alive else state
         if self.state == "running" and not alive:
             self.state = "interrupted"  # what it says of itself is older than its death
         self.stage = str(status.get("stage", ""))
         self.message = str(status.get("message", ""))
-        self.done = max(_last_step(self.folder / "metrics.jsonl") + 1, 0) or int(status.get("step", 0))
+        self.done = max(last_step(self.folder) + 1, 0) or int(status.get("step", 0))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -80,16 +79,3 @@ class SweepFailed(TrainingError):
     """Some children did not finish; the others did."""
 
     result: SweepResult
-
-
-def _last_step(journal: Path, tail: int = 65536) -> int:
-    """The step of the journal's last whole line, -1 where there is none."""
-    try:
-        with journal.open("rb") as file:
-            file.seek(max(file.seek(0, 2) - tail, 0))
-            lines = file.read().split(b"\n")[:-1]
-    except OSError:
-        return -1
-    with suppress(ValueError, KeyError, IndexError, TypeError):
-        return int(json.loads(lines[-1])["step"])
-    return -1

@@ -10,6 +10,7 @@ import typer
 import gantk
 from gantk.cli.console import write, write_json
 from gantk.cli.options import AsJson, RunNames
+from gantk.runs.files import is_run
 
 
 def compare(
@@ -50,6 +51,6 @@ def compare(
 def _run_and_method(text: str) -> tuple[Path, str | None]:
     """RUN or RUN/METHOD; what has a `/` and is no folder ends in a method."""
     run, slash, method = text.rpartition("/")
-    if slash and not (Path(text) / "recipe.toml").is_file():
+    if slash and not is_run(Path(text)):
         return gantk.resolve_run(run), method
     return gantk.resolve_run(text), None

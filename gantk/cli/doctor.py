@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,8 @@ import typer
 from gantk.cli.console import write, write_json
 from gantk.cli.options import AsJson, TrackingUri
 from gantk.errors import GantkError
+from gantk.files import leftovers
+from gantk.runs.files import SPLIT, RunFiles, is_run, runs_in
 
 State = Literal["ok", "warn", "fail"]
 GIB = 2**30
@@ -47,7 +50,7 @@ def doctor(
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check this computer: torch, device, memory, disk, cache, plugins, MLflow; exit code 1 if one fails."""
+    """Check this computer: torch, device, memory, disk, leftovers, plugins, MLflow; exit code 1 if one fails."""
     checks = list(_all_checks(runs, tracking_uri))
     if as_json:
         write_json([vars(check) for check in checks])
@@ -64,6 +67,8 @@ def _all_checks(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
         _packages,
         _memory,
         lambda: _folders(runs),
+        lambda: _left_behind(runs),
+        lambda: _damaged_runs(runs),
         _plugins,
         lambda: _mlflow(runs, tracking_uri),
     )
@@ -140,6 +145,42 @@ def _folders(runs: Path) -> Iterator[Check]:
         found = f"{folder}, {free / GIB:.1f} GiB free"
         little: State = "warn" if free < 5 * GIB else "ok"
         yield Check(name, little, found, "free some space: a run can take some GiB" if little == "warn" else "")
+
+
+def _left_behind(runs: Path) -> Iterator[Check]:
+    """What killed processes left: half-written files, and folders of runs that never began."""
+    partial = [path for root in (runs, _cache_folder()) for path in _half_written(root)]
+    if partial:
+        found = f"{_counted(partial, 'half-written file')} of killed processes"
+        yield Check("leftovers", "warn", found, _removal(partial))
+    begun = [path for path in runs.glob("[!.]*") if path.is_dir() and _never_began(path)]
+    if begun:
+        yield Check("leftovers", "warn", f"{_counted(begun, 'folder')} of runs that never began", _removal(begun))
+
+
+def _half_written(root: Path) -> Iterator[Path]:
+    for folder, below, _ in os.walk(root):
+        yield from leftovers(Path(folder))
+        below[:] = [name for name in below if not name.startswith(".")]
+
+
+def _never_began(folder: Path) -> bool:
+    """Whether a folder holds what a run begins with, and no recipe to go on from."""
+    return not is_run(folder) and {path.name for path in folder.iterdir()} <= {SPLIT, ".lock"}
+
+
+def _damaged_runs(runs: Path) -> Iterator[Check]:
+    for folder in runs_in(runs):
+        for damage in RunFiles(folder).damages():
+            yield Check(f"run {folder.name}", "warn", str(damage))
+
+
+def _counted(paths: Sequence[Path], what: str) -> str:
+    return f"{len(paths)} {what}{'' if len(paths) == 1 else 's'}"
+
+
+def _removal(paths: Sequence[Path]) -> str:
+    return f"rm -r {' '.join(shlex.quote(str(path.absolute())) for path in paths)}"
 
 
 def _cache_folder() -> Path:

@@ -29,11 +29,12 @@ def evaluate(
     """
     import gantk
     from gantk.progress import default_progress
+    from gantk.runs.files import is_sweep
 
     progress = default_progress()
     results: list[gantk.RunResult] = []
     for folder in [gantk.resolve_run(run) for run in runs]:
-        if (folder / "sweep.json").is_file():
+        if is_sweep(folder):
             results += gantk.evaluate_sweep(
                 folder, set_ or (), device=device, progress=progress, tracking_uri=tracking_uri
             )

@@ -26,9 +26,10 @@ def report(
     import gantk
     from gantk.report.html import write_report
     from gantk.report.sweep import write_sweep_report
+    from gantk.runs.files import is_sweep
 
     folder = gantk.resolve_run(run)
-    if (folder / "sweep.json").is_file():
+    if is_sweep(folder):
         write(str(write_sweep_report(folder, reference=reference)))
     elif reference is not None:
         raise UsageError("a run's report tests nothing", where="--reference", mend="use `gantk compare`, or a sweep")

@@ -119,8 +119,10 @@ def _is_sweep(recipe: Path) -> bool:
 
 def _sweep_folder(resume: str | None) -> Path | None:
     """The folder of the sweep that `--resume` names, by path or by name under `./runs`."""
+    from gantk.runs.files import is_sweep
+
     places = [] if resume is None else [Path(resume), Path("runs") / resume]
-    return next((place for place in places if (place / "sweep.json").is_file()), None)
+    return next((place for place in places if is_sweep(place)), None)
 
 
 def _run_sweep(recipe: Path | None, overrides: list[str] | tuple[()], as_json: bool, options: dict[str, Any]) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import shutil
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -26,6 +23,7 @@ from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError, nearest
 from gantk.files import atomic_folder, checksum, sweep_partial
 from gantk.progress import Progress
+from gantk.workers import in_processes
 
 __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
 
@@ -221,7 +219,7 @@ def prepare(
         work = partial(_prepare_patient, dataset, settings=settings, inputs=tuple(inputs))
         jobs = [(subject, folders[subject.id]) for subject in missing]
         with progress.task("Preparing slices", total=len(jobs)) as bar:
-            for name in _run(work, jobs, min(workers, len(jobs)), progress):
+            for name in in_processes(work, jobs, workers, progress):
                 done[name] = PatientSlices(folders[name])
                 bar.advance()
     worst = max(done.values(), key=lambda patient: patient.grid_difference, default=None)
@@ -232,35 +230,6 @@ def prepare(
         )
     tell(progress, (slices.remarks for slices in done.values()))
     return SliceStore(settings, {subject.id: done[subject.id] for subject in subjects}, noun_of(dataset))
-
-
-def _run(
-    work: Callable[[Subject, Path], str],
-    jobs: Sequence[tuple[Subject, Path]],
-    workers: int,
-    progress: Progress,
-) -> Iterator[str]:
-    """Do the jobs, in processes of their own with more than one worker; yields ids as they get done."""
-    left = dict(enumerate(jobs))
-    if workers > 1:
-        # never fork: the calling process may hold torch's threads
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
-        try:
-            futures = {pool.submit(work, *job): number for number, job in left.items()}
-            for future in as_completed(futures):
-                name = future.result()
-                del left[futures[future]]
-                yield name
-        except BrokenProcessPool:  # killed for its memory, or a script without `if __name__ == "__main__"`
-            progress.note("A worker process died: what remains is prepared in this process")
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-    for job in left.values():
-        yield work(*job)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which lets the patients at hand finish
 
 
 def _prepare_patient(

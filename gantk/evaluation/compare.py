@@ -12,12 +12,13 @@ from pathlib import Path
 
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.grids import Cell, Grid
-from gantk.evaluation.members import differences, is_sweep, predicting, read_recipe
+from gantk.evaluation.members import differences, predicting, read_recipe
 from gantk.evaluation.result_table import difference_grid, region_title
 from gantk.evaluation.results import Column, Evaluation, Statistic, Subjects
 from gantk.evaluation.significance import holm_words, unseen_words
 from gantk.evaluation.statistics import METHOD, PairedDifference, paired_differences
 from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
+from gantk.runs.files import is_sweep, warn_of_damage
 
 __all__ = ["Comparison", "Line", "compare"]
 
@@ -143,6 +144,7 @@ def compare(
     if of.resolve() not in runs:
         runs = [of.resolve(), *runs]
     names = _names(runs)
+    warn_of_damage(*runs)
     found = {name: Evaluation.read(run / "evaluation") for name, run in zip(names, runs, strict=True)}
     said = tuple(differences(found))
     if said and not force:

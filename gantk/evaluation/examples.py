@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -94,15 +93,26 @@ class Examples:
                     kind, _, name = key.partition("/")
                     if kind in named:
                         named[kind][name] = arrays[key]
+                titles = [str(title) for title in arrays["titles"]]
+                sizes = {len(array) for images in named.values() for array in images.values()}
+                if not named["inputs"] or sizes - {len(titles) or max(sizes)}:
+                    raise ValueError("it does not hold the slices that its titles name")
                 return cls(
                     target=arrays["target"] if "target" in arrays.files else None,
                     segmentation=arrays["segmentation"],
-                    titles=[str(title) for title in arrays["titles"]],
+                    titles=titles,
                     **named,
                 )
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+        except OSError as error:
             raise EvaluationError(
-                "the example slices cannot be read", where=path, why=f"{type(error).__name__}: {error}"
+                "the example slices cannot be read", where=path, why=error.strerror or error
+            ) from error
+        except Exception as error:  # of the many that zlib, zipfile and NumPy raise at a damaged archive
+            raise EvaluationError(
+                "the example slices cannot be read",
+                where=path,
+                why=f"{type(error).__name__}: {error}",
+                mend="Evaluate the run again.",
             ) from error
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from gantk.errors import EvaluationError, GantkError
-from gantk.evaluation.results import Evaluation
+from gantk.evaluation.results import Evaluation, is_evaluated
 from gantk.evaluation.tables import is_baseline
+from gantk.files import read_json
 from gantk.recipe.rows import Rows, read_rows, title
+from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep, warn_of_damage
 
 __all__ = [
     "SEED",
@@ -22,7 +24,6 @@ __all__ = [
     "Members",
     "answering",
     "differences",
-    "is_sweep",
     "methods_of",
     "predicting",
     "read_members",
@@ -91,11 +92,6 @@ class Members:
     title: str
     grid: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-
-def is_sweep(folder: Path) -> bool:
-    """Whether a folder is a sweep's and not a run's."""
-    return (folder / "sweep.json").is_file() or any(folder.glob("children/*/child.json"))
 
 
 def read_members(folders: Sequence[Path]) -> Members:
@@ -203,8 +199,8 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def _sweep(folder: Path) -> Members:
-    head = _json(folder / "sweep.json", default={})
-    recipe = _toml(folder / "recipe.toml")
+    head = _json(folder / SWEEP, default={})
+    recipe = _toml(folder / RECIPE)
     name = str(head.get("name") or recipe.get("name") or folder.name)
     found = {path.parent.name: path.parent for path in sorted(folder.glob("children/*/child.json"))}
     listed = head.get("children") or [{"id": id_} for id_ in found]
@@ -212,7 +208,7 @@ def _sweep(folder: Path) -> Members:
     members = []
     for entry in listed:
         child = folder / "children" / str(entry["id"])
-        facts = _json(child / "child.json", default={}) | dict(entry)
+        facts = read_json(child / "child.json") | dict(entry)
         variant = str(facts.get("variant") or "")
         settings = variants.get(variant) or {}
         changes = dict(facts.get("changes") or {})
@@ -248,7 +244,7 @@ def _rows(said: Any, sweep: Path) -> Rows:
     try:
         return read_rows(said)
     except ValueError as error:
-        raise EvaluationError(f"report {error}", where=sweep / "sweep.json", mend="Run the sweep again") from None
+        raise EvaluationError(f"report {error}", where=sweep / SWEEP, mend="Run the sweep again") from None
 
 
 def _grid(recipe: Mapping[str, Any], members: Sequence[Member]) -> tuple[str, ...]:
@@ -298,18 +294,20 @@ def _read(member: Member) -> Member:
     if not member.folder.is_dir():
         return replace(member, problem="not run yet")
     recipe = read_recipe(member.folder)
-    status = _json(member.folder / "status.json", default={})
+    status = RunFiles(member.folder).status()
+    warn_of_damage(member.folder)
     if not status and not (member.folder / "evaluation").is_dir():
         return replace(member, recipe=recipe, problem="not run yet")
     state, message = str(status.get("state") or ""), str(status.get("message") or "")
     said = f"{state}: {message}" if state and message else state
-    if not (member.folder / "evaluation" / "summary.json").is_file():
+    if not is_evaluated(member.folder / "evaluation"):
         reason = said if state and state != "finished" else "has no evaluation"
         return replace(member, recipe=recipe, problem=reason)
     try:
         evaluation = Evaluation.read(member.folder / "evaluation")
     except GantkError as error:
-        return replace(member, recipe=recipe, problem=f"unreadable evaluation ({error.why or error.what})")
+        file = Path(error.where or "").name
+        return replace(member, recipe=recipe, problem=f"unreadable evaluation ({file}: {error.why or error.what})")
     problem = f"{said}, but it was evaluated and is shown" if state and state != "finished" else ""
     return replace(member, recipe=recipe, evaluation=evaluation, problem=problem)
 
@@ -322,9 +320,9 @@ def read_recipe(run: Path) -> dict[str, Any]:
     """A run's resolved recipe, empty where there is none.
 
     Raises:
-        EvaluationError: it cannot be read.
+        RecipeError: it is damaged, and there is no checkpoint to take it from.
     """
-    return _toml(run / "recipe.toml")
+    return RunFiles(run).recipe()
 
 
 def _json(path: Path, default: dict[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,17 @@ import csv
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gantk.errors import EvaluationError
 from gantk.files import atomic_write
 
-__all__ = ["Column", "Evaluation", "Row", "Statistic"]
+__all__ = ["Column", "Evaluation", "Row", "Statistic", "is_evaluated"]
+
+FILES = ("summary.json", "patients.csv")
 
 
 @dataclass(frozen=True)
@@ -187,20 +190,22 @@ class Evaluation:
         Raises:
             EvaluationError: where a file is missing or not what it should be.
         """
-        summary, table = folder / "summary.json", folder / "patients.csv"
-        for path in (summary, table):
-            if not path.is_file():
-                raise EvaluationError(
-                    "there is no such file",
-                    where=path,
-                    mend="Evaluate the run first: let it finish, or resume it.",
-                )
-        try:
+        summary, table = (folder / name for name in FILES)
+        with _reading(summary):
             head = json.loads(summary.read_text(encoding="utf-8"))
             columns = {
                 name: Column(entry["title"], entry["region"], entry["higher_is_better"], entry.get("unseen", ""))
                 for name, entry in head["metrics"].items()
             }
+            overall = {
+                method: {name: Statistic.from_dict(found[name]) for name in head["overall"]}
+                for method, found in (head["methods"] if "overall" in head else {}).items()
+            }
+            images = {patient: dict(found) for patient, found in head.get("images", {}).items()}
+            said = {m: {n: Statistic.from_dict(s) for n, s in found.items()} for m, found in head["methods"].items()}
+            subjects = Subjects(**head.get("subjects", {}))
+            split, settings = str(head["split"]), str(head["settings"])
+        with _reading(table):
             with table.open(newline="", encoding="utf-8") as file:
                 rows = [
                     Row(
@@ -211,20 +216,53 @@ class Evaluation:
                     )
                     for line in csv.DictReader(file)
                 ]
-            overall = {
-                method: {name: Statistic.from_dict(found[name]) for name in head["overall"]}
-                for method, found in (head["methods"] if "overall" in head else {}).items()
-            }
-            images = {patient: dict(found) for patient, found in head.get("images", {}).items()}
-            subjects = Subjects(**head.get("subjects", {}))
-            return cls(head["split"], head["settings"], columns, rows, overall, images, subjects)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise EvaluationError(
-                "the evaluation cannot be read",
-                where=folder,
-                why=f"{type(error).__name__}: {error}",
-                mend="Evaluate the run again.",
-            ) from error
+            evaluation = cls(split, settings, columns, rows, overall, images, subjects)
+            if not _agree(evaluation.summary, said):  # a table that was cut is a table
+                raise ValueError("its means are not those of summary.json: one of the two is cut off or was changed")
+        return evaluation
+
+
+def is_evaluated(folder: Path) -> bool:
+    """Whether a folder holds an evaluation, or what is left of one."""
+    return any((folder / name).exists() for name in FILES)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise EvaluationError(
+            "there is no such file",
+            where=path,
+            mend="Evaluate the run first: let it finish, or resume it.",
+        ) from None
+    except OSError as error:
+        raise EvaluationError(
+            "the evaluation cannot be read", where=path, why=error.strerror or error, mend="Mend its permissions."
+        ) from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
+        raise EvaluationError(
+            "the evaluation cannot be read",
+            where=path,
+            why=f"{type(error).__name__}: {error}",
+            mend="Evaluate the run again.",
+        ) from error
+
+
+def _agree(found: Mapping[str, Mapping[str, Statistic]], said: Mapping[str, Mapping[str, Statistic]]) -> bool:
+    """Whether two summaries are of the same rows."""
+    if found.keys() != said.keys():
+        return False
+    for method, of_method in found.items():
+        for name, one in of_method.items():
+            other = said[method].get(name)
+            if other is None or one.n != other.n:
+                return False
+            mean = one.mean if math.isfinite(one.mean) else math.nan  # as it is written
+            if not (math.isclose(mean, other.mean, rel_tol=1e-6) or (math.isnan(mean) and math.isnan(other.mean))):
+                return False
+    return True
 
 
 def _number(value: float) -> float | None:

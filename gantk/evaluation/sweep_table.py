@@ -16,6 +16,7 @@ from gantk.evaluation.results import Column, Evaluation, Statistic
 from gantk.evaluation.significance import significance
 from gantk.evaluation.tables import method_title
 from gantk.files import read_json
+from gantk.runs.files import SWEEP, RunFiles
 
 __all__ = ["reference_of", "result_table"]
 
@@ -96,7 +97,7 @@ def result_table(
 
 def reference_of(folders: Sequence[Path]) -> str | None:
     """What the rows are tested against by the recipes of the sweeps among `folders`; None unless they name one row."""
-    named = [read_json(folder / "sweep.json").get("reference") for folder in folders]
+    named = [read_json(folder / SWEEP).get("reference") for folder in folders]
     found = {name for name in named if isinstance(name, str) and name}
     return found.pop() if len(found) == 1 else None
 
@@ -139,13 +140,13 @@ def _spoken(member: Member, evaluated: Sequence[Evaluated]) -> str:
 def _held_out(evaluated: Sequence[Evaluated]) -> dict[str, object]:
     """By name, what must be equal of the splits: validation and test patients where all are known, else the hash."""
     hashes: dict[str, object] = {_spoken(member, evaluated): e.split for member, e in evaluated}
-    if len(set(hashes.values())) == 1 or not all((m.folder / "split.csv").is_file() for m, _ in evaluated):
+    if len(set(hashes.values())) == 1:
         return hashes
-    from gantk.data.cohort import Split
-
+    splits = [RunFiles(member.folder).split() for member, _ in evaluated]
     held_out = {}
-    for member, evaluation in evaluated:
-        split = Split.from_csv(member.folder / "split.csv")
+    for (member, evaluation), split in zip(evaluated, splits, strict=True):
+        if split is None:
+            return hashes
         name = _spoken(member, evaluated)
         # a split.csv that is not the evaluation's own proves nothing
         held_out[name] = (split.validation, split.test) if split.hash == evaluation.split else hashes[name]

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from PIL import Image
 
-from gantk.data.cohort import Split
-from gantk.errors import DataError, EvaluationError
+from gantk.errors import EvaluationError, GantkError, GantkWarning
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.members import methods_of
-from gantk.evaluation.results import Evaluation
+from gantk.evaluation.results import Evaluation, is_evaluated
 from gantk.evaluation.tables import (
     best_of,
     column_title,
@@ -29,13 +30,17 @@ from gantk.evaluation.tables import (
     write_statistic,
     write_value,
 )
-from gantk.files import atomic_write, read_json
+from gantk.files import write_text
 from gantk.report.curves import draw_chart, gather
 from gantk.report.figures import draw_figure
+from gantk.runs.files import JOURNAL, RunFiles, is_run
+from gantk.runs.lock import is_busy
 from gantk.tracking.folder import Panel, RunFolder, flatten
 from gantk.tracking.journal import Journal
 
-__all__ = ["write_report"]
+__all__ = ["save_page", "write_report"]
+
+Part = TypeVar("Part")
 
 MOST_PANELS = 6
 PANEL_WIDTH = 1800
@@ -63,15 +68,29 @@ class Picture:
 def write_report(run: Path) -> Path:
     """Write `report.html` into a run's folder and return its path; of an unfinished run with what is there.
 
+    What is damaged is left out, on which the page and a `GantkWarning` speak.
+
     Raises:
-        EvaluationError: where the folder is no run, or its evaluation is damaged.
-        TrackingError: where the journal is damaged.
+        EvaluationError: where the folder is no run, or the page cannot be written.
+        RecipeError: where the recipe is damaged, and there is no checkpoint to take it from.
     """
-    folder = RunFolder(run)
-    if not any((folder.path / name).is_file() for name in ("status.json", "recipe.toml")):
+    folder, files = RunFolder(run), RunFiles(run)
+    status, split = files.status(), files.split()
+    on_training = split is not None and split.on_training
+    if not is_run(folder.path) and not status:
         raise EvaluationError("this is no run's folder", where=run, mend="Name a folder below runs/.")
     evaluation = folder.path / "evaluation"
-    status = folder.status()
+    state = status.get("state") or "unknown"
+    if state == "running" and not is_busy(folder.path):
+        state = "interrupted"  # what it says of itself is older than its death
+    damages = [str(damage) for damage in files.damages()]
+    results = _whole(lambda: _results(evaluation, folder.recipe), damages)
+    weights = _whole(lambda: _weights(evaluation / "weights.json"), damages)
+    figures = _whole(lambda: _figures(evaluation / "examples.npz"), damages)
+    curves = _whole(lambda: _curves(folder.path / JOURNAL), damages)
+    panels = _panels(folder.panels(), damages)
+    for damage in damages:
+        warnings.warn(GantkWarning(damage), stacklevel=2)
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -79,28 +98,53 @@ def write_report(run: Path) -> Path:
         title=folder.recipe.get("name") or folder.id,
         description=folder.recipe.get("description") or "",
         run=folder.id,
-        state=status.get("state") or "unknown",
+        state=state,
         message=status.get("message") or "",
-        facts=_facts(folder),
-        on_training=_on_training(folder.path),
-        results=_results(evaluation, folder.recipe),
-        weights=_weights(evaluation / "weights.json"),
-        figures=_figures(evaluation / "examples.npz"),
-        curves=_curves(folder.path / "metrics.jsonl"),
-        panels=_panels(folder.panels()),
-        recipe=_text(folder.path / "recipe.toml"),
-        environment=list(flatten(read_json(folder.path / "environment.json"))),
+        damages=damages,
+        facts=_facts(status, files.environment(), on_training),
+        on_training=on_training,
+        results=results,
+        weights=weights,
+        figures=figures,
+        curves=curves,
+        panels=panels,
+        recipe=files.recipe_text(),
+        environment=list(flatten(files.environment())),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    path = folder.path / "report.html"
-    with atomic_write(path) as fresh:
-        fresh.write_text(page, encoding="utf-8")
+    return save_page(page, folder.path)
+
+
+def save_page(page: str, folder: Path) -> Path:
+    """Write `report.html` into a folder and return its path.
+
+    Raises:
+        EvaluationError: it cannot be written.
+    """
+    path = folder / "report.html"
+    try:
+        write_text(path, page)
+    except OSError as error:
+        raise EvaluationError(
+            "the report cannot be written",
+            where=path,
+            why=error.strerror or error,
+            mend=f"make room or mend the permissions, or copy the run's folder; then: gantk report {folder}",
+        ) from error
     return path
 
 
-def _facts(folder: RunFolder) -> list[tuple[str, str]]:
+def _whole(part: Callable[[], Part], damages: list[str]) -> Part | None:
+    """A part of the page; one that is damaged takes nothing but itself away."""
+    try:
+        return part()
+    except (GantkError, OSError) as error:
+        damages.append(str(error))
+        return None
+
+
+def _facts(status: Mapping[str, Any], environment: Mapping[str, Any], on_training: bool) -> list[tuple[str, str]]:
     """The line below the title: what a reader asks first."""
-    status, environment = folder.status(), read_json(folder.path / "environment.json")
     git = environment.get("git") or {}
     commit = str(git.get("commit") or "")[:10]
     progress = status.get("step")
@@ -110,23 +154,15 @@ def _facts(folder: RunFolder) -> list[tuple[str, str]]:
         ("duration", duration(status.get("seconds"))),
         ("device", str(environment.get("device") or "")),
         ("precision", str(environment.get("precision") or "")),
-        ("split", str(status.get("split") or "") + (", nothing held out" if _on_training(folder.path) else "")),
+        ("split", str(status.get("split") or "") + (", nothing held out" if on_training else "")),
         ("commit", f"{commit} + uncommitted changes" if commit and git.get("dirty") else commit),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _on_training(run: Path) -> bool:
-    """Whether a run was measured on what it was trained on; a damaged split does not tell."""
-    try:
-        return Split.from_csv(run / "split.csv").on_training
-    except DataError:
-        return False
-
-
 def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     """The tables of the evaluation, None where the run has none; baselines and bounds are no rivals of the best."""
-    if not (folder / "summary.json").is_file():
+    if not is_evaluated(folder):
         return None
     evaluation = Evaluation.read(folder)
     summary = evaluation.summary
@@ -176,11 +212,19 @@ def _cell(value: float, digits: int) -> Cell:
 
 def _weights(path: Path) -> list[tuple[str, str, str, str]]:
     """Per map: its mean in the tumour, in healthy brain, and the ratio of the two."""
+    if not path.is_file():
+        return []
     rows = []
-    for name, found in read_json(path).items():
-        if not isinstance(found, Mapping):
-            continue
-        tumour, brain = _float(found.get("tumour")), _float(found.get("brain"))
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        means = [
+            (name, *(float(found.get(key, math.nan)) for key in ("tumour", "brain"))) for name, found in read.items()
+        ]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise EvaluationError(
+            "the means of the weight maps cannot be read", where=path, why=error, mend="evaluate the run again"
+        ) from None
+    for name, tumour, brain in means:
         ratio = tumour / brain if brain else math.nan
         rows.append((name, write_value(tumour, 3), write_value(brain, 3), write_value(ratio, 2)))
     return rows
@@ -214,7 +258,7 @@ def _curves(path: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
     ]
 
 
-def _panels(panels: list[Panel]) -> dict[str, list[Picture]]:
+def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]:
     """By key, a few of the panels from the first to the last, in a size for the page."""
     by_key: dict[str, list[Panel]] = {}
     for panel in panels:
@@ -223,8 +267,12 @@ def _panels(panels: list[Panel]) -> dict[str, list[Picture]]:
     for key, found in by_key.items():
         chosen = sorted(set(np.linspace(0, len(found) - 1, MOST_PANELS).round().astype(int).tolist()))
         for i in chosen:
-            with Image.open(found[i].path) as image:
-                small = image.convert("RGB")
+            try:
+                with Image.open(found[i].path) as image:
+                    small = image.convert("RGB")
+            except (OSError, SyntaxError, ValueError) as error:  # Pillow's, of a file that is no picture
+                damages.append(f"{found[i].path} cannot be shown ({error})")
+                continue
             small.thumbnail((PANEL_WIDTH, small.height), Image.Resampling.LANCZOS)
             picture = _picture(np.asarray(small), f"step {found[i].step:,}", lossy=True)
             shown.setdefault(key, []).append(picture)
@@ -252,11 +300,3 @@ def duration(seconds: object) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def _float(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""

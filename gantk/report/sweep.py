@@ -19,13 +19,14 @@ from gantk.evaluation.result_table import ResultTable, TableRow, region_title
 from gantk.evaluation.significance import significance, with_tests
 from gantk.evaluation.sweep_table import reference_of, result_table
 from gantk.evaluation.tables import column_title, decimals, write_value
-from gantk.files import atomic_write, read_json
 from gantk.report.comparison import combine, draw_comparison
 from gantk.report.curves import INK, Chart, Series, draw_chart, gather
 from gantk.report.distributions import draw_distributions, shown_rows
-from gantk.report.html import Cell, duration
+from gantk.report.html import Cell, duration, save_page
 from gantk.report.saving import as_svg
 from gantk.report.selection import select
+from gantk.runs.files import JOURNAL, RunFiles
+from gantk.runs.sweeps import sweep_head
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.folder import RunFolder
 from gantk.tracking.journal import Journal
@@ -76,7 +77,7 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
     folder = RunFolder(sweep)
     if not folder.is_sweep:
         raise EvaluationError("this is no sweep's folder", where=sweep, why="it holds no sweep.json")
-    head, status = read_json(folder.path / "sweep.json"), folder.status()
+    head, status = sweep_head(folder.path), folder.status()
     members = read_members([folder.path])
     table, problem = _table(folder.path, members, reference)
     templates = Environment(
@@ -98,13 +99,10 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
         curves=_curves(members, table),
         patients=_patients(table) if table else None,
         runs=runs,
-        recipe=_text(folder.path / "recipe.toml"),
+        recipe=RunFiles(folder.path).recipe_text(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    path = folder.path / "report.html"
-    with atomic_write(path) as fresh:
-        fresh.write_text(page, encoding="utf-8")
-    return path
+    return save_page(page, folder.path)
 
 
 def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -236,7 +234,7 @@ def _curves(members: Members, table: ResultTable | None) -> list[tuple[str, Mark
 
 def _validation(member: Member) -> Iterator[tuple[str, str, Series]]:
     try:
-        curves = gather(Journal(member.folder / "metrics.jsonl").records())
+        curves = gather(Journal(member.folder / JOURNAL).records())
     except (GantkError, OSError):  # a damaged journal takes nothing but its own lines away
         return
     for chart in curves.sections.get("validation", []):
@@ -260,7 +258,7 @@ def _kind(member: Member, role: str, table: ResultTable | None) -> str:
 
 
 def _run(sweep: Path, member: Member) -> Run:
-    status = read_json(member.folder / "status.json")
+    status = RunFiles(member.folder).status()
     report = member.folder / "report.html"
     state = str(status.get("state") or "waiting")
     changes = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in member.changes.items())
@@ -283,7 +281,3 @@ def _mlflow(run: Path) -> str:
         return ""
     server = shown(cursor.uri).rstrip("/") if cursor.uri.startswith(("http://", "https://")) else UI
     return f"{server}/#/runs/{cursor.run_id}"
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -99,6 +99,13 @@ class Feed:
                 where=self.folder.path,
                 mend="let it end, then try again",
             ) from error
+        except OSError as error:
+            raise TrackingError(
+                "the run's folder cannot be written, where what MLflow has is remembered",
+                where=self.folder.path,
+                why=error.strerror or error,
+                mend="mend its permissions, or copy the folder",
+            ) from error
         self.cursor = Cursor.load(self._path)
         if self.cursor.uri != self.store.uri:
             self.cursor = Cursor(uri=self.store.uri)

@@ -10,6 +10,7 @@ from pathlib import Path
 from gantk.errors import TrackingError
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe.model import TrackingSettings
+from gantk.runs.files import RECIPE, is_run, warn_of_damage
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.feed import Feed, Left, Stopped
 from gantk.tracking.folder import RunFolder
@@ -140,8 +141,9 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
         TrackingError: the folder is no run, the store cannot be reached, or another process feeds the run.
     """
     folder = RunFolder(run_folder)
-    if not (folder.path / "recipe.toml").is_file():
-        raise TrackingError("this is no run folder", where=folder.path, why="it holds no recipe.toml")
+    if not is_run(folder.path):
+        raise TrackingError("this is no run folder", where=folder.path, why=f"it holds no {RECIPE}")
+    warn_of_damage(folder.path)
     feed = Feed(folder, uri=uri)
     with feed:
         left = feed.left()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantk.files import read_json
+from gantk.runs.files import ENVIRONMENT, RECIPE, SPLIT, SWEEP, RunFiles, is_sweep
 
 __all__ = ["Panel", "RunFolder", "entity_name", "flatten", "milliseconds"]
 
@@ -23,7 +23,7 @@ NAME_LENGTH = 250
 
 STATES = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 #: Files fed as soon as they are there, and those that a run writes at its end.
-FIRST_FILES = ("recipe.toml", "sweep.json", "child.json", "split.csv", "environment.json")
+FIRST_FILES = (RECIPE, SWEEP, "child.json", SPLIT, ENVIRONMENT)
 LAST_FILES = ("evaluation", "table.md", "report.html")
 
 
@@ -63,21 +63,22 @@ class RunFolder:
     def parent(self) -> Path | None:
         """The folder of the sweep that this run is a child of."""
         above = self.path.parent
-        is_child = above.name == "children" and (above.parent / "sweep.json").is_file()
+        is_child = above.name == "children" and is_sweep(above.parent)
         return above.parent if is_child else None
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """The resolved recipe, empty where it is not written yet."""
-        try:
-            return tomllib.loads((self.path / "recipe.toml").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
+        """The resolved recipe, empty where it is not written yet.
+
+        Raises:
+            RecipeError: it is damaged, and there is no checkpoint to take it from.
+        """
+        return RunFiles(self.path).recipe()
 
     @property
     def is_sweep(self) -> bool:
         """Whether the folder is that of a sweep, not of one run."""
-        return (self.path / "sweep.json").is_file()
+        return is_sweep(self.path)
 
     @property
     def tracking(self) -> Mapping[str, Any]:
@@ -86,7 +87,7 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """Content of `status.json`, empty where it is not there."""
-        return read_json(self.path / "status.json")
+        return RunFiles(self.path).status()
 
     @property
     def state(self) -> str:
@@ -99,7 +100,7 @@ class RunFolder:
 
     def tags(self) -> dict[str, str]:
         """Where the run came from and how it is found: id, description, git commit, split, versions."""
-        environment = read_json(self.path / "environment.json")
+        environment = RunFiles(self.path).environment()
         git = environment.get("git") or {}
         status = self.status()
         tags = {

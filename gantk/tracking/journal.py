@@ -59,7 +59,7 @@ class Journal:
         return seq
 
     def rewind(self, step: int) -> int:
-        """Drop the lines after a checkpoint's `step` and a torn last line; returns how many were dropped.
+        """Drop the lines after a checkpoint's `step` and those that are damaged; returns how many were dropped.
 
         The file is rewritten beside the old one and replaced at once, so that a crash leaves one of the two.
         """
@@ -68,7 +68,7 @@ class Journal:
             return 0
         kept: list[bytes] = []
         dropped = 0
-        for line, record in _lines(self.path):
+        for line, record in _lines(self.path, strict=False):
             if record is not None and record["step"] <= step:
                 kept.append(line)
             else:
@@ -141,24 +141,31 @@ class Tail:
         self._offset = 0
 
 
-def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
-    """Each line with its record; None for a last line without its end."""
+def _lines(path: Path, *, strict: bool = True) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    """Each line with its record; None for a last line without its end and, unless `strict`, for a damaged line."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             whole = line.endswith(b"\n")
-            yield line, _parse(line, path, f"line {number}") if whole else None
+            try:
+                yield line, _parse(line, path, f"line {number}") if whole else None
+            except TrackingError:
+                if strict:
+                    raise
+                yield line, None
 
 
 def _parse(line: bytes, path: Path, place: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-        if not isinstance(record, dict) or not {"seq", "step", "metrics"} <= record.keys():
+        if not isinstance(record, dict) or not isinstance(record.get("metrics"), dict):
             raise ValueError("it is no journal record")
-    except ValueError as error:
+        if type(record.get("seq")) is not int or type(record.get("step")) is not int:
+            raise ValueError("its numbers are none")
+    except (ValueError, RecursionError) as error:
         raise TrackingError(
             "the journal of the run is damaged",
             where=f"{path}, {place}",
             why=error,
-            mend="remove that line; every other line stays valid",
+            mend="take that line out, as --resume does; every other line stays valid",
         ) from error
     return record

@@ -7,6 +7,8 @@ position, the scheduler's state, the resolved recipe, what else a prediction nee
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +39,7 @@ class Checkpoint:
 
     @property
     def position(self) -> Position:
-        return Position(**self.facts["position"])
+        return Position.from_dict(self.facts["position"])
 
     @property
     def recipe_toml(self) -> str:
@@ -47,27 +49,46 @@ class Checkpoint:
         """All weights.
 
         Raises:
-            CheckpointError: the file is damaged.
+            CheckpointError: the file is damaged or cannot be read.
         """
         self._verify("model.safetensors")
-        return load_file(self.folder / "model.safetensors")
+        with self._reading("model.safetensors"):
+            return load_file(self.folder / "model.safetensors")
 
     def optimizers(self) -> dict[str, Any]:
         """The optimizers' states.
 
         Raises:
-            CheckpointError: the file is damaged.
+            CheckpointError: the file is damaged, cannot be read, or holds more than tensors and plain values.
         """
         self._verify("state.pt")
-        return torch.load(self.folder / "state.pt", map_location="cpu", weights_only=True)
+        with self._reading("state.pt"):
+            states: dict[str, Any] = torch.load(self.folder / "state.pt", map_location="cpu", weights_only=True)
+            return states
 
     def _verify(self, name: str) -> None:
-        try:
+        with self._reading(name):
             same = checksum(self.folder / name) == self.facts["sha256"][name]
-        except OSError as error:
-            raise _damaged(self.folder, f"{name}: {_reason(error)}") from None
         if not same:
             raise _damaged(self.folder, f"{name} differs from its recorded checksum")
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except CheckpointError:
+            raise
+        except OSError as error:
+            raise _unreadable(self.folder, name, error) from None
+        except pickle.UnpicklingError:  # whose message tells how to switch the protection off
+            raise CheckpointError(
+                "the checkpoint is refused",
+                where=self.folder / name,
+                why="it holds more than tensors and plain values, and reading that would execute code",
+                mend="use a checkpoint that gantk wrote, from a source that you trust",
+            ) from None
+        except Exception as error:  # a file whose checksum is right and whose content no library can read
+            raise _damaged(self.folder, f"{name}: {reason(error)}") from None
 
 
 def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any], keep: int) -> Path:
@@ -83,6 +104,7 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
         CheckpointError: it cannot be written; checkpoints there are left as they were.
     """
     folder = parent / f"step-{state.position.total:08d}"
+    before = [path for path in list_checkpoints(parent) if path != folder]
     try:
         parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():  # left from before the checkpoint that the run went on from
@@ -102,8 +124,9 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
         raise CheckpointError(
             "the checkpoint cannot be written",
             where=folder,
-            why=_reason(error),
-            mend="make room or mend the permissions, then go on with --resume; the checkpoint before it is intact",
+            why=reason(error),
+            mend="make room or mend the permissions, then go on with --resume; "
+            + ("the checkpoint before it is intact" if before else "there is no checkpoint yet, so it begins anew"),
         ) from None
     for old in list_checkpoints(parent)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -111,26 +134,37 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
 
 
 def list_checkpoints(parent: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
-    return sorted(p for p in parent.glob("step-*") if (p / "checkpoint.json").is_file())
+    """The checkpoints of a run, oldest first.
+
+    Raises:
+        CheckpointError: their folder cannot be read; what cannot be seen is not taken for absent.
+    """
+    try:
+        named = [parent / entry.name for entry in os.scandir(parent) if entry.name.startswith("step-")]
+        return sorted(path for path in named if (path / "checkpoint.json").is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unreadable(parent, "", error) from None
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Read what a checkpoint says of itself.
 
     Raises:
-        CheckpointError: it is damaged, or of an older or newer format.
+        CheckpointError: it is damaged, cannot be read, or is of an older or newer format.
     """
     try:
         facts = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
-        Position(**facts["position"])
+        Position.from_dict(facts["position"])
         found = int(facts["format"])
-        lacking = [k for k in ("recipe", "scheduler", *_FILES) if k not in {**facts, **facts["sha256"]}]
+        wanted = {"recipe": str, "scheduler": dict} | dict.fromkeys(_FILES, str)
+        lacking = [k for k, kind in wanted.items() if not isinstance({**facts, **facts["sha256"]}.get(k), kind)]
         if lacking:
             raise ValueError(f"checkpoint.json says nothing of {lacking[0]}")
     except OSError as error:
-        raise _damaged(folder, _reason(error)) from None
-    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(folder, "checkpoint.json", error) from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder, f"checkpoint.json is not what gantk wrote: {error}") from None
     if found > FORMAT:
         raise CheckpointError(
@@ -187,29 +221,46 @@ def restore_generators(translators: Mapping[str, Translator], checkpoint: Checkp
 def _fitting(checkpoint: Checkpoint) -> Iterator[None]:
     try:
         yield
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             "the checkpoint's networks are not those that the recipe builds now",
             where=checkpoint.folder,
-            why=str(error).splitlines()[0],
+            why=reason(error),
             mend="use the plugin versions that its checkpoint.json names",
         ) from None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What went wrong, without error numbers and the libraries' own places."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    text = str(error).splitlines()[0]
+    text = (str(error) or type(error).__name__).splitlines()[0]
     if isinstance(error, RuntimeError) and "enforce fail" in text:  # torch's words for a write that failed
         return "not all of it could be written; is the disk full?"
     return text
 
 
+def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:
+    """A file that cannot be opened may well be whole."""
+    if isinstance(error, FileNotFoundError):
+        return _damaged(folder, f"{name}: {reason(error)}")
+    return CheckpointError(
+        "the checkpoint cannot be read" if name else "the checkpoints cannot be read",
+        where=error.filename or folder / name,
+        why=reason(error),
+        mend="mend its permissions or the disk that it lies on; nothing says that it is damaged",
+    )
+
+
 def _damaged(folder: Path, why: object) -> CheckpointError:
+    try:
+        before = any(other < folder for other in list_checkpoints(folder.parent))
+    except CheckpointError:
+        before = False
     return CheckpointError(
         "the checkpoint is damaged",
         where=folder,
         why=why,
-        mend="remove this folder to go on from the checkpoint before it",
+        mend="move this folder elsewhere to "
+        + ("go on from the checkpoint before it" if before else "begin the run anew: there is no checkpoint before it"),
     )

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from gantk.errors import CheckpointError
 from gantk.files import atomic_write
+from gantk.training.checkpoint import reason
 from gantk.training.scheduler import Stage
 from gantk.translation import Translator
 
@@ -21,14 +22,25 @@ class History:
         self.folder = folder
 
     def record(self, stage: Stage, epoch: int, translators: dict[str, Translator]) -> None:
-        """Keep the weights of the stage's roles at the end of an epoch."""
+        """Keep the weights of the stage's roles at the end of an epoch.
+
+        Raises:
+            CheckpointError: they cannot be written.
+        """
         if not stage.history:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         for role in stage.roles:
             tensors = {k: v.detach().cpu().contiguous() for k, v in translators[role].state_dict().items()}
-            with atomic_write(self._path(stage.name, role, epoch)) as temporary:
-                save_file(tensors, temporary)
+            try:
+                with atomic_write(self._path(stage.name, role, epoch)) as temporary:
+                    save_file(tensors, temporary)
+            except (OSError, SafetensorError) as error:  # the latter: a full disk, in safetensors' words
+                raise CheckpointError(
+                    f"the weights of {role!r} after epoch {epoch} of {stage.name!r} cannot be written",
+                    where=self.folder,
+                    why=reason(error),
+                    mend="make room or mend the permissions, then go on with --resume",
+                ) from None
             self._path(stage.name, role, epoch - stage.history - 1).unlink(missing_ok=True)
 
     def restore(self, translator: Translator, stage: str, epoch: int) -> None:
@@ -40,11 +52,12 @@ class History:
         path = self._path(stage, translator.role, epoch)
         try:
             translator.load_state_dict(load_file(path))
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, RuntimeError) as error:
             raise CheckpointError(
                 f"the weights of {translator.role!r} after epoch {epoch} of {stage!r} cannot be had",
                 where=path,
-                why=error,
+                why=reason(error),
+                mend="bring the file back, or start a new run",
             ) from None
 
     def clear(self) -> None:

@@ -34,6 +34,19 @@ class Position:
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, found: Mapping[str, int]) -> Position:
+        """What `as_dict` gave.
+
+        Raises:
+            TypeError, ValueError: it gave something else.
+        """
+        position = cls(**found)
+        for name, value in position.as_dict().items():
+            if type(value) is not int or value < 0:
+                raise ValueError(f"{name} is {value!r}")
+        return position
+
 
 class TrainingState:
     """Networks, averages, optimizers, scheduler and position of one run.

@@ -79,7 +79,7 @@ def test_a_damaged_checkpoint_is_named(run: Path, damage: str) -> None:
     message = str(caught.value)
     assert str(newest) in message
     assert why in message
-    assert "remove this folder to go on from the checkpoint before it" in message
+    assert "move this folder elsewhere to go on from the checkpoint before it" in message
     if damage not in ("cut", "lost"):  # predicting needs no optimizer
         with pytest.raises(CheckpointError, match="the checkpoint is damaged"):
             gantk.load(run, device="cpu")

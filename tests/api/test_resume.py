@@ -136,6 +136,81 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before_it(
     assert_same(run, uninterrupted("plain"))
 
 
+KILLED = """
+import os, signal, gantk.files as files
+sync = files._sync
+def dies(path):
+    if path.name.endswith({name!r}):
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(path)
+files._sync = dies
+"""
+
+
+def killed_while_writing(name: str) -> str:
+    """Python that kills its process where the first file whose name ends so is written but has no name yet."""
+    return KILLED.format(name=name)
+
+
+def partial(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if ".partial-" in path.name]
+
+
+def test_a_kill_in_every_phase(server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
+    """One run, killed in turn while it makes its folder, begins, draws, saves, measures, and says that it is done."""
+    process = server.start(tmp_path, "run", recipe, before=killed_while_writing("recipe.toml"))
+    assert process.wait() == -signal.SIGKILL
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert partial(tmp_path / "runs")  # and so no run
+    refused = server.start(tmp_path, "run", "--resume", "tiny")
+    assert refused.wait() == 2
+    assert "there is no run 'tiny'" in refused.output
+    process = server.start(tmp_path, "run", recipe, before=killed_while_writing("environment.json"))
+    assert process.wait() == -signal.SIGKILL
+    (run,) = (tmp_path / "runs").iterdir()  # what the first left is gone
+    for name in ("status.json", ".png", "checkpoint.json", ".safetensors", "patients.csv", "examples.npz"):
+        process = server.start(tmp_path, "run", "--resume", run.name, before=killed_while_writing(name))
+        assert process.wait() == -signal.SIGKILL, (name, process.output)
+        assert partial(run), name
+    process = server.start(tmp_path, "run", "--resume", run.name)
+    assert process.wait() == 0, process.output
+    assert_same(run, uninterrupted("plain"))
+    assert not partial(tmp_path)
+
+
+def test_a_kill_while_slices_are_prepared(server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
+    own_cache = f"import os; os.environ['GANTK_CACHE'] = {str(tmp_path / 'cache')!r}\n"
+    dies = """
+import os, signal, gantk.data.store as store
+save, saved = store.np.save, []
+def dies(*given):
+    saved.append(save(*given))
+    if len(saved) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+store.np.save = dies
+"""
+    process = server.start(tmp_path, "run", recipe, before=own_cache + dies)
+    assert process.wait() == -signal.SIGKILL
+    assert partial(tmp_path / "cache")
+    assert not (tmp_path / "runs").exists()
+    process = server.start(tmp_path, "run", recipe, before=own_cache)
+    assert process.wait() == 0, process.output
+    assert not partial(tmp_path)
+    assert_same(process.run, uninterrupted("plain"))
+
+
+def test_a_kill_while_a_prediction_is_written(server: Any, cohort: Path, uninterrupted: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    command = ("predict", uninterrupted("plain"), cohort / "P0", "--out")
+    process = server.start(tmp_path, *command, out / "a.nii.gz", before=killed_while_writing("a.nii.gz"))
+    assert process.wait() == -signal.SIGKILL
+    assert partial(out)
+    process = server.start(tmp_path, *command, out / "b.nii.gz")
+    assert process.wait() == 0, process.output
+    assert [path.name for path in out.iterdir()] == ["b.nii.gz"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("lines", [1, 5])
 def test_a_signal_saves_and_exits_130(

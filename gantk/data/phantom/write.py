@@ -5,27 +5,22 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import multiprocessing
 import os
-import shutil
-import signal
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 
-from gantk.data.phantom.anatomy import Atlas, load_atlas
+from gantk.data.phantom.anatomy import load_atlas
 from gantk.data.phantom.subject import scan
 from gantk.errors import DataError, UsageError
-from gantk.files import read_json
+from gantk.files import atomic_folder, read_json, sweep_partial
 from gantk.progress import Progress
+from gantk.workers import in_processes
 
 __all__ = ["MANIFEST", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
 
@@ -33,9 +28,6 @@ VERSION = 2
 """Of the phantom's appearance: grows whenever the same seed gives other voxels."""
 MANIFEST = "phantom.json"
 """In each subject's folder: what made it, what was drawn for it, and its files' SHA-256."""
-
-_PARTIAL = ".partial-"
-_atlas: Atlas | None = None  # of a worker process
 
 
 def subject_id(index: int) -> str:
@@ -68,11 +60,12 @@ def write_phantom(
     folders = [out / subject_id(index) for index in range(subjects)]
     with _disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
+        sweep_partial(out)
         missing = [index for index in range(subjects) if not _complete(folders[index], seed, index, spacing)]
         if missing:
             with progress.task("phantom", len(missing)) as bar:
-                for _ in _write_all(out, missing, spacing, seed, workers or _cpus()):
+                work = partial(_write_subject, out, seed, spacing=spacing)
+                for _ in in_processes(work, [(index,) for index in missing], workers or _cpus(), progress):
                     bar.advance()
     return folders
 
@@ -111,74 +104,21 @@ def _check(subjects: int, spacing: float, seed: int, workers: int | None) -> Non
             raise UsageError(f"the phantom's {name} must be {allowed}", where=f"phantom {name}")
 
 
-def _sweep(out: Path) -> None:
-    """Remove what a killed process left behind more than an hour ago."""
-    for partial in out.glob(f"{_PARTIAL}*"):
-        if time.time() - partial.stat().st_mtime > 3600:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
 def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _write_all(out: Path, missing: list[int], spacing: float, seed: int, workers: int) -> Iterator[None]:
-    atlas = load_atlas()
-    workers = min(workers, len(missing))
-    if workers == 1:
-        for index in missing:
-            _write_subject(out, seed, index, spacing, atlas)
-            yield
-        return
-    # spawned, not forked: the parent may run torch's threads
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(atlas,))
-    try:
-        jobs = [pool.submit(_work, out, seed, index, spacing) for index in missing]
-        for job in as_completed(jobs):
-            job.result()
-            yield
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a process that wrote the phantom died",
-            where=out,
-            why="it may have run out of memory",
-            mend="Use fewer workers; subjects already complete are kept",
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(atlas: Atlas) -> None:
-    global _atlas
-    _atlas = atlas
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's: it lets the subjects under way finish
-
-
-def _work(out: Path, seed: int, index: int, spacing: float) -> None:
-    assert _atlas is not None
-    _write_subject(out, seed, index, spacing, _atlas)
-
-
-def _write_subject(out: Path, seed: int, index: int, spacing: float, atlas: Atlas) -> None:
-    name = subject_id(index)
-    result = scan(seed, index, spacing, atlas)
-    partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{name}-", dir=out))
-    try:
+def _write_subject(out: Path, seed: int, index: int, spacing: float) -> None:
+    folder = out / subject_id(index)
+    result = scan(seed, index, spacing, load_atlas())
+    with atomic_folder(folder) as fresh:
         for modality, image in result.images.items():
-            _write_nifti(partial / f"{name}_{modality}.nii.gz", image, result.affine)
-        _write_nifti(partial / f"{name}_seg.nii.gz", result.labels, result.affine)
-        files = {path.name: _digest(path) for path in sorted(partial.iterdir())}
+            _write_nifti(fresh / f"{folder.name}_{modality}.nii.gz", image, result.affine)
+        _write_nifti(fresh / f"{folder.name}_seg.nii.gz", result.labels, result.affine)
+        files = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
         manifest = {**_identity(seed, index, spacing), **result.facts, "files": files}
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        partial.chmod(0o755)  # mkdtemp's are private
-        try:
-            partial.rename(out / name)
-        except OSError:
-            if not _complete(out / name, seed, index, spacing):  # another process may have been as fast
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    _complete(folder, seed, index, spacing)  # another process may have been as fast, and have put another phantom there
 
 
 def _write_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:

@@ -1,0 +1,406 @@
+"""The files of a run's folder, read whatever happened to them.
+
+A file that is missing, cut off, garbage, of another type or not to be opened is one case: what it said is taken from
+the run's other files where they know it, and `damages` says so. Nothing is written but by `mend`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gantk.errors import DataError, GantkWarning, RecipeError
+from gantk.files import write_text
+
+if TYPE_CHECKING:
+    from gantk.data.cohort import Split
+
+__all__ = [
+    "ENVIRONMENT",
+    "JOURNAL",
+    "RECIPE",
+    "SPLIT",
+    "STATUS",
+    "SWEEP",
+    "Damage",
+    "RunFiles",
+    "is_run",
+    "is_sweep",
+    "last_step",
+    "missing_settings",
+    "runs_in",
+    "warn_of_damage",
+]
+
+RECIPE = "recipe.toml"
+STATUS = "status.json"
+ENVIRONMENT = "environment.json"
+SPLIT = "split.csv"
+JOURNAL = "metrics.jsonl"
+SWEEP = "sweep.json"
+
+_TYPES: dict[str, dict[str, tuple[type, ...]]] = {
+    STATUS: {
+        **dict.fromkeys(("state", "message", "recipe", "id", "split", "stage"), (str,)),
+        **dict.fromkeys(("epoch", "step"), (int,)),
+        **dict.fromkeys(("started", "seconds", "updated"), (int, float)),
+    },
+    ENVIRONMENT: {
+        **dict.fromkeys(("device", "precision"), (str,)),
+        "plugins": (list,),
+        "packages": (dict,),
+        "git": (dict, type(None)),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file of a run that is not what the run wrote.
+
+    Attributes:
+        path: the file.
+        why: what is wrong with it.
+        instead: what stands in for it.
+    """
+
+    path: Path
+    why: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.why}: {self.instead}"
+
+
+class _Bad(Exception):
+    """Why a file cannot be used."""
+
+
+class RunFiles:
+    """What a run's folder says.
+
+    Args:
+        folder: the run's. A file that is not there yet, before the first checkpoint, is no damage.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @cached_property
+    def checkpoint(self) -> dict[str, Any]:
+        """The `checkpoint.json` of the newest checkpoint that can be read; empty where there is none."""
+        for path in sorted(self.folder.glob("checkpoints/step-*/checkpoint.json"), reverse=True):
+            try:
+                facts = _json(path)
+                tomllib.loads(facts["recipe"])
+                if type(facts["position"]["total"]) is int and isinstance(facts.setdefault("split", {}), dict):
+                    return facts
+            except (_Bad, KeyError, TypeError, ValueError, AttributeError):
+                continue
+        return {}
+
+    def status(self) -> dict[str, Any]:
+        """What the run is doing, as `status.json` has it; empty where it has not begun."""
+        return self._status[0]
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, machine and plugins, as `environment.json` has them; empty where they are not known."""
+        return self._environment[0]
+
+    @property
+    def plugins(self) -> list[dict[str, Any]]:
+        """The plugins that the run began with: name, version, distribution; none where it has not begun."""
+        found = self.environment().get("plugins", ())
+        named = [plugin for plugin in found if isinstance(plugin, dict) and isinstance(plugin.get("name"), str)]
+        return [{"version": "", "distribution": None} | plugin for plugin in named]
+
+    def recipe_text(self) -> str:
+        """The run's resolved recipe, TOML; empty where it has none yet.
+
+        Raises:
+            RecipeError: it is damaged, and there is no checkpoint to take it from.
+        """
+        text, damage = self._recipe
+        if damage is not None and not text:
+            raise RecipeError("the run's recipe cannot be read", where=damage.path, why=damage.why, mend=damage.instead)
+        return text
+
+    def recipe(self) -> dict[str, Any]:
+        """The run's resolved recipe as a table; see `recipe_text`."""
+        return tomllib.loads(self.recipe_text())
+
+    def split(self) -> Split | None:
+        """Who is in which part; None where it is not written yet.
+
+        Raises:
+            DataError: `split.csv` is damaged, and there is no checkpoint to take it from.
+        """
+        split, damage = self._split
+        if damage is not None and split is None:
+            raise DataError("the run's split cannot be read", where=damage.path, why=damage.why, mend=damage.instead)
+        return split
+
+    @property
+    def split_hash(self) -> str | None:
+        """The hash of the split that the run began with; None where it has not begun."""
+        split = self._split[0]
+        return self._recorded_hash or (None if split is None else split.hash)
+
+    @property
+    def _recorded_hash(self) -> str | None:
+        said = self.checkpoint["split"].get("hash") if self.checkpoint else self.status().get("split")
+        return said if isinstance(said, str) else None
+
+    def damages(self) -> list[Damage]:
+        """All that is not as the run wrote it."""
+        found = (self._recipe[1], self._status[1], self._environment[1], self._split[1], self._journal)
+        return [damage for damage in found if damage is not None]
+
+    def mend(self, split: Split) -> None:
+        """Write what a run goes on with where it is damaged or not there; for a process that has the folder alone.
+
+        Args:
+            split: what `split.csv` should hold.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        text, damage = self._recipe
+        if damage is not None and text:
+            write_text(self.folder / RECIPE, text)
+        if self._split[0] is None or self._split[1] is not None:
+            split.to_csv(self.folder / SPLIT)
+
+    # -- each file --------------------------------------------------------------------------------------------
+
+    def _lost(self, path: Path) -> bool:
+        """Whether a file that is not there should be."""
+        return bool(self.checkpoint) or not _absent(path)
+
+    @cached_property
+    def _status(self) -> tuple[dict[str, Any], Damage | None]:
+        path = self.folder / STATUS
+        try:
+            return _typed(path), None
+        except _Bad as bad:
+            if not self._lost(path):
+                return {}, None
+            known = self._state_from_others()
+            how = "how far it came is taken from its checkpoint" if known else "how far it came is not known"
+            return known, Damage(path, str(bad), how)
+
+    def _state_from_others(self) -> dict[str, Any]:
+        facts = self.checkpoint
+        if not facts:
+            return {}
+        measured = any((self.folder / "evaluation").glob("*"))
+        return {
+            "state": "finished" if measured else "interrupted",
+            "id": self.folder.name,
+            "step": facts["position"]["total"],
+            "split": str(facts["split"].get("hash", "")),
+        }
+
+    @cached_property
+    def _environment(self) -> tuple[dict[str, Any], Damage | None]:
+        path = self.folder / ENVIRONMENT
+        try:
+            return _typed(path), None
+        except _Bad as bad:
+            if not self._lost(path):
+                return {}, None
+            plugins = self.checkpoint.get("plugins")
+            known = {"plugins": plugins} if isinstance(plugins, list) else {}
+            return known, Damage(path, str(bad), "versions and device of the run are not known")
+
+    @cached_property
+    def _recipe(self) -> tuple[str, Damage | None]:
+        path = self.folder / RECIPE
+        try:
+            text = _text(path)
+            self._check_recipe(text)
+        except _Bad as bad:
+            if not self._lost(path):
+                return "", None
+            if not self.checkpoint:
+                again = "run the sweep's recipe again: what is finished stays"
+                lost = "bring it back from a copy; there is no checkpoint to take it from"
+                return "", Damage(path, str(bad), again if is_sweep(self.folder) else lost)
+            how = "it is taken from the checkpoint, without what `gantk evaluate` changed in [evaluation]"
+            return self.checkpoint["recipe"], Damage(path, str(bad), how)
+        return text, None
+
+    def _check_recipe(self, text: str) -> None:
+        """A recipe that was cut between two lines is TOML still, and lacks keys that the checkpoint's has."""
+        try:
+            table = tomllib.loads(text)
+        except ValueError as error:
+            raise _Bad(f"is no TOML ({error})") from None
+        if not self.checkpoint:
+            return
+        lacking = missing_settings(table, self.checkpoint["recipe"])
+        if lacking or (not text.endswith("\n") and table != tomllib.loads(self.checkpoint["recipe"])):
+            raise _Bad(f"is cut off ({lacking[0]} is missing)" if lacking else "is cut off")
+
+    @cached_property
+    def _split(self) -> tuple[Split | None, Damage | None]:
+        from gantk.data.cohort import Split
+
+        path = self.folder / SPLIT
+        try:
+            if _absent(path):
+                raise _Bad("is missing")
+            split = Split.from_csv(path)
+            if self._recorded_hash not in (None, split.hash):
+                raise _Bad("is not the split that the run began with")
+        except (_Bad, DataError) as error:
+            if not self._lost(path):
+                return None, None
+            why = str(error) if isinstance(error, _Bad) else f"cannot be used ({error.why or error.what})"
+            try:
+                said = self.checkpoint["split"]
+                return Split(
+                    **{role: tuple(said[role]) for role in ("paired", "unpaired", "target", "validation", "test")}
+                ), Damage(path, why, "it is taken from the checkpoint")
+            except (KeyError, TypeError, DataError):
+                return None, Damage(path, why, "bring it back from a copy; there is no checkpoint to take it from")
+        return split, None
+
+    @property
+    def _journal(self) -> Damage | None:
+        total = self.checkpoint["position"]["total"] if self.checkpoint else 0
+        path = self.folder / JOURNAL
+        if not total:
+            return None
+        try:
+            lines, last = _extent(path)
+        except _Bad as bad:
+            return Damage(path, str(bad), "the curves lack what it held")
+        if last["step"] < total - 1:
+            return Damage(path, "is cut off", f"it ends after step {last['step'] + 1:,} of {total:,}")
+        if last.get("seq") != lines - 1:
+            return Damage(path, "lacks lines", f"{lines:,} of {last.get('seq', 0) + 1:,} are there")
+        return None
+
+
+def warn_of_damage(*folders: Path) -> None:
+    """Say by a `GantkWarning` what is damaged in the folders of runs, and what stands in for it."""
+    for folder in folders:
+        for damage in RunFiles(folder).damages():
+            warnings.warn(GantkWarning(str(damage)), stacklevel=2)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's or a sweep's, damaged or not."""
+    return (folder / RECIPE).is_file() or any(folder.glob("checkpoints/step-*/checkpoint.json")) or is_sweep(folder)
+
+
+def runs_in(parent: Path) -> list[Path]:
+    """The runs and sweeps in a folder, with the children of the sweeps."""
+    found = [path for where in ("*", "*/children/*") for path in parent.glob(where)]
+    return sorted(path for path in found if not path.name.startswith(".") and is_run(path))
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder is a sweep's and not a run's."""
+    return (folder / SWEEP).is_file() or any(folder.glob("children/*/child.json"))
+
+
+def last_step(folder: Path) -> int:
+    """The step of the last whole line of a run's journal, -1 where there is none."""
+    try:
+        return int(_last_line(folder / JOURNAL)["step"])
+    except _Bad:
+        return -1
+
+
+def _absent(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _Bad("is missing") from None
+    except OSError as error:
+        raise _Bad(f"cannot be read ({error.strerror or error})") from None
+    except ValueError:
+        raise _Bad("is no text") from None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_text(path))
+    except (ValueError, RecursionError):
+        raise _Bad("is cut off or no JSON") from None
+    if not isinstance(content, dict):
+        raise _Bad("holds something else than gantk writes")
+    return content
+
+
+def _typed(path: Path) -> dict[str, Any]:
+    content = _json(path)
+    for name, kinds in _TYPES[path.name].items():
+        if name in content and (not isinstance(content[name], kinds) or type(content[name]) is bool):
+            raise _Bad(f"holds something else than gantk writes ({name} is {content[name]!r})")
+    return content
+
+
+def missing_settings(recipe: Mapping[str, Any], whole: str) -> list[str]:
+    """The dotted keys of a resolved recipe, given as TOML, that another lacks: what was cut off is missing.
+
+    Of `[evaluation]`, whose parts may change, the keys of the table alone count.
+    """
+    return sorted(_settings(tomllib.loads(whole)) - _settings(recipe))
+
+
+def _settings(recipe: Mapping[str, Any]) -> set[str]:
+    return {key for key in _dotted(recipe) if not key.startswith("evaluation.")} | {
+        f"evaluation.{key}" for key in recipe.get("evaluation") or ()
+    }
+
+
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _extent(path: Path) -> tuple[int, dict[str, Any]]:
+    """How many whole lines a journal has, and its last."""
+    last = _last_line(path)
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")), last
+
+
+def _last_line(path: Path, tail: int = 65536) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, 2) - tail, 0))
+            lines = file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        raise _Bad("is missing") from None
+    except OSError as error:
+        raise _Bad(f"cannot be read ({error.strerror or error})") from None
+    try:
+        record = json.loads(lines[-1])
+        if type(record["step"]) is int and type(record.get("seq")) is int:
+            return dict(record)
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        pass
+    raise _Bad("is damaged at its end" if lines else "is empty or no journal")

@@ -1,0 +1,55 @@
+"""Who works on a run's folder: one process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gantk.errors import UsageError
+
+__all__ = ["alone", "is_busy"]
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder; a process that dies, however it does, gives it back.
+
+    Raises:
+        UsageError: another process works on the run.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            "another process is working on this run", where=folder, mend="wait for it, or stop it first"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            "the run's folder cannot be written",
+            where=folder,
+            why=error.strerror or error,
+            mend="mend its permissions, or copy the folder",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_busy(folder: Path, *, unknown: bool = True) -> bool:
+    """Whether a process works on the run or the sweep; `unknown`: the answer where that cannot be asked."""
+    if not (folder / ".lock").is_file():
+        return False
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return unknown
+    lock.release()
+    return False

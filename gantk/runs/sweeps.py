@@ -1,0 +1,54 @@
+"""What a sweep's folder says of its children."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gantk.errors import UsageError
+from gantk.files import read_json
+from gantk.runs.files import SWEEP
+
+__all__ = ["sweep_head"]
+
+
+def sweep_head(folder: Path) -> dict[str, Any]:
+    """The content of `sweep.json`; where it is missing, what its children's `child.json` say.
+
+    Raises:
+        UsageError: the folder is no sweep's, or the file is damaged.
+    """
+    path = folder / SWEEP
+    try:
+        head = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        head = _from_children(folder)
+    except (OSError, ValueError, RecursionError) as error:
+        why = (error.strerror or error) if isinstance(error, OSError) else "it is cut off or no JSON"
+        raise _damaged(path, why) from None
+    children = head.get("children") if isinstance(head, dict) else None
+    if not isinstance(children, list) or not all(map(_is_child, children)):
+        raise _damaged(path, "it holds something else than gantk writes")
+    if not children:
+        raise UsageError("this is no sweep's folder", where=folder, why=f"it holds no {SWEEP} with children")
+    return dict(head)
+
+
+def _is_child(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), str)
+
+
+def _from_children(folder: Path) -> dict[str, Any]:
+    found = [(path.parent.name, read_json(path)) for path in sorted(folder.glob("children/*/child.json"))]
+    names = [facts["parent"] for _, facts in found if isinstance(facts.get("parent"), str)]
+    return {
+        "name": names[0] if names else folder.name,
+        "children": [{k: v for k, v in facts.items() if k != "parent"} | {"id": id_} for id_, facts in found],
+    }
+
+
+def _damaged(path: Path, why: object) -> UsageError:
+    return UsageError(
+        "the sweep's folder is damaged", where=path, why=why, mend="run its recipe again: what is finished stays"
+    )

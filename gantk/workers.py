@@ -1,0 +1,57 @@
+"""Work spread over processes: scripts need no `__main__` guard for it, and a process that dies costs time alone."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from gantk.progress import Progress
+
+__all__ = ["in_processes"]
+
+Result = TypeVar("Result")
+
+
+def in_processes(
+    work: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], workers: int, progress: Progress
+) -> Iterator[Result]:
+    """Do the jobs and yield their results as they get done, in any order.
+
+    The processes are started afresh, never forked: this one may hold torch's threads. They do not import the script
+    that is running, as those of `multiprocessing` do. Where one dies, all jobs that are left are done in this process.
+
+    Args:
+        work: called with each job's arguments; must pickle, as these and the results must.
+        jobs: one tuple of arguments each.
+        workers: processes; 1 works in this process.
+        progress: is told when a process died.
+    """
+    left = dict(enumerate(jobs))
+    workers = min(workers, len(jobs))
+    if workers > 1:
+        from joblib.externals.loky import ProcessPoolExecutor  # the standard library's runs the script again
+
+        pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupts)
+        futures = {pool.submit(work, *job): number for number, job in left.items()}
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                del left[futures[future]]
+                yield result
+        except BrokenProcessPool:
+            progress.note(
+                "A worker process died, as it does when memory runs out: what is left is done in this process"
+            )
+        finally:
+            for future in futures:
+                future.cancel()
+            pool.shutdown(wait=True)
+    for job in left.values():
+        yield work(*job)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process's: it lets the jobs under way finish

@@ -1,0 +1,95 @@
+"""Files and folders that appear whole, are everybody's to read, and leave nothing of the dead behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gantk.files import atomic_folder, atomic_write, leftovers, sweep_partial
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def private(path: Path) -> None:
+    """Write as some libraries do: into a file that only its owner can read."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    os.write(handle, b"x")
+    os.close(handle)
+    Path(name).replace(path)
+
+
+@pytest.mark.parametrize(("mask", "file_mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_modes_follow_the_umask_whatever_writes(tmp_path: Path, mask: int, file_mode: int) -> None:
+    with umask(mask):
+        with atomic_write(tmp_path / "a") as path:
+            private(path)
+        with atomic_folder(tmp_path / "d") as folder:
+            private(folder / "b")
+            (folder / "c").write_text("x")
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "d/b", "d/c")] == [file_mode] * 3
+
+
+def test_a_block_that_writes_nothing_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gantk.files import atomic_folder, atomic_write
+with atomic_write(Path(sys.argv[1]) / "a") as path, atomic_folder(Path(sys.argv[1]) / "d") as folder:
+    path.write_text("half")
+    (folder / "x").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """A folder in which a process was killed while it wrote."""
+    assert subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 2
+    return tmp_path
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(killed: Path) -> None:
+    with atomic_write(killed / "b") as path:
+        path.write_text("another file")
+    assert len(leftovers(killed)) == 2
+    with atomic_write(killed / "a") as path:
+        path.write_text("whole")
+    assert [path.name.partition(".partial-")[2] for path in leftovers(killed)] == ["d"]
+    sweep_partial(killed)
+    assert sorted(path.name for path in killed.iterdir()) == ["a", "b"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a") as mine:
+        mine.write_text("mine")
+        strange = mine.with_name(mine.name.replace(mine.name[1:9], "00000000"))  # another machine's
+        strange.write_text("theirs")
+        sweep_partial(tmp_path, older_than=-1)
+        assert mine.exists()
+        assert not strange.exists()
+        strange.write_text("theirs")
+        with atomic_write(tmp_path / "a") as path:
+            path.write_text("x")
+        sweep_partial(tmp_path)
+        assert strange.exists()
+    assert (tmp_path / "a").read_text() == "mine"

@@ -1,0 +1,57 @@
+"""Work in other processes: for scripts without a guard, for jobs that fail, and past processes that die."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gantk.progress import QuietProgress
+from gantk.workers import in_processes
+
+SCRIPT = """
+import os, signal, sys
+from gantk.progress import QuietProgress
+from gantk.workers import in_processes
+
+class Loud(QuietProgress):
+    def note(self, text):
+        print(text)
+
+def work(number):
+    if number == 2 and {deadly} and os.getpid() != {parent}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number, os.getpid() == {parent}
+
+print("the script runs")
+print(sorted(in_processes(work, [(n,) for n in range(4)], 2, Loud())))
+"""
+
+
+def said_by(tmp_path: Path, *, deadly: bool) -> list[str]:
+    script = tmp_path / "script.py"
+    # the parent's id is written into the functions that travel
+    script.write_text(SCRIPT.format(deadly=deadly, parent="parent").replace("class", "parent = os.getpid()\nclass", 1))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path: Path) -> None:
+    said = said_by(tmp_path, deadly=False)
+    assert said == ["the script runs", str([(n, False) for n in range(4)])]
+
+
+def test_what_a_killed_process_left_is_done_in_this_one(tmp_path: Path) -> None:
+    first, note, result = said_by(tmp_path, deadly=True)
+    assert first == "the script runs"
+    assert "A worker process died" in note
+    assert "(2, True)" in result
+    assert [number for number, _ in eval(result)] == [0, 1, 2, 3]
+
+
+def test_what_a_job_raises_is_raised_here() -> None:
+    with pytest.raises(FileNotFoundError):
+        list(in_processes(os.listdir, [("/",), ("/no such folder",)], 2, QuietProgress()))
