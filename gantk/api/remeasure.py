@@ -19,6 +19,7 @@ from gantk.progress import Progress, default_progress
 from gantk.recipe import Recipe, dump_recipe, load_recipe
 from gantk.recipe.load import change_of
 from gantk.recipe.model import TrackingSettings
+from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import sync
 from gantk.tracking.folder import RunFolder
 from gantk.training.checkpoint import newest_checkpoint, restore
@@ -58,6 +59,7 @@ def evaluate(
     if (folder / "sweep.json").is_file():
         raise UsageError("this is a sweep, not one run", where=folder, mend="use gantk.evaluate_sweep")
     recipe = _recipe(folder, overrides)
+    tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     session = load_plugins()
     with alone(folder):
         with made_with(plugins_of(folder), session):

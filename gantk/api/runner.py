@@ -27,6 +27,7 @@ from gantk.progress import Progress
 from gantk.recipe import Recipe, dump_recipe, load_recipe
 from gantk.recipe.variants import is_sweep
 from gantk.tracking.environment import environment
+from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
 from gantk.training.checkpoint import newest_checkpoint, restore
@@ -85,6 +86,7 @@ def run(
     else:
         folder = resolve_run(resume)
         recipe = _resumed_recipe(folder, path, overrides)
+    tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     with StopSignals() as signals:
         with made_with([] if folder is None else plugins_of(folder), session):
             assembly, scheduler = build(recipe, session.registry, path)

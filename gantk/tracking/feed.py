@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -18,13 +19,19 @@ from gantk.tracking.cursor import Cursor
 from gantk.tracking.folder import Panel, RunFolder, milliseconds
 from gantk.tracking.journal import Journal, Tail
 from gantk.tracking.names import metric_name, panel_name, results
-from gantk.tracking.store import Store, resolve_uri, shown
+from gantk.tracking.store import Store, load_mlflow, resolve_uri
 
-__all__ = ["Feed", "Left", "Stopped"]
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
 
-#: MLflow's limits for one call
-METRICS_PER_CALL = 1000
+__all__ = ["Feed", "Left", "Stopped", "check_uri"]
+
+#: The cursor's file in a run's folder.
+TRACKING = "tracking.json"
+#: MLflow's limit of one call.
 PARAMETERS_PER_CALL = 100
+#: Lines of the journal read at once.
+LINES = 100
 #: Pixels: the interface shows a thumbnail at its own size and no larger, on the whole screen too. MLflow's own have
 #: 256, too few for a panel of many columns.
 THUMBNAIL = 1280
@@ -43,6 +50,27 @@ class Left:
 
     def __str__(self) -> str:
         return f"{self.metrics} metric values, {self.panels} panels and {self.files} files"
+
+
+def check_uri(settings: TrackingSettings, option: str | None = None, folder: Path | None = None) -> str | None:
+    """What can be known of a run's store before any work; MLflow, which takes seconds to import, is loaded meanwhile.
+
+    Args:
+        settings: `[tracking]` of the run.
+        option: the address that was asked for.
+        folder: of a run that has been fed before: its store is the default.
+
+    Returns the option without credentials, for this process and those that it starts.
+
+    Raises:
+        UsageError: no store can be at the address that counts, or a package is missing to reach it.
+    """
+    if not settings.enabled:
+        return None
+    option = option or (Cursor.load(folder / TRACKING).uri if folder else None)
+    uri = resolve_uri(Path(), option, settings.uri)
+    threading.Thread(target=load_mlflow, args=(uri,), name="gantk-load-mlflow", daemon=True).start()
+    return uri if option else None
 
 
 class Stopped(Exception):
@@ -79,7 +107,7 @@ class Feed:
         self.tags = dict(tags or {})
         self.stop = stop
         self.advance = advance
-        self._path = folder.path / "tracking.json"
+        self._path = folder.path / TRACKING
         self._tail = Tail(folder.path / "metrics.jsonl")
         self._lock = FileLock(str(folder.path / ".tracking.lock"))
         self._told_tags: dict[str, str] = {}
@@ -89,6 +117,11 @@ class Feed:
         self.store = Store(address)
         if self.cursor.uri != address:
             self.cursor = Cursor(uri=address)
+
+    def remember(self) -> None:
+        """Write the store's address into the folder before its first answer, so that `sync` feeds no other."""
+        if Cursor.load(self._path).uri != self.store.uri:
+            self._save()
 
     def __enter__(self) -> Feed:
         try:
@@ -179,12 +212,8 @@ class Feed:
 
     def _ask_steps(self) -> None:
         """Take from MLflow which metrics it has, where the cursor cannot know."""
-        client = self.store.client()
-        names = {metric_name(name) for r in Journal(self._tail.path).records() for name in r["metrics"]}
-        for name in sorted(names):
-            history = client.get_metric_history(self.cursor.run_id, name)
-            if history:
-                self.cursor.steps[name] = max(metric.step for metric in history)
+        latest = self.store.client().get_run(self.cursor.run_id).data.to_proto().metrics
+        self.cursor.steps |= {metric.key: metric.step for metric in latest}
         self.cursor.unsure = False
         self._save()
 
@@ -233,23 +262,24 @@ class Feed:
                 yield name, value
 
     def _metrics(self) -> None:
+        for some in _chunks(self._unsent(), self.store.batch):
+            self._go_on()
+            self.cursor.unsure = True
+            self._save()
+            self.store.log_metrics(self.cursor.run_id, some)
+            self.cursor.steps.update({metric.key: metric.step for metric in some})
+            self.cursor.unsure = False
+            self._save()
+            self.advance(len(some))
+
+    def _unsent(self) -> Iterator[Metric]:
+        """What the journal gained, one by one: it may have millions of values."""
         from mlflow.entities import Metric
 
-        while records := self._tail.read():
-            metrics = [
-                Metric(name, value, int(record["time"] * 1000), record["step"])
-                for record in records
-                for name, value in self._new(record)
-            ]
-            for some in _chunks(metrics, METRICS_PER_CALL):
-                self._go_on()
-                self.cursor.unsure = True
-                self._save()
-                self.store.client().log_batch(self.cursor.run_id, metrics=some)
-                self.cursor.steps.update({metric.key: metric.step for metric in some})
-                self.cursor.unsure = False
-                self._save()
-                self.advance(len(some))
+        while records := self._tail.read(LINES):
+            for record in records:
+                for name, value in self._new(record):
+                    yield Metric(name, value, int(record["time"] * 1000), record["step"])
 
     # -- pictures and files -------------------------------------------------------------------------------
 
@@ -297,8 +327,8 @@ class Feed:
 
         time = int(path.stat().st_mtime * 1000)
         metrics = [Metric(name, value, time, 0) for name, value in results(self.folder).items()]
-        for some in _chunks(metrics, METRICS_PER_CALL):
-            self.store.client().log_batch(self.cursor.run_id, metrics=some)
+        for some in _chunks(metrics, self.store.batch):
+            self.store.log_metrics(self.cursor.run_id, some)
 
     def _go_on(self) -> None:
         if self.stop():
@@ -308,7 +338,7 @@ class Feed:
         self.cursor.save(self._path)
 
     def __str__(self) -> str:
-        return shown(self.store.uri)
+        return self.store.uri
 
 
 def _signature(path: Path) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gantk.errors import TrackingError
+from gantk.errors import TrackingError, redact
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe.model import TrackingSettings
 from gantk.tracking.cursor import Cursor
@@ -17,6 +17,9 @@ from gantk.tracking.folder import RunFolder
 __all__ = ["Feeder", "sync"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+#: Seconds that a store may take at the end before people are told what is waited for: a file, which is being made
+#: perhaps, and anything else.
+SILENT_FILE, SILENT_SERVER = 10.0, 2.0
 
 
 class Feeder:
@@ -48,6 +51,7 @@ class Feeder:
         self.on_note = on_note
         self.interval = interval
         self._feed = Feed(self.folder, settings, uri, tags=tags, stop=lambda: self._abandoned.is_set())
+        self._feed.remember()
         self._closing, self._abandoned = threading.Event(), threading.Event()
         self._state: str | None = None
         self._failing = False
@@ -77,8 +81,10 @@ class Feeder:
         self._state = state
         self._closing.set()
         began = time.monotonic()
-        self._thread.join(min(2.0, timeout))
-        if self._thread.is_alive() and timeout > 2 and not self._failing:
+        silent = SILENT_FILE if self._feed.store.database else SILENT_SERVER
+        while self._thread.is_alive() and not self._failing and time.monotonic() - began < min(silent, timeout):
+            self._thread.join(0.1)
+        if self._thread.is_alive() and timeout > silent and not self._failing:
             self.on_note(f"waiting at most {timeout:.0f} s for MLflow at {self.uri} to take the rest")
         while self._thread.is_alive() and time.monotonic() - began < (min(timeout, 5.0) if self._failing else timeout):
             self._thread.join(0.1)
@@ -171,4 +177,4 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
 def _reason(error: Exception) -> str:
     """The first line of an error, without its tail of nested causes."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    return redact(text.splitlines()[0])[:300]

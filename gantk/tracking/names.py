@@ -8,6 +8,7 @@ pictures `validation/panels` and `validation/ROLE/METRIC`; at last `yardstick/ME
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from gantk.evaluation.members import answering, trained
@@ -17,6 +18,7 @@ from gantk.tracking.folder import RunFolder, entity_name
 __all__ = ["metric_name", "panel_name", "results"]
 
 
+@lru_cache(maxsize=4096)  # a journal has few names and millions of values
 def metric_name(name: str) -> str:
     """The name of a journal's metric: `rate/student/generator` stands with the student's losses."""
     kind, _, rest = name.partition("/")
