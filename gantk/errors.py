@@ -105,7 +105,7 @@ class Interrupted(GantkError):
 
 
 _USER = re.compile(r"://(?!/)[^\s'\"]*@")
-_SECRET = re.compile(r"([?&;][\w.-]*(?:token|pass|pwd|secret|key|auth|cred|sig)[\w.-]*=)[^&\s'\"]+", re.IGNORECASE)
+_SECRET = re.compile(r"([?&;][\w.-]*(?:token|pass|pwd|secret|key|auth|cred|sig|odbc)[\w.-]*=)[^&\s'\"]+", re.IGNORECASE)
 
 
 def redact(text: str) -> str:

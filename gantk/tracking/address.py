@@ -96,17 +96,17 @@ def check_recipe(settings: TrackingSettings) -> None:
     """
     if not settings.uri:
         return
-    problem = fault(settings.uri)
-    if problem:
-        why, mend = problem
-        raise RecipeError("no MLflow store can be at this address", where="tracking.uri", why=why, mend=mend)
-    if settings.uri != shown(settings.uri):
+    if shown(settings.uri).lower() != settings.uri.lower():
         raise RecipeError(
             "a recipe is no place for credentials",
             where="tracking.uri",
             why="it is copied into the run's folder, checkpoints, reports and MLflow",
             mend=f"take them out and {CREDENTIALS}",
         )
+    problem = fault(settings.uri)
+    if problem:
+        why, mend = problem
+        raise RecipeError("no MLflow store can be at this address", where="tracking.uri", why=why, mend=mend)
 
 
 def _sqlite_fault(rest: str) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mlflow.utils.validation import _validate_metric_name
 from PIL import Image
 
 from gantk.errors import TrackingError
+from gantk.tracking.cursor import Cursor
 from gantk.tracking.feed import Feed
 from gantk.tracking.feeder import Feeder, sync
 from gantk.tracking.folder import RunFolder, entity_name, flatten
@@ -253,6 +255,59 @@ def test_thumbnails_are_large_enough_to_be_looked_at(store: Store, make_run: Mak
         with Image.open(found) as image:
             sizes[re.search(r"step\+(\d+)", found.name)[1]] = image.size  # type: ignore[index]
     assert sizes == {"1": (1280, 200), "2": (300, 8)}  # none is enlarged
+
+
+def test_the_journal_is_streamed(store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times the values take no more memory, and every value is sent once, in batches that the store takes."""
+    sent: list[int] = []
+    monkeypatch.setattr(Store, "log_metrics", lambda self, run_id, metrics: sent.append(len(metrics)))
+    peaks = []
+    for steps in (10, 3_000, 12_000):  # the first warms up
+        made = make_run(f"long-{steps}")
+        line = '{{"seq":{0},"step":{0},"epoch":0,"stage":"1","time":1.7e9,"metrics":{{"train/a/b":{0},"train/c":1}}}}'
+        (made.path / "metrics.jsonl").write_text("".join(f"{line.format(i)}\n" for i in range(1, steps + 1)))
+        with Feed(RunFolder(made.path), uri=store.uri) as feed:
+            feed.store.batch = 1000
+            sent.clear()
+            tracemalloc.start()
+            feed.feed()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert sum(sent) == 2 * steps
+        assert max(sent) <= 1000
+    assert peaks[2] < 1.5 * peaks[1]
+
+
+def test_the_address_is_remembered_before_the_first_contact(store: Store, make_run: Make) -> None:
+    made = make_run("remembered")
+    dead = f"http://127.0.0.1:{free_port()}"
+    Feeder(made.path, uri=dead).close(0)
+    assert json.loads((made.path / "tracking.json").read_text())["uri"] == dead
+    with pytest.raises(TrackingError, match=dead):
+        sync(made.path)
+    sync(made.path, store.uri)  # another one has it now
+    assert sync(made.path)["uri"] == store.uri
+
+
+def test_a_damaged_cursor_is_as_none(store: Store, make_run: Make) -> None:
+    made = make_run("damaged")
+    for text in ("", "[1]", '{"uri": 3}', '{"steps": ["a"], "uri": "x"}', "\x00"):
+        (made.path / "tracking.json").write_text(text)
+        assert Cursor.load(made.path / "tracking.json") == Cursor()
+
+
+def test_a_slow_server_is_waited_for_aloud_and_the_local_file_is_not(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gantk.tracking.feeder.SILENT_SERVER", 0.05)
+    notes: dict[str, list[str]] = {}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name, uri in (("file", store.uri), ("server", f"http://127.0.0.1:{silent.getsockname()[1]}")):
+            made = make_run(name)
+            notes[name] = []
+            Feeder(made.path, uri=uri, on_note=notes[name].append).close(20 if name == "file" else 0.5, "FINISHED")
+    assert notes["file"] == []
+    assert notes["server"][0].startswith("waiting at most")
 
 
 def test_long_parameters_are_cut(make_run: Make) -> None:
