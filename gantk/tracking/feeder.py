@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -52,6 +53,8 @@ class Feeder:
         self.interval = interval
         self._feed = Feed(self.folder, settings, uri, tags=tags, stop=lambda: self._abandoned.is_set())
         self._feed.remember()
+        if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() in ("true", "1"):
+            on_note("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: gantk logs no system metrics")
         self._closing, self._abandoned = threading.Event(), threading.Event()
         self._state: str | None = None
         self._failing = False

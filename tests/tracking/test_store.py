@@ -97,7 +97,7 @@ def test_the_ui_says_that_there_is_nothing_and_makes_nothing(tmp_path: Path, mon
         store_of(tmp_path / "runs", f"sqlite:///{tmp_path}/elsewhere.db")
     assert not list(tmp_path.iterdir())
     remembered(tmp_path / "runs", a="")
-    with pytest.raises(UsageError, match="no MLflow store.*gantk sync"):
+    with pytest.raises(UsageError, match=r"no MLflow store.*gantk sync"):
         store_of(tmp_path / "runs")
 
 
