@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "nearest",
+    "redact",
 ]
 
 
@@ -36,9 +38,9 @@ class GantkError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: object = None, why: object = None, mend: str | None = None) -> None:
-        self.what = what
-        self.where = None if where is None else str(where)
-        self.why = None if why is None else str(why)
+        self.what = redact(what)
+        self.where = None if where is None else redact(str(where))
+        self.why = None if why is None else redact(str(why))
         self.mend = mend
         super().__init__(str(self))
 
@@ -100,6 +102,15 @@ class Interrupted(GantkError):
     """The run was interrupted by a signal and its state saved."""
 
     exit_code = 130
+
+
+_USER = re.compile(r"://(?!/)[^\s'\"]*@")
+_SECRET = re.compile(r"([?&;][\w.-]*(?:token|pass|pwd|secret|key|auth|cred|sig|odbc)[\w.-]*=)[^&\s'\"]+", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """Text of any kind without the users, passwords and tokens of the addresses in it."""
+    return _SECRET.sub(r"\1…", _USER.sub("://…@", text))
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

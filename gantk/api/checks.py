@@ -13,6 +13,7 @@ from gantk.errors import RecipeError, nearest
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.recipe import Recipe, load_recipe, located
 from gantk.recipe.variants import is_sweep, load_sweep
+from gantk.tracking.address import check_recipe
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
 from gantk.training.scheduler import Scheduler
@@ -57,6 +58,7 @@ def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) ->
 
 
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
+    check_recipe(recipe.tracking)
     dataset = make_dataset(recipe, registry)
     make_metrics(recipe, registry)
     roles = [*(recipe.evaluation.roles or ()), recipe.predict_role]

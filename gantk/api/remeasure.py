@@ -22,6 +22,7 @@ from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RECIPE, RunFiles, is_sweep, warn_of_damage
 from gantk.runs.lock import alone
 from gantk.runs.sweeps import sweep_head
+from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import sync
 from gantk.tracking.folder import RunFolder
 from gantk.training.checkpoint import newest_checkpoint, restore
@@ -62,6 +63,7 @@ def evaluate(
         raise UsageError("this is a sweep, not one run", where=folder, mend="use gantk.evaluate_sweep")
     warn_of_damage(folder)
     recipe = _recipe(folder, overrides)
+    tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     session = load_plugins()
     with alone(folder):
         with made_with(RunFiles(folder).plugins, session):

@@ -28,6 +28,7 @@ from gantk.recipe.variants import is_sweep
 from gantk.runs.files import ENVIRONMENT, JOURNAL, RECIPE, RunFiles, missing_settings, warn_of_damage
 from gantk.runs.lock import alone
 from gantk.tracking.environment import environment
+from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
 from gantk.training.checkpoint import newest_checkpoint, restore
@@ -87,6 +88,7 @@ def run(
         folder = resolve_run(resume)
         warn_of_damage(folder)
         recipe = _resumed_recipe(folder, path, overrides)
+    tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     with StopSignals() as signals:
         with made_with([] if folder is None else RunFiles(folder).plugins, session):
             assembly, scheduler = build(recipe, session.registry, path)

@@ -20,6 +20,8 @@ from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import Sweep, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy
+from gantk.tracking.address import check_recipe
+from gantk.tracking.feed import check_uri
 
 __all__ = [
     "ChildState",
@@ -113,6 +115,9 @@ def run_sweep(
                 selected = list(sweep.selected)
             else:
                 raise UsageError("nothing to run", mend="name a recipe, or a sweep's folder with --resume")
+            settings = TrackingSettings.model_validate(table.get("tracking", {}))
+            check_recipe(settings)
+            tracking_uri = check_uri(settings, tracking_uri, folder)
             work = Course(folder, children, selected, session.registry, display, signals)
             with made_with(plugins_of(folder), session):
                 totals = work.prepare()
@@ -123,7 +128,6 @@ def run_sweep(
         with alone(folder):
             options = ["--device", device]
             options += [] if tracking_uri is None else ["--tracking-uri", tracking_uri]
-            settings = TrackingSettings.model_validate(table.get("tracking", {}))
             return work.carry_out(totals, starter, options, settings, tracking_uri)
 
 

@@ -16,7 +16,7 @@ import typer
 
 from gantk.cli.console import write, write_json
 from gantk.cli.options import AsJson, TrackingUri
-from gantk.errors import GantkError
+from gantk.errors import GantkError, UsageError, redact
 from gantk.files import leftovers
 from gantk.runs.files import SPLIT, RunFiles, is_run, runs_in
 
@@ -78,7 +78,7 @@ def _all_checks(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
         except Exception as error:  # one broken part must not hide the others
             name = getattr(look, "__name__", "check").strip("_<>")
             mend = "reinstall gantk with its dependencies"
-            yield Check(name, "fail", f"{type(error).__name__}: {error}".splitlines()[0], mend)
+            yield Check(name, "fail", redact(f"{type(error).__name__}: {error}".splitlines()[0]), mend)
 
 
 def _python() -> Iterator[Check]:
@@ -204,21 +204,25 @@ def _plugins() -> Iterator[Check]:
 
 
 def _mlflow(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
-    from gantk.tracking.store import Store, probe, resolve_uri, shown
+    from gantk.tracking.store import Store, probe, resolve_uri
 
-    uri = resolve_uri(runs, tracking_uri)
+    try:
+        uri = resolve_uri(runs, tracking_uri)
+    except UsageError as error:
+        yield Check("mlflow", "fail", f"{error.where}: {error.why}", error.mend or "")
+        return
     store = Store(uri)
     try:
         probe(uri)
         if store.database is not None and not store.database.exists():
-            yield Check("mlflow", "ok", f"{shown(uri)} (made by the first run)")
+            yield Check("mlflow", "ok", f"{uri} (made by the first run)")
             return
         store.client()
     except GantkError as error:
         mend = "runs go on without it, `gantk sync RUN` feeds it later"
         yield Check("mlflow", "warn", str(error), mend)
     else:
-        yield Check("mlflow", "ok", shown(uri))
+        yield Check("mlflow", "ok", uri)
 
 
 def _show(checks: list[Check]) -> None:

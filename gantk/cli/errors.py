@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gantk.errors import GantkError, GantkWarning
+from gantk.errors import GantkError, GantkWarning, redact
 
 __all__ = ["Verbs"]
 
@@ -86,10 +86,10 @@ def _say(kind: str, text: str) -> None:
 def _unexpected(error: Exception, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    reason = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]]).rstrip(".")
+    reason = redact(": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])).rstrip(".")
     try:
         log = _log()
-        log.write_text(f"{sys.argv}\n\n{traceback.format_exc()}", encoding="utf-8")
+        log.write_text(redact(f"{sys.argv}\n\n{traceback.format_exc()}"), encoding="utf-8")
         place = f"The traceback is in {log}"
     except OSError:
         place = "The traceback could not be written"

@@ -20,10 +20,9 @@ def ui(
 ) -> None:
     """Serve the MLflow UI for the runs on 127.0.0.1, until Ctrl-C."""
     from gantk.errors import TrackingError
-    from gantk.tracking.store import resolve_uri
-    from gantk.tracking.ui import serve
+    from gantk.tracking.ui import serve, store_of
 
-    uri = resolve_uri(runs, tracking_uri)
+    uri = store_of(runs, tracking_uri)
 
     def ready(url: str) -> None:
         write(f"MLflow UI: {url}")

@@ -340,8 +340,8 @@ class TrackingSettings(Settings):
     """Whether MLflow is fed; the run's folder has everything either way."""
     uri: str | None = None
     """MLflow's address; MLFLOW_TRACKING_URI or SQLite beside the runs where absent."""
-    experiment: str = "gantk"
-    """MLflow's experiment, made where there is none."""
+    experiment: str | None = None
+    """MLflow's experiment, made where there is none; MLFLOW_EXPERIMENT_NAME or `gantk` where absent."""
     images: bool = True
     """Whether panels are sent."""
     checkpoints: bool = True

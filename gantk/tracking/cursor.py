@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from gantk.tracking.address import shown
 
 __all__ = ["Cursor"]
 
@@ -14,7 +18,7 @@ class Cursor:
     """Written after every piece that MLflow has taken, so that feeding goes on there after any stop.
 
     Attributes:
-        uri, experiment, run_id: the MLflow run.
+        uri, experiment, run_id: the MLflow run; the address, without credentials, is known before the run is there.
         parameters: the resolved recipe is there.
         dataset: digest of the data set that is there.
         steps: by metric name, the last step that MLflow has: what a resumed run replays is not fed twice.
@@ -39,10 +43,11 @@ class Cursor:
     def load(cls, path: Path) -> Cursor:
         """Read it; a missing or damaged one is empty: the run is then found in MLflow, with what it has."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{f.name: content[f.name] for f in fields(cls) if f.name in content})
-        except (OSError, ValueError, TypeError):
+            cursor = TypeAdapter(cls).validate_json(path.read_bytes())
+        except (OSError, ValueError):
             return cls()
+        cursor.uri = shown(cursor.uri)
+        return cursor
 
     def save(self, path: Path) -> None:
         """Replace the file at once."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
 import itertools
+import json
+import math
+import os
 import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -17,14 +22,21 @@ from gantk.recipe.model import TrackingSettings
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.folder import Panel, RunFolder, milliseconds
 from gantk.tracking.journal import Journal, Tail
-from gantk.tracking.names import metric_name, panel_name, results
-from gantk.tracking.store import Store, resolve_uri, shown
+from gantk.tracking.names import RESULTS, metric_name, panel_name, results, run_name
+from gantk.tracking.pace import Pace
+from gantk.tracking.store import Store, load_mlflow, resolve_uri
 
-__all__ = ["Feed", "Left", "Stopped"]
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
 
-#: MLflow's limits for one call
-METRICS_PER_CALL = 1000
+__all__ = ["Feed", "Left", "Stopped", "check_uri"]
+
+#: The cursor's file in a run's folder.
+TRACKING = "tracking.json"
+#: MLflow's limit of one call.
 PARAMETERS_PER_CALL = 100
+#: Lines of the journal read at once.
+LINES = 100
 #: Pixels: the interface shows a thumbnail at its own size and no larger, on the whole screen too. MLflow's own have
 #: 256, too few for a panel of many columns.
 THUMBNAIL = 1280
@@ -43,6 +55,27 @@ class Left:
 
     def __str__(self) -> str:
         return f"{self.metrics} metric values, {self.panels} panels and {self.files} files"
+
+
+def check_uri(settings: TrackingSettings, option: str | None = None, folder: Path | None = None) -> str | None:
+    """What can be known of a run's store before any work; MLflow, which takes seconds to import, is loaded meanwhile.
+
+    Args:
+        settings: `[tracking]` of the run.
+        option: the address that was asked for.
+        folder: of a run that has been fed before: its store is the default.
+
+    Returns the option without credentials, for this process and those that it starts.
+
+    Raises:
+        UsageError: no store can be at the address that counts, or a package is missing to reach it.
+    """
+    if not settings.enabled:
+        return None
+    option = option or (Cursor.load(folder / TRACKING).uri if folder else None)
+    uri = resolve_uri(Path(), option, settings.uri)
+    threading.Thread(target=load_mlflow, args=(uri,), name="gantk-load-mlflow", daemon=True).start()
+    return uri if option else None
 
 
 class Stopped(Exception):
@@ -79,8 +112,9 @@ class Feed:
         self.tags = dict(tags or {})
         self.stop = stop
         self.advance = advance
-        self._path = folder.path / "tracking.json"
+        self._path = folder.path / TRACKING
         self._tail = Tail(folder.path / "metrics.jsonl")
+        self._pace = Pace()
         self._lock = FileLock(str(folder.path / ".tracking.lock"))
         self._told_tags: dict[str, str] = {}
         self._adopted = False
@@ -88,7 +122,17 @@ class Feed:
         address = resolve_uri(folder.runs, uri or self.cursor.uri or None, self.settings.uri)
         self.store = Store(address)
         if self.cursor.uri != address:
-            self.cursor = Cursor(uri=address)
+            self.cursor = self._empty()
+
+    def _empty(self) -> Cursor:
+        """Of a store that has nothing of the run; the experiment is the one that the run was given at first."""
+        asked = self.settings.experiment or self.cursor.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        return Cursor(uri=self.store.uri, experiment=asked or "gantk")
+
+    def remember(self) -> None:
+        """Write the store's address into the folder before its first answer, so that `sync` feeds no other."""
+        if Cursor.load(self._path).uri != self.store.uri:
+            self._save()
 
     def __enter__(self) -> Feed:
         try:
@@ -108,7 +152,7 @@ class Feed:
             ) from error
         self.cursor = Cursor.load(self._path)
         if self.cursor.uri != self.store.uri:
-            self.cursor = Cursor(uri=self.store.uri)
+            self.cursor = self._empty()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,12 +169,13 @@ class Feed:
         try:
             self._begin()
             self._describe()
-            self._metrics()
+            self._metrics(ended=state != "RUNNING")
             self._panels()
             self._files(ended=state != "RUNNING")
             self._tell(state)
         except BaseException:
             self._tail.back()
+            self._pace = Pace()
             raise
 
     def renew(self) -> None:
@@ -156,13 +201,13 @@ class Feed:
         if self.cursor.run_id:
             try:
                 if client.get_run(self.cursor.run_id).info.lifecycle_stage != "active":
-                    self.cursor = Cursor(uri=self.store.uri)
+                    self.cursor = self._empty()
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                self.cursor = Cursor(uri=self.store.uri)  # the store was deleted: it gets everything again
+                self.cursor = self._empty()  # the store was deleted: it gets everything again
         if not self.cursor.run_id:
-            experiment = self.store.experiment(self.settings.experiment)
+            experiment = self.store.experiment(self.cursor.experiment or self._empty().experiment)
             # a run whose creation was answered too late is found, not made twice
             found: list[Any] = client.search_runs(
                 [experiment], f"tags.`gantk.run` = '{self.folder.id}'", max_results=100
@@ -174,24 +219,24 @@ class Feed:
                 self.cursor.unsure = True
             else:
                 started = milliseconds(self.folder.status().get("started"))
-                tags = {**self.folder.tags(), **self.tags}
-                run = client.create_run(experiment, started, tags, run_name=self.folder.id)
+                tags = {"mlflow.user": _user(), **self.folder.tags(), **self.tags}
+                run = client.create_run(experiment, started, tags, run_name=self._name())
                 self.cursor.run_id = run.info.run_id
                 self.cursor.status = "RUNNING"
-            self.cursor.experiment = self.settings.experiment
             self._save()
         if self.cursor.unsure:
             self._ask_steps()
         self._adopted = True
 
+    def _name(self) -> str:
+        """The run's name; MLflow's variable names the run that is started by hand, not each child of it."""
+        asked = os.environ.get("MLFLOW_RUN_NAME") if self.folder.parent is None else None
+        return asked or run_name(self.folder.id)
+
     def _ask_steps(self) -> None:
         """Take from MLflow which metrics it has, where the cursor cannot know."""
-        client = self.store.client()
-        names = {metric_name(name) for r in Journal(self._tail.path).records() for name in r["metrics"]}
-        for name in sorted(names):
-            history = client.get_metric_history(self.cursor.run_id, name)
-            if history:
-                self.cursor.steps[name] = max(metric.step for metric in history)
+        latest = self.store.client().get_run(self.cursor.run_id).data.to_proto().metrics
+        self.cursor.steps |= {metric.key: metric.step for metric in latest}
         self.cursor.unsure = False
         self._save()
 
@@ -213,10 +258,16 @@ class Feed:
             self._save()
         dataset = self.folder.dataset()
         if dataset and self.cursor.dataset != dataset[1]:
-            name, digest = dataset
-            entity = Dataset(name, digest[:36], source_type="local", source=str(self.folder.path / "split.csv"))
-            client.log_inputs(run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])])
-            self.cursor.dataset = digest
+            name, split = dataset
+            inputs = []
+            for part, subjects in (self.folder.parts() or {"training": 0}).items():
+                # MLflow keeps one description for all runs with this name and digest: it must be true of each
+                source = json.dumps({"dataset": name, "split": split, "part": part, "subjects": subjects})
+                entity = Dataset(name, f"{split[:24]}-{part}"[:36], source_type="gantk", source=source)
+                context = part if part in ("validation", "test") else "training"
+                inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
+            client.log_inputs(run_id, inputs)
+            self.cursor.dataset = split
             self._save()
 
     def _tell(self, state: str) -> None:
@@ -239,24 +290,32 @@ class Feed:
             if record["step"] > self.cursor.steps.get(name, -1):
                 yield name, value
 
-    def _metrics(self) -> None:
+    def _metrics(self, ended: bool) -> None:
+        for some in _chunks(self._unsent(ended), self.store.batch):
+            self._go_on()
+            self.cursor.unsure = True
+            self._save()
+            self.store.log_metrics(self.cursor.run_id, some)
+            self.cursor.steps.update({metric.key: metric.step for metric in some})
+            self.cursor.unsure = False
+            self._save()
+            self.advance(len(some))
+
+    def _unsent(self, ended: bool) -> Iterator[Metric]:
+        """What the journal gained, one by one: it may have millions of values."""
         from mlflow.entities import Metric
 
-        while records := self._tail.read():
-            metrics = [
-                Metric(name, value, int(record["time"] * 1000), record["step"])
-                for record in records
-                for name, value in self._new(record)
-            ]
-            for some in _chunks(metrics, METRICS_PER_CALL):
-                self._go_on()
-                self.cursor.unsure = True
-                self._save()
-                self.store.client().log_batch(self.cursor.run_id, metrics=some)
-                self.cursor.steps.update({metric.key: metric.step for metric in some})
-                self.cursor.unsure = False
-                self._save()
-                self.advance(len(some))
+        def sent(record: Mapping[str, Any]) -> Iterator[Metric]:
+            for name, value in self._new(record):
+                yield Metric(name, value, int(record["time"] * 1000), record["step"])
+
+        while records := self._tail.read(LINES):
+            for record in records:
+                yield from sent(record)
+                for derived in self._pace.of(record):
+                    yield from sent(derived)
+        for derived in self._pace.end() if ended else ():
+            yield from sent(derived)
 
     # -- pictures and files -------------------------------------------------------------------------------
 
@@ -287,7 +346,7 @@ class Feed:
         client = self.store.client()
         for name, path, signature in list(self._new_files(ended)):
             self._go_on()
-            if name == "evaluation/summary.json":
+            if name in ("evaluation/summary.json", "table.md"):
                 self._results(path)
             below = Path(name).parent.as_posix()
             client.log_artifact(self.cursor.run_id, str(path), None if below == "." else below)
@@ -299,13 +358,17 @@ class Feed:
         """The test results as metrics, at the time of their file.
 
         Their step is 0: MLflow then draws bars that put runs side by side, and of any later step a line of one point.
+        MLflow can take no metric away: one that is no longer measured becomes NaN.
         """
         from mlflow.entities import Metric
 
         time = int(path.stat().st_mtime * 1000)
-        metrics = [Metric(name, value, time, 0) for name, value in results(self.folder).items()]
-        for some in _chunks(metrics, METRICS_PER_CALL):
-            self.store.client().log_batch(self.cursor.run_id, metrics=some)
+        found = results(self.folder)
+        former = self.store.client().get_run(self.cursor.run_id).data.metrics
+        gone = [name for name in former if name.startswith(RESULTS) and name not in found]
+        metrics = [Metric(name, found.get(name, math.nan), time, 0) for name in (*found, *gone)]
+        for some in _chunks(metrics, self.store.batch):
+            self.store.log_metrics(self.cursor.run_id, some)
 
     def _go_on(self) -> None:
         if self.stop():
@@ -315,7 +378,14 @@ class Feed:
         self.cursor.save(self._path)
 
     def __str__(self) -> str:
-        return shown(self.store.uri)
+        return self.store.uri
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def _signature(path: Path) -> str:

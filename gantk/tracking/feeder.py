@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gantk.errors import TrackingError
+from gantk.errors import TrackingError, redact
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RECIPE, is_run, warn_of_damage
@@ -18,6 +19,9 @@ from gantk.tracking.folder import RunFolder
 __all__ = ["Feeder", "sync"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+#: Seconds that a store may take at the end before people are told what is waited for: a file, which is being made
+#: perhaps, and anything else.
+SILENT_FILE, SILENT_SERVER = 10.0, 2.0
 
 
 class Feeder:
@@ -49,6 +53,9 @@ class Feeder:
         self.on_note = on_note
         self.interval = interval
         self._feed = Feed(self.folder, settings, uri, tags=tags, stop=lambda: self._abandoned.is_set())
+        self._feed.remember()
+        if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() in ("true", "1"):
+            on_note("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: gantk logs no system metrics")
         self._closing, self._abandoned = threading.Event(), threading.Event()
         self._state: str | None = None
         self._failing = False
@@ -78,8 +85,10 @@ class Feeder:
         self._state = state
         self._closing.set()
         began = time.monotonic()
-        self._thread.join(min(2.0, timeout))
-        if self._thread.is_alive() and timeout > 2 and not self._failing:
+        silent = SILENT_FILE if self._feed.store.database else SILENT_SERVER
+        while self._thread.is_alive() and not self._failing and time.monotonic() - began < min(silent, timeout):
+            self._thread.join(0.1)
+        if self._thread.is_alive() and timeout > silent and not self._failing:
             self.on_note(f"waiting at most {timeout:.0f} s for MLflow at {self.uri} to take the rest")
         while self._thread.is_alive() and time.monotonic() - began < (min(timeout, 5.0) if self._failing else timeout):
             self._thread.join(0.1)
@@ -173,4 +182,4 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
 def _reason(error: Exception) -> str:
     """The first line of an error, without its tail of nested causes."""
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    return redact(text.splitlines()[0])[:300]

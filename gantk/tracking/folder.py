@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,9 +96,26 @@ class RunFolder:
         """The run's state in MLflow's words."""
         return STATES.get(str(self.status().get("state")), "RUNNING")
 
+    @cached_property
+    def children(self) -> list[RunFolder]:
+        """Those of a sweep, in the order of tables; of a run, none."""
+        listed = read_json(self.path / "sweep.json").get("children") or ()
+        return [RunFolder(self.path / "children" / child["id"]) for child in listed]
+
     def parameters(self) -> dict[str, str]:
-        """The resolved recipe as flat parameters `losses.adversarial.weight`, cut at MLflow's length."""
-        return {entity_name(name): value[:PARAMETER_LENGTH] for name, value in flatten(self.recipe)}
+        """The resolved recipe as flat parameters `losses.adversarial.weight`, cut at MLflow's length.
+
+        A sweep has those of its children, written as theirs are; of one that differs, the list of its values.
+        """
+        values: dict[str, dict[str, None]] = {}
+        for child in self.children:
+            for name, value in flatten(child.recipe):
+                values.setdefault(name, {})[value] = None
+        own = dict(flatten(self.recipe))
+        shared = {
+            name: _one_or_list(list(found)) for name, found in values.items() if name not in ("name", "description")
+        }
+        return {entity_name(name): value[:PARAMETER_LENGTH] for name, value in (own | shared).items()}
 
     def tags(self) -> dict[str, str]:
         """Where the run came from and how it is found: id, description, git commit, split, versions."""
@@ -139,10 +158,18 @@ class RunFolder:
         return text[: TAG_LENGTH - len(rest)].rpartition("\n")[0] + rest
 
     def dataset(self) -> tuple[str, str] | None:
-        """Name and digest (the split's hash) of the data set, None before the split is written."""
+        """Name of the data set and hash of its split, None before the split is written."""
         split = self.status().get("split")
         name = (self.recipe.get("data") or {}).get("dataset")
         return (str(name), str(split)) if split and name else None
+
+    def parts(self) -> dict[str, int]:
+        """The parts of the split with their numbers of subjects."""
+        try:
+            with (self.path / "split.csv").open(newline="", encoding="utf-8") as file:
+                return dict(Counter(str(row["role"]) for row in csv.DictReader(file)))
+        except (OSError, ValueError, KeyError, csv.Error):
+            return {}
 
     def panels(self) -> list[Panel]:
         """All pictures, in the order of their steps."""
@@ -184,6 +211,10 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield name, value
         else:
             yield name, json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _one_or_list(values: list[str]) -> str:
+    return values[0] if len(values) == 1 else f"[{', '.join(values)}]"
 
 
 def milliseconds(moment: object) -> int | None:

@@ -1,22 +1,39 @@
 """What MLflow calls a run's numbers and pictures.
 
 Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone, so that
-names have to bring forward what matters: `test/METRIC` of the role that answers for the run, which is also what runs of
-any method have in common; `test/ROLE/METRIC` of its other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the
-pictures `validation/panels` and `validation/ROLE/METRIC`; at last `yardstick/METHOD/METRIC` of what was not trained.
+names have to bring forward what matters: of a sweep, `children/best/METRIC` and `children/mean/METRIC`; `test/METRIC`
+of the role that answers for the run, which is also what runs of any method have in common; `test/ROLE/METRIC` of its
+other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the pictures `validation/panels` and
+`validation/ROLE/METRIC`; at last `yardstick/METHOD/METRIC` of what was not trained.
 """
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+from statistics import fmean
 from typing import Any
 
 from gantk.evaluation.members import answering, trained
 from gantk.files import read_json
 from gantk.tracking.folder import RunFolder, entity_name
 
-__all__ = ["metric_name", "panel_name", "results"]
+__all__ = ["RESULTS", "metric_name", "panel_name", "results", "run_name"]
+
+#: How the names of `results` begin.
+RESULTS = ("children/", "test/", "yardstick/")
 
 
+def run_name(folder_name: str) -> str:
+    """A run's name: what tells `NAME-DATE-TIME-HEX` from others goes first, for charts cut names at 12 characters."""
+    parts = re.fullmatch(r"(.+)-\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-([0-9a-f]{4})", folder_name)
+    if parts is None:
+        return folder_name
+    name, month, day, hour, minute, unique = parts.groups()
+    return f"{unique} {name} {month}-{day} {hour}:{minute}"
+
+
+@lru_cache(maxsize=4096)  # a journal has few names and millions of values
 def metric_name(name: str) -> str:
     """The name of a journal's metric: `rate/student/generator` stands with the student's losses."""
     kind, _, rest = name.partition("/")
@@ -30,8 +47,10 @@ def panel_name(key: str) -> str:
 
 
 def results(folder: RunFolder) -> dict[str, float]:
-    """Means over the test patients from `evaluation/summary.json`, by MLflow's name."""
-    methods: dict[str, Any] = read_json(folder.path / "evaluation" / "summary.json").get("methods") or {}
+    """Means over the test patients from `evaluation/summary.json`, by MLflow's name; of a sweep, its children's."""
+    if folder.is_sweep:
+        return _of_children(folder)
+    methods: dict[str, Any] = _summary(folder).get("methods") or {}
     answers, roles = answering(folder.recipe, list(methods)), trained(folder.recipe, list(methods))
     found = {}
     for method, metrics in methods.items():
@@ -40,3 +59,24 @@ def results(folder: RunFolder) -> dict[str, float]:
             if isinstance(value, dict) and isinstance(value.get("mean"), int | float):
                 found[entity_name(f"{place}/{metric}")] = float(value["mean"])
     return found
+
+
+def _of_children(folder: RunFolder) -> dict[str, float]:
+    """Best and mean of the finished children, of what each measures of the role that answers for it."""
+    values: dict[str, list[float]] = {}
+    higher: dict[str, bool] = {}
+    for child in folder.children:
+        if child.state != "FINISHED":
+            continue
+        higher |= {name: bool(m.get("higher_is_better")) for name, m in (_summary(child).get("metrics") or {}).items()}
+        for name, value in results(child).items():
+            section, _, metric = name.partition("/")
+            if section == "test" and "/" not in metric:
+                values.setdefault(metric, []).append(value)
+    means = {f"children/mean/{metric}": fmean(found) for metric, found in values.items()}
+    best = {metric: max if higher[metric] else min for metric in values if metric in higher}
+    return means | {f"children/best/{metric}": choose(values[metric]) for metric, choose in best.items()}
+
+
+def _summary(folder: RunFolder) -> dict[str, Any]:
+    return read_json(folder.path / "evaluation" / "summary.json")

@@ -5,23 +5,33 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
+import sqlite3
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from gantk.errors import TrackingError
+from gantk.errors import TrackingError, UsageError
+from gantk.tracking import database
+from gantk.tracking.address import DATABASES, SERVERS, fault, shown
+from gantk.tracking.credentials import completed, lend
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
-__all__ = ["Store", "default_uri", "probe", "resolve_uri", "shown"]
+__all__ = ["Store", "default_uri", "load_mlflow", "probe", "resolve_uri", "shown"]
 
+#: MLflow's limit of one call, and what is read at once where there is none: some megabytes.
+METRICS_PER_REQUEST, METRICS_PER_TRANSACTION = 1000, 20_000
+#: Where databases answer, if their address says nothing else.
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 #: Bounds of a request, unless the user set others; MLflow's own are minutes.
 BOUNDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -44,35 +54,61 @@ def default_uri(runs: Path) -> str:
 def resolve_uri(runs: Path, option: str | None = None, recipe: str | None = None) -> str:
     """The store of a run: the command's option, the recipe, `MLFLOW_TRACKING_URI`, or SQLite beside the runs.
 
-    A relative SQLite path is taken from the working directory.
+    A relative SQLite path is taken from the working directory. The result has no credentials, so that nobody writes
+    them down: those of the address are lent to MLflow.
+
+    Raises:
+        UsageError: no store can be at the address, or a package is missing to reach it.
     """
-    uri = option or recipe or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(runs)
+    places = {
+        "--tracking-uri": option,
+        "tracking.uri": recipe,
+        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI"),
+    }
+    place, uri = next(((place, uri) for place, uri in places.items() if uri), ("", default_uri(runs)))
+    problem = fault(uri)
+    if problem:
+        tells = "@" in uri or "?" in uri  # perhaps a secret, which such an address may have anywhere
+        raise UsageError(
+            "no MLflow store can be at this address",
+            where=place if tells else f"{place} {uri}",
+            why=problem[0],
+            mend=problem[1],
+        )
     relative = re.fullmatch(r"(sqlite(?:\+\w+)?):///(?!/)(?![A-Za-z]:)(.+)", uri)
     if relative:
-        return f"{relative[1]}:///{Path(relative[2]).resolve().as_posix()}"
-    return uri
+        uri = f"{relative[1]}:///{Path(relative[2]).resolve().as_posix()}"
+    return lend(uri)
 
 
-def shown(uri: str) -> str:
-    """The address without user name and password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rsplit("@", 1)[1]))
+def load_mlflow(uri: str) -> None:
+    """Import what a store needs, which takes seconds, with our settings."""
+    for name, value in {**BOUNDS, **MANNERS}.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    if not uri.startswith(SERVERS):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  the client imports it late
+
+    for logger in ("alembic", "mlflow"):  # by hand too: MLflow may have been imported before
+        logging.getLogger(logger).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
 
 
 def probe(uri: str, timeout: float = 3.0) -> None:
-    """Ask an HTTP store for any answer; other stores pass.
+    """Ask a server, or the machine of a database, for any answer; other stores pass.
 
     Raises:
         TrackingError: nothing answers within `timeout` seconds.
     """
-    if not uri.startswith(("http://", "https://")):
-        return
-    request = urllib.request.Request(shown(uri).rstrip("/") + "/health")
     try:
-        with urllib.request.urlopen(request, timeout=timeout):
-            return
+        if uri.startswith(DATABASES):
+            parts = urlsplit(uri)
+            port = parts.port or next(port for name, port in PORTS.items() if uri.startswith(name))
+            if parts.hostname:
+                socket.create_connection((parts.hostname, port), timeout).close()
+        elif uri.startswith(SERVERS):
+            with urllib.request.urlopen(shown(uri).rstrip("/") + "/health", timeout=timeout):
+                return
     except urllib.error.HTTPError:
         return  # refused or unknown, but somebody is there
     except (OSError, ValueError) as error:
@@ -89,16 +125,20 @@ class Store:
 
     Args:
         uri: as `resolve_uri` gives it.
+
+    Attributes:
+        batch: values that one call of `log_metrics` takes.
     """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self.batch = METRICS_PER_TRANSACTION if self.database else METRICS_PER_REQUEST
         self._client: MlflowClient | None = None
 
     @property
     def database(self) -> Path | None:
         """The file of an SQLite store, None for another store."""
-        match = re.fullmatch(r"sqlite(?:\+\w+)?:///(.+)", self.uri)
+        match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", self.uri)
         return Path(match[1]) if match else None
 
     @property
@@ -114,19 +154,36 @@ class Store:
         """
         if self._client is not None:
             return self._client
-        for name, value in {**BOUNDS, **MANNERS}.items():
-            os.environ.setdefault(name, value)
         probe(self.uri)
+        load_mlflow(self.uri)
         import mlflow
 
-        for logger in ("alembic", "mlflow"):  # by hand too: MLflow may have been imported before
-            logging.getLogger(logger).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
         with self._creation():
-            client = mlflow.MlflowClient(tracking_uri=self.uri)
-            # the first call is what creates the tables
-            client.get_experiment_by_name("Default")
+            if self.database is not None:
+                self._prepare(self.database)
+            client = mlflow.MlflowClient(tracking_uri=completed(self.uri))
+            client.get_experiment_by_name("Default")  # the first call is what opens, or makes, the tables
         self._client = client
         return client
+
+    def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
+        """Add values to a run, at most `batch` of them; values that are there already stay as they are.
+
+        Raises:
+            MlflowException, sqlite3.Error: the store does not take them.
+        """
+        if self.database is not None:
+            database.insert_metrics(self.database, run_id, metrics)
+        else:
+            self.client().log_batch(run_id, metrics=metrics)
+
+    def _prepare(self, path: Path) -> None:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            database.prepare(path)
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            raise _unusable(path, getattr(error, "orig", None) or error) from error
 
     def experiment(self, name: str) -> str:
         """The id of the experiment `name`, created where there is none.
@@ -171,13 +228,17 @@ class Store:
             self.database.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except (OSError, Timeout) as error:
-            raise TrackingError(
-                "the MLflow store cannot be opened",
-                where=self.database,
-                why=error,
-                mend="make its folder writable, or choose another store with --tracking-uri",
-            ) from error
+            raise _unusable(self.database, error) from error
         try:
             yield
         finally:
             lock.release()
+
+
+def _unusable(path: Path, why: object) -> TrackingError:
+    return TrackingError(
+        "the MLflow store cannot be opened",
+        where=path,
+        why=why,
+        mend="make it and its folder writable, or choose another store with --tracking-uri",
+    )

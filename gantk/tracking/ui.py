@@ -14,17 +14,49 @@ from pathlib import Path
 from types import FrameType
 
 from gantk.errors import TrackingError, UsageError
-from gantk.tracking.store import Store, probe, shown
+from gantk.tracking.credentials import completed
+from gantk.tracking.cursor import Cursor
+from gantk.tracking.store import Store, probe, resolve_uri
 
-__all__ = ["HOST", "free_port", "serve", "ui_command"]
+__all__ = ["HOST", "free_port", "serve", "store_of", "ui_command"]
 
 HOST = "127.0.0.1"
 PORT = 5000
 
 
+def store_of(runs: Path, option: str | None = None) -> str:
+    """The store whose UI shows the runs in a folder: the one asked for, or the one that they were fed to.
+
+    Raises:
+        UsageError: there are no runs, no store yet, or the runs are in several.
+    """
+    asked = option or os.environ.get("MLFLOW_TRACKING_URI")
+    uri = resolve_uri(runs, asked)
+    if not asked:
+        known = {Cursor.load(path).uri for path in runs.glob("*/tracking.json")} - {""}
+        if not known and not any(runs.glob("*/recipe.toml")):
+            raise UsageError("there are no runs", where=runs.absolute(), mend="name their folder with --runs")
+        if known and uri not in known:
+            if len(known) > 1:
+                mend = f"name one with --tracking-uri: {', '.join(sorted(known))}"
+                raise UsageError("the runs are in several MLflow stores", where=runs.absolute(), mend=mend)
+            uri = resolve_uri(runs, *known)
+    database = Store(uri).database
+    if database is not None and not database.exists():
+        raise UsageError(
+            "there is no MLflow store",
+            where=database,
+            mend="a run makes it, or, for runs that are there, gantk sync RUN",
+        )
+    return uri
+
+
 def ui_command(uri: str, port: int) -> list[str]:
-    """The command that serves the MLflow UI for a store, with its artifacts."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    """The command that serves the MLflow UI for a store's artifacts; the store itself is in its environment.
+
+    A command line can be read by everybody on the machine, and a database's address has a password.
+    """
+    command = [sys.executable, "-m", "mlflow", "server"]
     artifacts = Store(uri).artifacts
     if artifacts is not None:
         command += ["--artifacts-destination", artifacts.as_uri()]
@@ -57,7 +89,7 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
     """
     if uri.startswith(("http://", "https://")):
         probe(uri)
-        on_ready(shown(uri))
+        on_ready(uri)
         return 0
     store = Store(uri)
     store.client()  # creates or checks the database, one process at a time
@@ -67,6 +99,7 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": completed(uri),
     }
     folder = store.database.parent if store.database else Path.cwd()
     with _terminable():

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 import socket
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +16,12 @@ from mlflow.utils.validation import _validate_metric_name
 from PIL import Image
 
 from gantk.errors import TrackingError
+from gantk.tracking.cursor import Cursor
 from gantk.tracking.feed import Feed
 from gantk.tracking.feeder import Feeder, sync
 from gantk.tracking.folder import RunFolder, entity_name, flatten
-from gantk.tracking.names import metric_name, panel_name, results
+from gantk.tracking.names import metric_name, panel_name, results, run_name
+from gantk.tracking.pace import Pace
 from gantk.tracking.store import Store
 from gantk.tracking.ui import free_port
 
@@ -59,7 +64,8 @@ def test_a_run_arrives_whole(store: Store, make_run: Make) -> None:
     assert run.data.metrics["test/ssim"] == 0.9
     assert run.data.metrics["yardstick/input:t1/ssim"] == 0.5
     assert steps(store, run.info.run_id, "test/ssim") == [0]  # for which MLflow draws a bar
-    assert [(d.dataset.name, d.dataset.digest) for d in run.inputs.dataset_inputs] == [("phantom", "0123456789ab")]
+    inputs = [(d.dataset.name, d.dataset.digest, d.tags[0].value) for d in run.inputs.dataset_inputs]
+    assert inputs == [("phantom", "0123456789ab-test", "test")]
     assert steps(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 11))
     assert steps(store, run.info.run_id, "train/student/rate generator") == list(range(1, 11))
     top = {f.path for f in store.client().list_artifacts(run.info.run_id)}
@@ -255,10 +261,154 @@ def test_thumbnails_are_large_enough_to_be_looked_at(store: Store, make_run: Mak
     assert sizes == {"1": (1280, 200), "2": (300, 8)}  # none is enlarged
 
 
+def test_what_is_no_longer_measured_is_no_longer_shown(store: Store, make_run: Make) -> None:
+    made = make_run("again")
+    made.steps(1, 2)
+    made.finish(2)
+    sync(made.path, store.uri)
+    summary = made.path / "evaluation" / "summary.json"
+    summary.write_text(json.dumps({"methods": {"student": {"psnr": {"mean": 30.0}, "nan": {"mean": math.nan}}}}))
+    os.utime(summary, (2e9, 2e9))
+    for _ in range(2):
+        sync(made.path)
+        metrics = mlflow_run(store, made.path).data.metrics
+        assert metrics["test/psnr"] == 30
+        assert math.isnan(metrics["test/ssim"])
+        assert math.isnan(metrics["yardstick/input:t1/ssim"])
+        assert metrics["train/student/pixelwise"] == 0.5
+
+
+def test_each_part_of_the_split_is_an_input_that_names_no_other_run(store: Store, make_run: Make) -> None:
+    for name in ("first", "second"):
+        made = make_run(name)
+        (made.path / "split.csv").write_text("patient,role\na,paired\nb,paired\nc,validation\nd,test\n")
+        sync(made.path, store.uri)
+        inputs = mlflow_run(store, made.path).inputs.dataset_inputs
+        found = {d.dataset.digest: (d.tags[0].value, json.loads(d.dataset.source)["subjects"]) for d in inputs}
+        assert found["0123456789ab-paired"] == ("training", 2)
+        assert found["0123456789ab-validation"] == ("validation", 1)
+        assert not any("first" in d.dataset.source for d in inputs)
+
+
+def test_a_sweep_has_the_parameters_and_results_of_its_children(store: Store, make_run: Make) -> None:
+    made = make_run("sweep")
+    (made.path / "recipe.toml").write_text('name = "sweep"\nx = 100\n[run]\nz = 1\n[sweep]\n"run.seed" = [0, 1]\n')
+    (made.path / "sweep.json").write_text(json.dumps({"children": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}))
+    for seed, (child, ssim) in enumerate({"a": 0.5, "b": 0.7, "c": 0.9}.items()):
+        folder = made.path / "children" / child
+        (folder / "evaluation").mkdir(parents=True)
+        (folder / "recipe.toml").write_text(f'name = "{child}"\nx = 100.0\n[run]\nseed = {seed}\nz = 1\n')
+        state = "finished" if child != "c" else "failed"
+        (folder / "status.json").write_text(json.dumps({"state": state}))
+        columns = {"ssim": {"higher_is_better": True}, "mse": {"higher_is_better": False}}
+        methods = {"student": {"ssim": {"mean": ssim}, "mse": {"mean": ssim}}, "input:t1": {"ssim": {"mean": 0.1}}}
+        (folder / "evaluation" / "summary.json").write_text(json.dumps({"metrics": columns, "methods": methods}))
+    (made.path / "table.md").write_text("| |")
+    made.status("finished")
+    sync(made.path, store.uri)
+    data = store.client().get_run(Cursor.load(made.path / "tracking.json").run_id).data
+    assert (data.params["x"], data.params["run.seed"], data.params["name"]) == ("100.0", "[0, 1, 2]", "sweep")
+    assert data.metrics == {
+        "children/best/ssim": 0.7, "children/mean/ssim": 0.6, "children/best/mse": 0.5, "children/mean/mse": 0.6,
+    }  # fmt: skip
+
+
+def test_the_epoch_and_the_time_of_a_step() -> None:
+    pace, told = Pace(), []
+    times = [0, 1, 2, 50, 51, 52, 53]  # a pause before the second epoch's first step
+    for step, moment in enumerate(times):
+        record = {"step": step, "stage": "a" if step < 3 else "b", "epoch": 0, "time": moment, "metrics": {"x": 1}}
+        told += pace.of(record)
+    told += pace.end()
+    assert [(r["step"], r["metrics"]) for r in told] == [
+        (0, {"run/epoch": 0}),
+        (2, {"run/seconds per step": 1}),
+        (3, {"run/epoch": 1}),
+        (6, {"run/seconds per step": 1}),
+    ]
+
+
+def test_what_the_environment_asks_of_mlflow(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "asked")
+    monkeypatch.setenv("MLFLOW_RUN_NAME", "my run")
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("LOGNAME", "ada")
+    made, notes = make_run("asked"), []
+    (made.path / "recipe.toml").write_text('name = "tiny"')
+    Feeder(made.path, uri=store.uri, on_note=notes.append, interval=0.05).close(60, "FINISHED")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")  # remembered
+    sync(made.path)
+    run = store.client().get_run(Cursor.load(made.path / "tracking.json").run_id)
+    assert run.info.run_name == "my run"
+    assert run.data.tags["mlflow.user"] == "ada"
+    assert store.client().get_experiment(run.info.experiment_id).name == "asked"
+    assert notes == ["MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: gantk logs no system metrics"]
+
+
+def test_the_journal_is_streamed(store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four times the values take no more memory, and every value is sent once, in batches that the store takes."""
+    sent: list[int] = []
+    monkeypatch.setattr(Store, "log_metrics", lambda self, run_id, metrics: sent.append(len(metrics)))
+    peaks = []
+    for steps in (10, 3_000, 12_000):  # the first warms up
+        made = make_run(f"long-{steps}")
+        line = '{{"seq":{0},"step":{0},"epoch":0,"stage":"1","time":1.7e9,"metrics":{{"train/a/b":{0},"train/c":1}}}}'
+        (made.path / "metrics.jsonl").write_text("".join(f"{line.format(i)}\n" for i in range(1, steps + 1)))
+        with Feed(RunFolder(made.path), uri=store.uri) as feed:
+            feed.store.batch = 1000
+            sent.clear()
+            tracemalloc.start()
+            feed.feed()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert sum(sent) == 2 * steps + 1  # and the epoch
+        assert max(sent) <= 1000
+    assert peaks[2] < 1.5 * peaks[1]
+
+
+def test_the_address_is_remembered_before_the_first_contact(store: Store, make_run: Make) -> None:
+    made = make_run("remembered")
+    dead = f"http://127.0.0.1:{free_port()}"
+    Feeder(made.path, uri=dead).close(0)
+    assert json.loads((made.path / "tracking.json").read_text())["uri"] == dead
+    with pytest.raises(TrackingError, match=dead):
+        sync(made.path)
+    sync(made.path, store.uri)  # another one has it now
+    assert sync(made.path)["uri"] == store.uri
+
+
+def test_a_damaged_cursor_is_as_none(store: Store, make_run: Make) -> None:
+    made = make_run("damaged")
+    for text in ("", "[1]", '{"uri": 3}', '{"steps": ["a"], "uri": "x"}', "\x00"):
+        (made.path / "tracking.json").write_text(text)
+        assert Cursor.load(made.path / "tracking.json") == Cursor()
+
+
+def test_a_slow_server_is_waited_for_aloud_and_the_local_file_is_not(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gantk.tracking.feeder.SILENT_SERVER", 0.05)
+    notes: dict[str, list[str]] = {}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for name, uri in (("file", store.uri), ("server", f"http://127.0.0.1:{silent.getsockname()[1]}")):
+            made = make_run(name)
+            notes[name] = []
+            Feeder(made.path, uri=uri, on_note=notes[name].append).close(20 if name == "file" else 0.5, "FINISHED")
+    assert notes["file"] == []
+    assert notes["server"][0].startswith("waiting at most")
+
+
 def test_long_parameters_are_cut(make_run: Make) -> None:
     made = make_run("long")
     (made.path / "recipe.toml").write_text(f'name = "{"x" * 9000}"')
     assert len(RunFolder(made.path).parameters()["name"]) == 6000
+
+
+def test_run_names_differ_at_their_beginning() -> None:
+    assert run_name("ds3_semi-x-20260302-141500-0a1f") == "0a1f ds3_semi-x 03-02 14:15"
+    assert run_name("full-seed-0-0a1f2b3c") == "full-seed-0-0a1f2b3c"
 
 
 def test_flatten() -> None:

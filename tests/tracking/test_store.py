@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ import pytest
 
 from gantk.errors import TrackingError, UsageError
 from gantk.tracking.store import Store, probe, resolve_uri, shown
-from gantk.tracking.ui import free_port, ui_command
+from gantk.tracking.ui import free_port, store_of, ui_command
 
 
 def test_order_of_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +80,44 @@ def test_ui_serves_this_computer_alone(tmp_path: Path) -> None:
     command = ui_command(f"sqlite:///{tmp_path}/mlflow.db", 5123)
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--artifacts-destination") + 1] == (tmp_path / "mlartifacts").as_uri()
+
+
+def remembered(runs: Path, **stores: str) -> None:
+    for name, uri in stores.items():
+        (runs / name).mkdir(parents=True)
+        (runs / name / "recipe.toml").write_text("")
+        (runs / name / "tracking.json").write_text(json.dumps({"uri": uri}))
+
+
+def test_the_ui_says_that_there_is_nothing_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UsageError, match="there are no runs"):
+        store_of(tmp_path / "runs")
+    with pytest.raises(UsageError, match="there is no MLflow store"):
+        store_of(tmp_path / "runs", f"sqlite:///{tmp_path}/elsewhere.db")
+    assert not list(tmp_path.iterdir())
+    remembered(tmp_path / "runs", a="")
+    with pytest.raises(UsageError, match=r"no MLflow store.*gantk sync"):
+        store_of(tmp_path / "runs")
+
+
+def test_the_ui_is_that_of_the_store_that_has_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    runs = tmp_path / "runs"
+    remembered(runs, a="http://there", b="http://there")
+    assert store_of(runs) == "http://there"
+    assert store_of(runs, "http://other") == "http://other"
+    remembered(runs, c="http://elsewhere")
+    with pytest.raises(UsageError, match=r"several MLflow stores.*http://elsewhere, http://there"):
+        store_of(runs)
+    own = f"sqlite:///{runs}/mlflow.db"
+    remembered(runs, d=own)
+    (runs / "mlflow.db").touch()
+    assert store_of(runs) == own
+
+
+def test_a_password_is_not_on_the_command_line_of_the_ui() -> None:
+    assert not any("s3cret" in part for part in ui_command("mysql://me:s3cret@host/db", 5123))
 
 
 def test_a_taken_port_is_a_usage_error() -> None:

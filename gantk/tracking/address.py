@@ -1,0 +1,150 @@
+"""Addresses of MLflow stores as text: which can be, and what of one may be written down."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.metadata import entry_points
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from gantk.errors import RecipeError
+from gantk.recipe.model import TrackingSettings
+
+__all__ = ["CREDENTIALS", "DATABASES", "SERVERS", "Address", "check_recipe", "fault", "shown", "taken_apart"]
+
+SERVERS = ("http", "https")
+DATABASES = ("postgresql", "mysql", "mssql")
+#: Parameters of a database's address that are no secrets; any other may be one.
+HARMLESS = (
+    "application_name", "cache", "charset", "connect_timeout", "driver", "encrypt", "mode", "sslmode", "timeout",
+    "trustservercertificate", "uri", "vfs",
+)  # fmt: skip
+#: How credentials are given beside the address.
+CREDENTIALS = (
+    "give them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in MLFLOW_TRACKING_TOKEN, or in "
+    "~/.mlflow/credentials; for a database, in MLFLOW_TRACKING_URI"
+)
+
+
+class Address(NamedTuple):
+    """`bare` may be written down; `user`, `password` and `token` are as they are meant, not as they are escaped."""
+
+    bare: str
+    scheme: str
+    user: str
+    password: str
+    token: str
+
+
+def shown(uri: str) -> str:
+    """The address without user, password or any parameter that may be a secret: what may be written down."""
+    return taken_apart(uri).bare
+
+
+def taken_apart(uri: str) -> Address:
+    """The address without credentials, and the credentials."""
+    scheme, mark, rest = uri.partition("://")
+    if not mark:
+        return Address(uri, "", "", "", "")
+    scheme = scheme.lower()
+    server = scheme in SERVERS
+    rest, question, query = (rest.partition("#")[0] if server else rest).partition("?")
+    authority, slash, path = rest.partition("/")
+    user, _, host = authority.rpartition("@")
+    name, _, password = user.partition(":")
+    kept = [] if server else [p for p in query.split("&") if p.partition("=")[0].lower() in HARMLESS]
+    given = {key.lower(): value for key, value in parse_qsl(query)}
+    return Address(
+        f"{scheme}://{host}{slash}{path}" + (question + "&".join(kept) if kept else ""),
+        scheme,
+        unquote(name),
+        unquote(password),
+        given.get("token") or given.get("access_token") or "",
+    )
+
+
+def fault(uri: str) -> tuple[str, str] | None:
+    """Why no MLflow store can be at an address, and what to write; None where one can. Tells no secret."""
+    if uri == "databricks" or uri.startswith(("databricks://", "arn:aws:")):
+        return None
+    if uri in ("uc", "databricks-uc") or uri.startswith(("uc:", "databricks-uc:")):
+        return "Unity Catalog holds models, not runs", "write databricks"
+    scheme, colon, rest = uri.partition(":")
+    scheme, _, driver = scheme.lower().partition("+")
+    if not colon or scheme == "file" or len(scheme) == 1:  # a path, perhaps with a drive
+        if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
+            return None
+        return "MLflow no longer keeps runs in plain folders", "write sqlite:///PATH.db, or a server's http://HOST:PORT"
+    if scheme == "sqlite":
+        return _sqlite_fault(rest)
+    if scheme in SERVERS and not driver:
+        return _network_fault(uri, host=True)
+    if scheme in DATABASES:
+        return _network_fault(uri, host=False) or _missing_driver(uri)
+    if scheme in {entry.name for entry in entry_points(group="mlflow.tracking_store")}:
+        return None
+    known = ", ".join((*SERVERS, "sqlite", *DATABASES, "databricks"))
+    return f"MLflow has no stores with the scheme {scheme!r}", f"use one of {known}"
+
+
+def check_recipe(settings: TrackingSettings) -> None:
+    """Refuse a recipe's address where no store can be, or that has credentials: a recipe is copied everywhere.
+
+    Raises:
+        RecipeError: it is so.
+    """
+    if not settings.uri:
+        return
+    if shown(settings.uri).lower() != settings.uri.lower():
+        raise RecipeError(
+            "a recipe is no place for credentials",
+            where="tracking.uri",
+            why="it is copied into the run's folder, checkpoints, reports and MLflow",
+            mend=f"take them out and {CREDENTIALS}",
+        )
+    problem = fault(settings.uri)
+    if problem:
+        why, mend = problem
+        raise RecipeError("no MLflow store can be at this address", where="tracking.uri", why=why, mend=mend)
+
+
+def _sqlite_fault(rest: str) -> tuple[str, str] | None:
+    path = rest.partition("?")[0]
+    if not path.startswith("///"):
+        return "a file's address has three slashes before its path", "write sqlite:///PATH.db"
+    if path[3:] in ("", ":memory:"):
+        return "a database in memory ends with the process", "write sqlite:///PATH.db"
+    return None
+
+
+def _network_fault(uri: str, host: bool) -> tuple[str, str] | None:
+    mend = "write SCHEME://HOST:PORT, and / ? # @ in a password as %2F %3F %23 %40"
+    after = uri.partition("://")[2]
+    authority = re.split(r"[/?#]", after, maxsplit=1)[0]
+    try:
+        parts = urlsplit(uri)
+        named = bool(parts.hostname)
+        parts.port  # noqa: B018  raises where it is no number, or none that a port can have
+    except ValueError:
+        return "its host or port cannot be read", mend
+    if not uri[len(parts.scheme) :].startswith("://") or (host and not named) or re.search(r"[\s\x00-\x1f]", uri):
+        return "it names no host", mend
+    if "@" in after[len(authority) :]:
+        return "it has an @ behind the host", mend
+    return None
+
+
+def _missing_driver(uri: str) -> tuple[str, str] | None:
+    """What to install before a database can be reached."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        dialect = make_url(uri).get_dialect()
+        dialect.import_dbapi()
+    except ArgumentError as error:  # NoSuchModuleError is one
+        return str(error), "write SCHEME+DRIVER://HOST:PORT/DATABASE with a driver that SQLAlchemy knows"
+    except ImportError as error:
+        return f"its driver is not installed: {error}", f"pip install {error.name}"
+    return None

@@ -1,0 +1,200 @@
+"""The file of an SQLite store: made whole or not at all, mended where another program was killed at it, filled fast."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gantk.files import atomic_write
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
+    from sqlalchemy import Engine
+
+__all__ = ["insert_metrics", "prepare"]
+
+#: Seconds to wait for another process's transaction.
+PATIENCE = 20.0
+
+
+def prepare(path: Path) -> None:
+    """Make a database, or bring one to the schema of the MLflow that is installed; one process at a time.
+
+    A new one is built beside its place and takes it when it is whole. An older one is brought forward migration by
+    migration, each in one transaction, which MLflow's own way does not: killed there, it leaves tables that its
+    next attempt cannot make again. A database left so is mended.
+
+    Raises:
+        sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError, OSError: it cannot be read or written.
+    """
+    path = path.resolve()
+    for left in path.parent.glob(f".*.partial-{path.name}*"):
+        left.unlink(missing_ok=True)  # of a killed process: nobody else builds here
+    if not path.exists() or not path.stat().st_size:
+        with atomic_write(path) as temporary, _opened(temporary, durable=False) as engine:
+            _migrate(engine)
+        return
+    revision, newer = _revision(path), _revisions()
+    if revision is not None and revision not in newer[1:]:
+        return  # the newest, or unknown: then MLflow says what is wrong
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        with _opened(path) as engine:
+            _migrate(engine)
+    except OperationalError as error:
+        _mend(path, revision, error)
+
+
+def insert_metrics(path: Path, run_id: str, metrics: Sequence[Metric]) -> None:
+    """Add values in one transaction, as MLflow's `log_batch` does in 15 times the time; values that are there stay.
+
+    Raises:
+        sqlite3.Error: there is no such run, or the database cannot be written.
+    """
+    rows = [(m.key, *_storable(m.value), m.timestamp, m.step, run_id) for m in metrics]
+    latest = {row[0]: row for row in sorted(rows, key=lambda row: (row[4], row[3], row[1]))}
+    with closing(sqlite3.connect(path, timeout=PATIENCE)) as database:
+        database.execute("PRAGMA foreign_keys = ON")
+        with database:
+            columns = "(key, value, is_nan, timestamp, step, run_uuid) VALUES (?, ?, ?, ?, ?, ?)"
+            database.executemany(f"INSERT INTO metrics {columns} ON CONFLICT DO NOTHING", rows)
+            database.executemany(
+                f"INSERT INTO latest_metrics {columns} ON CONFLICT (key, run_uuid) DO UPDATE SET "
+                "value = excluded.value, is_nan = excluded.is_nan, timestamp = excluded.timestamp, "
+                "step = excluded.step "
+                "WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)",
+                list(latest.values()),
+            )
+
+
+def _storable(value: float) -> tuple[float, bool]:
+    """Value and `is_nan` as MLflow stores them: SQL has neither NaN nor infinity."""
+    if math.isnan(value):
+        return 0.0, True
+    return (math.copysign(sys.float_info.max, value) if math.isinf(value) else value), False
+
+
+# -- migrations -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(path: Path, *, durable: bool = True) -> Iterator[Engine]:
+    """An engine whose transactions hold changes of the schema too, which Python's sqlite3 would commit one by one.
+
+    Args:
+        durable: survive a crash in the middle; a file that is thrown away then need not.
+    """
+    from sqlalchemy import URL, create_engine, event
+
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": PATIENCE})
+
+    @event.listens_for(engine, "connect")
+    def _(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        if not durable:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA journal_mode = MEMORY")
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _migrate(engine: Engine, revision: str | None = "heads") -> None:
+    """Bring a database forward to a revision of MLflow's schema; None is the state before the first."""
+    from alembic import command
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    Base.metadata.create_all(engine)
+    if revision is None:
+        return
+    config = _alembic()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def _revision(path: Path) -> str | None:
+    """The revision that a database says to have."""
+    with closing(_read_only(path)) as database:
+        if "alembic_version" not in _columns(database):
+            return None
+        row = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _revisions() -> list[str]:
+    """Those of the MLflow that is installed, the newest first."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(_alembic())
+    return [script.revision for script in scripts.walk_revisions()]
+
+
+def _alembic() -> Any:
+    from mlflow.store.db import utils
+
+    return utils._get_alembic_config("sqlite://")  # type: ignore[no-untyped-call]
+
+
+# -- mending --------------------------------------------------------------------------------------------------
+
+
+def _mend(path: Path, revision: str | None, error: Exception) -> None:
+    """Rebuild a database that holds a part of the migration after its revision, with all that it holds.
+
+    Raises:
+        Exception: `error`, where the database is just what its revision says; its reason is another one then.
+    """
+    with atomic_write(path) as temporary, _opened(temporary, durable=False) as engine:
+        _migrate(engine, revision)
+        with closing(_read_only(path)) as old, closing(_read_only(temporary)) as new:
+            if _objects(old) == _objects(new):
+                raise error
+        _copy(path, temporary)
+        _migrate(engine)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """The rows of every table that the target has, where no other process is at the source."""
+    with closing(sqlite3.connect(target, isolation_level=None)) as database:
+        new = _columns(database)
+        database.execute("ATTACH ? AS old", (str(source),))
+        old = _columns(database, "old")
+        database.execute("BEGIN EXCLUSIVE")
+        for table in new.keys() - {"alembic_version"}:
+            # a table that is being rewritten has its rows in a copy, for which it makes place at last
+            there = next((name for name in (table, f"_alembic_tmp_{table}") if name in old), None)
+            if there is not None:
+                columns = ", ".join(f'"{name}"' for name in new[table] if name in old[there])
+                database.execute(f'DELETE FROM main."{table}"')  # what migrations put there, the source has too
+                database.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM old."{there}"')
+        database.execute("COMMIT")
+
+
+def _objects(database: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Names of all tables, columns and indexes."""
+    indexes = database.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
+    return {*indexes, *((table, name) for table, columns in _columns(database).items() for name in columns)}
+
+
+def _columns(database: sqlite3.Connection, schema: str = "main") -> dict[str, list[str]]:
+    """Every table's columns but those that are computed."""
+    query = f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    tables = [name for (name,) in database.execute(query)]
+    return {table: [row[1] for row in database.execute(f'PRAGMA {schema}.table_info("{table}")')] for table in tables}
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PATIENCE)

@@ -1,0 +1,45 @@
+"""How a run gets on, from its journal: the epoch, and seconds per step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import median
+from typing import Any
+
+__all__ = ["Pace"]
+
+
+class Pace:
+    """Told record after record, gives records of its own once an epoch is over.
+
+    The time of a step is the median of the epoch's, so that validation, a checkpoint or a night between two runs
+    does not count.
+    """
+
+    def __init__(self) -> None:
+        self._last: Mapping[str, Any] = {}
+        self._epochs = 0
+        self._seconds: list[float] = []
+
+    def of(self, record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """What is known of the epoch before, at its last step, where this record begins another.
+
+        `run/epoch` counts epochs over all stages from 0, at the first step of each.
+        """
+        last, self._last = self._last, record
+        begins = not last or (last["stage"], last["epoch"]) != (record["stage"], record["epoch"])
+        if begins:
+            yield from self._over(last)
+            yield {**record, "metrics": {"run/epoch": self._epochs}}
+            self._epochs += 1
+        elif record["step"] == last["step"] + 1:
+            self._seconds.append(record["time"] - last["time"])
+
+    def end(self) -> Iterator[dict[str, Any]]:
+        """What is known of the last epoch."""
+        yield from self._over(self._last)
+
+    def _over(self, last: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        if self._seconds:
+            yield {**last, "metrics": {"run/seconds per step": median(self._seconds)}}
+            self._seconds = []
