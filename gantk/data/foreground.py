@@ -22,10 +22,10 @@ _CONSTANT = 0.25  # part of the border that holds one number, where it is filled
 def find_background(volume: np.ndarray) -> float:
     """The number that fills the border of a volume (X, Y, Z), in its own units.
 
-    The commonest number of the six faces; where none is common, as after interpolation, the center of the densest
+    The commonest number of its faces; where none is common, as after interpolation, the center of the densest
     hundredth of the range, or 0 if that is in it.
     """
-    faces = np.concatenate([volume.take(side, axis).ravel() for axis in range(3) for side in (0, -1)])
+    faces = _border(volume)
     numbers, counts = np.unique(faces, return_counts=True)
     if counts.max() >= _CONSTANT * faces.size:
         return float(numbers[counts.argmax()]) + 0.0  # not -0
@@ -150,6 +150,12 @@ def check_plausible(
             )
 
 
+def _border(volume: np.ndarray) -> np.ndarray:
+    """The voxels of a volume's faces, those of edges several times; an axis of one voxel has no faces."""
+    axes = [axis for axis, size in enumerate(volume.shape) if size > 1] or [0]
+    return np.concatenate([volume.take(side, axis).ravel() for axis in axes for side in (0, -1)])
+
+
 def _union(bodies: Sequence[np.ndarray]) -> np.ndarray:
     union: np.ndarray = np.logical_or.reduce(bodies)
     return union
@@ -159,8 +165,6 @@ def _filled(body: np.ndarray) -> np.ndarray:
     """A body with its enclosed holes; labelling is far faster than scipy's `binary_fill_holes` on large volumes."""
     holes, count = ndimage.label(~body)
     outside = np.zeros(count + 1, bool)
-    for axis in range(3):
-        for side in (0, -1):
-            outside[holes.take(side, axis)] = True
+    outside[_border(holes)] = True
     outside[0] = False  # the body itself
     return ~outside[holes]

@@ -61,6 +61,13 @@ def test_enclosed_holes_are_foreground_and_open_ones_are_not():
     assert not found.mask[20, 30:, 6].any()
 
 
+def test_holes_of_a_single_slice_are_foreground():
+    image = MR[:, :, 6:7].copy()
+    image[18:22, 20:24] = 0
+    assert (find_foreground({"t1": image}, ["t1"], {}).mask == BRAIN[:, :, 6:7]).mean() > 0.99
+    assert find_foreground({"t1": image}, ["t1"], {}).mask[18:22, 20:24].all()
+
+
 def test_the_foreground_is_that_of_all_inputs_and_of_no_target():
     left, right = MR * (X < 0.1), MR * (X > -0.1)
     images = {"t1": left, "t2": right, "ct": MR + 5}
