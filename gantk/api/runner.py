@@ -109,7 +109,7 @@ def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[s
     files = RunFiles(folder)
     if not files.checkpoint and (lacking := missing_settings(files.recipe(), dump_recipe(recipe))):
         raise RecipeError(
-            f"the run's recipe is cut off: {lacking[0]!r} is missing",
+            f"the run's recipe is truncated: {lacking[0]!r} is missing",
             where=folder / RECIPE,
             why="the run has no checkpoint to take it from",
             mend="bring it back from a copy, or start a new run: nothing was trained yet",

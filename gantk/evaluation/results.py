@@ -217,8 +217,8 @@ class Evaluation:
                     for line in csv.DictReader(file)
                 ]
             evaluation = cls(split, settings, columns, rows, overall, images, subjects)
-            if not _agree(evaluation.summary, said):  # a table that was cut is a table
-                raise ValueError("its means are not those of summary.json: one of the two is cut off or was changed")
+            if not _agree(evaluation.summary, said):  # a truncated table is a table
+                raise ValueError("its means are not those of summary.json: one of the two is truncated or was changed")
         return evaluation
 
 

@@ -1,6 +1,6 @@
 """The files of a run's folder, read whatever happened to them.
 
-A file that is missing, cut off, garbage, of another type or not to be opened is one case: what it said is taken from
+A file that is missing, truncated, garbage, of another type or not to be opened is one case: what it said is taken from
 the run's other files where they know it, and `damages` says so. Nothing is written but by `mend`.
 """
 
@@ -237,7 +237,7 @@ class RunFiles:
         return text, None
 
     def _check_recipe(self, text: str) -> None:
-        """A recipe that was cut between two lines is TOML still, and lacks keys that the checkpoint's has."""
+        """A recipe that was truncated between two lines is TOML still, and lacks keys that the checkpoint's has."""
         try:
             table = tomllib.loads(text)
         except ValueError as error:
@@ -246,7 +246,7 @@ class RunFiles:
             return
         lacking = missing_settings(table, self.checkpoint["recipe"])
         if lacking or (not text.endswith("\n") and table != tomllib.loads(self.checkpoint["recipe"])):
-            raise _Bad(f"is cut off ({lacking[0]} is missing)" if lacking else "is cut off")
+            raise _Bad(f"is truncated ({lacking[0]} is missing)" if lacking else "is truncated")
 
     @cached_property
     def _split(self) -> tuple[Split | None, Damage | None]:
@@ -283,7 +283,7 @@ class RunFiles:
         except _Bad as bad:
             return Damage(path, str(bad), "the curves lack what it held")
         if last["step"] < total - 1:
-            return Damage(path, "is cut off", f"it ends after step {last['step'] + 1:,} of {total:,}")
+            return Damage(path, "is truncated", f"it ends after step {last['step'] + 1:,} of {total:,}")
         if last.get("seq") != lines - 1:
             return Damage(path, "lacks lines", f"{lines:,} of {last.get('seq', 0) + 1:,} are there")
         return None
@@ -345,7 +345,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(_text(path))
     except (ValueError, RecursionError):
-        raise _Bad("is cut off or no JSON") from None
+        raise _Bad("is truncated or no JSON") from None
     if not isinstance(content, dict):
         raise _Bad("holds something else than gantk writes")
     return content
@@ -360,7 +360,7 @@ def _typed(path: Path) -> dict[str, Any]:
 
 
 def missing_settings(recipe: Mapping[str, Any], whole: str) -> list[str]:
-    """The dotted keys of a resolved recipe, given as TOML, that another lacks: what was cut off is missing.
+    """The dotted keys of a resolved recipe, given as TOML, that another lacks: what was truncated is missing.
 
     Of `[evaluation]`, whose parts may change, the keys of the table alone count.
     """

@@ -25,7 +25,7 @@ def sweep_head(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         head = _from_children(folder)
     except (OSError, ValueError, RecursionError) as error:
-        why = (error.strerror or error) if isinstance(error, OSError) else "it is cut off or no JSON"
+        why = (error.strerror or error) if isinstance(error, OSError) else "it is truncated or no JSON"
         raise _damaged(path, why) from None
     children = head.get("children") if isinstance(head, dict) else None
     if not isinstance(children, list) or not all(map(_is_child, children)):

@@ -176,7 +176,7 @@ def test_a_recipe_cut_between_its_lines_is_not_trained(run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
     text = (run / "recipe.toml").read_text()
     (run / "recipe.toml").write_text(text[: text.index("[training]")])
-    with pytest.raises(GantkError, match=r"recipe\.toml: the run's recipe is cut off"):
+    with pytest.raises(GantkError, match=r"recipe\.toml: the run's recipe is truncated"):
         resume(run)
 
 
