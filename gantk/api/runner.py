@@ -87,7 +87,7 @@ def run(
         recipe = _resumed_recipe(folder, path, overrides)
     with StopSignals() as signals:
         with made_with([] if folder is None else plugins_of(folder), session):
-            assembly, scheduler = build(recipe, session.registry, path)
+            assembly, scheduler = build(recipe, session.registry)
         cohort = open_cohort(recipe, session.registry, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
             cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from gantk.api.runs import RUNS, alone
 from gantk.errors import UsageError
 from gantk.files import atomic_write, read_json
 from gantk.recipe import dump_recipe, load_recipe
-from gantk.recipe.locate import where
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, Sweep
 
@@ -95,7 +93,6 @@ def _child(path: Path, entry: dict[str, Any]) -> Child:
         entry["label"],
         read_rows(entry["report"]),
         load_recipe(path),
-        partial(where, path),
     )
 
 
