@@ -9,15 +9,15 @@ from gantk.api.assessment import assess, make_metrics
 from gantk.api.checks import build
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
 from gantk.api.runner import RunResult
-from gantk.api.runs import Status, alone, plugins_of, resolve_run, spoken
+from gantk.api.runs import Status, alone, plugins_of, recipe_to_measure, resolve_run, spoken
 from gantk.api.sweep_results import write_page, write_table
 from gantk.errors import TrackingError, UsageError
 from gantk.files import atomic_write, read_json
+from gantk.names import path_in
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
-from gantk.recipe import Recipe, dump_recipe, load_recipe
-from gantk.recipe.load import change_of
+from gantk.recipe import dump_recipe
 from gantk.recipe.model import TrackingSettings
 from gantk.tracking.feeder import sync
 from gantk.tracking.folder import RunFolder
@@ -57,7 +57,7 @@ def evaluate(
     folder = resolve_run(run)
     if (folder / "sweep.json").is_file():
         raise UsageError("this is a sweep, not one run", where=folder, mend="use gantk.evaluate_sweep")
-    recipe = _recipe(folder, overrides)
+    recipe = recipe_to_measure(folder, overrides)
     session = load_plugins()
     with alone(folder):
         with made_with(plugins_of(folder), session):
@@ -103,7 +103,7 @@ def evaluate_sweep(
     children = read_json(folder / "sweep.json").get("children")
     if not children:
         raise UsageError("this is no sweep's folder", where=folder, why="it holds no sweep.json with children")
-    runs = [folder / "children" / child["id"] for child in children]
+    runs = [path_in(folder / "children", child["id"]) for child in children]
     finished = [child for child in runs if read_json(child / "status.json").get("state") == "finished"]
     if not finished:
         raise UsageError("none of its runs is finished", where=folder, mend="run the sweep first")
@@ -121,17 +121,6 @@ def evaluate_sweep(
         which = "1 run of it is" if left == 1 else f"{left} runs of it are"
         progress.note(f"{which} not finished, and will be measured as before: evaluate the sweep again then")
     return results
-
-
-def _recipe(folder: Path, overrides: Sequence[str]) -> Recipe:
-    """The run's recipe, measured otherwise."""
-    for table, change in change_of(overrides).items():
-        if table != "evaluation" or not isinstance(change, dict):
-            raise UsageError(
-                f"{table!r} cannot change in a run that is trained",
-                mend='change keys of [evaluation] alone, as in --set evaluation.regions=\'["image", "et"]\'',
-            )
-    return load_recipe(folder / "recipe.toml", overrides)
 
 
 def _track(folder: Path, settings: TrackingSettings, uri: str | None, progress: Progress) -> None:

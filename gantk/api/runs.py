@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from filelock import FileLock, Timeout
 
 from gantk.errors import UsageError, nearest
 from gantk.files import atomic_write, read_json
+from gantk.names import path_in
+from gantk.recipe.load import change_of, load_recipe
+from gantk.recipe.model import Recipe
 
 RUNS = "runs"
 
@@ -21,7 +24,7 @@ RUNS = "runs"
 def new_run_folder(name: str, parent: Path | None = None) -> Path:
     """Make `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`), unique and empty."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = (parent or Path(RUNS)).absolute() / f"{name}-{stamp}-{secrets.token_hex(2)}"
+    folder = path_in((parent or Path(RUNS)).absolute(), f"{name}-{stamp}-{secrets.token_hex(2)}")
     folder.mkdir(parents=True)
     return folder
 
@@ -47,6 +50,22 @@ def resolve_run(text: str | Path) -> Path:
         why=f"it is neither a run folder nor the id of a run under ./{RUNS}",
         mend=nearest(str(text), [run.name for run in runs]) if runs else None,
     )
+
+
+def recipe_to_measure(folder: Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe of a trained run, measured otherwise.
+
+    Raises:
+        UsageError: an override is not of `[evaluation]`.
+        RecipeError: it is wrong.
+    """
+    for table, change in change_of(overrides).items():
+        if table != "evaluation" or not isinstance(change, dict):
+            raise UsageError(
+                f"{table!r} cannot change in a run that is trained",
+                mend='change keys of [evaluation] alone, as in --set evaluation.regions=\'["image", "et"]\'',
+            )
+    return load_recipe(folder / "recipe.toml", overrides)
 
 
 def plugins_of(run: Path) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from gantk.api.runs import RUNS, alone
 from gantk.errors import UsageError
 from gantk.files import atomic_write, read_json
+from gantk.names import path_in
 from gantk.recipe import dump_recipe, load_recipe
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, Sweep
@@ -21,7 +22,7 @@ __all__ = ["folder_of", "is_busy", "plugins_of", "write", "written"]
 
 
 def folder_of(name: str, out: Path | None) -> Path:
-    return (out or Path(RUNS)).absolute() / name
+    return path_in((out or Path(RUNS)).absolute(), name)
 
 
 def write(folder: Path, sweep: Sweep) -> None:
@@ -40,7 +41,7 @@ def write(folder: Path, sweep: Sweep) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder):
             for child, entry in zip(sweep.children, entries, strict=True):
-                own = folder / "children" / child.id
+                own = path_in(folder / "children", child.id)
                 own.mkdir(parents=True, exist_ok=True)
                 _keep(own / "child.json", _dumped({"parent": sweep.name} | entry))
                 if not (own / "recipe.toml").is_file():
@@ -74,7 +75,9 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
     if not head.get("children"):
         raise UsageError("this is no sweep's folder", where=folder, why="it holds no sweep.json with children")
     try:
-        children = [_child(folder / "children" / entry["id"] / "recipe.toml", entry) for entry in head["children"]]
+        children = [
+            _child(path_in(folder / "children", entry["id"]) / "recipe.toml", entry) for entry in head["children"]
+        ]
         return children, tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(

@@ -33,6 +33,7 @@ app = typer.Typer(
     name="gantk",
     cls=Verbs,
     no_args_is_help=True,
+    rich_markup_mode=None,  # it would take [brackets] for markup
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -17,10 +17,15 @@ def validate(
     resolved: Annotated[bool, typer.Option(help="Print the whole recipe, with parents and defaults.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe: keys, types, component names and their parameters. Builds and trains nothing."""
+    """Check a recipe: keys, types, names and parameters, and that its networks can be built.
+
+    Of a recipe with variants or a grid, every run is checked. No data is read and nothing is trained.
+    """
     import gantk
+    from gantk.recipe.variants import described
 
     try:
+        described(recipe, set_ or ())  # soon told: components need torch, which takes seconds to import
         checked = gantk.validate(recipe, set_ or ())
     except GantkError as error:
         if as_json:

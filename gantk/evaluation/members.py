@@ -14,6 +14,7 @@ from typing import Any
 from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.results import Evaluation
 from gantk.evaluation.tables import is_baseline
+from gantk.names import path_in
 from gantk.recipe.rows import Rows, read_rows, title
 
 __all__ = [
@@ -210,7 +211,7 @@ def _sweep(folder: Path) -> Members:
     variants = recipe.get("variants") or {}
     members = []
     for entry in listed:
-        child = folder / "children" / str(entry["id"])
+        child = path_in(folder / "children", str(entry["id"]))
         facts = _json(child / "child.json", default={}) | dict(entry)
         variant = str(facts.get("variant") or "")
         settings = variants.get(variant) or {}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from gantk.errors import RecipeError, nearest
 from gantk.recipe.model import Recipe
 from gantk.recipe.origin import Origins
 from gantk.recipe.schema import annotation_at, doc_of, keys_at
-from gantk.recipe.toml import Table
+from gantk.recipe.toml import Table, dotted, shown
 
-__all__ = ["FILE_KEYS", "dotted", "explain", "shown"]
+__all__ = ["FILE_KEYS", "explain"]
 
 #: What a recipe's file says of itself and of its runs; no key of a run.
 FILE_KEYS = ("extends", "without", "variants", "sweep", "reference")
@@ -25,6 +25,17 @@ PLACES = dict.fromkeys(FILE_KEYS, "at the top of a recipe") | {
     "reference": "at the top of a recipe with [variants.NAME] or [sweep]",
     "label": "in [variants.NAME]",
     "report": "in [variants.NAME]",
+}
+
+#: Problems in other words than pydantic's.
+WORDS = {
+    "bool_type": "true or false is expected",
+    "dict_type": "a table is expected",
+    "list_type": "a list is expected",
+    "model_type": "a table is expected",
+    "string_type": "a text is expected",
+    "too_short": "at least one is expected",
+    "tuple_type": "a list is expected",
 }
 
 
@@ -37,7 +48,7 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
         origins: where the table's keys come from.
         also: keys that are known at the top besides a recipe's.
     """
-    problem = error.errors()[0]
+    problem = _first(error)
     parts = problem["loc"]
     place, given = _given(table, parts)
     words = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
@@ -50,7 +61,7 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
         return RecipeError(
             f"the key {dotted(missing)!r} is missing", where=origins.where(place), mend=_completion(missing, table)
         )
-    reason = problem["msg"].removeprefix("Value error, ")
+    reason = WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     value = "" if parts[-1:] == ("[key]",) or isinstance(given, Mapping) else f" (it is {shown(given)})"
     if isinstance(given, list) and problem["type"] in ("missing", "too_long") and (size := _size(place)):
         reason = f"{size} values are expected"
@@ -63,18 +74,13 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
     )
 
 
-def dotted(place: Sequence[str]) -> str:
-    """A key as TOML writes it, what is overlong cut."""
-    return ".".join(part if re.fullmatch(r"[\w-]{1,64}", part) else _cut(json.dumps(part)) for part in place)
-
-
-def shown(value: Any) -> str:
-    """A value in a message, what is overlong cut."""
-    return _cut(repr(value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:60]}…{text[-20:]}"
+def _first(error: ValidationError) -> ErrorDetails:
+    """The first problem; of a key that may have several types, what is wrong with a value of one of them."""
+    first, *others = error.errors()
+    same = (other for other in others if other["input"] is first["input"])
+    if first["type"].endswith("_type"):
+        return next((other for other in same if not other["type"].endswith("_type")), first)
+    return first
 
 
 def _unknown(place: tuple[str, ...], origins: Origins, known: Collection[str]) -> RecipeError:

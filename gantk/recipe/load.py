@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gantk.errors import RecipeError, UsageError, nearest
 from gantk.recipe.check import check
-from gantk.recipe.explain import FILE_KEYS, dotted, explain, shown
+from gantk.recipe.explain import FILE_KEYS, explain
 from gantk.recipe.locate import at
 from gantk.recipe.model import (
     DataSettings,
@@ -24,7 +24,7 @@ from gantk.recipe.model import (
     TransformSettings,
 )
 from gantk.recipe.origin import File, Origins, Overrides, Place
-from gantk.recipe.toml import DEEPEST, Table, parse, read, unfit
+from gantk.recipe.toml import DEEPEST, Table, dotted, parse, read, shown, unfit
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

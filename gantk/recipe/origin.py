@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from gantk.errors import GantkError
 from gantk.recipe.locate import at
-from gantk.recipe.toml import Table
+from gantk.recipe.toml import Table, dotted
 
 __all__ = ["File", "Grid", "Origins", "Overrides", "Place", "Source"]
 
@@ -57,7 +57,7 @@ class Overrides:
 
     def where(self, place: Place) -> str:
         """`--set` with the key that was given."""
-        return f"--set {'.'.join((*place, *_first_leaf(self.table, place)))}"
+        return f"--set {dotted((*place, *_first_leaf(self.table, place)))}"
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gantk.errors import RecipeError, nearest
 
-__all__ = ["Table", "parse", "read", "read_text", "unfit"]
+__all__ = ["DEEPEST", "Table", "dotted", "parse", "read", "read_text", "shown", "unfit"]
 
 Table = dict[str, Any]
 
@@ -84,6 +86,20 @@ def parse(text: str) -> Table:
     if level:
         raise ValueError(too_deep)
     return table
+
+
+def dotted(place: Sequence[str]) -> str:
+    """A key as TOML writes it, what is overlong cut."""
+    return ".".join(part if re.fullmatch(r"[\w-]{1,64}", part) else _cut(json.dumps(part)) for part in place)
+
+
+def shown(value: Any) -> str:
+    """A value in a message, what is overlong cut."""
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:60]}…{text[-20:]}"
 
 
 def unfit(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -13,11 +13,11 @@ from gantk.names import check_id
 from gantk.recipe.child import SEED, Child, identify, shown
 from gantk.recipe.dotted import at, nested
 from gantk.recipe.explain import FILE_KEYS
-from gantk.recipe.explain import shown as brief
 from gantk.recipe.load import NAMED, chain, fold, leave_out, leaves, merge, overlay, recipe_from_table
 from gantk.recipe.origin import File, Grid, Origins, Overrides, Source
 from gantk.recipe.rows import Rows, read_rows
 from gantk.recipe.toml import Table
+from gantk.recipe.toml import shown as brief
 
 __all__ = ["MOST", "Variant", "read_axes", "recipe_keys", "too_many"]
 

@@ -14,13 +14,14 @@ from gantk.errors import RecipeError, UsageError
 from gantk.names import apart
 from gantk.recipe.child import SEED, Child, of_variant
 from gantk.recipe.dotted import at, merged, nested
-from gantk.recipe.load import chain, fold, leaves, recipe_change
+from gantk.recipe.load import chain, fold, leaves, load_recipe, recipe_change
+from gantk.recipe.model import Recipe
 from gantk.recipe.origin import File, Origins
 from gantk.recipe.rows import titles
 from gantk.recipe.toml import Table
 from gantk.recipe.variant import MOST, Variant, read_axes, too_many
 
-__all__ = ["SEED", "Child", "Sweep", "is_sweep", "load_sweep"]
+__all__ = ["SEED", "Child", "Sweep", "described", "is_sweep", "load_sweep"]
 
 #: What makes a recipe a sweep.
 KEYS = ("variants", "sweep")
@@ -56,6 +57,16 @@ def is_sweep(path: str | Path) -> bool:
         RecipeError: a file cannot be read.
     """
     return any(key in file.table for file in chain(Path(path)) for key in KEYS)
+
+
+def described(path: str | Path, overrides: Sequence[str] = ()) -> Recipe | Sweep:
+    """What a recipe describes, one run or several, with all that is known of it without its components.
+
+    Raises:
+        RecipeError: the recipe, or a run of it, is wrong.
+        UsageError: an override cannot be.
+    """
+    return load_sweep(path, overrides) if is_sweep(path) else load_recipe(path, overrides)
 
 
 def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:

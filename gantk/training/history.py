@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from gantk.errors import CheckpointError
 from gantk.files import atomic_write
+from gantk.names import path_in
 from gantk.training.scheduler import Stage
 from gantk.translation import Translator
 
@@ -24,7 +25,6 @@ class History:
         """Keep the weights of the stage's roles at the end of an epoch."""
         if not stage.history:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         for role in stage.roles:
             tensors = {k: v.detach().cpu().contiguous() for k, v in translators[role].state_dict().items()}
             with atomic_write(self._path(stage.name, role, epoch)) as temporary:
@@ -52,4 +52,4 @@ class History:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, stage: str, role: str, epoch: int) -> Path:
-        return self.folder / f"{stage}-{role}-{epoch:05d}.safetensors"
+        return path_in(path_in(self.folder, stage), f"{role}-{epoch:05d}.safetensors")
