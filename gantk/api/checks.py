@@ -9,9 +9,8 @@ from typing import Any
 from gantk.api.assessment import make_metrics
 from gantk.api.cohort import make_dataset
 from gantk.errors import RecipeError, nearest
-from gantk.plugins import Registry, Session, load_plugins
+from gantk.plugins import Registry, load_plugins
 from gantk.recipe import Recipe, load_recipe, located
-from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
 from gantk.training.scheduler import Scheduler
@@ -63,27 +62,6 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")
     return assembly, scheduler
-
-
-def validate(path: str | Path, overrides: Sequence[str] = (), session: Session | None = None) -> Recipe:
-    """Check a recipe in full: keys, types, names, parameters, and that its networks can be built.
-
-    Of a recipe with variants or a grid every run is checked; what is given back is the recipe that they change.
-
-    Raises:
-        RecipeError: something is wrong.
-    """
-    registry = (session or load_plugins()).registry
-    recipe = load_recipe(path, overrides)
-    if not is_sweep(path):
-        build(recipe, registry)
-        return recipe
-    for child in load_sweep(path, overrides).children:
-        try:
-            build(child.recipe, registry)
-        except RecipeError as error:
-            raise child.explain(error) from None
-    return recipe
 
 
 def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto") -> dict[str, Any]:

@@ -22,10 +22,8 @@ def validate(
     Of a recipe with variants or a grid, every run is checked. No data is read and nothing is trained.
     """
     import gantk
-    from gantk.recipe.variants import described
 
     try:
-        described(recipe, set_ or ())  # soon told: components need torch, which takes seconds to import
         checked = gantk.validate(recipe, set_ or ())
     except GantkError as error:
         if as_json:

@@ -75,12 +75,17 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
 
 
 def _first(error: ValidationError) -> ErrorDetails:
-    """The first problem; of a key that may have several types, what is wrong with a value of one of them."""
+    """The problem that is told: of a key that may have several types, what is wrong with a value of one of them; of a
+    table that lacks a key and has an unknown one, the latter, which may be the former misspelt."""
     first, *others = error.errors()
-    same = (other for other in others if other["input"] is first["input"])
-    if first["type"].endswith("_type"):
-        return next((other for other in same if not other["type"].endswith("_type")), first)
-    return first
+    beside = [other for other in others if other["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]]
+    if first["type"] == "missing":
+        beside = [other for other in beside if other["type"] == "extra_forbidden"]
+    elif first["type"].endswith("_type"):
+        beside = [other for other in beside if not other["type"].endswith("_type")]
+    else:
+        beside = []
+    return next(iter(beside), first)
 
 
 def _unknown(place: tuple[str, ...], origins: Origins, known: Collection[str]) -> RecipeError:

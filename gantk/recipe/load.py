@@ -81,9 +81,9 @@ def chain(path: Path) -> list[File]:
     """A recipe's file and, after it, the files that it extends, each with its content."""
     files: list[File] = []
     while True:
+        table = read(path)
         if path.resolve() in [file.path.resolve() for file in files]:
             raise RecipeError("recipes extend one another in a circle", where=path)
-        table = read(path)
         parent = table.pop("extends", None)
         files.append(File(path, table))
         if parent is None:

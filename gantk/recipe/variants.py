@@ -101,7 +101,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
             made.append(Variant(name, own, named, files, files[: lowest + 1]))
     runs = sum(math.prod(len(values) for values in variant.over(grid).values()) for variant in made)
     if runs > MOST:
-        raise too_many(runs, said.where(("sweep",)))
+        raise too_many(runs, said.where(("sweep" if grid else "variants",)))
     pins, fixed = _parted(fixed, [*grid, *(key for variant in made for key, values in variant.axes.items() if values)])
     children: list[Child] = []
     rows: dict[str, Variant] = {}
