@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gantk.errors import RecipeError
 from gantk.recipe.load import load_recipe
 from gantk.recipe.model import Recipe
-from gantk.recipe.variants import described
+from gantk.recipe.variants import Child, described
 
 if TYPE_CHECKING:
     from gantk.plugins import Session
@@ -27,13 +27,17 @@ def validate(path: str | Path, overrides: Sequence[str] = (), session: Session |
     """
     found = described(path, overrides)
     from gantk.api.checks import build  # torch takes seconds to import, and most mistakes are told without
+    from gantk.api.sweep_plan import but_for_seed
     from gantk.plugins import load_plugins
 
     registry = (session or load_plugins()).registry
     if isinstance(found, Recipe):
         build(found, registry)
         return found
+    unlike: dict[str, Child] = {}
     for child in found.children:
+        unlike.setdefault(but_for_seed(child.recipe), child)
+    for child in unlike.values():
         try:
             build(child.recipe, registry)
         except RecipeError as error:
