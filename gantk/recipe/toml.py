@@ -7,6 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def unfit(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _unfit_values(value: Any) -> Iterator[str]:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         for item in value:
             yield from _unfit_values(item)
     elif isinstance(value, Mapping):
@@ -128,7 +129,7 @@ def _unfit_values(value: Any) -> Iterator[str]:
     elif isinstance(value, int):  # true and false too
         if not -(2**63) <= value < 2**63:
             yield "the number has more than 64 bits"
-    else:
+    elif isinstance(value, date | time):
         yield "a recipe has no dates and times; quote it if it is text"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gantk.errors import RecipeError, UsageError
-from gantk.recipe import load_recipe
+from gantk.recipe import load_recipe, recipe_from_table
 from gantk.recipe.toml import LARGEST, dotted, parse, shown
 
 TEXT = """\
@@ -108,6 +108,12 @@ def test_values_that_no_run_can_be_computed_with(path: Path, value: str, said: s
     path.write_text(TEXT)
     with pytest.raises(UsageError, match=rf"--set schedule\.epochs.*{said}"):
         load_recipe(path, [f"schedule.epochs={value}"])
+
+
+def test_tables_made_in_python_may_hold_other_values() -> None:
+    table = parse(TEXT)
+    table["data"]["root"], table["data"]["size"] = Path("here"), (3, 4)
+    assert recipe_from_table(table).data.parameters == {"root": Path("here"), "size": (3, 4)}
 
 
 def test_a_number_of_thousands_of_digits(path: Path) -> None:
