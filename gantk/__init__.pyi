@@ -7,7 +7,6 @@ from . import tracking as tracking
 from . import training as training
 from . import translation as translation
 from .api.checks import dry_run as dry_run
-from .api.checks import validate as validate
 from .api.model import Model as Model
 from .api.model import load as load
 from .api.remeasure import evaluate as evaluate
@@ -18,6 +17,7 @@ from .api.runs import resolve_run as resolve_run
 from .api.sweep import SweepResult as SweepResult
 from .api.sweep import list_sweep as list_sweep
 from .api.sweep import run_sweep as run_sweep
+from .api.validate import validate as validate
 from .data.batch import Group as Group
 from .data.dataset import Dataset as Dataset
 from .data.slices import Readable as Readable

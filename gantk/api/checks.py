@@ -8,11 +8,9 @@ from typing import Any
 
 from gantk.api.assessment import make_metrics
 from gantk.api.cohort import make_dataset
-from gantk.data.loader import GROUPS
 from gantk.errors import RecipeError, nearest
-from gantk.plugins import Registry, Session, load_plugins
+from gantk.plugins import Registry, load_plugins
 from gantk.recipe import Recipe, load_recipe, located
-from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.tracking.address import check_recipe
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
@@ -40,13 +38,12 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
     return scheduler
 
 
-def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) -> tuple[Assembly, Scheduler]:
+def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     """Everything a recipe names, built: networks, terms and maps, and the scheduler; dataset and metrics are checked.
 
     Args:
         recipe: the recipe.
         registry: the components.
-        path: the recipe's file, whose lines errors name.
 
     Raises:
         RecipeError: anything in the recipe is wrong.
@@ -54,59 +51,19 @@ def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) ->
     try:
         return _build(recipe, registry)
     except RecipeError as error:
-        raise located(error, path) from None
+        raise located(error, recipe) from None
 
 
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     check_recipe(recipe.tracking)
     dataset = make_dataset(recipe, registry)
     make_metrics(recipe, registry)
-    roles = [*(recipe.evaluation.roles or ()), recipe.predict_role]
-    for role in roles:
-        if role not in recipe.translators:
-            raise RecipeError(f"there is no translator {role!r}", mend=nearest(role, recipe.translators))
-        if role not in recipe.answering:
-            raise RecipeError(
-                f"the translator {role!r} does not give {', '.join(recipe.measured)}, which is measured",
-                mend=f"evaluate and predict with {' or '.join(recipe.answering)}",
-            )
-    for name in recipe.evaluation.baselines:
-        kind, _, modality = name.partition(":")
-        if name != "training_mean" and (kind != "input" or modality not in recipe.data.inputs):
-            known = ["training_mean", *(f"input:{i}" for i in recipe.data.inputs)]
-            raise RecipeError(f"there is no baseline {name!r}", where="evaluation.baselines", mend=nearest(name, known))
     scheduler = make_scheduler(recipe, registry)
-    named = {f"data.batch.{group}": group for group in recipe.data.batch}
-    named |= {f"losses.{name}.group": settings.group for name, settings in recipe.losses.items()}
-    for where, group in named.items():
-        if group not in GROUPS:
-            raise RecipeError(f"there is no batch group {group!r}", where=where, mend=nearest(group, GROUPS))
     assembly = assemble(recipe, registry, getattr(dataset, "channels", 1))
     for stage in scheduler.stages(list(recipe.translators)):
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")
     return assembly, scheduler
-
-
-def validate(path: str | Path, overrides: Sequence[str] = (), session: Session | None = None) -> Recipe:
-    """Check a recipe in full: keys, types, names, parameters, and that its networks can be built.
-
-    Of a recipe with variants or a grid every run is checked; what is given back is the recipe that they change.
-
-    Raises:
-        RecipeError: something is wrong.
-    """
-    registry = (session or load_plugins()).registry
-    recipe = load_recipe(path, overrides)
-    if not is_sweep(path):
-        build(recipe, registry, path)
-        return recipe
-    for child in load_sweep(path, overrides).children:
-        try:
-            build(child.recipe, registry)
-        except RecipeError as error:
-            raise child.explain(error) from None
-    return recipe
 
 
 def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto") -> dict[str, Any]:
@@ -117,7 +74,7 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
     """
     recipe = load_recipe(path, overrides)
     session = load_plugins()
-    assembly, scheduler = build(recipe, session.registry, path)
+    assembly, scheduler = build(recipe, session.registry)
     translators: dict[str, Any] = {}
     for role, translator in assembly.translators.items():
         settings = recipe.translators[role]

@@ -9,15 +9,15 @@ from gantk.api.assessment import assess, make_metrics
 from gantk.api.checks import build
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
 from gantk.api.runner import RunResult
-from gantk.api.runs import Status, recipe_of, resolve_run, spoken
+from gantk.api.runs import Status, recipe_to_measure, resolve_run, spoken
 from gantk.api.sweep_results import write_page, write_table
 from gantk.errors import TrackingError, UsageError
 from gantk.files import write_text
+from gantk.names import path_in
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
-from gantk.recipe import Recipe, dump_recipe
-from gantk.recipe.load import change_of
+from gantk.recipe import dump_recipe
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RECIPE, RunFiles, is_sweep, warn_of_damage
 from gantk.runs.lock import alone
@@ -62,7 +62,7 @@ def evaluate(
     if is_sweep(folder):
         raise UsageError("this is a sweep, not one run", where=folder, mend="use gantk.evaluate_sweep")
     warn_of_damage(folder)
-    recipe = _recipe(folder, overrides)
+    recipe = recipe_to_measure(folder, overrides)
     tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     session = load_plugins()
     with alone(folder):
@@ -106,7 +106,7 @@ def evaluate_sweep(
     """
     progress = progress or default_progress()
     folder = resolve_run(sweep)
-    runs = [folder / "children" / child["id"] for child in sweep_head(folder)["children"]]
+    runs = [path_in(folder / "children", child["id"]) for child in sweep_head(folder)["children"]]
     finished = [child for child in runs if RunFiles(child).status().get("state") == "finished"]
     if not finished:
         raise UsageError("none of its runs is finished", where=folder, mend="run the sweep first")
@@ -124,17 +124,6 @@ def evaluate_sweep(
         which = "1 run of it is" if left == 1 else f"{left} runs of it are"
         progress.note(f"{which} not finished, and will be measured as before: evaluate the sweep again then")
     return results
-
-
-def _recipe(folder: Path, overrides: Sequence[str]) -> Recipe:
-    """The run's recipe, measured otherwise."""
-    for table, change in change_of(overrides).items():
-        if table != "evaluation" or not isinstance(change, dict):
-            raise UsageError(
-                f"{table!r} cannot change in a run that is trained",
-                mend='change keys of [evaluation] alone, as in --set evaluation.regions=\'["image", "et"]\'',
-            )
-    return recipe_of(folder, overrides)
 
 
 def _track(folder: Path, settings: TrackingSettings, uri: str | None, progress: Progress) -> None:

@@ -91,7 +91,7 @@ def run(
     tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     with StopSignals() as signals:
         with made_with([] if folder is None else RunFiles(folder).plugins, session):
-            assembly, scheduler = build(recipe, session.registry, path)
+            assembly, scheduler = build(recipe, session.registry)
         cohort = open_cohort(recipe, session.registry, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
             cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)

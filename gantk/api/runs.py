@@ -13,8 +13,10 @@ from typing import Any
 from gantk.data.cohort import Split
 from gantk.errors import RecipeError, UsageError, nearest
 from gantk.files import atomic_folder, sweep_partial, write_text
+from gantk.names import path_in
 from gantk.recipe import Recipe, recipe_from_table
-from gantk.recipe.load import merge, recipe_change
+from gantk.recipe.load import change_of, overlay, recipe_change
+from gantk.recipe.origin import File, Origins, Overrides
 from gantk.runs.files import RECIPE, SPLIT, STATUS, RunFiles, is_run, runs_in
 
 RUNS = "runs"
@@ -30,7 +32,7 @@ def make_run_folder(recipe_name: str, recipe: str, split: Split, parent: Path | 
     """
     parent = (parent or Path(RUNS)).absolute()
     sweep_partial(parent)
-    folder = parent / f"{recipe_name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    folder = path_in(parent, f"{recipe_name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}")
     with atomic_folder(folder) as fresh:
         split.to_csv(fresh / SPLIT)
         write_text(fresh / RECIPE, recipe)
@@ -71,9 +73,26 @@ def recipe_of(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
     text = files.recipe_text()
     if not text:
         raise RecipeError("the run has no recipe", where=folder / RECIPE, mend="bring it back from a copy")
-    table = files.recipe()
-    merge(table, recipe_change(overrides))
-    return recipe_from_table(table, folder / RECIPE)
+    table, given = files.recipe(), Overrides(recipe_change(overrides))
+    origins = Origins((given, File(folder / RECIPE, files.recipe())))
+    overlay(table, given.table, given.where)
+    return recipe_from_table(table, origins)
+
+
+def recipe_to_measure(folder: Path, overrides: Sequence[str]) -> Recipe:
+    """The recipe of a trained run, measured otherwise.
+
+    Raises:
+        UsageError: an override is not of `[evaluation]`.
+        RecipeError: it is wrong.
+    """
+    for table, change in change_of(overrides).items():
+        if table != "evaluation" or not isinstance(change, dict):
+            raise UsageError(
+                f"{table!r} cannot change in a run that is trained",
+                mend='change keys of [evaluation] alone, as in --set evaluation.regions=\'["image", "et"]\'',
+            )
+    return recipe_of(folder, overrides)
 
 
 def spoken(folder: Path) -> str:

@@ -13,6 +13,7 @@ from gantk.api.sweep_plan import but_for_seed, count_epochs
 from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
 from gantk.errors import Interrupted, UsageError
 from gantk.launching import Launcher
+from gantk.names import path_in
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.recipe.load import change_of
@@ -48,7 +49,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     busy = is_busy(folder)
     states = []
     for child in sweep.selected:
-        state = ChildState(child.id, child.label, folder / "children" / child.id)
+        state = ChildState(child.id, child.label, path_in(folder / "children", child.id))
         state.look(alive=False)
         if busy and RunFiles(state.folder).status().get("state") == "running":
             state.state = "running"

@@ -17,6 +17,7 @@ from gantk.api.sweep_results import write_page, write_table
 from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
 from gantk.errors import Interrupted
 from gantk.launching import Launcher
+from gantk.names import path_in
 from gantk.plugins import Registry
 from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import SEED, Child
@@ -50,7 +51,7 @@ class Course:
     ) -> None:
         self.folder, self.children, self.registry = folder, selected, registry
         self.display, self.signals = display, signals
-        states = {c.id: ChildState(c.id, c.label, folder / "children" / c.id) for c in children}
+        states = {c.id: ChildState(c.id, c.label, path_in(folder / "children", c.id)) for c in children}
         for state in states.values():
             state.look(alive=False)
         self.states = {c.id: states.pop(c.id) for c in selected}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import tomli_w
 from gantk.api.runs import RUNS, recipe_of
 from gantk.errors import UsageError
 from gantk.files import write_text
+from gantk.names import path_in
 from gantk.recipe import dump_recipe
-from gantk.recipe.locate import where
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, Sweep
 from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep
@@ -25,7 +24,7 @@ __all__ = ["folder_of", "plugins_of", "write", "written"]
 
 
 def folder_of(name: str, out: Path | None) -> Path:
-    return (out or Path(RUNS)).absolute() / name
+    return path_in((out or Path(RUNS)).absolute(), name)
 
 
 def write(folder: Path, sweep: Sweep) -> None:
@@ -44,7 +43,7 @@ def write(folder: Path, sweep: Sweep) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder):
             for child, entry in zip(sweep.children, entries, strict=True):
-                own = folder / "children" / child.id
+                own = path_in(folder / "children", child.id)
                 own.mkdir(parents=True, exist_ok=True)
                 _keep(own / "child.json", _dumped({"parent": sweep.name} | entry))
                 if not RunFiles(own).checkpoint:  # `gantk evaluate` may have changed that of a run that has one
@@ -76,7 +75,7 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
     """
     head = sweep_head(folder)
     try:
-        children = [_child(folder / "children" / entry["id"], entry) for entry in head["children"]]
+        children = [_child(path_in(folder / "children", entry["id"]), entry) for entry in head["children"]]
         return children, tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
@@ -95,7 +94,6 @@ def _child(folder: Path, entry: dict[str, Any]) -> Child:
         entry["label"],
         read_rows(entry["report"]),
         recipe_of(folder),
-        partial(where, folder / RECIPE),
     )
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from gantk.cli.console import write
+from gantk.cli.pages import Group
 
-app = typer.Typer(no_args_is_help=True, help="Make data.")
+app = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True, help="Make data.")
 
 
 @app.callback()

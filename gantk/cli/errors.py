@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from gantk.cli.pages import Group
 from gantk.errors import GantkError, GantkWarning, redact
 
 __all__ = ["Verbs"]
@@ -22,7 +22,7 @@ __all__ = ["Verbs"]
 INTERRUPTED = 130
 
 
-class Verbs(TyperGroup):
+class Verbs(Group):
     """The group of all verbs; turns what they raise into a message and an exit code.
 
     0 done, 1 failed, 2 bad recipe or usage, 130 interrupted.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +70,7 @@ def run(
     hold()
     if recipe is None and (resume is None or dry_run or list_):
         raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
-    if (folder := _sweep_folder(resume)) or (resume is None and recipe is not None and _is_sweep(recipe)):
+    if (folder := _sweep_folder(resume)) or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
         if dry_run:
             raise UsageError("a sweep has no dry run", mend="--list builds every run's networks and shows the runs")
         if folder is not None and (recipe is not None or set_):
@@ -111,10 +111,11 @@ def run(
         _show_result(result)
 
 
-def _is_sweep(recipe: Path) -> bool:
-    from gantk.recipe.variants import is_sweep
+def _is_sweep(recipe: Path, overrides: Sequence[str]) -> bool:
+    """Whether it describes several runs; what is wrong with it is soon told: torch takes seconds to import."""
+    from gantk.recipe.variants import Sweep, described
 
-    return is_sweep(recipe)
+    return isinstance(described(recipe, overrides), Sweep)
 
 
 def _sweep_folder(resume: str | None) -> Path | None:

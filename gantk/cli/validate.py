@@ -17,7 +17,10 @@ def validate(
     resolved: Annotated[bool, typer.Option(help="Print the whole recipe, with parents and defaults.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe: keys, types, component names and their parameters. Builds and trains nothing."""
+    """Check a recipe: keys, types, names and parameters, and that its networks can be built.
+
+    Of a recipe with variants or a grid, every run is checked. No data is read and nothing is trained.
+    """
     import gantk
 
     try:

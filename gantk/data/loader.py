@@ -18,10 +18,9 @@ from gantk.data.layout import Layout, Side
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.store import PatientSlices, SliceStore
 from gantk.errors import DataError, RecipeError, nearest
+from gantk.recipe.model import GROUPS
 
-__all__ = ["GROUPS", "Loader"]
-
-GROUPS = ("paired", "unpaired", "source", "target")  # a group's place is part of its random key
+__all__ = ["Loader"]
 
 Row = tuple[str, int]
 

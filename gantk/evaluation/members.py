@@ -15,6 +15,7 @@ from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.results import Evaluation, is_evaluated
 from gantk.evaluation.tables import is_baseline
 from gantk.files import read_json
+from gantk.names import path_in
 from gantk.recipe.rows import Rows, read_rows, title
 from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep, warn_of_damage
 
@@ -207,7 +208,7 @@ def _sweep(folder: Path) -> Members:
     variants = recipe.get("variants") or {}
     members = []
     for entry in listed:
-        child = folder / "children" / str(entry["id"])
+        child = path_in(folder / "children", str(entry["id"]))
         facts = read_json(child / "child.json") | dict(entry)
         variant = str(facts.get("variant") or "")
         settings = variants.get(variant) or {}

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import PydanticJsonSchemaWarning
 
+from gantk.names import ID, LONGEST, PATTERN
 from gantk.plugins.docstring import parse
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.model import (
@@ -103,7 +104,7 @@ class _Writer:
                 **sections,
                 "extends": extends,
                 "without": without,
-                "variants": {"type": "object", "additionalProperties": {"$ref": "#/$defs/variant"}},
+                "variants": _by_name({"$ref": "#/$defs/variant"}, ID),
                 "sweep": {"$ref": "#/$defs/sweep"},
                 "reference": {
                     **TEXT,
@@ -133,11 +134,11 @@ class _Writer:
         tables: Schema = {
             "run": self._model(RunSettings),
             "data": self._table("data", "dataset", DataSettings, selector="dataset"),
-            "translators": {"type": "object", "additionalProperties": self._translator()},
+            "translators": _by_name(self._translator()),
         }
         for key, (kind, model) in NAMED.items():
             table = self._table(key, kind, model)
-            tables[key] = {"type": "object", "additionalProperties": table}
+            tables[key] = _by_name(table)
         tables["schedule"] = self._table("schedule", "scheduler", Selection)
         tables["training"] = self._model(TrainingSettings)
         tables["evaluation"] = self._model(EvaluationSettings)
@@ -274,6 +275,12 @@ class _Writer:
         while "$ref" in schema:
             schema = self.defs[schema["$ref"].removeprefix("#/$defs/")]
         return schema
+
+
+def _by_name(schema: Schema, pattern: str = PATTERN) -> Schema:
+    """Tables by name, each of a schema."""
+    names = {"pattern": pattern, "maxLength": LONGEST}
+    return {"type": "object", "propertyNames": names, "additionalProperties": schema}
 
 
 def _json_schema(model: type[BaseModel], prefix: str, defs: Schema) -> Schema:

@@ -6,21 +6,21 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gantk.errors import RecipeError
-from gantk.recipe.load import Locate
+from gantk.recipe.load import NAMED, located
 from gantk.recipe.model import Recipe
 from gantk.recipe.rows import Rows
 
-__all__ = ["NAMED", "SEED", "Child", "identify", "of_variant", "shown"]
+__all__ = ["SEED", "Child", "identify", "of_variant", "shown"]
 
 SEED = "run.seed"
-#: Tables of things by name, in which a misspelt name would make a new thing.
-NAMED = ("translators", "transforms", "maps", "losses")
 #: What a child computes does not depend on these.
 TOLD = {"name", "description", "tracking"}
+#: Letters of an id before its digits: an id is the name of a folder.
+LONGEST = 150
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class Child:
         label: how tables call it: the variant's label and the grid's values but the seed.
         report: the roles that become rows of tables, with the rows' names.
         recipe: its own recipe.
-        locate: says where a key of the recipe stands.
     """
 
     id: str
@@ -43,13 +42,11 @@ class Child:
     label: str
     report: Rows
     recipe: Recipe
-    locate: Locate = field(repr=False, compare=False)
 
     def explain(self, error: RecipeError) -> RecipeError:
-        """An error of the recipe's content, with the variant and `file:line` of the key that it is about."""
-        place = self.locate((error.where or "").split("."))
-        key = f": {error.where}" if error.where else ""
-        return of_variant(self.variant, error, f"{place}{key}")
+        """An error of the recipe's content, with the variant and where the key that it is about stands."""
+        error = located(error, self.recipe)
+        return of_variant(self.variant, error, error.where)
 
 
 def of_variant(name: str, error: RecipeError, where: object) -> RecipeError:
@@ -67,7 +64,8 @@ def shown(key: str, value: Any) -> str:
 def identify(variant: str, changes: Mapping[str, Any], recipe: Recipe) -> str:
     """Sorted by key, so that the order in which a grid is written says nothing."""
     values = [f"{key.rpartition('.')[2]}-{_short(value)}" for key, value in sorted(changes.items())]
-    return "-".join([variant, *values, _digest(recipe)])
+    told = "-".join([variant, *values])
+    return f"{told[:LONGEST]}-{_digest(recipe)}"
 
 
 def _short(value: Any) -> str:

@@ -6,7 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from gantk.recipe.load import Table, merge
+from gantk.recipe.load import merge
+from gantk.recipe.toml import Table
 
 __all__ = ["at", "merged", "nested"]
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from gantk.errors import RecipeError, UsageError, nearest
-from gantk.recipe.locate import where
+from gantk.recipe.check import check
+from gantk.recipe.explain import FILE_KEYS, explain
+from gantk.recipe.locate import at
 from gantk.recipe.model import (
     DataSettings,
     LossSettings,
@@ -21,87 +23,48 @@ from gantk.recipe.model import (
     Recipe,
     TransformSettings,
 )
-from gantk.recipe.schema import keys_at, place_of
-
-Table = dict[str, Any]
-Locate = Callable[[Sequence[str]], str | None]
-"""From the parts of a key to `file:line`."""
-
-#: What a recipe's file says of itself and of its runs; no key of a run.
-FILE_KEYS = ("extends", "without", "variants", "sweep", "reference")
-#: Where keys stand that are no run's.
-PLACES = dict.fromkeys(FILE_KEYS, "at the top of a recipe") | {
-    "without": "beside extends",
-    "reference": "at the top of a recipe with [variants.NAME] or [sweep]",
-    "label": "in [variants.NAME]",
-    "report": "in [variants.NAME]",
-}
+from gantk.recipe.origin import File, Origins, Overrides, Place
+from gantk.recipe.toml import DEEPEST, Table, dotted, parse, read, shown, unfit
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a file, with its parents (`extends`) below it and `a.b=1` overrides above it.
 
     Raises:
-        RecipeError: the file cannot be read, or a key, type or value is wrong.
+        RecipeError: a file cannot be read, or a key, type or value is wrong.
         UsageError: an override is not of the form `key=value`, or of a key that only a file can say.
     """
-    path = Path(path)
-    table = fold(chain(path))
-    merge(table, recipe_change(overrides))
-    return recipe_from_table(table, path)
+    files = chain(Path(path))
+    table, given = fold(files), Overrides(recipe_change(overrides))
+    overlay(table, given.table, given.where)
+    return recipe_from_table(table, Origins((given, *files)))
 
 
-def recipe_from_table(
-    table: Table, path: Path | None = None, locate: Locate | None = None, also: Collection[str] = ()
-) -> Recipe:
+def recipe_from_table(table: Table, origins: Origins | None = None, also: Collection[str] = ()) -> Recipe:
     """Validate a table as a recipe; what makes it a sweep is left out.
 
     Args:
         table: the recipe's keys.
-        path: its file, which errors name.
-        locate: says where a key stands, for a table that is not of one file.
+        origins: where they come from, for errors now and later.
         also: keys that were understood before, for hints at a misspelt one.
     """
-    locate = locate or _in_file(path)
+    origins = origins or Origins()
     of_sweep = ("variants", "sweep", "reference") if {"variants", "sweep"} & table.keys() else ()
     table = {key: value for key, value in table.items() if key not in ("extends", *of_sweep)}
-    _resolve_likes(table, locate)
+    for place, reason in unfit(table):
+        raise RecipeError(f"{dotted(place)}: {reason}", where=origins.where(place))
+    _resolve_likes(table, origins)
     _resolve_words(table)
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
-        raise _explain(error, table, locate, (*FILE_KEYS, *also)) from None
-    _check_measured(recipe, locate)
+        raise explain(error, table, origins, (*FILE_KEYS, *also)) from None
+    recipe._origins = origins
+    try:
+        check(recipe)
+    except RecipeError as error:
+        raise origins.locate(error) from None
     return recipe
-
-
-def _check_measured(recipe: Recipe, locate: Locate) -> None:
-    """Something must be measured, and some translator make it."""
-    known = {"missing": recipe.data.inputs, "targets": recipe.data.targets}
-    for key, names in known.items():
-        for name in getattr(recipe.evaluation, key) or ():
-            if name not in names:
-                kind = "input" if key == "missing" else "target"
-                raise RecipeError(
-                    f"evaluation.{key} names {name!r}, which is no {kind}",
-                    where=locate(("evaluation", key)),
-                    mend=nearest(name, names),
-                )
-    shown = set(recipe.data.inputs) - set(recipe.evaluation.missing)
-    trivial = [name for name in recipe.measured or recipe.data.targets if name in shown]
-    if trivial:
-        name = trivial[0]
-        raise RecipeError(
-            f"the target {name!r} is also an input",
-            where=locate(("data", "target")),
-            mend=f"hide it at test with evaluation.missing = [{name!r}], or name another target",
-        )
-    if not recipe.answering:
-        raise RecipeError(
-            f"no translator gives {', '.join(recipe.measured)}, which is to be measured",
-            where=locate(("translators",)),
-            mend="say with evaluation.targets what is to be measured",
-        )
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -109,64 +72,55 @@ def dump_recipe(recipe: Recipe) -> str:
     return tomli_w.dumps(_without_none(recipe.model_dump(mode="json")))
 
 
-def _read(path: Path) -> Table:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        near = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise RecipeError("no such recipe", where=path, mend=nearest(path.name, near)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError("the recipe cannot be read", where=path, why=error) from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError("the recipe is not valid TOML", where=path, why=error) from None
+def located(error: RecipeError, recipe: Recipe) -> RecipeError:
+    """The error of a recipe's content, with `file:line` or `--set` before the key that it is about."""
+    return recipe.origins.locate(error)
 
 
-def chain(path: Path) -> list[tuple[Path, Table]]:
+def chain(path: Path) -> list[File]:
     """A recipe's file and, after it, the files that it extends, each with its content."""
-    files: list[tuple[Path, Table]] = []
+    files: list[File] = []
     while True:
-        if path.resolve() in [file.resolve() for file, _ in files]:
+        table = read(path)
+        if path.resolve() in [file.path.resolve() for file in files]:
             raise RecipeError("recipes extend one another in a circle", where=path)
-        table = _read(path)
         parent = table.pop("extends", None)
-        files.append((path, table))
+        files.append(File(path, table))
         if parent is None:
             return files
         if not isinstance(parent, str):
-            raise RecipeError("`extends` must be the path of one recipe", where=path)
+            raise RecipeError("`extends` must be the path of one recipe", where=at(path, ("extends",)))
         path = path.parent / parent
 
 
-def fold(files: Sequence[tuple[Path, Table]]) -> Table:
+def fold(files: Sequence[File]) -> Table:
     """The files of a chain laid over one another, the last at the bottom."""
     base: Table = {}
-    for number, (path, table) in enumerate(reversed(files)):
+    for number, file in enumerate(reversed(files)):
         if number:
-            leave_out(base, table.get("without", []), path)
-        merge(base, {key: value for key, value in table.items() if key != "without" or not number})
+            leave_out(base, file.table.get("without", []), file.where(("without",)))
+        own = {key: value for key, value in file.table.items() if key != "without" or not number}
+        for key in NAMED:  # other headers without keys are harmless
+            if own.get(key) == {} and base.get(key):
+                raise _changes_nothing(key, file.where((key,)))
+        merge(base, own)
     return base
 
 
-def leave_out(base: Table, keys: Any, path: Path, place: tuple[str, ...] = ()) -> None:
-    """Take inherited keys out; `path` and `place` say where they are listed."""
-    if not isinstance(keys, list):
-        raise RecipeError("`without` must be a list of keys", where=_where(path, (*place, "without")))
+def leave_out(base: Table, keys: Any, where: str | None) -> None:
+    """Take inherited keys out: `without = ["losses.NAME"]`; `where` says where that stands."""
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise RecipeError("`without` must be a list of keys", where=where)
     for key in keys:
-        _remove(base, key, path, place)
-
-
-def _remove(base: Table, key: str, path: Path, place: tuple[str, ...] = ()) -> None:
-    """Take an inherited key or table out: `without = ["losses.NAME"]`."""
-    *tables, last = str(key).split(".")
-    for table in tables:
-        base = base.get(table, {}) if isinstance(base, dict) else {}
-    if not isinstance(base, dict) or last not in base:
-        raise RecipeError(
-            f"cannot leave out {key!r}: the parent has no such key",
-            where=_where(path, (*place, "without")),
-            mend=nearest(last, base if isinstance(base, dict) else ()),
-        )
-    del base[last]
+        *tables, last = key.split(".")
+        table = value_at(base, tables)
+        if not isinstance(table, dict) or last not in table:
+            raise RecipeError(
+                f"cannot leave out {key!r}: the parent has no such key",
+                where=where,
+                mend=nearest(last, table if isinstance(table, dict) else ()),
+            )
+        del table[last]
 
 
 # Keys that belong to the table itself, whatever component it names.
@@ -176,6 +130,9 @@ _OWN_KEYS = {
     "maps": set(MapSettings.model_fields),
     "transforms": set(TransformSettings.model_fields),
 }
+
+#: Tables of things by name, in which a misspelt name would make a new thing.
+NAMED = ("translators", "transforms", "maps", "losses")
 
 _OPTIMIZER_KEYS = set(OptimizerSettings.model_fields)
 
@@ -194,7 +151,7 @@ def merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -
         if isinstance(value, Mapping) and isinstance(base.get(key), dict):
             merge(base[key], value, (*place, key))
         else:
-            base[key] = dict(value) if isinstance(value, Mapping) else value
+            base[key] = _copy(value)
 
 
 def change_of(overrides: Sequence[str]) -> Table:
@@ -220,7 +177,37 @@ def recipe_change(overrides: Sequence[str]) -> Table:
             mend="write it in the file, or in one that extends it; to run a part of a sweep, set a key of its grid, "
             "as in run.seed=0",
         )
+    for place, reason in unfit(change):
+        raise UsageError(reason, where=f"--set {dotted(place)}")
     return change
+
+
+def overlay(base: Table, change: Table, where: Callable[[Place], str | None]) -> None:
+    """Lay what overrides, a variant or a grid say over a base; `where` says where a key of it stands.
+
+    Raises:
+        RecipeError: a table of the base would be emptied, which an empty table does not do.
+    """
+    for key, value in leaves(change):
+        place = tuple(key.split("."))
+        if value == {} and value_at(base, place):
+            raise _changes_nothing(key, where(place))
+    merge(base, change)
+
+
+def _changes_nothing(key: str, where: str | None) -> RecipeError:
+    return RecipeError(
+        f"the empty table {key!r} changes nothing",
+        where=where,
+        mend='set keys of the table; to take inherited ones out, extend the recipe and write without = ["…"]',
+    )
+
+
+def value_at(table: Any, place: Sequence[str]) -> Any:
+    """What a table has at a place; None where it has nothing."""
+    for part in place:
+        table = table.get(part) if isinstance(table, Mapping) else None
+    return table
 
 
 def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -237,18 +224,23 @@ def _override(text: str) -> Table:
     key = key.strip()
     if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
         raise UsageError(
-            f"cannot read the override {text!r}", where="--set", mend="write key.of.table=value, as in run.seed=1"
+            f"cannot read the override {shown(text)}", where="--set", mend="write key.of.table=value, as in run.seed=1"
         )
+    parts = key.split(".")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        parsed = parse(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()  # a bare word is a string: shells eat the quotes that TOML wants
-    for part in reversed(key.split(".")):
+    except ValueError as error:
+        raise UsageError(f"cannot read the override {shown(text)}", where="--set", why=error) from None
+    if len(parts) > DEEPEST:
+        raise UsageError(f"cannot read the override {shown(text)}", where="--set", why="no key has so many parts")
+    for part in reversed(parts):
         parsed = {part: parsed}
     return parsed
 
 
-def _resolve_likes(table: Table, locate: Locate) -> None:
+def _resolve_likes(table: Table, origins: Origins) -> None:
     """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it."""
     translators = table.get("translators")
     if not isinstance(translators, dict):
@@ -257,10 +249,10 @@ def _resolve_likes(table: Table, locate: Locate) -> None:
     for role, settings in translators.items():
         if isinstance(settings, dict) and "like" in settings:
             model = settings["like"]
-            if model not in resolved:
+            if not isinstance(model, str) or not isinstance(resolved.get(model), dict):
                 raise RecipeError(
-                    f"translators.{role} is like {model!r}, which is no translator above it",
-                    where=locate(("translators", role, "like")),
+                    f"{dotted(('translators', role))} is like {shown(model)}, which is no translator above it",
+                    where=origins.where(("translators", role, "like")),
                     mend=nearest(str(model), resolved),
                 )
             merged = _copy(resolved[model])
@@ -282,57 +274,14 @@ def _resolve_words(table: Table) -> None:
         for key in ("takes", "gives"):
             if isinstance(settings, dict) and settings.get(key) in ("inputs", "targets"):
                 settings[key] = names[settings[key]]
-    if isinstance(evaluation, dict) and isinstance(evaluation.get("baselines"), list) and names["inputs"]:
-        first = f"input:{names['inputs'][0]}"
+    inputs = names["inputs"]
+    if isinstance(evaluation, dict) and isinstance(evaluation.get("baselines"), list) and isinstance(inputs, list):
+        first = f"input:{inputs[0]}" if inputs else "input"
         evaluation["baselines"] = [first if name == "input" else name for name in evaluation["baselines"]]
 
 
 def _copy(value: Any) -> Any:
-    return {k: _copy(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _explain(error: ValidationError, table: Table, locate: Locate, also: Collection[str]) -> RecipeError:
-    """The first problem of a validation, in a researcher's words; `also`: more keys at the top."""
-    problem = error.errors()[0]
-    place = place_of(Recipe, problem["loc"])
-    key = ".".join(place)
-    if problem["type"] == "extra_forbidden":
-        if len(place) == 1 and key in PLACES:
-            return RecipeError(f"{key!r} does not belong here", where=locate(place), mend=f"write it {PLACES[key]}")
-        known = {*keys_at(Recipe, place[:-1]), *(also if len(place) == 1 else ())}
-        return RecipeError(f"unknown key {key!r}", where=locate(place), mend=nearest(place[-1], known))
-    if problem["type"] == "missing":
-        return RecipeError(f"the key {key!r} is missing", where=locate(place[:-1]), mend=_completion(place, table))
-    reason = problem["msg"].removeprefix("Value error, ")
-    given = problem.get("input")
-    shown = "" if isinstance(given, (dict, BaseModel)) else f" (it is {given!r})"
-    return RecipeError(f"{key or 'the recipe'}{shown}: {reason}", where=locate(place))
-
-
-def _completion(place: tuple[str, ...], table: Table) -> str | None:
-    """What may have been meant by a table that lacks a key: among tables by name, perhaps one of another name."""
-    if len(place) != 3:
-        return None
-    group, name, key = place
-    others = [other for other in table[group] if other != name]
-    change = f"; or, to change one that is there, {nearest(name, others)}" if others else ""
-    return f'write {key} = "…" in [{group}.{name}]{change}'
-
-
-def located(error: RecipeError, path: str | Path | None) -> RecipeError:
-    """The error with `file:line` before the key that it is about."""
-    if path is None or error.where is None:
-        return error
-    place = where(Path(path), error.where.split("."))
-    return type(error)(error.what, where=f"{place}: {error.where}", why=error.why, mend=error.mend)
-
-
-def _where(path: Path | None, place: Sequence[str]) -> str | None:
-    return None if path is None else where(path, place)
-
-
-def _in_file(path: Path | None) -> Locate:
-    return lambda place: _where(path, place)
+    return {k: _copy(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
 
 def _without_none(value: Any) -> Any:

@@ -1,51 +1,33 @@
-"""Where in a TOML file a key stands, for error messages."""
+"""The line of a TOML file on which a key stands, for error messages."""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from gantk.errors import RecipeError
+from gantk.recipe.toml import read_text
+
+__all__ = ["at"]
+
 _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
-_KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"]*")(?:\s*\.\s*(?:[\w-]+|"[^"]*"))*)\s*=""")
+_KEY = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 
 
-def where(path: Path, place: Sequence[str]) -> str:
-    """`file:line` of the key at `place`, in the recipe or the nearest parent that has it; as near as can be had."""
-    return find(path, place)[0]
+def at(path: Path, place: Sequence[str]) -> str:
+    """`file:line` of the key at `place`, or of the nearest table around it; the file alone where it has neither."""
+    line = _line(path, place)
+    return f"{path}:{line}" if line else str(path)
 
 
-def find(path: Path, place: Sequence[str]) -> tuple[str, int]:
-    """What `where` says, and how many parts of the place it found."""
-    found, depth = str(path), 0
-    for file in _with_parents(path):
-        line, reached = _locate(file, place)
-        if reached > depth:
-            found, depth = f"{file}:{line}", reached
-    return found, depth
-
-
-def _with_parents(path: Path) -> Iterator[Path]:
-    seen: set[Path] = set()
-    while path.resolve() not in seen:
-        yield path
-        seen.add(path.resolve())
-        try:
-            parent = tomllib.loads(path.read_text(encoding="utf-8")).get("extends")
-        except (OSError, ValueError):
-            return
-        if not isinstance(parent, str):
-            return
-        path = path.parent / parent
-
-
-def _locate(path: Path, place: Sequence[str]) -> tuple[int, int]:
-    """The line (from 1) of the key at `place`, or of the nearest table around it, and how many parts of it match."""
+def _line(path: Path, place: Sequence[str]) -> int:
+    """The line, from 1; 0 where there is none."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return 0, 0
+        lines = read_text(path).split("\n")
+    except RecipeError:
+        return 0
+    wanted = _parts(".".join(place))
     table: list[str] = []
     best, best_depth = 0, 0
     for number, line in enumerate(lines, 1):
@@ -56,10 +38,10 @@ def _locate(path: Path, place: Sequence[str]) -> tuple[int, int]:
             here = table + _parts(key.group(1))
         else:
             continue
-        depth = min(len(here), len(place))  # a key inside the place shows where the place is
-        if depth > best_depth and list(place[:depth]) == here[:depth]:
+        depth = min(len(here), len(wanted))  # a key inside the place shows where the place is
+        if depth > best_depth and wanted[:depth] == here[:depth]:
             best, best_depth = number, depth
-    return best, best_depth
+    return best
 
 
 def _parts(dotted: str) -> list[str]:

@@ -6,39 +6,83 @@ they are kept apart as `parameters` and checked against the component's construc
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Labels = list[Annotated[int, Field(ge=1, le=255)]]
+from gantk.errors import nearest
+from gantk.names import ID, apart, check_id, check_name
+from gantk.recipe.origin import Origins
+
+T = TypeVar("T")
+
+GROUPS = ("paired", "unpaired", "source", "target")
+"""Batch groups; a group's place is part of its random key."""
+
+
+def _unique(values: list[T]) -> list[T]:
+    if len({str(value) for value in values}) != len(values):
+        raise ValueError("names must differ from one another")
+    return values
+
+
+def _group(name: str) -> str:
+    if name not in GROUPS:
+        raise ValueError(f"there is no batch group {name!r}; {nearest(name, GROUPS)}")
+    return name
+
+
+def _apart(named: dict[str, T]) -> dict[str, T]:
+    apart(named)
+    return named
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+"""What a recipe calls a thing: it becomes a key of results, and some become parts of paths."""
+BatchGroup = Annotated[str, Field(json_schema_extra={"enum": list(GROUPS)}), AfterValidator(_group)]
 Part = Literal["generator", "heads", "discriminator"]
 Region = Literal["image", "brain", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]
+Distinct = Annotated[list[T], AfterValidator(_unique)]
+Several = Annotated[list[T], Field(min_length=1), AfterValidator(_unique)]
 
+# Bounds are wide: they refuse what no run can be computed with, not what is unusual.
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0, le=1e9)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+Intensity = Annotated[float, Field(ge=-1e30, le=1e30)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Images = Annotated[int, Field(ge=1, le=2**16)]
+Pixels = Annotated[int, Field(ge=1, le=2**14)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Labels = Distinct[Annotated[int, Field(ge=1, le=255)]]
+# TOML has lists alone, so a list is what a tuple is made of.
+Pair = Annotated[tuple[T, T], Field(strict=False)]
+Triple = Annotated[tuple[T, T, T], Field(strict=False)]
 
-def _unique(names: list[str]) -> list[str]:
-    if len(set(names)) != len(names):
-        raise ValueError("names must differ from one another")
-    return names
-
-
-Names = Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
+#: Types are TOML's: an integer is a number, and neither true nor a text is.
+STRICT = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Settings(BaseModel):
     """A table with a fixed set of keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT | ConfigDict(extra="forbid")
 
 
 class Selection(BaseModel):
     """A table that names a component and carries its parameters."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = STRICT | ConfigDict(extra="allow")
 
     use: str
 
@@ -51,7 +95,7 @@ class Selection(BaseModel):
 class RunSettings(Settings):
     """`[run]`: what holds for the run as a whole."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Of initial weights, the order of slices, and everything drawn in a step."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """What networks compute in; weights, losses and metrics are fp32 either way."""
@@ -60,10 +104,17 @@ class RunSettings(Settings):
 class SplitSettings(Settings):
     """`[data.split]`: how subjects are divided into training, validation and test."""
 
-    ratio: tuple[NonNegative, NonNegative, NonNegative] = (7, 1, 2)
+    ratio: Triple[Amount] = (7, 1, 2)
     """Training, validation and test subjects."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Another seed puts other subjects into each part."""
+
+    @field_validator("ratio")
+    @classmethod
+    def _something(cls, ratio: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not any(ratio):
+            raise ValueError("one part at least must be above 0")
+        return ratio
 
 
 class NormalisationSettings(Settings):
@@ -71,7 +122,7 @@ class NormalisationSettings(Settings):
 
     percentile: Annotated[float, Field(gt=0, le=100)] = 80.0
     """Which percentile of the intensities in the brain; best one that lies in healthy tissue."""
-    reach: Positive = 2.0
+    reach: Annotated[float, Field(ge=0.01, le=1000)] = 2.0
     """How many times its value is mapped to 0.9."""
 
 
@@ -80,9 +131,9 @@ class IntensitySettings(Settings):
 
     unit: Literal["auto", "relative", "absolute"] = "auto"
     """`relative`: brightness differs between patients (MR); `absolute`: numbers mean the same in all (CT in HU)."""
-    range: tuple[Finite, Finite] | None = None
+    range: Pair[Intensity] | None = None
     """The numbers that fill the normalized range; found in the training patients where absent."""
-    background: Finite | None = None
+    background: Intensity | None = None
     """The number outside the body; found in each image where absent. Inside the body it is a number like others."""
 
     @model_validator(mode="after")
@@ -114,35 +165,35 @@ class LabelSettings(Settings):
 class DataSettings(BaseModel):
     """`[data]`: the cohort, what is read from it, and the batches; also the dataset's own parameters."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = STRICT | ConfigDict(extra="allow")
 
     dataset: str
-    inputs: Names
+    inputs: Several[Name]
     """The modalities that are translated, in the order of their channels."""
-    target: str | Names
+    target: Name | Several[Name]
     """The modality to be synthesized, or several."""
-    neighbours: Annotated[int, Field(ge=0)] = 0
+    neighbours: Annotated[int, Field(ge=0, le=64)] = 0
     """Slices on either side that come with each input slice, as further channels."""
-    spacing: Positive | None = None
+    spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
-    crop: tuple[Count, Count] = (224, 224)
+    crop: Pair[Pixels] = (224, 224)
     """Height and width of the centre crop, in pixels."""
     normalisation: NormalisationSettings = NormalisationSettings()
-    intensities: dict[str, IntensitySettings] = {}
+    intensities: dict[Name, IntensitySettings] = {}
     """What the numbers of a modality mean, by modality."""
-    mask: str | None = None
+    mask: Name | None = None
     """A modality that is not 0 where there is foreground; where absent, foreground is found in the inputs."""
     labels: LabelSettings | None = None
     """What the labels of segmentations mean; where absent, the conventions of BraTS, recognized over the cohort."""
-    paired_fraction: Annotated[float, Field(ge=0, le=1)] = 1.0
+    paired_fraction: Fraction = 1.0
     """Fraction of the training patients whose target is used."""
     split: SplitSettings | Literal["none"] = SplitSettings()
     """Training, validation and test subjects; `"none"` trains on all and measures on the same."""
     slices: Literal["tumour", "all"] = "tumour"
     """Which slices are trained on: those with tumour, or all that show any brain."""
-    core_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+    core_fraction: Fraction | None = None
     """Fraction of the training slices that contain tumour core; where absent, as many as there are."""
-    batch: dict[str, Count] = Field(default={"paired": 1}, min_length=1)
+    batch: dict[BatchGroup, Images] = Field(default={"paired": 1}, min_length=1)
     """Slices of each batch group in a step."""
     steps_per_epoch: Count | None = None
     """Steps in an epoch; one pass over the longest group where absent."""
@@ -188,9 +239,9 @@ class OptimizerSettings(Settings):
     """The kind of optimizer."""
     rates: dict[Part, Positive] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
     """Learning rates by part; heads learn as fast as their generator where absent."""
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.5, 0.999)
+    betas: Pair[Momentum] = (0.5, 0.999)
     """Of Adam and AdamW; the first is also the momentum of SGD."""
-    weight_decay: NonNegative = 0.0
+    weight_decay: Amount = 0.0
     """Of AdamW decoupled from the gradient, of the others added to it."""
 
     @field_validator("rates")
@@ -209,11 +260,11 @@ class TranslatorSettings(Settings):
     discriminator: Selection | None = None
     judges: Literal["image", "source and image"] = "image"
     """What the discriminator is given: the image alone, or the source stacked on it (conditional)."""
-    takes: Names | None = None
+    takes: Several[Name] | None = None
     """The modalities that the generator is given; all inputs where absent, `"targets"` for all targets."""
-    gives: Names | None = None
+    gives: Several[Name] | None = None
     """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
-    residual: str | None = None
+    residual: Name | None = None
     """A modality that it takes and changes; where absent, the generator makes its images from nothing."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
@@ -223,24 +274,24 @@ class MapSettings(Selection):
 
     enabled: bool = True
     """Switched off, the map is the constant 1."""
-    stages: list[str] | None = None
+    stages: list[Name] | None = None
     """Stages in which the map is used; all where absent. Elsewhere it is the constant 1."""
 
 
 class LossSettings(Selection):
     """`[losses.NAME]`: a loss component placed as a term."""
 
-    on: str
+    on: Name
     """The role that the term trains."""
-    group: str = "paired"
+    group: BatchGroup = "paired"
     """The batch group that the term is computed on."""
-    map: str | None = None
+    map: Name | None = None
     """The weight map that the term is weighted by."""
-    weight: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    weight: Annotated[float, Field(ge=-1e9, le=1e9)] = 1.0
     """Factor on the generator's side of the term."""
     enabled: bool = True
     """Switched off, the term is not computed."""
-    stages: list[str] | None = None
+    stages: list[Name] | None = None
     """Stages in which the term is active; all where absent."""
 
 
@@ -249,18 +300,18 @@ class TransformSettings(Selection):
 
     enabled: bool = True
     """Switched off, it changes nothing."""
-    groups: Names | None = None
+    groups: Several[BatchGroup] | None = None
     """Batch groups that are changed; all where absent."""
-    stages: list[str] | None = None
+    stages: list[Name] | None = None
     """Stages in which it is used; all where absent."""
 
 
 class TrainingSettings(Settings):
     """`[training]`: how the step is carried out."""
 
-    updates: tuple[Update, ...] = ("discriminator", "generator")
+    updates: Annotated[tuple[Update, ...], Field(strict=False, max_length=64)] = ("discriminator", "generator")
     """The updates of a step in order; one that comes again sees everything computed afresh."""
-    accumulate: Count = 1
+    accumulate: Images = 1
     """Batches whose gradients are summed into one step; both updates then follow the last of them."""
     clip_gradients: Positive | None = None
     """Largest norm of the gradient of one optimizer."""
@@ -272,15 +323,15 @@ class TrainingSettings(Settings):
     """Memory layout of networks and images; changes speed, not meaning."""
     validate_every: Count = 1
     """Epochs between validations."""
-    validation_slices: Count = 64
+    validation_slices: Annotated[int, Field(ge=1, le=10**6)] = 64
     """Slices of the validation patients that are measured, evenly spread."""
     panels_every: Count = 5
     """Epochs between image panels."""
-    panel_slices: Count = 4
+    panel_slices: Annotated[int, Field(ge=1, le=64)] = 4
     """Slices of a panel."""
     checkpoint_every: Count | None = None
     """Steps between checkpoints besides those at the end of every epoch."""
-    keep_checkpoints: Count = 2
+    keep_checkpoints: Annotated[int, Field(ge=1, le=10**6)] = 2
     """How many of the newest checkpoints are kept."""
 
     @model_validator(mode="after")
@@ -295,23 +346,23 @@ class TrainingSettings(Settings):
 class EvaluationSettings(Settings):
     """`[evaluation]`: what is measured on the test patients."""
 
-    metrics: list[str | Selection] = ["ssim", "psnr", "mse"]
+    metrics: list[Name | Selection] = Field(default=["ssim", "psnr", "mse"], min_length=1)
     """By name; one with parameters as a table, `{ use = "lpips", net = "vgg" }`."""
-    regions: list[Region] = ["image", "brain", "tumour"]
+    regions: Several[Region] = ["image", "brain", "tumour"]
     """Where slices are scored; `tc` is the tumour core, `et` the enhancing tumour."""
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
-    missing: list[str] = []
+    missing: Distinct[Name] = []
     """Inputs that are hidden at validation and test, for methods that can do without them."""
-    targets: Names | None = None
+    targets: Several[Name] | None = None
     """The targets that are measured; where absent, all that the networks are not shown as an input."""
-    baselines: list[str] = []
+    baselines: Distinct[str] = []
     """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
-    roles: list[str] | None = None
+    roles: Several[Name] | None = None
     """Roles that are evaluated; where absent, all that make the measured targets."""
-    batch: Count = 16
+    batch: Images = 16
     """Slices translated at once, in evaluation and prediction."""
-    examples: Count = 6
+    examples: Annotated[int, Field(ge=1, le=64)] = 6
     """Test slices that the report shows."""
 
     @field_validator("metrics", mode="before")
@@ -338,9 +389,9 @@ class TrackingSettings(Settings):
 
     enabled: bool = True
     """Whether MLflow is fed; the run's folder has everything either way."""
-    uri: str | None = None
+    uri: Annotated[str, Field(min_length=1)] | None = None
     """MLflow's address; MLFLOW_TRACKING_URI or SQLite beside the runs where absent."""
-    experiment: str | None = None
+    experiment: Annotated[str, Field(min_length=1)] | None = None
     """MLflow's experiment, made where there is none; MLFLOW_EXPERIMENT_NAME or `gantk` where absent."""
     images: bool = True
     """Whether panels are sent."""
@@ -351,23 +402,29 @@ class TrackingSettings(Settings):
 class Recipe(Settings):
     """A whole recipe."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Annotated[str, Field(json_schema_extra={"pattern": ID}), AfterValidator(check_id)]
     """The ids of its runs begin with it."""
     description: str = ""
     """One line for people; MLflow and the report show it."""
-    predict: str | None = None
+    predict: Name | None = None
     """The role that `gantk predict` uses; where absent, the last one that makes the measured targets."""
     run: RunSettings = RunSettings()
     data: DataSettings
-    translators: dict[str, TranslatorSettings] = Field(min_length=1)
-    transforms: dict[str, TransformSettings] = {}
-    maps: dict[str, MapSettings] = {}
-    losses: dict[str, LossSettings] = Field(min_length=1)
+    translators: Annotated[dict[Name, TranslatorSettings], Field(min_length=1), AfterValidator(_apart)]
+    transforms: dict[Name, TransformSettings] = {}
+    maps: dict[Name, MapSettings] = {}
+    losses: dict[Name, LossSettings] = Field(min_length=1)
     schedule: Selection
     """The scheduler: stages, learning rates and weights over time."""
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     tracking: TrackingSettings = TrackingSettings()
+    _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    @property
+    def origins(self) -> Origins:
+        """Where its keys come from."""
+        return self._origins
 
     @property
     def measured(self) -> tuple[str, ...]:

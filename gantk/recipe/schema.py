@@ -16,11 +16,22 @@ from pydantic import BaseModel
 
 def keys_at(model: type[BaseModel], place: Sequence[str]) -> list[str]:
     """The keys of the table at `place` below `model`; empty where it is no table of fixed keys."""
+    found = _model(annotation_at(model, place))
+    return list(found.model_fields) if found else []
+
+
+def annotation_at(model: type[BaseModel], place: Sequence[str]) -> Any:
+    """The type of the key at `place` below `model`; None where there is no such key."""
     annotation: Any = model
     for part in place:
         annotation = _step(annotation, part)
-    found = _model(annotation)
-    return list(found.model_fields) if found else []
+    return annotation
+
+
+def doc_of(model: type[BaseModel], place: Sequence[str]) -> str | None:
+    """What is said of the key at `place` below `model`, if anything is."""
+    table = _model(annotation_at(model, place[:-1]))
+    return attribute_docs(table).get(place[-1]) if table and place else None
 
 
 def place_of(model: type[BaseModel], loc: Sequence[object]) -> tuple[str, ...]:

@@ -4,145 +4,179 @@ from __future__ import annotations
 
 import copy
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gantk.errors import RecipeError, nearest
-from gantk.recipe.child import NAMED, SEED, Child, identify, shown
-from gantk.recipe.dotted import at, merged, nested
-from gantk.recipe.load import FILE_KEYS, Table, chain, fold, leave_out, leaves, merge, recipe_from_table
-from gantk.recipe.locate import find, where
+from gantk.names import check_id
+from gantk.recipe.child import SEED, Child, identify, shown
+from gantk.recipe.dotted import at, nested
+from gantk.recipe.explain import FILE_KEYS
+from gantk.recipe.load import NAMED, chain, fold, leave_out, leaves, merge, overlay, recipe_from_table
+from gantk.recipe.origin import File, Grid, Origins, Overrides, Source
 from gantk.recipe.rows import Rows, read_rows
+from gantk.recipe.toml import Table
+from gantk.recipe.toml import shown as brief
 
-__all__ = ["Variant", "read_axes", "recipe_keys"]
+__all__ = ["MOST", "Variant", "read_axes", "recipe_keys", "too_many"]
+
+#: Runs that a sweep may describe.
+MOST = 10_000
 
 #: A variant's own keys; every other one is the recipe's.
 OWN = {"label", "report", "extends", "without", "sweep"}
 
 
 class Variant:
-    """One variant: what it says, and over which base."""
+    """One variant: what it says, and over which base.
 
-    def __init__(self, path: Path, sweep: str, name: str, said: Any, table: Table, body: Table) -> None:
-        self.path, self.sweep, self.name = path, sweep, name
-        self.place = ("variants", name)
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+    Args:
+        name: of the variant.
+        said: its table.
+        sweep: the sweep's name.
+        files: those that describe the sweep, the topmost first; any of them may say something of the variant.
+        own: those of them that a variant's parent does not take the place of.
+    """
+
+    def __init__(self, name: str, said: Any, sweep: str, files: Sequence[File], own: Sequence[File]) -> None:
+        self.sweep, self.name = sweep, name
+        self.files, self.place = Origins(files), ("variants", name)
+        try:
+            check_id(name)
+        except ValueError as error:
             raise RecipeError(
                 "a variant cannot be called so",
-                where=where(path, self.place),
-                mend="use letters, digits, `_`, `.` and `-`, and give it a label",
-            )
+                where=self._where(),
+                why=error,
+                mend="give it another name, and what tables call it as its label",
+            ) from None
         if not isinstance(said, Mapping):
-            raise RecipeError("it must be a table", where=where(path, self.place))
-        self.label = self._own(said, "label", name)
+            raise RecipeError("it must be a table", where=self._where())
+        self.label = self._text(said, "label", name)
         self.report = self._rows(said.get("report", []))
-        self.axes = read_axes(said.get("sweep", {}), path, (*self.place, "sweep"), may_be_empty=True)
-        self.base_path = path
-        if extends := self._own(said, "extends", ""):
-            self.base_path = Path(extends)
-            self.base = merged(recipe_keys(fold(chain(self.base_path))), {})
-        else:
-            self.base = copy.deepcopy(table)
-        leave_out(self.base, said.get("without", []), path, self.place)
+        self.axes = read_axes(said.get("sweep", {}), self.files, (*self.place, "sweep"), may_be_empty=True)
+        extends = self._text(said, "extends", "")
+        below = chain(Path(extends)) if extends else files
+        self.base = recipe_keys(fold(below))
+        leave_out(self.base, said.get("without", []), self._where("without"))
         if extends:
-            merge(self.base, copy.deepcopy(body))
-        self.change = nested({key: value for key, value in said.items() if key not in OWN})
+            for file in reversed(own):
+                merge(self.base, recipe_keys(file.table))
+            below = [*own, *below]
+        self.change = _change(said)
+        changes = [(file, file.table.get("variants", {}).get(name)) for file in files]
+        mine = [File(file.path, _change(one), self.place) for file, one in changes if isinstance(one, Mapping)]
+        self.sources: tuple[Source, ...] = (*mine, *(File(file.path, recipe_keys(file.table)) for file in below))
         self._check_names()
 
     @property
-    def where_named(self) -> str:
+    def where_named(self) -> str | None:
         """Where its label stands; without one, where it begins."""
-        return where(self.path, (*self.place, "label"))
+        return self._where("label")
 
-    def _own(self, said: Mapping[str, Any], key: str, default: str) -> str:
+    def _where(self, *place: str) -> str | None:
+        return self.files.where((*self.place, *place))
+
+    def _text(self, said: Mapping[str, Any], key: str, default: str) -> str:
         value = said.get(key, default)
         if not isinstance(value, str):
-            raise RecipeError(f"{key} must be text, it is {value!r}", where=where(self.path, (*self.place, key)))
+            raise RecipeError(f"{key} must be text, it is {brief(value)}", where=self._where(key))
         return value
 
     def _rows(self, said: Any) -> Rows:
         try:
             return read_rows(said)
         except ValueError as error:
-            raise RecipeError(f"report {error}", where=where(self.path, (*self.place, "report"))) from None
+            raise RecipeError(f"report {error}", where=self._where("report")) from None
 
     def _check_names(self) -> None:
         """A change of a term that is not there would make half a new one."""
         for kind in NAMED:
-            there = self.base.get(kind, {})
-            for name, settings in self.change.get(kind, {}).items():
+            there, changes = self.base.get(kind, {}), self.change.get(kind, {})
+            if not isinstance(there, Mapping) or not isinstance(changes, Mapping):
+                continue  # validation says what it must be
+            for name, settings in changes.items():
                 if not isinstance(settings, Mapping):
-                    continue  # validation says what it must be
+                    continue
                 if name not in there and not {"use", "generator", "like"} & settings.keys():
                     raise RecipeError(
                         f"there is no '{kind}.{name}' to change",
-                        where=self.locate([kind, name, *next(leaves(settings), ("", 0))[0].split(".")]),
+                        where=self._where(kind, name, *next(leaves(settings), ("", 0))[0].split(".")),
                         mend=nearest(name, there),
                     )
 
+    def over(self, grid: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """The variant's own grid: the common one, but for what it says itself."""
+        axes = {key: self.axes.get(key, values) for key, values in grid.items()} | self.axes
+        return {key: values for key, values in axes.items() if values}
+
     def children(self, grid: Mapping[str, list[Any]], fixed: Table) -> Iterator[Child]:
         """The variant at every point of the grid."""
-        axes = {key: self.axes.get(key, values) for key, values in grid.items()} | self.axes
-        axes = {key: values for key, values in axes.items() if values}
+        axes = self.over(grid)
         for key in axes:
             if at(self.change, key, None) is not None:
                 raise RecipeError(
                     f"it sets {key}, which the grid sets too",
-                    where=self.locate(key.split(".")),
+                    where=self._where(*key.split(".")),
                     mend=f'give it its own values: sweep = {{ "{key}" = […] }}',
                 )
         for values in itertools.product(*axes.values()):
             yield self._child(dict(zip(axes, values, strict=True)), fixed)
 
     def _child(self, changes: dict[str, Any], fixed: Table) -> Child:
-        change = copy.deepcopy(self.change)
-        merge(change, copy.deepcopy(fixed))
-        merge(change, nested(changes))
+        axes = {key: (*self.place, "sweep") if key in self.axes else ("sweep",) for key in changes}
+        point = nested(changes)
+        origins = Origins((Grid(point, axes, self.files), Overrides(fixed), *self.sources))
+        table = copy.deepcopy(self.base)
+        for change in (self.change, fixed, point):
+            overlay(table, change, origins.where)
         title = ", ".join([self.label, *(shown(key, value) for key, value in changes.items() if key != SEED)])
-        table = merged(self.base, change) | {"name": f"{self.sweep}-{self.name}", "description": title}
-        recipe = recipe_from_table(table, locate=self.locate, also=OWN)
+        table |= {"name": f"{self.sweep}-{self.name}", "description": title}
+        recipe = recipe_from_table(table, origins, also=OWN)
         for role in self.report:
             if role not in recipe.evaluated:
                 raise RecipeError(
                     f"it reports {role!r}, which is not evaluated",
-                    where=where(self.path, (*self.place, "report", role)),
+                    where=self._where("report", role),
                     mend=nearest(role, recipe.evaluated),
                 )
         report = self.report or {recipe.predict_role: ""}
-        return Child(identify(self.name, changes, recipe), self.name, changes, title, report, recipe, self.locate)
-
-    def locate(self, place: Sequence[str]) -> str:
-        """`file:line` of a key: in the variant, in its grid or the common one, or in what it extends."""
-        best, most = where(self.path, self.place), 0
-        inline = ((*self.place, "sweep"), ".".join(place) in self.axes)
-        prefixes: list[tuple[str, ...]] = [(*self.place, "sweep"), ("sweep",)]
-        if not place or place[0] not in OWN:  # the variant's own key of that name is another
-            prefixes.insert(0, self.place)
-        for prefix in prefixes:
-            found, depth = find(self.path, (*prefix, *place))
-            if depth - len(prefix) > most:
-                best, most = found, depth - len(prefix)
-        found, depth = find(self.base_path, place)
-        if depth > most:
-            best, most = found, depth
-        return where(self.path, inline[0]) if inline[1] and most < len(place) else best
+        return Child(identify(self.name, changes, recipe), self.name, changes, title, report, recipe)
 
 
-def read_axes(table: Any, path: Path, place: tuple[str, ...], *, may_be_empty: bool = False) -> dict[str, list[Any]]:
+def read_axes(
+    table: Any, files: Origins, place: tuple[str, ...], *, may_be_empty: bool = False
+) -> dict[str, list[Any]]:
     """A grid's keys, dotted, with their values."""
     if not isinstance(table, Mapping):
-        raise RecipeError("a sweep is a table of keys with lists of values", where=where(path, place))
+        raise RecipeError("a sweep is a table of keys with lists of values", where=files.where(place))
     axes: dict[str, list[Any]] = {}
     for key, values in leaves(table):
-        there = where(path, (*place, *key.split(".")))
+        there = (*place, *key.split("."))
         if not isinstance(values, list) or not (values or may_be_empty):
-            raise RecipeError(f"the grid's {key} must be a list of values, it is {values!r}", where=there)
+            raise RecipeError(
+                f"the grid's {key} must be a list of values, it is {brief(values)}", where=files.where(there)
+            )
+        if len(values) > MOST:
+            raise too_many(len(values), files.where(there))
         if any(value in values[:number] for number, value in enumerate(values)):
-            raise RecipeError(f"the grid's {key} has a value twice", where=there)
+            raise RecipeError(f"the grid's {key} has a value twice", where=files.where(there))
         axes[key] = values
     return axes
+
+
+def too_many(runs: int, where: str | None) -> RecipeError:
+    return RecipeError(
+        f"the sweep describes {runs:,} runs or more, and at most {MOST:,} can be",
+        where=where,
+        mend="give the grid fewer values, or write several sweeps",
+    )
+
+
+def _change(said: Mapping[str, Any]) -> Table:
+    """What a variant's table says of its runs."""
+    return nested({key: value for key, value in said.items() if key not in OWN})
 
 
 def recipe_keys(table: Mapping[str, Any]) -> Table:

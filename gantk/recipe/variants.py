@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from gantk.errors import RecipeError, UsageError
+from gantk.names import apart
 from gantk.recipe.child import SEED, Child, of_variant
 from gantk.recipe.dotted import at, merged, nested
-from gantk.recipe.load import Table, chain, fold, leaves, merge, recipe_change
-from gantk.recipe.locate import where
+from gantk.recipe.load import chain, fold, leaves, load_recipe, recipe_change
+from gantk.recipe.model import Recipe
+from gantk.recipe.origin import File, Origins
 from gantk.recipe.rows import titles
-from gantk.recipe.variant import Variant, read_axes, recipe_keys
+from gantk.recipe.toml import Table
+from gantk.recipe.variant import MOST, Variant, read_axes, too_many
 
-__all__ = ["SEED", "Child", "Sweep", "is_sweep", "load_sweep"]
+__all__ = ["SEED", "Child", "Sweep", "described", "is_sweep", "load_sweep"]
 
 #: What makes a recipe a sweep.
 KEYS = ("variants", "sweep")
@@ -52,7 +56,17 @@ def is_sweep(path: str | Path) -> bool:
     Raises:
         RecipeError: a file cannot be read.
     """
-    return any(key in table for _, table in chain(Path(path)) for key in KEYS)
+    return any(key in file.table for file in chain(Path(path)) for key in KEYS)
+
+
+def described(path: str | Path, overrides: Sequence[str] = ()) -> Recipe | Sweep:
+    """What a recipe describes, one run or several, with all that is known of it without its components.
+
+    Raises:
+        RecipeError: the recipe, or a run of it, is wrong.
+        UsageError: an override cannot be.
+    """
+    return load_sweep(path, overrides) if is_sweep(path) else load_recipe(path, overrides)
 
 
 def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
@@ -67,23 +81,27 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
         UsageError: an override is not of the form `key=value`, cannot be, or selects no child.
     """
     files = _from_where_written(chain(Path(path)))
-    lowest = max((i for i, (_, table) in enumerate(files) if set(KEYS) & table.keys()), default=0)
-    table = fold(files)
+    lowest = max((i for i, file in enumerate(files) if set(KEYS) & file.table.keys()), default=0)
+    table, said = fold(files), Origins(files)
     fixed = recipe_change(overrides)
     named = merged(table, fixed).get("name")
     if not isinstance(named, str):
         raise RecipeError("the sweep has no name", where=path, mend='write name = "…" at its top')
-    body: Table = {}
-    for _, own in reversed(files[: lowest + 1]):
-        merge(body, recipe_keys(own))
     variants = table.get("variants") or {named: {}}
     if not isinstance(variants, Mapping):
-        raise RecipeError("variants must be tables `[variants.NAME]`", where=where(Path(path), ("variants",)))
-    grid = read_axes(table.get("sweep", {}), Path(path), ("sweep",))
+        raise RecipeError("variants must be tables `[variants.NAME]`", where=said.where(("variants",)))
+    try:
+        apart(variants)
+    except ValueError as error:
+        raise RecipeError("variants are called alike", where=said.where(("variants",)), why=error) from None
+    grid = read_axes(table.get("sweep", {}), said, ("sweep",))
     made: list[Variant] = []
-    for name, said in variants.items():
+    for name, own in variants.items():
         with _naming(name):
-            made.append(Variant(Path(path), named, name, said, recipe_keys(table), body))
+            made.append(Variant(name, own, named, files, files[: lowest + 1]))
+    runs = sum(math.prod(len(values) for values in variant.over(grid).values()) for variant in made)
+    if runs > MOST:
+        raise too_many(runs, said.where(("sweep" if grid else "variants",)))
     pins, fixed = _parted(fixed, [*grid, *(key for variant in made for key, values in variant.axes.items() if values)])
     children: list[Child] = []
     rows: dict[str, Variant] = {}
@@ -102,7 +120,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
         written,
         tuple(children),
         _selected(children, pins),
-        _reference(table, Path(path)),
+        _reference(table, said),
     )
 
 
@@ -150,12 +168,12 @@ def _check_rows(variant: Variant, children: Sequence[Child], rows: dict[str, Var
                 )
 
 
-def _reference(table: Mapping[str, Any], path: Path) -> str:
+def _reference(table: Mapping[str, Any], said: Origins) -> str:
     reference = table.get("reference")
     if reference is not None and (not isinstance(reference, str) or not reference):
         raise RecipeError(
             f"reference must be text, the title or label of a row of tables, it is {reference!r}",
-            where=where(path, ("reference",)),
+            where=said.where(("reference",)),
         )
     return reference or ""
 
@@ -169,11 +187,11 @@ def _naming(variant: str) -> Iterator[None]:
         raise of_variant(variant, error, error.where) from None
 
 
-def _from_where_written(files: list[tuple[Path, Table]]) -> list[tuple[Path, Table]]:
+def _from_where_written(files: list[File]) -> list[File]:
     """The files with their variants' `extends` as paths from here, not from the file that they are written in."""
-    for path, table in files:
-        variants = table.get("variants")
+    for file in files:
+        variants = file.table.get("variants")
         for said in variants.values() if isinstance(variants, dict) else ():
             if isinstance(said, dict) and isinstance(said.get("extends"), str):
-                said["extends"] = str(path.parent / said["extends"])
+                said["extends"] = str(file.path.parent / said["extends"])
     return files

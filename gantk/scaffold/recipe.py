@@ -10,7 +10,9 @@ import tomli_w
 import gantk
 from gantk.errors import UsageError, nearest
 from gantk.files import atomic_write
+from gantk.names import check_id, path_in
 from gantk.recipe.load import chain, fold, load_recipe
+from gantk.recipe.toml import read_text
 from gantk.recipe.variants import is_sweep
 
 __all__ = ["SCHEMA", "new_recipe", "shipped_recipes", "write_new"]
@@ -42,8 +44,10 @@ def new_recipe(name: str, like: str, parent: Path = Path()) -> Path:
         UsageError: there is no such recipe, it describes several runs, or the file is there already.
         RecipeError: the other recipe is wrong.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise UsageError(f"a recipe cannot be called {name!r}", mend="use letters, digits, `_`, `.` and `-`")
+    try:
+        check_id(name)
+    except ValueError as error:
+        raise UsageError(f"a recipe cannot be called {name!r}", why=error) from None
     known = shipped_recipes()
     path = known.get(like.removesuffix(".toml"), Path(like))
     if not path.is_file():
@@ -56,12 +60,12 @@ def new_recipe(name: str, like: str, parent: Path = Path()) -> Path:
         )
     files = chain(path)
     if len(files) == 1:
-        text = _named(path.read_text(encoding="utf-8"), name)
+        text = _named(read_text(path), name)
     else:
         table = {key: value for key, value in fold(files).items() if key != "without"}
         text = f"# As {like} of gantk {gantk.__version__}, with what it extends.\n"
         text += tomli_w.dumps({**table, "name": name})
-    out = parent / f"{name}.toml"
+    out = path_in(parent, f"{name}.toml")
     if (parent / SCHEMA).is_file():
         text = f"#:schema {SCHEMA}\n{text}"
     write_new(out, text)

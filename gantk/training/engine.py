@@ -16,6 +16,7 @@ from torch import nn
 from gantk.data.batch import Batch
 from gantk.data.loader import Loader
 from gantk.errors import Interrupted, NonFiniteError, PluginError, RecipeError, nearest
+from gantk.names import check_name
 from gantk.recipe.model import Recipe
 from gantk.training.checkpoint import list_checkpoints, save_checkpoint
 from gantk.training.device import autocasting
@@ -265,6 +266,12 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
     """
     names = [stage.name for stage in stages]
     for stage in stages:
+        try:
+            check_name(stage.name)
+        except ValueError as error:
+            raise RecipeError(
+                f"a stage cannot be called {stage.name!r}", where="schedule", why=error, mend="mend the scheduler"
+            ) from None
         if stage.epochs < 1:
             raise RecipeError(
                 f"the stage {stage.name!r} has {stage.epochs} epochs", where="schedule", mend="give it one at least"

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from gantk.errors import CheckpointError
 from gantk.files import atomic_write
+from gantk.names import path_in
 from gantk.training.checkpoint import reason
 from gantk.training.scheduler import Stage
 from gantk.translation import Translator
@@ -65,4 +66,4 @@ class History:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, stage: str, role: str, epoch: int) -> Path:
-        return self.folder / f"{stage}-{role}-{epoch:05d}.safetensors"
+        return path_in(path_in(self.folder, stage), f"{role}-{epoch:05d}.safetensors")

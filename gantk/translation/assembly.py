@@ -92,13 +92,6 @@ def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:
         where = f"transforms.{name}"
         component = registry.get("transform", settings.use, f"{where}.use")
         built = component.build(settings.parameters, where)
-        for group in settings.groups or ():
-            if group not in recipe.data.batch:
-                raise RecipeError(
-                    f"there is no batch group {group!r}",
-                    where=f"{where}.groups",
-                    mend=nearest(group, recipe.data.batch),
-                )
         if settings.enabled:
             groups = None if settings.groups is None else frozenset(settings.groups)
             stages = None if settings.stages is None else frozenset(settings.stages)
@@ -184,14 +177,6 @@ def _term(
     map_references: tuple[str, ...],
 ) -> Term:
     where = f"losses.{name}"
-    if settings.on not in translators:
-        raise RecipeError(
-            f"there is no translator {settings.on!r}", where=f"{where}.on", mend=nearest(settings.on, translators)
-        )
-    if settings.map is not None and settings.map not in recipe.maps:
-        raise RecipeError(
-            f"there is no map {settings.map!r}", where=f"{where}.map", mend=nearest(settings.map, recipe.maps)
-        )
     component = registry.get("loss", settings.use, f"{where}.use")
     values = component.check(settings.parameters, where)
     loss = component.make(values, where)

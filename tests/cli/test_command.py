@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import gantk
@@ -52,6 +54,87 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("loaded: []\n")
+
+
+RIGHT = """\
+name = "right"
+[data]
+dataset = "phantom"
+inputs = ["t1"]
+target = "t1ce"
+[translators.a]
+generator.use = "resnet"
+[losses.l]
+use = "l1"
+on = "a"
+[schedule]
+use = "constant"
+"""
+SWEEP = f"{RIGHT}[variants.x]\n[variants.y]\n[sweep]\n'data.crop' = [[32, 32], [64, 64]]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        (RIGHT, ["validate", "--set", "training.emma=1"], "--set training.emma: unknown key"),
+        (RIGHT.replace("[data]", "[daat]"), ["validate"], "unknown key 'daat'"),
+        (RIGHT.replace('"a"', '"b"'), ["run", "--dry-run"], "there is no translator 'b'"),
+        (RIGHT, ["run", "--set", "data.crop=[48]"], "--set data.crop (it is [48])"),
+        (SWEEP, ["run", "--list", "--set", "run.sed=1"], "variant 'x': unknown key"),
+        (SWEEP.replace("[64, 64]]", "[64]]"), ["run"], "2 values are expected"),
+        (SWEEP.replace("[variants.y]", '[variants.y]\n"training.ema" = 3'), ["run", "--dry-run"], "variant 'y'"),
+    ],
+)
+def test_what_the_core_can_tell_is_told_without_torch(
+    tmp_path: Path, text: str, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    verb, *rest = arguments
+    code = (
+        "import sys; from gantk.cli.main import main\n"
+        f"sys.argv = ['gantk', {verb!r}, 'recipe.toml', *{rest}]\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == "False\n"
+
+
+def test_a_wrong_change_of_an_evaluation_is_told_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RIGHT)
+    code = (
+        "import sys; from gantk.cli.main import main\n"
+        "sys.argv = ['gantk', 'evaluate', '.', '--set', 'evaluation.regions=[]']\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert "--set evaluation.regions (it is [])" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "False\n")
+
+
+def pages(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from pages(inner, (*path, name))
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*page, id=" ".join(page[0])) for page in pages(get_command(app))]
+)
+def test_help_says_all_that_is_written(path: tuple[str, ...], command: Any) -> None:
+    """No bracket taken for markup, no sentence cut."""
+    page = " ".join(call(*path, "--help").stdout.split())
+    texts = [command.help or "", *(getattr(p, "help", None) or "" for p in command.params if not p.hidden)]
+    texts += [inner.help.partition("\n\n")[0] for inner in getattr(command, "commands", {}).values()]
+    assert texts
+    for text in texts:
+        assert " ".join(text.split()) in page
+    assert "..." not in page.replace("]...", "").replace("}...", "")
+    for sentence in command.help.split("\n\n"):
+        assert sentence.endswith((".", "…"))
 
 
 def test_every_verb_is_listed_and_has_help() -> None:

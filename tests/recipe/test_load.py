@@ -387,10 +387,12 @@ def test_errors_of_components_get_the_line_of_their_key(write: Write) -> None:
     error = RecipeError(
         "loss 'ssim' has no parameter 'windwo'", where="losses.structure.windwo", mend="did you mean 'window'?"
     )
-    shown = str(located(error, write(text, "base.toml")))
+    shown = str(located(error, load_recipe(write(text, "base.toml"))))
     assert f"base.toml:{line_of(text, 'windwo')}: losses.structure.windwo: loss 'ssim' has no parameter" in shown
     assert "did you mean 'window'" in shown
-    assert located(error, None) is error
+    assert located(error, recipe_from_table(tomllib.loads(text))) is error  # of no file
+    elsewhere = RecipeError("no such folder", where="/data/of the patients")
+    assert located(elsewhere, load_recipe(write(text, "base.toml"))) is elsewhere
 
 
 # --- there and back ----------------------------------------------------------------------------------------
@@ -455,7 +457,7 @@ parameters = st.dictionaries(words.map(lambda w: f"p_{w}"), scalars, max_size=4)
     schedule=parameters,
     dataset=parameters,
     seed=st.integers(0, 2**31),
-    fraction=st.floats(0, 1),
+    fraction=st.floats(0, 1, exclude_min=True),
     weight=st.floats(-1e6, 1e6),
     description=st.text(max_size=20),
     stages=st.none() | st.lists(words, max_size=2),

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from gantk.errors import CheckpointError, Interrupted, NonFiniteError, PluginError, RecipeError, UsageError
+from gantk.errors import CheckpointError, GantkError, Interrupted, NonFiniteError, PluginError, RecipeError, UsageError
 from gantk.plugins import load_plugins
 from gantk.recipe.load import recipe_from_table
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, restore, save_checkpoint
 from gantk.training.device import autocasting, pick_device
-from gantk.training.engine import Engine, _Control
+from gantk.training.engine import Engine, _Control, check_stages
 from gantk.training.history import History
 from gantk.training.scheduler import Scheduler, Stage
 from gantk.training.state import Position, TrainingState
@@ -350,6 +350,26 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_others(
     with pytest.raises(CheckpointError, match=r"No space left on device.*--resume"):
         save_checkpoint(tmp_path, tested.state, tested.facts, keep=2)
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_history_stays_in_its_folder(engine: Any, tmp_path: Path) -> None:
+    """And tells the role `a-b` in the stage `c` from `b` in `c-a`."""
+    network = engine().state.translators["g"]
+    folder = tmp_path / "run" / "history"
+    history = History(folder)
+    for stage, role in (("c", "a-b"), ("c-a", "b")):
+        history.record(Stage(stage, 1, (role,), history=1), 0, {role: network})
+    assert len([path for path in folder.rglob("*") if path.is_file()]) == 2
+    for stage, role in (("../../evil", "g"), ("one", "../../../evil"), ("..", "g"), ("one", "a/b")):
+        with pytest.raises(GantkError, match="cannot be the name of a file"):
+            history.record(Stage(stage, 1, (role,), history=1), 0, {role: network})
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_stage_has_a_name(engine: Any) -> None:
+    tested = engine()
+    with pytest.raises(RecipeError, match=r"schedule: a stage cannot be called '\.\./x'"):
+        check_stages(tested.recipe, [Stage("../x", 1, ("g",))])
 
 
 def test_history_keeps_what_is_promised(engine: Any, tmp_path: Path) -> None:

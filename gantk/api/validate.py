@@ -1,0 +1,45 @@
+"""Checking a recipe in full, what needs no component first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gantk.errors import RecipeError
+from gantk.recipe.load import load_recipe
+from gantk.recipe.model import Recipe
+from gantk.recipe.variants import Child, described
+
+if TYPE_CHECKING:
+    from gantk.plugins import Session
+
+__all__ = ["validate"]
+
+
+def validate(path: str | Path, overrides: Sequence[str] = (), session: Session | None = None) -> Recipe:
+    """Check a recipe in full: keys, types, names, parameters, and that its networks can be built.
+
+    Of a recipe with variants or a grid every run is checked; what is given back is the recipe that they change.
+
+    Raises:
+        RecipeError: something is wrong.
+    """
+    found = described(path, overrides)
+    from gantk.api.checks import build  # torch takes seconds to import, and most mistakes are told without
+    from gantk.api.sweep_plan import but_for_seed
+    from gantk.plugins import load_plugins
+
+    registry = (session or load_plugins()).registry
+    if isinstance(found, Recipe):
+        build(found, registry)
+        return found
+    unlike: dict[str, Child] = {}
+    for child in found.children:
+        unlike.setdefault(but_for_seed(child.recipe), child)
+    for child in unlike.values():
+        try:
+            build(child.recipe, registry)
+        except RecipeError as error:
+            raise child.explain(error) from None
+    return load_recipe(path, overrides)

@@ -1,0 +1,102 @@
+"""What the keys of a recipe say of one another, as far as a recipe alone can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gantk.errors import RecipeError, nearest
+from gantk.recipe.model import Recipe
+
+__all__ = ["TRAINING_MEAN", "check"]
+
+#: The baseline that is made from the training targets.
+TRAINING_MEAN = "training_mean"
+
+
+def check(recipe: Recipe) -> None:
+    """Names must be those of things that are there, something must be trained, measured, and made by a translator.
+
+    Raises:
+        RecipeError: they are not; its place is a dotted key.
+    """
+    for one in (_groups, _intensities, _terms, _measured, _roles, _baselines):
+        one(recipe)
+
+
+def _known(kind: str, name: str, names: Collection[str], where: str) -> None:
+    if name not in names:
+        raise RecipeError(f"there is no {kind} {name!r}", where=where, mend=nearest(name, names))
+
+
+def _groups(recipe: Recipe) -> None:
+    data = recipe.data
+    if "paired" in data.batch and not data.paired_fraction:
+        raise RecipeError(
+            "no patient is paired, and batches have the group 'paired'",
+            where="data.paired_fraction",
+            mend='raise it, or take the group out with without = ["data.batch.paired"] and terms on other groups',
+        )
+    for name, transform in recipe.transforms.items():
+        for group in transform.groups or ():
+            _known("batch group", group, data.batch, f"transforms.{name}.groups")
+
+
+def _intensities(recipe: Recipe) -> None:
+    for name in recipe.data.intensities:
+        _known(
+            "modality", name, (*recipe.data.modalities, *filter(None, [recipe.data.mask])), f"data.intensities.{name}"
+        )
+
+
+def _terms(recipe: Recipe) -> None:
+    for name, term in recipe.losses.items():
+        _known("translator", term.on, recipe.translators, f"losses.{name}.on")
+        if term.map is not None:
+            _known("map", term.map, recipe.maps, f"losses.{name}.map")
+
+
+def _measured(recipe: Recipe) -> None:
+    evaluation, where = recipe.evaluation, recipe.origins.where
+    for name in evaluation.missing:
+        _known("input", name, recipe.data.inputs, "evaluation.missing")
+    for name in evaluation.targets or ():
+        _known("target", name, recipe.data.targets, "evaluation.targets")
+    seen = set(recipe.data.inputs) - set(evaluation.missing)
+    if trivial := [name for name in recipe.measured or recipe.data.targets if name in seen]:
+        name = trivial[0]
+        raise RecipeError(
+            f"the target {name!r} is also an input",
+            where=where(("data", "target")),
+            mend=f"hide it at test with evaluation.missing = [{name!r}], or name another target",
+        )
+    if not recipe.answering:
+        raise RecipeError(
+            f"no translator gives {', '.join(recipe.measured)}, which is to be measured",
+            where=where(("translators",)),
+            mend="say with evaluation.targets what is to be measured",
+        )
+
+
+def _roles(recipe: Recipe) -> None:
+    if TRAINING_MEAN in recipe.translators:
+        raise RecipeError(
+            f"a translator cannot be called {TRAINING_MEAN!r}, as a baseline is",
+            where=f"translators.{TRAINING_MEAN}",
+            mend="give it another name",
+        )
+    named = [("predict", recipe.predict)] if recipe.predict is not None else []
+    named += [("evaluation.roles", role) for role in recipe.evaluation.roles or ()]
+    for where, role in named:
+        _known("translator", role, recipe.translators, where)
+        if role not in recipe.answering:
+            raise RecipeError(
+                f"the translator {role!r} does not give {', '.join(recipe.measured)}, which is measured",
+                where=where,
+                mend=f"evaluate and predict with {' or '.join(recipe.answering)}",
+            )
+
+
+def _baselines(recipe: Recipe) -> None:
+    known = [TRAINING_MEAN, *(f"input:{name}" for name in recipe.data.inputs)]
+    for name in recipe.evaluation.baselines:
+        _known("baseline", name, known, "evaluation.baselines")
