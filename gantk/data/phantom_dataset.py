@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from gantk.data.brats import Brats
 from gantk.data.cache import cache_error, gantk_cache_dir
 from gantk.data.phantom.write import VERSION, write_phantom
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
 from gantk.progress import Progress
+from gantk.ranges import Count, Whole
 
 __all__ = ["Phantom"]
+
+Voxel = Annotated[float, Field(ge=0.5, le=8)]
 
 
 class Phantom(Brats):
@@ -21,7 +28,7 @@ class Phantom(Brats):
         cohort_seed: seed of the cohort; another seed gives other patients.
     """
 
-    def __init__(self, subjects: int = 60, voxel: float = 2.0, cohort_seed: int = 0) -> None:
+    def __init__(self, subjects: Count = 60, voxel: Voxel = 2.0, cohort_seed: Whole = 0) -> None:
         self.count, self.voxel, self.cohort_seed = subjects, voxel, cohort_seed
         # a patient does not depend on how many there are: cohorts of all sizes share the folder
         super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")

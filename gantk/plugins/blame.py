@@ -17,12 +17,13 @@ RESOURCES = ("MemoryError", "OutOfMemoryError")
 
 
 @contextmanager
-def blame(origin: str, where: object = None) -> Iterator[None]:
+def blame(origin: str, where: object = None, mend: str | None = None) -> Iterator[None]:
     """A context in which a component works.
 
     Args:
         origin: the component, as `Component.origin` names it.
         where: the recipe's key that placed it.
+        mend: what the user can do; mending the plugin where absent.
 
     Raises:
         PluginError: the component raised; what it raised is the cause. Errors of gantk and of memory pass as they are.
@@ -37,7 +38,7 @@ def blame(origin: str, where: object = None) -> Iterator[None]:
         place = place_of(error)
         said = " ".join(str(error).split())
         reason = f"{type(error).__name__}{f' ({place})' if place else ''}{f': {said}' if said else ''}"
-        mend = f"{mend_of(error)}; `gantk --debug …` shows the traceback"
+        mend = f"{mend or mend_of(error)}; `gantk --debug …` shows the traceback"
         raise PluginError(f"the {origin} raised {reason}", where=where, mend=mend) from error
 
 

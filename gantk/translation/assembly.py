@@ -280,25 +280,34 @@ def _shapes(module: nn.Module) -> dict[str, torch.Size]:
 
 def _references(component: Component, values: Mapping[str, Any], where: str, recipe: Recipe) -> tuple[str, ...]:
     """The images that a component's parameters name, with the roles they name checked."""
+    check_roles(component, values, where, recipe)
     found = []
-    for parameter in component.parameters:
-        value = values[parameter.name]
-        if parameter.type is Role and value not in recipe.translators:
-            raise RecipeError(
-                f"there is no translator {value!r}",
-                where=f"{where}.{parameter.name}",
-                mend=nearest(value, recipe.translators),
-            )
-        if parameter.type is ImageRef:
-            owner, _, what = value.rpartition(".")
+    for parameter, kind, name in component.named(values):
+        if kind is ImageRef:
+            owner, _, what = name.rpartition(".")
             if what not in ("source", "target", "output") or (what == "output" and owner not in recipe.translators):
                 raise RecipeError(
-                    f"{value!r} names no image",
-                    where=f"{where}.{parameter.name}",
+                    f"{name!r} names no image",
+                    where=f"{where}.{parameter}",
                     mend="write target, GROUP.target, GROUP.source or ROLE.output",
                 )
-            found.append(value)
+            found.append(name)
     return tuple(found)
+
+
+def check_roles(component: Component, values: Mapping[str, Any], where: str, recipe: Recipe) -> None:
+    """Check that every translator exists that a component's parameters name.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    for parameter, kind, name in component.named(values):
+        if kind is Role and name not in recipe.translators:
+            raise RecipeError(
+                f"there is no translator {name!r}",
+                where=f"{where}.{parameter}",
+                mend=nearest(name, recipe.translators),
+            )
 
 
 @torch.no_grad()
