@@ -10,23 +10,27 @@ from gantk.api.assessment import make_metrics
 from gantk.api.cohort import make_dataset
 from gantk.data.loader import GROUPS
 from gantk.errors import RecipeError, nearest
+from gantk.evaluation.metrics import slice_metrics
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.recipe import Recipe, load_recipe, located
 from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
-from gantk.training.scheduler import Scheduler
+from gantk.training.scheduler import MetricName, Scheduler
 from gantk.translation import Assembly, assemble
+from gantk.translation.assembly import check_roles
 
 
 def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
-    """The recipe's scheduler, with the stages that the recipe names checked.
+    """The recipe's scheduler, with the roles that it names and the stages that the recipe names checked.
 
     Raises:
         RecipeError: the scheduler, a parameter, a role or a stage is wrong.
     """
     component = registry.get("scheduler", recipe.schedule.use, "schedule.use")
-    scheduler: Scheduler = component.build(recipe.schedule.parameters, "schedule")
+    values = component.check(recipe.schedule.parameters, "schedule")
+    scheduler: Scheduler = component.make(values, "schedule")
+    check_roles(component, values, "schedule", recipe)
     stages = check_stages(recipe, scheduler.stages(list(recipe.translators)))
     for stage in stages:
         for role in stage.roles:
@@ -37,6 +41,13 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
                     mend=nearest(role, recipe.translators),
                 )
     return scheduler
+
+
+def watched(recipe: Recipe, registry: Registry) -> list[tuple[str, str]]:
+    """The metrics that the scheduler watches: the parameter that says so, and the metric's name."""
+    component = registry.get("scheduler", recipe.schedule.use, "schedule.use")
+    found = component.named(component.check(recipe.schedule.parameters, "schedule"))
+    return [(parameter, name) for parameter, kind, name in found if kind is MetricName]
 
 
 def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) -> tuple[Assembly, Scheduler]:
@@ -58,7 +69,7 @@ def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) ->
 
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     dataset = make_dataset(recipe, registry)
-    make_metrics(recipe, registry)
+    metrics = make_metrics(recipe, registry)
     roles = [*(recipe.evaluation.roles or ()), recipe.predict_role]
     for role in roles:
         if role not in recipe.translators:
@@ -74,6 +85,13 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
             known = ["training_mean", *(f"input:{i}" for i in recipe.data.inputs)]
             raise RecipeError(f"there is no baseline {name!r}", where="evaluation.baselines", mend=nearest(name, known))
     scheduler = make_scheduler(recipe, registry)
+    for parameter, name in watched(recipe, registry):
+        if name not in slice_metrics(metrics):
+            raise RecipeError(
+                f"the scheduler watches the metric {name!r}, which is not measured after epochs",
+                where=f"schedule.{parameter}",
+                mend=f"{nearest(name, slice_metrics(metrics))}; evaluation.metrics says what is measured",
+            )
     named = {f"data.batch.{group}": group for group in recipe.data.batch}
     named |= {f"losses.{name}.group": settings.group for name, settings in recipe.losses.items()}
     for where, group in named.items():

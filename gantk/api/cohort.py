@@ -14,11 +14,12 @@ from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
-from gantk.data.dataset import Dataset
+from gantk.data.dataset import Dataset, make_data
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
+from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError
 from gantk.plugins import Registry
 from gantk.plugins.blame import blame
@@ -95,11 +96,26 @@ def slice_settings(recipe: Recipe) -> SliceSettings:
     return SliceSettings(data.modalities, data.spacing, data.crop, normalisation(recipe))
 
 
-def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
-    """List, split and prepare the patients.
+@dataclass(frozen=True)
+class Listing:
+    """A dataset's patients as the names of their files tell them, and who plays which role; no image was read."""
+
+    dataset: Dataset
+    origin: str
+    subjects: Sequence[Subject]
+    split: Split
+
+    def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
+        """The patients of those who have all targets that are measured."""
+        files = {subject.id: set(subject.files) for subject in self.subjects}
+        return [patient for patient in patients if set(recipe.measured) <= files[patient]]
+
+
+def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listing:
+    """List and split the patients.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: they cannot be listed, lack modalities that the recipe names, or are too few.
     """
     data = recipe.data
     dataset = make_dataset(recipe, registry)
@@ -115,18 +131,39 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         seed=data.split.seed,
         paired_fraction=data.paired_fraction,
     )
+    return Listing(dataset, origin, subjects, split)
+
+
+def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
+    """List, split and prepare the patients.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    return prepare_cohort(recipe, list_cohort(recipe, registry, progress), progress)
+
+
+def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Cohort:
+    """Prepare the patients of a listing.
+
+    Raises:
+        DataError: an image cannot be made or read.
+    """
+    data, dataset = recipe.data, listing.dataset
+    with blame(listing.origin, "data.dataset"):
+        make_data(dataset, progress)
     store = prepare(
         dataset,
-        subjects,
+        listing.subjects,
         slice_settings(recipe),
-        needed or data.inputs,
+        [name for name in data.inputs if name not in data.targets] or data.inputs,
         cache=gantk_cache_dir(),
         workers=os.cpu_count() or 1,
         progress=progress,
     )
     loader = Loader(
         store,
-        split,
+        listing.split,
         layout=Layout.of(data, getattr(dataset, "channels", 1)),
         sizes=data.batch,
         slices=data.slices,
@@ -135,7 +172,7 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         steps_per_epoch=data.steps_per_epoch,
         missing=recipe.evaluation.missing,
     )
-    return Cohort(store, split, loader)
+    return Cohort(store, listing.split, loader)
 
 
 def _check_pickles(dataset: Any, origin: str) -> None:

@@ -9,13 +9,14 @@ from gantk.data.slices import Readable
 from gantk.data.volumes import Subject
 from gantk.progress import Progress
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "make_data"]
 
 
 class Dataset(Protocol):
     """A component of kind `dataset`; it travels to worker processes, so it must pickle.
 
-    Optional members: `subject_at(folder, modalities)` and `writes` (file endings) for `gantk predict`; `reading`, the
+    Optional members: `make(progress)`, which writes or fetches files that `subjects` names and that are not there yet,
+    and is called once before anything is read; `subject_at(folder, modalities)` and `writes` (file endings) for `gantk predict`; `reading`, the
     parameters that change what it reads of a file, plain JSON types.
     """
 
@@ -32,3 +33,14 @@ class Dataset(Protocol):
         Raises:
             DataError: a file cannot be used.
         """
+
+
+def make_data(dataset: Dataset, progress: Progress) -> None:
+    """Let a dataset that makes its own files do so.
+
+    Raises:
+        DataError: they cannot be made.
+    """
+    make = getattr(dataset, "make", None)
+    if make is not None:
+        make(progress)

@@ -19,11 +19,31 @@ from gantk.data.normalisation import BACKGROUND
 from gantk.data.store import PatientSlices, SliceStore
 from gantk.errors import DataError, RecipeError, nearest
 
-__all__ = ["GROUPS", "Loader"]
+__all__ = ["GROUPS", "Loader", "members"]
 
 GROUPS = ("paired", "unpaired", "source", "target")  # a group's place is part of its random key
 
 Row = tuple[str, int]
+
+
+def members(split: Split, group: str) -> tuple[str, ...]:
+    """The patients whose slices a batch group draws.
+
+    Raises:
+        DataError: there is none.
+    """
+    patients = {
+        "paired": split.paired,
+        "unpaired": split.unpaired,
+        "source": split.training,
+        "target": split.paired + split.target,
+    }[group]
+    if not patients:
+        raise DataError(
+            f"the batch group {group!r} has no patient",
+            mend="Change data.paired_fraction, or switch off what uses this group",
+        )
+    return patients
 
 
 @dataclass(frozen=True)
@@ -203,21 +223,8 @@ class Loader:
             )
         return self.sizes[group]
 
-    def _members(self, group: str) -> tuple[str, ...]:
-        return {
-            "paired": self.split.paired,
-            "unpaired": self.split.unpaired,
-            "source": self.split.training,
-            "target": self.split.paired + self.split.target,
-        }[group]
-
     def _find_pools(self, group: str) -> _Pools:
-        patients = self._members(group)
-        if not patients:
-            raise DataError(
-                f"the batch group {group!r} has no patient",
-                mend="Change data.paired_fraction, or switch off what uses this group",
-            )
+        patients = members(self.split, group)
         core: list[Row] = []
         other: list[Row] = []
         for patient in patients:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from gantk.data.brats import Brats
 from gantk.data.cache import cache_error, gantk_cache_dir
-from gantk.data.phantom.write import VERSION, write_phantom
+from gantk.data.phantom.write import MODALITIES, VERSION, subject_id, write_phantom
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
 from gantk.progress import Progress
@@ -34,7 +35,12 @@ class Phantom(Brats):
         super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All patients sorted by id; writes those that are not in the cache yet.
+        """All patients sorted by id, whether or not they are in the cache yet; see `make`."""
+        ids = sorted(subject_id(index) for index in range(self.count))
+        return [_subject(self.root / name) for name in ids]
+
+    def make(self, progress: Progress) -> None:
+        """Write the patients that are not in the cache yet.
 
         Raises:
             UsageError: a parameter is out of range.
@@ -42,10 +48,14 @@ class Phantom(Brats):
             DataError: the cache holds other patients under these names, such as an older release's.
         """
         try:
-            folders = write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
+            write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
         except DataError as error:
             if isinstance(error.__cause__, OSError):
                 raise cache_error(error.__cause__, self.root) from error
             raise
-        subjects = [self.subject_at(folder, ()) for folder in folders]
-        return sorted(subjects, key=lambda subject: subject.id)
+
+
+def _subject(folder: Path) -> Subject:
+    """A patient as `write_phantom` writes it."""
+    files = {name: folder / f"{folder.name}_{name}.nii.gz" for name in (*MODALITIES, "seg")}
+    return Subject(folder.name, files, files.pop("seg"))

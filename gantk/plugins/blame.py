@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gantk.errors import GantkError, PluginError
+from gantk.memory import is_shortage
 
 __all__ = ["blame", "mend_of", "place_of"]
 
 CORE = Path(__file__).parents[1]
-#: Told to the user as they are: no plugin is at fault.
-RESOURCES = ("MemoryError", "OutOfMemoryError")
 
 
 @contextmanager
@@ -33,7 +32,7 @@ def blame(origin: str, where: object = None, mend: str | None = None) -> Iterato
     except GantkError:
         raise
     except Exception as error:
-        if type(error).__name__ in RESOURCES:
+        if is_shortage(error):  # no plugin is at fault
             raise
         place = place_of(error)
         said = " ".join(str(error).split())

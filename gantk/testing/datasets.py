@@ -44,8 +44,10 @@ class DatasetConformance(Conformance):
         return {"root": str(write_cohort(folder, 10, (*self.inputs, *self.targets)))}
 
     def dataset(self, folder: Path) -> Any:
-        """The dataset, its data written."""
-        return self.registered.build({**self.write(folder), **self.parameters}, self.registered.name)
+        """The dataset, its data written and made."""
+        dataset = self.registered.build({**self.write(folder), **self.parameters}, self.registered.name)
+        make_data(dataset, QuietProgress())
+        return dataset
 
     def test_signature(self) -> None:
         """Checked with the data, in `test_subjects`: the parameters follow from `write`."""

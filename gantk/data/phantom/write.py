@@ -25,10 +25,12 @@ from gantk.data.phantom.subject import scan
 from gantk.errors import DataError, UsageError
 from gantk.progress import Progress
 
-__all__ = ["MANIFEST", "VERSION", "subject_id", "write_phantom"]
+__all__ = ["MANIFEST", "MODALITIES", "VERSION", "subject_id", "write_phantom"]
 
 VERSION = 2
 """Of the phantom's appearance: grows whenever the same seed gives other voxels."""
+MODALITIES = ("flair", "t1", "t1ce", "t2")
+"""What every subject has, besides its segmentation."""
 MANIFEST = "phantom.json"
 """In each subject's folder: what made it, and what was drawn for it."""
 
