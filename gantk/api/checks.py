@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import make_metrics
-from gantk.api.cohort import make_dataset
-from gantk.data.loader import GROUPS
+from gantk.api.cohort import Listing, list_cohort, make_dataset
+from gantk.api.preflight import check_images, check_listing
+from gantk.api.sweep_plan import but_for_seed, of_child
+from gantk.data.cohort import ROLES
+from gantk.data.layout import Layout
+from gantk.data.loader import GROUPS, members
 from gantk.errors import RecipeError, nearest
 from gantk.evaluation.metrics import slice_metrics
+from gantk.memory import enough_memory
 from gantk.plugins import Registry, Session, load_plugins
+from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, load_recipe, located
 from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.training.device import pick_device
@@ -69,6 +76,8 @@ def build(recipe: Recipe, registry: Registry, path: str | Path | None = None) ->
 
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     dataset = make_dataset(recipe, registry)
+    channels = getattr(dataset, "channels", 1)
+    check_images(recipe, Layout.of(recipe.data, channels))
     metrics = make_metrics(recipe, registry)
     roles = [*(recipe.evaluation.roles or ()), recipe.predict_role]
     for role in roles:
@@ -97,11 +106,32 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     for where, group in named.items():
         if group not in GROUPS:
             raise RecipeError(f"there is no batch group {group!r}", where=where, mend=nearest(group, GROUPS))
-    assembly = assemble(recipe, registry, getattr(dataset, "channels", 1))
+    with enough_memory("for the networks", "the networks' channels, blocks or pools, or data.crop"):
+        assembly = assemble(recipe, registry, channels)
     for stage in scheduler.stages(list(recipe.translators)):
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")
     return assembly, scheduler
+
+
+def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Scheduler, progress: Progress) -> Listing:
+    """The patients, listed and split, with a check that each batch group has some; no image is read.
+
+    Raises:
+        RecipeError: what the scheduler watches has no value.
+        DataError: they cannot be listed, lack what the recipe names, or a group has none.
+    """
+    listing = list_cohort(recipe, registry, progress)
+    plans = [assembly.plan(stage.name, stage.roles) for stage in scheduler.stages(list(recipe.translators))]
+    check_listing(recipe, listing, plans, watched(recipe, registry))
+    return listing
+
+
+def _counted(listing: Listing) -> dict[str, Any]:
+    """How many patients there are, by what they have and by their role."""
+    images = Counter(modality for subject in listing.subjects for modality in subject.files)
+    split = {role: len(getattr(listing.split, role)) for role in ROLES}
+    return {"listed": len(listing.subjects), **split, "images": dict(sorted(images.items()))}
 
 
 def validate(path: str | Path, overrides: Sequence[str] = (), session: Session | None = None) -> Recipe:
@@ -117,23 +147,44 @@ def validate(path: str | Path, overrides: Sequence[str] = (), session: Session |
     if not is_sweep(path):
         build(recipe, registry, path)
         return recipe
+    checked: set[str] = set()
     for child in load_sweep(path, overrides).children:
-        try:
-            build(child.recipe, registry)
-        except RecipeError as error:
-            raise child.explain(error) from None
+        key = but_for_seed(child.recipe)
+        if key not in checked:
+            with of_child(child):
+                build(child.recipe, registry)
+        checked.add(key)
     return recipe
 
 
 def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto") -> dict[str, Any]:
-    """Build everything that a recipe names and say what would be trained; reads no data, trains nothing.
+    """Build everything that a recipe names, list the patients, and say what would be trained; reads no image.
+
+    Of a recipe with variants or a grid the plan of every run stands under `runs`, by its id.
 
     Raises:
         RecipeError: something is wrong.
+        DataError: the patients cannot be listed, or lack what the recipe names.
     """
-    recipe = load_recipe(path, overrides)
     session = load_plugins()
+    if not is_sweep(path):
+        recipe = load_recipe(path, overrides)
+        return _plan(recipe, session, device, path)
+    sweep = load_sweep(path, overrides)
+    plans: dict[str, dict[str, Any]] = {}
+    runs = {}
+    for child in sweep.selected:
+        key = but_for_seed(child.recipe)
+        if key not in plans:
+            with of_child(child):
+                plans[key] = _plan(child.recipe, session, device)
+        runs[child.id] = {**plans[key], "recipe": child.recipe.name, "label": child.label}
+    return {"recipe": sweep.name, "runs": runs}
+
+
+def _plan(recipe: Recipe, session: Session, device: str, path: str | Path | None = None) -> dict[str, Any]:
     assembly, scheduler = build(recipe, session.registry, path)
+    listing = look(recipe, session.registry, assembly, scheduler, QuietProgress())
     translators: dict[str, Any] = {}
     for role, translator in assembly.translators.items():
         settings = recipe.translators[role]
@@ -157,7 +208,9 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
                 "name": stage.name,
                 "epochs": stage.epochs,
                 "roles": list(stage.roles),
+                "steps_per_epoch": recipe.data.steps_per_epoch,  # else known once slices were read
                 "groups": {group: recipe.data.batch[group] for group in plan.groups},
+                "patients": {group: len(members(listing.split, group)) for group in plan.groups},
                 "terms": {
                     term.name: {
                         "on": term.role,
@@ -178,6 +231,7 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
         "inputs": recipe.data.inputs,
         "targets": list(recipe.data.targets),
         "crop": list(recipe.data.crop),
+        "patients": _counted(listing),
         "transforms": {slot.name: type(slot.component).__name__ for slot in assembly.transforms},
         "translators": translators,
         "stages": stages,

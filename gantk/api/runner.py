@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import assess, make_metrics
-from gantk.api.checks import build
-from gantk.api.cohort import Cohort, check_same_data, check_same_split, open_cohort
+from gantk.api.checks import build, look
+from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.display import Display, Quiet
+from gantk.api.preflight import check_out
 from gantk.api.recorder import Recorder
 from gantk.api.runs import RUNS, Status, alone, new_run_folder, plugins_of, resolve_run, spoken
 from gantk.api.signals import StopSignals
@@ -88,7 +89,10 @@ def run(
     with StopSignals() as signals:
         with made_with([] if folder is None else plugins_of(folder), session):
             assembly, scheduler = build(recipe, session.registry, path)
-        cohort = open_cohort(recipe, session.registry, display.progress)
+        if resume is None:
+            check_out(out, assembly, recipe.training.keep_checkpoints)
+        listing = look(recipe, session.registry, assembly, scheduler, display.progress)
+        cohort = prepare_cohort(recipe, listing, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
             cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)
         state = TrainingState(recipe, assembly, scheduler, chosen)

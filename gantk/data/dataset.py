@@ -15,9 +15,9 @@ __all__ = ["Dataset", "make_data"]
 class Dataset(Protocol):
     """A component of kind `dataset`; it travels to worker processes, so it must pickle.
 
-    Optional members: `make(progress)`, which writes or fetches files that `subjects` names and that are not there yet,
-    and is called once before anything is read; `subject_at(folder, modalities)` and `writes` (file endings) for `gantk predict`; `reading`, the
-    parameters that change what it reads of a file, plain JSON types.
+    Optional members: `make(progress)`, which writes or fetches the files of `subjects` that are not there yet, called
+    once before any is read; `subject_at(folder, modalities)` and `writes` (file endings) for `gantk predict`;
+    `reading`, the parameters that change what it reads of a file, plain JSON types.
     """
 
     def subjects(self, progress: Progress) -> Sequence[Subject]:

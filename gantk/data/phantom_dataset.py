@@ -57,5 +57,5 @@ class Phantom(Brats):
 
 def _subject(folder: Path) -> Subject:
     """A patient as `write_phantom` writes it."""
-    files = {name: folder / f"{folder.name}_{name}.nii.gz" for name in (*MODALITIES, "seg")}
-    return Subject(folder.name, files, files.pop("seg"))
+    files = {name: folder / f"{folder.name}_{name}.nii.gz" for name in MODALITIES}
+    return Subject(folder.name, files, folder / f"{folder.name}_seg.nii.gz")

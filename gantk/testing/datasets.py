@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gantk.data.cohort import by_target, split_cohort
+from gantk.data.dataset import make_data
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.slices import SliceSettings

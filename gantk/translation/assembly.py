@@ -78,8 +78,8 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
             terms.append(term)
     if not terms:
         raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
-    channels = {role: feature_channels(translator, terms, recipe) for role, translator in translators.items()}
-    terms = [_with_head(term, recipe, translators, channels) for term in terms]
+    widths = {role: feature_channels(translator, terms, recipe) for role, translator in translators.items()}
+    terms = [_with_head(term, recipe, translators, widths) for term in terms]
     return Assembly(layout, translators, terms, maps, _transforms(recipe, registry))
 
 
@@ -254,7 +254,7 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
 
 
 def _with_head(
-    term: Term, recipe: Recipe, translators: Mapping[str, Translator], channels: Mapping[str, Mapping[int, int]]
+    term: Term, recipe: Recipe, translators: Mapping[str, Translator], widths: Mapping[str, Mapping[int, int]]
 ) -> Term:
     """The term with its projection heads, where it has any: terms of one loss and shape on one role share them, if
     they look to the same other roles."""
@@ -262,7 +262,7 @@ def _with_head(
     if build_head is None:
         return term
     key = recipe.losses[term.name].use.replace(".", "-")
-    own, *others = ({k: channels[role][k] for k in term.needs.layers} for role in (term.role, *term.needs.roles))
+    own, *others = ({k: widths[role][k] for k in term.needs.layers} for role in (term.role, *term.needs.roles))
     arguments: list[Any] = [own]
     if len(inspect.signature(build_head).parameters) > 1:
         arguments.append(dict(zip(term.needs.roles, others, strict=True)))
