@@ -21,6 +21,7 @@ from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError
+from gantk.memory import enough_memory
 from gantk.plugins import Registry
 from gantk.plugins.blame import blame
 from gantk.progress import Progress
@@ -143,6 +144,7 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
     return prepare_cohort(recipe, list_cohort(recipe, registry, progress), progress)
 
 
+@enough_memory("to prepare the images", "data.crop, or raise data.spacing")
 def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Cohort:
     """Prepare the patients of a listing.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from gantk.api.runs import resolve_run
 from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND, Scale
 from gantk.data.slices import Slices, centre
-from gantk.errors import CheckpointError, UsageError, nearest
+from gantk.errors import CheckpointError, PluginError, UsageError, nearest
+from gantk.memory import enough_memory
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
@@ -88,11 +90,17 @@ class Model:
             DataError: the patient cannot be read.
         """
         role, takes, target, place = self._request(role, target)
+        if not hasattr(self.dataset, "subject_at"):
+            raise PluginError(
+                f"the dataset {self.recipe.data.dataset!r} cannot read a patient from a folder, as predict needs",
+                where="data.dataset",
+                mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
+            )
+        if out is not None:
+            self._check_out(Path(out))
         hidden = self.recipe.evaluation.missing
         inputs = [name for name in takes if name not in hidden] or list(takes)
         subject = self.dataset.subject_at(Path(patient), inputs)
-        if out is not None:
-            self._check_name(Path(out))
         read = self.dataset.read(subject, inputs, segmentation=False)
         settings = slice_settings(self.recipe)
         slices = read.slices(inputs, settings)
@@ -155,7 +163,23 @@ class Model:
         first = gives.index(target) * channels
         return role, list(settings.takes or data.inputs), target, slice(first, first + channels)
 
-    def _check_name(self, out: Path) -> None:
+    def _check_out(self, out: Path) -> None:
+        """What would keep the file from being written is said before the network runs."""
+        if not hasattr(self.dataset, "write"):
+            raise PluginError(
+                f"the dataset {self.recipe.data.dataset!r} cannot write an image",
+                where="data.dataset",
+                mend="let it have write(path, image, like), or predict without a file",
+            )
+        folder = next(place for place in out.absolute().parents if os.path.lexists(place))
+        if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            why = f"{folder} is no folder" if not folder.is_dir() else f"{folder} may not be written to"
+            raise UsageError(
+                "the prediction cannot be written",
+                where=out,
+                why="it is a folder" if out.is_dir() else why,
+                mend="name a file in a folder that can be written to",
+            )
         writes: tuple[str, ...] = getattr(self.dataset, "writes", ())
         if writes and not out.name.lower().endswith(writes):
             raise UsageError(
@@ -181,6 +205,7 @@ class Model:
                 planes.append(near)
         return np.concatenate(planes, axis=1)
 
+    @enough_memory("to predict", "evaluation.batch in the run's recipe: gantk evaluate RUN --set evaluation.batch=1")
     def _translate(
         self, images: np.ndarray, slices: Slices, role: str, place: slice, fill: float | None, progress: Progress
     ) -> np.ndarray:

@@ -22,6 +22,7 @@ from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import Interrupted, TrainingError, UsageError
 from gantk.files import atomic_write, sweep_partial
+from gantk.memory import enough_memory
 from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress
@@ -95,7 +96,8 @@ def run(
         cohort = prepare_cohort(recipe, listing, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
             cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)
-        state = TrainingState(recipe, assembly, scheduler, chosen)
+        with enough_memory(f"on {chosen} for the networks", "their channels, blocks or pools"):
+            state = TrainingState(recipe, assembly, scheduler, chosen)
         if folder is None:
             folder = _begin(recipe, cohort, out)
         with alone(folder):
@@ -264,7 +266,8 @@ class _Run:
         ended = "failed"
         self.signals.training = True
         try:
-            engine.run()
+            with enough_memory("to train", "data.batch, data.crop or the networks' channels"):
+                engine.run()
             ended = "finished"
         except Interrupted:
             ended = "interrupted"

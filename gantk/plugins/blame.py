@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gantk.errors import GantkError, PluginError
+from gantk.errors import GantkError, PluginError, TrainingError
 from gantk.memory import is_shortage
 
 __all__ = ["blame", "mend_of", "place_of"]
@@ -26,9 +26,15 @@ def blame(origin: str, where: object = None, mend: str | None = None) -> Iterato
 
     Raises:
         PluginError: the component raised; what it raised is the cause. Errors of gantk and of memory pass as they are.
+        TrainingError: the step has not got what the component asked for; told with its place and the component.
     """
     try:
         yield
+    except TrainingError as error:
+        if error.where is not None:
+            raise
+        why = error.why or f"the {origin} asked for it"
+        raise type(error)(error.what, where=where, why=why, mend=error.mend) from error
     except GantkError:
         raise
     except Exception as error:

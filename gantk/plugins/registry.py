@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,8 +126,13 @@ class Component:
 
     def _verify_call(self) -> None:
         """An instance must take what the core calls it with; a function that makes instances is taken at its word."""
+        if not inspect.isclass(self.cls):
+            return
+        for name, given in KINDS[self.kind].methods.items():
+            if callable(method := inspect.getattr_static(self.cls, name, None)):
+                self._verify_arguments(name, method, given)
         given = KINDS[self.kind].called_with
-        if not given or not inspect.isclass(self.cls):
+        if not given:
             return
         mend = f"write def __call__(self, {', '.join(given)}): …"
         call = next((vars(base)["__call__"] for base in self.cls.__mro__ if "__call__" in vars(base)), None)
@@ -138,14 +143,18 @@ class Component:
             raise PluginError(
                 f"the {self.kind} {self.name!r} cannot be called", where=f"plugin {self.plugin}", mend=mend
             )
+        self._verify_arguments("__call__", call, given)
+
+    def _verify_arguments(self, name: str, method: Callable[..., Any], given: tuple[str, ...]) -> None:
+        called = "be called" if name == "__call__" else f"have its {name} called"
         try:
-            inspect.signature(call).bind(None, *given)
+            inspect.signature(method).bind(None, *given)
         except TypeError as error:
             raise PluginError(
-                f"the {self.kind} {self.name!r} cannot be called with {', '.join(given)}",
+                f"the {self.kind} {self.name!r} cannot {called} with {', '.join(given)}",
                 where=f"plugin {self.plugin}",
                 why=error,
-                mend=mend,
+                mend=f"write def {name}(self, {', '.join(given)}): …",
             ) from None
         except ValueError:  # of a compiled class: not to be had
             return

@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from gantk.errors import GantkError, PluginError, RecipeError
 from gantk.memory import is_shortage
+from gantk.plugins.blame import blame
 from gantk.recipe.model import Recipe
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
@@ -58,6 +59,7 @@ def _pass(
 ) -> tuple[Any, dict[int, int]]:
     """What a part makes of images, and the channels of the layers that terms want, these by the term's name."""
     network: nn.Module = getattr(translator, part)
+    where = f"translators.{translator.role}.{part}"
     try:
         return _shapes(network, image, {layer for layers in wanted.values() for layer in layers})
     except Exception as error:
@@ -66,14 +68,17 @@ def _pass(
         fault = error
     try:
         _shapes(network, image, ())
-    except Exception as error:
+    except GantkError as error:
         height, width = image.shape[-2:]
         raise RecipeError(
             f"the {part} of {translator.role!r} cannot take images of {height} × {width} pixels",
-            where=f"translators.{translator.role}.{part}",
+            where=where,
             why=f"the {translator.origins[part]} says: {_said(error)}",
             mend="make data.crop larger, or the network less deep (levels, layers)",
         ) from error
+    except Exception:
+        with blame(translator.origins[part], where, "make data.crop larger if that is what lacks, or mend the plugin"):
+            raise
     for name, layers in wanted.items():
         try:
             _shapes(network, image, layers)
