@@ -105,6 +105,7 @@ def by_target(
             known = {modality for subject in subjects for modality in subject.files}
             raise DataError(
                 f"no patient has a {name!r} image",
+                where="data.inputs" if name in inputs else "data.target",
                 why=nearest(name, known),
                 mend="Correct the name in the recipe",
             )
