@@ -39,7 +39,15 @@ from .launching.job import Job as Job
 from .launching.job import Launcher as Launcher
 from .plugins.hookspecs import hookimpl as hookimpl
 from .progress import Progress as Progress
+from .ranges import Count as Count
+from .ranges import Distinct as Distinct
+from .ranges import Finite as Finite
+from .ranges import Fraction as Fraction
+from .ranges import NonNegative as NonNegative
+from .ranges import Positive as Positive
+from .ranges import Whole as Whole
 from .training.scheduler import Control as Control
+from .training.scheduler import MetricName as MetricName
 from .training.scheduler import Scheduler as Scheduler
 from .training.scheduler import Stage as Stage
 from .translation.protocols import Discriminator as Discriminator

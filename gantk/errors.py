@@ -14,6 +14,7 @@ __all__ = [
     "GantkError",
     "GantkWarning",
     "Interrupted",
+    "MemoryShortage",
     "NonFiniteError",
     "PluginError",
     "RecipeError",
@@ -76,6 +77,10 @@ class DataError(GantkError):
 
 class CacheError(DataError):
     """The slice cache cannot be read or written."""
+
+
+class MemoryShortage(GantkError):
+    """Memory does not suffice for the sizes that a recipe asks for."""
 
 
 class TrainingError(GantkError):

@@ -95,8 +95,7 @@ def test_recipe_trains_on_pictures(recipe: str, tmp_path: Path, gantk_cache: Pat
 
 @pytest.mark.parametrize("recipe", REST)
 def test_recipe_builds(recipe: str) -> None:
-    plan = gantk.dry_run(RECIPES / recipe, device="cpu")
-    assert plan["stages"]
+    assert gantk.validate(RECIPES / recipe).losses
 
 
 def check(run: RecipeRun, measured: bool = True) -> None:

@@ -20,6 +20,7 @@ from gantk.evaluation.metrics import AnyMetric, CohortMetric
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Subjects
 from gantk.files import atomic_write
+from gantk.memory import enough_memory
 from gantk.plugins import Registry
 from gantk.progress import Progress
 from gantk.recipe import Recipe
@@ -34,6 +35,7 @@ def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
     return {name: registry.get("metric", name, where).build(given, where) for name, given in measures.items()}
 
 
+@enough_memory("to evaluate", "evaluation.batch")
 def assess(
     state: TrainingState, cohort: Cohort, metrics: dict[str, AnyMetric], folder: Path, progress: Progress
 ) -> Evaluation:

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import make_metrics
-from gantk.api.cohort import make_dataset
+from gantk.api.cohort import Listing, list_cohort, make_dataset
+from gantk.api.preflight import check_images, check_listing
+from gantk.api.sweep_plan import but_for_seed, of_child
+from gantk.data.cohort import ROLES
+from gantk.data.layout import Layout
+from gantk.data.loader import members
 from gantk.errors import RecipeError, nearest
-from gantk.plugins import Registry, load_plugins
+from gantk.evaluation.metrics import slice_metrics
+from gantk.memory import enough_memory
+from gantk.plugins import Registry, Session, load_plugins
+from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, load_recipe, located
+from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.tracking.address import check_recipe
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
-from gantk.training.scheduler import Scheduler
+from gantk.training.scheduler import MetricName, Scheduler
 from gantk.translation import Assembly, assemble
+from gantk.translation.assembly import check_roles
 
 
 def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
-    """The recipe's scheduler, with the stages that the recipe names checked.
+    """The recipe's scheduler, with the roles that it names and the stages that the recipe names checked.
 
     Raises:
         RecipeError: the scheduler, a parameter, a role or a stage is wrong.
     """
     component = registry.get("scheduler", recipe.schedule.use, "schedule.use")
-    scheduler: Scheduler = component.build(recipe.schedule.parameters, "schedule")
+    values = component.check(recipe.schedule.parameters, "schedule")
+    scheduler: Scheduler = component.make(values, "schedule")
+    check_roles(component, values, "schedule", recipe)
     stages = check_stages(recipe, scheduler.stages(list(recipe.translators)))
     for stage in stages:
         for role in stage.roles:
@@ -36,6 +49,13 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
                     mend=nearest(role, recipe.translators),
                 )
     return scheduler
+
+
+def watched(recipe: Recipe, registry: Registry) -> list[tuple[str, str]]:
+    """The metrics that the scheduler watches: the parameter that says so, and the metric's name."""
+    component = registry.get("scheduler", recipe.schedule.use, "schedule.use")
+    found = component.named(component.check(recipe.schedule.parameters, "schedule"))
+    return [(parameter, name) for parameter, kind, name in found if kind is MetricName]
 
 
 def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
@@ -57,24 +77,73 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     check_recipe(recipe.tracking)
     dataset = make_dataset(recipe, registry)
-    make_metrics(recipe, registry)
+    channels = getattr(dataset, "channels", 1)
+    check_images(recipe, Layout.of(recipe.data, channels))
+    metrics = make_metrics(recipe, registry)
     scheduler = make_scheduler(recipe, registry)
-    assembly = assemble(recipe, registry, getattr(dataset, "channels", 1))
+    for parameter, name in watched(recipe, registry):
+        if name not in slice_metrics(metrics):
+            raise RecipeError(
+                f"the scheduler watches the metric {name!r}, which is not measured after epochs",
+                where=f"schedule.{parameter}",
+                mend=f"{nearest(name, slice_metrics(metrics))}; evaluation.metrics says what is measured",
+            )
+    with enough_memory("for the networks", "the networks' channels, blocks or pools, or data.crop"):
+        assembly = assemble(recipe, registry, channels)
     for stage in scheduler.stages(list(recipe.translators)):
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")
     return assembly, scheduler
 
 
+def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Scheduler, progress: Progress) -> Listing:
+    """The patients, listed and split, with a check that each batch group has some; no image is read.
+
+    Raises:
+        RecipeError: what the scheduler watches has no value.
+        DataError: they cannot be listed, lack what the recipe names, or a group has none.
+    """
+    listing = list_cohort(recipe, registry, progress)
+    plans = [assembly.plan(stage.name, stage.roles) for stage in scheduler.stages(list(recipe.translators))]
+    check_listing(recipe, listing, plans, watched(recipe, registry))
+    return listing
+
+
+def _counted(listing: Listing) -> dict[str, Any]:
+    """How many patients there are, by what they have and by their role."""
+    images = Counter(modality for subject in listing.subjects for modality in subject.files)
+    split = {role: len(getattr(listing.split, role)) for role in ROLES}
+    return {"listed": len(listing.subjects), **split, "images": dict(sorted(images.items()))}
+
+
 def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto") -> dict[str, Any]:
-    """Build everything that a recipe names and say what would be trained; reads no data, trains nothing.
+    """Build everything that a recipe names, list the patients, and say what would be trained; reads no image.
+
+    Of a recipe with variants or a grid the plan of every run stands under `runs`, by its id.
 
     Raises:
         RecipeError: something is wrong.
+        DataError: the patients cannot be listed, or lack what the recipe names.
     """
-    recipe = load_recipe(path, overrides)
     session = load_plugins()
+    if not is_sweep(path):
+        recipe = load_recipe(path, overrides)
+        return _plan(recipe, session, device)
+    sweep = load_sweep(path, overrides)
+    plans: dict[str, dict[str, Any]] = {}
+    runs = {}
+    for child in sweep.selected:
+        key = but_for_seed(child.recipe)
+        if key not in plans:
+            with of_child(child):
+                plans[key] = _plan(child.recipe, session, device)
+        runs[child.id] = {**plans[key], "recipe": child.recipe.name, "label": child.label}
+    return {"recipe": sweep.name, "runs": runs}
+
+
+def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
     assembly, scheduler = build(recipe, session.registry)
+    listing = look(recipe, session.registry, assembly, scheduler, QuietProgress())
     translators: dict[str, Any] = {}
     for role, translator in assembly.translators.items():
         settings = recipe.translators[role]
@@ -98,7 +167,9 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
                 "name": stage.name,
                 "epochs": stage.epochs,
                 "roles": list(stage.roles),
+                "steps_per_epoch": recipe.data.steps_per_epoch,  # else known once slices were read
                 "groups": {group: recipe.data.batch[group] for group in plan.groups},
+                "patients": {group: len(members(listing.split, group)) for group in plan.groups},
                 "terms": {
                     term.name: {
                         "on": term.role,
@@ -119,6 +190,7 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
         "inputs": recipe.data.inputs,
         "targets": list(recipe.data.targets),
         "crop": list(recipe.data.crop),
+        "patients": _counted(listing),
         "transforms": {slot.name: type(slot.component).__name__ for slot in assembly.transforms},
         "translators": translators,
         "stages": stages,

@@ -13,14 +13,16 @@ from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, split_cohort
-from gantk.data.dataset import Dataset, noun_of
+from gantk.data.dataset import Dataset, make_data, noun_of
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.meaning import Absolute, Meaning, decide_intensities
 from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
+from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError
+from gantk.memory import enough_memory
 from gantk.plugins import Registry
 from gantk.plugins.blame import blame
 from gantk.progress import Progress
@@ -74,11 +76,26 @@ def slice_settings(recipe: Recipe) -> SliceSettings:
     )
 
 
-def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
-    """List, split and prepare the patients.
+@dataclass(frozen=True)
+class Listing:
+    """A dataset's patients as the names of their files tell them, and who plays which role; no image was read."""
+
+    dataset: Dataset
+    origin: str
+    subjects: Sequence[Subject]
+    split: Split
+
+    def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
+        """The patients of those who have all targets that are measured."""
+        files = {subject.id: set(subject.files) for subject in self.subjects}
+        return [patient for patient in patients if set(recipe.measured) <= files[patient]]
+
+
+def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listing:
+    """List and split the patients.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: they cannot be listed, lack modalities that the recipe names, or are too few.
     """
     data = recipe.data
     dataset = make_dataset(recipe, registry)
@@ -107,22 +124,45 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
                 why="data.mask names it",
                 mend=f"Add the file, or leave the {noun} out",
             )
+    return Listing(dataset, origin, subjects, split)
+
+
+def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
+    """List, split and prepare the patients.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    return prepare_cohort(recipe, list_cohort(recipe, registry, progress), progress)
+
+
+@enough_memory("to prepare the images", "data.crop, or raise data.spacing")
+def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Cohort:
+    """Prepare the patients of a listing.
+
+    Raises:
+        DataError: an image cannot be made or read.
+    """
+    data, dataset = recipe.data, listing.dataset
+    with blame(listing.origin, "data.dataset"):
+        make_data(dataset, progress)
     store = prepare(
         dataset,
-        subjects,
+        listing.subjects,
         slice_settings(recipe),
-        needed or data.inputs,
+        [name for name in data.inputs if name not in data.targets] or data.inputs,
         cache=gantk_cache_dir(),
         workers=os.cpu_count() or 1,
         progress=progress,
     )
-    meaning = understand(store, split, recipe, {subject.id: subject.segmentation for subject in subjects})
+    segmentations = {subject.id: subject.segmentation for subject in listing.subjects}
+    meaning = understand(store, listing.split, recipe, segmentations)
     store = store.meant(meaning)
     for line in told(store, meaning):
         progress.note(line)
     loader = Loader(
         store,
-        split,
+        listing.split,
         layout=Layout.of(data, getattr(dataset, "channels", 1)),
         sizes=data.batch,
         slices=data.slices,
@@ -131,7 +171,7 @@ def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohor
         steps_per_epoch=data.steps_per_epoch,
         missing=recipe.evaluation.missing,
     )
-    return Cohort(store, split, loader, meaning)
+    return Cohort(store, listing.split, loader, meaning)
 
 
 def understand(store: SliceStore, split: Split, recipe: Recipe, segmentations: Mapping[str, Path | None]) -> Meaning:

@@ -212,6 +212,7 @@ class _Translation:
         from gantk.api.cohort import slice_settings
         from gantk.data.cache import gantk_cache_dir
         from gantk.data.cohort import Split
+        from gantk.data.dataset import make_data
         from gantk.data.loader import Loader
         from gantk.data.store import prepare
 
@@ -219,6 +220,7 @@ class _Translation:
         data, missing = model.recipe.data, model.recipe.evaluation.missing
         key = json.dumps([patient, missing, data.model_dump(mode="json", exclude={"paired_fraction", "batch"})])
         if key not in self._loaders:
+            make_data(model.dataset, self.progress)
             subjects = [one for one in model.dataset.subjects(self.progress) if one.id == patient]
             if not subjects:
                 raise DataError(f"patient {patient!r} is no longer in the data of {method.label}", where=method.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.slices import Readable, Slices, centre, placed, tell
 from gantk.data.volumes import Subject
-from gantk.errors import CheckpointError, DataError, UsageError, nearest
+from gantk.errors import CheckpointError, DataError, PluginError, UsageError, nearest
 from gantk.files import sweep_partial
+from gantk.memory import enough_memory
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress, default_progress
@@ -105,7 +107,7 @@ class Model:
             DataError: the patient cannot be read.
         """
         if out is not None:
-            self._check_name(Path(out))
+            self._check_out(Path(out))
         progress = progress or default_progress()
         made = self._synthesize(Path(patient), role, target, progress)
         tell(progress, [made.remarks])
@@ -115,6 +117,12 @@ class Model:
 
     def _synthesize(self, path: Path, role: str | None, target: str | None, progress: Progress) -> _Made:
         role, takes, target, place = self._request(role, target)
+        if not hasattr(self.dataset, "subject_at"):
+            raise PluginError(
+                f"the dataset {self.recipe.data.dataset!r} cannot read a patient from a folder, as predict needs",
+                where="data.dataset",
+                mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
+            )
         hidden = self.recipe.evaluation.missing
         inputs = [name for name in takes if name not in hidden] or list(takes)
         settings = slice_settings(self.recipe)
@@ -217,7 +225,23 @@ class Model:
         first = gives.index(target) * channels
         return role, list(settings.takes or data.inputs), target, slice(first, first + channels)
 
-    def _check_name(self, out: Path) -> None:
+    def _check_out(self, out: Path) -> None:
+        """What would keep the file from being written is said before the network runs."""
+        if not hasattr(self.dataset, "write"):
+            raise PluginError(
+                f"the dataset {self.recipe.data.dataset!r} cannot write an image",
+                where="data.dataset",
+                mend="let it have write(path, image, like), or predict without a file",
+            )
+        folder = next(place for place in out.absolute().parents if os.path.lexists(place))
+        if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            why = f"{folder} is no folder" if not folder.is_dir() else f"{folder} may not be written to"
+            raise UsageError(
+                "the prediction cannot be written",
+                where=out,
+                why="it is a folder" if out.is_dir() else why,
+                mend="name a file in a folder that can be written to",
+            )
         writes: tuple[str, ...] = getattr(self.dataset, "writes", ())
         if writes and not out.name.lower().endswith(writes):
             raise UsageError(
@@ -243,6 +267,7 @@ class Model:
                 planes.append(near)
         return np.concatenate(planes, axis=1)
 
+    @enough_memory("to predict", "evaluation.batch in the run's recipe: gantk evaluate RUN --set evaluation.batch=1")
     def _translate(
         self, images: np.ndarray, slices: Slices, role: str, place: slice, fill: float | None, progress: Progress
     ) -> np.ndarray:

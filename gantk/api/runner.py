@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import assess, make_metrics
-from gantk.api.checks import build
-from gantk.api.cohort import Cohort, check_same_data, check_same_split, open_cohort
+from gantk.api.checks import build, look
+from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.display import Display, Quiet
+from gantk.api.preflight import check_out
 from gantk.api.recorder import Recorder
 from gantk.api.runs import RUNS, Status, make_run_folder, recipe_of, resolve_run, spoken
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import Interrupted, RecipeError, TrainingError, UsageError
 from gantk.files import sweep_partial, write_text
+from gantk.memory import enough_memory
 from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress
@@ -92,10 +94,14 @@ def run(
     with StopSignals() as signals:
         with made_with([] if folder is None else RunFiles(folder).plugins, session):
             assembly, scheduler = build(recipe, session.registry)
-        cohort = open_cohort(recipe, session.registry, display.progress)
+        if resume is None:
+            check_out(out, assembly, recipe.training.keep_checkpoints)
+        listing = look(recipe, session.registry, assembly, scheduler, display.progress)
+        cohort = prepare_cohort(recipe, listing, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
             cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)
-        state = TrainingState(recipe, assembly, scheduler, chosen)
+        with enough_memory(f"on {chosen} for the networks", "their channels, blocks or pools"):
+            state = TrainingState(recipe, assembly, scheduler, chosen)
         if folder is None:
             folder = _begin(recipe, cohort, out)
         with alone(folder):
@@ -278,7 +284,8 @@ class _Run:
         ended = "failed"
         self.signals.training = True
         try:
-            engine.run()
+            with enough_memory("to train", "data.batch, data.crop or the networks' channels"):
+                engine.run()
             ended = "finished"
         except Interrupted:
             ended = "interrupted"

@@ -15,6 +15,7 @@ from gantk.api.inference import examples, measured, predictor
 from gantk.evaluation.evaluate import to_unit
 from gantk.evaluation.metrics import AnyMetric, slice_metrics
 from gantk.files import atomic_write
+from gantk.memory import enough_memory
 from gantk.report.panels import draw_panel
 from gantk.training.state import Position, TrainingState
 from gantk.translation import StagePlan
@@ -45,6 +46,7 @@ class Validation:
         shown = patients or cohort.shown(cohort.split.validation)
         self.shown = cohort.loader.panel_rows(shown, training.panel_slices)
 
+    @enough_memory("to validate", "evaluation.batch or training.panel_slices")
     def __call__(self, plan: StagePlan, position: Position) -> dict[str, float]:
         roles = [role for role in plan.roles if role in self.state.recipe.answering]
         values: dict[str, list[float]] = {f"{role}/{name}": [] for role in roles for name in self.metrics}

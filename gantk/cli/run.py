@@ -35,7 +35,7 @@ def run(
     ] = None,
     tracking_uri: TrackingUri = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build everything, train nothing, say what was built.")
+        bool, typer.Option("--dry-run", help="Build everything, list the patients, train nothing, say what was found.")
     ] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="Of a recipe with variants or a grid: check and show its runs, start none.")
@@ -71,8 +71,9 @@ def run(
     if recipe is None and (resume is None or dry_run or list_):
         raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
     if (folder := _sweep_folder(resume)) or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
-        if dry_run:
-            raise UsageError("a sweep has no dry run", mend="--list builds every run's networks and shows the runs")
+        if dry_run and folder is None and recipe is not None:
+            _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
+            return
         if folder is not None and (recipe is not None or set_):
             raise UsageError("a sweep goes on with its own recipe", mend="give the recipe or --resume, not both")
         if list_ and recipe is not None:
@@ -86,11 +87,7 @@ def run(
         raise UsageError("--list, --workers, --launcher and --launch are for recipes with [variants.NAME] or [sweep]")
     if dry_run:
         assert recipe is not None
-        built = gantk.dry_run(recipe, set_ or (), device=device)
-        if as_json:
-            write_json(built)
-        else:
-            _show_plan(built)
+        _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
         return
     from gantk.cli.display import RunDisplay
 
@@ -213,6 +210,34 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
+def _show_plans(built: dict[str, Any], as_json: bool) -> None:
+    """What `gantk.dry_run` found, of one run or of all runs of a sweep."""
+    if as_json:
+        write_json(built)
+    elif "runs" in built:
+        _show_runs(built)
+    else:
+        _show_plan(built)
+
+
+def _show_runs(built: dict[str, Any]) -> None:
+    """The runs of a sweep: what each would train, and on how many patients."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"sweep {built['recipe']}: built, nothing trained", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("run", overflow="fold")
+    for column in ("parameters", "epochs", "paired", "unpaired", "target", "validation", "test"):
+        table.add_column(column, justify="right")
+    for name, plan in built["runs"].items():
+        parts = [part for made in plan["translators"].values() for part in made.values() if isinstance(part, dict)]
+        patients = [plan["patients"][role] for role in ("paired", "unpaired", "target", "validation", "test")]
+        epochs = sum(stage["epochs"] for stage in plan["stages"])
+        table.add_row(Text(name), *(f"{n:,}" for n in (sum(p["parameters"] for p in parts), epochs, *patients)))
+    write(table)
+
+
 def _show_plan(built: dict[str, Any]) -> None:
     """What `gantk.dry_run` built, as a tree."""
     from rich.text import Text
@@ -233,6 +258,8 @@ def _show_plan(built: dict[str, Any]) -> None:
                 else:
                     tree.add(Text(_plain(value)))
 
+    for stage in built["stages"]:
+        stage["steps_per_epoch"] = stage["steps_per_epoch"] or "known once the images are read"
     root = Tree(Text(f"recipe {built.get('recipe')}: built, nothing trained", "bold"))
     grow(root, {key: value for key, value in built.items() if key != "recipe"})
     write(root)

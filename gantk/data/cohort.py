@@ -14,9 +14,9 @@ from gantk.data.volumes import Subject
 from gantk.errors import DataError, nearest
 from gantk.files import atomic_write
 
-__all__ = ["Split", "by_target", "split_cohort"]
+__all__ = ["ROLES", "Split", "by_target", "split_cohort"]
 
-_ROLES = ("paired", "unpaired", "target", "validation", "test")
+ROLES = ("paired", "unpaired", "target", "validation", "test")
 _HELD_OUT = ("validation", "test")
 
 
@@ -41,7 +41,7 @@ class Split:
     target: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for role in _ROLES:
+        for role in ROLES:
             object.__setattr__(self, role, tuple(sorted(getattr(self, role))))
         ids = self.patients
         if len(set(ids)) != len(ids):
@@ -70,7 +70,7 @@ class Split:
     @property
     def hash(self) -> str:
         """12 hex digits over the role and id of every subject; equal splits have equal hashes."""
-        lines = sorted(f"{role},{patient}\n" for role in _ROLES for patient in getattr(self, role))
+        lines = sorted(f"{role},{patient}\n" for role in ROLES for patient in getattr(self, role))
         return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
 
     def to_csv(self, path: Path) -> None:
@@ -78,7 +78,7 @@ class Split:
         with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle)
             writer.writerow(("patient", "role"))
-            writer.writerows((patient, role) for role in _ROLES for patient in getattr(self, role))
+            writer.writerows((patient, role) for role in ROLES for patient in getattr(self, role))
 
     @classmethod
     def from_csv(cls, path: Path) -> Split:
@@ -87,7 +87,7 @@ class Split:
         Raises:
             DataError: the file cannot be read, lacks a column, holds an unknown role or a subject twice.
         """
-        patients: dict[str, list[str]] = {role: [] for role in _ROLES}
+        patients: dict[str, list[str]] = {role: [] for role in ROLES}
         try:
             with Path(path).open(newline="", encoding="utf-8") as handle:
                 for row in csv.DictReader(handle):
@@ -95,7 +95,7 @@ class Split:
                     if not patient or not role:
                         raise DataError("a split has the columns patient and role", where=path, why=f"a row is {row}")
                     if role not in patients:
-                        raise DataError(f"unknown role {role!r}", where=path, why=nearest(role, _ROLES))
+                        raise DataError(f"unknown role {role!r}", where=path, why=nearest(role, ROLES))
                     patients[role].append(patient)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError("this split cannot be read", where=path, why=error) from error
@@ -126,6 +126,7 @@ def by_target(
             known = {modality for subject in subjects for modality in subject.files}
             raise DataError(
                 f"no {noun} has a {name!r} image",
+                where="data.inputs" if name in inputs else "data.target",
                 why=nearest(name, known),
                 mend="Correct the name in the recipe",
             )

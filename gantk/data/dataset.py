@@ -9,14 +9,15 @@ from gantk.data.slices import Readable
 from gantk.data.volumes import Subject
 from gantk.progress import Progress
 
-__all__ = ["Dataset", "noun_of"]
+__all__ = ["Dataset", "make_data", "noun_of"]
 
 
 class Dataset(Protocol):
     """A component of kind `dataset`; it travels to worker processes, so it must pickle.
 
-    Optional members: `subject_at(folder, modalities)`, `writes` (file endings), `members(path)` (the subjects of a
-    folder) and `named(path, image)` (a prediction's name among others) for `gantk predict`; `reading`, the
+    Optional members: `make(progress)`, which writes or fetches the files of `subjects` that are not there yet, called
+    once before any is read; `subject_at(folder, modalities)`, `writes` (file endings), `members(path)` (the subjects
+    of a folder) and `named(path, image)` (a prediction's name among others) for `gantk predict`; `reading`, the
     parameters that change what it reads of a file, plain JSON types; `noun`, what one subject is called where it is no
     patient.
     """
@@ -39,3 +40,14 @@ class Dataset(Protocol):
 def noun_of(dataset: Dataset) -> str:
     """What one subject of a dataset is called; its plural has an s."""
     return str(getattr(dataset, "noun", "patient"))
+
+
+def make_data(dataset: Dataset, progress: Progress) -> None:
+    """Let a dataset that makes its own files do so.
+
+    Raises:
+        DataError: they cannot be made.
+    """
+    make = getattr(dataset, "make", None)
+    if make is not None:
+        make(progress)

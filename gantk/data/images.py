@@ -16,6 +16,7 @@ from gantk.data.slices import Slices, SliceSettings, resize
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, UsageError
 from gantk.progress import Progress
+from gantk.ranges import Count
 
 __all__ = ["Images", "Picture"]
 
@@ -133,7 +134,7 @@ class Images:
         root: Path,
         layout: Arrangement = "auto",
         mode: Literal["rgb", "grey"] = "rgb",
-        size: tuple[int, int] | None = None,
+        size: tuple[Count, Count] | None = None,
         left: Side = "a",
     ) -> None:
         self.root = Path(root).expanduser()

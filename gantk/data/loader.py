@@ -20,9 +20,29 @@ from gantk.data.store import PatientSlices, SliceStore
 from gantk.errors import DataError, RecipeError, nearest
 from gantk.recipe.model import GROUPS
 
-__all__ = ["Loader"]
+__all__ = ["Loader", "members"]
 
 Row = tuple[str, int]
+
+
+def members(split: Split, group: str) -> tuple[str, ...]:
+    """The patients whose slices a batch group draws.
+
+    Raises:
+        DataError: there is none.
+    """
+    patients = {
+        "paired": split.paired,
+        "unpaired": split.unpaired,
+        "source": split.training,
+        "target": split.paired + split.target,
+    }[group]
+    if not patients:
+        raise DataError(
+            f"the batch group {group!r} has no patient",
+            mend="Change data.paired_fraction, or switch off what uses this group",
+        )
+    return patients
 
 
 @dataclass(frozen=True)
@@ -202,21 +222,8 @@ class Loader:
             )
         return self.sizes[group]
 
-    def _members(self, group: str) -> tuple[str, ...]:
-        return {
-            "paired": self.split.paired,
-            "unpaired": self.split.unpaired,
-            "source": self.split.training,
-            "target": self.split.paired + self.split.target,
-        }[group]
-
     def _find_pools(self, group: str) -> _Pools:
-        patients = self._members(group)
-        if not patients:
-            raise DataError(
-                f"the batch group {group!r} has no {self.store.noun}",
-                mend="Change data.paired_fraction, or switch off what uses this group",
-            )
+        patients = members(self.split, group)
         core: list[Row] = []
         other: list[Row] = []
         for patient in patients:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from gantk.data.brats import Brats
 from gantk.data.cache import cache_error, gantk_cache_dir
-from gantk.data.phantom.write import VERSION, damaged_subjects, write_phantom
+from gantk.data.phantom.write import MODALITIES, VERSION, damaged_subjects, subject_id, write_phantom
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
 from gantk.progress import Progress
+from gantk.ranges import Count, Whole
 
 __all__ = ["Phantom"]
+
+Voxel = Annotated[float, Field(ge=0.5, le=8)]
 
 
 class Phantom(Brats):
@@ -23,13 +30,18 @@ class Phantom(Brats):
         cohort_seed: seed of the cohort; another seed gives other patients.
     """
 
-    def __init__(self, subjects: int = 60, voxel: float = 2.0, cohort_seed: int = 0) -> None:
+    def __init__(self, subjects: Count = 60, voxel: Voxel = 2.0, cohort_seed: Whole = 0) -> None:
         self.count, self.voxel, self.cohort_seed = subjects, voxel, cohort_seed
         # a patient does not depend on how many there are: cohorts of all sizes share the folder
         super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All patients sorted by id; writes those that are not in the cache yet, and anew those that are damaged there.
+        """All patients sorted by id, whether or not they are in the cache yet; see `make`."""
+        ids = sorted(subject_id(index) for index in range(self.count))
+        return [_subject(self.root / name) for name in ids]
+
+    def make(self, progress: Progress) -> None:
+        """Write the patients that are not in the cache yet, and anew those that are damaged there.
 
         Raises:
             UsageError: a parameter is out of range.
@@ -39,12 +51,16 @@ class Phantom(Brats):
             for folder in damaged_subjects(self.root, self.count, self.voxel, self.cohort_seed):
                 progress.note(f"{folder} is damaged and made again")
                 shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
-            folders = write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
+            write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
         except OSError as error:
             raise cache_error(error, self.root) from error
         except DataError as error:
             if isinstance(error.__cause__, OSError):
                 raise cache_error(error.__cause__, self.root) from error
             raise
-        subjects = [self.subject_at(folder, ()) for folder in folders]
-        return sorted(subjects, key=lambda subject: subject.id)
+
+
+def _subject(folder: Path) -> Subject:
+    """A patient as `write_phantom` writes it."""
+    files = {name: folder / f"{folder.name}_{name}.nii.gz" for name in MODALITIES}
+    return Subject(folder.name, files, folder / f"{folder.name}_seg.nii.gz")

@@ -7,16 +7,18 @@ import warnings
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from gantk.evaluation.features import RANDOM_FEATURES, Weights, feature_network, to_colour
 from gantk.evaluation.metrics import Findings
 from gantk.evaluation.regions import region_mask
 from gantk.evaluation.results import Column, Statistic
+from gantk.ranges import Count, Distinct, Whole
 from gantk.recipe.model import Region
 
 if TYPE_CHECKING:
@@ -175,7 +177,7 @@ class Fid(_Distance):
         self,
         weights: Weights = "pretrained",
         features: Features = 2048,
-        regions: Sequence[Region] = ("image",),
+        regions: Distinct[Region] = ("image",),
     ) -> None:
         super().__init__(weights, features, regions)
 
@@ -213,10 +215,10 @@ class Kid(_Distance):
         self,
         weights: Weights = "pretrained",
         features: Features = 2048,
-        subsets: int = 100,
-        subset_size: int = 1000,
-        seed: int = 0,
-        regions: Sequence[Region] = ("image",),
+        subsets: Count = 100,
+        subset_size: Annotated[int, Field(ge=2)] = 1000,
+        seed: Whole = 0,
+        regions: Distinct[Region] = ("image",),
     ) -> None:
         super().__init__(weights, features, regions)
         self.subsets = subsets

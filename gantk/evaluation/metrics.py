@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
+
+from gantk.ranges import Positive
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -143,7 +146,7 @@ class Ssim:
     higher_is_better = True
     title = "SSIM"
 
-    def __init__(self, sigma: float = 1.5, k1: float = 0.01, k2: float = 0.03) -> None:
+    def __init__(self, sigma: Positive = 1.5, k1: Positive = 0.01, k2: Positive = 0.03) -> None:
         self.sigma = sigma
         self.k1 = k1
         self.k2 = k2
@@ -194,7 +197,7 @@ class Psnr:
     higher_is_better = True
     title = "PSNR"
 
-    def __init__(self, ceiling: float = 100.0) -> None:
+    def __init__(self, ceiling: Positive = 100.0) -> None:
         self.ceiling = ceiling
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -240,10 +243,10 @@ class MsSsim:
 
     def __init__(
         self,
-        betas: Sequence[float] = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333),
-        sigma: float = 1.5,
-        k1: float = 0.01,
-        k2: float = 0.03,
+        betas: Annotated[Sequence[Positive], Field(min_length=1)] = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333),
+        sigma: Positive = 1.5,
+        k1: Positive = 0.01,
+        k2: Positive = 0.03,
     ) -> None:
         self.betas = tuple(betas)
         self.sigma = sigma

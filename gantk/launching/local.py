@@ -10,6 +10,7 @@ from contextlib import suppress
 from gantk.errors import TrainingError
 from gantk.launching.job import Handle, Job
 from gantk.launching.lifeline import VARIABLE
+from gantk.ranges import Whole
 
 __all__ = ["Local"]
 
@@ -25,7 +26,7 @@ class Local:
 
     here = True
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: Whole = 1) -> None:
         self.workers = max(workers, 1)
 
     def start(self, job: Job) -> Handle:

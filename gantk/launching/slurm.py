@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from gantk.errors import TrainingError, UsageError
 from gantk.launching.job import Handle, Job
+from gantk.ranges import Count, Positive, Whole
 
 __all__ = ["Submitit", "carry_out"]
 
@@ -29,12 +31,12 @@ class Submitit:
 
     def __init__(
         self,
-        workers: int = 0,
+        workers: Whole = 0,
         partition: str = "",
-        hours: float = 24.0,
-        cpus: int = 4,
-        gpus: int = 0,
-        memory: int = 16,
+        hours: Positive = 24.0,
+        cpus: Count = 4,
+        gpus: Whole = 0,
+        memory: Count = 16,
         cluster: str = "slurm",
     ) -> None:
         try:
@@ -49,7 +51,7 @@ class Submitit:
         self.workers = workers
         self.cluster = cluster
         self.parameters: dict[str, Any] = {
-            "timeout_min": round(hours * 60),
+            "timeout_min": math.ceil(hours * 60),
             "cpus_per_task": cpus,
             "gpus_per_node": gpus,
             "mem_gb": memory,

@@ -7,37 +7,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gantk.errors import GantkError, PluginError
+from gantk.errors import GantkError, PluginError, TrainingError
+from gantk.memory import is_shortage
 
 __all__ = ["blame", "mend_of", "place_of"]
 
 CORE = Path(__file__).parents[1]
-#: Told to the user as they are: no plugin is at fault.
-RESOURCES = ("MemoryError", "OutOfMemoryError")
 
 
 @contextmanager
-def blame(origin: str, where: object = None) -> Iterator[None]:
+def blame(origin: str, where: object = None, mend: str | None = None) -> Iterator[None]:
     """A context in which a component works.
 
     Args:
         origin: the component, as `Component.origin` names it.
         where: the recipe's key that placed it.
+        mend: what the user can do; mending the plugin where absent.
 
     Raises:
         PluginError: the component raised; what it raised is the cause. Errors of gantk and of memory pass as they are.
+        TrainingError: the step has not got what the component asked for; told with its place and the component.
     """
     try:
         yield
+    except TrainingError as error:
+        if error.where is not None:
+            raise
+        why = error.why or f"the {origin} asked for it"
+        raise type(error)(error.what, where=where, why=why, mend=error.mend) from error
     except GantkError:
         raise
     except Exception as error:
-        if type(error).__name__ in RESOURCES:
+        if is_shortage(error):  # no plugin is at fault
             raise
         place = place_of(error)
         said = " ".join(str(error).split())
         reason = f"{type(error).__name__}{f' ({place})' if place else ''}{f': {said}' if said else ''}"
-        mend = f"{mend_of(error)}; `gantk --debug …` shows the traceback"
+        mend = f"{mend or mend_of(error)}; `gantk --debug …` shows the traceback"
         raise PluginError(f"the {origin} raised {reason}", where=where, mend=mend) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gantk.recipe.model import DataSettings, LossSettings, MapSettings, Selection, TransformSettings
@@ -18,6 +19,7 @@ class Kind:
         reserved: keys of the recipe's table that a component's parameter must not be called.
         called_with: what the core calls an instance with; nothing is checked where empty.
         or_has: a method that an instance may have in place of being called.
+        methods: what the core calls an instance's methods with, where it has them.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Kind:
     reserved: frozenset[str] = frozenset({"use"})
     called_with: tuple[str, ...] = ()
     or_has: str = ""
+    methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def plural(self) -> str:
@@ -45,7 +48,18 @@ KINDS: dict[str, Kind] = {
             reserved=frozenset(TransformSettings.model_fields),
             called_with=("group", "moment"),
         ),
-        Kind("scheduler", "register_schedulers", reserved=frozenset(Selection.model_fields)),
+        Kind(
+            "scheduler",
+            "register_schedulers",
+            reserved=frozenset(Selection.model_fields),
+            methods={
+                "stages": ("roles",),
+                "rate": ("stage", "role", "part", "epoch"),
+                "weight": ("stage", "role", "epoch"),
+                "before_stage": ("stage", "control"),
+                "after_epoch": ("stage", "epoch", "metrics", "control"),
+            },
+        ),
         Kind("dataset", "register_datasets", reserved=frozenset(DataSettings.model_fields)),
         Kind("metric", "register_metrics", called_with=("prediction", "target", "mask"), or_has="collect"),
         Kind("launcher", "register_launchers"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from gantk.errors import GantkWarning, PluginError, RecipeError, UsageError, nearest
+from gantk.errors import GantkError, GantkWarning, PluginError, RecipeError, UsageError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.kinds import KINDS, Kind
-from gantk.plugins.words import type_words
+from gantk.plugins.names import named
+from gantk.plugins.words import type_words, value_words
+from gantk.ranges import plain_numbers
 
 
 class MissingComponent(RecipeError):
@@ -101,8 +103,10 @@ class Component:
     @cached_property
     def schema(self) -> type[BaseModel]:
         """The parameters as a pydantic model."""
-        fields: dict[str, Any] = {p.name: (p.type, ... if p.required else p.default) for p in self.parameters}
-        config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+        fields: dict[str, Any] = {
+            p.name: (plain_numbers(p.type), ... if p.required else p.default) for p in self.parameters
+        }
+        config = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=())
         return create_model(self.cls.__name__, __config__=config, **fields)
 
     def verify(self) -> None:
@@ -122,8 +126,13 @@ class Component:
 
     def _verify_call(self) -> None:
         """An instance must take what the core calls it with; a function that makes instances is taken at its word."""
+        if not inspect.isclass(self.cls):
+            return
+        for name, given in KINDS[self.kind].methods.items():
+            if callable(method := inspect.getattr_static(self.cls, name, None)):
+                self._verify_arguments(name, method, given)
         given = KINDS[self.kind].called_with
-        if not given or not inspect.isclass(self.cls):
+        if not given:
             return
         mend = f"write def __call__(self, {', '.join(given)}): …"
         call = next((vars(base)["__call__"] for base in self.cls.__mro__ if "__call__" in vars(base)), None)
@@ -134,14 +143,18 @@ class Component:
             raise PluginError(
                 f"the {self.kind} {self.name!r} cannot be called", where=f"plugin {self.plugin}", mend=mend
             )
+        self._verify_arguments("__call__", call, given)
+
+    def _verify_arguments(self, name: str, method: Callable[..., Any], given: tuple[str, ...]) -> None:
+        called = "be called" if name == "__call__" else f"have its {name} called"
         try:
-            inspect.signature(call).bind(None, *given)
+            inspect.signature(method).bind(None, *given)
         except TypeError as error:
             raise PluginError(
-                f"the {self.kind} {self.name!r} cannot be called with {', '.join(given)}",
+                f"the {self.kind} {self.name!r} cannot {called} with {', '.join(given)}",
                 where=f"plugin {self.plugin}",
                 why=error,
-                mend=mend,
+                mend=f"write def {name}(self, {', '.join(given)}): …",
             ) from None
         except ValueError:  # of a compiled class: not to be had
             return
@@ -185,11 +198,28 @@ class Component:
         """An instance, made from checked parameters.
 
         Raises:
-            PluginError: the constructor raised.
+            RecipeError: the constructor refuses them, by an error of gantk's.
+            PluginError: the constructor raised anything else.
         """
-        given = {name: value for name, value in supplied.items() if name in self.arguments}
-        with blame(self.origin, where):
-            return self.cls(**given, **values)
+        supplied = {name: value for name, value in supplied.items() if name in self.arguments}
+        changed = [f"{n} = {value_words(v)}" for n, v in values.items() if v != self.arguments[n].default]
+        mend = f"correct {', '.join(changed)} in the recipe, or mend the plugin" if changed else None
+        try:
+            with blame(self.origin, where, mend):
+                return self.cls(**supplied, **values)
+        except GantkError as error:
+            if type(error) not in (GantkError, RecipeError):
+                raise
+            place = error.where or ""
+            inner = f"{where}.{place}" if place in values else where
+            where = place if place.startswith(f"{where}.") else inner
+            raise RecipeError(error.what, where=where, why=error.why, mend=error.mend) from error
+
+    def named(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+        """What checked parameters name of the recipe: the parameter, the type (`gantk.Role`, …) and the name."""
+        for parameter in self.parameters:
+            for kind, name in named(parameter.type, values[parameter.name]):
+                yield parameter.name, kind, name
 
 
 class Registry:

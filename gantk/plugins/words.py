@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 __all__ = ["type_words", "value_words"]
 
 PLAIN = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path", Any: "any"}
+NAMES = {"Role": "name of a translator", "ImageRef": "name of an image", "MetricName": "name of a metric"}
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """A type as a person says it, with its bounds: `number ≥ 0`."""
-    kind, bounds = _type(annotation), ", ".join(_bounds(metadata))
-    return f"{kind} {bounds}".strip()
+    """A type as a person says it, with its bounds: `number ≥ 0`, `list of texts, not empty`."""
+    bounds, more = _bounds(metadata)
+    return ", ".join([f"{_type(annotation)} {', '.join(bounds)}".strip(), *more])
 
 
 def _type(annotation: Any) -> str:
@@ -40,22 +42,28 @@ def _type(annotation: Any) -> str:
     if annotation in PLAIN:
         return PLAIN[annotation]
     if isinstance(annotation, NewType):
-        return {"Role": "name of a translator", "ImageRef": "name of an image"}.get(annotation.__name__, "text")
+        return NAMES.get(annotation.__name__, "text")
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "table"
     return getattr(annotation, "__name__", str(annotation))
 
 
 def _plural(kind: str) -> str:
-    return kind + "s" if kind in ("integer", "number", "path", "table") else kind
+    word, space, rest = kind.partition(" ")
+    return f"{word}s{space}{rest}" if word in ("integer", "number", "path", "table") else kind
 
 
-def _bounds(metadata: Iterable[Any]) -> list[str]:
-    found = []
+def _bounds(metadata: Iterable[Any]) -> tuple[list[str], list[str]]:
+    """Limits as signs, and what has no sign in words."""
+    found, more = [], []
     for item in metadata:
         for one in getattr(item, "metadata", [item]):  # pydantic's Field holds several
             found += [f"{sign} {getattr(one, name)}" for name, sign in BOUNDS.items() if hasattr(one, name)]
-    return found
+            more += [f"a multiple of {one.multiple_of}"] if hasattr(one, "multiple_of") else []
+            more += ["not empty"] if getattr(one, "min_length", 0) else []
+        if isinstance(item, FieldInfo) and item.description:
+            more.append(item.description)
+    return found, more
 
 
 def value_words(value: Any) -> str:

@@ -205,12 +205,6 @@ class DataSettings(BaseModel):
             raise ValueError('a split is a table with ratio and seed, or "none"')
         return split
 
-    @model_validator(mode="after")
-    def _intensities_of_modalities(self) -> DataSettings:
-        for name in self.intensities.keys() - {*self.modalities}:
-            raise ValueError(f"intensities.{name} is no modality of data.inputs or data.target")
-        return self
-
     @property
     def parameters(self) -> dict[str, Any]:
         """The dataset's own parameters."""

@@ -34,18 +34,6 @@ def doc_of(model: type[BaseModel], place: Sequence[str]) -> str | None:
     return attribute_docs(table).get(place[-1]) if table and place else None
 
 
-def place_of(model: type[BaseModel], loc: Sequence[object]) -> tuple[str, ...]:
-    """A place below `model` as recipes write it: pydantic also says which table of a union it tried."""
-    annotation: Any = model
-    place = []
-    for part in map(str, loc):
-        found = _model(annotation)
-        if found is None or annotation is found or part != found.__name__:
-            annotation = _step(annotation, part)
-            place.append(part)
-    return tuple(place)
-
-
 def _step(annotation: Any, part: str) -> Any:
     if (found := _model(annotation)) is not None:
         field = found.model_fields.get(part)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gantk.data.cohort import by_target, split_cohort
+from gantk.data.dataset import make_data
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.slices import SliceSettings
@@ -44,8 +45,10 @@ class DatasetConformance(Conformance):
         return {"root": str(write_cohort(folder, 10, (*self.inputs, *self.targets)))}
 
     def dataset(self, folder: Path) -> Any:
-        """The dataset, its data written."""
-        return self.registered.build({**self.write(folder), **self.parameters}, self.registered.name)
+        """The dataset, its data written and made."""
+        dataset = self.registered.build({**self.write(folder), **self.parameters}, self.registered.name)
+        make_data(dataset, QuietProgress())
+        return dataset
 
     def test_signature(self) -> None:
         """Checked with the data, in `test_subjects`: the parameters follow from `write`."""

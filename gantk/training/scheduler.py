@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NewType, Protocol
+
+from gantk.ranges import Count
+
+MetricName = NewType("MetricName", str)
+"""A component's parameter of this type names a metric that is measured after epochs; the core checks it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Scheduler:
         epochs: epochs of the single stage.
     """
 
-    def __init__(self, epochs: int = 100) -> None:
+    def __init__(self, epochs: Count = 100) -> None:
         self.epochs = epochs
 
     def stages(self, roles: Sequence[str]) -> list[Stage]:

@@ -152,7 +152,7 @@ class Updater:
 def _value(term: Term, side: Callable[[View], Tensor], view: View) -> Tensor:
     """One side of a term's loss, a scalar with gradient."""
     where = f"losses.{term.name}"
-    with blame(term.origin, where):
+    with blame(term.origin, where), view.step.unchanged(term.origin, where):
         loss = side(view)
     if not isinstance(loss, Tensor) or loss.ndim:
         got = f"the shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__

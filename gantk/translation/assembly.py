@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gantk.data.batch import Batch
 from gantk.data.layout import Domain, Layout
-from gantk.errors import GantkError, PluginError, RecipeError, nearest
+from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
@@ -21,6 +21,7 @@ from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import ImageRef, Moment, Needs, Role
 from gantk.translation.residual import Residual
+from gantk.translation.shapes import feature_channels
 from gantk.translation.term import MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
 
@@ -78,6 +79,8 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
             terms.append(term)
     if not terms:
         raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
+    widths = {role: feature_channels(translator, terms, recipe) for role, translator in translators.items()}
+    terms = [_with_head(term, recipe, translators, widths) for term in terms]
     return Assembly(layout, translators, terms, maps, _transforms(recipe, registry))
 
 
@@ -191,9 +194,7 @@ def _term(
             f"the loss {settings.use!r} needs a discriminator, and translators.{settings.on} has none",
             where=f"{where}.on",
         )
-    head = pool = None
-    if hasattr(loss, "build_head") and settings.enabled:
-        head = _head(name, settings, loss, needs, recipe, translators)
+    pool = None
     if needs.pool and settings.enabled:
         pool = _pool(name, needs.pool, recipe, translators[settings.on])
     return Term(
@@ -206,7 +207,6 @@ def _term(
         stages=None if settings.stages is None else frozenset(settings.stages),
         needs=needs,
         references=references,
-        head=head,
         pool=pool,
         origin=component.origin,
     )
@@ -256,25 +256,29 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
     return key
 
 
-def _head(
-    name: str, settings: LossSettings, loss: Any, needs: Needs, recipe: Recipe, translators: Mapping[str, Translator]
-) -> str:
-    """The key of a term's projection heads: terms of one loss and shape on one role share them, if they look to the
-    same other roles."""
-    key = settings.use.replace(".", "-")
-    translator = translators[settings.on]
-    arguments = [_feature_channels(translator, needs.layers, recipe, settings.use)]
-    if len(inspect.signature(loss.build_head).parameters) > 1:
-        others = {r: _feature_channels(translators[r], needs.layers, recipe, settings.use) for r in needs.roles}
-        arguments.append(others)  # type: ignore[arg-type]
-        key = "-".join([key, *others])
-    torch.manual_seed(_seed(recipe, settings.on, "heads", key))
-    built = loss.build_head(*arguments)
-    if key in translator.heads and _shapes(translator.heads[key]) != _shapes(built):
-        key = f"{key}:{name.replace('.', '-')}"
-    if key not in translator.heads:
-        translator.heads[key] = built
-    return key
+def _with_head(
+    term: Term, recipe: Recipe, translators: Mapping[str, Translator], widths: Mapping[str, Mapping[int, int]]
+) -> Term:
+    """The term with its projection heads, where it has any: terms of one loss and shape on one role share them, if
+    they look to the same other roles."""
+    build_head = getattr(term.loss, "build_head", None)
+    if build_head is None:
+        return term
+    key = recipe.losses[term.name].use.replace(".", "-")
+    own, *others = ({k: widths[role][k] for k in term.needs.layers} for role in (term.role, *term.needs.roles))
+    arguments: list[Any] = [own]
+    if len(inspect.signature(build_head).parameters) > 1:
+        arguments.append(dict(zip(term.needs.roles, others, strict=True)))
+        key = "-".join([key, *term.needs.roles])
+    torch.manual_seed(_seed(recipe, term.role, "heads", key))
+    with blame(term.origin, f"losses.{term.name}"):
+        built = build_head(*arguments)
+    heads = translators[term.role].heads
+    if key in heads and _shapes(heads[key]) != _shapes(built):
+        key = f"{key}:{term.name.replace('.', '-')}"
+    if key not in heads:
+        heads[key] = built
+    return replace(term, head=key)
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:
@@ -283,41 +287,31 @@ def _shapes(module: nn.Module) -> dict[str, torch.Size]:
 
 def _references(component: Component, values: Mapping[str, Any], where: str, recipe: Recipe) -> tuple[str, ...]:
     """The images that a component's parameters name, with the roles they name checked."""
+    check_roles(component, values, where, recipe)
     found = []
-    for parameter in component.parameters:
-        value = values[parameter.name]
-        if parameter.type is Role and value not in recipe.translators:
-            raise RecipeError(
-                f"there is no translator {value!r}",
-                where=f"{where}.{parameter.name}",
-                mend=nearest(value, recipe.translators),
-            )
-        if parameter.type is ImageRef:
-            owner, _, what = value.rpartition(".")
+    for parameter, kind, name in component.named(values):
+        if kind is ImageRef:
+            owner, _, what = name.rpartition(".")
             if what not in ("source", "target", "output") or (what == "output" and owner not in recipe.translators):
                 raise RecipeError(
-                    f"{value!r} names no image",
-                    where=f"{where}.{parameter.name}",
+                    f"{name!r} names no image",
+                    where=f"{where}.{parameter}",
                     mend="write target, GROUP.target, GROUP.source or ROLE.output",
                 )
-            found.append(value)
+            found.append(name)
     return tuple(found)
 
 
-@torch.no_grad()
-def _feature_channels(translator: Translator, layers: tuple[int, ...], recipe: Recipe, use: str) -> dict[int, int]:
-    """The channels of a generator's features, from one pass over an empty image."""
-    image: Tensor = torch.full((1, translator.takes.size, *recipe.data.crop), -1.0)
-    training = translator.training
-    translator.eval()
-    try:
-        features = translator.translate(image, layers, decode=False).features
-    except (TypeError, IndexError, KeyError, GantkError) as error:
-        raise RecipeError(
-            f"the loss {use!r} asks for the layers {list(layers)} "
-            f"that the generator of {translator.role!r} does not offer",
-            why=error,
-        ) from None
-    finally:
-        translator.train(training)
-    return {layer: feature.shape[1] for layer, feature in features.items()}
+def check_roles(component: Component, values: Mapping[str, Any], where: str, recipe: Recipe) -> None:
+    """Check that every translator exists that a component's parameters name.
+
+    Raises:
+        RecipeError: there is none of that name.
+    """
+    for parameter, kind, name in component.named(values):
+        if kind is Role and name not in recipe.translators:
+            raise RecipeError(
+                f"there is no translator {name!r}",
+                where=f"{where}.{parameter}",
+                mend=nearest(name, recipe.translators),
+            )

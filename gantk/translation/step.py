@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError
@@ -57,6 +58,31 @@ class Step:
         self._judgements: dict[tuple[str, int, int, bool], tuple[Tensor, Tensor, Judgement]] = {}
         self._weights: dict[tuple[str, str, str], Tensor] = {}
         self._derived: dict[tuple[str, int], tuple[Tensor, Any]] = {}
+        self._versions: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        for group in batch.values():
+            self._share(group.source, group.target, group.segmentation)
+
+    def _share(self, *tensors: Tensor | None) -> None:
+        """Remember what several components will see, to notice when one of them changes it."""
+        for tensor in tensors:
+            if tensor is not None and not tensor.is_inference():
+                self._versions.setdefault(tensor, tensor._version)
+
+    @contextmanager
+    def unchanged(self, origin: str, where: str) -> Iterator[None]:
+        """A context in which a component works, which must not change in place what others see too.
+
+        Raises:
+            PluginError: it did.
+        """
+        yield
+        if any(tensor._version != version for tensor, version in self._versions.items()):
+            raise PluginError(
+                f"the {origin} changed a tensor of the step in place",
+                where=where,
+                why="other terms and the gradient need it as it was",
+                mend="compute a new one: x = x + 1 in place of x += 1, x.clamp() in place of x.clamp_()",
+            )
 
     def group(self, name: str) -> Group:
         """A batch group.
@@ -78,7 +104,10 @@ class Step:
         found = self.group(group)
         images = found.source if domain.side == "source" else found.target
         if images is None:
-            raise TrainingError(f"the batch group {group!r} has no {domain.side}")
+            raise TrainingError(
+                f"the batch group {group!r} has no {domain.side}",
+                mend="place the loss on another group; gantk.Needs(target=True) says in its plugin what it wants",
+            )
         if domain.channels is None:
             return images
         return self.derive(f"channels {domain.channels}", images, lambda x: x[:, list(domain.channels or ())])
@@ -101,6 +130,7 @@ class Step:
             with self._running(grad), self._blaming(role, "generator"):
                 found = self.translators[role].translate(image, layers, decode=False).features
                 self._features[key] = (image, {k: _full(v) for k, v in found.items()})
+                self._share(*self._features[key][1].values())
         return self._features[key][1]
 
     def judge(self, role: str, image: Tensor, source: Tensor, full_precision: bool = False) -> Judgement:
@@ -118,6 +148,7 @@ class Step:
                 scores, features = translator.judge(given, self.plan.judged.get(role, ()))
                 judgement = Judgement(_full(scores), {k: _full(v) for k, v in features.items()})
             self._judgements[key] = (image, source, judgement)
+            self._share(judgement.scores, *judgement.features.values())
         return self._judgements[key][2]
 
     def weight(self, name: str, role: str, group: str) -> Tensor | None:
@@ -130,7 +161,8 @@ class Step:
         key = (name, role, group)
         if key not in self._weights:
             view = View(self, role, group)
-            with torch.no_grad(), blame(slot.origin, f"maps.{name}"):
+            where = f"maps.{name}"
+            with torch.no_grad(), blame(slot.origin, where), self.unchanged(slot.origin, where):
                 weight = _full(slot.component(view).detach())
             expected = (len(self.group(group)), 1, *view.source.shape[-2:])
             if tuple(weight.shape) != expected:
@@ -140,13 +172,15 @@ class Step:
                     mend="return one weight per pixel and image",
                 )
             self._weights[key] = weight
+            self._share(weight)
         return self._weights[key]
 
     def derive(self, name: str, image: Tensor, make: Callable[[Tensor], T]) -> T:
         """`make(image)`, computed once per step under this name, so that what follows from it is shared too."""
         key = (name, id(image))
         if key not in self._derived:
-            self._derived[key] = (image, make(image))
+            self._derived[key] = (image, made := make(image))
+            self._share(made if isinstance(made, Tensor) else None)
         return self._derived[key][1]
 
     def detached(self, image: Tensor) -> Tensor:
@@ -185,6 +219,7 @@ class Step:
                 assert output is not None
                 known = (image, Translation(_full(output), {k: _full(v) for k, v in features.items()}))
             self._translations[role, id(image), grad] = known
+            self._share(known[1].output, *known[1].features.values())
         return known[1]
 
     def _check_output(self, role: str, image: Tensor, output: Any) -> None:

@@ -96,8 +96,19 @@ class View:
         grad: bool = True,
     ) -> dict[int, Tensor]:
         """Generator features of an image (what the role takes, where absent), `(S·B, C, h, w)` for S streams."""
+        self._check_declared("layers", layers)
         role = role or self.role
         return self.step.features(role, self._taken(role) if image is None else image, layers, grad)
+
+    def _check_declared(self, need: Literal["layers", "judged"], layers: tuple[int, ...]) -> None:
+        """What is not declared would cost a pass more, or not be there at all. Weight maps declare nothing."""
+        missing = set() if self._term is None else set(layers) - set(getattr(self._term.needs, need))
+        if missing and self._term is not None:
+            raise PluginError(
+                f"the {self._term.origin} asks for features of the layers {sorted(missing)}, which it has not declared",
+                where=f"losses.{self._term.name}",
+                mend=f"say so in its `needs`: gantk.Needs({need}=({', '.join(map(str, layers))},))",
+            )
 
     def _taken(self, role: str) -> Tensor:
         return self.step.image(self._group, self.step.translators[role].takes)
@@ -120,6 +131,7 @@ class View:
         layers: tuple[int, ...] = (),
     ) -> dict[int, Tensor]:
         """A discriminator's features `(B, C, h, w)` by layer, from the pass that judges; see `Needs.judged`."""
+        self._check_declared("judged", layers)
         features = self._judgement(image, source, role).features
         return {layer: features[layer] for layer in layers}
 
@@ -135,11 +147,10 @@ class View:
 
     def pooled(self, image: Tensor) -> Tensor:
         """Images as the term's pool gives them back, without gradient; see `Needs.pool`."""
-        assert self._term is not None
-        if self._term.pool is None:
+        if self._term is None or self._term.pool is None:
             raise PluginError(
-                "a loss asks for an image pool that it has not declared",
-                where=f"losses.{self._term.name}",
+                f"the {'weight map' if self._term is None else self._term.origin} asks for an image pool, and has none",
+                where=None if self._term is None else f"losses.{self._term.name}",
                 mend="say so in its `needs`: gantk.Needs(pool=SIZE)",
             )
         return self.step.derive(f"pool {self._term.name}", image, self.translator.pool(self._term.pool).exchange)
@@ -197,8 +208,13 @@ class View:
     @property
     def head(self) -> nn.Module:
         """The term's projection heads."""
-        assert self._term is not None
-        assert self._term.head is not None
+        if self._term is None or self._term.head is None:
+            origin = "weight map" if self._term is None else self._term.origin
+            raise PluginError(
+                f"the {origin} asks for projection heads, and has none",
+                where=None if self._term is None else f"losses.{self._term.name}",
+                mend="give the loss build_head(self, channels), which returns a torch.nn.Module",
+            )
         return self.translator.heads[self._term.head]
 
     def project(self, features: dict[int, Tensor], *arguments: object) -> dict[int, Tensor]:

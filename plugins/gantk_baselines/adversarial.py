@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
-from gantk import ImageRef, Needs, View
+from gantk import ImageRef, Needs, NonNegative, Positive, View
 
 __all__ = ["Hinge", "Lsgan", "Vanilla", "WganGp"]
+
+Pool = Annotated[int, Field(ge=0, le=10_000)]
+"""Past outputs that are kept, in memory and in every checkpoint; 0 for none."""
 
 
 class _Game:
@@ -35,7 +41,9 @@ class Lsgan(_Game):
         pool: how many translated images of earlier steps are kept to train the discriminator on (CycleGAN: 50).
     """
 
-    def __init__(self, real: ImageRef = ImageRef("target"), discriminator_weight: float = 0.5, pool: int = 0) -> None:
+    def __init__(
+        self, real: ImageRef = ImageRef("target"), discriminator_weight: Positive = 0.5, pool: Pool = 0
+    ) -> None:
         super().__init__(real, pool)
         self.discriminator_weight = discriminator_weight
 
@@ -60,7 +68,9 @@ class Vanilla(_Game):
         pool: how many translated images of earlier steps are kept to train the discriminator on.
     """
 
-    def __init__(self, real: ImageRef = ImageRef("target"), discriminator_weight: float = 0.5, pool: int = 0) -> None:
+    def __init__(
+        self, real: ImageRef = ImageRef("target"), discriminator_weight: Positive = 0.5, pool: Pool = 0
+    ) -> None:
         super().__init__(real, pool)
         self.discriminator_weight = discriminator_weight
 
@@ -80,7 +90,7 @@ class Hinge(_Game):
         pool: how many translated images of earlier steps are kept to train the discriminator on.
     """
 
-    def __init__(self, real: ImageRef = ImageRef("target"), pool: int = 0) -> None:
+    def __init__(self, real: ImageRef = ImageRef("target"), pool: Pool = 0) -> None:
         super().__init__(real, pool)
 
     def __call__(self, view: View) -> Tensor:
@@ -101,7 +111,7 @@ class WganGp(_Game):
         pool: how many translated images of earlier steps are kept to train the discriminator on.
     """
 
-    def __init__(self, real: ImageRef = ImageRef("target"), penalty: float = 10.0, pool: int = 0) -> None:
+    def __init__(self, real: ImageRef = ImageRef("target"), penalty: NonNegative = 10.0, pool: Pool = 0) -> None:
         super().__init__(real, pool, second_order=True)
         self.penalty = penalty
 

@@ -7,10 +7,11 @@ from typing import overload
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gantk import Judgement
+from gantk import Count, Judgement, Positive
 from gantk_baselines.layers import (
     BlurDown,
     Init,
+    Levels,
     Norm,
     check_image,
     check_layers,
@@ -50,13 +51,13 @@ class PatchGan(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        channels: int = 64,
-        layers: int = 3,
+        channels: Count = 64,
+        layers: Levels = 3,
         norm: Norm = "instance",
         antialias: bool = False,
         spectral: bool = False,
         init: Init = "normal",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels

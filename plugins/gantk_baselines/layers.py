@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from gantk import GantkError
 
 __all__ = [
+    "Blocks",
     "BlurDown",
     "BlurUp",
+    "Dropout",
     "Init",
     "InstanceNorm",
+    "Levels",
     "Norm",
     "OneMapConv2d",
     "check_image",
@@ -30,6 +34,12 @@ __all__ = [
 
 Norm = Literal["instance", "batch", "none"]
 Init = Literal["normal", "xavier"]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+"""The probability of a zero; with 1 nothing would pass."""
+Blocks = Annotated[int, Field(ge=0, le=1000)]
+"""Residual blocks, which may be none at all."""
+Levels = Annotated[int, Field(ge=1, le=16)]
+"""Halvings of an image: 16 of them leave one pixel of 65536."""
 
 
 class InstanceNorm(nn.Module):

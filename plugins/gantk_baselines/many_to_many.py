@@ -11,9 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import GantkError, ImageRef, Needs, Role, View
+from gantk import Count, GantkError, ImageRef, Needs, Positive, Role, View
+from gantk_baselines.adversarial import Pool
 from gantk_baselines.generators.resnet import Resnet
-from gantk_baselines.layers import Init, Norm, run_layers
+from gantk_baselines.layers import Blocks, Dropout, Init, Norm, run_layers
 
 __all__ = ["AvailabilityResnet", "AvailableLsgan", "MaskedCycle", "available"]
 
@@ -50,13 +51,13 @@ class AvailabilityResnet(Resnet):
         self,
         in_channels: int,
         out_channels: int,
-        channels: int = 64,
-        blocks: int = 9,
+        channels: Count = 64,
+        blocks: Blocks = 9,
         norm: Norm = "instance",
         antialias: bool = False,
-        dropout: float = 0.0,
+        dropout: Dropout = 0.0,
         init: Init = "normal",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
         condition: Literal["availability", "none"] = "availability",
     ) -> None:
         super().__init__(
@@ -143,9 +144,9 @@ class AvailableLsgan:
     def __init__(
         self,
         real: ImageRef,
-        real_label: float = 1.0,
-        discriminator_weight: float = 0.5,
-        pool: int = 0,
+        real_label: Positive = 1.0,
+        discriminator_weight: Positive = 0.5,
+        pool: Pool = 0,
     ) -> None:
         self.needs = Needs(pool=pool)
         self.real = real

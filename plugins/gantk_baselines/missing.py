@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import GantkError, ImageRef, Needs, View
-from gantk_baselines.layers import Init, Norm, check_image, initialise, normalisation
+from gantk import Count, GantkError, ImageRef, Needs, Positive, View, Whole
+from gantk_baselines.layers import Init, Levels, Norm, check_image, initialise, normalisation
 
 if TYPE_CHECKING:
     from gantk import Group, Moment
@@ -60,9 +59,9 @@ class ModalityDropout:
         self,
         scenarios: Literal["all"] | list[list[Literal[0, 1]]] = "all",
         complete: bool = False,
-        curriculum: list[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] = [],  # noqa: B006
+        curriculum: list[tuple[Whole, Whole]] = [],  # noqa: B006
         per: Literal["batch", "sample"] = "batch",
-        planes: Annotated[int, Field(ge=1)] = 1,
+        planes: Count = 1,
     ) -> None:
         self.scenarios = scenarios if scenarios == "all" else [tuple(scenario) for scenario in scenarios]
         self.complete = complete
@@ -190,7 +189,7 @@ class ImputedLsgan:
 
     needs = Needs(target=True)
 
-    def __init__(self, condition: ImageRef = ImageRef("target"), discriminator_weight: float = 0.5) -> None:
+    def __init__(self, condition: ImageRef = ImageRef("target"), discriminator_weight: Positive = 0.5) -> None:
         self.condition = condition
         self.discriminator_weight = discriminator_weight
 
@@ -234,11 +233,11 @@ class ModalityPatchGan(nn.Module):
         self,
         in_channels: int,
         target_channels: int,
-        channels: int = 64,
-        layers: int = 4,
+        channels: Count = 64,
+        layers: Levels = 4,
         norm: Norm = "instance",
         init: Init = "normal",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels

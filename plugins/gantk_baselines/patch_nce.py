@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import GantkError, ImageRef, Needs, View
+from gantk import Count, Distinct, Fraction, GantkError, ImageRef, Needs, Positive, View, Whole
 
 __all__ = ["PatchHeads", "PatchNce"]
 
@@ -78,16 +79,16 @@ class PatchNce:
 
     def __init__(
         self,
-        layers: tuple[int, ...] = (0, 4, 8, 12, 16),
-        patches: int = 256,
-        temperature: float = 0.07,
-        width: int = 256,
+        layers: Distinct[Whole] = (0, 4, 8, 12, 16),
+        patches: Annotated[int, Field(ge=2)] = 256,
+        temperature: Positive = 0.07,
+        width: Count = 256,
         query: Literal["output", "source"] = "output",
         detach_keys: bool = True,
         over_layers: Literal["sum", "mean"] = "mean",
         reenter: Literal["repeat", "first"] = "repeat",
         image: ImageRef = ImageRef("source"),
-        flip_equivariance: float = 0.0,
+        flip_equivariance: Fraction = 0.0,
     ) -> None:
         self.needs = Needs(layers=layers, image=image)
         self.layers = layers

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from gantk import ImageRef, Needs, RecipeError, View
+from gantk import Distinct, ImageRef, Needs, NonNegative, RecipeError, View, Whole
 from gantk_baselines.feature_network import FeatureNetwork, Weights
 
 __all__ = ["Content", "DiscriminatorFeatures", "Perceptual", "Style", "gram"]
@@ -80,8 +80,8 @@ class Perceptual(_FeatureLoss):
 
     def __init__(
         self,
-        layers: tuple[str, ...] = ("relu2_2",),
-        layer_weights: tuple[float, ...] = (),
+        layers: Distinct[str] = ("relu2_2",),
+        layer_weights: tuple[NonNegative, ...] = (),
         distance: Literal["l1", "l2"] = "l1",
         network: str = "vgg16",
         weights: Weights = "pretrained",
@@ -115,8 +115,8 @@ class Content(Perceptual):
 
     def __init__(
         self,
-        layers: tuple[str, ...] = ("relu4_2",),
-        layer_weights: tuple[float, ...] = (),
+        layers: Distinct[str] = ("relu4_2",),
+        layer_weights: tuple[NonNegative, ...] = (),
         network: str = "vgg19",
         weights: Weights = "pretrained",
         imagenet_normalisation: bool = True,
@@ -142,8 +142,8 @@ class Style(_FeatureLoss):
 
     def __init__(
         self,
-        layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
-        layer_weights: tuple[float, ...] = (),
+        layers: Distinct[str] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        layer_weights: tuple[NonNegative, ...] = (),
         network: str = "vgg19",
         weights: Weights = "pretrained",
         imagenet_normalisation: bool = True,
@@ -172,7 +172,7 @@ class DiscriminatorFeatures:
         layer_weights: λ_l; 1 where absent.
     """
 
-    def __init__(self, layers: tuple[int, ...] = (1, 4, 7, 10), layer_weights: tuple[float, ...] = ()) -> None:
+    def __init__(self, layers: Distinct[Whole] = (1, 4, 7, 10), layer_weights: tuple[NonNegative, ...] = ()) -> None:
         self.needs = Needs(target=True, judged=layers)
         self.layers = layers
         self.layer_weights = _layer_weights(layer_weights, layers)

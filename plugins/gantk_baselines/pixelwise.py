@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from kornia.metrics import ssim
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from gantk import Needs, View
 
 __all__ = ["L1", "L2", "Ssim"]
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("Input should be odd")
+    return value
+
+
+Window = Annotated[int, Field(ge=3, description="odd"), AfterValidator(_odd)]
 
 
 class L1:
@@ -37,7 +49,7 @@ class Ssim:
 
     needs = Needs(target=True)
 
-    def __init__(self, window: int = 11) -> None:
+    def __init__(self, window: Window = 11) -> None:
         self.window = window
 
     def __call__(self, view: View) -> Tensor:

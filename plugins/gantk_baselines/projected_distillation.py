@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import Needs, PluginError, Role, View
+from gantk import Distinct, Needs, PluginError, Role, View, Whole
 
 __all__ = ["ProjectedDistillation", "Regressors"]
 
@@ -49,7 +49,7 @@ class ProjectedDistillation:
     def __init__(
         self,
         teacher: Role = Role("teacher"),
-        layers: tuple[int, ...] = (1, 3, 5),
+        layers: Distinct[Whole] = (1, 3, 5),
         distance: Literal["l2", "l1"] = "l2",
     ) -> None:
         self.needs = Needs(layers=layers, roles=(teacher,), output=False)

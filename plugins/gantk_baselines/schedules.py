@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import ConfigDict
 
-from gantk import Control, RecipeError, Scheduler, Stage
+from gantk import Control, Count, Fraction, RecipeError, Role, Scheduler, Stage, Whole
 
 __all__ = ["Constant", "Copy", "Cosine", "LinearDecay", "Phase", "Phases", "Warmup"]
 
@@ -44,7 +44,7 @@ class LinearDecay(Scheduler):
         decay_epochs: how many of them, at the end, decay; half where absent.
     """
 
-    def __init__(self, epochs: int = 200, decay_epochs: int | None = None) -> None:
+    def __init__(self, epochs: Count = 200, decay_epochs: Whole | None = None) -> None:
         super().__init__(epochs)
         self.decay_epochs = epochs // 2 if decay_epochs is None else decay_epochs
 
@@ -63,7 +63,7 @@ class Cosine(Scheduler):
     """
 
     def __init__(
-        self, epochs: int = 100, warmup_epochs: int = 0, warmup_start: float = 0.01, floor: float = 0.0
+        self, epochs: Count = 100, warmup_epochs: Whole = 0, warmup_start: Fraction = 0.01, floor: Fraction = 0.0
     ) -> None:
         super().__init__(epochs)
         self.warmup_epochs = warmup_epochs
@@ -90,7 +90,7 @@ class Warmup(Scheduler):
         warmup_start: factor on the rates in epoch 0.
     """
 
-    def __init__(self, epochs: int = 100, warmup_epochs: int = 5, warmup_start: float = 0.01) -> None:
+    def __init__(self, epochs: Count = 100, warmup_epochs: Whole = 5, warmup_start: Fraction = 0.01) -> None:
         super().__init__(epochs)
         self.warmup_epochs = warmup_epochs
         self.warmup_start = warmup_start
@@ -120,8 +120,8 @@ class Copy:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    source: str
-    target: str
+    source: Role
+    target: Role
     parts: tuple[Literal["generator", "heads", "discriminator"], ...] = ("generator",)
     into: str = ""
     shared: bool = False
@@ -142,9 +142,9 @@ class Phase:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     name: str
-    roles: tuple[str, ...]
-    epochs: int
-    decay_epochs: int = 0
+    roles: tuple[Role, ...]
+    epochs: Count
+    decay_epochs: Whole = 0
     copies: tuple[Copy, ...] = ()
 
 
@@ -155,7 +155,7 @@ class Phases(Scheduler):
         phases: the phases, `[[schedule.phases]]` in a recipe.
 
     Raises:
-        RecipeError: there is none, two have one name, one decays longer than it lasts, or a role is unknown.
+        RecipeError: there is none, two have one name, or one decays longer than it lasts.
     """
 
     def __init__(self, phases: tuple[Phase, ...]) -> None:
@@ -174,15 +174,6 @@ class Phases(Scheduler):
                 )
 
     def stages(self, roles: Sequence[str]) -> list[Stage]:
-        for phase in self.phases.values():
-            named = (*phase.roles, *(role for copy in phase.copies for role in (copy.source, copy.target)))
-            for role in named:
-                if role not in roles:
-                    raise RecipeError(
-                        f"the phase {phase.name!r} names {role!r}, which is no translator",
-                        where="schedule.phases",
-                        mend=f"the recipe's translators are: {', '.join(roles)}",
-                    )
         return [Stage(phase.name, phase.epochs, phase.roles) for phase in self.phases.values()]
 
     def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:

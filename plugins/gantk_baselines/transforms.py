@@ -12,7 +12,7 @@ from kornia.geometry.transform import get_affine_matrix2d, hflip, resize, warp_a
 from pydantic import Field
 from torch import Tensor
 
-from gantk import Group, Moment
+from gantk import Fraction, Group, Moment
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -28,7 +28,7 @@ class Flip:
         probability: that a slice is mirrored.
     """
 
-    def __init__(self, probability: Annotated[float, Field(ge=0, le=1)] = 0.5) -> None:
+    def __init__(self, probability: Fraction = 0.5) -> None:
         self.probability = probability
 
     def __call__(self, group: Group, moment: Moment) -> Group:
@@ -50,7 +50,7 @@ class ResizeAndCrop:
         scale: of height and width, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
     """
 
-    def __init__(self, scale: Annotated[float, Field(ge=1)] = 286 / 256) -> None:
+    def __init__(self, scale: Annotated[float, Field(ge=1, le=8)] = 286 / 256) -> None:
         self.scale = scale
 
     def __call__(self, group: Group, moment: Moment) -> Group:
@@ -119,7 +119,7 @@ class Affine:
         degrees: Annotated[float, Field(ge=0, le=180)] = 10.0,
         scale: Share = 0.1,
         shift: Share = 0.05,
-        probability: Annotated[float, Field(ge=0, le=1)] = 1.0,
+        probability: Fraction = 1.0,
     ) -> None:
         self.degrees, self.scale, self.shift, self.probability = degrees, scale, shift, probability
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from kornia.filters import sobel
+from pydantic import Field
 from torch import Tensor
 
-from gantk import ImageRef, View
+from gantk import Distinct, ImageRef, NonNegative, View
 
 __all__ = ["Edges", "Foreground", "TumourMask", "Uniform"]
+
+Label = Annotated[int, Field(ge=1, le=255)]
 
 
 class Uniform:
@@ -18,7 +23,7 @@ class Uniform:
         value: the weight.
     """
 
-    def __init__(self, value: float = 1.0) -> None:
+    def __init__(self, value: NonNegative = 1.0) -> None:
         self.value = value
 
     def __call__(self, view: View) -> Tensor:
@@ -33,7 +38,7 @@ class Foreground:
         outside: weight of the background.
     """
 
-    def __init__(self, inside: float = 1.0, outside: float = 0.0) -> None:
+    def __init__(self, inside: NonNegative = 1.0, outside: NonNegative = 0.0) -> None:
         self.inside, self.outside = inside, outside
 
     def __call__(self, view: View) -> Tensor:
@@ -49,7 +54,9 @@ class TumourMask:
         labels: the labels that count as tumour.
     """
 
-    def __init__(self, inside: float = 5.0, outside: float = 1.0, labels: tuple[int, ...] = (1, 2, 4)) -> None:
+    def __init__(
+        self, inside: NonNegative = 5.0, outside: NonNegative = 1.0, labels: Distinct[Label] = (1, 2, 4)
+    ) -> None:
         self.inside, self.outside = inside, outside
         self.labels = labels
 
@@ -66,7 +73,7 @@ class Edges:
         strength: weight added at the strongest edge.
     """
 
-    def __init__(self, of: ImageRef = ImageRef("target"), strength: float = 2.0) -> None:
+    def __init__(self, of: ImageRef = ImageRef("target"), strength: NonNegative = 2.0) -> None:
         self.of = of
         self.strength = strength
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gantk import View
+from gantk import NonNegative, Positive, View
 
 
 class DifficultyMap:
@@ -26,9 +26,9 @@ class DifficultyMap:
 
     def __init__(
         self,
-        background: float = 0.2,
+        background: NonNegative = 0.2,
         interpolation: Literal["bilinear", "nearest"] = "bilinear",
-        clamp: float | None = None,
+        clamp: Positive | None = None,
         normalise: Literal["none", "mean", "max"] = "none",
     ) -> None:
         self.background = background

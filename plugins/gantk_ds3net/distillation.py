@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gantk import Needs, Role, View
+from gantk import Distinct, Needs, Role, View, Whole
 
 __all__ = ["FeatureDistillation", "ImageDistillation"]
 
@@ -40,7 +40,7 @@ class FeatureDistillation:
     def __init__(
         self,
         teacher: Role = Role("teacher"),
-        layers: tuple[int, ...] = (4, 8, 12, 16, 21),
+        layers: Distinct[Whole] = (4, 8, 12, 16, 21),
         gradient_to_teacher: bool = False,
     ) -> None:
         self.needs = Needs(layers=layers, roles=(teacher,), output=False)

@@ -7,9 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gantk import Count, Positive
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
-from gantk_baselines.layers import Init, Norm, initialise, run_layers
+from gantk_baselines.layers import Blocks, Dropout, Init, Norm, initialise, run_layers
 from gantk_ds3net.fusion import SoftmaxFusion
 
 __all__ = ["Ds3Generator"]
@@ -48,16 +49,16 @@ class Ds3Generator(LayeredGenerator):
         self,
         in_channels: int,
         out_channels: int,
-        channels: int = 64,
-        blocks: int = 9,
+        channels: Count = 64,
+        blocks: Blocks = 9,
         norm: Norm = "instance",
-        dropout: float = 0.0,
-        reduction: int = 16,
+        dropout: Dropout = 0.0,
+        reduction: Count = 16,
         skip: Literal["none", "source"] = "none",
         softmax_over: Literal["modalities", "channels"] = "modalities",
         encoder_features: Literal["all", "mean", "first"] = "all",
         init: Init = "xavier",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from gantk import Control, Role, Scheduler, Stage
+from gantk import Control, Count, MetricName, NonNegative, Role, Scheduler, Stage, Whole
 
 Part = Literal["generator", "heads", "discriminator"]
 
@@ -37,16 +37,16 @@ class TeacherStudent(Scheduler):
 
     def __init__(
         self,
-        teacher_epochs: int = 100,
-        joint_epochs: int = 100,
+        teacher_epochs: Count = 100,
+        joint_epochs: Count = 100,
         teacher: Role = Role("teacher"),
         student: Role | None = None,
-        rewind: int = 5,
-        monitor: str = "ssim",
+        rewind: Whole = 5,
+        monitor: MetricName = MetricName("ssim"),
         better: Literal["higher", "lower"] = "higher",
-        min_delta: float = 0.001,
-        patience: int = 5,
-        joint_teacher_rate: float = 0.2,
+        min_delta: NonNegative = 0.001,
+        patience: Count = 5,
+        joint_teacher_rate: NonNegative = 0.2,
         student_starts_from: tuple[Part, ...] = ("generator", "heads", "discriminator"),
         student_weight: Literal["linear", "constant"] = "linear",
     ) -> None:

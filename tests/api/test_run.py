@@ -116,11 +116,17 @@ def test_an_interrupt_outside_training_is_kept_too(
     assert result.state == "finished"
 
 
-def test_a_dry_run_reads_and_writes_nothing(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_reads_no_image_and_writes_nothing(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
-    built = gantk.dry_run(recipe, ["data.root='nowhere'"], device="cpu")
+    monkeypatch.setattr("gantk.data.brats.read_volumes", None)
+    built = gantk.dry_run(recipe, device="cpu")
     assert list(tmp_path.iterdir()) == []
+    counts = {role: built["patients"][role] for role in ("paired", "unpaired", "validation", "test")}
+    assert sum(counts.values()) == built["patients"]["listed"] == built["patients"]["images"]["t1ce"]
+    assert built["stages"][1]["patients"] == {"paired": counts["paired"], "unpaired": counts["unpaired"]}
     assert [stage["name"] for stage in built["stages"]] == ["teacher", "joint"]
     assert built["stages"][0]["groups"] == {"paired": 1}
     assert built["stages"][1]["groups"] == {"paired": 1, "unpaired": 2}

@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 import gantk
+from gantk.api import checks
 from gantk.api.runs import alone
 from gantk.api.signals import StopSignals
 from gantk.api.sweep import ChildState, QuietSweep, run_sweep
@@ -305,11 +306,31 @@ def test_a_variant_without_data_is_found_before_anything_runs(sweep_recipe: Path
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_dry_run_of_a_sweep_plans_every_run_once_and_writes_nothing(
+    sweep_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    before = checks.build
+    monkeypatch.setattr(checks, "build", lambda recipe, *rest: built.append(recipe.name) or before(recipe, *rest))
+    call = ["run", str(sweep_recipe), "--dry-run", "--device", "cpu"]
+    result = CliRunner().invoke(app, [*call, "--json"])
+    assert result.exit_code == 0, result.stderr
+    runs = json.loads(result.stdout)["runs"]
+    assert set(runs) == {child.path.name for child in gantk.list_sweep(sweep_recipe, out=tmp_path / "runs").children}
+    assert all(plan["patients"]["paired"] and plan["stages"] for plan in runs.values())
+    assert len(built) == len({plan["label"] for plan in runs.values()})  # those that differ in their seed alone are one
+    shown = CliRunner().invoke(app, call)
+    assert all(name.rpartition("-")[0] in shown.stdout for name in runs)
+    wrong = CliRunner().invoke(app, [*call, "--set", 'data.inputs=["t1", "t7"]'])
+    assert wrong.exit_code != 0
+    assert re.search(r"variant '\w+': no patient has a 't7' image", wrong.stderr)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["{recipe}", "--workers", "2"], "variants"),
-        (["{sweep}", "--dry-run"], "--list"),
         (["{sweep}", "--launcher", "slrum"], "slrum"),
         (["{sweep}", "--launch", "wrkers=2"], "workers"),
     ],

@@ -241,9 +241,14 @@ def test_a_cohort_without_input_or_target_is_refused(cohort):
 
 def test_the_phantom_is_written_once_and_read_as_brats(tmp_path, monkeypatch):
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
-    subjects = Phantom(subjects=2, voxel=8.0).subjects(QUIET)
+    phantom = Phantom(subjects=2, voxel=8.0)
+    subjects = phantom.subjects(QUIET)
+    assert not list(tmp_path.iterdir())  # listed, not made
+    phantom.make(QUIET)
+    assert subjects == Brats(phantom.root).subjects(QUIET)
     assert len(subjects) == 2
     stamps = [file.stat().st_mtime_ns for s in subjects for file in s.files.values()]
+    Phantom(subjects=1, voxel=8.0).make(QUIET)
     again = Phantom(subjects=1, voxel=8.0).subjects(QUIET)
     assert again == subjects[:1]
     assert stamps[:4] == [file.stat().st_mtime_ns for file in again[0].files.values()]
@@ -295,4 +300,4 @@ def test_a_phantom_that_cannot_be_written_names_the_variable(tmp_path, monkeypat
     (tmp_path / "phantom").write_text("a file where the folder should be")
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
     with pytest.raises(CacheError, match="GANTK_CACHE"):
-        Phantom(subjects=1, voxel=8.0).subjects(QUIET)
+        Phantom(subjects=1, voxel=8.0).make(QUIET)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import gantk
 from gantk.cli.main import app
-from gantk.errors import GantkError, NonFiniteError, PluginError
+from gantk.errors import GantkError, MemoryShortage, NonFiniteError, PluginError
 from gantk.plugins import API, PluginInfo, load_plugins
 from gantk.testing import run_recipe
 
@@ -99,6 +99,19 @@ AT_LOADING = {
         GOOD.replace("(self, view)", "(self, output, target)"),
         "loss 'mine' cannot be called with view",
         "def __call__(self, view)",
+    ),
+    "a scheduler's wrong signature": (
+        HEAD
+        + """
+class Mine(gantk.Scheduler):
+    def rate(self, stage, epoch):
+        return 1.0
+@gantk.hookimpl
+def register_schedulers():
+    return {"mine": Mine}
+""",
+        "scheduler 'mine' cannot have its rate called with stage, role, part, epoch",
+        "def rate(self, stage, role, part, epoch)",
     ),
     "newer API": (f"gantk_api = {API + 1}\n{GOOD}", f"version {API + 1} of the plugin API", "pip install -U gantk"),
     "missing dependency": ("import no_such_module_at_all.sub", "ModuleNotFoundError", "no_such_module_at_all`"),
@@ -281,9 +294,41 @@ def register_datasets():
     assert "keep no lambda" in str(raised.value)
 
 
-def test_memory_is_nobodys_fault(install: Install, tmp_path: Path) -> None:
-    install(HEAD + "def fail():\n    raise MemoryError\n" + LOSS.format(value="fail()"))
-    with pytest.raises(MemoryError):
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "MemoryError('Unable to allocate 74.5 GiB for an array')",
+        'RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can\'t allocate memory")',
+        "torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB')",
+    ],
+)
+def test_memory_is_nobodys_fault(install: Install, tmp_path: Path, raised: str) -> None:
+    install(HEAD + f"import torch\ndef fail():\n    raise {raised}\n" + LOSS.format(value="fail()"))
+    with pytest.raises(MemoryShortage, match=r"not enough memory to train\..*allocate.*lower data\.batch, data\.crop"):
+        train(tmp_path, loss="mine")
+
+
+def test_a_loss_that_changes_what_others_see(install: Install, tmp_path: Path) -> None:
+    install(HEAD + "def changed(view):\n    return view.output.mul_(2).mean()\n" + LOSS.format(value="changed(view)"))
+    with pytest.raises(PluginError) as raised:
+        train(tmp_path, loss="mine")
+    assert "losses.term: the loss 'mine' of the plugin wrong_plugin 1.2 changed a tensor of the step in place" in str(
+        raised.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("view.features(layers=(0,))[0].mean()", r"asks for features of the layers \[0\].*Needs\(layers=\(0,\)\)"),
+        ("view.judge_features(layers=(1,))[1].mean()", r"asks for features of the layers \[1\].*Needs\(judged"),
+        ("view.project({})[0].mean()", "asks for projection heads, and has none.*build_head"),
+        ("view.pooled(view.fake).mean()", "asks for an image pool, and has none"),
+    ],
+)
+def test_what_a_loss_has_not_declared(install: Install, tmp_path: Path, value: str, said: str) -> None:
+    install(HEAD + LOSS.format(value=value))
+    with pytest.raises(PluginError, match=f"losses.term: the loss 'mine' of the plugin wrong_plugin 1.2 {said}"):
         train(tmp_path, loss="mine")
 
 

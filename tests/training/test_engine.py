@@ -270,7 +270,7 @@ def test_a_penalised_discriminator_is_not_compiled(engine: Any, monkeypatch: pyt
 def test_stages_are_checked(engine: Any) -> None:
     with pytest.raises(RecipeError, match=r"no stage 'trainig'.*did you mean 'training'"):
         engine(losses={"pixelwise": {"use": "l1", "on": "g", "stages": ["trainig"]}})
-    with pytest.raises(RecipeError, match="has 0 epochs"):
+    with pytest.raises(RecipeError, match="'epochs' of scheduler 'constant' is 0"):
         engine(schedule={"use": "constant", "epochs": 0})
 
 

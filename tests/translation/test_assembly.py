@@ -266,7 +266,7 @@ def test_features_of_a_generator_that_offers_none(registry: Registry) -> None:
             return self.layer(image)
 
     with pytest.raises(
-        RecipeError, match=r"'patch_nce' asks for the layers \[0, 4\] that the generator of 'one' does not"
+        RecipeError, match=r"losses\.nce: the generator of 'one' does not offer the layers \[0, 4\].*'plain'"
     ):
         made(
             registry,

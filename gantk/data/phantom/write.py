@@ -22,10 +22,12 @@ from gantk.files import atomic_folder, read_json, sweep_partial
 from gantk.progress import Progress
 from gantk.workers import in_processes
 
-__all__ = ["MANIFEST", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
+__all__ = ["MANIFEST", "MODALITIES", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
 
 VERSION = 2
 """Of the phantom's appearance: grows whenever the same seed gives other voxels."""
+MODALITIES = ("flair", "t1", "t1ce", "t2")
+"""What every subject has, besides its segmentation."""
 MANIFEST = "phantom.json"
 """In each subject's folder: what made it, what was drawn for it, and its files' SHA-256."""
 

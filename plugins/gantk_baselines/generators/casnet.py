@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import Translation
+from gantk import Count, Positive, Translation
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.unet import Unet
-from gantk_baselines.layers import Init, Norm
+from gantk_baselines.layers import Dropout, Init, Levels, Norm
 
 __all__ = ["CasNet"]
 
@@ -38,13 +41,13 @@ class CasNet(LayeredGenerator):
         self,
         in_channels: int,
         out_channels: int,
-        blocks: int = 6,
-        levels: int = 8,
-        channels: int = 64,
+        blocks: Annotated[int, Field(ge=1, le=1000)] = 6,
+        levels: Levels = 8,
+        channels: Count = 64,
         norm: Norm = "batch",
-        dropout: float = 0.0,
+        dropout: Dropout = 0.0,
         init: Init = "normal",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels

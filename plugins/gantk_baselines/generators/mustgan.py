@@ -7,10 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import GantkError
+from gantk import Count, GantkError, Positive
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
 from gantk_baselines.layers import (
+    Blocks,
+    Dropout,
     Init,
     Norm,
     convolution_bias,
@@ -72,16 +74,16 @@ class Mustgan(LayeredGenerator):
         self,
         in_channels: int,
         out_channels: int,
-        stream_channels: int = 1,
-        join: Literal["early", "middle", "late"] | int = "middle",
+        stream_channels: Count = 1,
+        join: Literal["early", "middle", "late"] | Count = "middle",
         train_streams: bool = False,
-        channels: int = 64,
-        blocks: int = 9,
+        channels: Count = 64,
+        blocks: Blocks = 9,
         norm: Norm = "instance",
         antialias: bool = False,
-        dropout: float = 0.5,
+        dropout: Dropout = 0.5,
         init: Init = "normal",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
     ) -> None:
         super().__init__()
         if in_channels % stream_channels:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gantk import Count, Positive
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import (
+    Blocks,
     BlurDown,
     BlurUp,
+    Dropout,
     Init,
     Norm,
     convolution_bias,
@@ -115,13 +118,13 @@ class Resnet(LayeredGenerator):
         self,
         in_channels: int,
         out_channels: int,
-        channels: int = 64,
-        blocks: int = 9,
+        channels: Count = 64,
+        blocks: Blocks = 9,
         norm: Norm = "instance",
         antialias: bool = True,
-        dropout: float = 0.0,
+        dropout: Dropout = 0.0,
         init: Init = "xavier",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels

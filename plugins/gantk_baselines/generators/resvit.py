@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import GantkError
+from gantk import Count, GantkError, Positive
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import ResidualBlock, decoder_layers, encoder_layers
-from gantk_baselines.layers import Norm, convolution_bias, initialise, normalisation
+from gantk_baselines.layers import Blocks, Dropout, Norm, convolution_bias, initialise, normalisation
 from gantk_baselines.pretrained import quiet_hub
 
 __all__ = ["ArtBlock", "Resvit", "Transformer"]
@@ -167,19 +168,19 @@ class Resvit(LayeredGenerator):
         in_channels: int,
         out_channels: int,
         image_size: tuple[int, int] = (256, 256),
-        channels: int = 64,
-        blocks: int = 9,
-        transformers: tuple[int, ...] = (1, 6),
+        channels: Count = 64,
+        blocks: Blocks = 9,
+        transformers: tuple[Count, ...] = (1, 6),
         share_transformers: bool = True,
-        hidden: int = 768,
-        depth: int = 12,
-        heads: int = 12,
-        mlp_ratio: float = 4.0,
-        dropout: float = 0.1,
+        hidden: Count = 768,
+        depth: Annotated[int, Field(ge=1, le=1000)] = 12,
+        heads: Count = 12,
+        mlp_ratio: Positive = 4.0,
+        dropout: Dropout = 0.1,
         pretrained: str = "",
         norm: Norm = "batch",
         init: Literal["default", "normal", "xavier"] = "default",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
     ) -> None:
         super().__init__()
         _check_transformers(transformers, blocks, hidden, heads)

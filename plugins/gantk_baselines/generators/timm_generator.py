@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import GantkError, RecipeError
+from gantk import Count, GantkError, Positive, RecipeError
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import (
     BlurUp,
@@ -57,12 +56,12 @@ class TimmGenerator(LayeredGenerator):
         in_channels: int,
         out_channels: int,
         backbone: str = "resnet18",
-        stages: Annotated[int, Field(ge=1)] | None = None,
-        channels: int = 32,
+        stages: Count | None = None,
+        channels: Count = 32,
         pretrained: bool = False,
         norm: Norm = "instance",
         init: Init = "xavier",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
         image_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gantk import Count, Positive
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import (
+    Dropout,
     Init,
+    Levels,
     Norm,
     convolution_bias,
     initialise,
@@ -67,14 +70,14 @@ class Unet(LayeredGenerator):
         self,
         in_channels: int,
         out_channels: int,
-        levels: int = 8,
-        channels: int = 64,
+        levels: Levels = 8,
+        channels: Count = 64,
         norm: Norm = "batch",
-        dropout: float = 0.5,
+        dropout: Dropout = 0.5,
         init: Init = "normal",
-        init_gain: float = 0.02,
+        init_gain: Positive = 0.02,
         bias: bool | None = None,
-        encoder_dropout: float = 0.0,
+        encoder_dropout: Dropout = 0.0,
     ) -> None:
         super().__init__()
         bias = convolution_bias(norm) if bias is None else bias

@@ -1,0 +1,91 @@
+"""What can be known before the work starts: whether there is room, memory, and somebody to train and measure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from gantk.api.cohort import Listing
+from gantk.api.runs import RUNS
+from gantk.data.layout import Layout
+from gantk.data.loader import members
+from gantk.errors import RecipeError, UsageError
+from gantk.recipe import Recipe
+from gantk.translation import Assembly, StagePlan
+
+__all__ = ["check_images", "check_listing", "check_out"]
+
+
+def check_images(recipe: Recipe, layout: Layout) -> None:
+    """Whether the images alone of one step, and of one batch of the evaluation, fit into this machine's memory.
+
+    Raises:
+        RecipeError: they do not.
+    """
+    pixels = recipe.data.crop[0] * recipe.data.crop[1] * (layout.size("source") + layout.size("target"))
+    for key, images in (("data.batch", sum(recipe.data.batch.values())), ("evaluation.batch", recipe.evaluation.batch)):
+        needed, there = 4 * images * pixels, _memory()
+        if needed > there:
+            raise RecipeError(
+                f"{images} slices of {recipe.data.crop[0]} × {recipe.data.crop[1]} pixels take {_size(needed)}",
+                where=key,
+                why=f"this machine has {_size(there)} of memory, and networks need far more than their images",
+                mend=f"lower data.crop or {key}",
+            )
+
+
+def check_listing(recipe: Recipe, listing: Listing, plans: Iterable[StagePlan], watched: list[tuple[str, str]]) -> None:
+    """Whether every batch group of every stage has patients, and every metric that the scheduler watches a value.
+
+    Raises:
+        DataError: a group has no patient.
+        RecipeError: no validation patient has what is measured.
+    """
+    for plan in plans:
+        for group in plan.groups:
+            members(listing.split, group)
+    if watched and not listing.measured(listing.split.validation, recipe):
+        parameter, metric = watched[0]
+        raise RecipeError(
+            f"the scheduler watches the metric {metric!r}, and no validation patient has {', '.join(recipe.measured)}",
+            where=f"schedule.{parameter}",
+            mend="give data.split.ratio a part for validation, or choose another scheduler",
+        )
+
+
+def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: int = 0) -> None:
+    """Whether runs' folders can be made in a folder, and have room for so many checkpoints of these networks.
+
+    Raises:
+        UsageError: they cannot, or have not.
+    """
+    folder = Path(out or RUNS).absolute()
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise UsageError("the run's folder cannot be made", where=out or RUNS, why=f"{there} is no folder", mend=_OUT)
+    if not os.access(there, os.W_OK | os.X_OK):
+        why = f"{there} may not be written to"
+        raise UsageError("the run's folder cannot be made", where=out or RUNS, why=why, mend=_OUT)
+    if assembly is None:
+        return
+    weights = sum(p.numel() * p.element_size() for t in assembly.translators.values() for p in t.parameters())
+    needed, free = 3 * weights * (checkpoints + 1), shutil.disk_usage(there).free  # with Adam's two moments
+    if needed > free:
+        raise UsageError(
+            f"{checkpoints + 1} checkpoints take {_size(needed)}, and {_size(free)} are free",
+            where=there,
+            mend="make room, lower training.keep_checkpoints, or give another place with --out",
+        )
+
+
+_OUT = "give another place with --out"
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB"
