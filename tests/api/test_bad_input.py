@@ -72,8 +72,8 @@ def erase(patient: Path) -> None:
     change(patient, "t1", lambda image: nib.Nifti1Image(np.zeros(image.shape, np.float32), image.affine))
 
 
-def relabel(patient: Path) -> None:
-    change(patient, "seg", lambda image: nib.Nifti1Image(np.where(image.dataobj, 9, 0).astype(np.uint8), image.affine))
+def interpolate(patient: Path) -> None:
+    change(patient, "seg", lambda image: nib.Nifti1Image(np.asarray(image.dataobj, np.float32) / 8, image.affine))
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def relabel(patient: Path) -> None:
         (truncate, ["P3_t1.nii.gz", "truncated or damaged"]),
         (lose, ["'P3'", "no 't2' image"]),
         (reshape, ["P3_t2.nii.gz", "(30, 34, 7)", "(30, 34, 8)"]),
-        (shift, ["P3_t2.nii.gz", "7 mm away", "affines differ"]),
+        (shift, ["P3_t2.nii.gz", "voxels away", "affines differ"]),
         (spoil, ["P3_t1ce.nii.gz", "1 voxels that are NaN"]),
-        (stack, ["P3_t1.nii.gz", "4 dimensions"]),
+        (stack, ["P3_t1.nii.gz", "holds 2 volumes"]),
         (erase, ["P3_t1.nii.gz", "every voxel is 0"]),
-        (relabel, ["P3_seg.nii.gz", "unknown labels: 9"]),
+        (interpolate, ["P3_seg.nii.gz", "no labels: 0.25, 0.5"]),
     ],
 )
 def test_a_bad_patient(server: Any, own_recipe: Path, patients: Path, damage: Any, fragments: list[str]) -> None:
