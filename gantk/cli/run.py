@@ -87,6 +87,10 @@ def run(
         raise UsageError("--list, --workers, --launcher and --launch are for recipes with [variants.NAME] or [sweep]")
     if dry_run:
         assert recipe is not None
+        if tracking_uri is not None:
+            from gantk.tracking.store import resolve_uri
+
+            resolve_uri(Path(), tracking_uri)  # refuses what a run would
         _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
         return
     from gantk.cli.display import RunDisplay

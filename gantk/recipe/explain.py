@@ -39,6 +39,10 @@ WORDS = {
 }
 
 
+#: What pydantic puts into a place for the table of a union that it tried; no key of a recipe.
+_TRIED = {"SplitSettings", "literal['none']"}
+
+
 def explain(error: ValidationError, table: Table, origins: Origins, also: Collection[str]) -> RecipeError:
     """The first problem of a validation.
 
@@ -49,7 +53,7 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
         also: keys that are known at the top besides a recipe's.
     """
     problem = _first(error)
-    parts = problem["loc"]
+    parts = [part for part in problem["loc"] if part not in _TRIED]
     place, given = _given(table, parts)
     words = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
     if problem["type"] == "extra_forbidden":

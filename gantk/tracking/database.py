@@ -59,7 +59,7 @@ def insert_metrics(path: Path, run_id: str, metrics: Sequence[Metric]) -> None:
     """
     rows = [(m.key, *_storable(m.value), m.timestamp, m.step, run_id) for m in metrics]
     latest = {row[0]: row for row in sorted(rows, key=lambda row: (row[4], row[3], row[1]))}
-    with closing(sqlite3.connect(path, timeout=PATIENCE)) as database:
+    with closing(_connection(path, "rw")) as database:
         database.execute("PRAGMA foreign_keys = ON")
         with database:
             columns = "(key, value, is_nan, timestamp, step, run_uuid) VALUES (?, ?, ?, ?, ?, ?)"
@@ -127,7 +127,7 @@ def _migrate(engine: Engine, revision: str | None = "heads") -> None:
 
 def _revision(path: Path) -> str | None:
     """The revision that a database says to have."""
-    with closing(_read_only(path)) as database:
+    with closing(_connection(path, "ro")) as database:
         if "alembic_version" not in _columns(database):
             return None
         row = database.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -159,7 +159,7 @@ def _mend(path: Path, revision: str | None, error: Exception) -> None:
     """
     with atomic_write(path) as temporary, _opened(temporary, durable=False) as engine:
         _migrate(engine, revision)
-        with closing(_read_only(path)) as old, closing(_read_only(temporary)) as new:
+        with closing(_connection(path, "ro")) as old, closing(_connection(temporary, "ro")) as new:
             if _objects(old) == _objects(new):
                 raise error
         _copy(path, temporary)
@@ -196,5 +196,6 @@ def _columns(database: sqlite3.Connection, schema: str = "main") -> dict[str, li
     return {table: [row[1] for row in database.execute(f'PRAGMA {schema}.table_info("{table}")')] for table in tables}
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PATIENCE)
+def _connection(path: Path, mode: str) -> sqlite3.Connection:
+    """`ro` or `rw`; a file that is not there is not made."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE)

@@ -72,6 +72,7 @@ def test_an_impossible_address_is_refused_before_any_work(
         ("run", sweep, *TRACKED, *bad),
         *(("run", path, *TRACKED, *in_recipe) for path in (recipe, sweep)),
         ("run", recipe, *TRACKED, *in_recipe, "--dry-run"),
+        ("run", recipe, *TRACKED, *bad, "--dry-run"),
         ("validate", recipe, *in_recipe),
         ("doctor", *bad),
         ("ui", *bad),

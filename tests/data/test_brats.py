@@ -275,19 +275,20 @@ def inverted(content: bytes) -> bytes:
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_phantom_in_the_cache_is_made_again(phantom_cache, monkeypatch, kind):
     monkeypatch.setenv("GANTK_CACHE", str(phantom_cache))
-    first, *others = Phantom(subjects=2, voxel=8.0).subjects(QUIET)
+    phantom = Phantom(subjects=2, voxel=8.0)
+    phantom.make(QUIET)
+    first, *others = phantom.subjects(QUIET)
     folder = first.segmentation.parent
     whole = {path.name: path.read_bytes() for path in folder.iterdir()}
     name, change = DAMAGE[kind]
     path = next(folder.glob(f"*{name}"))
     path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
     stamp = others[0].segmentation.stat().st_mtime_ns
-    again = Phantom(subjects=2, voxel=8.0).subjects(notes := Notes())
-    assert again == [first, *others]
+    phantom.make(notes := Notes())
     assert notes.said[0] == f"{folder} is damaged and made again"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert others[0].segmentation.stat().st_mtime_ns == stamp
-    Phantom(subjects=2, voxel=8.0).subjects(quiet := Notes())
+    phantom.make(quiet := Notes())
     assert not quiet.said
 
 
