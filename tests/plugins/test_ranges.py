@@ -154,14 +154,16 @@ def test_networks_at_the_edges_work_or_are_refused_by_name(registry: Registry, d
     try:
         network = component.build(given_, "here", **supplied)
     except RecipeError as error:  # of parameters that do not fit one another
-        assert (error.where or "").startswith("here")  # noqa: PT017
+        if not (error.where or "").startswith("here"):
+            raise
         return
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             output = network(torch.rand(2, 2, 32, 32))
     except GantkError as error:  # of the size of the image
-        assert "image" in str(error)  # noqa: PT017
+        if "image" not in str(error):
+            raise
         return
     assert output.shape[0] == 2
     assert output.isfinite().all()

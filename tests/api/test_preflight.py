@@ -1,0 +1,56 @@
+"""What cannot work is said before the work starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gantk
+from gantk.api.preflight import check_out
+from gantk.errors import DataError, GantkError, RecipeError, UsageError
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change", "said"),
+    [
+        ("ds3_semi", "schedule.monitor=ssmi", r"schedule\.monitor: .*'ssmi'.*did you mean 'ssim'"),
+        ("ds3_semi", "schedule.student=studnt", r"schedule\.student: .*'studnt'.*did you mean 'student'"),
+        ("pix2pix", "translators.generator.discriminator.layers=6", r"cannot take images of 96 × 80 pixels"),
+        ("pix2pix", "translators.generator.generator.levels=0", r"'levels' of generator 'unet' is 0"),
+        ("pix2pix", "translators.generator.discriminator.channels=-4", r"'channels' of discriminator 'patchgan' is -4"),
+        ("pix2pix", "data.crop=[100000, 100000]", r"100000 × 100000 pixels take .* GB.*lower data\.crop"),
+    ],
+)
+def test_a_recipe_is_checked_before_any_data_is_looked_at(recipe: str, change: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        gantk.validate(RECIPES / f"{recipe}.toml", [change])
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ('data.inputs=["t1", "t7"]', DataError, r"data\.inputs: no patient has a 't7' image"),
+        ("data.paired_fraction=0", DataError, "'paired' has no patient"),
+        ("data.split.ratio=[8, 0, 2]", RecipeError, r"schedule\.monitor: .*no validation patient has t1ce"),
+    ],
+)
+def test_the_patients_are_looked_at_before_anything_is_made(
+    change: str, kind: type[GantkError], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
+    for look in (gantk.dry_run, lambda *given: gantk.run(*given, out=tmp_path / "runs")):
+        with pytest.raises(kind, match=said):
+            look(RECIPES / "ds3_semi.toml", [change])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_for_runs(tmp_path: Path) -> None:
+    check_out(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for out in ("file", "file/below", "link"):
+        with pytest.raises(UsageError, match=r"cannot be made.*is no folder.*--out"):
+            check_out(tmp_path / out)
