@@ -19,7 +19,6 @@ import pytest
 from typer.testing import CliRunner
 
 import gantk
-from gantk.api.runs import alone
 from gantk.api.signals import StopSignals
 from gantk.api.sweep import ChildState, QuietSweep, run_sweep
 from gantk.api.sweep_launch import Crew
@@ -30,6 +29,7 @@ from gantk.launching import Job
 from gantk.launching.local import Local
 from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
+from gantk.runs.lock import alone
 from gantk.training.checkpoint import newest_checkpoint
 
 SWEEP = """
