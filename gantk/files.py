@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -40,9 +41,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     it. The file's mode is that of any new file in the folder. The parent folder is created.
 
     Raises:
-        OSError: the file cannot be written, or the block wrote none.
+        OSError: the file cannot be written, the block wrote none, or `path` is a folder, a device or a pipe.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # to replace /dev/null by a file would harm every program
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
     for old in leftovers(path.parent, of=path.name):
         _remove(old)
     temporary = _beside(path)

@@ -93,3 +93,13 @@ def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
         sweep_partial(tmp_path)
         assert strange.exists()
     assert (tmp_path / "a").read_text() == "mine"
+
+
+def test_pipes_and_folders_are_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(OSError, match="regular file"), atomic_write(tmp_path / name) as temporary:
+            temporary.touch()
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]

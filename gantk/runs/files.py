@@ -6,7 +6,6 @@ the run's other files where they know it, and `damages` says so. Nothing is writ
 
 from __future__ import annotations
 
-import json
 import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from gantk.errors import DataError, GantkWarning, RecipeError
 from gantk.files import write_text
+from gantk.runs.names import ENVIRONMENT, JOURNAL, RECIPE, SPLIT, STATUS, SWEEP
+from gantk.runs.reading import Bad, absent, extent, last_line, read, read_object, read_typed
 
 if TYPE_CHECKING:
     from gantk.data.cohort import Split
@@ -38,27 +39,6 @@ __all__ = [
     "warn_of_damage",
 ]
 
-RECIPE = "recipe.toml"
-STATUS = "status.json"
-ENVIRONMENT = "environment.json"
-SPLIT = "split.csv"
-JOURNAL = "metrics.jsonl"
-SWEEP = "sweep.json"
-
-_TYPES: dict[str, dict[str, tuple[type, ...]]] = {
-    STATUS: {
-        **dict.fromkeys(("state", "message", "recipe", "id", "split", "stage"), (str,)),
-        **dict.fromkeys(("epoch", "step"), (int,)),
-        **dict.fromkeys(("started", "seconds", "updated"), (int, float)),
-    },
-    ENVIRONMENT: {
-        **dict.fromkeys(("device", "precision"), (str,)),
-        "plugins": (list,),
-        "packages": (dict,),
-        "git": (dict, type(None)),
-    },
-}
-
 
 @dataclass(frozen=True)
 class Damage:
@@ -78,10 +58,6 @@ class Damage:
         return f"{self.path} {self.why}: {self.instead}"
 
 
-class _Bad(Exception):
-    """Why a file cannot be used."""
-
-
 class RunFiles:
     """What a run's folder says.
 
@@ -97,11 +73,11 @@ class RunFiles:
         """The `checkpoint.json` of the newest checkpoint that can be read; empty where there is none."""
         for path in sorted(self.folder.glob("checkpoints/step-*/checkpoint.json"), reverse=True):
             try:
-                facts = _json(path)
+                facts = read_object(path)
                 tomllib.loads(facts["recipe"])
                 if type(facts["position"]["total"]) is int and isinstance(facts.setdefault("split", {}), dict):
                     return facts
-            except (_Bad, KeyError, TypeError, ValueError, AttributeError):
+            except (Bad, KeyError, TypeError, ValueError, AttributeError):
                 continue
         return {}
 
@@ -181,14 +157,14 @@ class RunFiles:
 
     def _lost(self, path: Path) -> bool:
         """Whether a file that is not there should be."""
-        return bool(self.checkpoint) or not _absent(path)
+        return bool(self.checkpoint) or not absent(path)
 
     @cached_property
     def _status(self) -> tuple[dict[str, Any], Damage | None]:
         path = self.folder / STATUS
         try:
-            return _typed(path), None
-        except _Bad as bad:
+            return read_typed(path), None
+        except Bad as bad:
             if not self._lost(path):
                 return {}, None
             known = self._state_from_others()
@@ -211,8 +187,8 @@ class RunFiles:
     def _environment(self) -> tuple[dict[str, Any], Damage | None]:
         path = self.folder / ENVIRONMENT
         try:
-            return _typed(path), None
-        except _Bad as bad:
+            return read_typed(path), None
+        except Bad as bad:
             if not self._lost(path):
                 return {}, None
             plugins = self.checkpoint.get("plugins")
@@ -223,9 +199,9 @@ class RunFiles:
     def _recipe(self) -> tuple[str, Damage | None]:
         path = self.folder / RECIPE
         try:
-            text = _text(path)
+            text = read(path)
             self._check_recipe(text)
-        except _Bad as bad:
+        except Bad as bad:
             if not self._lost(path):
                 return "", None
             if not self.checkpoint:
@@ -241,12 +217,12 @@ class RunFiles:
         try:
             table = tomllib.loads(text)
         except ValueError as error:
-            raise _Bad(f"is no TOML ({error})") from None
+            raise Bad(f"is no TOML ({error})") from None
         if not self.checkpoint:
             return
         lacking = missing_settings(table, self.checkpoint["recipe"])
         if lacking or (not text.endswith("\n") and table != tomllib.loads(self.checkpoint["recipe"])):
-            raise _Bad(f"is truncated ({lacking[0]} is missing)" if lacking else "is truncated")
+            raise Bad(f"is truncated ({lacking[0]} is missing)" if lacking else "is truncated")
 
     @cached_property
     def _split(self) -> tuple[Split | None, Damage | None]:
@@ -254,15 +230,15 @@ class RunFiles:
 
         path = self.folder / SPLIT
         try:
-            if _absent(path):
-                raise _Bad("is missing")
+            if absent(path):
+                raise Bad("is missing")
             split = Split.from_csv(path)
             if self._recorded_hash not in (None, split.hash):
-                raise _Bad("is not the split that the run began with")
-        except (_Bad, DataError) as error:
+                raise Bad("is not the split that the run began with")
+        except (Bad, DataError) as error:
             if not self._lost(path):
                 return None, None
-            why = str(error) if isinstance(error, _Bad) else f"cannot be used ({error.why or error.what})"
+            why = str(error) if isinstance(error, Bad) else f"cannot be used ({error.why or error.what})"
             try:
                 said = self.checkpoint["split"]
                 return Split(
@@ -279,8 +255,8 @@ class RunFiles:
         if not total:
             return None
         try:
-            lines, last = _extent(path)
-        except _Bad as bad:
+            lines, last = extent(path)
+        except Bad as bad:
             return Damage(path, str(bad), "the curves lack what it held")
         if last["step"] < total - 1:
             return Damage(path, "is truncated", f"it ends after step {last['step'] + 1:,} of {total:,}")
@@ -315,48 +291,9 @@ def is_sweep(folder: Path) -> bool:
 def last_step(folder: Path) -> int:
     """The step of the last whole line of a run's journal, -1 where there is none."""
     try:
-        return int(_last_line(folder / JOURNAL)["step"])
-    except _Bad:
+        return int(last_line(folder / JOURNAL)["step"])
+    except Bad:
         return -1
-
-
-def _absent(path: Path) -> bool:
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise _Bad("is missing") from None
-    except OSError as error:
-        raise _Bad(f"cannot be read ({error.strerror or error})") from None
-    except ValueError:
-        raise _Bad("is no text") from None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_text(path))
-    except (ValueError, RecursionError):
-        raise _Bad("is truncated or no JSON") from None
-    if not isinstance(content, dict):
-        raise _Bad("holds something else than gantk writes")
-    return content
-
-
-def _typed(path: Path) -> dict[str, Any]:
-    content = _json(path)
-    for name, kinds in _TYPES[path.name].items():
-        if name in content and (not isinstance(content[name], kinds) or type(content[name]) is bool):
-            raise _Bad(f"holds something else than gantk writes ({name} is {content[name]!r})")
-    return content
 
 
 def missing_settings(recipe: Mapping[str, Any], whole: str) -> list[str]:
@@ -379,28 +316,3 @@ def _dotted(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _dotted(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
-
-
-def _extent(path: Path) -> tuple[int, dict[str, Any]]:
-    """How many whole lines a journal has, and its last."""
-    last = _last_line(path)
-    with path.open("rb") as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")), last
-
-
-def _last_line(path: Path, tail: int = 65536) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(file.seek(0, 2) - tail, 0))
-            lines = file.read().split(b"\n")[:-1]
-    except FileNotFoundError:
-        raise _Bad("is missing") from None
-    except OSError as error:
-        raise _Bad(f"cannot be read ({error.strerror or error})") from None
-    try:
-        record = json.loads(lines[-1])
-        if type(record["step"]) is int and type(record.get("seq")) is int:
-            return dict(record)
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        pass
-    raise _Bad("is damaged at its end" if lines else "is empty or no journal")

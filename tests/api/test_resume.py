@@ -262,7 +262,7 @@ def test_a_finished_run_resumed_evaluates_again(server: Any, recipe: Path, unint
 
 
 def test_two_processes_never_work_on_one_run(server: Any, recipe: Path, tmp_path: Path) -> None:
-    from gantk.api.runs import alone
+    from gantk.runs.lock import alone
 
     process = server.start(tmp_path, "run", recipe)
     assert process.wait() == 0

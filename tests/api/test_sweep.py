@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 
 import gantk
 from gantk.api import checks
-from gantk.api.runs import alone
 from gantk.api.signals import StopSignals
 from gantk.api.sweep import ChildState, QuietSweep, run_sweep
 from gantk.api.sweep_launch import Crew
@@ -31,6 +30,7 @@ from gantk.launching import Job
 from gantk.launching.local import Local
 from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
+from gantk.runs.lock import alone
 from gantk.training.checkpoint import newest_checkpoint
 
 SWEEP = """
