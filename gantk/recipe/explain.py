@@ -53,7 +53,7 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
         also: keys that are known at the top besides a recipe's.
     """
     problem = _first(error)
-    parts = [part for part in problem["loc"] if part not in _TRIED]
+    parts = tuple(part for part in problem["loc"] if part not in _TRIED)
     place, given = _given(table, parts)
     words = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
     if problem["type"] == "extra_forbidden":
