@@ -23,6 +23,13 @@ _SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 
     (0.03, (24.0, -78.0, 10.0)),  # occipital
     (0.14, (30.0, -6.0, 8.0)),  # deep
 )
+LOW_GRADE = 0.27
+"""Share of low-grade tumours: 76 of the 335 of BraTS 2019, more in TCGA's cohorts."""
+RESECTED = 0.12
+"""Share with a resection cavity: BraTS is pre-operative but for some sites (Baid et al. 2021); an estimate."""
+BLED = 0.25
+"""Share with T1-bright blood before contrast; an estimate."""
+
 _STEP_MM = 2.0  # the growth's own lattice, whatever the image's voxel size
 _FRONT_MM = 0.45  # how far a front moves in a step of pure white matter, measured
 
@@ -39,6 +46,9 @@ class Plan:
         enhancing: share of the core that enhances where the tumour is low grade.
         push, reach: mass effect (see `Deformation.with_mass`).
         permeability: the subject's factor on contrast uptake; nothing else shows it.
+        lean: (3,) how much thicker the rim is on one side: log thickness gained over a core's radius.
+        cavity: share of the core that a resection left filled with fluid.
+        clot: share of the core that has bled.
     """
 
     centre: np.ndarray
@@ -50,6 +60,9 @@ class Plan:
     push: float
     reach: float
     permeability: float
+    lean: np.ndarray
+    cavity: float
+    clot: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,8 @@ class Tumour:
 
     Attributes:
         labels: uint8, BraTS: 0, 1, 2, 4.
-        core, oedema, enhancing: float32 volume fractions; together at most 1.
+        core, oedema, enhancing, cavity: float32 volume fractions; together at most 1.
+        clot: float32, of the core; at most `core`.
         permeability: float32, contrast agent taken up relative to a typical enhancing rim; 0 outside it.
         character: float32 field that shifts the tumour's relaxation times and, in part, its permeability.
     """
@@ -67,6 +81,8 @@ class Tumour:
     core: np.ndarray
     oedema: np.ndarray
     enhancing: np.ndarray
+    cavity: np.ndarray
+    clot: np.ndarray
     permeability: np.ndarray
     character: np.ndarray
 
@@ -86,21 +102,28 @@ def plan_tumour(deformation: Deformation) -> Plan:
     place = np.unravel_index(rng.choice(weight.size, p=weight / weight.sum()), near.shape)
     centre = np.array([a[i] for a, i in zip(near.axes, place, strict=True)], float)
 
-    low_grade = bool(rng.random() < 0.22)
-    core = 1e3 * float(np.exp(rng.normal(np.log(36 if low_grade else 27), 0.6)).clip(4, 110))
-    ratio = float(np.exp(rng.normal(np.log(0.6 if low_grade else 1.9), 0.5)).clip(0.25, 4))
-    radius = (3 * core / (4 * np.pi)) ** (1 / 3)
+    low_grade = bool(rng.random() < LOW_GRADE)
+    core = 1e3 * float(np.clip(np.exp(rng.normal(np.log(44 if low_grade else 30), 0.75)), 2, 130))
+    ratio = float(np.clip(np.exp(rng.normal(np.log(0.6 if low_grade else 2.0), 0.5)), 0.25, 5))
+    lean = rng.normal(0, 1, 3)
     return Plan(
         centre=centre,
         low_grade=low_grade,
         core=core,
-        oedema=min(core * ratio, 130e3),
-        rim=float(np.exp(rng.normal(np.log(4.2), 0.35))),
-        enhancing=float(max(0.0, rng.uniform(-0.05, 0.12))),
+        oedema=min(core * ratio, 150e3),
+        rim=float(np.exp(rng.normal(np.log(2.8), 0.45))),
+        enhancing=float(max(0.0, rng.uniform(-0.15, 0.12))),
         push=float(rng.uniform(0.15, 0.5) * (0.7 if low_grade else 1)),
-        reach=1.5 * radius + 8,
-        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.45))),
+        reach=1.5 * _radius(core) + 8,
+        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.55))),
+        lean=lean / np.linalg.norm(lean) * rng.uniform(0, 1.2),
+        cavity=float(rng.uniform(0.2, 0.7)) if rng.random() < RESECTED else 0.0,
+        clot=float(rng.uniform(0.03, 0.3)) if rng.random() < BLED else 0.0,
     )
+
+
+def _radius(volume: float) -> float:
+    return float((3 * volume / (4 * np.pi)) ** (1 / 3))
 
 
 def arrival_time(source: np.ndarray, diffusivity: np.ndarray, rate: np.ndarray, voxels: float) -> np.ndarray:
@@ -155,7 +178,7 @@ def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Anato
     core, thirty times as fast in white matter, which gives its fingers.
     """
     rng = stream(deformation.seed, deformation.subject, "growth")
-    local = Grid.around(plan.centre, 58.0, _STEP_MM)
+    local = Grid.around(plan.centre, 62.0, _STEP_MM)
     tissue = deformation.anatomy(local)
     solid = np.clip(tissue.grey + tissue.white - 0.3, 0, 1) * (tissue.depth > 1.5)
     uneven = np.exp(0.9 * smooth_field(rng, local, 9.0).clip(-2, 1.5) - 0.8)
@@ -197,15 +220,16 @@ def _composition(
     patches = smooth_field(rng, local, 9.0) + 0.5 * smooth_field(rng, local, 4.5)
     if plan.low_grade:
         # enhancing nodules, if any, inside the core
-        score = np.where(core & (depth > _STEP_MM), patches, -9)
-        ranked = np.sort(score[core])
-        level = ranked[-max(1, int(plan.enhancing * ranked.size))] if plan.enhancing > 0 else 9.0
-        rim = ((score - level) * 3).astype(np.float32)
+        rim = 3 * _share_of(np.where(core & (depth > _STEP_MM), patches, -9), core, plan.enhancing)
     else:
         # a rim of uneven thickness around the necrosis, here and there broken
-        thickness = plan.rim * np.exp(0.65 * patches.clip(-2.5, 2.5)) - 0.8
+        along = sum((p - c) * d for p, c, d in zip(local.open(), plan.centre, plan.lean, strict=True))
+        thickness = plan.rim * np.exp(0.65 * patches.clip(-2.5, 2.5) + along / _radius(plan.core)) - 0.8
         rim = (thickness - depth).astype(np.float32)
-    cells, fluid, rim = (resample(v, local, grid, -9.0) for v in (cells, fluid, rim))
+    # fluid fills the middle of the core; blood lies where another field is high
+    hollow = _share_of(np.where(core, depth + patches, -9), core, plan.cavity)
+    bled = _share_of(np.where(core, smooth_field(rng, local, 8.0) + 0.5 * patches, -9), core, plan.clot)
+    cells, fluid, rim, hollow, bled = (resample(v, local, grid, -9.0) for v in (cells, fluid, rim, hollow, bled))
 
     wobble = smooth_field(rng, grid, 5.0)  # borders are ragged below the growth's lattice
     sharp = np.float32(1 / max(grid.spacing, 1.0))
@@ -217,7 +241,8 @@ def _composition(
     wet = np.clip(0.5 + (fluid + 0.8 * wobble) / max(grid.spacing, 3.5), 0, 1)
     wet *= np.clip(1.4 * tissue - 0.2, 0, 1) * np.clip(0.1 + 1.4 * anatomy.white, 0, 1)
     wet = np.minimum(wet, 1 - in_core)
-    enhancing = np.clip(0.5 + (rim + 0.3 * wobble) * sharp, 0, 1) * in_core
+    cavity = np.clip(0.5 + hollow * sharp, 0, 1) * in_core
+    enhancing = np.clip(0.5 + (rim + 0.3 * wobble) * sharp, 0, 1) * (in_core - cavity)
 
     character = (0.85 * smooth_field(rng, grid, 7.0) + 0.53 * smooth_field(rng, grid, 3.0)).astype(np.float32)
     wet *= np.clip(0.85 + 0.15 * character, 0.6, 1)
@@ -230,11 +255,20 @@ def _composition(
     hidden = smooth_field(stream(deformation.seed, deformation.subject, "permeability field"), grid, 7.0)
     # a third of the local variance shows in the other images, the rest and the subject's factor do not
     local_uptake = np.exp(0.45 * (0.58 * character + 0.81 * hidden).clip(-2.5, 2.5))
+    necrosis = np.clip(in_core - cavity - enhancing, 0, 1)
     return Tumour(
         labels=labels,
-        core=np.clip(in_core - enhancing, 0, 1),
+        core=necrosis,
         oedema=wet,
         enhancing=enhancing,
+        cavity=cavity,
+        clot=np.clip(0.5 + 2 * bled, 0, 1) * necrosis,
         permeability=enhancing * np.maximum(plan.permeability * local_uptake, 0.25).astype(np.float32),
         character=character,
     )
+
+
+def _share_of(score: np.ndarray, core: np.ndarray, share: float) -> np.ndarray:
+    """`score` less the level that `share` of the core exceeds, float32: positive there alone."""
+    level = np.quantile(score[core], 1 - share) if share > 0 else np.inf
+    return np.maximum(score - level, -9).astype(np.float32)

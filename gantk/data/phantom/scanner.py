@@ -1,0 +1,94 @@
+"""What scanner and preparation add to an image: slices, misregistration, gain, ghosts, noise, a scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import correlate1d
+
+from gantk.data.phantom.anatomy import Anatomy
+from gantk.data.phantom.fields import smooth_field
+from gantk.data.phantom.grid import Grid
+from gantk.data.phantom.protocol import Acquisition
+
+__all__ = ["Defects", "acquire", "draw_defects"]
+
+
+@dataclass(frozen=True)
+class Defects:
+    """What is wrong with one image.
+
+    Attributes:
+        shift: (3,) misregistration, mm.
+        bias: standard deviation of the log gain over the head.
+        coil: log gain of the surface over the head's middle, of surface coils without correction.
+        ghost: amplitude of the copy that motion shifts by half a field of view, relative to the image.
+        noise: standard deviation of the Rician noise, relative to the image's median.
+    """
+
+    shift: tuple[float, float, float]
+    bias: float
+    coil: float
+    ghost: float
+    noise: float
+
+
+def draw_defects(rng: np.random.Generator) -> Defects:
+    """One image's defects."""
+    return Defects(
+        shift=tuple(rng.normal(0, 0.4, 3).clip(-1, 1).tolist()),
+        bias=float(rng.uniform(0.03, 0.12)),
+        coil=float(rng.exponential(0.08)),
+        ghost=float(rng.uniform(0.02, 0.07)) if rng.random() < 0.15 else 0.0,
+        noise=float(np.clip(np.exp(rng.normal(np.log(0.025), 0.5)), 0.008, 0.09)),
+    )
+
+
+def acquire(
+    image: np.ndarray, anatomy: Anatomy, grid: Grid, how: Acquisition, defects: Defects, rng: np.random.Generator
+) -> np.ndarray:
+    """The received image: (X, Y, Z) float32, at least 0, over brain and rim; the noise-free one is 0 outside the brain."""
+    brain = anatomy.brain
+    widths = [1.0, 1.0, 1.0]
+    widths[how.axis] = max(1.0, how.thickness / grid.spacing)
+    signal = average(image, brain, widths, [s / grid.spacing for s in defects.shift])
+    level = np.float32(np.median(signal))
+    if defects.ghost:
+        ghost = np.zeros(grid.shape, np.float32)
+        ghost[brain] = signal
+        signal = signal + np.float32(defects.ghost) * (np.roll(ghost, grid.shape[1] // 3, axis=1)[brain] - level / 2)
+    log_gain = np.float32(defects.bias) * smooth_field(rng, grid, 80.0)[brain]
+    log_gain += np.float32(defects.coil) * np.exp(-anatomy.depth[brain] / np.float32(COIL_MM))
+    noise = np.float32(defects.noise) * level * rng.standard_normal((2, signal.size), dtype=np.float32)
+    received = np.zeros(grid.shape, np.float32)
+    received[brain] = np.hypot(signal * np.exp(log_gain) + noise[0], noise[1])
+    received[anatomy.rim] = level * RIM_LEVEL
+    return received
+
+
+COIL_MM = 18.0
+"""Depth over which a surface coil's gain falls to 1/e."""
+
+RIM_LEVEL = np.float32(0.004)
+"""What smoothing carries into the rim outside the brain, relative to the image's median."""
+
+
+def average(image: np.ndarray, brain: np.ndarray, widths: list[float], shifts: list[float]) -> np.ndarray:
+    """The brain's voxels averaged over boxes `widths` voxels wide, `shifts` voxels aside; (V,) float32.
+
+    Outside the brain nothing is averaged in.
+    """
+    total, share = image, brain.astype(np.float32)
+    for axis, (width, shift) in enumerate(zip(widths, shifts, strict=True)):
+        profile = box(width, shift)
+        total, share = (correlate1d(x, profile, axis=axis, mode="constant") for x in (total, share))
+    return (total[brain] / share[brain]).astype(np.float32)
+
+
+def box(width: float, shift: float) -> np.ndarray:
+    """Weights of the voxels, an odd number about the middle, that a box covers: (N,) float32, sum 1."""
+    reach = int(np.ceil(width / 2 + abs(shift)))
+    edges = np.arange(-reach, reach + 2) - 0.5
+    covered = np.clip(edges, shift - width / 2, shift + width / 2)
+    return (np.diff(covered) / width).astype(np.float32)
