@@ -10,13 +10,13 @@ from scipy import ndimage
 
 from gantk.data.phantom.fields import smooth_field, stream
 from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.stripping import cut_depth, draw_cut, skull
+from gantk.data.phantom.stripping import OUTERMOST_MM, cut_depth, draw_cut, skull
 from gantk.data.phantom.vessels import dura_sheets, large_vessels
 
 __all__ = ["Anatomy", "Atlas", "Deformation", "load_atlas"]
 
 _DEPTH_UNIT = 0.25  # mm per grey level of the depth map
-_DEPTH_OUTSIDE = 6.0  # mm outside the surface that the map still tells: -6 to 57.75 mm in a byte
+_DEPTH_OUTSIDE = 8.0  # mm outside the surface that the map still tells: -8 to 55.75 mm in a byte
 
 HEAD_SIZE = 0.91
 """Length of a brain relative to the template, which is larger than brains are (Lancaster et al. 2007)."""
@@ -37,7 +37,7 @@ class Atlas:
 
     Attributes:
         grey, white: tissue probability, 255 = 1.
-        depth: distance below the brain's surface in quarters of a millimetre, from 6 mm outside it.
+        depth: distance below the brain's surface in quarters of a millimetre, from 8 mm outside it.
         myelin: what the T1 template shows beyond its three tissues (deep nuclei, tracts), 128 = nothing.
         vessel: large vessels, pituitary and choroid plexus, 255 = vessel.
         dura: falx and tentorium, 255 = dura.
@@ -56,14 +56,32 @@ class Atlas:
 
 
 @dataclass(frozen=True)
-class Anatomy:
-    """One subject's healthy brain on a grid; fractions in [0, 1], (X, Y, Z) float32.
+class Matter:
+    """One subject's healthy tissue on a grid; (X, Y, Z), fractions float32 in [0, 1].
 
     Attributes:
         grey, white, csf: volume fractions, summing to 1 inside the brain and 0 outside.
         brain: bool.
-        rim: bool, outside the brain but not quite 0 (see `rim_mm`).
         depth: mm below the brain's surface, negative outside.
+    """
+
+    grey: np.ndarray
+    white: np.ndarray
+    csf: np.ndarray
+    brain: np.ndarray
+    depth: np.ndarray
+
+    def part(self, where: tuple[slice, slice, slice]) -> Matter:
+        """The same in a box."""
+        return Matter(self.grey[where], self.white[where], self.csf[where], self.brain[where], self.depth[where])
+
+
+@dataclass(frozen=True)
+class Anatomy(Matter):
+    """One subject's healthy head; (X, Y, Z) float32.
+
+    Attributes:
+        rim: bool, outside the brain but not quite 0 (see `_rim`).
         myelin: relative deviation of R1 from the tissue's own, about [-0.3, 0.3].
         vessel: fraction of large vessels and choroid plexus, from the atlas.
         periventricular: closeness to the ventricles, in white matter.
@@ -71,12 +89,7 @@ class Anatomy:
         load: of white matter hyperintensities, about [0, 1].
     """
 
-    grey: np.ndarray
-    white: np.ndarray
-    csf: np.ndarray
-    brain: np.ndarray
     rim: np.ndarray
-    depth: np.ndarray
     myelin: np.ndarray
     vessel: np.ndarray
     periventricular: np.ndarray
@@ -103,6 +116,7 @@ def load_atlas() -> Atlas:
     inside = (t1 > 0).astype(np.float32)
     inside = np.maximum(inside, ndimage.gaussian_filter(inside, 6.0, truncate=2) > 0.5)
     brain = ndimage.gaussian_filter(inside, 1.5, truncate=2) > 0.42
+    brain = np.stack([ndimage.binary_fill_holes(plane) for plane in np.moveaxis(brain, 2, 0)], axis=2)  # the sella
     depth = (ndimage.distance_transform_edt(brain) - ndimage.distance_transform_edt(~brain)).astype(np.float32)
 
     csf = np.clip(1 - grey - white, 0, 1)
@@ -150,7 +164,7 @@ class Deformation:
         self.age = float(np.clip(rng.normal(*AGE), 20, 88))
         ageing = (self.age - 20) / 65  # 0 young to 1 old
         self.ventricles = 0.55 * ageing - 0.12 + rng.normal(0, 0.10) + rng.normal(0, 0.06, 2)  # left and right
-        self.atrophy = float(np.clip(0.8 + 1.0 * ageing + rng.normal(0, 0.2), 0.6, 2.2))  # prior odds of CSF
+        self.atrophy = float(np.clip(1.0 + 1.1 * ageing + rng.normal(0, 0.25), 0.7, 2.5))  # prior odds of CSF
         self.load = float(0.8 * ageing**2 * np.exp(rng.normal(0, 0.6)))  # of white matter hyperintensities
         self.cut = draw_cut(rng)
         self.centre: np.ndarray | None = None
@@ -201,23 +215,43 @@ class Deformation:
         """An atlas map at atlas voxel coordinates, trilinear, 0 outside: float32 of the coordinates' grid."""
         return ndimage.map_coordinates(volume, coordinates, order=1, cval=0, output=np.float32)
 
+    def extent(self) -> tuple[np.ndarray, np.ndarray]:
+        """Two corners (3,) mm of a box that holds the brain, its rim and what stripping may leave."""
+        coarse = Grid.over_box(6.0)
+        _, depth = self(coarse)
+        where = np.nonzero(depth > OUTERMOST_MM - 2)
+        found = [axis[index] for axis, index in zip(coarse.axes, where, strict=True)]
+        return np.array([f.min() for f in found]) - 8, np.array([f.max() for f in found]) + 8
+
+    def tissue(self, grid: Grid) -> Matter:
+        """This subject's grey and white matter and CSF on a grid."""
+        return self._tissue(grid, *self(grid))
+
     def anatomy(self, grid: Grid) -> Anatomy:
-        """This subject's brain on a grid."""
+        """This subject's head on a grid."""
         coordinates, depth = self(grid)
-        cut = cut_depth(self.cut, self.seed, self.subject, grid)
-        brain = depth > cut
+        tissue = self._tissue(grid, coordinates, depth)
+        brain = tissue.brain
         inside = coordinates[:, brain]
         atlas = self.atlas
-        grey, white, myelin, vessel, dura, periventricular = (
-            self.sample(m, inside) / np.float32(255)
-            for m in (atlas.grey, atlas.white, atlas.myelin, atlas.vessel, atlas.dura, atlas.periventricular)
+        myelin, vessel, dura, periventricular = (
+            _back(self.sample(m, inside) / np.float32(255), brain)
+            for m in (atlas.myelin, atlas.vessel, atlas.dura, atlas.periventricular)
+        )
+        return Anatomy(
+            **vars(tissue),
+            rim=_rim(brain, grid.spacing),
+            myelin=(myelin - np.float32(128 / 255)) * brain,
+            vessel=vessel,
+            periventricular=periventricular,
+            skull=skull(self.cut, self.seed, self.subject, grid, depth, dura),
+            load=self.load,
         )
 
-        def back(values: np.ndarray) -> np.ndarray:
-            out = np.zeros(grid.shape, np.float32)
-            out[brain] = values
-            return out
-
+    def _tissue(self, grid: Grid, coordinates: np.ndarray, depth: np.ndarray) -> Matter:
+        brain = depth > cut_depth(self.cut, self.seed, self.subject, grid)
+        inside = coordinates[:, brain]
+        grey, white = (self.sample(m, inside) / np.float32(255) for m in (self.atlas.grey, self.atlas.white))
         # the atlas averages 152 brains: squaring the odds gives back one brain's sharper borders, and a
         # field of its own opens some sulci and closes others
         own = np.exp(SULCI * smooth_field(stream(self.seed, self.subject, "sulci"), grid, 8.0)[brain])
@@ -225,27 +259,24 @@ class Deformation:
         odds = [p * p for p in (grey, white, csf)]
         total = odds[0] + odds[1] + odds[2] + np.float32(1e-6)
         g, w = odds[0] / total, odds[1] / total
-        return Anatomy(
-            grey=back(g),
-            white=back(w),
-            csf=back(np.clip(1 - g - w, 0, 1)),
-            brain=brain,
-            rim=(depth > cut - np.float32(rim_mm(grid.spacing))) & ~brain,
-            depth=depth,
-            myelin=back(myelin - np.float32(128 / 255)),
-            vessel=back(vessel),
-            periventricular=back(periventricular),
-            skull=skull(self.cut, self.seed, self.subject, grid, depth, back(dura)),
-            load=self.load,
-        )
+        return Matter(_back(g, brain), _back(w, brain), _back(np.clip(1 - g - w, 0, 1), brain), brain, depth)
 
 
-def rim_mm(spacing: float) -> float:
-    """How far outside the brain an image of `spacing` mm is not yet 0.
+def _rim(brain: np.ndarray, spacing: float) -> np.ndarray:
+    """Voxels outside the brain into which smoothing has carried something of it.
 
-    Images are stripped at about 1 mm; smoothing before thinning spreads the edge over the kernel's support.
+    Images are stripped at about 1 mm. Smoothing before they are thinned to a coarser grid leaves one voxel all
+    round that is not quite 0.
     """
-    return min(3.0 * max(0.0, spacing - 1), 3.0)
+    if spacing <= 1:
+        return np.zeros_like(brain)
+    return ndimage.binary_dilation(brain, np.ones((3, 3, 3), bool)) & ~brain
+
+
+def _back(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    out = np.zeros(brain.shape, np.float32)
+    out[brain] = values
+    return out
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:

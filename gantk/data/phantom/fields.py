@@ -48,5 +48,8 @@ def _interpolate(values: np.ndarray, position: np.ndarray, axis: int) -> np.ndar
 
 def resample(values: np.ndarray, source: Grid, target: Grid, outside: float) -> np.ndarray:
     """`values` (X, Y, Z) of one grid on another, float32, trilinear; `outside` beyond the source grid."""
-    points = np.meshgrid(*source.indices_of(target), indexing="ij")
-    return ndimage.map_coordinates(values, points, order=1, cval=outside, output=np.float32)
+    near, where = target.window(*source.corners)
+    points = np.meshgrid(*source.indices_of(near), indexing="ij")
+    out = np.full(target.shape, outside, np.float32)
+    out[where] = ndimage.map_coordinates(values, points, order=1, cval=outside, output=np.float32)
+    return out

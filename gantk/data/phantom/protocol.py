@@ -20,11 +20,11 @@ __all__ = ["FIELDS", "Acquisition", "Agent", "Protocol", "draw_protocol"]
 FIELDS = (1.5, 3.0)
 """Tesla."""
 
-SAME_SEQUENCE = 0.55
+SAME_SEQUENCE = 0.60
 """Share of patients with one T1 sequence before and after contrast (estimated on 16 BraTS 2021 patients)."""
 
-BEFORE = (0.45, 0.35, 0.20)
-AFTER = (0.25, 0.30, 0.45)
+BEFORE = (0.50, 0.20, 0.30)
+AFTER = (0.20, 0.25, 0.55)
 """Shares of 2D spin echo, gradient echo and prepared 3D gradient echo before contrast, and after it where the
 sequence changes: BraTS describes its T1 as 2D scans, its T1ce as mostly 3D ones (Menze et al. 2015)."""
 
@@ -92,7 +92,7 @@ def draw_protocol(rng: np.random.Generator, field: float, csf_t1: float) -> Prot
             rng.uniform(0.1, 0.4),
         ),
         t1ce=t1ce,
-        agent=Agent(tissue=0.62, blood=dose * rng.uniform(1.5, 4), dura=dose * rng.uniform(0.8, 2.5)),
+        agent=Agent(tissue=0.8, blood=dose * rng.uniform(2, 6), dura=dose * rng.uniform(1, 3.5)),
     )
 
 
@@ -102,11 +102,11 @@ def _t1_weighted(rng: np.random.Generator, shares: tuple[float, ...]) -> Acquisi
 
 
 def _spin_echo(rng: np.random.Generator) -> Acquisition:
-    return Acquisition(SpinEcho(rng.uniform(400, 800), rng.uniform(8, 20)), rng.uniform(3, 6), 2, rng.uniform(0.2, 0.7))
+    return Acquisition(SpinEcho(rng.uniform(400, 700), rng.uniform(8, 17)), rng.uniform(3, 6), 2, rng.uniform(0.2, 0.7))
 
 
 def _gradient_echo(rng: np.random.Generator) -> Acquisition:
-    sequence = GradientEcho(rng.uniform(6, 10), rng.uniform(2, 4), rng.uniform(6, 14))
+    sequence = GradientEcho(rng.uniform(6, 10), rng.uniform(2, 4), rng.uniform(8, 20))
     return Acquisition(sequence, rng.uniform(1, 3), 2, rng.uniform(0.6, 1.1))
 
 

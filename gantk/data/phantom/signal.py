@@ -32,7 +32,7 @@ TISSUES = {  # at 3 T; sources in docs/phantom.md
     "oedema": Tissue(1700, 180, 0.86),
     "core": Tissue(2300, 300, 0.93),  # necrosis of a high-grade glioma
     "solid": Tissue(1850, 210, 0.89),  # non-enhancing solid tumour of a low-grade one
-    "enhancing": Tissue(1500, 135, 0.84),
+    "enhancing": Tissue(1350, 140, 0.84),
     "clot": Tissue(600, 120, 0.85),  # methaemoglobin of a bleeding days to months ago
     "blood": Tissue(1650, 150, 0.85),
     "dura": Tissue(1100, 60, 0.60),
@@ -48,13 +48,13 @@ FIELD_POWER = 0.38
 """T1 of tissue grows with this power of the field strength (Rooney et al. 2007)."""
 
 _SPREAD = {"white": 0.05, "grey": 0.05, "csf": 0.04, "blood": 0.04}
-_LESION_SPREAD = 0.14
+_LESION_SPREAD = 0.22
 
 
 def draw_tissues(rng: np.random.Generator, field: float) -> dict[str, Tissue]:
     """One subject's tissues at `field` tesla.
 
-    Relaxation times vary by 5 % (normal tissue, CSF and blood 4 %, everything else 14 %), densities by 1 %.
+    Relaxation times vary by 5 % (normal tissue, CSF and blood 4 %, everything else 22 %), densities by 1 %.
     """
     tissues = {}
     for name, typical in TISSUES.items():
@@ -110,14 +110,14 @@ def compose(
     core = "solid" if low_grade else "core"
     shares = {
         "grey": anatomy.grey[brain] / solid * healthy,
-        "white": (1 - anatomy.grey[brain] / solid) * healthy,
+        "white": (1 - anatomy.grey[brain] / solid) * healthy + np.float32(1e-3),  # never nothing
         "oedema": tumour.oedema[brain] + water,
         core: (tumour.core - tumour.clot)[brain],
         "clot": tumour.clot[brain],
         "enhancing": tumour.enhancing[brain],
     }
     r1, r2, density = (np.zeros(len(solid), np.float32) for _ in range(3))
-    total = sum(shares.values()) + np.float32(1e-3)
+    total = sum(shares.values())
     for name, share in shares.items():
         r1 += share / total * np.float32(1e3 / tissues[name].t1)
         r2 += share / total * np.float32(1e3 / tissues[name].t2)

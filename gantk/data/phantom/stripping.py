@@ -11,7 +11,7 @@ from gantk.data.phantom.grid import Grid
 
 __all__ = ["Cut", "draw_cut", "skull"]
 
-OUTERMOST_MM = -2.5
+OUTERMOST_MM = -4.0
 """No cut lies further outside the brain's surface."""
 
 
@@ -35,8 +35,8 @@ class Cut:
 def draw_cut(rng: np.random.Generator) -> Cut:
     """Strippers err by a millimetre or two, here outwards, there inwards (Isensee et al. 2019)."""
     return Cut(
-        depth=float(rng.normal(0.7, 0.5)),
-        rough=float(np.exp(rng.normal(np.log(0.6), 0.45))),
+        depth=float(rng.normal(0.4, 0.7)),
+        rough=float(np.exp(rng.normal(np.log(0.9), 0.5))),
         dura=float(rng.uniform(0.6, 1.6)),
         marrow=float(rng.normal(0, 0.7)),
     )

@@ -61,8 +61,8 @@ class Scan:
 
 def build_model(seed: int, subject: int, spacing: float, atlas: Atlas) -> Model:
     """Subject number `subject` of the cohort `seed` with voxels of `spacing` mm."""
-    grid = Grid.over_box(spacing)
     at_rest = Deformation(seed, subject, atlas)
+    grid, _ = Grid.over_box(spacing).window(*at_rest.extent())
     plan = plan_tumour(at_rest)
     deformation = at_rest.with_mass(plan.centre, plan.push, plan.reach)
     anatomy = deformation.anatomy(grid)
@@ -83,6 +83,8 @@ def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
     """Scan a subject: what scanner and preparation add, and an arbitrary scale for each image."""
     model = build_model(seed, subject, spacing, atlas)
     grid, anatomy = model.grid, model.anatomy
+    whole = Grid.over_box(spacing)
+    _, where = whole.window(*grid.corners)
     seen = anatomy.brain | anatomy.rim
     rng = stream(seed, subject, "scanner")
     typical = brightest(seed, subject)
@@ -91,18 +93,20 @@ def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
         defects = draw_defects(rng)
         received = acquire(image, anatomy, grid, getattr(model.protocol, name), defects, rng)
         top = min(32767.0, max(200.0, typical * float(np.exp(rng.normal(0, 0.25)))))
-        stored = np.zeros(grid.shape, np.int16)
-        stored[seen] = np.clip(np.rint(received[seen] * (top / received.max())), 1, 32767)
+        stored = np.zeros(whole.shape, np.int16)
+        stored[where][seen] = np.clip(np.rint(received[seen] * (top / received.max())), 1, 32767)
         images[name] = _to_lps(stored)
         facts[name] = {"maximum": int(stored.max()), **asdict(defects)}
-    s = grid.spacing
-    x, y, z = grid.axes
+    labels = np.zeros(whole.shape, np.uint8)
+    labels[where] = model.tumour.labels
+    s = spacing
+    x, y, z = whole.axes
     affine = np.diag([-s, -s, s, 1.0])
     affine[:3, 3] = x[-1], y[-1], z[0]
     plan = {**asdict(model.plan), **{k: getattr(model.plan, k).round(2).tolist() for k in ("centre", "lean")}}
     return Scan(
         images={name: images[name] for name in MODALITIES},
-        labels=_to_lps(model.tumour.labels),
+        labels=_to_lps(labels),
         affine=affine,
         facts={"tumour": plan, "protocol": asdict(model.protocol), "images": facts},
     )

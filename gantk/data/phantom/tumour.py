@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import ndimage
 
-from gantk.data.phantom.anatomy import Anatomy, Deformation
+from gantk.data.phantom.anatomy import Deformation, Matter
 from gantk.data.phantom.fields import resample, smooth_field, stream
 from gantk.data.phantom.grid import Grid
 
@@ -23,13 +23,14 @@ _SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 
     (0.03, (24.0, -78.0, 10.0)),  # occipital
     (0.14, (30.0, -6.0, 8.0)),  # deep
 )
-LOW_GRADE = 0.27
+LOW_GRADE = 0.23
 """Share of low-grade tumours: 76 of the 335 of BraTS 2019, more in TCGA's cohorts."""
 RESECTED = 0.12
 """Share with a resection cavity: BraTS is pre-operative but for some sites (Baid et al. 2021); an estimate."""
 BLED = 0.25
 """Share with T1-bright blood before contrast; an estimate."""
 
+_STRIDE = 8  # steps between two looks at how far a front has come
 _STEP_MM = 2.0  # the growth's own lattice, whatever the image's voxel size
 _FRONT_MM = 0.45  # how far a front moves in a step of pure white matter, measured
 
@@ -86,6 +87,15 @@ class Tumour:
     permeability: np.ndarray
     character: np.ndarray
 
+    def at(self, where: tuple[slice, slice, slice], shape: tuple[int, int, int]) -> Tumour:
+        """The same in a volume of `shape`, 0 around it."""
+        out = {}
+        for field in fields(self):
+            part = getattr(self, field.name)
+            out[field.name] = np.zeros(shape, part.dtype)
+            out[field.name][where] = part
+        return Tumour(**out)
+
 
 def plan_tumour(deformation: Deformation) -> Plan:
     """Draw site, size and kind; log-normal volumes as in BraTS: core about 30 cm³, oedema about 50 cm³."""
@@ -103,19 +113,19 @@ def plan_tumour(deformation: Deformation) -> Plan:
     centre = np.array([a[i] for a, i in zip(near.axes, place, strict=True)], float)
 
     low_grade = bool(rng.random() < LOW_GRADE)
-    core = 1e3 * float(np.clip(np.exp(rng.normal(np.log(44 if low_grade else 30), 0.75)), 2, 130))
-    ratio = float(np.clip(np.exp(rng.normal(np.log(0.6 if low_grade else 2.0), 0.5)), 0.25, 5))
+    core = 1e3 * float(np.clip(np.exp(rng.normal(np.log(55 if low_grade else 40), 0.75)), 2, 130))
+    ratio = float(np.clip(np.exp(rng.normal(np.log(0.6 if low_grade else 2.2), 0.5)), 0.25, 5))
     lean = rng.normal(0, 1, 3)
     return Plan(
         centre=centre,
         low_grade=low_grade,
         core=core,
         oedema=min(core * ratio, 150e3),
-        rim=float(np.exp(rng.normal(np.log(2.8), 0.45))),
-        enhancing=float(max(0.0, rng.uniform(-0.15, 0.12))),
+        rim=float(np.exp(rng.normal(np.log(4.6), 0.5))),
+        enhancing=float(max(0.0, rng.uniform(-0.25, 0.15))),
         push=float(rng.uniform(0.15, 0.5) * (0.7 if low_grade else 1)),
         reach=1.5 * _radius(core) + 8,
-        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.55))),
+        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.4))),
         lean=lean / np.linalg.norm(lean) * rng.uniform(0, 1.2),
         cavity=float(rng.uniform(0.2, 0.7)) if rng.random() < RESECTED else 0.0,
         clot=float(rng.uniform(0.03, 0.3)) if rng.random() < BLED else 0.0,
@@ -142,26 +152,41 @@ def arrival_time(source: np.ndarray, diffusivity: np.ndarray, rate: np.ndarray, 
         (X, Y, Z) float32: the step, with fraction, at which u reached 1/2; infinite where it did not.
     """
     u = source.astype(np.float32)
-    faces = []
+    walls = []
     for axis in range(3):
         a, b = _sides(diffusivity, axis)
-        faces.append(2 * a * b / (a + b + np.float32(1e-9)))
+        wall = np.zeros_like(u)  # between a voxel and the next along the axis
+        _sides(wall, axis)[0][...] = 2 * a * b / (a + b + np.float32(1e-9))
+        walls.append(wall)
     arrival = np.where(u >= 0.5, np.float32(0), np.float32(np.inf))
     for step in range(260):
-        change = rate * u
-        change *= 1 - u
-        for axis, face in enumerate(faces):
-            low, high = _sides(u, axis)
-            flow = face * (high - low)
+        if step % _STRIDE == 0:  # beyond the front's foot nothing happens
+            foot = _around(u > 1e-6, _STRIDE)
+            inside, time, growth = u[foot], arrival[foot], rate[foot]
+            near = [_sides(wall[foot], axis)[0] for axis, wall in enumerate(walls)]
+        change = growth * inside
+        change *= 1 - inside
+        for axis, wall in enumerate(near):
+            low, high = _sides(inside, axis)
+            flow = wall * (high - low)
             into_low, into_high = _sides(change, axis)
             into_low += flow
             into_high -= flow
-        reached = (u < 0.5) & (u + change >= 0.5)
-        arrival[reached] = step + (0.5 - u[reached]) / change[reached]
-        u += change
-        if np.count_nonzero(u >= 0.5) >= voxels:
+        reached = (inside < 0.5) & (inside + change >= 0.5)
+        time[reached] = step + (0.5 - inside[reached]) / change[reached]
+        inside += change
+        if np.count_nonzero(inside >= 0.5) >= voxels:
             break
     return arrival
+
+
+def _around(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    """The box that holds the mask, `margin` voxels wider on each side."""
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
+        box.append(slice(max(0, int(hit[0]) - margin), int(hit[-1]) + 1 + margin))
+    return tuple(box)
 
 
 def _sides(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,15 +196,15 @@ def _sides(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     return values[tuple(low)], values[tuple(high)]
 
 
-def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Anatomy) -> Tumour:
+def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Matter) -> Tumour:
     """Grow the planned tumour in the deformed brain, on a lattice of 2 mm about it, and bring it to `grid`.
 
     Cells diffuse five times as fast in white matter as in grey and do not cross CSF; oedema spreads from the
     core, thirty times as fast in white matter, which gives its fingers.
     """
     rng = stream(deformation.seed, deformation.subject, "growth")
-    local = Grid.around(plan.centre, 62.0, _STEP_MM)
-    tissue = deformation.anatomy(local)
+    local = Grid.around(plan.centre, 72.0, _STEP_MM)
+    tissue = deformation.tissue(local)
     solid = np.clip(tissue.grey + tissue.white - 0.3, 0, 1) * (tissue.depth > 1.5)
     uneven = np.exp(0.9 * smooth_field(rng, local, 9.0).clip(-2, 1.5) - 0.8)
     square = sum((p - c) ** 2 for p, c in zip(local.open(), plan.centre, strict=True))
@@ -194,7 +219,10 @@ def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Anato
     diffusivity = np.minimum(speed * (tissue.grey / 30 + tissue.white), 0.16)
     rate = 0.12 * solid * np.clip(0.06 + tissue.white, 0, 1)
     fluid = arrival_time(core.astype(np.float32), diffusivity, rate, np.count_nonzero(core) + plan.oedema / voxel)
-    return _composition(plan, deformation, local, _ahead(cells), _ahead(fluid), core, grid, anatomy)
+    near, where = grid.window(*local.corners)
+    return _composition(plan, deformation, local, _ahead(cells), _ahead(fluid), core, near, anatomy.part(where)).at(
+        where, grid.shape
+    )
 
 
 def _ahead(arrival: np.ndarray) -> np.ndarray:
@@ -213,7 +241,7 @@ def _composition(
     fluid: np.ndarray,
     core: np.ndarray,
     grid: Grid,
-    anatomy: Anatomy,
+    anatomy: Matter,
 ) -> Tumour:
     rng = stream(deformation.seed, deformation.subject, "composition")
     depth = ndimage.distance_transform_edt(core).astype(np.float32) * _STEP_MM
