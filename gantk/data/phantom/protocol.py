@@ -20,7 +20,7 @@ __all__ = ["FIELDS", "Acquisition", "Agent", "Protocol", "draw_protocol"]
 FIELDS = (1.5, 3.0)
 """Tesla."""
 
-SAME_SEQUENCE = 0.60
+SAME_SEQUENCE = 0.65
 """Share of patients with one T1 sequence before and after contrast (estimated on 16 BraTS 2021 patients)."""
 
 BEFORE = (0.50, 0.20, 0.30)
@@ -92,7 +92,7 @@ def draw_protocol(rng: np.random.Generator, field: float, csf_t1: float) -> Prot
             rng.uniform(0.1, 0.4),
         ),
         t1ce=t1ce,
-        agent=Agent(tissue=0.8, blood=dose * rng.uniform(2, 6), dura=dose * rng.uniform(1, 3.5)),
+        agent=Agent(tissue=0.8, blood=dose * rng.uniform(2, 6), dura=dose * rng.uniform(0.5, 3.5)),
     )
 
 

@@ -38,7 +38,7 @@ def draw_defects(rng: np.random.Generator) -> Defects:
     """One image's defects."""
     return Defects(
         shift=tuple(rng.normal(0, 0.4, 3).clip(-1, 1).tolist()),
-        bias=float(rng.uniform(0.04, 0.18)),
+        bias=float(rng.uniform(0.06, 0.24)),
         coil=float(rng.exponential(0.12)),
         ghost=float(rng.uniform(0.02, 0.07)) if rng.random() < 0.15 else 0.0,
         noise=float(np.clip(np.exp(rng.normal(np.log(0.018), 0.6)), 0.008, 0.09)),

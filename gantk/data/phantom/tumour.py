@@ -125,7 +125,7 @@ def plan_tumour(deformation: Deformation) -> Plan:
         enhancing=float(max(0.0, rng.uniform(-0.25, 0.15))),
         push=float(rng.uniform(0.15, 0.5) * (0.7 if low_grade else 1)),
         reach=1.5 * _radius(core) + 8,
-        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.4))),
+        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.45))),
         lean=lean / np.linalg.norm(lean) * rng.uniform(0, 1.2),
         cavity=float(rng.uniform(0.2, 0.7)) if rng.random() < RESECTED else 0.0,
         clot=float(rng.uniform(0.03, 0.3)) if rng.random() < BLED else 0.0,
@@ -281,8 +281,8 @@ def _composition(
     enhancing *= in_core > 0.1
 
     hidden = smooth_field(stream(deformation.seed, deformation.subject, "permeability field"), grid, 7.0)
-    # a third of the local variance shows in the other images, the rest and the subject's factor do not
-    local_uptake = np.exp(0.45 * (0.58 * character + 0.81 * hidden).clip(-2.5, 2.5))
+    # a quarter of the local variance shows in the other images, the rest and the subject's factor do not
+    local_uptake = np.exp(0.55 * (0.5 * character + 0.87 * hidden).clip(-2.5, 2.5))
     necrosis = np.clip(in_core - cavity - enhancing, 0, 1)
     return Tumour(
         labels=labels,
