@@ -20,7 +20,7 @@ __all__ = ["FIELDS", "Acquisition", "Agent", "Protocol", "draw_protocol"]
 FIELDS = (1.5, 3.0)
 """Tesla."""
 
-SAME_SEQUENCE = 0.65
+SAME_SEQUENCE = 0.70
 """Share of patients with one T1 sequence before and after contrast (estimated on 16 BraTS 2021 patients)."""
 
 BEFORE = (0.50, 0.20, 0.30)
@@ -80,7 +80,7 @@ def draw_protocol(rng: np.random.Generator, field: float, csf_t1: float) -> Prot
     t1ce = t1 if rng.random() < SAME_SEQUENCE else _t1_weighted(rng, AFTER)
     flair_tr = rng.uniform(8000, 10000)
     null = csf_t1 * np.log(2 / (1 + np.exp(-flair_tr / csf_t1)))
-    dose = float(np.exp(rng.normal(0, 0.25)))
+    dose = float(np.exp(rng.normal(0, 0.4)))
     return Protocol(
         field=field,
         t1=t1,
@@ -92,7 +92,7 @@ def draw_protocol(rng: np.random.Generator, field: float, csf_t1: float) -> Prot
             rng.uniform(0.1, 0.4),
         ),
         t1ce=t1ce,
-        agent=Agent(tissue=0.8, blood=dose * rng.uniform(2, 6), dura=dose * rng.uniform(0.5, 3.5)),
+        agent=Agent(tissue=0.8, blood=dose * rng.uniform(2, 6), dura=dose * rng.uniform(0.5, 4)),
     )
 
 
@@ -106,7 +106,7 @@ def _spin_echo(rng: np.random.Generator) -> Acquisition:
 
 
 def _gradient_echo(rng: np.random.Generator) -> Acquisition:
-    sequence = GradientEcho(rng.uniform(6, 10), rng.uniform(2, 4), rng.uniform(8, 20))
+    sequence = GradientEcho(rng.uniform(6, 10), rng.uniform(2, 4), rng.uniform(10, 20))
     return Acquisition(sequence, rng.uniform(1, 3), 2, rng.uniform(0.6, 1.1))
 
 

@@ -12,7 +12,40 @@ from gantk.data.phantom.fields import smooth_field
 from gantk.data.phantom.grid import Grid
 from gantk.data.phantom.protocol import Acquisition
 
-__all__ = ["Defects", "acquire", "draw_defects"]
+__all__ = ["Coil", "Defects", "acquire", "draw_coil", "draw_defects"]
+
+BIAS_MM = 80.0
+"""Scale of bias fields."""
+
+COIL_MM = 18.0
+"""Depth over which a surface coil's gain falls to 1/e."""
+
+RIM_LEVEL = np.float32(0.004)
+"""What smoothing carries into the rim outside the brain, relative to the image's median."""
+
+
+@dataclass(frozen=True)
+class Coil:
+    """The receive coil, one for all images of an examination.
+
+    Attributes:
+        bias: standard deviation of its log gain over the head.
+        surface: log gain at the surface over the head's middle.
+    """
+
+    bias: float
+    surface: float
+
+    def log_gain(self, anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> np.ndarray:
+        """(V,) float32 over the brain's voxels."""
+        brain = anatomy.brain
+        smooth = np.float32(self.bias) * smooth_field(rng, grid, BIAS_MM)[brain]
+        return smooth + np.float32(self.surface) * np.exp(-anatomy.depth[brain] / np.float32(COIL_MM))
+
+
+def draw_coil(rng: np.random.Generator) -> Coil:
+    """One examination's coil."""
+    return Coil(bias=float(rng.uniform(0.03, 0.16)), surface=float(rng.exponential(0.1)))
 
 
 @dataclass(frozen=True)
@@ -21,15 +54,14 @@ class Defects:
 
     Attributes:
         shift: (3,) misregistration, mm.
-        bias: standard deviation of the log gain over the head.
-        coil: log gain of the surface over the head's middle, of surface coils without correction.
+        bias: standard deviation over the head of the log gain that this image alone has, from the transmit field
+            and from corrections of brightness that differ between sequences.
         ghost: amplitude of the copy that motion shifts by half a field of view, relative to the image.
         noise: standard deviation of the Rician noise, relative to the image's median.
     """
 
     shift: tuple[float, float, float]
     bias: float
-    coil: float
     ghost: float
     noise: float
 
@@ -38,15 +70,20 @@ def draw_defects(rng: np.random.Generator) -> Defects:
     """One image's defects."""
     return Defects(
         shift=tuple(rng.normal(0, 0.4, 3).clip(-1, 1).tolist()),
-        bias=float(rng.uniform(0.06, 0.24)),
-        coil=float(rng.exponential(0.12)),
+        bias=float(rng.uniform(0.09, 0.21)),
         ghost=float(rng.uniform(0.02, 0.07)) if rng.random() < 0.15 else 0.0,
         noise=float(np.clip(np.exp(rng.normal(np.log(0.018), 0.6)), 0.008, 0.09)),
     )
 
 
 def acquire(
-    image: np.ndarray, anatomy: Anatomy, grid: Grid, how: Acquisition, defects: Defects, rng: np.random.Generator
+    image: np.ndarray,
+    anatomy: Anatomy,
+    grid: Grid,
+    how: Acquisition,
+    log_gain: np.ndarray,
+    defects: Defects,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """The received image: (X, Y, Z) float32, at least 0, over brain and rim; the noise-free one is 0 outside the brain."""
     brain = anatomy.brain
@@ -58,20 +95,12 @@ def acquire(
         ghost = np.zeros(grid.shape, np.float32)
         ghost[brain] = signal
         signal = signal + np.float32(defects.ghost) * (np.roll(ghost, grid.shape[1] // 3, axis=1)[brain] - level / 2)
-    log_gain = np.float32(defects.bias) * smooth_field(rng, grid, 80.0)[brain]
-    log_gain += np.float32(defects.coil) * np.exp(-anatomy.depth[brain] / np.float32(COIL_MM))
+    gain = np.exp(log_gain + np.float32(defects.bias) * smooth_field(rng, grid, BIAS_MM)[brain])
     noise = np.float32(defects.noise) * level * rng.standard_normal((2, signal.size), dtype=np.float32)
     received = np.zeros(grid.shape, np.float32)
-    received[brain] = np.hypot(signal * np.exp(log_gain) + noise[0], noise[1])
+    received[brain] = np.hypot(signal * gain + noise[0], noise[1])
     received[anatomy.rim] = level * RIM_LEVEL
     return received
-
-
-COIL_MM = 18.0
-"""Depth over which a surface coil's gain falls to 1/e."""
-
-RIM_LEVEL = np.float32(0.004)
-"""What smoothing carries into the rim outside the brain, relative to the image's median."""
 
 
 def average(image: np.ndarray, brain: np.ndarray, widths: list[float], shifts: list[float]) -> np.ndarray:

@@ -35,7 +35,7 @@ class Cut:
 def draw_cut(rng: np.random.Generator) -> Cut:
     """Strippers err by a millimetre or two, here outwards, there inwards (Isensee et al. 2019)."""
     return Cut(
-        depth=float(rng.normal(0.4, 0.7)),
+        depth=float(rng.normal(0.35, 0.9)),
         rough=float(np.exp(rng.normal(np.log(0.9), 0.5))),
         dura=float(rng.uniform(0.6, 1.6)),
         marrow=float(rng.normal(0, 0.7)),

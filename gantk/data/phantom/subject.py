@@ -11,7 +11,7 @@ from gantk.data.phantom.anatomy import Anatomy, Atlas, Deformation
 from gantk.data.phantom.fields import stream
 from gantk.data.phantom.grid import Grid
 from gantk.data.phantom.protocol import FIELDS, Protocol, draw_protocol
-from gantk.data.phantom.scanner import acquire, draw_defects
+from gantk.data.phantom.scanner import acquire, draw_coil, draw_defects
 from gantk.data.phantom.signal import Composition, Tissue, compose, draw_tissues, render
 from gantk.data.phantom.tumour import Plan, Tumour, grow_tumour, plan_tumour
 
@@ -87,11 +87,13 @@ def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
     _, where = whole.window(*grid.corners)
     seen = anatomy.brain | anatomy.rim
     rng = stream(seed, subject, "scanner")
+    coil = draw_coil(rng)
+    log_gain = coil.log_gain(anatomy, grid, rng)
     typical = brightest(seed, subject)
     images, facts = {}, {}
     for name, image in model.images().items():
         defects = draw_defects(rng)
-        received = acquire(image, anatomy, grid, getattr(model.protocol, name), defects, rng)
+        received = acquire(image, anatomy, grid, getattr(model.protocol, name), log_gain, defects, rng)
         top = min(32767.0, max(200.0, typical * float(np.exp(rng.normal(0, 0.25)))))
         stored = np.zeros(whole.shape, np.int16)
         stored[where][seen] = np.clip(np.rint(received[seen] * (top / received.max())), 1, 32767)
@@ -108,7 +110,7 @@ def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
         images={name: images[name] for name in MODALITIES},
         labels=_to_lps(labels),
         affine=affine,
-        facts={"tumour": plan, "protocol": asdict(model.protocol), "images": facts},
+        facts={"tumour": plan, "protocol": asdict(model.protocol), "coil": asdict(coil), "images": facts},
     )
 
 

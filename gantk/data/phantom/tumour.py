@@ -125,7 +125,7 @@ def plan_tumour(deformation: Deformation) -> Plan:
         enhancing=float(max(0.0, rng.uniform(-0.25, 0.15))),
         push=float(rng.uniform(0.15, 0.5) * (0.7 if low_grade else 1)),
         reach=1.5 * _radius(core) + 8,
-        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.45))),
+        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.5))),
         lean=lean / np.linalg.norm(lean) * rng.uniform(0, 1.2),
         cavity=float(rng.uniform(0.2, 0.7)) if rng.random() < RESECTED else 0.0,
         clot=float(rng.uniform(0.03, 0.3)) if rng.random() < BLED else 0.0,

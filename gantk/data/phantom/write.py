@@ -27,7 +27,7 @@ from gantk.progress import Progress
 
 __all__ = ["MANIFEST", "VERSION", "subject_id", "write_phantom"]
 
-VERSION = 2
+VERSION = 3
 """Of the phantom's appearance: grows whenever the same seed gives other voxels."""
 MANIFEST = "phantom.json"
 """In each subject's folder: what made it, and what was drawn for it."""
