@@ -20,7 +20,7 @@ __all__ = ["FIELDS", "Acquisition", "Agent", "Protocol", "draw_protocol"]
 FIELDS = (1.5, 3.0)
 """Tesla."""
 
-SAME_SEQUENCE = 0.70
+SAME_SEQUENCE = 0.72
 """Share of patients with one T1 sequence before and after contrast (estimated on 16 BraTS 2021 patients)."""
 
 BEFORE = (0.50, 0.20, 0.30)
@@ -84,7 +84,9 @@ def draw_protocol(rng: np.random.Generator, field: float, csf_t1: float) -> Prot
     return Protocol(
         field=field,
         t1=t1,
-        t2=Acquisition(SpinEcho(rng.uniform(3000, 6500), rng.uniform(80, 120)), rng.uniform(2, 5), 2, rng.uniform(0.1, 0.4)),
+        t2=Acquisition(
+            SpinEcho(rng.uniform(3000, 6500), rng.uniform(80, 120)), rng.uniform(2, 5), 2, rng.uniform(0.1, 0.4)
+        ),
         flair=Acquisition(
             InversionRecovery(flair_tr, rng.uniform(95, 140), null * rng.uniform(0.97, 1.03)),
             rng.uniform(2, 5),
@@ -92,7 +94,7 @@ def draw_protocol(rng: np.random.Generator, field: float, csf_t1: float) -> Prot
             rng.uniform(0.1, 0.4),
         ),
         t1ce=t1ce,
-        agent=Agent(tissue=0.8, blood=dose * rng.uniform(2, 6), dura=dose * rng.uniform(0.5, 4)),
+        agent=Agent(tissue=0.88, blood=dose * rng.uniform(2, 6), dura=dose * rng.uniform(0.5, 4)),
     )
 
 
@@ -111,5 +113,7 @@ def _gradient_echo(rng: np.random.Generator) -> Acquisition:
 
 
 def _prepared(rng: np.random.Generator) -> Acquisition:
-    sequence = PreparedGradientEcho(rng.uniform(1700, 2300), rng.uniform(2, 4), rng.uniform(850, 1100), rng.uniform(8, 15))
+    sequence = PreparedGradientEcho(
+        rng.uniform(1700, 2300), rng.uniform(2, 4), rng.uniform(850, 1100), rng.uniform(8, 15)
+    )
     return Acquisition(sequence, rng.uniform(1, 1.5), int(rng.integers(3)), rng.uniform(0.7, 1.2))

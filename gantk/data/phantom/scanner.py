@@ -85,7 +85,12 @@ def acquire(
     defects: Defects,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The received image: (X, Y, Z) float32, at least 0, over brain and rim; the noise-free one is 0 outside the brain."""
+    """The image as received, (X, Y, Z) float32: 0 outside brain and rim.
+
+    Args:
+        image: noise-free, 0 outside the brain.
+        log_gain: (V,) of the coil, over the brain's voxels.
+    """
     brain = anatomy.brain
     widths = [1.0, 1.0, 1.0]
     widths[how.axis] = max(1.0, how.thickness / grid.spacing)

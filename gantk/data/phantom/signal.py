@@ -48,13 +48,13 @@ FIELD_POWER = 0.38
 """T1 of tissue grows with this power of the field strength (Rooney et al. 2007)."""
 
 _SPREAD = {"white": 0.05, "grey": 0.05, "csf": 0.04, "blood": 0.04}
-_LESION_SPREAD = 0.18
+_LESION_SPREAD = 0.13
 
 
 def draw_tissues(rng: np.random.Generator, field: float) -> dict[str, Tissue]:
     """One subject's tissues at `field` tesla.
 
-    Relaxation times vary by 5 % (normal tissue, CSF and blood 4 %, everything else 18 %), densities by 1 %.
+    Relaxation times vary by 5 % (normal tissue, CSF and blood 4 %, everything else 13 %), densities by 1 %.
     """
     tissues = {}
     for name, typical in TISSUES.items():

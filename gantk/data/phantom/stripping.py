@@ -48,7 +48,9 @@ def cut_depth(cut: Cut, seed: int, subject: int, grid: Grid) -> np.ndarray:
     return np.maximum(np.float32(cut.depth) + np.float32(cut.rough) * rough, np.float32(OUTERMOST_MM))
 
 
-def skull(cut: Cut, seed: int, subject: int, grid: Grid, depth: np.ndarray, sheets: np.ndarray) -> dict[str, np.ndarray]:
+def skull(
+    cut: Cut, seed: int, subject: int, grid: Grid, depth: np.ndarray, sheets: np.ndarray
+) -> dict[str, np.ndarray]:
     """Volume fractions of dura, fat and bone, each (X, Y, Z) float32.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 __all__ = ["dura_sheets", "large_vessels"]
@@ -37,18 +39,43 @@ def large_vessels(points: Points, csf: np.ndarray, depth: np.ndarray) -> np.ndar
     """Fraction of blood at MNI `points`, given the CSF fraction and the depth below the surface in mm.
 
     Large vessels at their usual places, pituitary and choroid plexus, which have no barrier; all outside tissue.
+
+    Args:
+        points: axes shaped (X, 1, 1), (1, Y, 1), (1, 1, Z), increasing.
     """
-    x, y, z = (abs(points[0]), *points[1:])
+    x, _, z = points
     vessel = np.exp(-((x / 2.6) ** 2) - ((depth - 1.5) / 3.0) ** 2) * (z > 8)  # superior sagittal sinus
-    for radius, course in _TUBES:
-        for a, b in zip(course, course[1:], strict=False):
-            np.maximum(vessel, _tube((x, y, z), a, b, radius), out=vessel)
-    for centre, size in _BLOBS:
-        np.maximum(vessel, _blob((x, y, z), centre, size), out=vessel)
+    for side in (-1, 1):
+        for radius, course in _TUBES:
+            for a, b in pairwise(course):
+                _paint(vessel, points, _mirror(a, side), _mirror(b, side), (radius,) * 3)
+        for centre, size in _BLOBS:
+            _paint(vessel, points, _mirror(centre, side), _mirror(centre, side), size)
     vessel *= 0.25 + 0.75 * np.clip(2 * csf, 0, 1)
-    for centre, size in _CHOROID:
-        np.maximum(vessel, 0.8 * _blob((x, y, z), centre, size) * (csf > 0.5) * (depth > 12), out=vessel)
-    return vessel
+    choroid = np.zeros_like(vessel)
+    for side in (-1, 1):
+        for centre, size in _CHOROID:
+            _paint(choroid, points, _mirror(centre, side), _mirror(centre, side), size)
+    return np.maximum(vessel, 0.8 * choroid * (csf > 0.5) * (depth > 12))
+
+
+def _mirror(point: Point, side: int) -> Point:
+    return side * point[0], point[1], point[2]
+
+
+def _paint(volume: np.ndarray, points: Points, a: Point, b: Point, size: Point) -> None:
+    """Raise `volume` to a tube from `a` to `b` with Gaussian walls of half-width `size` along each axis, mm."""
+    near = []
+    for axis, ends in zip(points, zip(a, b, size, strict=True), strict=True):
+        low, high = min(ends[:2]) - 3 * ends[2], max(ends[:2]) + 3 * ends[2]
+        near.append(slice(*np.searchsorted(axis.ravel(), (low, high))))
+    parts = [p[tuple(n if p.shape[i] > 1 else slice(None) for i, n in enumerate(near))] for p in points]
+    along = [q - p for p, q in zip(a, b, strict=True)]
+    length = sum(d * d for d in along) or 1.0
+    t = np.clip(sum((p - o) * d for p, o, d in zip(parts, a, along, strict=True)) / length, 0, 1)
+    square = sum(((p - o - t * d) / s) ** 2 for p, o, d, s in zip(parts, a, along, size, strict=True))
+    part = volume[tuple(near)]
+    np.maximum(part, np.exp(-square), out=part)
 
 
 def dura_sheets(points: Points, csf: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -58,16 +85,3 @@ def dura_sheets(points: Points, csf: np.ndarray, depth: np.ndarray) -> np.ndarra
     slope = z - (4 - 0.45 * abs(x) - 0.25 * abs(y + 55))
     tentorium = np.exp(-((slope / 1.2) ** 2)) * (y < -42) * (depth < 30) * (abs(x) > 2)
     return np.maximum(falx, tentorium) * np.clip(2 * csf, 0, 1)
-
-
-def _tube(points: Points, a: Point, b: Point, radius: float) -> np.ndarray:
-    along = [q - p for p, q in zip(a, b, strict=True)]
-    length = sum(d * d for d in along)
-    dot = sum((p - o) * d for p, o, d in zip(points, a, along, strict=True))
-    t = np.clip(dot / length, 0, 1)
-    square = sum((p - o - t * d) ** 2 for p, o, d in zip(points, a, along, strict=True))
-    return np.asarray(np.exp(-square / radius**2))
-
-
-def _blob(points: Points, centre: Point, size: Point) -> np.ndarray:
-    return np.asarray(np.exp(-sum(((p - c) / s) ** 2 for p, c, s in zip(points, centre, size, strict=True))))
