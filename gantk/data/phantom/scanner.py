@@ -14,11 +14,25 @@ from gantk.data.phantom.protocol import Acquisition
 
 __all__ = ["Coil", "Defects", "acquire", "draw_coil", "draw_defects"]
 
-BIAS_MM = 80.0
-"""Scale of bias fields."""
-
+# Estimated on 16 BraTS 2021 patients where no source is named.
+COIL_BIAS = 0.03, 0.18
+"""Range of the standard deviation of the receive coil's log gain: 10 to 20 % is usual (Sled et al. 1998)."""
+COIL_SURFACE = 0.10
+"""Mean log gain of a surface coil at the surface, exponential over examinations: most correct for it."""
 COIL_MM = 18.0
 """Depth over which a surface coil's gain falls to 1/e."""
+OWN_BIAS = 0.09, 0.21
+"""Range of the standard deviation of the log gain that an image has alone."""
+BIAS_MM = 80.0
+"""Scale of these fields."""
+SHIFT_MM = 0.5
+"""Standard deviation of the misregistration along each axis, at most 1 mm."""
+GHOSTED = 0.15
+"""Share of images with motion ghosts."""
+GHOST = 0.02, 0.07
+"""Range of their amplitude relative to the image."""
+NOISE = 0.018, 0.6
+"""Median of the noise relative to the image's median, and standard deviation of its logarithm."""
 
 RIM_LEVEL = np.float32(0.004)
 """What smoothing carries into the rim outside the brain, relative to the image's median."""
@@ -45,7 +59,7 @@ class Coil:
 
 def draw_coil(rng: np.random.Generator) -> Coil:
     """One examination's coil."""
-    return Coil(bias=float(rng.uniform(0.03, 0.16)), surface=float(rng.exponential(0.1)))
+    return Coil(bias=float(rng.uniform(*COIL_BIAS)), surface=float(rng.exponential(COIL_SURFACE)))
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,7 @@ class Defects:
         shift: (3,) misregistration, mm.
         bias: standard deviation over the head of the log gain that this image alone has, from the transmit field
             and from corrections of brightness that differ between sequences.
-        ghost: amplitude of the copy that motion shifts by half a field of view, relative to the image.
+        ghost: amplitude of the copy that motion shifts by a third of the head, relative to the image.
         noise: standard deviation of the Rician noise, relative to the image's median.
     """
 
@@ -68,11 +82,12 @@ class Defects:
 
 def draw_defects(rng: np.random.Generator) -> Defects:
     """One image's defects."""
+    noise, spread = NOISE
     return Defects(
-        shift=tuple(rng.normal(0, 0.4, 3).clip(-1, 1).tolist()),
-        bias=float(rng.uniform(0.09, 0.21)),
-        ghost=float(rng.uniform(0.02, 0.07)) if rng.random() < 0.15 else 0.0,
-        noise=float(np.clip(np.exp(rng.normal(np.log(0.018), 0.6)), 0.008, 0.09)),
+        shift=tuple(rng.normal(0, SHIFT_MM, 3).clip(-1, 1).tolist()),
+        bias=float(rng.uniform(*OWN_BIAS)),
+        ghost=float(rng.uniform(*GHOST)) if rng.random() < GHOSTED else 0.0,
+        noise=float(np.clip(np.exp(rng.normal(np.log(noise), spread)), 0.008, 0.09)),
     )
 
 
@@ -111,13 +126,14 @@ def acquire(
 def average(image: np.ndarray, brain: np.ndarray, widths: list[float], shifts: list[float]) -> np.ndarray:
     """The brain's voxels averaged over boxes `widths` voxels wide, `shifts` voxels aside; (V,) float32.
 
-    Outside the brain nothing is averaged in.
+    Outside the brain nothing is averaged in; a voxel whose box lies outside altogether keeps its value.
     """
     total, share = image, brain.astype(np.float32)
     for axis, (width, shift) in enumerate(zip(widths, shifts, strict=True)):
         profile = box(width, shift)
         total, share = (correlate1d(x, profile, axis=axis, mode="constant") for x in (total, share))
-    return (total[brain] / share[brain]).astype(np.float32)
+    total, share = total[brain], share[brain]
+    return np.where(share > 1e-3, total / np.maximum(share, 1e-3), image[brain]).astype(np.float32)
 
 
 def box(width: float, shift: float) -> np.ndarray:

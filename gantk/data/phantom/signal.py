@@ -47,19 +47,19 @@ APART = ("csf", "blood", "dura", "fat", "bone")
 FIELD_POWER = 0.38
 """T1 of tissue grows with this power of the field strength (Rooney et al. 2007)."""
 
-_SPREAD = {"white": 0.05, "grey": 0.05, "csf": 0.04, "blood": 0.04}
-_LESION_SPREAD = 0.13
+SPREAD = {"white": (0.05, 0.05), "grey": (0.05, 0.05), "csf": (0.04, 0.04), "blood": (0.04, 0.04)}
+"""Standard deviation over patients of the logarithms of T1 and T2, at most twice that."""
+OTHER_SPREAD = 0.13, 0.28
+"""The same of lesions and of what stripping leaves: grades, cells and water differ (T1: set by T1 in the enhancing
+tumour; T2: set by how well T1ce in tumours is learned)."""
 
 
 def draw_tissues(rng: np.random.Generator, field: float) -> dict[str, Tissue]:
-    """One subject's tissues at `field` tesla.
-
-    Relaxation times vary by 5 % (normal tissue, CSF and blood 4 %, everything else 13 %), densities by 1 %.
-    """
+    """One subject's tissues at `field` tesla; densities vary by 1 %."""
     tissues = {}
     for name, typical in TISSUES.items():
-        spread = _SPREAD.get(name, _LESION_SPREAD)
-        t1, t2 = np.exp(rng.normal(0, spread, 2).clip(-2 * spread, 2 * spread))
+        spread = np.array(SPREAD.get(name, OTHER_SPREAD))
+        t1, t2 = np.exp(rng.normal(0, spread).clip(-2 * spread, 2 * spread))
         scale = 1.0 if name == "csf" else (field / 3.0) ** FIELD_POWER
         density = min(1.0, typical.density * float(np.exp(rng.normal(0, 0.01))))
         tissues[name] = Tissue(typical.t1 * float(t1) * scale, typical.t2 * float(t2), density)

@@ -11,6 +11,14 @@ from gantk.data.phantom.grid import Grid
 
 __all__ = ["Cut", "draw_cut", "skull"]
 
+DEPTH_MM = 0.35, 0.9
+"""Mean and standard deviation over patients of the depth of the cut, mm below the atlas' surface. Strippers are off
+by one to several millimetres (Isensee et al. 2019); these values give the real 99th percentile of T1ce."""
+ROUGH = 0.9, 0.5
+"""Median over patients of the cut's standard deviation over the surface, mm; standard deviation of its logarithm."""
+DURA_MM = 0.6, 1.6
+"""Range of the dura's thickness, mm; with the vessels that run in it."""
+
 OUTERMOST_MM = -4.0
 """No cut lies further outside the brain's surface."""
 
@@ -33,11 +41,12 @@ class Cut:
 
 
 def draw_cut(rng: np.random.Generator) -> Cut:
-    """Strippers err by a millimetre or two, here outwards, there inwards (Isensee et al. 2019)."""
+    """One patient's cut."""
+    median, spread = ROUGH
     return Cut(
-        depth=float(rng.normal(0.35, 0.9)),
-        rough=float(np.exp(rng.normal(np.log(0.9), 0.5))),
-        dura=float(rng.uniform(0.6, 1.6)),
+        depth=float(rng.normal(*DEPTH_MM)),
+        rough=float(np.exp(rng.normal(np.log(median), spread))),
+        dura=float(rng.uniform(*DURA_MM)),
         marrow=float(rng.normal(0, 0.7)),
     )
 

@@ -24,11 +24,18 @@ _SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 
     (0.14, (30.0, -6.0, 8.0)),  # deep
 )
 LOW_GRADE = 0.23
-"""Share of low-grade tumours: 76 of the 335 of BraTS 2019, more in TCGA's cohorts."""
+"""Share of low-grade tumours: 76 of the 335 of BraTS 2019."""
 RESECTED = 0.12
 """Share with a resection cavity: BraTS is pre-operative but for some sites (Baid et al. 2021); an estimate."""
 BLED = 0.25
 """Share with T1-bright blood before contrast; an estimate."""
+
+UPTAKE = 0.5, 0.55
+"""Standard deviations of the log contrast uptake: between patients, and within a tumour."""
+SEEN = 0.25
+"""Share of the variance within a tumour that also shows in the other images."""
+RIM_MM = 4.6, 0.5
+"""Median over patients of the enhancing rim's mean thickness, mm; standard deviation of its logarithm."""
 
 _STRIDE = 8  # steps between two looks at how far a front has come
 _STEP_MM = 2.5  # the growth's own lattice, whatever the image's voxel size
@@ -98,7 +105,7 @@ class Tumour:
 
 
 def plan_tumour(deformation: Deformation) -> Plan:
-    """Draw site, size and kind; log-normal volumes as in BraTS: core about 30 cm³, oedema about 50 cm³."""
+    """Draw site, size and kind; log-normal volumes that make a tumour of 6 % of the brain, the real median."""
     seed, subject, atlas = deformation.seed, deformation.subject, deformation.atlas
     rng = stream(seed, subject, "tumour")
     shares = np.array([share for share, _ in _SITES])
@@ -121,11 +128,11 @@ def plan_tumour(deformation: Deformation) -> Plan:
         low_grade=low_grade,
         core=core,
         oedema=min(core * ratio, 150e3),
-        rim=float(np.exp(rng.normal(np.log(4.6), 0.5))),
+        rim=float(np.exp(rng.normal(np.log(RIM_MM[0]), RIM_MM[1]))),
         enhancing=float(max(0.0, rng.uniform(-0.25, 0.15))),
         push=float(rng.uniform(0.15, 0.5) * (0.7 if low_grade else 1)),
         reach=1.5 * _radius(core) + 8,
-        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.5))),
+        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, UPTAKE[0]))),
         lean=lean / np.linalg.norm(lean) * rng.uniform(0, 1.2),
         cavity=float(rng.uniform(0.2, 0.7)) if rng.random() < RESECTED else 0.0,
         clot=float(rng.uniform(0.03, 0.3)) if rng.random() < BLED else 0.0,
@@ -203,7 +210,7 @@ def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Matte
     core, thirty times as fast in white matter, which gives its fingers.
     """
     rng = stream(deformation.seed, deformation.subject, "growth")
-    local = Grid.around(plan.centre, 72.0, _STEP_MM)
+    local = Grid.around(plan.centre, 84.5, _STEP_MM)
     tissue = deformation.tissue(local)
     solid = np.clip(tissue.grey + tissue.white - 0.3, 0, 1) * (tissue.depth > 1.5)
     uneven = np.exp(0.9 * smooth_field(rng, local, 9.0).clip(-2, 1.5) - 0.8)
@@ -281,8 +288,8 @@ def _composition(
     enhancing *= in_core > 0.1
 
     hidden = smooth_field(stream(deformation.seed, deformation.subject, "permeability field"), grid, 7.0)
-    # a quarter of the local variance shows in the other images, the rest and the subject's factor do not
-    local_uptake = np.exp(0.55 * (0.5 * character + 0.87 * hidden).clip(-2.5, 2.5))
+    mixed = np.float32(SEEN**0.5) * character + np.float32((1 - SEEN) ** 0.5) * hidden
+    local_uptake = np.exp(np.float32(UPTAKE[1]) * mixed.clip(-2.5, 2.5))
     necrosis = np.clip(in_core - cavity - enhancing, 0, 1)
     return Tumour(
         labels=labels,
