@@ -564,7 +564,7 @@ def operated(atlas: Atlas, models: list[Model]) -> Callable[..., Model]:
         deformation = Deformation(SEED, number, atlas).with_mass(plan.centre, plan.push, plan.reach)
         tumour = grow_tumour(plan, deformation, model.grid, model.anatomy)
         rng = stream(SEED, number, "texture")
-        content = compose(model.anatomy, tumour, model.tissues, model.grid, low_grade=False, rng=rng)
+        content = compose(model.anatomy, tumour, model.tissues, model.grid, plan=plan, rng=rng)
         return replace(model, plan=plan, tumour=tumour, content=content)
 
     return build

@@ -11,7 +11,7 @@ from gantk.data.phantom.anatomy import Anatomy
 from gantk.data.phantom.fields import smooth_field
 from gantk.data.phantom.grid import Grid
 from gantk.data.phantom.protocol import Acquisition, Protocol
-from gantk.data.phantom.tumour import Tumour
+from gantk.data.phantom.tumour import Plan, Tumour
 
 __all__ = ["TISSUES", "Composition", "Tissue", "compose", "draw_tissues", "render"]
 
@@ -93,7 +93,7 @@ def compose(
     tissues: Mapping[str, Tissue],
     grid: Grid,
     *,
-    low_grade: bool,
+    plan: Plan,
     rng: np.random.Generator,
 ) -> Composition:
     """Mix the tissues of every brain voxel, with fine texture, and thread small vessels through the sulci."""
@@ -107,14 +107,15 @@ def compose(
     water = np.clip(np.maximum(caps, spotted), 0, 0.9) * healthy
     healthy -= water
     solid = (anatomy.grey + anatomy.white)[brain] + np.float32(1e-3)
-    core = "solid" if low_grade else "core"
+    necrosis = (tumour.core - tumour.clot)[brain]
+    living = np.float32(0.0 if plan.low_grade else plan.living) * necrosis
     shares = {
         "grey": anatomy.grey[brain] / solid * healthy,
         "white": (1 - anatomy.grey[brain] / solid) * healthy + np.float32(1e-3),  # never nothing
         "oedema": tumour.oedema[brain] + water,
-        core: (tumour.core - tumour.clot)[brain],
+        "solid" if plan.low_grade else "core": necrosis - living,
         "clot": tumour.clot[brain],
-        "enhancing": tumour.enhancing[brain],
+        "enhancing": tumour.enhancing[brain] + living,
     }
     r1, r2, density = (np.zeros(len(solid), np.float32) for _ in range(3))
     total = sum(shares.values())

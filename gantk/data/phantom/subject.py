@@ -70,7 +70,7 @@ def build_model(seed: int, subject: int, spacing: float, atlas: Atlas) -> Model:
     field = float(stream(seed, subject, "field strength").choice(FIELDS))
     tissues = draw_tissues(stream(seed, subject, "tissues"), field)
     protocol = draw_protocol(stream(seed, subject, "protocol"), field, tissues["csf"].t1)
-    content = compose(anatomy, tumour, tissues, grid, low_grade=plan.low_grade, rng=stream(seed, subject, "texture"))
+    content = compose(anatomy, tumour, tissues, grid, plan=plan, rng=stream(seed, subject, "texture"))
     return Model(grid, plan, anatomy, tumour, tissues, protocol, content)
 
 

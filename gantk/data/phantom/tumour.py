@@ -36,6 +36,9 @@ SEEN = 0.25
 """Share of the variance within a tumour that also shows in the other images."""
 RIM_MM = 4.6, 0.5
 """Median over patients of the enhancing rim's mean thickness, mm; standard deviation of its logarithm."""
+LIVING = 0.0, 0.8
+"""Range of the share of living tumour in a high-grade core: label 1 is necrosis and non-enhancing tumour alike
+(Bakas et al. 2018); set by how well T1ce in tumours is learned."""
 
 _STRIDE = 8  # steps between two looks at how far a front has come
 _STEP_MM = 2.5  # the growth's own lattice, whatever the image's voxel size
@@ -57,6 +60,7 @@ class Plan:
         lean: (3,) how much thicker the rim is on one side: log thickness gained over a core's radius.
         cavity: share of the core that a resection left filled with fluid.
         clot: share of the core that has bled.
+        living: share of a high-grade core that looks like enhancing tumour before contrast and does not enhance.
     """
 
     centre: np.ndarray
@@ -71,6 +75,7 @@ class Plan:
     lean: np.ndarray
     cavity: float
     clot: float
+    living: float
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,7 @@ def plan_tumour(deformation: Deformation) -> Plan:
         lean=lean / np.linalg.norm(lean) * rng.uniform(0, 1.2),
         cavity=float(rng.uniform(0.2, 0.7)) if rng.random() < RESECTED else 0.0,
         clot=float(rng.uniform(0.03, 0.3)) if rng.random() < BLED else 0.0,
+        living=float(rng.uniform(*LIVING)),
     )
 
 
