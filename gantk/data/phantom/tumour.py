@@ -32,11 +32,11 @@ BLED = 0.25
 
 UPTAKE = 0.5, 0.55
 """Standard deviations of the log contrast uptake: between patients, and within a tumour."""
-SEEN = 0.25
+SEEN = 0.12
 """Share of the variance within a tumour that also shows in the other images."""
 RIM_MM = 4.6, 0.5
 """Median over patients of the enhancing rim's mean thickness, mm; standard deviation of its logarithm."""
-LIVING = 0.0, 0.8
+LIVING = 0.1, 0.9
 """Range of the share of living tumour in a high-grade core: label 1 is necrosis and non-enhancing tumour alike
 (Bakas et al. 2018); set by how well T1ce in tumours is learned."""
 
