@@ -10,13 +10,25 @@ from scipy import ndimage
 
 from gantk.data.phantom.fields import smooth_field, stream
 from gantk.data.phantom.grid import Grid
+from gantk.data.phantom.stripping import OUTERMOST_MM, cut_depth, draw_cut, skull
+from gantk.data.phantom.vessels import dura_sheets, large_vessels
 
 __all__ = ["Anatomy", "Atlas", "Deformation", "load_atlas"]
 
-Point = tuple[float, float, float]
-"""MNI coordinates, mm."""
+_DEPTH_UNIT = 0.25  # mm per grey level of the depth map
+_DEPTH_OUTSIDE = 8.0  # mm outside the surface that the map still tells: -8 to 55.75 mm in a byte
 
-_DEPTH_UNIT = 0.25  # mm per grey level of the depth map: 0 to 63.75 mm in a byte
+HEAD_SIZE = 0.91
+"""Length of a brain relative to the template, which is larger than brains are (Lancaster et al. 2007)."""
+
+AGE = 57.0, 14.0
+"""Mean and standard deviation of the age, years: glioma of all grades (Ostrom et al. 2018)."""
+
+SHAPE = ((2.8, 45.0), (1.6, 16.0))
+"""Amplitude and scale of the random displacements, mm."""
+
+SULCI = 0.6
+"""Standard deviation of the log odds by which a brain's sulci are wider or narrower than the template's."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +37,10 @@ class Atlas:
 
     Attributes:
         grey, white: tissue probability, 255 = 1.
-        depth: distance below the brain's surface in quarters of a millimetre, 0 outside the brain.
+        depth: distance below the brain's surface in quarters of a millimetre, from 8 mm outside it.
         myelin: what the T1 template shows beyond its three tissues (deep nuclei, tracts), 128 = nothing.
-        vessel: large vessels and choroid plexus, 255 = vessel.
+        vessel: large vessels, pituitary and choroid plexus, 255 = vessel.
+        dura: falx and tentorium, 255 = dura.
         periventricular: white matter that borders on the ventricles, 255 = next to them.
         origin: MNI coordinate of voxel (0, 0, 0), mm.
     """
@@ -37,21 +50,19 @@ class Atlas:
     depth: np.ndarray
     myelin: np.ndarray
     vessel: np.ndarray
+    dura: np.ndarray
     periventricular: np.ndarray
     origin: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Anatomy:
-    """One subject's healthy brain on a grid; fractions in [0, 1], (X, Y, Z) float32.
+class Matter:
+    """One subject's healthy tissue on a grid; (X, Y, Z), fractions float32 in [0, 1].
 
     Attributes:
         grey, white, csf: volume fractions, summing to 1 inside the brain and 0 outside.
         brain: bool.
-        depth: mm below the brain's surface.
-        myelin: relative deviation of R1 from the tissue's own, about [-0.3, 0.3].
-        vessel: fraction of large vessels and choroid plexus, from the atlas.
-        periventricular: closeness to the ventricles, in white matter.
+        depth: mm below the brain's surface, negative outside.
     """
 
     grey: np.ndarray
@@ -59,9 +70,31 @@ class Anatomy:
     csf: np.ndarray
     brain: np.ndarray
     depth: np.ndarray
+
+    def part(self, where: tuple[slice, slice, slice]) -> Matter:
+        """The same in a box."""
+        return Matter(self.grey[where], self.white[where], self.csf[where], self.brain[where], self.depth[where])
+
+
+@dataclass(frozen=True)
+class Anatomy(Matter):
+    """One subject's healthy head; (X, Y, Z) float32.
+
+    Attributes:
+        rim: bool, outside the brain but not quite 0 (see `_rim`).
+        myelin: relative deviation of R1 from the tissue's own, about [-0.3, 0.3].
+        vessel: fraction of large vessels and choroid plexus, from the atlas.
+        periventricular: closeness to the ventricles, in white matter.
+        skull: fractions of dura, fat and bone, what stripping left.
+        load: of white matter hyperintensities, about [0, 1].
+    """
+
+    rim: np.ndarray
     myelin: np.ndarray
     vessel: np.ndarray
     periventricular: np.ndarray
+    skull: dict[str, np.ndarray]
+    load: float
 
 
 @cache
@@ -83,7 +116,8 @@ def load_atlas() -> Atlas:
     inside = (t1 > 0).astype(np.float32)
     inside = np.maximum(inside, ndimage.gaussian_filter(inside, 6.0, truncate=2) > 0.5)
     brain = ndimage.gaussian_filter(inside, 1.5, truncate=2) > 0.42
-    depth = ndimage.distance_transform_edt(brain).astype(np.float32)
+    brain = np.stack([ndimage.binary_fill_holes(plane) for plane in np.moveaxis(brain, 2, 0)], axis=2)  # the sella
+    depth = (ndimage.distance_transform_edt(brain) - ndimage.distance_transform_edt(~brain)).astype(np.float32)
 
     csf = np.clip(1 - grey - white, 0, 1)
     some = np.flatnonzero(inside)[::16]
@@ -100,9 +134,10 @@ def load_atlas() -> Atlas:
     return Atlas(
         grey=_byte(grey * 255),
         white=_byte(white * 255),
-        depth=_byte(depth / _DEPTH_UNIT),
+        depth=_byte((depth + _DEPTH_OUTSIDE) / _DEPTH_UNIT),
         myelin=_byte(128 + 255 * myelin),
-        vessel=_byte(255 * _vessels(points, csf, depth)),
+        vessel=_byte(255 * large_vessels(points, csf, depth)),
+        dura=_byte(255 * dura_sheets(points, csf, depth)),
         periventricular=_byte(255 * periventricular),
         origin=(float(origin[0]), float(origin[1]), float(origin[2])),
     )
@@ -110,38 +145,6 @@ def load_atlas() -> Atlas:
 
 def _byte(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _vessels(points: tuple[np.ndarray, ...], csf: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Large vessels as tubes at their usual MNI positions, choroid plexus in the ventricles' trigones."""
-    x, y, z = points
-    sagittal_sinus = np.exp(-((x / 2.2) ** 2) - ((depth - 2.5) / 2.5) ** 2) * (z > 8) * (depth > 0)
-    vessel = sagittal_sinus
-    tubes: list[tuple[Point, Point, float]] = [
-        ((0, -38, 2), (0, -62, 10), 1.8),  # vein of Galen and straight sinus
-        ((0, -62, 10), (0, -88, -4), 1.8),
-    ]
-    for side in (-1, 1):
-        tubes += [
-            ((2 * side, 4, 12), (2 * side, -36, 4), 1.0),  # internal cerebral vein
-            ((7 * side, 0, -20), (28 * side, 2, -18), 1.2),  # middle cerebral artery
-            ((28 * side, 2, -18), (40 * side, -2, -2), 1.1),
-        ]
-    for a, b, radius in tubes:
-        np.maximum(vessel, _tube(points, a, b, radius), out=vessel)
-    for side in (-1, 1):
-        near = ((x - 21 * side) / 8) ** 2 + ((y + 38) / 7) ** 2 + ((z - 10) / 8) ** 2
-        np.maximum(vessel, 0.9 * np.exp(-near) * (csf > 0.5) * (depth > 15), out=vessel)
-    return vessel * (0.25 + 0.75 * np.clip(2 * csf, 0, 1))  # vessels run outside the tissue
-
-
-def _tube(points: tuple[np.ndarray, ...], a: Point, b: Point, radius: float) -> np.ndarray:
-    along = [q - p for p, q in zip(a, b, strict=True)]
-    length = sum(d * d for d in along)
-    dot = sum((p - o) * d for p, o, d in zip(points, a, along, strict=True))
-    t = np.clip(dot / length, 0, 1)
-    square = sum((p - o - t * d) ** 2 for p, o, d in zip(points, a, along, strict=True))
-    return np.asarray(np.exp(-square / radius**2))
 
 
 class Deformation:
@@ -155,11 +158,15 @@ class Deformation:
     def __init__(self, seed: int, subject: int, atlas: Atlas) -> None:
         self.seed, self.subject, self.atlas = seed, subject, atlas
         rng = stream(seed, subject, "pose")
-        self.size = 1 / rng.normal(1.0, 0.03, 3).clip(0.94, 1.06)
+        self.size = 1 / (HEAD_SIZE * rng.normal(1.0, 0.035, 3).clip(0.92, 1.08))
         self.pose = _rotation(rng.normal(0, np.radians(2.5), 3).clip(-0.1, 0.1))
         self.shift = rng.normal(0, 1.5, 3)
-        self.ventricles = rng.uniform(-0.1, 0.45, 2).mean() + rng.normal(0, 0.05, 2)  # left and right
-        self.atrophy = rng.uniform(0.9, 1.9)  # prior odds of CSF against tissue: narrow or wide sulci
+        self.age = float(np.clip(rng.normal(*AGE), 20, 88))
+        ageing = (self.age - 20) / 65  # 0 young to 1 old
+        self.ventricles = 0.55 * ageing - 0.12 + rng.normal(0, 0.10) + rng.normal(0, 0.06, 2)  # left and right
+        self.atrophy = float(np.clip(1.0 + 1.1 * ageing + rng.normal(0, 0.25), 0.7, 2.5))  # prior odds of CSF
+        self.load = float(0.8 * ageing**2 * np.exp(rng.normal(0, 0.6)))  # of white matter hyperintensities
+        self.cut = draw_cut(rng)
         self.centre: np.ndarray | None = None
         self.push = self.reach = 0.0
 
@@ -173,13 +180,13 @@ class Deformation:
     def __call__(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
         """Atlas voxel coordinates (3, X, Y, Z) float32 of a subject's voxels, their depth (X, Y, Z) in mm."""
         rng = stream(self.seed, self.subject, "shape")
-        shape = np.empty((3, *grid.shape), np.float32)
+        shape = np.zeros((3, *grid.shape), np.float32)
         for axis in range(3):
-            shape[axis] = 2.6 * smooth_field(rng, grid, 45.0)
-            shape[axis] += 1.1 * smooth_field(rng, grid, 16.0)
+            for amplitude, scale in SHAPE:
+                shape[axis] += np.float32(amplitude) * smooth_field(rng, grid, scale)
         points = [np.broadcast_to(p, grid.shape) for p in grid.open()]
         coordinates = self._to_atlas(points, shape)
-        depth = self.sample(self.atlas.depth, coordinates) * np.float32(_DEPTH_UNIT)
+        depth = self.sample(self.atlas.depth, coordinates) * np.float32(_DEPTH_UNIT) - np.float32(_DEPTH_OUTSIDE)
         if self.centre is not None:
             away = [p - np.float32(c) for p, c in zip(points, self.centre, strict=True)]
             square = away[0] ** 2 + away[1] ** 2 + away[2] ** 2
@@ -208,37 +215,68 @@ class Deformation:
         """An atlas map at atlas voxel coordinates, trilinear, 0 outside: float32 of the coordinates' grid."""
         return ndimage.map_coordinates(volume, coordinates, order=1, cval=0, output=np.float32)
 
+    def extent(self) -> tuple[np.ndarray, np.ndarray]:
+        """Two corners (3,) mm of a box that holds the brain, its rim and what stripping may leave."""
+        coarse = Grid.over_box(6.0)
+        _, depth = self(coarse)
+        where = np.nonzero(depth > OUTERMOST_MM - 2)
+        found = [axis[index] for axis, index in zip(coarse.axes, where, strict=True)]
+        return np.array([f.min() for f in found]) - 8, np.array([f.max() for f in found]) + 8
+
+    def tissue(self, grid: Grid) -> Matter:
+        """This subject's grey and white matter and CSF on a grid."""
+        return self._tissue(grid, *self(grid))
+
     def anatomy(self, grid: Grid) -> Anatomy:
-        """This subject's brain on a grid."""
+        """This subject's head on a grid."""
         coordinates, depth = self(grid)
-        brain = depth > 0.9
+        tissue = self._tissue(grid, coordinates, depth)
+        brain = tissue.brain
         inside = coordinates[:, brain]
         atlas = self.atlas
-        grey, white, myelin, vessel, periventricular = (
-            self.sample(m, inside) / np.float32(255)
-            for m in (atlas.grey, atlas.white, atlas.myelin, atlas.vessel, atlas.periventricular)
+        myelin, vessel, dura, periventricular = (
+            _back(self.sample(m, inside) / np.float32(255), brain)
+            for m in (atlas.myelin, atlas.vessel, atlas.dura, atlas.periventricular)
         )
-        # the atlas averages 152 brains: squaring the odds gives back one brain's sharper borders
-        csf = np.float32(self.atrophy) * np.clip(1 - grey - white, 0, 1)
+        return Anatomy(
+            **vars(tissue),
+            rim=_rim(brain, grid.spacing),
+            myelin=(myelin - np.float32(128 / 255)) * brain,
+            vessel=vessel,
+            periventricular=periventricular,
+            skull=skull(self.cut, self.seed, self.subject, grid, depth, dura),
+            load=self.load,
+        )
+
+    def _tissue(self, grid: Grid, coordinates: np.ndarray, depth: np.ndarray) -> Matter:
+        brain = depth > cut_depth(self.cut, self.seed, self.subject, grid)
+        inside = coordinates[:, brain]
+        grey, white = (self.sample(m, inside) / np.float32(255) for m in (self.atlas.grey, self.atlas.white))
+        # the atlas averages 152 brains: squaring the odds gives back one brain's sharper borders, and a
+        # field of its own opens some sulci and closes others
+        own = np.exp(SULCI * smooth_field(stream(self.seed, self.subject, "sulci"), grid, 8.0)[brain])
+        csf = np.float32(self.atrophy) * own * np.clip(1 - grey - white, 0, 1)
         odds = [p * p for p in (grey, white, csf)]
         total = odds[0] + odds[1] + odds[2] + np.float32(1e-6)
-
-        def back(values: np.ndarray) -> np.ndarray:
-            out = np.zeros(grid.shape, np.float32)
-            out[brain] = values
-            return out
-
         g, w = odds[0] / total, odds[1] / total
-        return Anatomy(
-            grey=back(g),
-            white=back(w),
-            csf=back(np.clip(1 - g - w, 0, 1)),
-            brain=brain,
-            depth=depth,
-            myelin=back(myelin - np.float32(128 / 255)),
-            vessel=back(vessel),
-            periventricular=back(periventricular),
-        )
+        return Matter(_back(g, brain), _back(w, brain), _back(np.clip(1 - g - w, 0, 1), brain), brain, depth)
+
+
+def _rim(brain: np.ndarray, spacing: float) -> np.ndarray:
+    """Voxels outside the brain into which smoothing has carried something of it.
+
+    Images are stripped at about 1 mm. Smoothing before they are thinned to a coarser grid leaves one voxel all
+    round that is not quite 0.
+    """
+    if spacing <= 1:
+        return np.zeros_like(brain)
+    return ndimage.binary_dilation(brain, np.ones((3, 3, 3), bool)) & ~brain
+
+
+def _back(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    out = np.zeros(brain.shape, np.float32)
+    out[brain] = values
+    return out
 
 
 def _rotation(angles: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-from scipy import ndimage
 
 from gantk.data.phantom.grid import BOX, Grid
 
@@ -48,5 +47,11 @@ def _interpolate(values: np.ndarray, position: np.ndarray, axis: int) -> np.ndar
 
 def resample(values: np.ndarray, source: Grid, target: Grid, outside: float) -> np.ndarray:
     """`values` (X, Y, Z) of one grid on another, float32, trilinear; `outside` beyond the source grid."""
-    points = np.meshgrid(*source.indices_of(target), indexing="ij")
-    return ndimage.map_coordinates(values, points, order=1, cval=outside, output=np.float32)
+    near, where = target.window(*source.corners)
+    for axis, position in enumerate(source.indices_of(near)):
+        first = np.clip(np.floor(position).astype(int), 0, values.shape[axis] - 2)
+        t = (position - first).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        values = values.take(first, axis) * (1 - t) + values.take(first + 1, axis) * t
+    out = np.full(target.shape, outside, np.float32)
+    out[where] = values
+    return out

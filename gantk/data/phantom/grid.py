@@ -32,6 +32,20 @@ class Grid:
         sides = ((max(lo, c - half), min(hi, c + half)) for (lo, hi), c in zip(BOX, centre, strict=True))
         return cls(_axes(tuple(sides), spacing))
 
+    def window(self, low: np.ndarray, high: np.ndarray) -> tuple[Grid, tuple[slice, slice, slice]]:
+        """The part of this grid between two corners (3,) mm, and where it lies in this grid's arrays."""
+        parts = []
+        for axis, lo, hi in zip(self.axes, low, high, strict=True):
+            first, last = np.searchsorted(axis, (lo - 1e-3, hi + 1e-3))
+            parts.append(slice(int(first), int(last)))
+        x, y, z = (axis[part] for axis, part in zip(self.axes, parts, strict=True))
+        return Grid((x, y, z)), (parts[0], parts[1], parts[2])
+
+    @property
+    def corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first and the last voxel's centre, (3,) mm each."""
+        return np.array([a[0] for a in self.axes]), np.array([a[-1] for a in self.axes])
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along x, y, z."""

@@ -20,7 +20,7 @@ COLOURS = {1: (214, 69, 65), 2: (90, 160, 90), 4: (245, 205, 70)}
 def row(result: Scan, height: int = 200, width: int = 156) -> np.ndarray:
     """One subject's axial slice with the largest tumour core: T1, T2, FLAIR, T1ce, labels on FLAIR.
 
-    Each image's window runs from 0 to its 99.7th percentile; front is up, the patient's right on the left.
+    Each image's window runs from 0 to its 98.5th percentile; front is up, the patient's right on the left.
 
     Returns:
         (height, 5 · width, 3) uint8, one pixel for each voxel.
@@ -32,7 +32,7 @@ def row(result: Scan, height: int = 200, width: int = 156) -> np.ndarray:
     tiles = {}
     for name in MODALITIES:
         volume = result.images[name]
-        level = np.percentile(volume[volume > 0], 99.7)
+        level = np.percentile(volume[volume > 0], 98.5)
         grey = np.clip(volume[:, :, k].T / level * 255, 0, 255)
         grey = np.rint(grey / 8) * 8 * (255 / 256)  # few grey levels: a small file
         tiles[name] = np.repeat(grey.astype(np.uint8)[:, :, None], 3, 2)

@@ -6,20 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
 from gantk.data.phantom.anatomy import Anatomy, Atlas, Deformation
-from gantk.data.phantom.fields import smooth_field, stream
+from gantk.data.phantom.fields import stream
 from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.signal import (
-    Composition,
-    Protocol,
-    Tissue,
-    compose,
-    draw_protocol,
-    draw_tissues,
-    render,
-)
+from gantk.data.phantom.protocol import FIELDS, Protocol, draw_protocol
+from gantk.data.phantom.scanner import acquire, draw_coil, draw_defects
+from gantk.data.phantom.signal import Composition, Tissue, compose, draw_tissues, render
 from gantk.data.phantom.tumour import Plan, Tumour, grow_tumour, plan_tumour
 
 __all__ = ["MODALITIES", "Model", "Scan", "brightest", "build_model", "scan"]
@@ -68,15 +61,16 @@ class Scan:
 
 def build_model(seed: int, subject: int, spacing: float, atlas: Atlas) -> Model:
     """Subject number `subject` of the cohort `seed` with voxels of `spacing` mm."""
-    grid = Grid.over_box(spacing)
     at_rest = Deformation(seed, subject, atlas)
+    grid, _ = Grid.over_box(spacing).window(*at_rest.extent())
     plan = plan_tumour(at_rest)
     deformation = at_rest.with_mass(plan.centre, plan.push, plan.reach)
     anatomy = deformation.anatomy(grid)
     tumour = grow_tumour(plan, deformation, grid, anatomy)
-    tissues = draw_tissues(stream(seed, subject, "tissues"))
-    protocol = draw_protocol(stream(seed, subject, "protocol"), tissues["csf"])
-    content = compose(anatomy, tumour, tissues, grid, low_grade=plan.low_grade, rng=stream(seed, subject, "texture"))
+    field = float(stream(seed, subject, "field strength").choice(FIELDS))
+    tissues = draw_tissues(stream(seed, subject, "tissues"), field)
+    protocol = draw_protocol(stream(seed, subject, "protocol"), field, tissues["csf"].t1)
+    content = compose(anatomy, tumour, tissues, grid, plan=plan, rng=stream(seed, subject, "texture"))
     return Model(grid, plan, anatomy, tumour, tissues, protocol, content)
 
 
@@ -86,48 +80,38 @@ def brightest(seed: int, subject: int) -> float:
 
 
 def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
-    """Scan a subject: slice thickness, bias field, Rician noise and an arbitrary scale for each modality."""
+    """Scan a subject: what scanner and preparation add, and an arbitrary scale for each image."""
     model = build_model(seed, subject, spacing, atlas)
-    grid, brain = model.grid, model.anatomy.brain
+    grid, anatomy = model.grid, model.anatomy
+    whole = Grid.over_box(spacing)
+    _, where = whole.window(*grid.corners)
+    seen = anatomy.brain | anatomy.rim
     rng = stream(seed, subject, "scanner")
+    coil = draw_coil(rng)
+    log_gain = coil.log_gain(anatomy, grid, rng)
     typical = brightest(seed, subject)
     images, facts = {}, {}
-    thickness = dict(zip(("t1", "t2", "flair"), model.protocol.thickness, strict=True))
     for name, image in model.images().items():
-        signal = _thick(image, brain, thickness.get(name, 0.0) / grid.spacing)
-        level = float(np.median(signal))
-        bias = np.exp(rng.uniform(0.03, 0.11) * smooth_field(rng, grid, 90.0)[brain])
-        sigma = np.float32(level * rng.uniform(0.015, 0.035))
-        noise = sigma * rng.standard_normal((2, signal.size), dtype=np.float32)
-        received = np.hypot(signal * bias + noise[0], noise[1])
+        defects = draw_defects(rng)
+        received = acquire(image, anatomy, grid, getattr(model.protocol, name), log_gain, defects, rng)
         top = min(32767.0, max(200.0, typical * float(np.exp(rng.normal(0, 0.25)))))
-        image = np.zeros(grid.shape, np.int16)
-        image[brain] = np.clip(np.rint(received * (top / received.max())), 1, 32767)
-        images[name] = _to_lps(image)
-        facts[name] = {"maximum": int(image.max()), "noise": float(sigma / level)}
-    s = grid.spacing
-    x, y, z = grid.axes
+        stored = np.zeros(whole.shape, np.int16)
+        stored[where][seen] = np.clip(np.rint(received[seen] * (top / received.max())), 1, 32767)
+        images[name] = _to_lps(stored)
+        facts[name] = {"maximum": int(stored.max()), **asdict(defects)}
+    labels = np.zeros(whole.shape, np.uint8)
+    labels[where] = model.tumour.labels
+    s = spacing
+    x, y, z = whole.axes
     affine = np.diag([-s, -s, s, 1.0])
     affine[:3, 3] = x[-1], y[-1], z[0]
-    plan = {**asdict(model.plan), "centre": [round(float(c), 2) for c in model.plan.centre]}
+    plan = {**asdict(model.plan), **{k: getattr(model.plan, k).round(2).tolist() for k in ("centre", "lean")}}
     return Scan(
         images={name: images[name] for name in MODALITIES},
-        labels=_to_lps(model.tumour.labels),
+        labels=_to_lps(labels),
         affine=affine,
-        facts={"tumour": plan, "protocol": asdict(model.protocol), "images": facts},
+        facts={"tumour": plan, "protocol": asdict(model.protocol), "coil": asdict(coil), "images": facts},
     )
-
-
-def _thick(image: np.ndarray, brain: np.ndarray, voxels: float) -> np.ndarray:
-    """A (X, Y, Z) image averaged over slices this many voxels thick, weighted by the brain in them; (V,) float32."""
-    reach = max(0.0, (voxels - 1) / 2)
-    if not reach:
-        return image[brain]
-    whole = int(reach)
-    arm = [1.0] * whole + ([reach - whole] if reach > whole else [])
-    profile = np.array([*arm[::-1], 1.0, *arm], np.float32)
-    total, share = (correlate1d(x, profile, axis=2, mode="constant") for x in (image, brain.astype(np.float32)))
-    return (total[brain] / share[brain]).astype(np.float32)
 
 
 def _to_lps(volume: np.ndarray) -> np.ndarray:

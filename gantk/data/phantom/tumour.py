@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import ndimage
 
-from gantk.data.phantom.anatomy import Anatomy, Deformation
+from gantk.data.phantom.anatomy import Deformation, Matter
 from gantk.data.phantom.fields import resample, smooth_field, stream
 from gantk.data.phantom.grid import Grid
 
@@ -23,8 +23,26 @@ _SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 
     (0.03, (24.0, -78.0, 10.0)),  # occipital
     (0.14, (30.0, -6.0, 8.0)),  # deep
 )
-_STEP_MM = 2.0  # the growth's own lattice, whatever the image's voxel size
-_FRONT_MM = 0.45  # how far a front moves in a step of pure white matter, measured
+LOW_GRADE = 0.23
+"""Share of low-grade tumours: 76 of the 335 of BraTS 2019."""
+RESECTED = 0.12
+"""Share with a resection cavity: BraTS is pre-operative but for some sites (Baid et al. 2021); an estimate."""
+BLED = 0.25
+"""Share with T1-bright blood before contrast; an estimate."""
+
+UPTAKE = 0.5, 0.55
+"""Standard deviations of the log contrast uptake: between patients, and within a tumour."""
+SEEN = 0.12
+"""Share of the variance within a tumour that also shows in the other images."""
+RIM_MM = 4.6, 0.5
+"""Median over patients of the enhancing rim's mean thickness, mm; standard deviation of its logarithm."""
+LIVING = 0.1, 0.9
+"""Range of the share of living tumour in a high-grade core: label 1 is necrosis and non-enhancing tumour alike
+(Bakas et al. 2018); set by how well T1ce in tumours is learned."""
+
+_STRIDE = 8  # steps between two looks at how far a front has come
+_STEP_MM = 2.5  # the growth's own lattice, whatever the image's voxel size
+_FRONT_MM = 0.56  # how far a front moves in a step of pure white matter, measured
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,10 @@ class Plan:
         enhancing: share of the core that enhances where the tumour is low grade.
         push, reach: mass effect (see `Deformation.with_mass`).
         permeability: the subject's factor on contrast uptake; nothing else shows it.
+        lean: (3,) how much thicker the rim is on one side: log thickness gained over a core's radius.
+        cavity: share of the core that a resection left filled with fluid.
+        clot: share of the core that has bled.
+        living: share of a high-grade core that looks like enhancing tumour before contrast and does not enhance.
     """
 
     centre: np.ndarray
@@ -50,6 +72,10 @@ class Plan:
     push: float
     reach: float
     permeability: float
+    lean: np.ndarray
+    cavity: float
+    clot: float
+    living: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +84,8 @@ class Tumour:
 
     Attributes:
         labels: uint8, BraTS: 0, 1, 2, 4.
-        core, oedema, enhancing: float32 volume fractions; together at most 1.
+        core, oedema, enhancing, cavity: float32 volume fractions; together at most 1.
+        clot: float32, of the core; at most `core`.
         permeability: float32, contrast agent taken up relative to a typical enhancing rim; 0 outside it.
         character: float32 field that shifts the tumour's relaxation times and, in part, its permeability.
     """
@@ -67,12 +94,23 @@ class Tumour:
     core: np.ndarray
     oedema: np.ndarray
     enhancing: np.ndarray
+    cavity: np.ndarray
+    clot: np.ndarray
     permeability: np.ndarray
     character: np.ndarray
 
+    def at(self, where: tuple[slice, slice, slice], shape: tuple[int, int, int]) -> Tumour:
+        """The same in a volume of `shape`, 0 around it."""
+        out = {}
+        for field in fields(self):
+            part = getattr(self, field.name)
+            out[field.name] = np.zeros(shape, part.dtype)
+            out[field.name][where] = part
+        return Tumour(**out)
+
 
 def plan_tumour(deformation: Deformation) -> Plan:
-    """Draw site, size and kind; log-normal volumes as in BraTS: core about 30 cm³, oedema about 50 cm³."""
+    """Draw site, size and kind; log-normal volumes that make a tumour of 6 % of the brain, the real median."""
     seed, subject, atlas = deformation.seed, deformation.subject, deformation.atlas
     rng = stream(seed, subject, "tumour")
     shares = np.array([share for share, _ in _SITES])
@@ -86,21 +124,29 @@ def plan_tumour(deformation: Deformation) -> Plan:
     place = np.unravel_index(rng.choice(weight.size, p=weight / weight.sum()), near.shape)
     centre = np.array([a[i] for a, i in zip(near.axes, place, strict=True)], float)
 
-    low_grade = bool(rng.random() < 0.22)
-    core = 1e3 * float(np.exp(rng.normal(np.log(36 if low_grade else 27), 0.6)).clip(4, 110))
-    ratio = float(np.exp(rng.normal(np.log(0.6 if low_grade else 1.9), 0.5)).clip(0.25, 4))
-    radius = (3 * core / (4 * np.pi)) ** (1 / 3)
+    low_grade = bool(rng.random() < LOW_GRADE)
+    core = 1e3 * float(np.clip(np.exp(rng.normal(np.log(55 if low_grade else 40), 0.75)), 2, 130))
+    ratio = float(np.clip(np.exp(rng.normal(np.log(0.6 if low_grade else 2.2), 0.5)), 0.25, 5))
+    lean = rng.normal(0, 1, 3)
     return Plan(
         centre=centre,
         low_grade=low_grade,
         core=core,
-        oedema=min(core * ratio, 130e3),
-        rim=float(np.exp(rng.normal(np.log(4.2), 0.35))),
-        enhancing=float(max(0.0, rng.uniform(-0.05, 0.12))),
+        oedema=min(core * ratio, 150e3),
+        rim=float(np.exp(rng.normal(np.log(RIM_MM[0]), RIM_MM[1]))),
+        enhancing=float(max(0.0, rng.uniform(-0.25, 0.15))),
         push=float(rng.uniform(0.15, 0.5) * (0.7 if low_grade else 1)),
-        reach=1.5 * radius + 8,
-        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, 0.45))),
+        reach=1.5 * _radius(core) + 8,
+        permeability=float(np.exp(stream(seed, subject, "permeability").normal(0, UPTAKE[0]))),
+        lean=lean / np.linalg.norm(lean) * rng.uniform(0, 1.2),
+        cavity=float(rng.uniform(0.2, 0.7)) if rng.random() < RESECTED else 0.0,
+        clot=float(rng.uniform(0.03, 0.3)) if rng.random() < BLED else 0.0,
+        living=float(rng.uniform(*LIVING)),
     )
+
+
+def _radius(volume: float) -> float:
+    return float((3 * volume / (4 * np.pi)) ** (1 / 3))
 
 
 def arrival_time(source: np.ndarray, diffusivity: np.ndarray, rate: np.ndarray, voxels: float) -> np.ndarray:
@@ -119,26 +165,41 @@ def arrival_time(source: np.ndarray, diffusivity: np.ndarray, rate: np.ndarray, 
         (X, Y, Z) float32: the step, with fraction, at which u reached 1/2; infinite where it did not.
     """
     u = source.astype(np.float32)
-    faces = []
+    walls = []
     for axis in range(3):
         a, b = _sides(diffusivity, axis)
-        faces.append(2 * a * b / (a + b + np.float32(1e-9)))
+        wall = np.zeros_like(u)  # between a voxel and the next along the axis
+        _sides(wall, axis)[0][...] = 2 * a * b / (a + b + np.float32(1e-9))
+        walls.append(wall)
     arrival = np.where(u >= 0.5, np.float32(0), np.float32(np.inf))
     for step in range(260):
-        change = rate * u
-        change *= 1 - u
-        for axis, face in enumerate(faces):
-            low, high = _sides(u, axis)
-            flow = face * (high - low)
+        if step % _STRIDE == 0:  # beyond the front's foot nothing happens
+            foot = _around(u > 1e-6, _STRIDE)
+            inside, time, growth = u[foot], arrival[foot], rate[foot]
+            near = [_sides(wall[foot], axis)[0] for axis, wall in enumerate(walls)]
+        change = growth * inside
+        change *= 1 - inside
+        for axis, wall in enumerate(near):
+            low, high = _sides(inside, axis)
+            flow = wall * (high - low)
             into_low, into_high = _sides(change, axis)
             into_low += flow
             into_high -= flow
-        reached = (u < 0.5) & (u + change >= 0.5)
-        arrival[reached] = step + (0.5 - u[reached]) / change[reached]
-        u += change
-        if np.count_nonzero(u >= 0.5) >= voxels:
+        reached = (inside < 0.5) & (inside + change >= 0.5)
+        time[reached] = step + (0.5 - inside[reached]) / change[reached]
+        inside += change
+        if np.count_nonzero(inside >= 0.5) >= voxels:
             break
     return arrival
+
+
+def _around(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    """The box that holds the mask, `margin` voxels wider on each side."""
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
+        box.append(slice(max(0, int(hit[0]) - margin), int(hit[-1]) + 1 + margin))
+    return tuple(box)
 
 
 def _sides(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
@@ -148,15 +209,15 @@ def _sides(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     return values[tuple(low)], values[tuple(high)]
 
 
-def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Anatomy) -> Tumour:
-    """Grow the planned tumour in the deformed brain, on a lattice of 2 mm about it, and bring it to `grid`.
+def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Matter) -> Tumour:
+    """Grow the planned tumour in the deformed brain, on a lattice of 2.5 mm about it, and bring it to `grid`.
 
     Cells diffuse five times as fast in white matter as in grey and do not cross CSF; oedema spreads from the
     core, thirty times as fast in white matter, which gives its fingers.
     """
     rng = stream(deformation.seed, deformation.subject, "growth")
-    local = Grid.around(plan.centre, 58.0, _STEP_MM)
-    tissue = deformation.anatomy(local)
+    local = Grid.around(plan.centre, 84.5, _STEP_MM)
+    tissue = deformation.tissue(local)
     solid = np.clip(tissue.grey + tissue.white - 0.3, 0, 1) * (tissue.depth > 1.5)
     uneven = np.exp(0.9 * smooth_field(rng, local, 9.0).clip(-2, 1.5) - 0.8)
     square = sum((p - c) ** 2 for p, c in zip(local.open(), plan.centre, strict=True))
@@ -171,7 +232,10 @@ def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Anato
     diffusivity = np.minimum(speed * (tissue.grey / 30 + tissue.white), 0.16)
     rate = 0.12 * solid * np.clip(0.06 + tissue.white, 0, 1)
     fluid = arrival_time(core.astype(np.float32), diffusivity, rate, np.count_nonzero(core) + plan.oedema / voxel)
-    return _composition(plan, deformation, local, _ahead(cells), _ahead(fluid), core, grid, anatomy)
+    near, where = grid.window(*local.corners)
+    return _composition(plan, deformation, local, _ahead(cells), _ahead(fluid), core, near, anatomy.part(where)).at(
+        where, grid.shape
+    )
 
 
 def _ahead(arrival: np.ndarray) -> np.ndarray:
@@ -190,22 +254,23 @@ def _composition(
     fluid: np.ndarray,
     core: np.ndarray,
     grid: Grid,
-    anatomy: Anatomy,
+    anatomy: Matter,
 ) -> Tumour:
     rng = stream(deformation.seed, deformation.subject, "composition")
     depth = ndimage.distance_transform_edt(core).astype(np.float32) * _STEP_MM
     patches = smooth_field(rng, local, 9.0) + 0.5 * smooth_field(rng, local, 4.5)
     if plan.low_grade:
         # enhancing nodules, if any, inside the core
-        score = np.where(core & (depth > _STEP_MM), patches, -9)
-        ranked = np.sort(score[core])
-        level = ranked[-max(1, int(plan.enhancing * ranked.size))] if plan.enhancing > 0 else 9.0
-        rim = ((score - level) * 3).astype(np.float32)
+        rim = 3 * _share_of(np.where(core & (depth > _STEP_MM), patches, -9), core, plan.enhancing)
     else:
         # a rim of uneven thickness around the necrosis, here and there broken
-        thickness = plan.rim * np.exp(0.65 * patches.clip(-2.5, 2.5)) - 0.8
+        along = sum((p - c) * d for p, c, d in zip(local.open(), plan.centre, plan.lean, strict=True))
+        thickness = plan.rim * np.exp(0.65 * patches.clip(-2.5, 2.5) + along / _radius(plan.core)) - 0.8
         rim = (thickness - depth).astype(np.float32)
-    cells, fluid, rim = (resample(v, local, grid, -9.0) for v in (cells, fluid, rim))
+    # fluid fills the middle of the core; blood lies where another field is high
+    hollow = _share_of(np.where(core, depth + patches, -9), core, plan.cavity)
+    bled = _share_of(np.where(core, smooth_field(rng, local, 8.0) + 0.5 * patches, -9), core, plan.clot)
+    cells, fluid, rim, hollow, bled = (resample(v, local, grid, -9.0) for v in (cells, fluid, rim, hollow, bled))
 
     wobble = smooth_field(rng, grid, 5.0)  # borders are ragged below the growth's lattice
     sharp = np.float32(1 / max(grid.spacing, 1.0))
@@ -217,7 +282,8 @@ def _composition(
     wet = np.clip(0.5 + (fluid + 0.8 * wobble) / max(grid.spacing, 3.5), 0, 1)
     wet *= np.clip(1.4 * tissue - 0.2, 0, 1) * np.clip(0.1 + 1.4 * anatomy.white, 0, 1)
     wet = np.minimum(wet, 1 - in_core)
-    enhancing = np.clip(0.5 + (rim + 0.3 * wobble) * sharp, 0, 1) * in_core
+    cavity = np.clip(0.5 + hollow * sharp, 0, 1) * in_core
+    enhancing = np.clip(0.5 + (rim + 0.3 * wobble) * sharp, 0, 1) * (in_core - cavity)
 
     character = (0.85 * smooth_field(rng, grid, 7.0) + 0.53 * smooth_field(rng, grid, 3.0)).astype(np.float32)
     wet *= np.clip(0.85 + 0.15 * character, 0.6, 1)
@@ -228,13 +294,22 @@ def _composition(
     enhancing *= in_core > 0.1
 
     hidden = smooth_field(stream(deformation.seed, deformation.subject, "permeability field"), grid, 7.0)
-    # a third of the local variance shows in the other images, the rest and the subject's factor do not
-    local_uptake = np.exp(0.45 * (0.58 * character + 0.81 * hidden).clip(-2.5, 2.5))
+    mixed = np.float32(SEEN**0.5) * character + np.float32((1 - SEEN) ** 0.5) * hidden
+    local_uptake = np.exp(np.float32(UPTAKE[1]) * mixed.clip(-2.5, 2.5))
+    necrosis = np.clip(in_core - cavity - enhancing, 0, 1)
     return Tumour(
         labels=labels,
-        core=np.clip(in_core - enhancing, 0, 1),
+        core=necrosis,
         oedema=wet,
         enhancing=enhancing,
+        cavity=cavity,
+        clot=np.clip(0.5 + 2 * bled, 0, 1) * necrosis,
         permeability=enhancing * np.maximum(plan.permeability * local_uptake, 0.25).astype(np.float32),
         character=character,
     )
+
+
+def _share_of(score: np.ndarray, core: np.ndarray, share: float) -> np.ndarray:
+    """`score` less the level that `share` of the core exceeds, float32: positive there alone."""
+    level = np.quantile(score[core], 1 - share) if share > 0 else np.inf
+    return np.maximum(score - level, -9).astype(np.float32)

@@ -24,7 +24,7 @@ from gantk.workers import in_processes
 
 __all__ = ["MANIFEST", "MODALITIES", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
 
-VERSION = 2
+VERSION = 3
 """Of the phantom's appearance: grows whenever the same seed gives other voxels."""
 MODALITIES = ("flair", "t1", "t1ce", "t2")
 """What every subject has, besides its segmentation."""
