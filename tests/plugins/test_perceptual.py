@@ -7,6 +7,7 @@ import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gantk import GantkError, Group, Judgement, RecipeError, View
+from gantk import GantkError, Group, Judgement, Needs, RecipeError, View
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import Step
@@ -67,7 +68,8 @@ def at(build: Callable[..., Any], make_group: Callable[..., Group]) -> Callable[
             translator.double()
         channels = next(iter(built.translators.values())).takes.size
         batch = {"paired": make_group(size, channels, (16, 24), seed=3, dtype=torch.float64)}
-        return View(Step(built.translators, built.plan, batch), "generator", "paired", built.term("pixelwise"))
+        term = replace(built.term("pixelwise"), needs=Needs(target=True, judged=(1, 4)))
+        return View(Step(built.translators, built.plan, batch), "generator", "paired", term)
 
     return make
 

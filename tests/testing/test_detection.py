@@ -252,7 +252,7 @@ LOSSES: list[tuple[str, type, str]] = [
     ("gradient", Elsewhere, "the generator gets no gradient"),
     ("gradient", UnusedHead, "spare.weight' of its head gets no gradient"),
     ("discriminator", Leaking, "sends a gradient into the generator"),
-    ("one_pass", Undeclared, "translates the source 2 times"),
+    ("one_pass", Undeclared, "features of the layers [0], which it has not declared"),
     ("map_of_ones", MapTwice, "with a weight map of ones"),
     ("background", Divided, "NaN or infinite"),
     ("training_and_resume", Stateful, "a run that is resumed gets other losses"),
