@@ -57,7 +57,7 @@ def _run_through(
     """The channels of the generator's features; `layers` and `judged` are those that terms want, by the term's name."""
     role = translator.role
     takes, gives = translator.takes.size, translator.gives.size
-    output, channels = _pass(translator, "generator", _images(takes, recipe), layers)
+    output, channels = _pass(translator, "generator", recipe, takes, layers)
     wanted = (min(recipe.data.batch.values()), gives, *recipe.data.crop)
     if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
         got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
@@ -67,20 +67,17 @@ def _run_through(
             mend="let it return (B, out_channels, H, W), as large as the image that it is given",
         )
     if translator.discriminator is not None:
-        _pass(translator, "discriminator", _images(gives + takes * translator.conditional, recipe), judged)
+        _pass(translator, "discriminator", recipe, gives + takes * translator.conditional, judged)
     return channels
 
 
-def _images(channels: int, recipe: Recipe) -> Tensor:
-    """The smallest batch of the recipe, without memory."""
-    return torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.crop, device="meta")
-
-
 def _pass(
-    translator: Translator, part: str, image: Tensor, wanted: Mapping[str, Sequence[int]]
+    translator: Translator, part: str, recipe: Recipe, channels: int, wanted: Mapping[str, Sequence[int]]
 ) -> tuple[Any, dict[int, int]]:
-    """What a part makes of images, and the channels of the layers that terms want, these by the term's name."""
+    """What a part makes of the recipe's smallest batch, and the channels of the layers that terms want, these by the
+    term's name."""
     network: nn.Module = getattr(translator, part)
+    image = torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.crop, device="meta")
     where = f"translators.{translator.role}.{part}"
     try:
         return _shapes(network, image, {layer for layers in wanted.values() for layer in layers})
@@ -94,7 +91,7 @@ def _pass(
         height, width = image.shape[-2:]
         raise RecipeError(
             f"the {part} of {translator.role!r} cannot take images of {height} × {width} pixels",
-            where=where,
+            where=recipe.origins.latest(where, "data.crop"),
             why=f"the {translator.origins[part]} says: {_said(error)}",
             mend="make data.crop larger, or the network less deep (levels, layers)",
         ) from error
