@@ -51,7 +51,7 @@ def test_a_recipe_is_checked_before_any_data_is_looked_at(recipe: str, change: s
         (
             "data.split.ratio=[8, 0, 2]",
             RecipeError,
-            r"ds3_semi\.toml:\d+: schedule\.monitor: .*no validation patient has t1ce",
+            r"^--set data\.split\.ratio: .*no validation patient has t1ce",
         ),
     ],
 )
