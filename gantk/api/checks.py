@@ -14,7 +14,7 @@ from gantk.api.sweep_plan import but_for_seed, of_child
 from gantk.data.cohort import ROLES
 from gantk.data.layout import Layout
 from gantk.data.loader import members
-from gantk.errors import RecipeError, nearest
+from gantk.errors import DataError, RecipeError, nearest
 from gantk.evaluation.metrics import slice_metrics
 from gantk.memory import enough_memory
 from gantk.plugins import Registry, Session, load_plugins
@@ -103,9 +103,12 @@ def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Sche
         RecipeError: what the scheduler watches has no value.
         DataError: they cannot be listed, lack what the recipe names, or a group has none.
     """
-    listing = list_cohort(recipe, registry, progress)
-    plans = [assembly.plan(stage.name, stage.roles) for stage in scheduler.stages(list(recipe.translators))]
-    check_listing(recipe, listing, plans, watched(recipe, registry))
+    try:
+        listing = list_cohort(recipe, registry, progress)
+        plans = [assembly.plan(stage.name, stage.roles) for stage in scheduler.stages(list(recipe.translators))]
+        check_listing(recipe, listing, plans, watched(recipe, registry))
+    except (RecipeError, DataError) as error:
+        raise located(error, recipe) from error.__cause__
     return listing
 
 

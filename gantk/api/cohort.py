@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
-from gantk.data.cohort import Split, by_target, split_cohort
+from gantk.data.cohort import Split, by_target, check_modality, split_cohort
 from gantk.data.dataset import Dataset, make_data, noun_of
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
@@ -116,6 +116,8 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     )
     if split.on_training:
         progress.note(f'All {len(split.patients)} {noun}s are trained on and measured on: data.split is "none"')
+    if data.mask is not None:
+        check_modality(subjects, data.mask, "data.mask", noun)
     for subject in subjects if data.mask is not None else ():
         if data.mask not in subject.files:
             raise DataError(

@@ -107,7 +107,7 @@ class Model:
             DataError: the patient cannot be read.
         """
         if out is not None:
-            self._check_out(Path(out))
+            self._check_out(Path(out), Path(patient))
         progress = progress or default_progress()
         made = self._synthesize(Path(patient), role, target, progress)
         tell(progress, [made.remarks])
@@ -191,6 +191,8 @@ class Model:
                 where=out,
                 mend="name a folder with -o",
             )
+        if out.exists() and out.samefile(path):
+            raise _takes_the_place(out)
         written, remarks = [], []
         with progress.task("Synthesizing", len(members)) as bar:
             for member in members:
@@ -225,7 +227,7 @@ class Model:
         first = gives.index(target) * channels
         return role, list(settings.takes or data.inputs), target, slice(first, first + channels)
 
-    def _check_out(self, out: Path) -> None:
+    def _check_out(self, out: Path, source: Path) -> None:
         """What would keep the file from being written is said before the network runs."""
         if not hasattr(self.dataset, "write"):
             raise PluginError(
@@ -249,6 +251,9 @@ class Model:
                 where=out,
                 mend=f"let the name end in {' or '.join(writes)}",
             )
+        beside = out.parent if source.is_dir() else out
+        if out.exists() and source.exists() and beside.samefile(source):
+            raise _takes_the_place(out)
 
     def _source(self, slices: Slices, takes: Sequence[str], side: str) -> np.ndarray:
         """What the role is given, (Z, C, H, W); a modality that is hidden is background."""
@@ -297,6 +302,15 @@ class Model:
             output = generator(torch.from_numpy(np.ascontiguousarray(images)).to(self.device)).float()
         array: np.ndarray = output.cpu().numpy()
         return array
+
+
+def _takes_the_place(out: Path) -> UsageError:
+    return UsageError(
+        "a prediction does not take the place of what lies with its inputs",
+        where=out,
+        why="there may be no copy of it",
+        mend="give another name or folder with -o",
+    )
 
 
 def load(run: str | Path, *, device: str = "auto") -> Model:

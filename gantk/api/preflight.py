@@ -50,7 +50,7 @@ def check_listing(recipe: Recipe, listing: Listing, plans: Iterable[StagePlan], 
         parameter, metric = watched[0]
         raise RecipeError(
             f"the scheduler watches the metric {metric!r}, and no validation patient has {', '.join(recipe.measured)}",
-            where=f"schedule.{parameter}",
+            where=recipe.origins.latest(f"schedule.{parameter}", "data.split.ratio"),
             mend="give data.split.ratio a part for validation, or choose another scheduler",
         )
 

@@ -61,7 +61,7 @@ def _spoken_warnings() -> Iterator[None]:
 
         def speak(message: Any, category: type[Warning], *rest: Any, **named: Any) -> None:
             if issubclass(category, GantkWarning):
-                _say("warning", f"{message}.")
+                _say("warning", f"{str(message).rstrip('.')}.")
             else:
                 show(message, category, *rest, **named)
 

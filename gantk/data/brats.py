@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from gantk.data.dataset import no_folder
 from gantk.data.patient_folder import PatientFolder, layout_error
 from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_like
 from gantk.errors import DataError, nearest
@@ -55,7 +56,7 @@ class Brats:
                 folder may hold files of several patients or two files of one modality.
         """
         if not self.root.is_dir():
-            raise DataError("this folder does not exist", where=self.root, mend="Correct data.root in the recipe")
+            raise no_folder(self.root, "Correct data.root in the recipe")
         with _folder_errors(self.root):
             folders, notes = self._folders()
         subjects: dict[str, Subject] = {}
@@ -121,7 +122,7 @@ class Brats:
         """
         folder = Path(folder).expanduser()
         if not folder.is_dir():
-            raise DataError("this folder does not exist", where=folder, mend="Name the folder of one patient")
+            raise no_folder(folder, "Name the folder of one patient")
         with _folder_errors(folder):
             found = PatientFolder.of(folder, next(walk_folders(folder))[1])
         if found is None:

@@ -14,7 +14,7 @@ from gantk.data.volumes import Subject
 from gantk.errors import DataError, nearest
 from gantk.files import atomic_write
 
-__all__ = ["ROLES", "Split", "by_target", "split_cohort"]
+__all__ = ["ROLES", "Split", "by_target", "check_modality", "split_cohort"]
 
 ROLES = ("paired", "unpaired", "target", "validation", "test")
 _HELD_OUT = ("validation", "test")
@@ -106,6 +106,22 @@ class Split:
         return replace(self, validation=self._trained, test=self._trained)
 
 
+def check_modality(subjects: Sequence[Subject], name: str, key: str, noun: str = "patient") -> None:
+    """Whether any subject has an image of this name, which a key of the recipe says.
+
+    Raises:
+        DataError: none has.
+    """
+    if subjects and not any(name in subject.files for subject in subjects):
+        known = {modality for subject in subjects for modality in subject.files}
+        raise DataError(
+            f"no {noun} has a {name!r} image",
+            where=key,
+            why=nearest(name, known),
+            mend="Correct the name in the recipe",
+        )
+
+
 def by_target(
     subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str], noun: str = "patient"
 ) -> tuple[list[str], list[str], list[str]]:
@@ -121,15 +137,7 @@ def by_target(
         DataError: a subject has some inputs and lacks others, or none has the targets.
     """
     for name in (*inputs, *targets):
-        having = [subject for subject in subjects if name in subject.files]
-        if subjects and not having:
-            known = {modality for subject in subjects for modality in subject.files}
-            raise DataError(
-                f"no {noun} has a {name!r} image",
-                where="data.inputs" if name in inputs else "data.target",
-                why=nearest(name, known),
-                mend="Correct the name in the recipe",
-            )
+        check_modality(subjects, name, "data.inputs" if name in inputs else "data.target", noun)
     both: list[str] = []
     sources: list[str] = []
     alone: list[str] = []

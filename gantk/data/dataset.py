@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from gantk.data.slices import Readable
 from gantk.data.volumes import Subject
+from gantk.errors import DataError
 from gantk.progress import Progress
 
-__all__ = ["Dataset", "make_data", "noun_of"]
+__all__ = ["Dataset", "make_data", "no_folder", "noun_of"]
 
 
 class Dataset(Protocol):
@@ -51,3 +53,8 @@ def make_data(dataset: Dataset, progress: Progress) -> None:
     make = getattr(dataset, "make", None)
     if make is not None:
         make(progress)
+
+
+def no_folder(path: Path, mend: str) -> DataError:
+    """That a path is not a folder, or is not there."""
+    return DataError("this is no folder" if path.exists() else "this folder does not exist", where=path, mend=mend)

@@ -114,29 +114,32 @@ def check_plausible(
         DataError: an input is foreground in more than 60 % of the volume and not known, an image is the same everywhere
             inside the foreground, or its body lies elsewhere; `where` is its modality.
     """
-    for name, body in found.bodies.items():
+    why, mend = {}, {}
+    for name in found.bodies:
         source = "" if name in known else ", the commonest number at its border"
-        why = f"its background is taken to be {found.backgrounds[name]:g}{source}"
-        mend = (
+        why[name] = f"its background is taken to be {found.backgrounds[name]:g}{source}"
+        mend[name] = (
             f"name the number outside the body in the recipe as background of [data.intensities.{name}], or as "
             "data.mask a modality that is not 0 inside the body"
         )
+    for name, body in found.bodies.items():
         part = float(body.mean())
         if name in inputs and name not in known and part > _LARGEST:
             raise DataError(
                 f"{part:.0%} of this image would be foreground, which is too much for a body",
                 where=name,
-                why=why,
-                mend=f"Strip the skull, or {mend}",
+                why=why[name],
+                mend=f"Strip the skull, or {mend[name]}",
             )
         inside = images[name][found.mask]
         if not inside.size or inside.min() == inside.max():
             raise DataError(
                 f"this image is {f'{inside[0]:g} everywhere' if inside.any() else 'empty'} inside the brain",
                 where=name,
-                why=why,
-                mend=f"Leave the patient out, or correct the file. If the background is another, {mend}",
+                why=why[name],
+                mend=f"Leave the patient out, or correct the file. If the background is another, {mend[name]}",
             )
+    for name, body in found.bodies.items():  # after all others: an empty image is no reason to blame its neighbors
         others = [found.bodies[other] for other in inputs if other != name]
         around = _union(others) if others else found.mask
         smaller = min(int(body.sum()), int(around.sum()))
@@ -145,8 +148,8 @@ def check_plausible(
             raise DataError(
                 f"only {shared:.0%} of this image's foreground lies where that of the others is",
                 where=name,
-                why=why,
-                mend=f"Register it to the other images. If the background is another, {mend}",
+                why=why[name],
+                mend=f"Register it to the other images. If the background is another, {mend[name]}",
             )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gantk.data.dataset import no_folder
 from gantk.data.normalisation import Scale, fixed_scale, full_scale
 from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
 from gantk.data.slices import Slices, SliceSettings, resize
@@ -158,7 +159,7 @@ class Images:
                 files have one name.
         """
         if not self.root.is_dir():
-            raise DataError("this folder does not exist", where=self.root, mend="Correct data.root in the recipe")
+            raise no_folder(self.root, "Correct data.root in the recipe")
         found = _Folders(self.root)
         layout = self.layout if self.layout != "auto" else found.layout()
         subjects = found.subjects(layout)

@@ -19,18 +19,19 @@ from gantk.ranges import Count, Whole
 __all__ = ["Phantom"]
 
 Voxel = Annotated[float, Field(ge=0.5, le=8)]
+Subjects = Annotated[Count, Field(le=10_000)]
 
 
 class Phantom(Brats):
     """Synthetic glioma patients on real anatomy: needs no data, gives the same patients everywhere.
 
     Args:
-        subjects: number of patients.
+        subjects: number of patients, at most 10 000.
         voxel: voxel size in mm.
         cohort_seed: seed of the cohort; another seed gives other patients.
     """
 
-    def __init__(self, subjects: Count = 60, voxel: Voxel = 2.0, cohort_seed: Whole = 0) -> None:
+    def __init__(self, subjects: Subjects = 60, voxel: Voxel = 2.0, cohort_seed: Whole = 0) -> None:
         self.count, self.voxel, self.cohort_seed = subjects, voxel, cohort_seed
         # a patient does not depend on how many there are: cohorts of all sizes share the folder
         super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")

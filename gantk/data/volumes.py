@@ -213,7 +213,7 @@ class _Grid:
                 f"this image lies {apart:.3g} voxels away from {self.path.name}",
                 where=path,
                 why=f"their affines differ by more than the tolerance of {tolerance:g} voxels",
-                mend=f"{mend}, or raise the tolerance where the difference does not matter",
+                mend=f"{mend}, or raise data.tolerance where the difference does not matter",
             )
         return apart
 

@@ -245,7 +245,9 @@ def _reading(path: Path) -> Iterator[None]:
         raise EvaluationError(
             "the evaluation cannot be read",
             where=path,
-            why=f"{type(error).__name__}: {error}",
+            why="it is truncated or no JSON"
+            if isinstance(error, json.JSONDecodeError)
+            else f"{type(error).__name__}: {error}",
             mend="Evaluate the run again.",
         ) from error
 

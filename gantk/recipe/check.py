@@ -33,8 +33,9 @@ def _groups(recipe: Recipe) -> None:
     if "paired" in data.batch and not data.paired_fraction:
         raise RecipeError(
             "no patient is paired, and batches have the group 'paired'",
-            where="data.paired_fraction",
-            mend='raise it, or take the group out with without = ["data.batch.paired"] and terms on other groups',
+            where=recipe.origins.latest("data.paired_fraction", "data.batch.paired"),
+            mend="raise data.paired_fraction, or take the group out with "
+            'without = ["data.batch.paired"] and terms on other groups',
         )
     for name, transform in recipe.transforms.items():
         for group in transform.groups or ():

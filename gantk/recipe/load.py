@@ -23,7 +23,7 @@ from gantk.recipe.model import (
     Recipe,
     TransformSettings,
 )
-from gantk.recipe.origin import File, Origins, Overrides, Place
+from gantk.recipe.origin import Error, File, Origins, Overrides, Place
 from gantk.recipe.toml import DEEPEST, Table, dotted, parse, read, shown, unfit
 
 
@@ -72,8 +72,8 @@ def dump_recipe(recipe: Recipe) -> str:
     return tomli_w.dumps(_without_none(recipe.model_dump(mode="json")))
 
 
-def located(error: RecipeError, recipe: Recipe) -> RecipeError:
-    """The error of a recipe's content, with `file:line` or `--set` before the key that it is about."""
+def located(error: Error, recipe: Recipe) -> Error:
+    """An error of a recipe or of what it names, with `file:line` or `--set` before the key that it is about."""
     return recipe.origins.locate(error)
 
 

@@ -70,7 +70,7 @@ Pair = Annotated[tuple[T, T], Field(strict=False)]
 Triple = Annotated[tuple[T, T, T], Field(strict=False)]
 
 #: Types are TOML's: an integer is a number, and neither true nor a text is.
-STRICT = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+STRICT = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
 
 
 class Settings(BaseModel):
@@ -111,9 +111,9 @@ class SplitSettings(Settings):
 
     @field_validator("ratio")
     @classmethod
-    def _something(cls, ratio: tuple[float, float, float]) -> tuple[float, float, float]:
-        if not any(ratio):
-            raise ValueError("one part at least must be above 0")
+    def _trains(cls, ratio: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not ratio[0]:
+            raise ValueError("the part for training must be above 0")
         return ratio
 
 
@@ -268,7 +268,7 @@ class MapSettings(Selection):
 
     enabled: bool = True
     """Switched off, the map is the constant 1."""
-    stages: list[Name] | None = None
+    stages: Several[Name] | None = None
     """Stages in which the map is used; all where absent. Elsewhere it is the constant 1."""
 
 
@@ -285,7 +285,7 @@ class LossSettings(Selection):
     """Factor on the generator's side of the term."""
     enabled: bool = True
     """Switched off, the term is not computed."""
-    stages: list[Name] | None = None
+    stages: Several[Name] | None = None
     """Stages in which the term is active; all where absent."""
 
 
@@ -296,7 +296,7 @@ class TransformSettings(Selection):
     """Switched off, it changes nothing."""
     groups: Several[BatchGroup] | None = None
     """Batch groups that are changed; all where absent."""
-    stages: list[Name] | None = None
+    stages: Several[Name] | None = None
     """Stages in which it is used; all where absent."""
 
 

@@ -77,6 +77,15 @@ class Origins:
             return where or key
         return where if where.endswith((f" {key}", f'"{key}"')) else f"{where}: {key}"
 
+    def latest(self, *keys: str) -> str:
+        """Of dotted keys that do not agree the one that was said last; the first, where one source said them all."""
+        for source in self.sources:
+            for key in keys:
+                place = tuple(key.split("."))
+                if _reach(source.table, place) == len(place):
+                    return key
+        return keys[0]
+
     def locate(self, error: Error) -> Error:
         """The error, saying where the key that it is about stands; as it is, where it is about none of these."""
         place = tuple((error.where or "").split("."))

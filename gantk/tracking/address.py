@@ -84,6 +84,8 @@ def fault(uri: str) -> tuple[str, str] | None:
         return _network_fault(uri, host=False) or _missing_driver(uri)
     if scheme in {entry.name for entry in entry_points(group="mlflow.tracking_store")}:
         return None
+    if re.match(r"\d+(/|$)", rest):
+        return "it names no scheme", f"write http://{uri}"
     known = ", ".join((*SERVERS, "sqlite", *DATABASES, "databricks"))
     return f"MLflow has no stores with the scheme {scheme!r}", f"use one of {known}"
 

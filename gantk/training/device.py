@@ -29,7 +29,7 @@ def pick_device(name: str = "auto") -> torch.device:
         raise UsageError(
             f"the device {name!r} cannot be used",
             where="--device",
-            why=str(error).splitlines()[0],
+            why=str(error).partition(". ")[0].splitlines()[0],
             mend="use auto, cpu, cuda, cuda:N or mps",
         ) from None
     return device

@@ -147,7 +147,7 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
     if any(size % multiple for size in recipe.data.crop):
         raise RecipeError(
             f"the crop {list(recipe.data.crop)} does not fit the generator {settings.generator.use!r}",
-            where="data.crop",
+            where=recipe.origins.latest("data.crop", f"{where}.generator"),
             mend=f"make height and width multiples of {multiple}",
         )
     return translator

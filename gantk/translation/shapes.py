@@ -1,9 +1,9 @@
-"""What networks make of a recipe's images, without the work: shapes are run through, on tensors without memory."""
+"""What networks make of a recipe's images, before any is read: large networks are run on tensors without memory."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 
 __all__ = ["feature_channels"]
+
+#: The channels that were found before, by what decides them: the runs of a sweep have many networks alike.
+_FOUND: dict[Hashable, dict[int, int]] = {}
 
 
 def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Recipe) -> dict[int, int]:
@@ -34,8 +37,27 @@ def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Reci
     terms = list(terms)
     layers = {term.name: term.needs.layers for term in terms if role in (term.role, *term.needs.roles)}
     judged = {term.name: term.needs.judged for term in terms if term.role == role}
+    key = _decisive(translator, recipe, layers, judged)
+    if key not in _FOUND:
+        _FOUND[key] = _run_through(translator, recipe, layers, judged)
+    return _FOUND[key]
+
+
+def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequence[int]]) -> Hashable:
+    """What decides what networks make of images: how they are built, from which code, and what they are given."""
+    settings = recipe.translators[translator.role].model_dump_json(exclude={"optimizer"})
+    sizes = (translator.takes.size, translator.gives.size, min(recipe.data.batch.values()), *recipe.data.crop)
+    asked = tuple(tuple(sorted({layer for layers in by_term.values() for layer in layers})) for by_term in wanted)
+    return settings, tuple(map(type, translator.modules())), sizes, asked
+
+
+def _run_through(
+    translator: Translator, recipe: Recipe, layers: Mapping[str, Sequence[int]], judged: Mapping[str, Sequence[int]]
+) -> dict[int, int]:
+    """The channels of the generator's features; `layers` and `judged` are those that terms want, by the term's name."""
+    role = translator.role
     takes, gives = translator.takes.size, translator.gives.size
-    output, channels = _pass(translator, "generator", _images(takes, recipe), layers)
+    output, channels = _pass(translator, "generator", recipe, takes, layers)
     wanted = (min(recipe.data.batch.values()), gives, *recipe.data.crop)
     if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
         got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
@@ -45,20 +67,17 @@ def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Reci
             mend="let it return (B, out_channels, H, W), as large as the image that it is given",
         )
     if translator.discriminator is not None:
-        _pass(translator, "discriminator", _images(gives + takes * translator.conditional, recipe), judged)
+        _pass(translator, "discriminator", recipe, gives + takes * translator.conditional, judged)
     return channels
 
 
-def _images(channels: int, recipe: Recipe) -> Tensor:
-    """The smallest batch of the recipe, without memory."""
-    return torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.crop, device="meta")
-
-
 def _pass(
-    translator: Translator, part: str, image: Tensor, wanted: Mapping[str, Sequence[int]]
+    translator: Translator, part: str, recipe: Recipe, channels: int, wanted: Mapping[str, Sequence[int]]
 ) -> tuple[Any, dict[int, int]]:
-    """What a part makes of images, and the channels of the layers that terms want, these by the term's name."""
+    """What a part makes of the recipe's smallest batch, and the channels of the layers that terms want, these by the
+    term's name."""
     network: nn.Module = getattr(translator, part)
+    image = torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.crop, device="meta")
     where = f"translators.{translator.role}.{part}"
     try:
         return _shapes(network, image, {layer for layers in wanted.values() for layer in layers})
@@ -72,7 +91,7 @@ def _pass(
         height, width = image.shape[-2:]
         raise RecipeError(
             f"the {part} of {translator.role!r} cannot take images of {height} × {width} pixels",
-            where=where,
+            where=recipe.origins.latest(where, "data.crop"),
             why=f"the {translator.origins[part]} says: {_said(error)}",
             mend="make data.crop larger, or the network less deep (levels, layers)",
         ) from error
@@ -94,18 +113,33 @@ def _pass(
 
 @torch.no_grad()
 def _shapes(network: nn.Module, image: Tensor, layers: Iterable[int]) -> tuple[Any, dict[int, int]]:
-    """The output of a network in training, without memory, and its features' channels."""
-    arguments = (image, tuple(sorted(layers))) if layers else (image,)
-    weightless = {name: tensor.to("meta") for name, tensor in (*network.named_parameters(), *network.named_buffers())}
-    try:
-        found = functional_call(network, weightless, arguments)
-    except GantkError:
-        raise
-    except Exception:  # a fault, or an operation that needs values: then it runs in earnest
-        with torch.random.fork_rng(devices=[]):
-            found = copy.deepcopy(network)(torch.full(image.shape, -1.0), *arguments[1:])
+    """The output of a network in training and its features' channels."""
+    arguments = (tuple(sorted(layers)),) if layers else ()
+    if _is_small(network, image):
+        found = _in_earnest(network, image, *arguments)
+    else:
+        tensors = (*network.named_parameters(), *network.named_buffers())
+        weightless = {name: tensor.to("meta") for name, tensor in tensors}
+        try:
+            found = functional_call(network, weightless, (image, *arguments))
+        except GantkError:
+            raise
+        except Exception:  # a fault, or an operation that needs values
+            found = _in_earnest(network, image, *arguments)
     output, features = found if layers else (found, {})
     return output, {layer: features[layer].shape[1] for layer in layers}
+
+
+def _is_small(network: nn.Module, image: Tensor) -> bool:
+    """Whether a pass takes less time than torch takes to load what it runs tensors without memory with (seconds)."""
+    pixels = image.shape[0] * image.shape[2] * image.shape[3]
+    return pixels <= 2**16 and sum(p.numel() for p in network.parameters()) <= 2**23
+
+
+def _in_earnest(network: nn.Module, image: Tensor, *arguments: Any) -> Any:
+    """What a network makes of an image of background; it and torch's random numbers stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        return copy.deepcopy(network)(torch.full(image.shape, -1.0), *arguments)
 
 
 def _said(error: BaseException) -> str:

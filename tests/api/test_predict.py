@@ -154,3 +154,17 @@ def test_bad_requests(server: Any, model: gantk.Model, run: Path, patient: Path,
     assert process.wait() == 1
     assert "does not exist" in process.output
     assert not (tmp_path / "x.nii.gz").exists()
+
+
+def test_what_lies_with_the_inputs_is_not_replaced(
+    model: gantk.Model, make_patient: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "_translate", lambda *_: pytest.fail("the network ran"))
+    patient = make_patient(tmp_path / "N3", seed=3)
+    before = {path: path.read_bytes() for path in patient.iterdir()}
+    (tmp_path / "link").symlink_to(patient)
+    for name in ("N3_t1.nii.gz", "N3_t1ce.nii.gz", "N3_seg.nii.gz"):
+        for folder in (patient, tmp_path / "link"):
+            with pytest.raises(UsageError, match="does not take the place"):
+                model.predict(patient, folder / name, progress=QuietProgress())
+    assert {path: path.read_bytes() for path in patient.iterdir()} == before

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import gantk
+from gantk.cli import errors
 from gantk.cli.main import app
 from gantk.errors import DataError, GantkError, Interrupted, RecipeError
 
@@ -289,3 +291,10 @@ def test_sync_and_friends_say_that_there_is_no_such_run(monkeypatch: pytest.Monk
 def test_data_phantom_checks_its_arguments(tmp_path: Path) -> None:
     assert call("data", "phantom", tmp_path, "--subjects", "0").exit_code == 2
     assert call("data", "phantom", tmp_path, "--spacing", "0.1").exit_code == 2
+
+
+def test_a_warning_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    with errors._spoken_warnings():
+        warnings.warn(errors.GantkWarning("a sentence."), stacklevel=1)
+        warnings.warn(errors.GantkWarning("a clause"), stacklevel=1)
+    assert capsys.readouterr().err == "warning: a sentence.\nwarning: a clause.\n"

@@ -40,7 +40,9 @@ def test_names_are_read_after_the_last_underscore(tmp_path, write_patient):
 
 
 def test_a_root_that_is_missing_or_empty_is_named(tmp_path):
-    for root, message in [(tmp_path / "gone", "does not exist"), (tmp_path, "holds no patient")]:
+    (tmp_path / "file").touch()
+    wrong = {"gone": "this folder does not exist", "file": "this is no folder", "": "holds no patient"}
+    for root, message in ((tmp_path / name, message) for name, message in wrong.items()):
         with pytest.raises(DataError, match=message) as caught:
             Brats(root).subjects(QUIET)
         assert caught.value.where == str(root)

@@ -116,3 +116,9 @@ def test_what_cannot_be_a_body_is_refused(images, message):
         check(images, tuple(images))
     assert caught.value.where in images
     assert f"[data.intensities.{caught.value.where}]" in str(caught.value)
+
+
+def test_an_empty_image_is_not_blamed_on_the_one_before_it():
+    with pytest.raises(DataError, match="7 everywhere") as caught:
+        check({"t1": MR, "t2": np.full(SHAPE, 7.0)}, ("t1", "t2"))
+    assert caught.value.where == "t2"

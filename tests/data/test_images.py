@@ -538,6 +538,8 @@ def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunRes
     for name in ("one.png", "one.TIFF", "there"):
         with pytest.raises(UsageError, match=f"{name}.*name of one file"):
             model.predict_all(tmp_path / "in", tmp_path / name, progress=QUIET)
+    with pytest.raises(UsageError, match="does not take the place"):
+        model.predict_all(tmp_path / "in", tmp_path / "in", progress=QUIET)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "there"]
 
 

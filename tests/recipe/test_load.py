@@ -460,7 +460,7 @@ parameters = st.dictionaries(words.map(lambda w: f"p_{w}"), scalars, max_size=4)
     fraction=st.floats(0, 1, exclude_min=True),
     weight=st.floats(-1e6, 1e6),
     description=st.text(max_size=20),
-    stages=st.none() | st.lists(words, max_size=2),
+    stages=st.none() | st.lists(words, min_size=1, max_size=2, unique=True),
 )
 def test_any_recipe_comes_back(
     generator: dict[str, Any],

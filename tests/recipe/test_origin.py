@@ -171,3 +171,16 @@ def test_where_a_key_comes_from_is_no_part_of_a_recipe(write: Write) -> None:
     assert alone == load_recipe(path.with_name("base.toml"))
     assert alone.origins.where(("run",)) is None
     assert load_recipe(path).model_copy(update={"name": "x"}).origins.where(("name",)) == f"{path}:2"
+
+
+def test_of_keys_that_do_not_agree_the_one_said_last_is_blamed(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(BASE)
+    (tmp_path / "child.toml").write_text(CHILD)
+    keys = ("data.crop", "training.ema")
+    assert load_recipe(tmp_path / "base.toml").origins.latest(*keys) == "data.crop"
+    assert load_recipe(tmp_path / "child.toml").origins.latest(*keys) == "training.ema"
+    assert load_recipe(tmp_path / "child.toml", ["data.crop=[64, 64]"]).origins.latest(*keys) == "data.crop"
+    assert load_recipe(tmp_path / "child.toml", ["data.crop=[64, 64]"]).origins.latest(*keys[::-1]) == "data.crop"
+    assert (
+        load_recipe(tmp_path / "base.toml").origins.latest("translators.a.generator", *keys[:1]).endswith("generator")
+    )

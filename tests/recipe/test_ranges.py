@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 import tomli_w
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -170,6 +170,7 @@ quick = settings(
 
 @quick
 @given(st.lists(st.tuples(st.sampled_from(KEYS), values), min_size=1, max_size=2))
+@example([(("data", "unknown"), math.inf)])
 def test_whatever_a_recipe_says_it_is_accepted_or_refused_clearly(changes: list[tuple[Place, Any]]) -> None:
     table = copy.deepcopy(WHOLE)
     for place, value in changes:
@@ -254,6 +255,7 @@ def test_whatever_a_sweep_says_it_is_accepted_or_refused_clearly(
         (("data", "batch"), {"pared": 1}, "did you mean 'paired'"),
         (("data", "target"), [], "at least one is expected"),
         (("data", "split", "ratio"), [0, 0, 0], "must be above 0"),
+        (("data", "split", "ratio"), [0, 1, 1], "the part for training must be above 0"),
         (("data", "split", "ratio"), [1, 1], "3 values are expected"),
         (("data", "normalisation", "percentile"), 101, "less than or equal to 100"),
         (("data", "intensities", "t9"), {"unit": "auto"}, "there is no modality 't9'"),
@@ -271,6 +273,7 @@ def test_whatever_a_sweep_says_it_is_accepted_or_refused_clearly(
         (("translators", "A"), {"like": "a"}, "differ in capitals alone"),
         (("transforms", "t", "groups"), ["unpaired"], "there is no batch group 'unpaired'"),
         (("losses", "l", "weight"), -math.inf, "finite number"),
+        (("losses", "l", "stages"), [], "at least one is expected"),
         (("losses", "l", "on"), "b", "there is no translator 'b'"),
         (("losses", "l", "map"), "b", "there is no map 'b'"),
         (("evaluation", "metrics"), [], "at least one is expected"),

@@ -31,6 +31,8 @@ def _nothing_lent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         ("foo://bar", "scheme 'foo'"),
         ("htp://host", "scheme 'htp'"),
+        ("localhost:5000", "names no scheme"),
+        ("localhost:5000/path", "names no scheme"),
         ("http://", "no host"),
         ("http:/host", "no host"),
         ("https:///path", "no host"),
