@@ -222,7 +222,7 @@ def test_the_disk_is_full_while_a_checkpoint_is_written(
     server: Any, recipe: Path, small_disk: Path, uninterrupted: Any, tmp_path: Path
 ) -> None:
     assert_refused(server.start(tmp_path, "run", recipe, "--out", small_disk), 2, "checkpoints take", "are free")
-    unseen = "import gantk.api.preflight as p; p.check_out = lambda *_: None"  # as where others fill the disk later
+    unseen = "import gantk.api.runner as r; r.check_out = lambda *_: None"  # as where others fill the disk later
     process = server.start(tmp_path, "run", recipe, "--out", small_disk, before=unseen)
     assert process.wait() == 1
     said = process.output

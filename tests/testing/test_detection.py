@@ -252,7 +252,6 @@ LOSSES: list[tuple[str, type, str]] = [
     ("gradient", Elsewhere, "the generator gets no gradient"),
     ("gradient", UnusedHead, "spare.weight' of its head gets no gradient"),
     ("discriminator", Leaking, "sends a gradient into the generator"),
-    ("one_pass", Undeclared, "features of the layers [0], which it has not declared"),
     ("map_of_ones", MapTwice, "with a weight map of ones"),
     ("background", Divided, "NaN or infinite"),
     ("training_and_resume", Stateful, "a run that is resumed gets other losses"),
@@ -264,6 +263,12 @@ LOSSES: list[tuple[str, type, str]] = [
 @pytest.mark.parametrize(("test", "component", "words"), LOSSES, ids=lambda given: getattr(given, "__name__", None))
 def test_wrong_losses(test: str, component: type, words: str) -> None:
     assert words in failure(component, "loss", test)
+
+
+def test_features_that_are_not_declared_are_refused_as_in_training() -> None:
+    cls = type("TestIt", (gantk.testing.conformance("loss"),), {"component": Undeclared})
+    with pytest.raises(gantk.PluginError, match=r"layers \[0\], which it has not declared"):
+        cls().test_one_pass()
 
 
 def test_a_right_loss_passes() -> None:
