@@ -1,4 +1,4 @@
-"""Layouts of data sets, recognized by the names of files (DICOM also by its first bytes): for messages where a reader expects another one."""
+"""Layouts of data sets, recognized by their files' names, for messages where a reader expects another one."""
 
 from __future__ import annotations
 
