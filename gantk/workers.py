@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -35,8 +35,17 @@ def in_processes(
         from joblib.externals.loky import ProcessPoolExecutor  # the standard library's runs the script again
 
         pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupts)
-        futures = {pool.submit(work, *job): number for number, job in left.items()}
+        futures: dict[Future[Result], int] = {}
+
+        def submit() -> None:
+            for number, job in left.items():
+                futures[pool.submit(work, *job)] = number
+
         try:
+            # Ctrl-C interrupts the main thread alone: a pool that is started in another is never half started, whose
+            # processes nobody would end
+            with ThreadPoolExecutor(1) as starter:
+                starter.submit(submit).result()
             for future in as_completed(futures):
                 result = future.result()
                 del left[futures[future]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,37 @@ def test_what_a_killed_process_left_is_done_in_this_one(tmp_path: Path) -> None:
 def test_what_a_job_raises_is_raised_here() -> None:
     with pytest.raises(FileNotFoundError):
         list(in_processes(os.listdir, [("/",), ("/no such folder",)], 2, QuietProgress()))
+
+
+INTERRUPTED = """
+import signal, time
+from joblib.externals.loky.process_executor import ProcessPoolExecutor
+from gantk.progress import QuietProgress
+from gantk.workers import in_processes
+
+start = ProcessPoolExecutor._start_executor_manager_thread
+
+def interrupted(self):  # when the processes run, and nobody watches them yet
+    if self._executor_manager_thread is None:
+        signal.raise_signal(signal.SIGINT)
+    start(self)
+
+ProcessPoolExecutor._start_executor_manager_thread = interrupted
+try:
+    list(in_processes(time.sleep, [(0.01,)] * 4, 2, QuietProgress()))
+except KeyboardInterrupt as error:
+    kept = error
+    print("interrupted", flush=True)
+"""
+
+
+def test_an_interrupt_while_processes_start_ends_them(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED)
+    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        said, _ = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert said == "interrupted\n"

@@ -17,7 +17,7 @@ from gantk.data.dataset import Dataset, make_data, noun_of
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
-from gantk.data.meaning import Absolute, Meaning, decide_intensities
+from gantk.data.meaning import Absolute, Meaning, Relative, decide_intensities
 from gantk.data.normalisation import Normalisation
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.data.volumes import Subject
@@ -210,6 +210,9 @@ def told(store: SliceStore, meaning: Meaning) -> Iterator[str]:
     ]
     if backgrounds:
         yield f"Background: {', '.join(backgrounds)}"
+    relative = [name for name, known in meaning.intensities.items() if isinstance(known, Relative)]
+    if relative:
+        yield f"The brightness of {', '.join(relative)} differs between {store.noun}s; each image has its own scale"
     for name, known in meaning.intensities.items():
         if isinstance(known, Absolute):
             low, high = known.scale.units[0], known.scale.units[-1]

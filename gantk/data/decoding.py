@@ -44,7 +44,8 @@ class Samples:
     Attributes:
         values: (H, W, S): 1 or 3 colors, and further channels after them.
         colours: how many channels are colors: 1, grey with black at 0, or 3, RGB.
-        greatest: the greatest number that the file's samples could hold; None for signed and floating-point numbers.
+        greatest: the greatest number that the file's samples could hold; None for signed, floating-point and
+            32-bit numbers.
         orientation: as in EXIF, 1 to 8.
         further: what the channels after the colors are.
     """
@@ -145,10 +146,10 @@ def _tiff(path: Path, content: bytes) -> Samples:
     if values.shape[2] - len(extra) != colours or len(extra) > 1 or (extra == [0] and kind != "RGB"):
         raise _refuse(path, f"{values.shape[2]} channels, which are no {kind} image", "Save the colors alone")
     unsigned = values.dtype.kind in "bu"
-    greatest = (1 << bits) - 1 if unsigned else None
+    greatest = (1 << bits) - 1 if unsigned and bits <= 16 else None  # 32 bits hold counts, never white
     if page.photometric == _WHITE_IS_ZERO or kind in ("CMYK", "palette"):
         if greatest is None:
-            raise _refuse(path, f"{values.dtype} numbers of a kind that only unsigned ones can be")
+            raise _refuse(path, f"{values.dtype} numbers of a kind that only unsigned ones of at most 16 bits can be")
         if kind == "grey":
             values[..., 0] = greatest - values[..., 0]
         elif kind == "CMYK":

@@ -14,7 +14,8 @@ __all__ = ["Foreground", "body_of", "check_plausible", "find_background", "find_
 
 _NEAR = 0.01  # of the range of intensities: voxels so near to the background are background
 _TAIL = 0.1  # of that range: resampling undershoots the background by less
-_LARGEST = 0.6  # part of a volume that may be foreground
+_LARGEST = 0.6  # part of a volume that may be foreground,
+_OPEN = 0.4  # or of its four sides, which a body in a narrow crop hardly touches
 _SHARED = 0.5  # part of a foreground that must lie inside that of the other images
 _CONSTANT = 0.25  # part of the border that holds one number, where it is filled with a constant
 
@@ -111,8 +112,8 @@ def check_plausible(
         known: modalities of which the recipe says where their body is, by a background or a mask.
 
     Raises:
-        DataError: an input is foreground in more than 60 % of the volume and not known, an image is the same everywhere
-            inside the foreground, or its body lies elsewhere; `where` is its modality.
+        DataError: an input is foreground in more than 60 % of the volume and 40 % of its sides and not known, an image
+            is the same everywhere inside the foreground, or its body lies elsewhere; `where` is its modality.
     """
     why, mend = {}, {}
     for name in found.bodies:
@@ -124,7 +125,7 @@ def check_plausible(
         )
     for name, body in found.bodies.items():
         part = float(body.mean())
-        if name in inputs and name not in known and part > _LARGEST:
+        if name in inputs and name not in known and part > _LARGEST and _border(body, (0, 1)).mean() > _OPEN:
             raise DataError(
                 f"{part:.0%} of this image would be foreground, which is too much for a body",
                 where=name,
@@ -153,9 +154,9 @@ def check_plausible(
             )
 
 
-def _border(volume: np.ndarray) -> np.ndarray:
+def _border(volume: np.ndarray, among: Sequence[int] = (0, 1, 2)) -> np.ndarray:
     """The voxels of a volume's faces, those of edges several times; an axis of one voxel has no faces."""
-    axes = [axis for axis, size in enumerate(volume.shape) if size > 1] or [0]
+    axes = [axis for axis in among if volume.shape[axis] > 1] or [0]
     return np.concatenate([volume.take(side, axis).ravel() for axis in axes for side in (0, -1)])
 
 

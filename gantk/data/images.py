@@ -113,9 +113,9 @@ class Picture:
 class Images:
     """Pictures of two kinds, called `a` and `b`: pairs of them, or some of each.
 
-    What a file's unsigned numbers can be is mapped to [-1, 1]; signed and floating-point numbers, as in CT and depth,
-    need data.intensities.NAME.range. Transparency is left out; data.spacing and data.normalisation, which are about
-    scans, mean nothing here. Folders train, val and test are the split's parts.
+    What a file's unsigned numbers can be is mapped to [-1, 1]; signed, floating-point and 32-bit numbers, as in CT and
+    depth, need data.intensities.NAME.range. Transparency is left out; data.spacing and data.normalisation, which are
+    about scans, mean nothing here. Folders train, val and test are the split's parts.
 
     Args:
         root: the data set's folder.

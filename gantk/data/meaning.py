@@ -117,8 +117,8 @@ class Meaning:
             for other in inputs:
                 known = self.intensities[other]
                 if isinstance(known, Relative):
-                    bright = slices.scales[other].upper * made.brightness / known.brightness
-                    return made.scale.times(bright / made.scale.upper)
+                    bright = slices.scales[other].brightness * made.brightness / known.brightness
+                    return made.scale.times(bright / made.scale.brightness)
         return made.scale
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _decide(name: str, having: Sequence[Stored], told: IntensitySettings | None)
 
 def _brightness(name: str, having: Sequence[Stored], first: str, others: Sequence[Stored]) -> float:
     """How bright a modality is beside another: the median ratio of patients with both, else the ratio of medians."""
-    both = [p.scales[name].upper / p.scales[first].upper for p in having if first in p.scales]
+    both = [p.scales[name].brightness / p.scales[first].brightness for p in having if first in p.scales]
     if both:
         return median(both)
-    return median(p.scales[name].upper for p in having) / median(p.scales[first].upper for p in others)
+    return median(p.scales[name].brightness for p in having) / median(p.scales[first].brightness for p in others)

@@ -68,9 +68,19 @@ class Scale:
         """The second knot in scanner units: where the shoulder begins."""
         return self.units[1]
 
+    @property
+    def black(self) -> float:
+        """No brightness, in scanner units: 0, or the lower end where that lies above."""
+        return max(0.0, self.units[0])
+
+    @property
+    def brightness(self) -> float:
+        """How far the shoulder begins above black, in scanner units."""
+        return self.upper - self.black
+
     def times(self, ratio: float) -> Scale:
         """The scale of an image that is brighter by this ratio."""
-        return replace(self, units=tuple(unit * ratio for unit in self.units))
+        return replace(self, units=tuple(self.black + (unit - self.black) * ratio for unit in self.units))
 
     def apply(self, x: np.ndarray, foreground: np.ndarray) -> np.ndarray:
         """Normalise: float32, above -1 and up to 1 inside the foreground, exactly -1 outside.
@@ -112,15 +122,19 @@ class Scale:
         return cls(units, values, float(record["background"]), str(record["type"]))
 
 
-def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation()) -> Scale:
-    """The scale of one volume: [low, upper] -> [-1, 0.9], [upper, top] -> [0.9, 1]; low is min(0, brain minimum).
+def fit_scale(
+    volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = Normalisation(), background: float = 0.0
+) -> Scale:
+    """The scale of one volume: [low, upper] -> [-1, 0.9], [upper, top] -> [0.9, 1]; low is min(black, brain minimum).
 
-    The shoulder above `upper` keeps a few very bright voxels from compressing all others, and clips none.
+    Black is 0, or a background above 0 that the brain lies above, as in files whose numbers have an offset. The
+    shoulder above `upper` keeps a few very bright voxels from compressing all others, and clips none.
 
     Args:
         volume: scanner units, any shape.
         foreground: bool, same shape: the brain.
         rule: where the shoulder begins.
+        background: scanner units outside the foreground.
 
     Raises:
         DataError: the volume holds nothing inside the foreground.
@@ -128,12 +142,13 @@ def fit_scale(volume: np.ndarray, foreground: np.ndarray, rule: Normalisation = 
     brain = volume[foreground]
     if not brain.size or not brain.any():
         raise DataError("this image is empty inside the brain", mend="Leave the patient out")
-    low, high = min(0.0, float(brain.min())), float(brain.max())
+    black = background if 0 < background < np.median(brain) else 0.0
+    low, high = min(black, float(brain.min())), float(brain.max())
     upper = low + rule.reach * (float(np.percentile(brain, rule.percentile)) - low)
     if upper - low <= 1e-6 * (high - low):  # almost all of the brain is at its lower end
         upper = high
     top = max(high, upper + (upper - low) * (1 - _SHOULDER) / (1 + _SHOULDER))  # one slope where nothing is brighter
-    return Scale((low, upper, top), (-1.0, _SHOULDER, 1.0))
+    return Scale((low, upper, top), (-1.0, _SHOULDER, 1.0), background)
 
 
 def full_scale(greatest: float) -> Scale:
@@ -169,7 +184,7 @@ def shared_scale(scales: Sequence[Scale]) -> Scale:
 
 def typical_scale(scales: Sequence[Scale]) -> Scale:
     """The scale of the volume of median brightness among some, with the median background."""
-    middle = sorted(scales, key=lambda scale: scale.upper)[(len(scales) - 1) // 2]
+    middle = sorted(scales, key=lambda scale: scale.brightness)[(len(scales) - 1) // 2]
     return replace(middle, background=_background(scales))
 
 

@@ -25,7 +25,7 @@ class Pixels:
     Attributes:
         values: (H, W, C) in the file's own type; C is 1 or 3.
         greatest: the greatest number that the file's samples could hold: 255, 65535, or 4095 of 12 bits; None for
-            signed and floating-point numbers, whose range no file tells.
+            signed, floating-point and 32-bit numbers, whose range no file tells.
         left_out: what the file shows and the values do not: its transparency. Empty for nothing.
     """
 

@@ -1,4 +1,4 @@
-"""Layouts of data sets, recognized by the names of files: for messages where a reader expects another one."""
+"""Layouts of data sets, recognized by their files' names, for messages where a reader expects another one."""
 
 from __future__ import annotations
 
@@ -100,4 +100,13 @@ def _layout_of(path: str, file: Path) -> Recognized | None:
         if match := pattern.search(path):
             words = {"case": "X", "modality": "t1"} | {key: word for key, word in match.groupdict().items() if word}
             return Recognized(name, file, mend.format(**words | {"modality": words["modality"].lower()}))
-    return None
+    return Recognized("DICOM", file, _CONVERT) if _is_dicom(file) else None
+
+
+def _is_dicom(file: Path) -> bool:
+    """Whether a file of any name is DICOM; scanners write IM0001, or UIDs."""
+    with suppress(OSError):
+        if file.is_file():
+            with file.open("rb") as handle:
+                return handle.read(132)[128:] == b"DICM"
+    return False

@@ -183,7 +183,7 @@ def normalised_slices(volumes: Volumes, inputs: Sequence[str], settings: SliceSe
     told = [*own] if settings.mask is not None else [*_told(settings)]
     check_plausible(found, own, inputs, told)
     scales = {
-        name: replace(fit_scale(image, found.mask, settings.normalisation), background=found.backgrounds[name])
+        name: fit_scale(image, found.mask, settings.normalisation, found.backgrounds[name])
         for name, image in own.items()
     }
     images, labels = slices_of(volumes, settings.spacing)

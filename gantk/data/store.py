@@ -27,7 +27,7 @@ from gantk.workers import in_processes
 
 __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
 
-FORMAT = 5  # raise it whenever the same files and settings give other slices
+FORMAT = 6  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _ARRAYS = ("images.npy", "segmentation.npy")
 _NOTED = 1e-3  # of a voxel: grids that differ by more are told

@@ -240,7 +240,7 @@ def _intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
         raise DataError(
             f"this image holds {bad} voxels that are NaN or infinite",
             where=path,
-            mend="Replace them by 0, or leave the patient out",
+            mend="Replace them by the number outside the body (0 in MR, air in CT), or leave the patient out",
         )
     if not voxels.any():
         raise DataError(

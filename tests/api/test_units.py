@@ -157,6 +157,24 @@ def test_a_relative_target_is_as_bright_beside_the_input_as_in_training(tmp_path
     assert made[BRAIN].min() > 0
 
 
+def test_an_offset_of_a_files_numbers_is_no_brightness(tmp_path: Path) -> None:
+    """Patients are of very different brightness, around each are the same 1000."""
+    root = write(tmp_path / "data", ["mr", "offset"])
+    for path in root.glob("*/*.nii.gz"):
+        image = nib.load(path)
+        body = np.where(BRAIN, image.get_fdata() - image.dataobj[0, 0, 0], 0)
+        offset = 0 if "mr" in path.name else 1000
+        image = nib.Nifti1Image(offset + body / body.max() * 200 * (1 + int(path.parent.name[1:])), image.affine)
+        nib.save(image, path)
+    recipe, cohort, dataset = opened(make_recipe(tmp_path, root, "mr", "offset"))
+    for patient in cohort.split.patients:
+        truth, made = there_and_back(recipe, cohort, dataset, patient, seen=False)
+        assert (made[~BRAIN] == 1000).all()
+        np.testing.assert_allclose(made[BRAIN], truth[BRAIN], atol=0.12 * np.ptp(truth))
+        stored = cohort.store[patient].images([3], ["offset"])
+        assert np.ptp(stored[stored > -1]) > 0.3  # the offset takes no room
+
+
 @pytest.mark.parametrize("aligned", [True, False])
 def test_pictures_come_back_as_they_were(tmp_path: Path, aligned: bool) -> None:
     write_pictures(tmp_path / "data", aligned=aligned)
@@ -195,6 +213,7 @@ def test_what_was_found_is_told(tmp_path: Path) -> None:
     path = make_recipe(tmp_path, write(tmp_path / "data", ["mr", "ct"]), "mr", "ct")
     open_cohort(load_recipe(path), load_plugins().registry, progress)
     assert "Background: mr 0, ct -1000" in progress.notes
+    assert "The brightness of mr differs between patients; each image has its own scale" in progress.notes
     assert any("ct mean the same in all patients" in note for note in progress.notes)
 
 

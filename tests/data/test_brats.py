@@ -203,6 +203,13 @@ def test_another_layout_is_recognized_by_a_file_that_is_shown(tmp_path, name):
     harmless(caught.value)
 
 
+def test_dicom_is_recognized_whatever_its_files_are_called(tmp_path):
+    touch(tmp_path, "P1/notes", "P1/IM0001", "P1/1.2.840.3")
+    (tmp_path / "P1" / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(99))
+    with pytest.raises(DataError, match="IM0001 looks like DICOM"):
+        Brats(tmp_path).subjects(QUIET)
+
+
 def test_files_in_no_known_layout_are_shown_with_the_way_to_link_them(tmp_path):
     touch(tmp_path, "scans/anna-T1.nii.gz")
     with pytest.raises(DataError, match=r"scans/anna-T1\.nii\.gz is named otherwise.*anna/anna_t1\.nii\.gz"):

@@ -95,6 +95,7 @@ def test_plausible_images_pass():
     check({"t1": MR, "t2": Z_SCORED, "ct": np.where(BRAIN, 5 * MR, -1000)}, ("t1", "t2"))
     check({"t1": MR, "t2": MR * (Z < -0.5)}, ("t1", "t2"))  # a part of the brain
     check({"t1": MR, "head": RANDOM.uniform(1, 2, SHAPE)})  # a target with its skull
+    check({"t1": MR[4:36, 4:41, 4:8]})  # a narrow crop: three quarters are brain
     check({"t1": RANDOM.uniform(1, 2, SHAPE)}, told=["t1"])
     check({"t1": RANDOM.uniform(1, 2, SHAPE)}, mask=BRAIN)
 
@@ -103,6 +104,7 @@ def test_plausible_images_pass():
     ("images", "message"),
     [
         ({"t1": RANDOM.uniform(1, 2, SHAPE)}, r"100% of this image would be foreground.*data\.mask"),
+        ({"t1": MR + np.abs(RANDOM.normal(0, 20, SHAPE))}, "would be foreground.*Strip the skull"),
         ({"t1": np.where(BRAIN, 7, 0)}, "7 everywhere inside the brain"),
         ({"t1": np.full(SHAPE, 7)}, "inside the brain.*background is taken to be 7"),
         ({"t2": MR, "t1": np.where(BRAIN, 7, 0)}, "7 everywhere inside the brain"),

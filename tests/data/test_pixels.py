@@ -266,9 +266,9 @@ def test_tiff_of_two_levels_as_pillow_writes_it(tmp_path: Path, compression: str
     np.testing.assert_array_equal(grey(tmp_path / "x.tif"), page * 255)
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint32, np.float32, np.float64])
 def test_tiff_of_numbers_without_a_range(tmp_path: Path, dtype: type) -> None:
-    numbers = RNG.normal(0, 900, (HEIGHT, WIDTH)).astype(dtype)
+    numbers = RNG.uniform(0 if dtype is np.uint32 else -900, 900, (HEIGHT, WIDTH)).astype(dtype)
     for place in ({}, {"compression": "zlib", "predictor": True, "byteorder": ">"}):
         found = read_pixels(tiff(tmp_path / "x.tif", numbers, photometric="minisblack", **place), "grey")
         np.testing.assert_array_equal(found.values[..., 0], numbers)
