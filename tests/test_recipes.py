@@ -61,6 +61,7 @@ NETWORKS = {
         "generator.generator.heads=2",
         "generator.discriminator.channels=4",
     ],
+    "unet_committee": ["teacher.generator.channels=4"],
     "unet_l1": ["generator.generator.channels=4"],
 }
 NETWORKS |= {"cut_difficulty": NETWORKS["cut"], "fastcut": NETWORKS["cut"], "ds3_paired_only": NETWORKS["ds3_semi"]}
@@ -68,6 +69,7 @@ CROPS = {"ds3_timm": "data.crop=[64, 64]"}
 TERMS = {
     "medgan": ["losses.style.network=vgg11", "losses.content.network=vgg11"],
     "pgan": ["losses.perceptual.network=vgg11", "losses.perceptual.layers=['relu2_1']"],
+    "unet_committee": ["data.paired_fraction=0.5"],  # a patient for each of two parts
 }
 
 

@@ -18,7 +18,7 @@ from gantk.data.layout import Layout, Side
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.store import PatientSlices, SliceStore
 from gantk.errors import DataError, RecipeError, nearest
-from gantk.recipe.model import GROUPS
+from gantk.recipe.groups import GroupName
 
 __all__ = ["Loader", "members"]
 
@@ -29,20 +29,22 @@ def members(split: Split, group: str) -> tuple[str, ...]:
     """The patients whose slices a batch group draws.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or there are fewer than the group's parts.
     """
-    patients = {
+    name = GroupName.parse(group)
+    whole = {
         "paired": split.paired,
         "unpaired": split.unpaired,
         "source": split.training,
         "target": split.paired + split.target,
-    }[group]
-    if not patients:
+    }[name.base]
+    if len(whole) < name.parts:
         raise DataError(
             f"the batch group {group!r} has no patient",
+            why=f"{len(whole)} are too few for {name.parts} parts" if name.parts > 1 else None,
             mend="Change data.paired_fraction, or switch off what uses this group",
         )
-    return patients
+    return name.share(whole)
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Loader:
 
     Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired
     patients), `source` (source of all training patients) and `target` (target of the paired patients and
-    of those who have nothing else, drawn independently). In an epoch no slice repeats before all of its class were
-    drawn; each pass has its order.
+    of those who have nothing else, drawn independently). `paired:1/2` draws from the first of two parts of the paired
+    patients, see `GroupName`. In an epoch no slice repeats before all of its class were drawn; each pass has its order.
 
     Args:
         store: prepared slices of all patients of the split.
@@ -128,9 +130,9 @@ class Loader:
         """The batch of a step; the same arguments always give the same batch. Raises as `steps` does."""
         batch = {}
         for group in groups:
-            size = self._size(group)
+            size, name = self._size(group), GroupName.parse(group)
             rows = [self._draw(group, stage, epoch, draw) for draw in range(step * size, (step + 1) * size)]
-            batch[group] = self._group(rows, source=group != "target", target=group in ("paired", "target"))
+            batch[group] = self._group(rows, source=name.has_source, target=name.has_target)
         return batch
 
     def prefetch(
@@ -212,8 +214,10 @@ class Loader:
             ) from None
 
     def _size(self, group: str) -> int:
-        if group not in GROUPS:
-            raise RecipeError(f"there is no batch group {group!r}", why=nearest(group, GROUPS))
+        try:
+            GroupName.parse(group)
+        except ValueError as error:
+            raise RecipeError(str(error)) from None
         if self.sizes.get(group, 0) < 1:
             raise RecipeError(
                 f"the batch group {group!r} is used but has no size",
@@ -248,7 +252,7 @@ class Loader:
 
     def _draw_order(self, group: str, stage: int, epoch: int, kind: int, again: int, count: int) -> np.ndarray:
         """The order of one pass over a class, its own for every (seed, group, stage, epoch, class, pass)."""
-        key = (self.seed, GROUPS.index(group), stage, epoch, kind, again)
+        key = (self.seed, *GroupName.parse(group).key, stage, epoch, kind, again)
         # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
         return np.argsort(_random(key, count), kind="stable")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gantk.errors import RecipeError, nearest
+from gantk.recipe.groups import GroupName
 from gantk.recipe.model import Recipe
 
 __all__ = ["TRAINING_MEAN", "check"]
@@ -30,13 +31,14 @@ def _known(kind: str, name: str, names: Collection[str], where: str) -> None:
 
 def _groups(recipe: Recipe) -> None:
     data = recipe.data
-    if "paired" in data.batch and not data.paired_fraction:
-        raise RecipeError(
-            "no patient is paired, and batches have the group 'paired'",
-            where=recipe.origins.latest("data.paired_fraction", "data.batch.paired"),
-            mend="raise data.paired_fraction, or take the group out with "
-            'without = ["data.batch.paired"] and terms on other groups',
-        )
+    for group in data.batch:
+        if GroupName.parse(group).base == "paired" and not data.paired_fraction:
+            raise RecipeError(
+                f"no patient is paired, and batches have the group {group!r}",
+                where=recipe.origins.latest("data.paired_fraction", f"data.batch.{group}"),
+                mend="raise data.paired_fraction, or take the group out with "
+                f'without = ["data.batch.{group}"] and terms on other groups',
+            )
     for name, transform in recipe.transforms.items():
         for group in transform.groups or ():
             _known("batch group", group, data.batch, f"transforms.{name}.groups")

@@ -222,7 +222,7 @@ def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _override(text: str) -> Table:
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+    if not equals or not re.fullmatch(r"[\w:/-]+(\.[\w:/-]+)*", key):
         raise UsageError(
             f"cannot read the override {shown(text)}", where="--set", mend="write key.of.table=value, as in run.seed=1"
         )

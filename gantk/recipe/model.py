@@ -18,14 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from gantk.errors import nearest
 from gantk.names import ID, apart, check_id, check_name
+from gantk.recipe.groups import GROUPS, PATTERN, GroupName
 from gantk.recipe.origin import Origins
 
 T = TypeVar("T")
-
-GROUPS = ("paired", "unpaired", "source", "target")
-"""Batch groups; a group's place is part of its random key."""
 
 
 def _unique(values: list[T]) -> list[T]:
@@ -35,8 +32,7 @@ def _unique(values: list[T]) -> list[T]:
 
 
 def _group(name: str) -> str:
-    if name not in GROUPS:
-        raise ValueError(f"there is no batch group {name!r}; {nearest(name, GROUPS)}")
+    GroupName.parse(name)
     return name
 
 
@@ -47,7 +43,9 @@ def _apart(named: dict[str, T]) -> dict[str, T]:
 
 Name = Annotated[str, AfterValidator(check_name)]
 """What a recipe calls a thing: it becomes a key of results, and some become parts of paths."""
-BatchGroup = Annotated[str, Field(json_schema_extra={"enum": list(GROUPS)}), AfterValidator(_group)]
+BatchGroup = Annotated[
+    str, Field(json_schema_extra={"anyOf": [{"enum": list(GROUPS)}, {"pattern": PATTERN}]}), AfterValidator(_group)
+]
 Part = Literal["generator", "heads", "discriminator"]
 Region = Literal["image", "brain", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]
@@ -194,7 +192,7 @@ class DataSettings(BaseModel):
     core_fraction: Fraction | None = None
     """Fraction of the training slices that contain tumour core; where absent, as many as there are."""
     batch: dict[BatchGroup, Images] = Field(default={"paired": 1}, min_length=1)
-    """Slices of each batch group in a step."""
+    """Slices of each batch group in a step; `paired:1/2` is one half of the paired patients, by name every second."""
     steps_per_epoch: Count | None = None
     """Steps in an epoch; one pass over the longest group where absent."""
 

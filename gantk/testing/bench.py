@@ -140,9 +140,8 @@ class Bench:
         values = component.check(parameters, component.name)
         needs: Needs = getattr(component.cls(**values), "needs", Needs())
         translators: dict[str, Any] = {OWN: {"takes": list(inputs), "gives": list(targets)}}
-        for parameter in component.parameters:
-            role = values[parameter.name]
-            if role is not None and _is(parameter.type, Role) and role not in translators:
+        for _, kind, role in component.named(values):
+            if kind is Role and role not in translators:
                 there, back = (
                     {"takes": list(inputs), "gives": list(targets)},
                     {"takes": list(targets), "gives": list(inputs)},
@@ -152,6 +151,8 @@ class Bench:
             translator["generator"] = translator["discriminator"] = {"use": "tiny"}
             translator["judges"] = judges
             translator["optimizer"] = {"rates": {"generator": 0.01, "discriminator": 0.01}}
+        if needs.start:
+            translators[OWN]["residual"] = inputs[0]
         loss: dict[str, Any] = {"use": "mean_error", "on": OWN, "group": "paired"}
         maps: dict[str, Any] = {}
         if component.kind == "loss":

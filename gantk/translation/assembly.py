@@ -16,7 +16,9 @@ from gantk.data.layout import Domain, Layout
 from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
+from gantk.recipe.groups import GroupName
 from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
+from gantk.recipe.toml import dotted
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import ImageRef, Moment, Needs, Role
@@ -167,10 +169,6 @@ def _start(modality: str, takes: Domain, layout: Layout, where: str) -> tuple[in
     return tuple(taken.index(channel) for channel in own)
 
 
-# What a batch group has not got.
-_LACKS = {"unpaired": "target", "source": "target", "target": "source"}
-
-
 def _term(
     name: str,
     settings: LossSettings,
@@ -186,6 +184,13 @@ def _term(
     if not callable(loss):
         raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
     needs: Needs = getattr(loss, "needs", Needs())
+    on = settings.on
+    if needs.start and not isinstance(translators[on].generator, Residual):
+        raise RecipeError(
+            f"the loss {settings.use!r} wants the image that the translator {on!r} changes, and it changes none",
+            where=f"{where}.on",
+            mend=f"say in translators.{on} which image it changes, such as residual = {recipe.data.inputs[0]!r}",
+        )
     references = (*_references(component, values, where, recipe), *map_references)
     _check_images(where, settings, references, needs, recipe, translators[settings.on])
     adversarial = hasattr(loss, "discriminator")
@@ -233,9 +238,12 @@ def _check_images(
     for group, side in wanted:
         if group not in recipe.data.batch:
             raise RecipeError(
-                f"there is no batch group {group!r}", where=where, mend=f"add data.batch.{group} = SLICES to the recipe"
+                f"there is no batch group {group!r}",
+                where=where,
+                mend=f"add {dotted(('data', 'batch', group))} = SLICES to the recipe",
             )
-        if _LACKS.get(group) == side:
+        name = GroupName.parse(group)
+        if not (name.has_source if side == "source" else name.has_target):
             raise RecipeError(
                 f"the loss {settings.use!r}, or its map, wants the {side} of the group {group!r}, which has none",
                 where=where,

@@ -98,6 +98,7 @@ class Needs:
         image: the image whose features `layers` are.
         judged: discriminator features, by layer number.
         pool: images that its pool of past outputs holds (`View.pooled`); 0 for none.
+        start: whether its translator must be one that changes an input (`View.start`).
     """
 
     layers: tuple[int, ...] = ()
@@ -108,6 +109,7 @@ class Needs:
     image: str = "source"
     judged: tuple[int, ...] = ()
     pool: int = 0
+    start: bool = False
 
 
 @runtime_checkable

@@ -48,8 +48,12 @@ class Residual(nn.Module):
         output, features = self.network(image, layers, decode)
         return Translation(None if output is None else self._moved(image, output), features)
 
+    def start(self, image: Tensor) -> Tensor:
+        """The image `(B, T, H, W)` that it moves, of its input."""
+        return image[:, list(self.channels)]
+
     def _moved(self, image: Tensor, change: Tensor) -> Tensor:
-        start = image[:, list(self.channels)]
+        start = self.start(image)
         foreground = (image > BACKGROUND).any(dim=1, keepdim=True)
         moved = start + change * torch.where(change >= 0, 1 - start, 1 + start)
         return torch.where(foreground, moved, BACKGROUND)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError
+from gantk.translation.residual import Residual
 from gantk.translation.step import Step, resize_weight
 
 if TYPE_CHECKING:
@@ -54,6 +55,21 @@ class View:
     def target(self) -> Tensor:
         """What it ought to give, `(B, T, H, W)`."""
         return self.step.image(self._group, self.translator.gives)
+
+    @property
+    def start(self) -> Tensor:
+        """The image of the source that the term's translator changes, `(B, T, H, W)`; see `Needs.start`.
+
+        Raises:
+            PluginError: it changes none, but makes its images from nothing.
+        """
+        generator = self.translator.generator
+        if not isinstance(generator, Residual):
+            raise PluginError(
+                f"a component asks for the image that the translator {self.role!r} changes, and it changes none",
+                mend=f"say in translators.{self.role} which input it changes, with residual = MODALITY",
+            )
+        return self.step.derive("start", self.source, generator.start)
 
     @property
     def available(self) -> Tensor:

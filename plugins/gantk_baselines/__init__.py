@@ -14,7 +14,7 @@ from gantk_baselines.perceptual import Content, DiscriminatorFeatures, Perceptua
 from gantk_baselines.pixelwise import L1, L2, Ssim
 from gantk_baselines.projected_distillation import ProjectedDistillation
 from gantk_baselines.schedules import Constant, Cosine, LinearDecay, Phases, Warmup
-from gantk_baselines.transforms import Affine, Flip, Jitter, ResizeAndCrop
+from gantk_baselines.transforms import Affine, Flip, InputJitter, Jitter, ResizeAndCrop
 from gantk_baselines.weight_maps import Edges, Foreground, TumourMask, Uniform
 
 
@@ -71,6 +71,7 @@ def register_transforms() -> dict[str, type]:
     return {
         "affine": Affine,
         "flip": Flip,
+        "input_jitter": InputJitter,
         "jitter": Jitter,
         "modality_dropout": ModalityDropout,
         "resize_and_crop": ResizeAndCrop,

@@ -11,8 +11,9 @@ from kornia.enhance import adjust_brightness_accumulative, adjust_contrast_with_
 from kornia.geometry.transform import get_affine_matrix2d, hflip, resize, warp_affine
 from pydantic import Field
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from gantk import Fraction, Group, Moment
+from gantk import Count, Fraction, GantkError, Group, Moment
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -100,6 +101,53 @@ class Jitter:
             return torch.where(images > BACKGROUND, (2 * unit - 1).clamp(min=DARKEST), images)
 
         return _everywhere(group, changed, lambda labels: labels)
+
+
+class InputJitter:
+    """Changes inputs as other scanners and coils would, each by itself: v·u^γ·exp(b) + n with u in [0, 1].
+
+    Gain v, exponent γ, the smooth field b and the noise n are drawn for each slice and modality; target and
+    segmentation stay. Background stays so, and what is none stays above it.
+
+    Args:
+        gain: standard deviation of log v.
+        gamma: standard deviation of log γ.
+        bias: standard deviation of b on a grid of 4 × 4 points, between which it is bicubic.
+        noise: standard deviation of n, on the scale of u.
+        planes: channels of one modality, 2·n + 1 with n neighbouring slices; they share v, γ and b.
+
+    Raises:
+        GantkError: the source's channels are no multiple of `planes`.
+    """
+
+    def __init__(
+        self, gain: Share = 0.1, gamma: Share = 0.1, bias: Share = 0.08, noise: Share = 0.02, planes: Count = 1
+    ) -> None:
+        self.gain, self.gamma, self.bias, self.noise, self.planes = gain, gamma, bias, noise, planes
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        """The group with other intensities of its source; a group without source as it is."""
+        source = group.source
+        if source is None:
+            return group
+        batch, channels, height, width = source.shape
+        if channels % self.planes:
+            raise GantkError(
+                f"{channels} channels are no multiple of planes = {self.planes}",
+                where="input_jitter",
+                mend="planes is 2 · data.neighbours + 1",
+            )
+        modalities = channels // self.planes
+        gain, gamma = torch.randn(2, batch, modalities, 1, 1)
+        bias = interpolate(torch.randn(batch, modalities, 4, 4), (height, width), mode="bicubic", align_corners=False)
+
+        def spread(drawn: Tensor) -> Tensor:
+            return drawn.repeat_interleave(self.planes, dim=1).to(source)
+
+        factor = spread((self.gain * gain + self.bias * bias).exp())
+        unit = factor * ((source + 1) / 2).clamp(min=0) ** spread((self.gamma * gamma).exp())
+        unit = unit + self.noise * torch.randn(source.shape).to(source)
+        return replace(group, source=torch.where(source > BACKGROUND, (2 * unit - 1).clamp(DARKEST, 1), source))
 
 
 class Affine:

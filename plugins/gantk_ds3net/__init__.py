@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gantk import hookimpl
+from gantk_ds3net.committee import CommitteeDistillation
 from gantk_ds3net.difficulty import DifficultyMap
 from gantk_ds3net.distillation import FeatureDistillation, ImageDistillation
 from gantk_ds3net.generator import Ds3Generator
@@ -16,7 +17,11 @@ def register_generators() -> dict[str, type]:
 
 @hookimpl
 def register_losses() -> dict[str, type]:
-    return {"image_distillation": ImageDistillation, "feature_distillation": FeatureDistillation}
+    return {
+        "committee_distillation": CommitteeDistillation,
+        "feature_distillation": FeatureDistillation,
+        "image_distillation": ImageDistillation,
+    }
 
 
 @hookimpl

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from gantk import Control, Count, MetricName, NonNegative, Role, Scheduler, Stage, Whole
+from gantk import Control, Count, MetricName, NonNegative, RecipeError, Role, Scheduler, Stage, Whole
 
 Part = Literal["generator", "heads", "discriminator"]
 
 
 class TeacherStudent(Scheduler):
-    """Stage `teacher`: the teacher alone until it converges. Stage `joint`: teacher and student together.
+    """Stage `teacher`: the teacher (and a committee) until it converges. Stage `joint`: teacher and student together.
 
     The teacher enters the second stage with the weights that it had `rewind` epochs before convergence, at a fraction
     of its rates; the student begins with the same weights, at full rates. Every rate decays linearly to 0 over its
@@ -25,6 +25,7 @@ class TeacherStudent(Scheduler):
         joint_epochs: length T of the second stage.
         teacher: the teacher's role.
         student: the student's role; absent, the second stage trains the teacher alone (paired only).
+        committee: further roles that train beside the teacher in the first stage, and only answer in the second.
         rewind: epochs before convergence whose weights go on.
         monitor: validation metric that convergence is judged by.
         better: which way the metric is better.
@@ -33,6 +34,9 @@ class TeacherStudent(Scheduler):
         joint_teacher_rate: factor on the teacher's rates in the second stage.
         student_starts_from: the teacher's parts that the student begins with.
         student_weight: 1 − t/T (linear), or 1 throughout (constant).
+
+    Raises:
+        RecipeError: a role of the committee is named twice, or is the teacher or the student.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class TeacherStudent(Scheduler):
         joint_epochs: Count = 100,
         teacher: Role = Role("teacher"),
         student: Role | None = None,
+        committee: tuple[Role, ...] = (),
         rewind: Whole = 5,
         monitor: MetricName = MetricName("ssim"),
         better: Literal["higher", "lower"] = "higher",
@@ -51,10 +56,18 @@ class TeacherStudent(Scheduler):
         student_weight: Literal["linear", "constant"] = "linear",
     ) -> None:
         super().__init__(teacher_epochs + joint_epochs)
+        roles = [teacher, *filter(None, [student]), *committee]
+        if twice := next((role for role in committee if roles.count(role) > 1), None):
+            raise RecipeError(
+                f"the schedule names {twice!r} twice",
+                where="schedule.committee",
+                mend="name roles there that are neither teacher nor student, each once",
+            )
         self.teacher_epochs = teacher_epochs
         self.joint_epochs = joint_epochs
         self.teacher = teacher
         self.student = student
+        self.committee = committee
         self.rewind = rewind
         self.monitor = monitor
         self.better = better
@@ -70,7 +83,7 @@ class TeacherStudent(Scheduler):
     def stages(self, roles: Sequence[str]) -> list[Stage]:
         joint = (self.teacher,) if self.student is None else (self.teacher, self.student)
         return [
-            Stage("teacher", self.teacher_epochs, (self.teacher,), history=self.rewind),
+            Stage("teacher", self.teacher_epochs, (self.teacher, *self.committee), history=self.rewind),
             Stage("joint", self.joint_epochs, joint),
         ]
 

@@ -153,6 +153,17 @@ OPTIONS = {
     "accumulation": ["training.accumulate=2"],
     "bf16": ["run.precision=bf16"],
     "channels-last": ["training.channels_last=true"],
+    "committee": [
+        "data.batch.paired:1/2=1",
+        "data.batch.paired:2/2=1",
+        "translators.teacher.residual=t1",
+        "translators.first={like='teacher'}",
+        "translators.second={like='teacher'}",
+        "losses.first={use='l1', on='first', group='paired:1/2'}",
+        "losses.second={use='l1', on='second', group='paired:2/2'}",
+        "losses.agreement={use='committee_distillation', on='student', group='unpaired', teachers=['first', 'second']}",
+        "schedule.committee=['first', 'second']",
+    ],
 }
 
 

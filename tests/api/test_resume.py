@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint
 
-OPTIONS = ["ema", "accumulation", "bf16", "channels-last"]
+OPTIONS = ["ema", "accumulation", "bf16", "channels-last", "committee"]
 
 
 def journal(run: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import torch
 from gantk.data.brats import Brats
 from gantk.data.cohort import Split
 from gantk.data.layout import Layout
-from gantk.data.loader import Loader
+from gantk.data.loader import Loader, members
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import DataError, RecipeError
 from gantk.progress import QuietProgress
@@ -200,6 +200,38 @@ def test_groups_that_cannot_be_drawn_are_named(store):
         loader(store, sizes={"paired": 3}).steps(["unpaired"])
     with pytest.raises(DataError, match="'unpaired' has no patient"):
         loader(store, split=Split(("P1",), (), (), ())).steps(["unpaired"])
+
+
+def test_parts_of_a_group_share_its_patients_out(store):
+    sizes = {**SIZES, "paired:1/2": 3, "paired:2/2": 3, "source:2/3": 2, "target:1/2": 1}
+    it = loader(store, sizes=sizes)
+    batch = it.batch(list(sizes), 0, 0, 0)
+    for name, group in loader(store).batch(list(SIZES), 0, 0, 0).items():
+        assert equal(batch[name], group)  # what other groups draw does not change
+    assert {patient for patient, _ in drawn(it, "paired:1/2")} == {"P1"}
+    assert {patient for patient, _ in drawn(it, "paired:2/2")} == {"P2"}
+    assert set(drawn(it, "paired:1/2")) | set(drawn(it, "paired:2/2")) == set(drawn(it, "paired"))
+    assert {patient for patient, _ in drawn(it, "source:2/3")} == {"P2"}
+    sides = {name: (group.source is not None, group.target is not None) for name, group in batch.items()}
+    assert sides["paired:1/2"] == (True, True)
+    assert sides["source:2/3"] == (True, False)
+    assert sides["target:1/2"] == (False, True)
+
+
+def test_a_part_has_an_order_of_its_own(store):
+    it = loader(store, split=Split(("P1", "P2"), (), (), ()), sizes={"paired:1/2": 3, "source:1/2": 3, "source:1/3": 3})
+    again = loader(store, split=Split(("P1",), ("P2", "P4"), (), ()), sizes=it.sizes)
+    assert set(drawn(it, "paired:1/2")) == set(drawn(it, "source:1/2")) == set(drawn(again, "source:1/3"))
+    assert drawn(it, "paired:1/2") != drawn(it, "source:1/2") != drawn(again, "source:1/3")
+
+
+def test_too_few_patients_for_the_parts_of_a_group_are_said(store):
+    assert len(members(SPLIT, "paired:2/2")) == 1
+    for part in (1, 3):
+        with pytest.raises(DataError, match=rf"'paired:{part}/3' has no patient.*\. 2 are too few for 3 parts"):
+            members(SPLIT, f"paired:{part}/3")
+    with pytest.raises(RecipeError, match="no part 3 of 2"):
+        loader(store).steps(["paired:3/2"])
 
 
 def test_prefetch_gives_the_same_batches_from_any_step(store):

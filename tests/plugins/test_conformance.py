@@ -31,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     # one of the pair's modalities is missing in each image, and made
     "loss imputed_lsgan": {"inputs": ("a", "b"), "targets": ("a", "b")},
     "loss missing_l1": {"inputs": ("a", "b"), "targets": ("a", "b")},
+    "loss committee_distillation": {"parameters": {"teachers": ["first", "second"]}},
     # random weights are no download
     "loss content": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},
     "loss perceptual": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from gantk import PluginError, Stage
+from gantk import PluginError, RecipeError, Stage
 from gantk.training.engine import _Control
 from gantk_ds3net.teacher_student import TeacherStudent
 
@@ -51,6 +51,20 @@ def test_stages() -> None:
         Stage("joint", 8, ("teacher", "student")),
     ]
     assert schedule(student=None).stages(["teacher"])[1] == Stage("joint", 8, ("teacher",))
+
+
+def test_a_committee_trains_in_the_first_stage_and_answers_in_the_second() -> None:
+    first, joint = schedule(committee=("a", "b")).stages(["teacher", "student", "a", "b"])
+    assert first == Stage("teacher", 10, ("teacher", "a", "b"), history=5)
+    assert joint == Stage("joint", 8, ("teacher", "student"))
+    assert schedule(committee=("a",)).rate(first, "a", "generator", 5) == 0.5
+    assert schedule(committee=("a",)).weight(first, "a", 5) == 1.0
+
+
+@pytest.mark.parametrize("committee", [("teacher",), ("student", "a"), ("a", "b", "a")])
+def test_a_committee_of_others_each_once(committee: tuple[str, ...]) -> None:
+    with pytest.raises(RecipeError, match=r"schedule.committee: the schedule names '(teacher|student|a)' twice"):
+        schedule(committee=committee)
 
 
 # --- convergence ----------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from gantk import Group, Moment, RecipeError
+from gantk import GantkError, Group, Moment, RecipeError
 from gantk.data.normalisation import DARKEST
-from gantk_baselines.transforms import Flip, Jitter, ResizeAndCrop
+from gantk_baselines.transforms import Flip, InputJitter, Jitter, ResizeAndCrop
 
 MOMENT = Moment("training", 0, 1, 0)
 Make = Callable[..., Group]
@@ -155,3 +155,71 @@ def test_jitter_is_one_brightness_and_one_contrast_per_slice() -> None:
 def test_a_recipe_cannot_ask_for_nonsense(registry: Any, use: str, parameters: dict[str, float]) -> None:
     with pytest.raises(RecipeError, match=re.escape(next(iter(parameters)))):
         registry.get("transform", use).build(parameters, "transforms.x")
+
+
+# --- inputs as another scanner would show them --------------------------------------------------------------
+
+
+def varied(**changes: float) -> InputJitter:
+    return InputJitter(**{"gain": 0.0, "gamma": 0.0, "bias": 0.0, "noise": 0.0, **changes})
+
+
+def unit_of(group: Group) -> torch.Tensor:
+    assert group.source is not None
+    return (group.source + 1) / 2
+
+
+def test_input_jitter_changes_inputs_alone_and_keeps_background(make_group: Make) -> None:
+    group = make_group(3, 2, seed=1)
+    kept = group.source.clone()
+    changed = seeded(InputJitter(0.5, 0.5, 0.5, 0.5), group)
+    assert changed.target is group.target
+    assert changed.segmentation is group.segmentation
+    assert torch.equal(group.source, kept)
+    inside = group.source > -1
+    assert torch.equal(changed.source[~inside], group.source[~inside])
+    assert (changed.source[inside] > -1).all()
+    assert changed.source.max() <= 1
+    assert not torch.equal(changed.source[inside], group.source[inside])
+    unsourced = replace(group, source=None)
+    assert seeded(InputJitter(), unsourced) is unsourced
+
+
+def test_without_spread_input_jitter_changes_nothing(make_group: Make) -> None:
+    group = make_group(2, 2)
+    torch.testing.assert_close(seeded(varied(), group).source, group.source, atol=1e-6, rtol=0)
+
+
+def test_a_gain_is_one_factor_and_a_gamma_one_exponent_of_each_slice_and_input(make_group: Make) -> None:
+    group = make_group(2, 3)
+    group = replace(group, source=torch.where(group.source > -1, group.source * 0.3 - 0.4, group.source))  # far from 1
+    inside = group.foreground[:, 0]
+    for transform, amount in [
+        (varied(gain=0.2), lambda now, was: now / was),
+        (varied(gamma=0.2), lambda now, was: now.log() / was.log()),
+    ]:
+        ratios = amount(unit_of(seeded(transform, group)), unit_of(group))
+        found = [ratios[b, c][inside[b]] for b in range(2) for c in range(3)]
+        for one in found:
+            torch.testing.assert_close(one, one[:1].expand_as(one), rtol=1e-3, atol=1e-3)
+        assert len({round(float(one[0]), 3) for one in found}) == 6
+        assert max(abs(float(one[0]) - 1) for one in found) > 0.05
+
+
+def test_a_bias_field_is_smooth_and_noise_is_not() -> None:
+    flat = Group(torch.full((1, 1, 32, 32), -0.2), None, None, ("p",), (0,))
+    for transform, smooth in [(varied(bias=0.2), True), (varied(noise=0.1), False)]:
+        image = seeded(transform, flat).source[0, 0]
+        steps = image.diff(dim=0).abs().max() / image.std()
+        assert image.std() > 0.01
+        assert bool(steps < 0.8) == smooth
+
+
+def test_neighbouring_slices_share_gain_gamma_and_field(make_group: Make) -> None:
+    group = make_group(1, 6)
+    group = replace(group, source=group.source[:, [0, 0, 0, 1, 1, 1]])
+    changed = seeded(InputJitter(0.2, 0.2, 0.2, 0.0, planes=3), group).source
+    assert torch.equal(changed[:, 0], changed[:, 2])
+    assert torch.equal(changed[:, 3], changed[:, 5])
+    with pytest.raises(GantkError, match="6 channels are no multiple of planes = 4"):
+        InputJitter(planes=4)(group, MOMENT)

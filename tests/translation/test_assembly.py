@@ -139,6 +139,15 @@ def test_a_group_that_only_a_map_reads_is_read(build: Build) -> None:
     assert built.plan.groups == ("paired", "target")
 
 
+def test_a_part_of_a_group_has_what_the_group_has(build: Build) -> None:
+    part = ["data.batch.unpaired:1/2=1", "data.batch.paired:2/2=1", "data.batch.target:1/3=1"]
+    real = "losses.student_adversarial.real='target:1/3.target'"
+    built = ds3(build, *part, real, "losses.teacher_pixelwise.group=paired:2/2")
+    assert built.plan.groups == ("paired", "paired:2/2", "target:1/3", "unpaired")
+    with pytest.raises(RecipeError, match="wants the target of the group 'unpaired:1/2', which has none"):
+        ds3(build, *part, "losses.teacher_pixelwise.group=unpaired:1/2")
+
+
 def test_terms_may_be_limited_to_stages(build: Build) -> None:
     built = ds3(build, 'losses.teacher_patchwise.stages=["joint"]')
     assert [t.name for t in built.assembly.plan("teacher", ("teacher",)).terms] == [
@@ -219,6 +228,11 @@ def test_layers_of_all_terms_on_one_source_are_taken_together() -> None:
             "wants the target of the group 'unpaired'",
         ),
         ("losses.student_adversarial.real=pared.target", "losses.student_adversarial", "no batch group 'pared'"),
+        (
+            "losses.student_adversarial.real=paired:1/2.target",
+            "losses.student_adversarial",
+            'add data.batch."paired:1/2" = SLICES',
+        ),
         (
             "losses.student_adversarial.real=techer.output",
             "losses.student_adversarial.real",

@@ -69,6 +69,11 @@ PIX2PIX = translator("generator", 1, 1, 3)
 COUNTS: dict[str, dict[str, Step]] = {
     "pix2pix": {"training": both(PIX2PIX)},
     "unet_l1": {"training": both(translator("generator", 1, 1, 0))},
+    # Each network once; then each of the committee also on the mirrored slices.
+    "unet_committee": {
+        "teachers": both(translator("teacher", 1, 1, 0) | translator("first", 1, 1, 0) | translator("second", 1, 1, 0)),
+        "student": both(translator("student", 1, 1, 0) | translator("first", 2, 2, 0) | translator("second", 2, 2, 0)),
+    },
     # The VGG sees the target and the translated image.
     "pgan": {"training": both(PIX2PIX | {"look": 2})},
     # Phase by phase as pix2pix.

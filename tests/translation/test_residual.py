@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from gantk import PluginError, RecipeError
 from gantk.plugins import Registry
 from gantk.recipe import load_recipe
-from gantk.translation import Translation, assemble
+from gantk.translation import Step, Translation, View, assemble
 from gantk.translation.residual import Residual, bare
 
 
@@ -114,6 +115,27 @@ def test_the_own_slice_of_neighbours_is_changed(recipes: Path, registry: Registr
     image = torch.rand(1, assembly.layout.size("source"), *recipe.data.crop)
     (own,) = assembly.layout.image("source", "t2")
     assert torch.equal(assembly.translators["generator"].eval().generator(image), image[:, own : own + 1])
+
+
+def test_a_view_shows_the_image_that_is_changed(recipes: Path, registry: Registry, make_group: Any) -> None:
+    recipe = load_recipe(recipes / "cyclegan.toml", ["translators.b2a.residual=t1ce"])
+    assembly = assemble(recipe, registry)
+    plan = assembly.plan("training", tuple(assembly.translators))
+    group = make_group(2, 1, shape=(32, 32))
+    step = Step(assembly.translators, plan, {"source": group, "target": group})
+    view = View(step, "b2a", "target")
+    assert torch.equal(view.start, group.target)
+    assert view.start is view.start
+    assert torch.equal(view.output, view.start)
+    with pytest.raises(PluginError, match=r"'a2b' changes.*changes none.*translators.a2b.*residual"):
+        View(step, "a2b", "source").start  # noqa: B018
+
+
+def test_a_loss_that_wants_that_image_is_refused_where_there_is_none(recipes: Path, registry: Registry) -> None:
+    term = "losses.agreed={use='committee_distillation', on='student', group='unpaired', teachers=['teacher']}"
+    with pytest.raises(RecipeError, match=r"losses.agreed.on: .* 'student' changes, and it changes none.*'t1'"):
+        assemble(load_recipe(recipes / "ds3_semi.toml", [term]), registry)
+    assert assemble(load_recipe(recipes / "ds3_semi.toml", [term, "translators.teacher.residual=t1"]), registry).terms
 
 
 def test_copies_between_roles_look_through_it() -> None:
