@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from disks import disk_of
 from gantk.errors import CheckpointError
 from gantk.training.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint, open_checkpoint, save_checkpoint
 from gantk.training.history import History
@@ -162,13 +162,8 @@ def test_the_way_out_is_one_that_is_there(checkpoints: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can be mounted by root alone")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disk_of("256k", tmp_path / "disk") as small:
+        yield small
 
 
 def test_a_full_disk_is_told_the_truth(disk: Path) -> None:
