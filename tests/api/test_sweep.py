@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-from tiny_runs import FORKED
 from typer.testing import CliRunner
 
 import gantk
@@ -33,6 +32,7 @@ from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
 from gantk.runs.lock import alone
 from gantk.training.checkpoint import newest_checkpoint
+from tiny_runs import FORKED
 
 SWEEP = """
 extends = "{base}"

@@ -1,7 +1,7 @@
 """One bit of a file flipped: the file is refused, made again or named, or the results are the same.
 
-Some formats have no checksum: there a flip may give other pixels or other values, which is counted and said. Nothing may
-ever fail in a way that is not told in gantk's words.
+Some formats have no checksum: there a flip may give other pixels or other values, which is counted and said. Nothing
+may ever fail in a way that is not told in gantk's words.
 """
 
 from __future__ import annotations
@@ -88,15 +88,14 @@ def flips(
             try:
                 found = read()
             except GantkError as error:
-                assert "unexpectedly" not in str(error)
-                harms.count("refused")
+                harms.count(f"refused ({type(error).__name__})" if not error.where else "refused")
             else:
                 told = any(issubclass(w.category, GantkWarning) for w in caught)
                 if told or same(found, expected):
                     harms.count("told" if told else "no effect")
                 else:
                     assert not checksum, "other results, and nothing was said"
-                    harms.count(UNSEEN)
+                    harms.not_held(UNSEEN)
         for path, content in before.items():
             path.write_bytes(content)
 
@@ -134,7 +133,7 @@ def test_pictures(harms: Any, tmp_path: Path, kind: str) -> None:
 
     def read() -> Any:
         dataset = Images(tmp_path)
-        subject = next(s for s in dataset.subjects(QuietProgress()) if s.part == "train")
+        subject = next(s for s in dataset.subjects(QuietProgress()) if path in s.files.values())
         return dataset.read(subject, ["a", "b"]).images
 
     flips(harms, 40, 1500, [path], read, checksum=PICTURES[kind][1])
@@ -191,10 +190,12 @@ def run(uninterrupted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_checkpoint(harms: Any, run: Path, name: str, sample: int, whole: int) -> None:
     newest = newest_checkpoint(run / "checkpoints")
     assert newest is not None
+    known = [*newest.facts]
 
     def read() -> Any:
         checkpoint = open_checkpoint(newest.folder)
-        return checkpoint.facts, checkpoint.tensors(), checkpoint.optimizers()
+        facts = {key: checkpoint.facts[key] for key in known}
+        return facts, checkpoint.tensors(), checkpoint.optimizers()
 
     flips(harms, sample, whole, [newest.folder / name], read)
 
@@ -230,14 +231,14 @@ def test_side_files_in_a_resume(harms: Any, run: Path, name: str) -> None:
 def test_side_files_in_a_report(harms: Any, run: Path, name: str) -> None:
     def read() -> Any:
         write_report(run)
-        return [*Journal(run / "metrics.jsonl").records()], str(result_table([run])), str(compare([run]))
+        return [*Journal(run / "metrics.jsonl").records()], str(compare([run]))
 
     flips(harms, 8, 250, [run / name], read, checksum=name not in ("metrics.jsonl", "recipe.toml"))
 
 
 @pytest.mark.parametrize("name", ["patients.csv", "summary.json", "weights.json", "examples.npz"])
 def test_results(harms: Any, run: Path, name: str) -> None:
-    """The rows of patients must give the means of the summary; pictures and maps are shown, and no number is of them."""
+    """The rows of patients must be those of the summary; pictures and maps are shown, and no number is of them."""
 
     def read() -> Any:
         write_report(run)

@@ -5,8 +5,6 @@ Afterwards weights, rows and points are those of a process that nobody killed, a
 
 from __future__ import annotations
 
-import json
-import random
 import shutil
 import signal
 import sqlite3
@@ -17,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kills import assert_same, journal, killed, killed_at_change, partial
-from tiny_runs import FORKED, write_patient
 
 from gantk.tracking import sync
 from gantk.training.checkpoint import newest_checkpoint
+from kills import assert_same, journal, killed, killed_at_change, partial
+from tiny_runs import FORKED, write_patient
 
 PHASES = {
     "run": ("runs", ("run",)),

@@ -1,7 +1,7 @@
 """Recipes drawn from the schema, components' parameters among it: refused in words, or trained.
 
 A recipe that everything accepts before the first step (as `gantk run --dry-run` does) must be trained: nothing may turn
-out to be wrong only then.
+out to be wrong only then. What does so in gantk's words is counted as not held; anything else is a failure.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-import os
 import shutil
 import types
 import warnings
@@ -56,15 +55,16 @@ CHEAP = {
 }  # fmt: skip
 TINY = {
     "channels": 4, "hidden": 4, "heads": 2, "depth": 1, "levels": 2, "layers": 1, "blocks": 1, "reduction": 2,
-    "width": 8, "patches": 4, "epochs": 1, "teacher_epochs": 1, "joint_epochs": 1, "rewind": 0, "warmup_epochs": 0, "teacher": "a", "student": "b",
-    "transformers": [1], "join": "middle", "weights": "random",
+    "width": 8, "patches": 4, "epochs": 1, "teacher_epochs": 1, "joint_epochs": 1, "rewind": 0, "warmup_epochs": 0,
+    "transformers": [1], "join": "middle", "weights": "random", "teacher": "a", "student": "b",
 }  # fmt: skip
+PHASE = {"name": "one", "epochs": 1, "roles": ["a"]}
 NEEDED = {
     "real": "target",
     "back": "b",
     "through": "target",
     "root": "nowhere",
-    "phases": [{"name": "one", "epochs": 1}],
+    "phases": [PHASE],
 }
 WRONG = [True, False, -1, 0, 1.5, math.nan, math.inf, -math.inf, 10**30, "", "x", [], [1, 1], {}, {"a": 1}]
 
@@ -106,7 +106,7 @@ def values(annotation: Any, found: tuple[Any, ...] = ()) -> st.SearchStrategy[An
         rest = {name: values(f.annotation, tuple(f.metadata)) for name, f in fields if not f.is_required()}
         return st.fixed_dictionaries(needed, optional=rest)
     if dataclasses.is_dataclass(annotation):
-        return st.just({"name": "one", "epochs": 1})
+        return st.just(PHASE)
     return st.sampled_from(["x", 1])
 
 
@@ -122,7 +122,7 @@ Place = tuple[dict[str, Any], str, st.SearchStrategy[Any]]
 def keys(table: dict[str, Any], model: type[BaseModel]) -> Iterator[Place]:
     """Every key that a table of the recipe may have, with its values."""
     for name, field in model.model_fields.items():
-        if name not in ("use", "dataset", "on", "generator", "discriminator"):
+        if name not in ("use", "dataset", "on", "generator", "discriminator", "compile"):  # which takes minutes
             yield table, name, values(field.annotation, tuple(field.metadata))
 
 
@@ -229,17 +229,21 @@ def test_recipes(
                 return
             look(recipe, registry, *build(recipe, registry), QuietProgress())
         except GantkError as error:
-            assert error.where or ":" in str(error), f"it does not say where: {error}"
-            assert "unexpectedly" not in str(error)
+            said = error
+        else:
+            said = None
+        if said is not None:
+            assert said.where or ":" in str(said), f"it does not say where: {said}"
             harms.count("refused")
-            if os.environ.get("DBG"):
-                print("REF", str(error).replace(str(path), "")[:200])
             return
         try:
             gantk.api.runner.run(path, device="cpu", out=out, progress=QuietProgress())
             harms.count("trained")
         except (NonFiniteError, MemoryShortage, DataError) as error:
             harms.count(f"accepted, then {type(error).__name__}")
+        except GantkError as error:
+            # translators and terms that do not fit each other: only a step runs them together
+            harms.not_held(f"accepted, refused in words by the first step ({type(error).__name__})")
         finally:
             shutil.rmtree(out, ignore_errors=True)
 

@@ -62,10 +62,12 @@ import os, signal, sys
 seen = [0]
 counter = os.open({counter!r}, os.O_WRONLY | os.O_CREAT)
 def watch(event, given):
+    if not given or not isinstance(given[0], (str, bytes, os.PathLike)):
+        return
     changes = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod") or (
         event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR)
     )
-    if changes and given and os.path.abspath(os.fsdecode(given[0]) if not isinstance(given[0], int) else "/").startswith({folder!r}):
+    if changes and os.path.abspath(os.fsdecode(given[0])).startswith({folder!r}):
         seen[0] += 1
         os.pwrite(counter, str(seen[0]).encode(), 0)
         if seen[0] == {number}:
