@@ -70,7 +70,7 @@ def test_runs(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_pat
         (run,) = disk.iterdir()
         assert_same(run, reference)
 
-    full(harms, tmp_path, 4, 150, 2 * needed, start, check)
+    full(harms, tmp_path, 2, 150, 2 * needed, start, check)
 
 
 def test_slices(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_slices(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_p
         (run,) = (tmp_path / "runs").iterdir()
         assert_same(run, reference)
 
-    full(harms, tmp_path, 2, 80, 2**20, start, check)
+    full(harms, tmp_path, 1, 80, 2**20, start, check)
 
 
 def test_phantom(harms: Any, server: Any, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_phantom(harms: Any, server: Any, tmp_path: Path) -> None:
         command = ("data", "phantom", disk / "out", "--subjects", "2", "--spacing", "8")
         return server.start(tmp_path, *command, before=here)
 
-    full(harms, tmp_path, 2, 60, 2**18, start, lambda disk: None)
+    full(harms, tmp_path, 1, 60, 2**18, start, lambda disk: None)
 
 
 def test_predict(harms: Any, server: Any, uninterrupted: Any, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_predict(harms: Any, server: Any, uninterrupted: Any, tmp_path: Path) ->
     def check(disk: Path) -> None:
         assert [path.name for path in disk.iterdir()] == ["a.nii.gz"]
 
-    full(harms, tmp_path, 2, 40, 2**16, start, check)
+    full(harms, tmp_path, 1, 40, 2**16, start, check)
 
 
 def test_sync(harms: Any, server: Any, uninterrupted: Any, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_slice_store(harms: Any, recipe: Path, own_cache: Path) -> None:
         cohort = open_cohort(read_recipe, registry, QuietProgress())
         return cohort.fingerprint, [path.read_bytes() for path in files]
 
-    flips(harms, 12, 400, files, read)
+    flips(harms, 6, 400, files, read)
 
 
 def test_phantom_cache(harms: Any, own_cache: Path) -> None:
@@ -169,7 +169,7 @@ def test_phantom_cache(harms: Any, own_cache: Path) -> None:
         (subject,) = dataset.subjects(QuietProgress())
         return dataset.read(subject, ["t1", "t1ce"]).images
 
-    flips(harms, 6, 150, files, read)
+    flips(harms, 3, 150, files, read)
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_side_files_in_a_report(harms: Any, run: Path, name: str) -> None:
         write_report(run)
         return [*Journal(run / "metrics.jsonl").records()], str(compare([run]))
 
-    flips(harms, 8, 250, [run / name], read, checksum=name not in ("metrics.jsonl", "recipe.toml"))
+    flips(harms, 5, 250, [run / name], read, checksum=name not in ("metrics.jsonl", "recipe.toml"))
 
 
 @pytest.mark.parametrize("name", ["patients.csv", "summary.json", "weights.json", "examples.npz"])
