@@ -32,7 +32,7 @@ def told(process: Any) -> bool:
     assert len(errors) == 1, said
     assert "Traceback" not in said
     assert "unexpectedly" not in said
-    assert any(word in said for word in ("No space left", "full", "cannot be written", "could be written")), said
+    assert any(word in said for word in ("No space left", "full", "make room", "be written")), said
     return True
 
 
@@ -55,7 +55,6 @@ def full(
                 else:
                     harms.count("fitted")
                 check(disk)
-            folder.rmdir()
 
 
 def test_runs(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
@@ -140,4 +139,3 @@ def test_report(harms: Any, server: Any, uninterrupted: Any, tmp_path: Path) -> 
                     harms.count("fitted")
                 assert not partial(disk)
                 assert (run / "report.html").read_text().rstrip().endswith("</html>")
-            (tmp_path / "disk").rmdir()

@@ -263,22 +263,20 @@ def points(database: Path) -> list[Any]:
     return [metrics, params, runs]
 
 
-def test_sync(harms: Any, uninterrupted: Any, fresh: Any, tmp_path: Path) -> None:
+def test_sync(harms: Any, uninterrupted: Any, tmp_path: Path) -> None:
     """Into a store that is made meanwhile: killed before any statement that changes the database, then again."""
     run = Path(shutil.copytree(uninterrupted("plain"), tmp_path / "runs" / "whole"))
-    store, record = tmp_path / "store", run / "tracking.json"
-    uri = f"sqlite:///{store}/mlflow.db"
-    sync(run, uri)
-    expected = points(store / "mlflow.db")
+    sync(run, f"sqlite:///{tmp_path}/whole/mlflow.db")
+    expected = points(tmp_path / "whole" / "mlflow.db")
     for one in harms.tries(2, 60):
         with harms.trying(one):
-            fresh("store")
-            record.unlink(missing_ok=True)
-            (run / "tracking.json.tmp").unlink(missing_ok=True)
+            store = tmp_path / f"store-{one.number}"  # MLflow keeps in memory what it knows of a store's path
+            uri = f"sqlite:///{store}/mlflow.db"
+            (run / "tracking.json").unlink(missing_ok=True)
             place = one.random.choice([one.random.randint(1, 250), one.random.randint(250, 420)])
             one.done = f"killed before statement {place}"
             try:
-                killed(lambda: sync(run, uri), place)
+                killed(lambda uri=uri: sync(run, uri), place)
             except AssertionError:
                 harms.count("no kill: fewer statements")
             sync(run, uri)

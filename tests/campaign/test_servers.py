@@ -25,6 +25,7 @@ import pytest
 from gantk.errors import TrackingError
 from gantk.tracking import sync
 from gantk.tracking.journal import Journal
+from gantk.tracking.names import metric_name
 from gantk.tracking.store import Store, probe
 from gantk.tracking.ui import free_port, ui_command
 
@@ -188,9 +189,12 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
 
 
 def delivered(database: Path, name: str) -> list[Any]:
-    """The values of the one run of that name."""
+    """The values of the one run of that id."""
     with closing(sqlite3.connect(database)) as connection:
-        found = connection.execute("SELECT run_uuid, status FROM runs WHERE name = ?", (name,)).fetchall()
+        found = connection.execute(
+            "SELECT run_uuid, status FROM runs JOIN tags USING (run_uuid) WHERE key = 'gantk.run' AND value = ?",
+            (name,),
+        ).fetchall()
         assert [status for _, status in found] == ["FINISHED"], found
         query = "SELECT key, step, value FROM metrics WHERE run_uuid = ? ORDER BY 1, 2, 3"
         return connection.execute(query, (found[0][0],)).fetchall()
@@ -233,7 +237,7 @@ def test_servers(
             proxy.fault = healthy
             sync(run)  # the address is the run's own
             journal = [
-                (key, record["step"], value)
+                (metric_name(key), record["step"], value)
                 for record in Journal(run / "metrics.jsonl").records()
                 for key, value in record["metrics"].items()
             ]
