@@ -18,6 +18,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def campaign(session: nox.Session) -> None:
+    """Every kind of harm, many times: kills, flipped bits, full disks, broken servers, fuzzed recipes, hostile names.
+
+    Takes up to some hours, and ends with a table of what was tried and what held; `tests` has a sample of it.
+    `nox -s campaign -- -k flips` tries one kind. Full disks are tried by root alone.
+    """
+    session.install(".[test]")
+    whole = {"GANTK_CAMPAIGN": "whole", "OMP_NUM_THREADS": "1"}
+    session.run("pytest", "tests/campaign", "-o", "timeout=0", "-n", "2", "--dist", "load", *session.posargs, env=whole)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation site in build/site; a warning is an error."""
     session.install(".[docs]")

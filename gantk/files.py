@@ -12,7 +12,7 @@ import shutil
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -24,12 +24,15 @@ __all__ = [
     "checksum",
     "leftovers",
     "read_json",
+    "sealed",
     "sweep_partial",
+    "unsealed",
     "walk_folders",
     "write_text",
 ]
 
 _MARK = ".partial-"
+_SEAL = "seal"
 
 
 @contextmanager
@@ -104,6 +107,28 @@ def checksum(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON-compatible facts with a checksum over all of them, which `unsealed` compares."""
+    plain = json.loads(json.dumps(facts))  # as they are read again
+    return {**plain, _SEAL: _digest(plain)}
+
+
+def unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that were `sealed`; those of an older gantk, which have no seal, as they are.
+
+    Raises:
+        ValueError: they are not what was sealed.
+    """
+    facts = {key: value for key, value in content.items() if key != _SEAL}
+    if content.get(_SEAL, digest := _digest(facts)) != digest:
+        raise ValueError("it differs from its own checksum")
+    return facts
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gantk.files import atomic_folder, atomic_write, leftovers, sweep_partial
+from gantk.files import atomic_folder, atomic_write, leftovers, sealed, sweep_partial, unsealed
 
 
 @contextmanager
@@ -103,3 +104,13 @@ def test_pipes_and_folders_are_not_replaced(tmp_path: Path) -> None:
             temporary.touch()
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_a_seal_tells_any_change_of_what_it_seals() -> None:
+    facts = {"step": 3, "rates": (0.1, 1e-9), "of": {"b": None, "a": "ä"}}
+    text = json.dumps(sealed(facts))
+    assert unsealed(json.loads(text)) == facts | {"rates": [0.1, 1e-9]}
+    for found, written in (("3", "7"), ("0.1", "0.3"), ("step", "stfp"), ("null", "true")):
+        with pytest.raises(ValueError, match="its own checksum"):
+            unsealed(json.loads(text.replace(found, written, 1)))
+    assert unsealed({"step": 3}) == {"step": 3}  # of before there were seals

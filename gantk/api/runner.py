@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from gantk.memory import enough_memory
 from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress
-from gantk.recipe import Recipe, dump_recipe, load_recipe
+from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
+from gantk.recipe.model import DataSettings
 from gantk.recipe.variants import is_sweep
 from gantk.runs.files import ENVIRONMENT, JOURNAL, RECIPE, RunFiles, missing_settings, warn_of_damage
 from gantk.runs.lock import alone
@@ -122,13 +124,27 @@ def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[s
         )
     given = recipe_of(folder, overrides) if path is None else load_recipe(path, overrides)
     if dump_recipe(given) != dump_recipe(recipe):
-        raise UsageError(
-            "the recipe is not the one that this run began with",
-            where=folder,
-            why="a resumed run must give what the uninterrupted one would have given",
-            mend=f"resume with `gantk run --resume {spoken(folder)}` alone, or start a new run",
+        raise _another_recipe(folder, f"resume with `gantk run --resume {spoken(folder)}` alone, or start a new run")
+    if files.checkpoint and _trained(recipe) != _trained(recipe_from_table(tomllib.loads(files.checkpoint["recipe"]))):
+        raise _another_recipe(
+            folder / RECIPE, "undo the change (the checkpoint's checkpoint.json holds the recipe), or start a new run"
         )
     return recipe
+
+
+def _trained(recipe: Recipe) -> dict[str, Any]:
+    """What the weights depend on in a recipe; whether the data is the same is seen in the data, wherever it lies."""
+    table = recipe.model_dump(exclude={"description", "predict", "evaluation", "tracking"})
+    return table | {"data": {key: value for key, value in table["data"].items() if key in DataSettings.model_fields}}
+
+
+def _another_recipe(where: Path, mend: str) -> UsageError:
+    return UsageError(
+        "the recipe is not the one that this run began with",
+        where=where,
+        why="a resumed run must give what the uninterrupted one would have given",
+        mend=mend,
+    )
 
 
 def _begin(recipe: Recipe, cohort: Cohort, out: Path | None) -> Path:

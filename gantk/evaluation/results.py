@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
 import math
 import statistics
@@ -12,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gantk.errors import EvaluationError
-from gantk.files import atomic_write
+from gantk.files import atomic_write, checksum
 
 __all__ = ["Column", "Evaluation", "Row", "Statistic", "is_evaluated"]
 
@@ -164,22 +166,25 @@ class Evaluation:
                 method: {name: statistic.to_dict() for name, statistic in found.items()}
                 for method, found in self.summary.items()
             },
+            "rows": hashlib.sha256(self._table().encode()).hexdigest(),
             **({"overall": overall} if overall else {}),
             **({"images": self.images} if self.images else {}),
         }
 
+    def _table(self) -> str:
+        """The content of patients.csv."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(["patient", "method", "slices", *self.columns])
+        for row in self.rows:
+            writer.writerow([row.patient, row.method, row.slices, *(_cell(row.values[name]) for name in self.columns)])
+        return text.getvalue()
+
     def write(self, folder: Path) -> None:
         """Write patients.csv and summary.json into `folder`, each atomically."""
         folder.mkdir(parents=True, exist_ok=True)
-        with (
-            atomic_write(folder / "patients.csv") as path,
-            path.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(["patient", "method", "slices", *self.columns])
-            for row in self.rows:
-                values = [_cell(row.values[name]) for name in self.columns]
-                writer.writerow([row.patient, row.method, row.slices, *values])
+        with atomic_write(folder / "patients.csv") as path:
+            path.write_text(self._table(), encoding="utf-8", newline="")
         with atomic_write(folder / "summary.json") as path:
             path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
@@ -219,6 +224,8 @@ class Evaluation:
             evaluation = cls(split, settings, columns, rows, overall, images, subjects)
             if not _agree(evaluation.summary, said):  # a truncated table is a table
                 raise ValueError("its means are not those of summary.json: one of the two is truncated or was changed")
+            if head.get("rows", digest := checksum(table)) != digest:  # in digits that no mean shows
+                raise ValueError("it differs from the checksum that summary.json has of it")
         return evaluation
 
 

@@ -249,7 +249,7 @@ def _resolve_likes(table: Table, origins: Origins) -> None:
     for role, settings in translators.items():
         if isinstance(settings, dict) and "like" in settings:
             model = settings["like"]
-            if not isinstance(model, str) or not isinstance(resolved.get(model), dict):
+            if not isinstance(model, str) or model not in resolved:
                 raise RecipeError(
                     f"{dotted(('translators', role))} is like {shown(model)}, which is no translator above it",
                     where=origins.where(("translators", role, "like")),

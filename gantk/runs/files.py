@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantk.errors import DataError, GantkWarning, RecipeError
-from gantk.files import write_text
+from gantk.files import unsealed, write_text
 from gantk.runs.names import ENVIRONMENT, JOURNAL, RECIPE, SPLIT, STATUS, SWEEP
 from gantk.runs.reading import Bad, absent, extent, last_line, read, read_object, read_typed
 
@@ -73,7 +73,7 @@ class RunFiles:
         """The `checkpoint.json` of the newest checkpoint that can be read; empty where there is none."""
         for path in sorted(self.folder.glob("checkpoints/step-*/checkpoint.json"), reverse=True):
             try:
-                facts = read_object(path)
+                facts = unsealed(read_object(path))
                 tomllib.loads(facts["recipe"])
                 if type(facts["position"]["total"]) is int and isinstance(facts.setdefault("split", {}), dict):
                     return facts

@@ -1,7 +1,7 @@
 """Checkpoints: folders written whole or not at all, whose loading never executes code.
 
 `model.safetensors` holds all weights, `state.pt` the optimizers (read with `weights_only`), `checkpoint.json` the
-position, the scheduler's state, the resolved recipe, what else a prediction needs, and checksums of the two others.
+position, the scheduler's state, the resolved recipe, what else a prediction needs, and checksums of all three.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gantk.errors import CheckpointError
-from gantk.files import atomic_folder, checksum
+from gantk.files import atomic_folder, checksum, sealed, unsealed
 from gantk.training.state import Position, TrainingState
 from gantk.translation import Translator
 
@@ -119,7 +119,7 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
                 "sha256": {name: checksum(new / name) for name in _FILES},
                 **facts,
             }
-            (new / "checkpoint.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+            (new / "checkpoint.json").write_text(json.dumps(sealed(record), indent=1), encoding="utf-8")
     except (OSError, RuntimeError, SafetensorError) as error:  # the latter: a full disk, in torch's words
         raise CheckpointError(
             "the checkpoint cannot be written",
@@ -179,7 +179,10 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             why="it does not say what the numbers of the images mean",
             mend="use gantk 0.1.0 with it, or train the recipe again",
         )
-    return Checkpoint(folder, facts)
+    try:
+        return Checkpoint(folder, unsealed(facts))
+    except ValueError as error:
+        raise _damaged(folder, f"checkpoint.json is not what gantk wrote: {error}") from None
 
 
 def newest_checkpoint(parent: Path) -> Checkpoint | None:

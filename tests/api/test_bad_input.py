@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+
+from disks import disk_of, make_room
 
 
 def assert_refused(process: Any, code: int, *fragments: str) -> None:
@@ -194,14 +194,8 @@ def test_the_runs_folder_is_a_file(server: Any, recipe: Path, tmp_path: Path) ->
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of half a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder]
-    if not mount or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("a small disk can be mounted by root alone")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disk_of("512k", tmp_path / "disk") as disk:
+        yield disk
 
 
 def test_the_disk_is_full_while_slices_are_prepared(
@@ -213,7 +207,7 @@ def test_the_disk_is_full_while_slices_are_prepared(
     assert_refused(process, 1, "the disk is full", "GANTK_CACHE")
     assert list(small_disk.rglob("*.partial-*")) == []
     (small_disk / "filler").unlink()
-    subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+    make_room(small_disk, "8m")
     process = server.start(tmp_path, "run", recipe, before=before)
     assert process.wait() == 0, process.output
 
@@ -231,7 +225,7 @@ def test_the_disk_is_full_while_a_checkpoint_is_written(
     assert "unexpectedly" not in said
     (run,) = small_disk.iterdir()
     assert [p for p in run.rglob("*") if ".partial-" in p.name] == []
-    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
+    make_room(small_disk, "16m")
     process = server.start(tmp_path, "run", "--resume", run)
     assert process.wait() == 0, process.output
     weights = [

@@ -60,11 +60,21 @@ def forget(key: str) -> Any:
     return damage
 
 
+def revise(checkpoint: Path) -> str:
+    """Another digit: JSON of the right types still."""
+    path = checkpoint / "checkpoint.json"
+    text = path.read_text()
+    assert '"converged": 1' in text
+    path.write_text(text.replace('"converged": 1', '"converged": 3'))
+    return "checkpoint.json is not what gantk wrote: it differs from its own checksum"
+
+
 GARBAGE = ["", "{", "[]", "3", "{}", '{"position": {}, "format": 1}', '{"position": {"steps": 1}}', "\x00\xff"]
 DAMAGES = {
     "flipped": flip,
     "cut": cut,
     "lost": lose,
+    "revised": revise,
     **{f"garbage-{number}": scribble(text) for number, text in enumerate(GARBAGE)},
     **{f"without-{key}": forget(key) for key in ("format", "position", "recipe", "scheduler", "sha256")},
 }

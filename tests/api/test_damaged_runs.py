@@ -194,6 +194,26 @@ def test_an_edited_recipe_is_not_called_damaged(run: Path) -> None:
     assert RunFiles(run).damages() == []
 
 
+@pytest.mark.parametrize(
+    ("found", "written"),
+    [("seed = 0", "seed = 1"), ("weight = 100.0", "weight = 120.0"), ("crop = [\n    32,", "crop = [\n    36,")],
+)
+def test_a_recipe_that_was_changed_is_not_resumed(run: Path, found: str, written: str) -> None:
+    text = (run / "recipe.toml").read_text()
+    assert found in text
+    (run / "recipe.toml").write_text(text.replace(found, written))
+    with pytest.raises(UsageError, match=r"recipe\.toml: the recipe is not the one that this run began with"):
+        resume(run)
+
+
+def test_a_recipe_whose_data_moved_is_resumed(run: Path, cohort: Path) -> None:
+    moved = Path(shutil.copytree(cohort, run.parent / "moved"))
+    text = (run / "recipe.toml").read_text()
+    assert cohort.as_posix() in text
+    (run / "recipe.toml").write_text(text.replace(cohort.as_posix(), moved.as_posix()))
+    resume(run)
+
+
 def test_a_refused_resume_changes_nothing(run: Path) -> None:
     checkpoint = newest_checkpoint(run / "checkpoints")
     assert checkpoint is not None

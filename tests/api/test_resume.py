@@ -10,54 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint
+from kills import assert_same, journal, killed_while_writing, partial
 
 OPTIONS = ["ema", "accumulation", "bf16", "channels-last", "committee"]
-
-
-def journal(run: Path) -> list[dict[str, Any]]:
-    """The journal's whole lines, without their times."""
-    path = run / "metrics.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
-
-
-def assert_same(run: Path, reference: Path) -> None:
-    """Weights, optimizers, position, scheduler, journal and evaluation are equal bit for bit."""
-    ours, theirs = (newest_checkpoint(folder / "checkpoints") for folder in (run, reference))
-    assert ours is not None
-    assert theirs is not None
-    assert ours.position == theirs.position
-    for name in ("scheduler", "recipe", "split", "data", "meaning"):
-        assert ours.facts[name] == theirs.facts[name]
-    weights = [(c.folder / "model.safetensors").read_bytes() for c in (ours, theirs)]
-    assert weights[0] == weights[1]
-    assert_equal(ours.optimizers(), theirs.optimizers())
-    records = journal(run)
-    assert records == journal(reference)
-    assert [record["seq"] for record in records] == list(range(len(records)))
-    for name in ("patients.csv", "summary.json", "weights.json"):
-        assert (run / "evaluation" / name).read_bytes() == (reference / "evaluation" / name).read_bytes()
-
-
-def assert_equal(a: Any, b: Any) -> None:
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b)
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert_equal(a[key], b[key])
-    elif isinstance(a, list):
-        assert len(a) == len(b)
-        for x, y in zip(a, b, strict=True):
-            assert_equal(x, y)
-    else:
-        assert a == b
 
 
 def test_the_run_is_one_that_resuming_can_break(uninterrupted: Any) -> None:
@@ -134,26 +92,6 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before_it(
     assert resumed.wait() == 0, resumed.output
     assert not partial[0].exists()
     assert_same(run, uninterrupted("plain"))
-
-
-KILLED = """
-import os, signal, gantk.files as files
-sync = files._sync
-def dies(path):
-    if path.name.endswith({name!r}):
-        os.kill(os.getpid(), signal.SIGKILL)
-    sync(path)
-files._sync = dies
-"""
-
-
-def killed_while_writing(name: str) -> str:
-    """Python that kills its process where the first file whose name ends so is written but has no name yet."""
-    return KILLED.format(name=name)
-
-
-def partial(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if ".partial-" in path.name]
 
 
 def test_a_kill_in_every_phase(server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:

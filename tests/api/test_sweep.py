@@ -32,6 +32,7 @@ from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
 from gantk.runs.lock import alone
 from gantk.training.checkpoint import newest_checkpoint
+from tiny_runs import FORKED
 
 SWEEP = """
 extends = "{base}"
@@ -51,51 +52,6 @@ label = "Without map"
 
 [sweep]
 "run.seed" = [0, 1]
-"""
-# Children that are forked, not started afresh: importing torch takes longer than the run, and drawing a report too.
-# They are processes of their own all the same, with a log, signals and an exit code.
-FORKED = """
-import os, signal, sys, types
-import gantk.launching.local as local
-from gantk.cli.main import main
-
-class Forked:
-    def __init__(self, command, *, stdout, env, **_):
-        self.returncode = None
-        self.pid = os.fork()
-        if self.pid:
-            return
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        for stream in (1, 2):
-            os.dup2(stdout.fileno(), stream)
-        os.environ.update(env)
-        os.environ.pop(local.VARIABLE)  # a fork holds both ends of it
-        sys.argv = ["gantk", *command[command.index("run"):]]
-        code = 70
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-
-    def wait(self, flags=0):
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, flags)
-            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
-        return self.returncode
-
-    def poll(self):
-        return self.wait(os.WNOHANG)
-
-    def send_signal(self, number):
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-local.subprocess = types.SimpleNamespace(Popen=Forked, DEVNULL=None)
 """
 
 

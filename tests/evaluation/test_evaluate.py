@@ -127,6 +127,17 @@ def test_reading_damage(tmp_path, damage):
         Evaluation.read(tmp_path)
 
 
+def test_a_digit_that_no_mean_shows(tmp_path):
+    run({"student": brighter(0.2)}).write(tmp_path)
+    path = tmp_path / "patients.csv"
+    text = path.read_text()
+    for changed in (text.replace("b,student", "c,student"), text + "\n"):
+        assert changed != text
+        path.write_text(changed)
+        with pytest.raises(EvaluationError, match=r"patients\.csv.*checksum"):
+            Evaluation.read(tmp_path)
+
+
 def test_settings_hash_names_what_matters():
     base = settings_hash({"ssim": Ssim(), "mse": Mse()}, ["image", "brain"], {"crop": [224, 224]})
     assert base == settings_hash({"mse": Mse(), "ssim": Ssim()}, ["brain", "image"], {"crop": (224, 224)})

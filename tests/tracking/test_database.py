@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.store.db import utils
@@ -20,29 +16,9 @@ from mlflow.store.db import utils
 from gantk.errors import TrackingError
 from gantk.tracking import database
 from gantk.tracking.store import Store
+from kills import killed
 
 HEAD = utils._get_latest_schema_revision()
-
-
-def killed(work: Callable[[], object], statement: int) -> None:
-    """Do it in a process that dies (SIGKILL) before its n-th SQL statement that changes something."""
-
-    def until_death() -> None:
-        seen = 0
-
-        @sqlalchemy.event.listens_for(sqlalchemy.Engine, "before_cursor_execute")
-        def _(connection, cursor, text, *rest) -> None:  # type: ignore[no-untyped-def]
-            nonlocal seen
-            seen += text.split()[0].upper() in ("CREATE", "ALTER", "DROP", "INSERT", "UPDATE")
-            if seen == statement:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        work()
-
-    process = multiprocessing.get_context("fork").Process(target=until_death)
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
 
 
 def by_mlflow(path: Path) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,9 @@ from typing import Any
 import pytest
 import torch
 
+from disks import disk_of
 from gantk.errors import CheckpointError
+from gantk.files import sealed, unsealed
 from gantk.training.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint, open_checkpoint, save_checkpoint
 from gantk.training.history import History
 from gantk.training.scheduler import Stage
@@ -55,7 +56,7 @@ def test_every_file_follows_the_umask(tmp_path: Path, mask: int) -> None:
         History(tmp_path / "h").record(Stage("one", 1, ("g",), history=1), 0, {"g": translator})
     finally:
         os.umask(before)
-    files = [*folder.iterdir(), *(tmp_path / "h").iterdir()]
+    files = [path for part in (folder, tmp_path / "h") for path in part.rglob("*") if path.is_file()]
     assert len(files) == 4
     assert {file.stat().st_mode & 0o777 for file in files} == {0o666 & ~mask}
 
@@ -89,11 +90,11 @@ class Evil:
         return os.system, ("touch executed",)
 
 
-def sealed(folder: Path, name: str) -> None:
+def forge(folder: Path, name: str) -> None:
     """Give a changed file its right checksum, as an attacker would."""
-    facts = json.loads((folder / "checkpoint.json").read_text())
+    facts = unsealed(json.loads((folder / "checkpoint.json").read_text()))
     facts["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / "checkpoint.json").write_text(json.dumps(facts))
+    (folder / "checkpoint.json").write_text(json.dumps(sealed(facts)))
 
 
 def test_a_hostile_state_is_refused_without_advice_to_trust_it(
@@ -102,7 +103,7 @@ def test_a_hostile_state_is_refused_without_advice_to_trust_it(
     monkeypatch.chdir(checkpoints)
     folder = checkpoints / "step-00000004"
     torch.save({"g": Evil()}, folder / "state.pt")
-    sealed(folder, "state.pt")
+    forge(folder, "state.pt")
     with pytest.raises(CheckpointError, match="refused") as caught:
         newest(checkpoints).optimizers()
     said = str(caught.value)
@@ -125,7 +126,7 @@ HEADERS = {
 def test_hostile_weights_are_damaged(checkpoints: Path, header: str) -> None:
     folder = checkpoints / "step-00000004"
     (folder / "model.safetensors").write_bytes(HEADERS[header])
-    sealed(folder, "model.safetensors")
+    forge(folder, "model.safetensors")
     with pytest.raises(CheckpointError, match=r"the checkpoint is damaged.*model.safetensors"):
         newest(checkpoints).tensors()
 
@@ -134,7 +135,7 @@ def test_hostile_weights_are_damaged(checkpoints: Path, header: str) -> None:
 def test_a_state_that_is_none_is_an_error(checkpoints: Path, content: bytes) -> None:
     folder = checkpoints / "step-00000004"
     (folder / "state.pt").write_bytes(content)
-    sealed(folder, "state.pt")
+    forge(folder, "state.pt")
     with pytest.raises(CheckpointError, match=r"state\.pt"):
         newest(checkpoints).optimizers()
 
@@ -162,13 +163,8 @@ def test_the_way_out_is_one_that_is_there(checkpoints: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can be mounted by root alone")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disk_of("256k", tmp_path / "disk") as small:
+        yield small
 
 
 def test_a_full_disk_is_told_the_truth(disk: Path) -> None:

@@ -1,0 +1,372 @@
+"""A cohort of tiny patients, a recipe that trains on them in seconds, and processes to run it in."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from gantk.api.cohort import open_cohort
+from gantk.plugins import load_plugins
+from gantk.progress import QuietProgress
+from gantk.recipe import load_recipe
+
+SHAPE = (30, 34, 8)
+LPS = np.diag([-3.0, -3.0, 6.0, 1.0])
+MODALITIES = ("t1", "t2", "t1ce")
+
+RECIPE = """
+name = "tiny"
+predict = "student"
+
+[data]
+dataset = "brats"
+root = "{root}"
+inputs = ["t1", "t2"]
+target = "t1ce"
+crop = [32, 32]
+paired_fraction = 0.5
+batch = {{ paired = 1, unpaired = 2 }}
+steps_per_epoch = 3
+
+[translators.teacher]
+generator = {{ use = "ds3", channels = 4, blocks = 1, dropout = 0.2 }}
+discriminator = {{ use = "patchgan", channels = 4, layers = 1 }}
+
+[translators.teacher.optimizer]
+use = "adamw"
+rates = {{ generator = 1e-3, heads = 1e-3, discriminator = 1e-3 }}
+
+[translators.student]
+like = "teacher"
+
+[maps.difficulty]
+use = "difficulty"
+stages = ["joint"]
+
+[losses.pixelwise]
+use = "l1"
+on = "teacher"
+map = "difficulty"
+weight = 100
+
+[losses.patchwise]
+use = "patch_nce"
+on = "teacher"
+map = "difficulty"
+layers = [0, 4]
+patches = 16
+width = 8
+
+[losses.adversarial]
+use = "lsgan"
+on = "teacher"
+
+[losses.distillation]
+use = "image_distillation"
+on = "student"
+group = "unpaired"
+map = "difficulty"
+teacher = "teacher"
+
+[losses.student_adversarial]
+use = "lsgan"
+on = "student"
+group = "unpaired"
+real = "paired.target"
+
+[schedule]
+use = "teacher_student"
+teacher = "teacher"
+student = "student"
+teacher_epochs = 3
+joint_epochs = 2
+rewind = 1
+patience = 1
+min_delta = 0.5
+
+[training]
+checkpoint_every = 2
+validation_slices = 2
+panels_every = 100
+panel_slices = 1
+
+[evaluation]
+metrics = ["mse", "ssim"]
+regions = ["image"]
+examples = 1
+
+[tracking]
+enabled = false
+"""
+
+
+def write_volume(path: Path, voxels: np.ndarray, affine: np.ndarray = LPS) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(voxels, affine), path)
+    return path
+
+
+def write_patient(folder: Path, seed: int, modalities: Sequence[str] = MODALITIES, tumour: bool = True) -> Path:
+    """A brain of noise about a smooth pattern, with a tumour in its middle slices."""
+    rng = np.random.default_rng(seed)
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in SHAPE], indexing="ij")
+    brain = x**2 + y**2 + z**2 < 0.8
+    for number, name in enumerate(modalities):
+        image = brain * (300 + 100 * np.sin(3 * x * (number + 1) + seed) + rng.uniform(0, 20, SHAPE))
+        write_volume(folder / f"{folder.name}_{name}.nii.gz", image.astype(np.int16))
+    labels = np.zeros(SHAPE, np.uint8)
+    if tumour:
+        labels[12:20, 14:20, 2:6] = 2
+        labels[14:18, 15:18, 3:5] = 4
+    write_volume(folder / f"{folder.name}_seg.nii.gz", labels)
+    return folder
+
+
+def write_cohort(root: Path, patients: int = 10) -> Path:
+    for number in range(patients):
+        write_patient(root / f"P{number}", number)
+    return root
+
+
+def toml(path: Path) -> str:
+    return path.as_posix()
+
+
+# drawing a report takes longer than the run; it has tests of its own
+NO_REPORT = "import gantk.report.html as html; html.write_report = lambda folder: folder / 'report.html'"
+OPTIONS = {
+    "plain": [],
+    "ema": ["training.ema=0.9"],
+    "accumulation": ["training.accumulate=2"],
+    "bf16": ["run.precision=bf16"],
+    "channels-last": ["training.channels_last=true"],
+    "committee": [
+        "data.batch.paired:1/2=1",
+        "data.batch.paired:2/2=1",
+        "translators.teacher.residual=t1",
+        "translators.first={like='teacher'}",
+        "translators.second={like='teacher'}",
+        "losses.first={use='l1', on='first', group='paired:1/2'}",
+        "losses.second={use='l1', on='second', group='paired:2/2'}",
+        "losses.agreement={use='committee_distillation', on='student', group='unpaired', teachers=['first', 'second']}",
+        "schedule.committee=['first', 'second']",
+    ],
+}
+
+
+# Children that are forked, not started afresh: importing torch takes longer than the run, and drawing a report too.
+# They are processes of their own all the same, with a log, signals and an exit code.
+FORKED = """
+import os, signal, sys, types
+import gantk.launching.local as local
+from gantk.cli.main import main
+
+class Forked:
+    def __init__(self, command, *, stdout, env, **_):
+        self.returncode = None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for stream in (1, 2):
+            os.dup2(stdout.fileno(), stream)
+        os.environ.update(env)
+        os.environ.pop(local.VARIABLE)  # a fork holds both ends of it
+        sys.argv = ["gantk", *command[command.index("run"):]]
+        code = 70
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def wait(self, flags=0):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, flags)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def poll(self):
+        return self.wait(os.WNOHANG)
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+local.subprocess = types.SimpleNamespace(Popen=Forked, DEVNULL=None)
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the tests' own, one thread, nothing on the network."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GANTK_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.setenv("COLUMNS", "1000")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # preparing a dozen tiny patients is not worth a worker
+    patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)
+    yield
+    torch.set_num_threads(threads)
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory, surroundings: None) -> Path:
+    """Ten patients with all images."""
+    return write_cohort(tmp_path_factory.mktemp("patients"))
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory, cohort: Path) -> Path:
+    """Teacher and student, five epochs of three steps, its slices in the cache."""
+    path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
+    path.write_text(RECIPE.format(root=toml(cohort)))
+    open_cohort(load_recipe(path), load_plugins().registry, QuietProgress())
+    return path
+
+
+@pytest.fixture
+def patients(tmp_path: Path) -> Path:
+    """A cohort of the test's own, to be spoilt."""
+    return write_cohort(tmp_path / "patients")
+
+
+@pytest.fixture
+def own_recipe(tmp_path: Path, patients: Path) -> Path:
+    """The recipe, on the test's own cohort."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE.format(root=toml(patients)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_patient() -> Callable[..., Path]:
+    return write_patient
+
+
+@pytest.fixture(scope="session")
+def make_volume() -> Callable[..., Path]:
+    return write_volume
+
+
+@dataclass
+class Process:
+    """A `gantk` command under way in a process of its own."""
+
+    server: Server
+    pid: int
+    folder: Path
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """The exit code, negative for the signal that ended it."""
+        code = int(self.server.say())
+        self.server.busy = False
+        return code
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text()
+
+    @property
+    def run(self) -> Path:
+        """The run's folder, waited for."""
+        return self.server.until(
+            lambda: next(
+                (p.parent for p in self.folder.glob("runs/[!.]*/recipe.toml")), None
+            )  # a hidden one is half-made
+        )
+
+
+class Server:
+    """Starts commands, one at a time."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forks.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def say(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the server died"
+        return line
+
+    @staticmethod
+    def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
+        """What `ask` gives as soon as it is true."""
+        ends = time.monotonic() + seconds
+        while not (answer := ask()):
+            assert time.monotonic() < ends, "waited too long"
+            time.sleep(0.002)
+        return answer
+
+    def start(self, folder: Path, *arguments: str | Path, before: str = "") -> Process:
+        """`gantk ARGUMENTS` in a folder; `before` is Python that the process executes first."""
+        assert not self.busy
+        assert self.process.stdin is not None
+        self.busy = True
+        before = f"{NO_REPORT}\n{before}"
+        request = {"cwd": str(folder), "arguments": [str(a) for a in arguments], "before": before}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return Process(self, int(self.say()), folder)
+
+
+@pytest.fixture(scope="session")
+def server(surroundings: None) -> Iterator[Server]:
+    server = Server()
+    yield server
+    assert server.process.stdin is not None
+    server.process.stdin.close()
+    server.process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def options() -> Callable[[str], list[str]]:
+    """The command's arguments for a way of training."""
+    return lambda kind: [part for option in OPTIONS[kind] for part in ("--set", option)]
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    server: Server, recipe: Path, options: Callable[[str], list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Runs by their options, each made once and never stopped."""
+    made: dict[str, Path] = {}
+
+    def run(kind: str) -> Path:
+        if kind not in made:
+            folder = tmp_path_factory.mktemp(kind)
+            process = server.start(folder, "run", recipe, *options(kind))
+            assert process.wait() == 0, process.output
+            made[kind] = process.run
+        return made[kind]
+
+    return run
