@@ -84,6 +84,7 @@ class Model:
         role: str | None = None,
         progress: Progress | None = None,
         target: str | None = None,
+        overwrite: bool = False,
     ) -> np.ndarray:
         """The synthesized image of one patient, full field of view.
 
@@ -95,6 +96,7 @@ class Model:
             role: the translator; the recipe's `predict` where absent.
             progress: shows a bar over slices.
             target: which of the images that the role gives; the first that the recipe measures where absent.
+            overwrite: whether a file that exists is replaced; what lies with the inputs never is.
 
         Returns:
             For volumes float32 (X, Y, Z) in LPS orientation, in the target's unit and with its background, both as in
@@ -103,11 +105,11 @@ class Model:
             recipe gives the target a range, in that range and the target's own type.
 
         Raises:
-            UsageError: there is no such role or target, or the file cannot be written.
+            UsageError: there is no such role or target, or the file exists or cannot be written.
             DataError: the patient cannot be read.
         """
         if out is not None:
-            self._check_out(Path(out), Path(patient))
+            self._check_out(Path(out), Path(patient), overwrite)
         progress = progress or default_progress()
         made = self._synthesize(Path(patient), role, target, progress)
         tell(progress, [made.remarks])
@@ -173,6 +175,7 @@ class Model:
         role: str | None = None,
         progress: Progress | None = None,
         target: str | None = None,
+        overwrite: bool = False,
     ) -> list[Path]:
         """Predict one subject into a file, or every image of a folder into a folder; see `predict`.
 
@@ -183,7 +186,7 @@ class Model:
         ask = getattr(self.dataset, "members", None)
         members = ask(Path(path)) if ask else None
         if members is None:
-            self.predict(path, out, role, progress, target)
+            self.predict(path, out, role, progress, target, overwrite)
             return [out]
         if not out.is_dir() and (out.exists() or out.suffix.lower() in self.dataset.writes):
             raise UsageError(
@@ -193,6 +196,9 @@ class Model:
             )
         if out.exists() and out.samefile(path):
             raise _takes_the_place(out)
+        names = (f"{member.stem}{suffix}" for member in members for suffix in self.dataset.writes)
+        if not overwrite and (there := next((name for name in names if (out / name).exists()), None)):
+            raise _exists(out / there)
         written, remarks = [], []
         with progress.task("Synthesizing", len(members)) as bar:
             for member in members:
@@ -227,7 +233,7 @@ class Model:
         first = gives.index(target) * channels
         return role, list(settings.takes or data.inputs), target, slice(first, first + channels)
 
-    def _check_out(self, out: Path, source: Path) -> None:
+    def _check_out(self, out: Path, source: Path, overwrite: bool) -> None:
         """What would keep the file from being written is said before the network runs."""
         if not hasattr(self.dataset, "write"):
             raise PluginError(
@@ -254,6 +260,8 @@ class Model:
         beside = out.parent if source.is_dir() else out
         if out.exists() and source.exists() and beside.samefile(source):
             raise _takes_the_place(out)
+        if out.exists() and not overwrite:
+            raise _exists(out)
 
     def _source(self, slices: Slices, takes: Sequence[str], side: str) -> np.ndarray:
         """What the role is given, (Z, C, H, W); a modality that is hidden is background."""
@@ -302,6 +310,10 @@ class Model:
             output = generator(torch.from_numpy(np.ascontiguousarray(images)).to(self.device)).float()
         array: np.ndarray = output.cpu().numpy()
         return array
+
+
+def _exists(out: Path) -> UsageError:
+    return UsageError("this file exists", where=out, mend="give another name, or --overwrite (overwrite=True)")
 
 
 def _takes_the_place(out: Path) -> UsageError:

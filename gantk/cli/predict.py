@@ -27,6 +27,9 @@ def predict(
     target: Annotated[
         str | None, typer.Option(help="What to synthesise, where the translator gives several.", show_default=False)
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist; the inputs' own never are.")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Synthesise the target of a patient or picture with a run's model, on the input's grid, header and depth."""
@@ -34,5 +37,5 @@ def predict(
     from gantk.progress import default_progress
 
     model = gantk.load(gantk.resolve_run(run), device=device)
-    for file in model.predict_all(patient, out, role, default_progress(), target):
+    for file in model.predict_all(patient, out, role, default_progress(), target, overwrite):
         write(str(file))

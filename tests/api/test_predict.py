@@ -168,3 +168,17 @@ def test_what_lies_with_the_inputs_is_not_replaced(
             with pytest.raises(UsageError, match="does not take the place"):
                 model.predict(patient, folder / name, progress=QuietProgress())
     assert {path: path.read_bytes() for path in patient.iterdir()} == before
+
+
+def test_a_file_that_exists_is_replaced_only_when_asked(
+    model: gantk.Model, make_patient: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, out = make_patient(tmp_path / "N4", seed=4), tmp_path / "out.nii.gz"
+    out.write_bytes(b"another's")
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "_translate", lambda *_: pytest.fail("the network ran"))
+        with pytest.raises(UsageError, match=r"this file exists.*--overwrite"):
+            model.predict(patient, out, progress=QuietProgress())
+    assert out.read_bytes() == b"another's"
+    model.predict(patient, out, progress=QuietProgress(), overwrite=True)
+    assert nib.load(out).shape == nib.load(patient / "N4_t1.nii.gz").shape
