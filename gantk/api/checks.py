@@ -69,9 +69,30 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
         RecipeError: anything in the recipe is wrong.
     """
     try:
+        _check_watched(recipe, registry)
         return _build(recipe, registry)
     except RecipeError as error:
         raise located(error, recipe) from None
+
+
+def rebuild(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
+    """As `build`, for a run that is trained: what its scheduler watched need not be measured any more."""
+    try:
+        return _build(recipe, registry)
+    except RecipeError as error:
+        raise located(error, recipe) from None
+
+
+def _check_watched(recipe: Recipe, registry: Registry) -> None:
+    """What the scheduler watches must be measured after epochs."""
+    metrics = slice_metrics(make_metrics(recipe, registry))
+    for parameter, name in watched(recipe, registry):
+        if name not in metrics:
+            raise RecipeError(
+                f"the scheduler watches the metric {name!r}, which is not measured after epochs",
+                where=f"schedule.{parameter}",
+                mend=f"{nearest(name, metrics)}; evaluation.metrics says what is measured",
+            )
 
 
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
@@ -79,15 +100,8 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     dataset = make_dataset(recipe, registry)
     channels = getattr(dataset, "channels", 1)
     check_images(recipe, Layout.of(recipe.data, channels))
-    metrics = make_metrics(recipe, registry)
+    make_metrics(recipe, registry)
     scheduler = make_scheduler(recipe, registry)
-    for parameter, name in watched(recipe, registry):
-        if name not in slice_metrics(metrics):
-            raise RecipeError(
-                f"the scheduler watches the metric {name!r}, which is not measured after epochs",
-                where=f"schedule.{parameter}",
-                mend=f"{nearest(name, slice_metrics(metrics))}; evaluation.metrics says what is measured",
-            )
     with enough_memory("for the networks", "the networks' channels, blocks or pools, or data.crop"):
         assembly = assemble(recipe, registry, channels)
     for stage in scheduler.stages(list(recipe.translators)):

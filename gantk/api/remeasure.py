@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gantk.api.assessment import assess, make_metrics
-from gantk.api.checks import build
+from gantk.api.checks import rebuild
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
 from gantk.api.runner import RunResult
 from gantk.api.runs import Status, recipe_to_measure, resolve_run, spoken
@@ -67,7 +67,7 @@ def evaluate(
     session = load_plugins()
     with alone(folder):
         with made_with(RunFiles(folder).plugins, session):
-            assembly, scheduler = build(recipe, session.registry)
+            assembly, scheduler = rebuild(recipe, session.registry)
         checkpoint = newest_checkpoint(folder / "checkpoints")
         if checkpoint is None or checkpoint.position.stage < len(scheduler.stages(list(assembly.translators))):
             raise UsageError(

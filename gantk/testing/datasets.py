@@ -96,7 +96,9 @@ class DatasetConformance(Conformance):
         expect(
             restored.shape == original.shape, f"{original.shape} came back as {restored.shape}", "undo what slices did"
         )
-        error = float(np.abs(restored - original).mean() / np.abs(original).mean())
+        # numbers next to the background's are background
+        own = np.abs(original - slices.scales[name].background) > 0.01 * np.ptp(original)
+        error = float(np.abs(restored - original)[own].mean() / np.abs(original).mean())
         # what is resized on the way comes back smoother
         limit = 1e-3 if slices.foreground.shape[1:] == self.size or read_size(read) else 0.5
         expect(error <= limit, f"values come back changed by {error:.1%}", "invert the scale, and the resizing")

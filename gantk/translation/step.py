@@ -75,8 +75,9 @@ class Step:
         Raises:
             PluginError: it did.
         """
+        before = {tensor: tensor._version for tensor in self._versions}
         yield
-        if any(tensor._version != version for tensor, version in self._versions.items()):
+        if any(tensor._version != before.get(tensor, version) for tensor, version in self._versions.items()):
             raise PluginError(
                 f"the {origin} changed a tensor of the step in place",
                 where=where,

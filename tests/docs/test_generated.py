@@ -53,7 +53,7 @@ def test_every_component_and_parameter_is_there(generated: dict[str, str]) -> No
 def test_types_and_defaults_are_as_in_toml(generated: dict[str, str]) -> None:
     unet = section(generated["reference/components/generators.md"], "unet")
     assert '| `norm` | "instance", "batch", "none" |' in unet
-    assert "| `layers` | list of integers |" in section(generated["reference/components/losses.md"], "patch_nce")
+    assert "| `layers` | list of integers ≥ 0" in section(generated["reference/components/losses.md"], "patch_nce")
     phases = section(generated["reference/components/schedulers.md"], "phases")
     assert "| `phases.epochs` | integer | needed |" in phases
     assert "| `phases.copies.source` | text | needed |" in phases
