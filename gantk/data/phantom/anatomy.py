@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from gantk.data.phantom.fields import smooth_field, stream
 from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.stripping import OUTERMOST_MM, draw_strip, skull, strip_depth
+from gantk.data.phantom.stripping import OUTERMOST_MM, cut_depth, draw_cut, skull
 from gantk.data.phantom.vessels import dura_sheets, large_vessels
 
 __all__ = ["Anatomy", "Atlas", "Deformation", "load_atlas"]
@@ -166,7 +166,7 @@ class Deformation:
         self.ventricles = 0.55 * ageing - 0.12 + rng.normal(0, 0.10) + rng.normal(0, 0.06, 2)  # left and right
         self.atrophy = float(np.clip(1.0 + 1.1 * ageing + rng.normal(0, 0.25), 0.7, 2.5))  # prior odds of CSF
         self.load = float(0.8 * ageing**2 * np.exp(rng.normal(0, 0.6)))  # of white matter hyperintensities
-        self.strip = draw_strip(rng)
+        self.cut = draw_cut(rng)
         self.centre: np.ndarray | None = None
         self.push = self.reach = 0.0
 
@@ -244,12 +244,12 @@ class Deformation:
             myelin=(myelin - np.float32(128 / 255)) * brain,
             vessel=vessel,
             periventricular=periventricular,
-            skull=skull(self.strip, self.seed, self.subject, grid, depth, dura),
+            skull=skull(self.cut, self.seed, self.subject, grid, depth, dura),
             load=self.load,
         )
 
     def _tissue(self, grid: Grid, coordinates: np.ndarray, depth: np.ndarray) -> Matter:
-        brain = depth > strip_depth(self.strip, self.seed, self.subject, grid)
+        brain = depth > cut_depth(self.cut, self.seed, self.subject, grid)
         inside = coordinates[:, brain]
         grey, white = (self.sample(m, inside) / np.float32(255) for m in (self.atlas.grey, self.atlas.white))
         # the atlas averages 152 brains: squaring the odds gives back one brain's sharper borders, and a

@@ -9,7 +9,7 @@ import numpy as np
 from gantk.data.phantom.fields import smooth_field, stream
 from gantk.data.phantom.grid import Grid
 
-__all__ = ["Strip", "draw_strip", "skull"]
+__all__ = ["Cut", "draw_cut", "skull"]
 
 DEPTH_MM = 0.35, 0.9
 """Mean and standard deviation over patients of the depth of the cut, mm below the atlas' surface. Strippers are off
@@ -24,7 +24,7 @@ OUTERMOST_MM = -4.0
 
 
 @dataclass(frozen=True)
-class Strip:
+class Cut:
     """How a subject's skull was stripped.
 
     Attributes:
@@ -40,10 +40,10 @@ class Strip:
     marrow: float
 
 
-def draw_strip(rng: np.random.Generator) -> Strip:
+def draw_cut(rng: np.random.Generator) -> Cut:
     """One patient's cut."""
     median, spread = ROUGH
-    return Strip(
+    return Cut(
         depth=float(rng.normal(*DEPTH_MM)),
         rough=float(np.exp(rng.normal(np.log(median), spread))),
         dura=float(rng.uniform(*DURA_MM)),
@@ -51,14 +51,14 @@ def draw_strip(rng: np.random.Generator) -> Strip:
     )
 
 
-def strip_depth(strip: Strip, seed: int, subject: int, grid: Grid) -> np.ndarray:
+def cut_depth(cut: Cut, seed: int, subject: int, grid: Grid) -> np.ndarray:
     """Depth in mm at which each voxel's part of the surface was cut, (X, Y, Z) float32."""
-    rough = smooth_field(stream(seed, subject, "stripping"), grid, 16.0)
-    return np.maximum(np.float32(strip.depth) + np.float32(strip.rough) * rough, np.float32(OUTERMOST_MM))
+    rough = smooth_field(stream(seed, subject, "cut"), grid, 16.0)
+    return np.maximum(np.float32(cut.depth) + np.float32(cut.rough) * rough, np.float32(OUTERMOST_MM))
 
 
 def skull(
-    strip: Strip, seed: int, subject: int, grid: Grid, depth: np.ndarray, sheets: np.ndarray
+    cut: Cut, seed: int, subject: int, grid: Grid, depth: np.ndarray, sheets: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Volume fractions of dura, fat and bone, each (X, Y, Z) float32.
 
@@ -68,11 +68,11 @@ def skull(
     """
     marrow = smooth_field(stream(seed, subject, "marrow"), grid, 12.0)
     inner = np.float32(0.6)  # the dura's inner face, mm below the atlas' surface
-    outer = inner - np.float32(strip.dura)
+    outer = inner - np.float32(cut.dura)
     step = np.float32(1.0)  # faces blur over about a millimetre
     beyond = np.clip(0.5 + (inner - depth) / step, 0, 1)
     skull_bone = np.clip(0.5 + (outer - depth) / step, 0, 1)
-    fat = skull_bone * np.clip(0.5 + 1.5 * (marrow - np.float32(strip.marrow)), 0, 1)
+    fat = skull_bone * np.clip(0.5 + 1.5 * (marrow - np.float32(cut.marrow)), 0, 1)
     return {
         "dura": np.maximum(beyond - skull_bone, np.float32(0.8) * sheets * (1 - beyond)),
         "fat": fat,
