@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.normalisation import BACKGROUND
-from gantk.errors import PluginError
+from gantk.errors import GantkError, PluginError
 from gantk.translation.protocols import Translation
 
 __all__ = ["Residual", "bare"]
@@ -77,6 +77,8 @@ def _start_at_zero(network: nn.Module, image: Tensor, origin: str) -> None:
         for parameter in ran[-1].parameters(recurse=False) if ran else ():
             parameter.zero_()
         output = network(image)
+    except GantkError:  # of a size that it cannot take: told where sizes are checked
+        return
     finally:
         network.train(training)
         for hook in hooks:

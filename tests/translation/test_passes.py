@@ -32,7 +32,7 @@ def passes(build: Callable[..., Any], make_group: Callable[..., Any]) -> Callabl
     """Counts what runs in one step of a recipe."""
 
     def count(name: str, *overrides: str, stage: str | None = None, accumulate: int = 1) -> Counter[str]:
-        small = DS3 if name.startswith("ds3") else PIX2PIX
+        small = DS3 if "ds3" in name else PIX2PIX
         built = build(name, [*small, *overrides, f"training.accumulate={accumulate}"], stage=stage)
         counts: Counter[str] = Counter()
 
@@ -114,11 +114,11 @@ JOINT = {
 
 
 def test_ds3_first_stage(passes: Callable[..., Counter[str]]) -> None:
-    assert passes("ds3_semi.toml", stage="teacher") == TEACHER_ALONE
+    assert passes("../tests/shared/ds3_published.toml", stage="teacher") == TEACHER_ALONE
 
 
 def test_ds3_second_stage(passes: Callable[..., Counter[str]]) -> None:
-    assert passes("ds3_semi.toml", stage="joint") == JOINT
+    assert passes("../tests/shared/ds3_published.toml", stage="joint") == JOINT
 
 
 def without(*names: str) -> list[str]:
@@ -161,7 +161,7 @@ def less(counts: dict[str, int], **removed: int) -> dict[str, int]:
 def test_a_term_switched_off_takes_its_passes_with_it(
     passes: Callable[..., Counter[str]], switched_off: list[str], expected: dict[str, int]
 ) -> None:
-    assert passes("ds3_semi.toml", *switched_off, stage="joint") == expected
+    assert passes("../tests/shared/ds3_published.toml", *switched_off, stage="joint") == expected
 
 
 # --- the memo -----------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def test_a_term_switched_off_takes_its_passes_with_it(
 
 @pytest.fixture
 def step(build: Callable[..., Any], make_group: Callable[..., Any]) -> Any:
-    built = build("ds3_semi.toml", DS3, stage="joint")
+    built = build("../tests/shared/ds3_published.toml", DS3, stage="joint")
     built.batch = {"paired": make_group(2, seed=1), "unpaired": make_group(2, seed=2, target=False)}
     built.step = Step(built.translators, built.plan, built.batch)
     return built
