@@ -174,7 +174,8 @@ def test_one_that_fails_leaves_the_others_alone_and_mlflow_has_all_below_their_p
     """In processes started afresh, as users have them."""
     path = tmp_path / "sweep.toml"
     head, _, rest = SWEEP.format(base=recipe.as_posix()).partition("[variants.full]")
-    wild = '[variants.wild]\n"translators.teacher.optimizer.rates.generator" = 1e9\n'
+    keys = ("rates.generator", "weight_decay")
+    wild = "[variants.wild]\n" + "".join(f'"translators.teacher.optimizer.{key}" = 1e9\n' for key in keys)
     full, _, rest = rest.partition("[variants.flat]")
     path.write_text(f"{head}{wild}[variants.full]{full}[sweep]{rest.partition('[sweep]')[2]}")
     only = [f"tracking.{key}" for key in ("enabled=true", "images=false", "checkpoints=false")]

@@ -72,7 +72,11 @@ def test_what_is_no_number_is_refused_everywhere(registry: Registry, wrong: Any)
     tried = 0
     for component, name, kind, _ in numbers(registry):
         if kind in get_args(plain(component.arguments[name].type)) or kind is plain(component.arguments[name].type):
-            wanted = {p.name: "one" for p in component.parameters if p.required}
+            wanted = {
+                p.name: ["one", "two"] if get_origin(plain(p.type)) is tuple else "one"
+                for p in component.parameters
+                if p.required
+            }
             with pytest.raises(RecipeError, match=rf"here\.{name}"):
                 component.check({**wanted, name: wrong}, "here")
             tried += 1
