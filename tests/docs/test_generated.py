@@ -58,7 +58,7 @@ def test_types_and_defaults_are_as_in_toml(generated: dict[str, str]) -> None:
     assert "| `phases.epochs` | integer | needed |" in phases
     assert "| `phases.copies.source` | name of a translator | needed |" in phases
     keys = generated["reference/recipe-keys.md"]
-    assert "| `crop` | 2 × integer ≥ 1 | `[224, 224]` |" in keys
+    assert "| `crop` | 2 × integer ≥ 1, ≤ 16384 | `[224, 224]` |" in keys
     assert "| `paired_fraction` | number ≥ 0, ≤ 1 | `1` |" in keys
     assert "| `compile` | true or false | `false` |" in keys
 
