@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gantk.data.brats import Brats
 from gantk.data.images import Images
-from gantk.data.phantom_dataset import Phantom
+from gantk.data.phantom import Phantom
 from gantk.evaluation.distribution import Fid, Kid
 from gantk.evaluation.metrics import Mse, MsSsim, Nmse, Psnr, Ssim
 from gantk.evaluation.perceptual import Lpips

@@ -26,7 +26,7 @@ def phantom(
     seed: Annotated[int, typer.Option(help="Other seeds give other patients.")] = 0,
 ) -> None:
     """Write synthetic patients with brain tumours as NIfTI, in the layout of BraTS 2020."""
-    from gantk.data.phantom import write_phantom
+    from gantk.phantom import write_phantom
     from gantk.progress import default_progress
 
     written = write_phantom(out, subjects, spacing, seed, default_progress())

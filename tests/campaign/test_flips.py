@@ -24,7 +24,7 @@ from PIL import Image
 import gantk
 from gantk.api.cohort import open_cohort
 from gantk.data.images import Images
-from gantk.data.phantom_dataset import Phantom
+from gantk.data.phantom import Phantom
 from gantk.data.volumes import Subject, read_volumes
 from gantk.errors import GantkError, GantkWarning
 from gantk.evaluation.compare import compare

@@ -11,7 +11,7 @@ import pytest
 
 from gantk.data.brats import Brats
 from gantk.data.cohort import by_target
-from gantk.data.phantom_dataset import Phantom
+from gantk.data.phantom import Phantom
 from gantk.errors import CacheError, DataError
 from gantk.progress import QuietProgress
 

@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
-from gantk.data.phantom.fields import smooth_field, stream
-from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.stripping import OUTERMOST_MM, cut_depth, draw_cut, skull
-from gantk.data.phantom.vessels import dura_sheets, large_vessels
+from gantk.phantom.fields import smooth_field, stream
+from gantk.phantom.grid import Grid
+from gantk.phantom.stripping import OUTERMOST_MM, cut_depth, draw_cut, skull
+from gantk.phantom.vessels import dura_sheets, large_vessels
 
 __all__ = ["Anatomy", "Atlas", "Deformation", "load_atlas"]
 

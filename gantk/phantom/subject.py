@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gantk.data.phantom.anatomy import Anatomy, Atlas, Deformation
-from gantk.data.phantom.fields import stream
-from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.protocol import FIELDS, Protocol, draw_protocol
-from gantk.data.phantom.scanner import acquire, draw_coil, draw_defects
-from gantk.data.phantom.signal import Composition, Tissue, compose, draw_tissues, render
-from gantk.data.phantom.tumour import Plan, Tumour, grow_tumour, plan_tumour
+from gantk.phantom.anatomy import Anatomy, Atlas, Deformation
+from gantk.phantom.fields import stream
+from gantk.phantom.grid import Grid
+from gantk.phantom.protocol import FIELDS, Protocol, draw_protocol
+from gantk.phantom.scanner import acquire, draw_coil, draw_defects
+from gantk.phantom.signal import Composition, Tissue, compose, draw_tissues, render
+from gantk.phantom.tumour import Plan, Tumour, grow_tumour, plan_tumour
 
 __all__ = ["MODALITIES", "Model", "Scan", "brightest", "build_model", "scan"]
 

@@ -6,6 +6,6 @@ equations), `subject` (one subject put together), `write` (a cohort on disk) and
 See docs/phantom.md.
 """
 
-from gantk.data.phantom.write import write_phantom
+from gantk.phantom.write import write_phantom
 
 __all__ = ["write_phantom"]

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from gantk.data.brats import Brats
 from gantk.data.cache import cache_error, gantk_cache_dir
-from gantk.data.phantom.write import MODALITIES, VERSION, damaged_subjects, subject_id, write_phantom
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
+from gantk.phantom.write import MODALITIES, VERSION, damaged_subjects, subject_id, write_phantom
 from gantk.progress import Progress
 from gantk.ranges import Count, Whole
 

@@ -15,10 +15,10 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from gantk.data.phantom.anatomy import load_atlas
-from gantk.data.phantom.subject import scan
 from gantk.errors import DataError, UsageError
 from gantk.files import atomic_folder, read_json, sweep_partial
+from gantk.phantom.anatomy import load_atlas
+from gantk.phantom.subject import scan
 from gantk.progress import Progress
 from gantk.workers import in_processes
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gantk.data.phantom.anatomy import Anatomy
-from gantk.data.phantom.fields import smooth_field
-from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.protocol import Acquisition, Protocol
-from gantk.data.phantom.tumour import Plan, Tumour
+from gantk.phantom.anatomy import Anatomy
+from gantk.phantom.fields import smooth_field
+from gantk.phantom.grid import Grid
+from gantk.phantom.protocol import Acquisition, Protocol
+from gantk.phantom.tumour import Plan, Tumour
 
 __all__ = ["TISSUES", "Composition", "Tissue", "compose", "draw_tissues", "render"]
 

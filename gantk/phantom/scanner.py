@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from gantk.data.phantom.anatomy import Anatomy
-from gantk.data.phantom.fields import smooth_field
-from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.protocol import Acquisition
+from gantk.phantom.anatomy import Anatomy
+from gantk.phantom.fields import smooth_field
+from gantk.phantom.grid import Grid
+from gantk.phantom.protocol import Acquisition
 
 __all__ = ["Coil", "Defects", "acquire", "draw_coil", "draw_defects"]
 

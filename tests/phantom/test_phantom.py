@@ -19,20 +19,20 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-import gantk.data.phantom.anatomy as anatomy_module
-import gantk.data.phantom.tumour as tumour_module
-from gantk.data.phantom import write_phantom
-from gantk.data.phantom.anatomy import Atlas, Deformation, load_atlas
-from gantk.data.phantom.fields import smooth_field, stream
-from gantk.data.phantom.grid import Grid
-from gantk.data.phantom.picture import draw
-from gantk.data.phantom.protocol import draw_protocol
-from gantk.data.phantom.scanner import average, draw_coil, draw_defects
-from gantk.data.phantom.sequences import GradientEcho, InversionRecovery, PreparedGradientEcho, Sequence, SpinEcho
-from gantk.data.phantom.signal import compose, render
-from gantk.data.phantom.subject import MODALITIES, Model, Scan, brightest, build_model, scan
-from gantk.data.phantom.tumour import arrival_time, grow_tumour, plan_tumour
+import gantk.phantom.anatomy as anatomy_module
+import gantk.phantom.tumour as tumour_module
 from gantk.errors import DataError, UsageError
+from gantk.phantom import write_phantom
+from gantk.phantom.anatomy import Atlas, Deformation, load_atlas
+from gantk.phantom.fields import smooth_field, stream
+from gantk.phantom.grid import Grid
+from gantk.phantom.picture import draw
+from gantk.phantom.protocol import draw_protocol
+from gantk.phantom.scanner import average, draw_coil, draw_defects
+from gantk.phantom.sequences import GradientEcho, InversionRecovery, PreparedGradientEcho, Sequence, SpinEcho
+from gantk.phantom.signal import compose, render
+from gantk.phantom.subject import MODALITIES, Model, Scan, brightest, build_model, scan
+from gantk.phantom.tumour import arrival_time, grow_tumour, plan_tumour
 from gantk.progress import QuietProgress
 
 SPACING = 4.0
@@ -129,7 +129,7 @@ def test_a_failed_subject_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
         path.write_text("half")
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("gantk.data.phantom.write._write_nifti", full)
+    monkeypatch.setattr("gantk.phantom.write._write_nifti", full)
     with pytest.raises(DataError, match="No space left"):
         write_phantom(tmp_path, 1, SPACING, SEED, QuietProgress(), workers=1)
     assert not list(tmp_path.iterdir())
@@ -167,7 +167,7 @@ def test_arguments_out_of_range(tmp_path: Path, wrong: dict[str, float]) -> None
 
 
 def test_workers_do_not_import_torch() -> None:
-    code = "import sys, gantk.data.phantom.write; sys.exit('torch' in sys.modules)"
+    code = "import sys, gantk.phantom.write; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from gantk.data.phantom.grid import BOX, Grid
+from gantk.phantom.grid import BOX, Grid
 
 __all__ = ["resample", "smooth_field", "stream"]
 

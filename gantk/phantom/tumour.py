@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy import ndimage
 
-from gantk.data.phantom.anatomy import Deformation, Matter
-from gantk.data.phantom.fields import resample, smooth_field, stream
-from gantk.data.phantom.grid import Grid
+from gantk.phantom.anatomy import Deformation, Matter
+from gantk.phantom.fields import resample, smooth_field, stream
+from gantk.phantom.grid import Grid
 
 __all__ = ["Plan", "Tumour", "arrival_time", "grow_tumour", "plan_tumour"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gantk.data.phantom.fields import smooth_field, stream
-from gantk.data.phantom.grid import Grid
+from gantk.phantom.fields import smooth_field, stream
+from gantk.phantom.grid import Grid
 
 __all__ = ["Cut", "draw_cut", "skull"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gantk.data.phantom.sequences import (
+from gantk.phantom.sequences import (
     GradientEcho,
     InversionRecovery,
     PreparedGradientEcho,

@@ -1,4 +1,4 @@
-"""A picture of the phantom: `python -m gantk.data.phantom.picture docs/images/phantom.png [SPACING]`."""
+"""A picture of the phantom: `python -m gantk.phantom.picture docs/images/phantom.png [SPACING]`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gantk.data.phantom.anatomy import load_atlas
-from gantk.data.phantom.subject import MODALITIES, Scan, scan
+from gantk.phantom.anatomy import load_atlas
+from gantk.phantom.subject import MODALITIES, Scan, scan
 
 __all__ = ["draw", "row"]
 
