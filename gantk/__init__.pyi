@@ -10,13 +10,9 @@ from .api.checks import dry_run as dry_run
 from .api.model import Model as Model
 from .api.model import load as load
 from .api.remeasure import evaluate as evaluate
-from .api.remeasure import evaluate_sweep as evaluate_sweep
 from .api.runner import RunResult as RunResult
 from .api.runner import run as run
 from .api.runs import resolve_run as resolve_run
-from .api.sweep import SweepResult as SweepResult
-from .api.sweep import list_sweep as list_sweep
-from .api.sweep import run_sweep as run_sweep
 from .api.validate import validate as validate
 from .data.batch import Group as Group
 from .data.dataset import Dataset as Dataset
@@ -46,6 +42,10 @@ from .ranges import Fraction as Fraction
 from .ranges import NonNegative as NonNegative
 from .ranges import Positive as Positive
 from .ranges import Whole as Whole
+from .sweeps.remeasure import evaluate_sweep as evaluate_sweep
+from .sweeps.sweep import SweepResult as SweepResult
+from .sweeps.sweep import list_sweep as list_sweep
+from .sweeps.sweep import run_sweep as run_sweep
 from .training.scheduler import Control as Control
 from .training.scheduler import MetricName as MetricName
 from .training.scheduler import Scheduler as Scheduler

@@ -10,7 +10,6 @@ from typing import Any
 from gantk.api.assessment import make_metrics
 from gantk.api.cohort import Listing, list_cohort, make_dataset
 from gantk.api.preflight import check_images, check_listing
-from gantk.api.sweep_plan import but_for_seed, of_child
 from gantk.data.cohort import ROLES
 from gantk.data.layout import Layout
 from gantk.data.loader import members
@@ -150,11 +149,10 @@ def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto
     plans: dict[str, dict[str, Any]] = {}
     runs = {}
     for child in sweep.selected:
-        key = but_for_seed(child.recipe)
-        if key not in plans:
-            with of_child(child):
-                plans[key] = _plan(child.recipe, session, device)
-        runs[child.id] = {**plans[key], "recipe": child.recipe.name, "label": child.label}
+        if child.work not in plans:
+            with child.named():
+                plans[child.work] = _plan(child.recipe, session, device)
+        runs[child.id] = {**plans[child.work], "recipe": child.recipe.name, "label": child.label}
     return {"recipe": sweep.name, "runs": runs}
 
 

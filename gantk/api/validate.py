@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantk.errors import RecipeError
 from gantk.recipe.load import load_recipe
 from gantk.recipe.model import Recipe
 from gantk.recipe.variants import Child, described
@@ -27,7 +26,6 @@ def validate(path: str | Path, overrides: Sequence[str] = (), session: Session |
     """
     found = described(path, overrides)
     from gantk.api.checks import build  # torch takes seconds to import, and most mistakes are told without
-    from gantk.api.sweep_plan import but_for_seed
     from gantk.plugins import load_plugins
 
     registry = (session or load_plugins()).registry
@@ -36,10 +34,8 @@ def validate(path: str | Path, overrides: Sequence[str] = (), session: Session |
         return found
     unlike: dict[str, Child] = {}
     for child in found.children:
-        unlike.setdefault(but_for_seed(child.recipe), child)
+        unlike.setdefault(child.work, child)
     for child in unlike.values():
-        try:
+        with child.named():
             build(child.recipe, registry)
-        except RecipeError as error:
-            raise child.explain(error) from None
     return load_recipe(path, overrides)

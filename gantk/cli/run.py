@@ -16,7 +16,7 @@ from gantk.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from gantk.api.sweep import SweepResult
+    from gantk.sweeps.sweep import SweepResult
 
 
 def run(
@@ -129,8 +129,8 @@ def _sweep_folder(resume: str | None) -> Path | None:
 
 def _run_sweep(recipe: Path | None, overrides: list[str] | tuple[()], as_json: bool, options: dict[str, Any]) -> None:
     import gantk
-    from gantk.api.sweep import SweepFailed
     from gantk.cli.sweep import SweepDisplay
+    from gantk.sweeps.sweep import SweepFailed
 
     try:
         with SweepDisplay(console()) as display:

@@ -16,7 +16,7 @@ from rich.text import Text
 from gantk.progress import PlainProgress, Progress, RichProgress
 
 if TYPE_CHECKING:
-    from gantk.api.sweep import ChildState, SweepResult
+    from gantk.sweeps.sweep import ChildState, SweepResult
 
 __all__ = ["SweepDisplay", "children_table"]
 

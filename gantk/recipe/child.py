@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gantk.errors import RecipeError
+from gantk.errors import DataError, RecipeError
 from gantk.recipe.load import NAMED, located
 from gantk.recipe.model import Recipe
 from gantk.recipe.rows import Rows
@@ -43,10 +44,23 @@ class Child:
     report: Rows
     recipe: Recipe
 
-    def explain(self, error: RecipeError) -> RecipeError:
-        """An error of the recipe's content, with the variant and where the key that it is about stands."""
-        error = located(error, self.recipe)
-        return of_variant(self.variant, error, error.where)
+    @property
+    def work(self) -> str:
+        """What children share that differ in seed and name alone."""
+        content = self.recipe.model_dump(mode="json", exclude={"name": True, "description": True, "run": {"seed"}})
+        return json.dumps(content)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """A context that works on the child: errors name the variant, those of the recipe where the key stands."""
+        try:
+            yield
+        except RecipeError as error:
+            error = located(error, self.recipe)
+            raise of_variant(self.variant, error, error.where) from None
+        except DataError as error:
+            what = f"variant {self.variant!r}: {error.what}"
+            raise DataError(what, where=error.where, why=error.why, mend=error.mend) from error
 
 
 def of_variant(name: str, error: RecipeError, where: object) -> RecipeError:

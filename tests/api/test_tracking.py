@@ -133,8 +133,8 @@ def test_secrets_reach_the_server_and_nothing_else(
 
 
 def test_a_sweep_gives_its_children_the_address_without_secrets(recipe: Path, tmp_path: Path) -> None:
-    from gantk.api import sweep as api
-    from gantk.api.sweep_course import Course
+    from gantk.sweeps import sweep as api
+    from gantk.sweeps.course import Course
 
     path = tmp_path / "sweep.toml"
     path.write_text(SWEEP.format(base=recipe.as_posix()))

@@ -10,17 +10,17 @@ from typing import Any
 
 from gantk.api.runs import Status, spoken
 from gantk.api.signals import StopSignals
-from gantk.api.sweep_display import SweepDisplay
-from gantk.api.sweep_launch import Crew
-from gantk.api.sweep_plan import but_for_seed, count_steps
-from gantk.api.sweep_results import write_page, write_table
-from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
 from gantk.errors import Interrupted
 from gantk.launching import Launcher
 from gantk.names import path_in
 from gantk.plugins import Registry
 from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import SEED, Child
+from gantk.sweeps.crew import Crew
+from gantk.sweeps.display import SweepDisplay
+from gantk.sweeps.plan import count_steps
+from gantk.sweeps.results import write_page, write_table
+from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
 
 __all__ = ["Course"]
 
@@ -66,10 +66,9 @@ class Course:
         counted: dict[str, int] = {}
         cohorts: dict[str, Any] = {}
         for child in self.children:
-            key = but_for_seed(child.recipe)
-            if self.states[child.id].state != "finished" and key not in counted:
-                counted[key] = count_steps(child, self.registry, cohorts, self.display.progress)
-        return {c.id: counted[key] for c in self.children if (key := but_for_seed(c.recipe)) in counted}
+            if self.states[child.id].state != "finished" and child.work not in counted:
+                counted[child.work] = count_steps(child, self.registry, cohorts, self.display.progress)
+        return {c.id: counted[c.work] for c in self.children if c.work in counted}
 
     def carry_out(
         self,

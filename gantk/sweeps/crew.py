@@ -11,11 +11,11 @@ from typing import Any
 
 from gantk.api.runs import Status
 from gantk.api.signals import StopSignals
-from gantk.api.sweep_display import SweepDisplay
-from gantk.api.sweep_state import ChildState
 from gantk.errors import Interrupted, TrainingError, UsageError
 from gantk.launching import Handle, Job, Launcher
 from gantk.runs.lock import is_busy
+from gantk.sweeps.display import SweepDisplay
+from gantk.sweeps.state import ChildState
 
 __all__ = ["COMMAND", "Crew"]
 

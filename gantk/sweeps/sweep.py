@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gantk.api.signals import StopSignals
-from gantk.api.sweep_course import Course
-from gantk.api.sweep_display import QuietSweep, SweepDisplay
-from gantk.api.sweep_folder import folder_of, plugins_of, write, written
-from gantk.api.sweep_plan import but_for_seed, count_epochs
-from gantk.api.sweep_state import ChildState, SweepFailed, SweepResult
 from gantk.errors import Interrupted, UsageError
 from gantk.launching import Launcher
 from gantk.names import path_in
@@ -21,6 +16,11 @@ from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import Sweep, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy
+from gantk.sweeps.course import Course
+from gantk.sweeps.display import QuietSweep, SweepDisplay
+from gantk.sweeps.folder import folder_of, plugins_of, write, written
+from gantk.sweeps.plan import count_epochs
+from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
 from gantk.tracking.address import check_recipe
 from gantk.tracking.feed import check_uri
 
@@ -53,7 +53,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
         state.look(alive=False)
         if busy and RunFiles(state.folder).status().get("state") == "running":
             state.state = "running"
-        key = but_for_seed(child.recipe)
+        key = child.work
         if key not in stages:
             with made_with(plugins_of(folder), session):
                 epochs, per_epoch = count_epochs(child, session.registry), child.recipe.data.steps_per_epoch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from gantk.api.sweep_state import ChildState
 from gantk.progress import Progress, default_progress
+from gantk.sweeps.state import ChildState
 
 __all__ = ["QuietSweep", "SweepDisplay"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gantk.api.sweep_folder import write, written
 from gantk.errors import UsageError
 from gantk.recipe.variants import Sweep, load_sweep
+from gantk.sweeps.folder import write, written
 
 SWEEP = """
 extends = "{base}"

@@ -21,8 +21,6 @@ from typer.testing import CliRunner
 import gantk
 from gantk.api import checks
 from gantk.api.signals import StopSignals
-from gantk.api.sweep import ChildState, QuietSweep, run_sweep
-from gantk.api.sweep_launch import Crew
 from gantk.cli.main import app
 from gantk.cli.sweep import SweepDisplay
 from gantk.errors import DataError, Interrupted, PluginError, RecipeError, UsageError
@@ -31,6 +29,8 @@ from gantk.launching.local import Local
 from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
 from gantk.runs.lock import alone
+from gantk.sweeps.crew import Crew
+from gantk.sweeps.sweep import ChildState, QuietSweep, run_sweep
 from gantk.training.checkpoint import newest_checkpoint
 from tiny_runs import FORKED
 
@@ -331,7 +331,7 @@ def test_a_part_of_the_grid_is_run_and_the_folder_stays_that_of_the_whole(
         return Trained(job)
 
     monkeypatch.setattr(Local, "start", start)
-    monkeypatch.setattr("gantk.api.sweep_launch.PAUSE", 0.001)
+    monkeypatch.setattr("gantk.sweeps.crew.PAUSE", 0.001)
     whole = {child.id: child.recipe.run.seed for child in load_sweep(sweep_recipe).children}
     out, folder = tmp_path / "runs", tmp_path / "runs" / "tiny-sweep"
     call = ["run", str(sweep_recipe), "--out", str(out), "--device", "cpu", "--json"]
@@ -402,7 +402,7 @@ def test_a_child_that_another_process_works_on_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: str, finishes: bool
 ) -> None:
     """As the job of a sweep whose watching command was killed: `begun` before the sweep is started again or later."""
-    monkeypatch.setattr("gantk.api.sweep_launch.PAUSE", 0.001)
+    monkeypatch.setattr("gantk.sweeps.crew.PAUSE", 0.001)
     children = [ChildState(name, name, tmp_path / name) for name in ("taken", "free")]
     for child in children:
         child.folder.mkdir()
@@ -467,7 +467,7 @@ def test_a_second_signal_leaves_no_child_behind(
         return handles[-1]
 
     monkeypatch.setattr(Local, "start", start)
-    monkeypatch.setattr("gantk.api.sweep_launch.PATIENCE", 0.1)
+    monkeypatch.setattr("gantk.sweeps.crew.PATIENCE", 0.1)
     monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: terminal, write=len, flush=lambda: None))
     display = QuietSweep(QuietProgress())
     with pytest.raises(Interrupted, match="gantk run --resume"):

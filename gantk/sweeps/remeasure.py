@@ -1,0 +1,57 @@
+"""The finished runs of a sweep measured anew, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gantk.api.remeasure import evaluate, track
+from gantk.api.runner import RunResult
+from gantk.api.runs import resolve_run
+from gantk.errors import UsageError
+from gantk.names import path_in
+from gantk.progress import Progress, default_progress
+from gantk.recipe.model import TrackingSettings
+from gantk.runs.files import RunFiles
+from gantk.runs.lock import alone
+from gantk.runs.sweeps import sweep_head
+from gantk.sweeps.results import write_page, write_table
+from gantk.tracking.folder import RunFolder
+
+__all__ = ["evaluate_sweep"]
+
+
+def evaluate_sweep(
+    sweep: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+    tracking_uri: str | None = None,
+) -> list[RunResult]:
+    """Measure the finished runs of a sweep again, as `evaluate` does each, and write its table and page anew.
+
+    Raises:
+        UsageError: there is no such sweep, none of its runs is finished, or an override is not of `[evaluation]`.
+        GantkError: anything else that the user can mend; what was measured before stays so.
+    """
+    progress = progress or default_progress()
+    folder = resolve_run(sweep)
+    runs = [path_in(folder / "children", child["id"]) for child in sweep_head(folder)["children"]]
+    finished = [child for child in runs if RunFiles(child).status().get("state") == "finished"]
+    if not finished:
+        raise UsageError("none of its runs is finished", where=folder, mend="run the sweep first")
+    with alone(folder):
+        results = []
+        for number, child in enumerate(finished, 1):
+            progress.note(f"[{number}/{len(finished)}] {child.name}")
+            results.append(evaluate(child, overrides, device=device, progress=progress, tracking_uri=tracking_uri))
+        write_table(folder)
+        write_page(folder, progress.note)
+        settings = TrackingSettings.model_validate(RunFolder(folder).tracking)
+        track(folder, settings, tracking_uri, progress)
+    if len(finished) < len(runs):
+        left = len(runs) - len(finished)
+        which = "1 run of it is" if left == 1 else f"{left} runs of it are"
+        progress.note(f"{which} not finished, and will be measured as before: evaluate the sweep again then")
+    return results
