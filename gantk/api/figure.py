@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gantk.errors import DataError, EvaluationError, UsageError, nearest
-from gantk.evaluation.result_table import ResultTable
-from gantk.evaluation.sweep_table import result_table
 from gantk.progress import Progress, default_progress
 from gantk.report.comparison import Comparison, Shown, combine, draw_comparison
 from gantk.report.distributions import draw_distributions, shown_rows
 from gantk.report.saving import check_format, save_figure
 from gantk.report.selection import Method, Selection, SliceName, select
 from gantk.runs.files import RunFiles
+from gantk.tables.model import ResultTable
+from gantk.tables.paper import result_table
 
 if TYPE_CHECKING:
     from gantk.api.model import Model

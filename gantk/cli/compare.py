@@ -32,8 +32,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare the test results of runs, paired by patient; those that were measured differently are refused."""
-    from gantk.evaluation.compare import compare as compare_runs
-    from gantk.evaluation.grids import to_rich
+    from gantk.tables.compare import compare as compare_runs
+    from gantk.tables.grids import to_rich
 
     comparison = compare_runs(
         [gantk.resolve_run(run) for run in runs],

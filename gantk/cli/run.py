@@ -187,8 +187,8 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from gantk.evaluation.results import Column, Statistic, Subjects
-    from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
+    from gantk.evaluation.results import Column, Statistic, Subjects, is_baseline
+    from gantk.tables.numbers import best_of, column_title, decimals, method_title, write_statistic
 
     def statistic(value: Mapping[str, Any]) -> Statistic:
         mean, std = (math.nan if value[key] is None else float(value[key]) for key in ("mean", "std"))

@@ -13,7 +13,7 @@ from gantk.cli.options import AsJson
 from gantk.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantk.evaluation.result_table import ResultTable
+    from gantk.tables.model import ResultTable
 
 Format = Literal["rich", "md", "csv", "latex"]
 
@@ -52,8 +52,8 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """Make a table of methods and metrics, mean ± standard deviation over seeds, each metric's best in bold."""
-    from gantk.evaluation.significance import with_tests
-    from gantk.evaluation.sweep_table import reference_of, result_table
+    from gantk.tables.paper import reference_of, result_table
+    from gantk.tables.significance import with_tests
 
     if out and not out.parent.is_dir():
         raise UsageError("there is no such folder", where=out.parent, mend="make it, or write into another one")
@@ -82,8 +82,8 @@ def table(
 
 
 def _text(found: ResultTable, format_: Format) -> str:
-    from gantk.evaluation.grids import to_latex, to_markdown
-    from gantk.evaluation.result_table import to_csv
+    from gantk.tables.grids import to_latex, to_markdown
+    from gantk.tables.model import to_csv
 
     if format_ == "csv":
         return to_csv(found)
@@ -94,7 +94,7 @@ def _text(found: ResultTable, format_: Format) -> str:
 
 
 def _show(found: ResultTable) -> None:
-    from gantk.evaluation.grids import to_rich
+    from gantk.tables.grids import to_rich
 
     grids = [*found.grids(), found.significance_grid()]
     write(*(to_rich(grid) for grid in grids if grid))

@@ -1,4 +1,4 @@
-"""Evaluation: metrics per region, baselines, one row per patient and method, and comparison of runs.
+"""Evaluation: metrics per region, baselines, and one row per patient and method.
 
-Import from the modules; this package imports none of them, so that comparing runs does not load torch.
+Import from the modules; this package imports none of them, so that tables of runs are made without torch.
 """

@@ -16,7 +16,7 @@ from pathlib import Path
 from gantk.errors import EvaluationError
 from gantk.files import atomic_write, checksum
 
-__all__ = ["Column", "Evaluation", "Row", "Statistic", "is_evaluated"]
+__all__ = ["Column", "Evaluation", "Row", "Statistic", "is_baseline", "is_evaluated"]
 
 FILES = ("summary.json", "patients.csv")
 
@@ -227,6 +227,11 @@ class Evaluation:
             if head.get("rows", digest := checksum(table)) != digest:  # in digits that no mean shows
                 raise ValueError("it differs from the checksum that summary.json has of it")
         return evaluation
+
+
+def is_baseline(method: str) -> bool:
+    """Whether a method's name is a baseline's, `training_mean` or of the form `input:t1`; no role has such a name."""
+    return method == "training_mean" or ":" in method
 
 
 def is_evaluated(folder: Path) -> bool:

@@ -16,9 +16,8 @@ from torch import Tensor
 from gantk.evaluation.bounds import Scores, digest, keep, known
 from gantk.evaluation.metrics import Findings
 from gantk.evaluation.regions import LABELS
-from gantk.evaluation.results import Column
+from gantk.evaluation.results import Column, is_baseline
 from gantk.evaluation.segmentation_network import SmallUNet, train
-from gantk.evaluation.tables import is_baseline
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group

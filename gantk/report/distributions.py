@@ -12,9 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gantk.evaluation.result_table import ResultTable, TableRow, region_title
-from gantk.evaluation.tables import column_title
 from gantk.report.curves import COLOURS
+from gantk.tables.model import ResultTable, TableRow, region_title
+from gantk.tables.numbers import column_title
 
 __all__ = ["draw_distributions", "shown_rows"]
 

@@ -20,9 +20,14 @@ from PIL import Image
 
 from gantk.errors import EvaluationError, GantkError, GantkWarning
 from gantk.evaluation.examples import Examples
-from gantk.evaluation.members import methods_of
 from gantk.evaluation.results import Evaluation, is_evaluated
-from gantk.evaluation.tables import (
+from gantk.files import write_text
+from gantk.report.curves import draw_chart, gather
+from gantk.report.figures import draw_figure
+from gantk.runs.files import JOURNAL, RunFiles, is_run
+from gantk.runs.lock import is_busy
+from gantk.tables.members import methods_of
+from gantk.tables.numbers import (
     best_of,
     column_title,
     decimals,
@@ -30,11 +35,6 @@ from gantk.evaluation.tables import (
     write_statistic,
     write_value,
 )
-from gantk.files import write_text
-from gantk.report.curves import draw_chart, gather
-from gantk.report.figures import draw_figure
-from gantk.runs.files import JOURNAL, RunFiles, is_run
-from gantk.runs.lock import is_busy
 from gantk.tracking.folder import Panel, RunFolder, flatten
 from gantk.tracking.journal import Journal
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
-from gantk.evaluation.members import SEED, read_recipe, value_at
-from gantk.evaluation.result_table import ResultTable
 from gantk.report.comparison import Shown
+from gantk.tables.members import SEED, read_recipe, value_at
+from gantk.tables.model import ResultTable
 
 __all__ = ["Method", "Selection", "SliceName", "select"]
 

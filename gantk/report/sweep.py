@@ -13,12 +13,6 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from gantk.errors import EvaluationError, GantkError
-from gantk.evaluation.grids import Grid
-from gantk.evaluation.members import Member, Members, predicting, read_members
-from gantk.evaluation.result_table import ResultTable, TableRow, region_title
-from gantk.evaluation.significance import significance, with_tests
-from gantk.evaluation.sweep_table import reference_of, result_table
-from gantk.evaluation.tables import column_title, decimals, write_value
 from gantk.report.comparison import combine, draw_comparison
 from gantk.report.curves import INK, Chart, Series, draw_chart, gather
 from gantk.report.distributions import draw_distributions, shown_rows
@@ -27,6 +21,12 @@ from gantk.report.saving import as_svg
 from gantk.report.selection import select
 from gantk.runs.files import JOURNAL, RunFiles
 from gantk.runs.sweeps import sweep_head
+from gantk.tables.grids import Grid
+from gantk.tables.members import Member, Members, predicting, read_members
+from gantk.tables.model import ResultTable, TableRow, region_title
+from gantk.tables.numbers import column_title, decimals, write_value
+from gantk.tables.paper import reference_of, result_table
+from gantk.tables.significance import significance, with_tests
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.folder import RunFolder
 from gantk.tracking.journal import Journal

@@ -13,8 +13,8 @@ __all__ = ["write_page", "write_table"]
 
 def write_table(folder: Path) -> None:
     """The table of what is finished, for readers of the folder and for MLflow's description."""
-    from gantk.evaluation.grids import to_markdown
-    from gantk.evaluation.sweep_table import result_table
+    from gantk.tables.grids import to_markdown
+    from gantk.tables.paper import result_table
 
     try:
         text = to_markdown(result_table([folder]).grid())

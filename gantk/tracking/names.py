@@ -14,8 +14,8 @@ from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
-from gantk.evaluation.members import answering, trained
 from gantk.files import read_json
+from gantk.tables.members import answering, trained
 from gantk.tracking.folder import RunFolder, entity_name
 
 __all__ = ["RESULTS", "metric_name", "panel_name", "results", "run_name"]

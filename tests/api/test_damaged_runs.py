@@ -16,12 +16,12 @@ import pytest
 import gantk
 from gantk.api.figure import figure
 from gantk.errors import GantkError, UsageError
-from gantk.evaluation.compare import compare
 from gantk.evaluation.results import Evaluation
-from gantk.evaluation.sweep_table import result_table
 from gantk.progress import QuietProgress
 from gantk.report.html import write_report
 from gantk.runs.files import RunFiles
+from gantk.tables.compare import compare
+from gantk.tables.paper import result_table
 from gantk.tracking.folder import RunFolder
 from gantk.training.checkpoint import newest_checkpoint
 

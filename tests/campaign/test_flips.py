@@ -27,14 +27,14 @@ from gantk.data.images import Images
 from gantk.data.phantom import Phantom
 from gantk.data.volumes import Subject, read_volumes
 from gantk.errors import GantkError, GantkWarning
-from gantk.evaluation.compare import compare
 from gantk.evaluation.results import Evaluation
-from gantk.evaluation.sweep_table import result_table
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe import load_recipe
 from gantk.report.html import write_report
 from gantk.runs.files import RunFiles
+from gantk.tables.compare import compare
+from gantk.tables.paper import result_table
 from gantk.tracking import sync
 from gantk.tracking.journal import Journal
 from gantk.training.checkpoint import newest_checkpoint, open_checkpoint

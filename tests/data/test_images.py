@@ -25,10 +25,10 @@ from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, UsageError
-from gantk.evaluation.compare import compare
-from gantk.evaluation.sweep_table import result_table
 from gantk.progress import QuietProgress
 from gantk.recipe.model import IntensitySettings
+from gantk.tables.compare import compare
+from gantk.tables.paper import result_table
 
 QUIET = QuietProgress()
 RNG = np.random.default_rng(0)

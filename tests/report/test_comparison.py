@@ -16,11 +16,11 @@ from gantk.api.figure import histogram
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
-from gantk.evaluation.sweep_table import result_table
 from gantk.report.comparison import Shown, combine, draw_comparison
 from gantk.report.distributions import draw_distributions
 from gantk.report.saving import save_figure
 from gantk.report.selection import SliceName, select
+from gantk.tables.paper import result_table
 
 COLUMNS = {"ssim": Column("SSIM", "image", True), "ssim_tumour": Column("SSIM", "tumour", True)}
 

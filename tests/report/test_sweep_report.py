@@ -16,8 +16,8 @@ import pytest
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
-from gantk.evaluation.statistics import paired_difference
 from gantk.report.sweep import write_sweep_report
+from gantk.tables.statistics import paired_difference
 
 SECTIONS = ["results", "differences", "slices", "spread", "curves", "patients", "runs", "recipe"]
 HOSTILE = '<script>alert("x")</script> & $\\x$'

@@ -11,7 +11,6 @@ __all__ = [
     "best_of",
     "column_title",
     "decimals",
-    "is_baseline",
     "method_title",
     "write_p",
     "write_statistic",
@@ -25,11 +24,6 @@ def method_title(method: str) -> str:
         return f"{method.removeprefix('input:')} as the answer"
     titles = {"training_mean": "training mean", "target:real": "real target", "target:none": "no target"}
     return titles.get(method, method)
-
-
-def is_baseline(method: str) -> bool:
-    """Whether a method's name is a baseline's, `training_mean` or of the form `input:t1`; no role has such a name."""
-    return method == "training_mean" or ":" in method
 
 
 def column_title(column: Column) -> str:

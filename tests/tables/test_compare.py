@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from gantk.errors import EvaluationError, UsageError
-from gantk.evaluation.compare import compare
-from gantk.evaluation.grids import to_rich
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
-from gantk.evaluation.tables import decimals, write_value
+from gantk.tables.compare import compare
+from gantk.tables.grids import to_rich
+from gantk.tables.numbers import decimals, write_value
 
 COLUMNS = {"ssim": Column("SSIM", "image", True), "mse_tumour": Column("MSE", "tumour", False)}
 
@@ -81,7 +81,7 @@ def test_needs_evaluations(tmp_path):
 
 
 def test_comparing_does_not_load_torch():
-    code = "import sys, gantk.evaluation.compare; sys.exit('torch' in sys.modules)"
+    code = "import sys, gantk.tables.compare; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

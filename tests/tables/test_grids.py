@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from gantk.evaluation.grids import Cell, Grid, fitted, latex, to_latex, to_rich
+from gantk.tables.grids import Cell, Grid, fitted, latex, to_latex, to_rich
 
 NUMBERS = ("0.8947 ± 0.0012", "25.28 ± 0.88", "0.004079 ± 0.001160", "0.8102 ± 0.1149")
 METRICS = ("SSIM ↑", "PSNR ↑", "MSE tumour ↓", "Dice ↑")

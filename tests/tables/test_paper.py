@@ -14,12 +14,12 @@ from rich.console import Console
 
 from gantk.data.cohort import Split
 from gantk.errors import EvaluationError, UsageError
-from gantk.evaluation.grids import Cell, Grid, to_latex, to_markdown, to_rich
-from gantk.evaluation.result_table import ResultTable, TableRow, to_csv
 from gantk.evaluation.results import Column, Evaluation, Row
-from gantk.evaluation.significance import with_tests
-from gantk.evaluation.statistics import paired_difference
-from gantk.evaluation.sweep_table import reference_of, result_table
+from gantk.tables.grids import Cell, Grid, to_latex, to_markdown, to_rich
+from gantk.tables.model import ResultTable, TableRow, to_csv
+from gantk.tables.paper import reference_of, result_table
+from gantk.tables.significance import with_tests
+from gantk.tables.statistics import paired_difference
 
 COLUMNS = {
     "ssim": Column("SSIM", "image", True),

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantk.errors import EvaluationError, GantkError
-from gantk.evaluation.results import Evaluation, is_evaluated
-from gantk.evaluation.tables import is_baseline
+from gantk.evaluation.results import Evaluation, is_baseline, is_evaluated
 from gantk.files import read_json
 from gantk.names import path_in
 from gantk.recipe.rows import Rows, read_rows, title

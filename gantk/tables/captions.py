@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from gantk.evaluation.result_table import TableRow, grouped, key_title, region_title, title_of, written
 from gantk.evaluation.results import Column, Evaluation
-from gantk.evaluation.tables import column_title
+from gantk.tables.model import TableRow, grouped, key_title, region_title, title_of, written
+from gantk.tables.numbers import column_title
 
 __all__ = ["beaten", "caption", "undecided", "uneven"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from gantk.errors import EvaluationError, UsageError, nearest
-from gantk.evaluation.captions import beaten, caption, undecided, uneven
-from gantk.evaluation.members import Member, Members, differences, methods_of, predicting, read_members
-from gantk.evaluation.result_table import ResultTable, TableRow, grouped, identity, written
 from gantk.evaluation.results import Column, Evaluation, Statistic
-from gantk.evaluation.significance import significance
-from gantk.evaluation.tables import method_title
 from gantk.files import read_json
 from gantk.runs.files import SWEEP, RunFiles
+from gantk.tables.captions import beaten, caption, undecided, uneven
+from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members
+from gantk.tables.model import ResultTable, TableRow, grouped, identity, written
+from gantk.tables.numbers import method_title
+from gantk.tables.significance import significance
 
 __all__ = ["reference_of", "result_table"]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gantk.errors import GantkError, UsageError, nearest
-from gantk.evaluation.result_table import ResultTable, Significance, TableRow, identity, key_title
 from gantk.evaluation.results import Column
-from gantk.evaluation.statistics import METHOD, PairedDifference, Values, paired_differences
-from gantk.evaluation.tables import column_title
+from gantk.tables.model import ResultTable, Significance, TableRow, identity, key_title
+from gantk.tables.numbers import column_title
+from gantk.tables.statistics import METHOD, PairedDifference, Values, paired_differences
 
 __all__ = ["holm_words", "significance", "unseen_words", "with_tests"]
 

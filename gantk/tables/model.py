@@ -1,4 +1,4 @@
-"""A table of results as data, and as text in cells; how it came about is `gantk.evaluation.sweep_table`'s affair."""
+"""A table of results as data, and as text in cells; how it came about is `gantk.tables.paper`'s affair."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gantk.evaluation.grids import Cell, Grid
 from gantk.evaluation.results import Column, Statistic, Subjects
-from gantk.evaluation.statistics import PairedDifference
-from gantk.evaluation.tables import column_title, decimals, write_p, write_statistic
+from gantk.tables.grids import Cell, Grid
+from gantk.tables.numbers import column_title, decimals, write_p, write_statistic
+from gantk.tables.statistics import PairedDifference
 
 __all__ = [
     "ResultTable",

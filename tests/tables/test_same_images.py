@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from gantk.errors import EvaluationError
-from gantk.evaluation.compare import compare
 from gantk.evaluation.results import Column, Evaluation, Row
-from gantk.evaluation.sweep_table import result_table
+from gantk.tables.compare import compare
+from gantk.tables.paper import result_table
 
 COLUMNS = {"ssim": Column("SSIM", "image", True)}
 IMAGES = {"p": {"t1ce": 700.0, "tumour": 412.0}, "q": {"t1ce": 650.0, "tumour": 90.0}}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from gantk.evaluation.statistics import holm, paired_difference, paired_differences
+from gantk.tables.statistics import holm, paired_difference, paired_differences
 
 # Darwin's maize, cross- minus self-fertilised heights in eighths of an inch (Fisher, The Design of Experiments, 1935)
 MAIZE = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]

@@ -11,14 +11,14 @@ from itertools import groupby
 from pathlib import Path
 
 from gantk.errors import EvaluationError, UsageError, nearest
-from gantk.evaluation.grids import Cell, Grid
-from gantk.evaluation.members import differences, predicting, read_recipe
-from gantk.evaluation.result_table import difference_grid, region_title
-from gantk.evaluation.results import Column, Evaluation, Statistic, Subjects
-from gantk.evaluation.significance import holm_words, unseen_words
-from gantk.evaluation.statistics import METHOD, PairedDifference, paired_differences
-from gantk.evaluation.tables import best_of, column_title, decimals, is_baseline, method_title, write_statistic
+from gantk.evaluation.results import Column, Evaluation, Statistic, Subjects, is_baseline
 from gantk.runs.files import is_sweep, warn_of_damage
+from gantk.tables.grids import Cell, Grid
+from gantk.tables.members import differences, predicting, read_recipe
+from gantk.tables.model import difference_grid, region_title
+from gantk.tables.numbers import best_of, column_title, decimals, method_title, write_statistic
+from gantk.tables.significance import holm_words, unseen_words
+from gantk.tables.statistics import METHOD, PairedDifference, paired_differences
 
 __all__ = ["Comparison", "Line", "compare"]
 
