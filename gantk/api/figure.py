@@ -15,7 +15,7 @@ from gantk.report.distributions import draw_distributions, shown_rows
 from gantk.report.saving import check_format, save_figure
 from gantk.report.selection import Method, Selection, SliceName, select
 from gantk.runs.files import RunFiles
-from gantk.tables.model import ResultTable
+from gantk.tables.model import Table
 from gantk.tables.paper import result_table
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def histogram(
     regions: Sequence[str] = (),
     roles: Sequence[str] = (),
     force: bool = False,
-) -> ResultTable:
+) -> Table:
     """Draw how a metric spreads over the test patients into a PNG or PDF: a row per method, a panel per region.
 
     Raises:
@@ -125,7 +125,7 @@ def compare_slices(
     return combine(str(name), found)
 
 
-def _check_held_out(table: ResultTable, methods: Sequence[Method], patient: str) -> None:
+def _check_held_out(table: Table, methods: Sequence[Method], patient: str) -> None:
     """A patient that a run was trained on shows nothing of it."""
     for row in table.rows:
         if row.baseline:
@@ -134,7 +134,7 @@ def _check_held_out(table: ResultTable, methods: Sequence[Method], patient: str)
         if patient not in known:
             use = _use(row.folders, patient)
             raise UsageError(
-                f"{patient!r} is no test patient of {table.named(row)}",
+                f"{patient!r} is no test patient of {row.name}",
                 where="patient",
                 why=use and f"it was {use}",
                 mend=(not use and nearest(patient, known)) or "name a patient that all runs were tested on",

@@ -33,6 +33,7 @@ def compare(
 ) -> None:
     """Compare the test results of runs, paired by patient; those that were measured differently are refused."""
     from gantk.tables.compare import compare as compare_runs
+    from gantk.tables.compare import to_dict
     from gantk.tables.grids import to_rich
 
     comparison = compare_runs(
@@ -42,9 +43,9 @@ def compare(
         all_regions=all_regions,
     )
     if as_json:
-        write_json(comparison.to_dict())
+        write_json(to_dict(comparison))
         return
-    grids = [*comparison.grids(), comparison.difference_grid()]
+    grids = [*comparison.grids(), comparison.significance_grid()]
     write(*(to_rich(grid) for grid in grids if grid))
 
 

@@ -8,7 +8,7 @@ import typer
 
 from gantk.cli.console import write, write_json
 from gantk.cli.options import AsJson, Device, RunNames, TrackingUri
-from gantk.cli.run import results_table
+from gantk.cli.run import show_results
 
 
 def evaluate(
@@ -53,4 +53,4 @@ def evaluate(
     for result in results:
         if result.summary:
             write(f"\n{result.folder.name}")
-            write(results_table(result.summary))
+            show_results(result.folder)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +13,6 @@ from gantk.cli.options import AsJson, Device, Set, TrackingUri
 from gantk.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from gantk.sweeps.sweep import SweepResult
 
 
@@ -164,7 +161,7 @@ def _show_result(result: Any) -> None:
     here = result.folder.parent == Path("runs").absolute()
     name = result.folder.name if here else result.folder
     if result.summary:
-        write(results_table(result.summary))
+        show_results(result.folder)
     write(
         Text(
             f"run     {result.folder}\n"
@@ -177,41 +174,13 @@ def _show_result(result: Any) -> None:
     )
 
 
-def results_table(summary: Mapping[str, Any]) -> Table:
-    """Metrics by method, mean ± standard deviation over the test patients, each metric's best in bold.
+def show_results(run: Path) -> None:
+    """Metrics by method, mean ± standard deviation over the test patients, each metric's best in bold."""
+    from gantk.evaluation.results import Evaluation
+    from gantk.tables.grids import to_rich
+    from gantk.tables.run import table_of
 
-    Args:
-        summary: the content of `evaluation/summary.json`.
-    """
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from gantk.evaluation.results import Column, Statistic, Subjects, is_baseline
-    from gantk.tables.numbers import best_of, column_title, decimals, method_title, write_statistic
-
-    def statistic(value: Mapping[str, Any]) -> Statistic:
-        mean, std = (math.nan if value[key] is None else float(value[key]) for key in ("mean", "std"))
-        return Statistic(mean, std, int(value["n"]))
-
-    columns = {name: Column(**column) for name, column in summary["metrics"].items()}
-    methods = {m: {n: statistic(v) for n, v in values.items()} for m, values in summary["methods"].items()}
-    trained = [method for method in methods if not is_baseline(method)]
-    best = {name: trained[i] for name, i in best_of([methods[method] for method in trained], columns).items()}
-    subjects = Subjects(**summary.get("subjects", {}))
-    title = f"{subjects.measured.capitalize()}, mean ± standard deviation"
-    caption = f"{subjects.warning}." if subjects.warning else None
-    table = Table("", title=title, caption=caption, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD)
-    for method in methods:
-        table.add_column(method_title(method), justify="right")
-    for name, column in columns.items():
-        digits = decimals(values[name].mean for values in methods.values())
-        cells = [
-            Text(write_statistic(values[name], digits), "bold" if best.get(name) == method else "")
-            for method, values in methods.items()
-        ]
-        table.add_row(column_title(column), *cells)
-    return table
+    write(to_rich(table_of(Evaluation.read(run / "evaluation")).grid().transposed()))
 
 
 def _show_plans(built: dict[str, Any], as_json: bool) -> None:

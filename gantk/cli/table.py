@@ -13,7 +13,7 @@ from gantk.cli.options import AsJson
 from gantk.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantk.tables.model import ResultTable
+    from gantk.tables.model import Table
 
 Format = Literal["rich", "md", "csv", "latex"]
 
@@ -52,6 +52,7 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """Make a table of methods and metrics, mean ± standard deviation over seeds, each metric's best in bold."""
+    from gantk.tables.exports import to_dict
     from gantk.tables.paper import reference_of, result_table
     from gantk.tables.significance import with_tests
 
@@ -72,7 +73,7 @@ def table(
     if reference is None and (usual := reference_of(folders)):
         found = with_tests(found, usual)
     if as_json:
-        write_json(found.to_dict())
+        write_json(to_dict(found))
     elif format_ == "rich":
         _show(found)
     else:
@@ -81,9 +82,9 @@ def table(
             _say(found)
 
 
-def _text(found: ResultTable, format_: Format) -> str:
+def _text(found: Table, format_: Format) -> str:
+    from gantk.tables.exports import to_csv
     from gantk.tables.grids import to_latex, to_markdown
-    from gantk.tables.model import to_csv
 
     if format_ == "csv":
         return to_csv(found)
@@ -93,7 +94,7 @@ def _text(found: ResultTable, format_: Format) -> str:
     return "\n".join(to_markdown(grid) for grid in (found.grid(), tests) if grid)
 
 
-def _show(found: ResultTable) -> None:
+def _show(found: Table) -> None:
     from gantk.tables.grids import to_rich
 
     grids = [*found.grids(), found.significance_grid()]
@@ -114,7 +115,7 @@ def _put(text: str, out: Path | None) -> None:
     console().print(f"wrote {out}", soft_wrap=True, markup=False)
 
 
-def _say(found: ResultTable) -> None:
+def _say(found: Table) -> None:
     """Caption and notes for people, where the table is for programs."""
     lines = [found.title, found.caption, *found.notes]
     if found.significance:

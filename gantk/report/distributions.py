@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gantk.report.curves import COLOURS
-from gantk.tables.model import ResultTable, TableRow, region_title
+from gantk.tables.model import Table, TableRow, region_title
 from gantk.tables.numbers import column_title
 
 __all__ = ["draw_distributions", "shown_rows"]
@@ -24,12 +24,12 @@ SMALL, NORMAL = 7.0, 8.0
 BASELINE = "#8d949c"
 
 
-def shown_rows(table: ResultTable) -> list[TableRow]:
+def shown_rows(table: Table) -> list[TableRow]:
     """The rows with a finite value of some patient in one of the table's columns."""
     return [row for row in table.rows if any(_finite(row.patients()[name].values()).size for name in table.columns)]
 
 
-def draw_distributions(table: ResultTable, *, ink: str = "black") -> Figure:
+def draw_distributions(table: Table, *, ink: str = "black") -> Figure:
     """A row per method, baselines last, and a panel per column of the table; a tick per patient, a line at the mean.
 
     A patient's value is the mean over the row's seeds; patients and methods without a finite one are left out.
@@ -64,7 +64,7 @@ def draw_distributions(table: ResultTable, *, ink: str = "black") -> Figure:
         named = column_title(table.columns[column])
         figure.text(middle, 0.12 / height, named, size=SMALL, ha="center", va="center", color=ink, parse_math=False)
     for line, row in enumerate(rows):
-        text = "\n".join(textwrap.wrap(table.named(row), 24)[:3])
+        text = "\n".join(textwrap.wrap(row.name, 24)[:3])
         at = 1 - (TOP + (line + 0.5) * ROW) / height
         # names are no formulas, whatever dollars they hold
         at_left = (LABEL - 0.1) / width

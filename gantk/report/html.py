@@ -26,15 +26,8 @@ from gantk.report.curves import draw_chart, gather
 from gantk.report.figures import draw_figure
 from gantk.runs.files import JOURNAL, RunFiles, is_run
 from gantk.runs.lock import is_busy
-from gantk.tables.members import methods_of
-from gantk.tables.numbers import (
-    best_of,
-    column_title,
-    decimals,
-    method_title,
-    write_statistic,
-    write_value,
-)
+from gantk.tables.numbers import column_title, method_title, write_value
+from gantk.tables.run import table_of
 from gantk.tracking.folder import Panel, RunFolder, flatten
 from gantk.tracking.journal import Journal
 
@@ -48,11 +41,10 @@ PANEL_WIDTH = 1800
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: its text, the number to sort by, and whether it is the best of its column."""
+    """A cell of a table of patients: its text, and the number to sort by."""
 
     text: str
     value: float | None = None
-    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ def write_report(run: Path) -> Path:
     if state == "running" and not is_busy(folder.path):
         state = "interrupted"  # what it says of itself is older than its death
     damages = [str(damage) for damage in files.damages()]
-    results = _whole(lambda: _results(evaluation, folder.recipe), damages)
+    results = _whole(lambda: _results(evaluation), damages)
     weights = _whole(lambda: _weights(evaluation / "weights.json"), damages)
     figures = _whole(lambda: _figures(evaluation / "examples.npz"), damages)
     curves = _whole(lambda: _curves(folder.path / JOURNAL), damages)
@@ -160,30 +152,18 @@ def _facts(status: Mapping[str, Any], environment: Mapping[str, Any], on_trainin
     return [(name, value) for name, value in facts if value]
 
 
-def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+def _results(folder: Path) -> dict[str, Any] | None:
     """The tables of the evaluation, None where the run has none; baselines and bounds are no rivals of the best."""
     if not is_evaluated(folder):
         return None
     evaluation = Evaluation.read(folder)
-    summary = evaluation.summary
-    columns = evaluation.columns
-    trained = methods_of(recipe, evaluation)
-    best = {name: trained[i] for name, i in best_of([summary[method] for method in trained], columns).items()}
-    digits = {name: decimals(found[name].mean for found in summary.values()) for name in columns}
-    regions = list(dict.fromkeys(column.region for column in columns.values()))
+    table = table_of(evaluation)
+    columns, digits = evaluation.columns, table.digits
     tables = []
-    for region in regions:
+    for region in dict.fromkeys(column.region for column in columns.values()):
         names = [name for name, column in columns.items() if column.region == region]
-        rows = [
-            (
-                method_title(method),
-                [Cell(write_statistic(found[name], digits[name]), best=best.get(name) == method) for name in names],
-            )
-            for method, found in summary.items()
-        ]
-        count = max((found[name].n for found in summary.values() for name in names), default=0)
-        titles = [column_title(columns[name]).replace(f" {region} ", " ") for name in names]
-        tables.append({"region": region, "titles": titles, "rows": rows, "patients": count})
+        count = max((row.values[name].n for row in table.rows for name in names), default=0)
+        tables.append({"region": region, "grid": table.grid(names), "patients": count})
     stacks = any(row.slices > 1 for row in evaluation.rows)
     patients = [
         [

@@ -14,7 +14,7 @@ from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.report.comparison import Shown
 from gantk.tables.members import SEED, read_recipe, value_at
-from gantk.tables.model import ResultTable
+from gantk.tables.model import Table
 
 __all__ = ["Method", "Selection", "SliceName", "select"]
 
@@ -86,7 +86,7 @@ class Selection:
         return Shown.of(examples, places[0], method.role) if places else None
 
 
-def select(table: ResultTable, named: Sequence[Path] = (), seed: int | None = None) -> Selection:
+def select(table: Table, named: Sequence[Path] = (), seed: int | None = None) -> Selection:
     """The methods of a table: of runs that were named one by one each, of a sweep's variant one seed alone.
 
     Args:
@@ -106,14 +106,14 @@ def select(table: ResultTable, named: Sequence[Path] = (), seed: int | None = No
         runs = dict(zip(row.seeds, row.folders, strict=True))
         single = {number: folder for number, folder in runs.items() if folder.resolve() in own}
         for number, folder in single.items():
-            label = table.named(row)
+            label = row.name
             methods.append(Method(f"{label}, seed {number}" if len(single) > 1 else label, folder, row.method))
         if single:
             continue
         if seed is not None and seed not in runs:
             known = ", ".join(map(str, runs))
-            raise UsageError(f"{table.named(row)} has no seed {seed}", where=SEED, mend=f"choose of {known}")
-        methods.append(Method(table.named(row), runs[row.seeds[0] if seed is None else seed], row.method))
+            raise UsageError(f"{row.name} has no seed {seed}", where=SEED, mend=f"choose of {known}")
+        methods.append(Method(row.name, runs[row.seeds[0] if seed is None else seed], row.method))
     if not methods:
         raise EvaluationError("no run has a method to show")
     _check_geometry(methods)

@@ -23,7 +23,7 @@ from gantk.runs.files import JOURNAL, RunFiles
 from gantk.runs.sweeps import sweep_head
 from gantk.tables.grids import Grid
 from gantk.tables.members import Member, Members, predicting, read_members
-from gantk.tables.model import ResultTable, TableRow, region_title
+from gantk.tables.model import Table, TableRow, region_title
 from gantk.tables.numbers import column_title, decimals, write_value
 from gantk.tables.paper import reference_of, result_table
 from gantk.tables.significance import significance, with_tests
@@ -118,7 +118,7 @@ def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Ru
 # -- tables ----------------------------------------------------------------------------------------------------
 
 
-def _table(folder: Path, members: Members, asked: str | None) -> tuple[ResultTable | None, str]:
+def _table(folder: Path, members: Members, asked: str | None) -> tuple[Table | None, str]:
     """The table with its tests, or why there is none."""
     try:
         table = result_table([folder])
@@ -128,11 +128,11 @@ def _table(folder: Path, members: Members, asked: str | None) -> tuple[ResultTab
         return replace(table, significance=significance(table, asked)), ""
     usual = reference_of([folder])
     if usual is None and (first := _first(table, members)):
-        usual = table.named(first)
+        usual = first.name
     return (with_tests(table, usual) if usual else table), ""
 
 
-def _first(table: ResultTable, members: Members) -> TableRow | None:
+def _first(table: Table, members: Members) -> TableRow | None:
     """What the first variant predicts with; None where it has no rival."""
     rows = [row for row in table.rows if not row.baseline]
     first = next((member for member in members.members if member.evaluation is not None), None)
@@ -143,18 +143,18 @@ def _first(table: ResultTable, members: Members) -> TableRow | None:
     return next((row for row in own if row.method == role), own[0] if own else rows[0])
 
 
-def _tables(table: ResultTable) -> list[tuple[str, Grid]]:
+def _tables(table: Table) -> list[tuple[str, Grid]]:
     """One grid per region by its title, caption and notes with the last one alone."""
     regions = dict.fromkeys(column.region for column in table.columns.values())
     return [(region_title(region), grid) for region, grid in zip(regions, table.grids(), strict=True)]
 
 
-def _tests(table: ResultTable) -> dict[str, Any] | None:
+def _tests(table: Table) -> dict[str, Any] | None:
     grid = table.significance_grid()
     return None if grid is None or not grid.sections else {"title": grid.title, "grid": grid}
 
 
-def _patients(table: ResultTable) -> dict[str, Any]:
+def _patients(table: Table) -> dict[str, Any]:
     """A line per patient and row, values averaged over the row's seeds."""
     values = {row: row.patients() for row in table.rows}
     names = list(table.columns)
@@ -165,7 +165,7 @@ def _patients(table: ResultTable) -> dict[str, Any]:
         for row in table.rows:
             if patient in values[row][names[0]]:
                 cells = [_cell(values[row][name][patient], digits[name]) for name in names]
-                lines.append([Cell(patient), Cell(table.named(row)), *cells])
+                lines.append([Cell(patient), Cell(row.name), *cells])
     titles = [table.subjects.noun, "method", *(column_title(table.columns[name]) for name in names)]
     return {"titles": titles, "lines": lines, "count": len(patients), "seeds": table.spread == "seeds"} | {
         "subjects": table.subjects
@@ -179,7 +179,7 @@ def _cell(value: float, digits: int) -> Cell:
 # -- drawings --------------------------------------------------------------------------------------------------
 
 
-def _slices(table: ResultTable) -> list[Drawing]:
+def _slices(table: Table) -> list[Drawing]:
     """The slices with the largest tumours that every method shows, of different patients where there are several."""
     try:
         chosen = select(table)
@@ -202,7 +202,7 @@ def _slices(table: ResultTable) -> list[Drawing]:
     return drawings
 
 
-def _distributions(table: ResultTable) -> list[Drawing]:
+def _distributions(table: Table) -> list[Drawing]:
     """A drawing per metric with a panel per region."""
     drawings = []
     for title in dict.fromkeys(column.title for column in table.columns.values()):
@@ -215,7 +215,7 @@ def _distributions(table: ResultTable) -> list[Drawing]:
     return drawings
 
 
-def _curves(members: Members, table: ResultTable | None) -> list[tuple[str, Markup]]:
+def _curves(members: Members, table: Table | None) -> list[tuple[str, Markup]]:
     """A chart per validation metric: a line per child and reported role, the seeds of a variant in one colour."""
     charts: dict[str, dict[str, Series]] = {}
     kinds: dict[str, str] = {}
@@ -242,11 +242,11 @@ def _validation(member: Member) -> Iterator[tuple[str, str, Series]]:
             yield chart.title, role, series
 
 
-def _kind(member: Member, role: str, table: ResultTable | None) -> str:
+def _kind(member: Member, role: str, table: Table | None) -> str:
     """What a child's role is called, as in the table where it is in it; empty for a role that is not reported."""
     if table is not None and member.evaluation is not None:
         rows = [row for row in table.rows if row.method == role and member.folder in row.folders]
-        return table.named(rows[0]) if rows else ""
+        return rows[0].name if rows else ""
     changes = [f"{key.rpartition('.')[2]} {value}" for key, value in member.changes.items()]
     predicts = member.recipe.get("predict", role)
     wanted = member.report or {predicts: ""}

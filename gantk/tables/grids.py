@@ -66,6 +66,13 @@ class Grid:
 
         return replace(self, header=part(self.header), sections=tuple(tuple(map(part, s)) for s in self.sections))
 
+    def transposed(self) -> Grid:
+        """The table with its rows as columns, and without sections."""
+        rows = [row for section in self.sections for row in section]
+        heads = (", ".join(cell.text for cell in row[: self.words]) for row in rows)
+        lines = ((Cell(self.header[i]), *(row[i] for row in rows)) for i in range(self.words, len(self.header)))
+        return replace(self, header=("", *heads), sections=(tuple(lines),), words=1)
+
     def stacked(self) -> Grid:
         """The table with one column of words: what stood on the left of it is a line above the rows that share it."""
         blank = (Cell(""),) * (len(self.header) - self.words)

@@ -1,13 +1,12 @@
-"""A table of results as data, and as text in cells; how it came about is `gantk.tables.paper`'s affair."""
+"""A table of results as data, and as text in cells; `run`, `compare` and `paper` make such tables."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,21 +16,16 @@ from gantk.tables.numbers import column_title, decimals, write_p, write_statisti
 from gantk.tables.statistics import PairedDifference
 
 __all__ = [
-    "ResultTable",
     "Significance",
+    "Table",
     "TableRow",
-    "difference_grid",
     "grouped",
     "identity",
     "key_title",
     "region_title",
     "title_of",
-    "to_csv",
     "written",
 ]
-
-DIGITS = 4
-"""Significant digits of a column's largest mean, as in the paper's tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,30 +33,34 @@ class TableRow:
     """One row: a method with its changes, over seeds.
 
     Args:
-        label: what the variant is called.
         method: the role, or a baseline's name.
         title: label and role, as shown.
-        changes: by dotted key; of a finished table, those shown beside the title.
-        values: by column; the deviation is over what `ResultTable.spread` says, NaN where there is none.
+        name: as no other row is called.
+        values: by column; the deviation is over what `Table.spread` says, NaN where there is none.
         by_seed: by seed, column and patient, every single value.
         by_run: by seed and column, the mean of the seed's run.
         folders: of the runs, in the order of their seeds.
         source: the sweep's name, or the run's id.
         variant: which of the sweep's it is.
+        label: what the variant is called.
+        changes: by dotted key; of a finished table, those shown beside the title.
+        group: rows of one group follow each other.
         baseline: whether nothing was trained for it.
-        best: the columns in which it is the best method of its group.
+        best: the columns in which it is the best method.
     """
 
-    label: str
     method: str
     title: str
-    changes: dict[str, Any]
+    name: str
     values: dict[str, Statistic]
     by_seed: dict[int, dict[str, dict[str, float]]] = field(repr=False)
-    by_run: dict[int, dict[str, float]] = field(repr=False)
-    folders: tuple[Path, ...]
-    source: str
-    variant: str
+    by_run: dict[int, dict[str, float]] = field(repr=False, default_factory=dict)
+    folders: tuple[Path, ...] = ()
+    source: str = ""
+    variant: str = ""
+    label: str = ""
+    changes: dict[str, Any] = field(default_factory=dict)
+    group: str = ""
     baseline: bool = False
     best: frozenset[str] = frozenset()
 
@@ -89,7 +87,7 @@ class Significance:
     """Paired differences of rows from a reference.
 
     Args:
-        reference: its title.
+        reference: its name.
         lines: (row, its reference, by column the difference), in table order.
         caption: what the numbers are.
         notes: rows that could not be compared, and why.
@@ -102,64 +100,53 @@ class Significance:
 
 
 @dataclass(frozen=True)
-class ResultTable:
+class Table:
     """A table as data.
 
     Args:
-        title: of the sweep.
-        columns: metrics by column name, those of a region side by side.
+        title: above it.
+        columns: metrics by column name.
+        rows: in order, group by group.
+        subjects: what was measured.
         keys: the dotted keys shown beside the titles.
-        by: the key whose values group the rows, the first of `keys`; None for one group.
-        rows: in order, baselines last.
         spread: what the deviations are over.
+        significant: digits of a column's largest mean.
         caption: numbers of seeds and patients, spread, split, settings.
         notes: what is missing or odd, one sentence each.
         differences: what keeps the numbers from being compared; empty unless forced.
-        significance: where a reference was named.
-        subjects: what was measured.
+        significance: where there is a reference.
     """
 
     title: str
     columns: dict[str, Column]
-    keys: tuple[str, ...]
-    by: str | None
     rows: tuple[TableRow, ...]
-    spread: Literal["seeds", "patients"]
-    caption: str
+    subjects: Subjects
+    keys: tuple[str, ...] = ()
+    spread: Literal["seeds", "patients"] = "patients"
+    significant: int = 3
+    caption: str = ""
     notes: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     significance: Significance | None = None
-    subjects: Subjects = field(default_factory=Subjects)
 
     @property
     def digits(self) -> dict[str, int]:
         """Decimals by column."""
-        return {name: decimals((row.values[name].mean for row in self.rows), DIGITS) for name in self.columns}
-
-    def text(self, row: TableRow, column: str) -> str:
-        """A cell as written: `0.8947 ± 0.0012`."""
-        return write_statistic(row.values[column], self.digits[column])
-
-    def named(self, row: TableRow) -> str:
-        """A row's title with its changes, as no other row is called."""
-        return title_of(row, self.keys)
+        return {name: decimals((row.values[name].mean for row in self.rows), self.significant) for name in self.columns}
 
     def grid(self, columns: Sequence[str] | None = None) -> Grid:
-        """The table as text, of all columns or some; a group of rows is a section, the baselines are the last one."""
+        """The table as text, of all columns or some; a group of rows is a section."""
         names = list(self.columns if columns is None else columns)
         uneven = self.spread == "seeds" and len({row.seeds for row in self.rows if not row.baseline}) > 1
         digits = self.digits
-        sections: list[list[tuple[Cell, ...]]] = []
-        before: str | None = None
-        for row in self.rows:
-            here = "baseline" if row.baseline else identity(row.changes.get(self.by or ""))
-            if here != before:
-                sections.append([])
-            before = here
-            keys = [Cell(written(key, row.changes[key]) if key in row.changes else "–") for key in self.keys]
-            seeds = [Cell("–" if row.baseline else str(len(row.seeds)))] if uneven else []
-            cells = [Cell(write_statistic(row.values[n], digits[n]), n in row.best) for n in names]
-            sections[-1].append((*keys, Cell(row.title), *seeds, *cells))
+
+        def cells(row: TableRow) -> Iterator[Cell]:
+            yield from (Cell(written(key, row.changes[key]) if key in row.changes else "–") for key in self.keys)
+            yield Cell(row.title)
+            if uneven:
+                yield Cell("–" if row.baseline else str(len(row.seeds)))
+            yield from (Cell(write_statistic(row.values[n], digits[n]), n in row.best) for n in names)
+
         left = (*(key_title(key, self.keys) for key in self.keys), "method")
         regions = {self.columns[name].region for name in names}
         title = self.title
@@ -170,7 +157,7 @@ class ResultTable:
         return Grid(
             title=title,
             header=(*left, *(["seeds"] if uneven else []), *map(column_title, shown)),
-            sections=tuple(map(tuple, sections)),
+            sections=tuple(tuple(tuple(cells(row)) for row in group) for _, group in groupby(self.rows, _group)),
             words=len(left),
             caption=self.caption,
             notes=self.notes,
@@ -184,127 +171,31 @@ class ResultTable:
         return [replace(grid, caption="", notes=()) for grid in grids[:-1]] + grids[-1:]
 
     def significance_grid(self) -> Grid | None:
-        """The differences from the reference as text, None where no reference was named."""
+        """The differences from the reference as text, None where nothing is compared."""
         found = self.significance
-        if found is None:
+        if found is None or not (found.lines or found.notes):
             return None
         several = len({other for _, other, _ in found.lines}) > 1
-        lines = [
-            (f"{row.title} − {self.named(other)}" if several else self.named(row), by_column)
+        remarks = dict.fromkeys(r for *_, by_column in found.lines for one in by_column.values() for r in one.remarks)
+        marks = {remark: _mark(i) for i, remark in enumerate(remarks)}
+        sections = [
+            tuple(
+                tuple(map(Cell, (title, column_title(self.columns[name]), *_difference_cells(one, marks))))
+                for name, one in by_column.items()
+            )
             for row, other, by_column in found.lines
+            for title in [f"{row.title} − {other.name}" if several else row.name]
         ]
-        grid = difference_grid(lines, self.columns, found.reference, found.caption)
-        return replace(grid, notes=(*grid.notes, *found.notes), warning="; ".join(self.differences))
-
-    def to_dict(self) -> dict[str, object]:
-        """The table as JSON-like data; numbers that do not exist are null."""
-        tests = self.significance
-        return {
-            "title": self.title,
-            "comparable": not self.differences,
-            "differences": list(self.differences),
-            "metrics": {name: column.to_dict() for name, column in self.columns.items()},
-            "spread": self.spread,
-            "caption": self.caption,
-            "notes": list(self.notes),
-            "rows": [
-                {
-                    "title": row.title,
-                    "label": row.label,
-                    "method": row.method,
-                    "changes": row.changes,
-                    "baseline": row.baseline,
-                    "seeds": list(row.seeds),
-                    "by_seed": {
-                        str(seed): {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
-                        for seed, means in row.by_run.items()
-                    },
-                    "runs": [folder.name for folder in row.folders],
-                    "best": [name for name in self.columns if name in row.best],
-                    "values": {name: value.to_dict() for name, value in row.values.items()},
-                }
-                for row in self.rows
-            ],
-            "significance": tests
-            and {
-                "reference": tests.reference,
-                "caption": tests.caption,
-                "notes": list(tests.notes),
-                "rows": [
-                    {
-                        "title": row.title,
-                        "changes": row.changes,
-                        "reference": {"title": other.title, "changes": other.changes},
-                        "values": {name: found.to_dict() for name, found in by_column.items()},
-                    }
-                    for row, other, by_column in tests.lines
-                ],
-            },
-        }
-
-
-def difference_grid(
-    lines: Sequence[tuple[str, Mapping[str, PairedDifference]]],
-    columns: Mapping[str, Column],
-    reference: str,
-    caption: str,
-) -> Grid:
-    """Differences as text, a row per method and metric, a section per method; remarks are notes.
-
-    Args:
-        lines: a method's title and its differences by column.
-        columns: what the differences' columns are.
-        reference: the reference's title.
-        caption: what the numbers are.
-    """
-    remarks = dict.fromkeys(r for _, by_column in lines for found in by_column.values() for r in found.remarks)
-    marks = {remark: _mark(i) for i, remark in enumerate(remarks)}
-    sections = [
-        tuple(
-            tuple(map(Cell, (title, column_title(columns[name]), *_difference_cells(found, marks))))
-            for name, found in by_column.items()
+        return Grid(
+            f"Difference from {found.reference}",
+            ("method", "metric", "n", "difference", "95 % interval", "p", "p (Holm)"),
+            tuple(sections),
+            words=2,
+            caption=found.caption,
+            notes=(*(f"{mark}: {remark}" for remark, mark in marks.items()), *found.notes),
+            warning="; ".join(self.differences),
+            long=True,
         )
-        for title, by_column in lines
-    ]
-    return Grid(
-        f"Difference from {reference}",
-        ("method", "metric", "n", "difference", "95 % interval", "p", "p (Holm)"),
-        tuple(sections),
-        words=2,
-        caption=caption,
-        notes=tuple(f"{mark}: {remark}" for remark, mark in marks.items()),
-        long=True,
-    )
-
-
-def to_csv(table: ResultTable) -> str:
-    """One line per row in full precision: `NAME_mean`, `NAME_std`, `NAME_n` per column.
-
-    `n` counts what the deviation is over (`std_over`); with a reference follow `NAME_difference`, `NAME_low`,
-    `NAME_high`, `NAME_p`, `NAME_p_holm` and `NAME_patients`, empty where a row was not compared.
-    """
-    tests = {row: by_column for row, _, by_column in table.significance.lines} if table.significance else {}
-    tested = ("difference", "low", "high", "p", "p_holm", "patients") if table.significance else ()
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    head = ("title", "label", "method", "baseline", "comparable", "seeds", "std_over")
-    parts = ("mean", "std", "n", *tested)
-    writer.writerow([*table.keys, *head, *(f"{name}_{part}" for name in table.columns for part in parts)])
-    comparable = "no" if table.differences else "yes"
-    for row in table.rows:
-        cells: list[object] = [row.changes.get(key, "") for key in table.keys]
-        cells += [row.title, row.label, row.method, "yes" if row.baseline else "no", comparable]
-        cells += [" ".join(map(str, row.seeds)), table.spread]
-        for name in table.columns:
-            value = row.values[name]
-            cells += [_exact(value.mean), _exact(value.std), value.n]
-            found = tests.get(row, {}).get(name)
-            if found:
-                cells += [*map(_exact, (found.mean, found.low, found.high, found.p, found.holm)), found.n]
-            else:
-                cells += [""] * len(tested)
-        writer.writerow(cells)
-    return out.getvalue()
 
 
 def grouped(rows: Sequence[TableRow], by: str | None) -> list[list[TableRow]]:
@@ -347,6 +238,10 @@ def identity(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
+def _group(row: TableRow) -> str:
+    return row.group
+
+
 def _mark(number: int) -> str:
     """`a`, `b`, …, `z`, `aa`, `bb`, …."""
     rounds, letter = divmod(number, 26)
@@ -365,7 +260,3 @@ def _difference_cells(found: PairedDifference, marks: Mapping[str, str]) -> Iter
     yield "–" if found.low is None else f"[{signed(found.low)}, {signed(found.high)}]"
     yield write_p(found.p)
     yield write_p(found.holm)
-
-
-def _exact(value: float | None) -> str:
-    return repr(float(value)) if value is not None and math.isfinite(value) else ""

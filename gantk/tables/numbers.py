@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
 
 from gantk.evaluation.results import Column, Statistic
 
@@ -16,6 +17,8 @@ __all__ = [
     "write_statistic",
     "write_value",
 ]
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def method_title(method: str) -> str:
@@ -60,12 +63,10 @@ def write_statistic(statistic: Statistic, digits: int) -> str:
     return f"{mean} ± {write_value(statistic.std, digits)}" if math.isfinite(statistic.std) else mean
 
 
-def best_of(rows: Sequence[Mapping[str, Statistic]], columns: Mapping[str, Column]) -> dict[str, int]:
-    """By column, the index of the row with the best mean; a column without numbers or rivals has none."""
-    best: dict[str, int] = {}
-    for name, column in columns.items():
-        known = [(row[name].mean, i) for i, row in enumerate(rows) if name in row and math.isfinite(row[name].mean)]
-        if len(known) > 1:
-            sign = -1 if column.higher_is_better else 1
-            best[name] = min(known, key=lambda pair: (sign * pair[0], pair[1]))[1]
-    return best
+def best_of(means: Mapping[Key, float], column: Column) -> set[Key]:
+    """The keys of a column's best means, which may be equal; none without rivals."""
+    known = {key: mean for key, mean in means.items() if math.isfinite(mean)}
+    if len(known) < 2:
+        return set()
+    top = (max if column.higher_is_better else min)(known.values())
+    return {key for key, mean in known.items() if mean == top}

@@ -14,13 +14,15 @@ from gantk.files import read_json
 from gantk.runs.files import SWEEP, RunFiles
 from gantk.tables.captions import beaten, caption, undecided, uneven
 from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members
-from gantk.tables.model import ResultTable, TableRow, grouped, identity, written
-from gantk.tables.numbers import method_title
+from gantk.tables.model import Table, TableRow, grouped, identity, title_of, written
+from gantk.tables.numbers import best_of, method_title
 from gantk.tables.significance import significance
 
 __all__ = ["reference_of", "result_table"]
 
 Spread = Literal["seeds", "patients"]
+DIGITS = 4
+"""Significant digits of a column's largest mean, as in the paper's tables."""
 
 
 def result_table(
@@ -32,7 +34,7 @@ def result_table(
     by: str | None = None,
     reference: str | None = None,
     force: bool = False,
-) -> ResultTable:
+) -> Table:
     """The table of runs and sweeps.
 
     Runs are comparable when they were measured with the same settings on the same held-out patients: which training
@@ -73,13 +75,15 @@ def result_table(
     keys, by = _keys(rows, found.grid, by)
     rows = _with_best(_ordered(_told_apart(rows, keys), by), columns, by)
     rows += _baseline_rows(groups, columns, spread, keys)
-    table = ResultTable(
+    rows = [replace(row, name=title_of(row, keys)) for row in rows]
+    table = Table(
         title=found.title,
         columns=columns,
-        keys=keys,
-        by=by,
         rows=tuple(rows),
+        subjects=next(iter(evaluations.values())).subjects,
+        keys=keys,
         spread=spread,
+        significant=DIGITS,
         caption=caption(
             rows,
             list(evaluations.values()),
@@ -90,7 +94,6 @@ def result_table(
         ),
         notes=(*notes, *uneven(rows, spread), *undecided(rows, by), *beaten(rows, columns)),
         differences=said,
-        subjects=next(iter(evaluations.values())).subjects,
     )
     return table if reference is None else replace(table, significance=significance(table, reference))
 
@@ -217,10 +220,10 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
         values_of[name] = Statistic.of(run.mean for run in runs) if spread == "seeds" else runs[0]
     member = group[0][0]
     return TableRow(
-        label=member.label,
         method=method,
         title=method_title(method),
-        changes={},
+        name="",
+        label=member.label,
         values=values_of,
         by_seed=by_seed,
         by_run={seed: {name: summary[name].mean for name in columns} for seed, summary in summaries.items()},
@@ -263,6 +266,7 @@ def _baseline_rows(
                     label=row.title,
                     title=f"{row.title} (of {labels})" if len(by_numbers) > 1 and not changes else row.title,
                     changes=changes,
+                    group="baseline",
                     folders=tuple(folder for other, _ in found for folder in other.folders),
                     baseline=True,
                 )
@@ -336,11 +340,8 @@ def _with_best(rows: Sequence[TableRow], columns: Mapping[str, Column], by: str 
         for name, column in columns.items():
             runs = {row: {s: m[name] for s, m in row.by_run.items() if math.isfinite(m[name])} for row in group}
             rivals = {row: means for row, means in runs.items() if means}
-            common = set.intersection(*(set(means) for means in rivals.values())) if len(rivals) > 1 else set()
-            if common:
-                decided = {row: math.fsum(means[seed] for seed in common) for row, means in rivals.items()}
-                top = (max if column.higher_is_better else min)(decided.values())
-                for row in decided:
-                    if decided[row] == top:
-                        best[row].add(name)
-    return [replace(row, best=frozenset(best[row])) for row in rows]
+            common = set.intersection(*map(set, rivals.values())) if rivals else ()
+            sums = {row: math.fsum(means[seed] for seed in common) for row, means in rivals.items()}
+            for row in best_of(sums, column) if common else ():
+                best[row].add(name)
+    return [replace(row, best=frozenset(best[row]), group=identity(row.changes.get(by or ""))) for row in rows]

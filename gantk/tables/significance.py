@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from gantk.errors import GantkError, UsageError, nearest
 from gantk.evaluation.results import Column
-from gantk.tables.model import ResultTable, Significance, TableRow, identity, key_title
+from gantk.tables.model import Significance, Table, TableRow, identity, key_title
 from gantk.tables.numbers import column_title
 from gantk.tables.statistics import METHOD, PairedDifference, Values, paired_differences
 
-__all__ = ["holm_words", "significance", "unseen_words", "with_tests"]
+__all__ = ["compared", "significance", "with_tests"]
 
 
-def with_tests(table: ResultTable, reference: str) -> ResultTable:
+def with_tests(table: Table, reference: str) -> Table:
     """The table with the differences from a reference, or with a note why nothing was tested."""
     try:
         return replace(table, significance=significance(table, reference))
@@ -23,7 +23,7 @@ def with_tests(table: ResultTable, reference: str) -> ResultTable:
         return replace(table, notes=(*table.notes, f"Nothing was tested: {error}"))
 
 
-def significance(table: ResultTable, reference: str) -> Significance:
+def significance(table: Table, reference: str) -> Significance:
     """Compare each row with the reference, paired by patient, each patient's values averaged over common seeds first.
 
     Args:
@@ -36,17 +36,16 @@ def significance(table: ResultTable, reference: str) -> Significance:
     """
     references = _named(table, reference)
     keys = ", ".join(key_title(key, table.keys) for key in table.keys)
-    pairs: dict[int, tuple[Values, Values]] = {}
-    against: dict[int, TableRow] = {}
+    pairs: dict[TableRow, tuple[TableRow, Values, Values]] = {}
     notes = []
-    for i, row in enumerate(table.rows):
+    for row in table.rows:
         if row in references:
             continue
         rivals = references
         if len(references) > 1:
             rivals = [other for other in references if other.changes == row.changes]
         if not rivals:
-            notes.append(f"{table.named(row)}: not compared, no {reference} has the same {keys}")
+            notes.append(f"{row.name}: not compared, no {reference} has the same {keys}")
             continue
         other = rivals[0]
         if row.baseline or other.baseline:
@@ -54,28 +53,48 @@ def significance(table: ResultTable, reference: str) -> Significance:
         else:
             mine = theirs = tuple(seed for seed in row.seeds if seed in other.seeds)
             if not mine:
-                notes.append(f"{table.named(row)}: not compared, it has no seed in common with {table.named(other)}")
+                notes.append(f"{row.name}: not compared, it has no seed in common with {other.name}")
                 continue
             if set(row.seeds) != set(other.seeds):
-                notes.append(f"{table.named(row)}: compared over the common seeds {', '.join(map(str, mine))} alone")
-        pairs[i] = (row.patients(mine), other.patients(theirs))
-        against[i] = other
-    found = paired_differences(pairs, list(table.columns), table.subjects.noun)
-    for i, by_column in found.items():
-        if not by_column:
-            notes.append(f"{table.named(table.rows[i])}: not compared, it has no metric that the reference has, too")
+                notes.append(f"{row.name}: compared over the common seeds {', '.join(map(str, mine))} alone")
+        pairs[row] = (other, row.patients(mine), other.patients(theirs))
+    kind = references[0].name if len(references) == 1 else f"{reference} of the same {keys}"
     averaged = f"each {table.subjects.noun}'s values averaged over seeds; " if table.spread == "seeds" else ""
+    return compared(table, kind, pairs, averaged, notes)
+
+
+def compared(
+    table: Table,
+    reference: str,
+    pairs: Mapping[TableRow, tuple[TableRow, Values, Values]],
+    averaged: str = "",
+    notes: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
+) -> Significance:
+    """The differences of rows from a reference, with what a reader must know of them.
+
+    Args:
+        table: the rows'.
+        reference: its name.
+        pairs: by row, its reference, its own values and those of the reference.
+        averaged: what was done to the values before.
+        notes: rows that could not be compared, and why.
+        columns: those that are compared; all where absent.
+    """
+    names = list(table.columns) if columns is None else columns
+    found = paired_differences({row: pair[1:] for row, pair in pairs.items()}, names, table.subjects.noun)
+    without = [row for row, by_column in found.items() if not by_column]
     return Significance(
-        reference=table.named(references[0]) if len(references) == 1 else f"{reference} of the same {keys}",
-        lines=tuple((table.rows[i], against[i], by_column) for i, by_column in found.items() if by_column),
-        caption=f"Row − reference, mean over n {table.subjects.plural}, paired; {averaged}"
+        reference=reference,
+        lines=tuple((row, pairs[row][0], by_column) for row, by_column in found.items() if by_column),
+        caption=f"TableRow − reference, mean over n {table.subjects.plural}, paired; {averaged}"
         f"{METHOD.format(table.subjects.noun)}; "
-        f"{holm_words(found.values(), table.columns)}.{unseen_words(found.values(), table.columns)}",
-        notes=tuple(notes),
+        f"{_holm(found.values(), table.columns)}.{_unseen(found.values(), table.columns)}",
+        notes=(*notes, *(f"{r.name}: not compared, it has no metric that the reference has, too" for r in without)),
     )
 
 
-def holm_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
+def _holm(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
     """What was done about several comparisons: `corrected for the 10 comparisons of a metric (9 of Dice ↑)`."""
     counts = Counter(name for by_column in found for name, difference in by_column.items() if difference.p is not None)
     usual = Counter(counts.values()).most_common(1)[0][0] if counts else 1
@@ -90,7 +109,7 @@ def holm_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping
     return f"p (Holm): corrected for the {usual} {noun} of a metric" + (f" ({apart})" if apart else "")
 
 
-def unseen_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
+def _unseen(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
     """A sentence, after a space, for each source of chance that the patients do not show; empty without any."""
     compared = {name for by_column in found for name in by_column}
     titles: dict[str, dict[str, None]] = {}
@@ -103,12 +122,12 @@ def unseen_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mappi
     )
 
 
-def _named(table: ResultTable, name: str) -> list[TableRow]:
+def _named(table: Table, name: str) -> list[TableRow]:
     def called(row: TableRow, names: Sequence[str]) -> bool:
         return name.casefold() in [one.casefold() for one in names]
 
     for found in (
-        [row for row in table.rows if called(row, [table.named(row)])],
+        [row for row in table.rows if called(row, [row.name])],
         [row for row in table.rows if called(row, [row.title, f"{row.label}/{row.method}"])],
         [row for row in table.rows if called(row, [row.label, *([row.method] if row.baseline else [])])],
     ):
@@ -119,7 +138,7 @@ def _named(table: ResultTable, name: str) -> list[TableRow]:
         raise UsageError(
             f"{name!r} names {len(found)} rows",
             where="reference",
-            mend=f"say which: {', '.join(repr(table.named(row)) for row in found)}",
+            mend=f"say which: {', '.join(repr(row.name) for row in found)}",
         )
     raise UsageError(
         f"no row is called {name!r}", where="reference", mend=nearest(name, {row.title for row in table.rows})

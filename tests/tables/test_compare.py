@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
-from gantk.tables.compare import compare
+from gantk.tables.compare import compare, to_dict
 from gantk.tables.grids import to_rich
 from gantk.tables.numbers import decimals, write_value
 
@@ -39,9 +39,14 @@ def shown(tables) -> str:
     return console.export_text(styles=True)
 
 
+def against(table):
+    """By the name of a row, its differences from the reference."""
+    return {row.name: by_column for row, _, by_column in table.significance.lines}
+
+
 def test_table_and_best(make):
     found = compare([make("one", 0.8, 0.01), make("two", 0.9, 0.02)])
-    assert [(line.run, line.method) for line in found.lines] == [
+    assert [(row.changes["run"], row.method) for row in found.rows] == [
         ("one", "student"),
         ("two", "student"),
         ("(every run)", "input:t1"),
@@ -51,8 +56,9 @@ def test_table_and_best(make):
         assert f"\x1b[1m{best}" in text
         assert other in text
         assert f"\x1b[1m{other}" not in text
-    assert "MSE tumour ↓" in text
-    data = json.loads(json.dumps(found.to_dict()))
+    assert "patients: tumour" in text
+    assert "MSE ↓" in text
+    data = json.loads(json.dumps(to_dict(found)))
     assert data["comparable"] is True
     assert data["rows"][1]["values"]["ssim"]["mean"] == pytest.approx(0.91)
 
@@ -64,13 +70,13 @@ def test_refuses_what_does_not_compare(make, difference):
         compare(runs)
     assert "other in two" in str(error.value)
     forced = compare(runs, force=True)
-    assert forced.to_dict()["comparable"] is False
+    assert to_dict(forced)["comparable"] is False
     assert "NOT COMPARABLE" in shown(map(to_rich, forced.grids()))
 
 
 def test_runs_of_one_name_stay_apart(make, tmp_path):
     runs = [make("x/one", 0.8, 0.01), make("y/one", 0.9, 0.01)]
-    assert len({line.run for line in compare(runs).lines if line.method == "student"}) == 2
+    assert len({row.changes["run"] for row in compare(runs).rows if row.method == "student"}) == 2
 
 
 def test_needs_evaluations(tmp_path):
@@ -120,8 +126,8 @@ def many(folder: Path, shift: float, *, split: str = "s", predict: str = "studen
 def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
     one, two = many(tmp_path / "one", 0.0), many(tmp_path / "two", 0.01)
     found = compare([one, two])
-    assert found.lines[found.reference].title == "student of one"
-    titles = {found.lines[i].title: by_column for i, by_column in found.tests.items()}
+    assert found.significance.reference == "student of one"
+    titles = against(found)
     # the teacher's numbers are the same in both runs
     assert set(titles) == {"student of two", "teacher", "t1 as the answer"}
     test = titles["student of two"]["ssim"]
@@ -130,13 +136,13 @@ def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
     assert test.low < test.mean < test.high
     assert test.holm == pytest.approx(3 * 2 / 2**8)
     assert set(titles["teacher"]) == {"ssim", "mse"}
-    everywhere = compare([one, two], all_regions=True).tests
+    everywhere = against(compare([one, two], all_regions=True))
     assert set(next(iter(everywhere.values()))) == {"ssim", "mse", "mse_tumour"}
-    text = shown([to_rich(found.difference_grid())])
+    text = shown([to_rich(found.significance_grid())])
     assert "Difference from student of one" in text
     assert "+0.0188" in text
     assert "Wilcoxon" in text
-    data = json.loads(json.dumps(found.to_dict()))
+    data = json.loads(json.dumps(to_dict(found)))
     assert data["reference"] == {"run": "one", "method": "student"}
     row = next(row for row in data["rows"] if row["run"] == "two" and row["method"] == "student")
     assert row["differences"]["ssim"]["n"] == 8
@@ -145,7 +151,7 @@ def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
 
 
 def test_a_metric_without_the_whole_image_is_tested_in_its_regions(make):
-    assert {name for by in compare([make("one", 0.8, 0.01)]).tests.values() for name in by} == {"ssim", "mse_tumour"}
+    assert {name for by in against(compare([make("one", 0.8, 0.01)])).values() for name in by} == {"ssim", "mse_tumour"}
 
 
 def test_a_baseline_without_a_metric_is_not_tested_in_it(tmp_path):
@@ -156,7 +162,7 @@ def test_a_baseline_without_a_metric_is_not_tested_in_it(tmp_path):
     ]
     Evaluation("s", "e", COLUMNS, rows).write(tmp_path / "evaluation")
     found = compare([tmp_path], reference=(tmp_path, "h"))
-    grid = found.difference_grid()
+    grid = found.significance_grid()
     assert [[cell.text for cell in row[:3]] for section in grid.sections for row in section] == [
         [f"g of {tmp_path.name}", "SSIM ↑", "7 a"],
         [f"t1 as the answer of {tmp_path.name}", "SSIM ↑", "7 a"],
@@ -166,22 +172,22 @@ def test_a_baseline_without_a_metric_is_not_tested_in_it(tmp_path):
 
 def test_reference_may_be_named(tmp_path):
     one, two = many(tmp_path / "one", 0.0), many(tmp_path / "two", 0.01, predict="teacher")
-    assert (found := compare([one], reference=(two, "student"))).lines[found.reference].title == "student of two"
-    assert {line.run for line in found.lines} == {"two", "one", "(every run)"}
-    assert (found := compare([one, two], reference=(two, None))).lines[found.reference].method == "teacher"
-    assert (found := compare([one, two], reference=(one, "input:t1"))).lines[found.reference].run == "(every run)"
+    assert (found := compare([one], reference=(two, "student"))).significance.reference == "student of two"
+    assert {row.changes["run"] for row in found.rows} == {"two", "one", "(every run)"}
+    assert to_dict(compare([one, two], reference=(two, None)))["reference"]["method"] == "teacher"
+    assert to_dict(compare([one, two], reference=(one, "input:t1")))["reference"]["run"] == "(every run)"
     with pytest.raises(UsageError, match="did you mean 'student'"):
         compare([one, two], reference=(one, "studnt"))
 
 
 def test_forced_differences_warn(tmp_path):
     found = compare([many(tmp_path / "one", 0.0), many(tmp_path / "two", 0.01, split="other")], force=True)
-    assert "NOT COMPARABLE: different split" in found.difference_grid().head
+    assert "NOT COMPARABLE: different split" in found.significance_grid().head
 
 
 def test_one_method_has_nothing_to_be_compared_with(tmp_path):
     Evaluation("s", "e", COLUMNS, [Row("p", "g", 1, {"ssim": 1.0, "mse_tumour": 0.0})]).write(tmp_path / "evaluation")
-    assert compare([tmp_path]).difference_grid() is None
+    assert compare([tmp_path]).significance_grid() is None
 
 
 def test_an_infinite_value_has_no_deviation():

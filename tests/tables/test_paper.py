@@ -15,8 +15,10 @@ from rich.console import Console
 from gantk.data.cohort import Split
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.tables.exports import to_csv, to_dict
 from gantk.tables.grids import Cell, Grid, to_latex, to_markdown, to_rich
-from gantk.tables.model import ResultTable, TableRow, to_csv
+from gantk.tables.model import Table, TableRow
+from gantk.tables.numbers import write_statistic
 from gantk.tables.paper import reference_of, result_table
 from gantk.tables.significance import with_tests
 from gantk.tables.statistics import paired_difference
@@ -131,8 +133,8 @@ def fractions(tmp_path: Path) -> SweepFolder:
     return sweep
 
 
-def row_of(table: ResultTable, name: str) -> TableRow:
-    (row,) = [row for row in table.rows if table.named(row) == name]
+def row_of(table: Table, name: str) -> TableRow:
+    (row,) = [row for row in table.rows if row.name == name]
     return row
 
 
@@ -165,8 +167,8 @@ def test_over_seeds(ablation):
     baseline = row_of(table, "t1 as the answer")
     assert baseline.baseline
     assert math.isnan(baseline.values["ssim"].std)
-    assert table.text(baseline, "ssim") == f"{means('ssim', 0.5, [99])[0]:.4f}"
-    told = json.loads(json.dumps(table.to_dict(), allow_nan=False))
+    assert write_statistic(baseline.values["ssim"], table.digits["ssim"]) == f"{means('ssim', 0.5, [99])[0]:.4f}"
+    told = json.loads(json.dumps(to_dict(table), allow_nan=False))
     for row in (row for row in told["rows"] if not row["baseline"]):
         by_seed = [values["ssim"] for values in row["by_seed"].values()]
         assert [int(seed) for seed in row["by_seed"]] == row["seeds"]
@@ -198,7 +200,7 @@ def test_named_rows_are_grouped_like_others(fractions):
             entry["report"] = {"student": "without unpaired patients"}
     (fractions.root / "sweep.json").write_text(json.dumps({"name": "x", "children": fractions.children}))
     table = result_table([fractions.root])
-    assert "without unpaired patients (paired fraction 5 %)" in [table.named(row) for row in table.rows]
+    assert "without unpaired patients (paired fraction 5 %)" in [row.name for row in table.rows]
     assert "ssim" in row_of(table, "without unpaired patients (paired fraction 50 %)").best
     assert row_of(table, "DS³ (paired fraction 5 %)").best
 
@@ -227,8 +229,7 @@ def test_one_seed_says_that_the_spread_is_over_patients(tmp_path):
 def test_paired_fractions_are_groups_as_in_the_paper(fractions):
     table = result_table([fractions.root])
     assert table.keys == ("data.paired_fraction",)
-    assert table.by == "data.paired_fraction"
-    assert [table.named(row) for row in table.rows] == [
+    assert [row.name for row in table.rows] == [
         "CUT",
         "DS³ (paired fraction 5 %)",
         "paired only (paired fraction 5 %)",
@@ -281,7 +282,7 @@ def test_other_measures_are_refused_and_forced_with_a_warning(ablation, key, sai
     assert "zzz in bare-1" in str(error.value)
     assert "force" in str(error.value)
     table = result_table([ablation.root], force=True)
-    assert table.to_dict()["comparable"] is False
+    assert to_dict(table)["comparable"] is False
     for text in (to_markdown(table.grid()), to_latex(table.grid())):
         assert f"NOT COMPARABLE: {said}" in text
     assert {line["comparable"] for line in csv.DictReader(io.StringIO(to_csv(table)))} == {"no"}
@@ -316,7 +317,7 @@ def test_what_is_missing_is_named(ablation):
     assert "DS³ without maps: without seeds 0, 1" in notes
     row = row_of(table, "DS³ without maps")
     assert row.seeds == (2,)
-    assert table.text(row, "ssim") == f"{means('ssim', 0.8, [2])[0]:.4f}"  # one seed has no deviation
+    assert write_statistic(row.values["ssim"], table.digits["ssim"]) == f"{means('ssim', 0.8, [2])[0]:.4f}"
     assert "as many seeds as the row says" in table.caption
     assert "one seed has no deviation" in table.caption
     grid = table.grid()
@@ -361,7 +362,7 @@ def test_ordinary_runs(tmp_path):
     for name, seed, fraction in (("a", 0, 0.05), ("b", 1, 0.05), ("c", 0, 0.1), ("d", 0, 0.05)):
         evaluate(tmp_path / name, {"teacher": 0.7, "student": 0.8 + fraction}, seed, fraction=fraction, name="ds3")
     table = result_table([tmp_path / name for name in "abcd"])
-    assert [table.named(row) for row in table.rows if not row.baseline] == [
+    assert [row.name for row in table.rows if not row.baseline] == [
         "ds3 (paired fraction 5 %)",
         "ds3 (paired fraction 10 %)",
     ]
@@ -411,7 +412,7 @@ def test_significance_averages_each_patient_over_seeds(ablation):
 
 def test_reference_in_every_group(fractions):
     table = result_table([fractions.root], reference="paired only")
-    pairs = [(table.named(row), table.named(other)) for row, other, _ in table.significance.lines]
+    pairs = [(row.name, other.name) for row, other, _ in table.significance.lines]
     assert ("DS³ (paired fraction 5 %)", "paired only (paired fraction 5 %)") in pairs
     assert ("DS³ (paired fraction 50 %)", "paired only (paired fraction 50 %)") in pairs
     notes = "\n".join(table.significance.notes)
