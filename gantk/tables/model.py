@@ -18,7 +18,7 @@ from gantk.tables.statistics import PairedDifference
 __all__ = [
     "Significance",
     "Table",
-    "TableRow",
+    "Row",
     "grouped",
     "identity",
     "key_title",

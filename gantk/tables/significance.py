@@ -87,7 +87,7 @@ def compared(
     return Significance(
         reference=reference,
         lines=tuple((row, pairs[row][0], by_column) for row, by_column in found.items() if by_column),
-        caption=f"TableRow − reference, mean over n {table.subjects.plural}, paired; {averaged}"
+        caption=f"Row − reference, mean over n {table.subjects.plural}, paired; {averaged}"
         f"{METHOD.format(table.subjects.noun)}; "
         f"{_holm(found.values(), table.columns)}.{_unseen(found.values(), table.columns)}",
         notes=(*notes, *(f"{r.name}: not compared, it has no metric that the reference has, too" for r in without)),
