@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gantk.api.runs import Status, spoken
 from gantk.api.signals import StopSignals
-from gantk.errors import Interrupted
+from gantk.errors import GantkError, Interrupted
+from gantk.files import write_text
 from gantk.launching import Launcher
 from gantk.names import path_in
 from gantk.plugins import Registry
+from gantk.progress import Progress
 from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import SEED, Child
 from gantk.sweeps.crew import Crew
 from gantk.sweeps.display import SweepDisplay
-from gantk.sweeps.plan import count_steps
-from gantk.sweeps.results import write_page, write_table
 from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
 
-__all__ = ["Course"]
+__all__ = ["Course", "count_epochs", "write_page", "write_table"]
 
 #: Seconds that the children wait for MLflow to take their parent, which may create its database first.
 MLFLOW_PATIENCE = 30.0
@@ -67,7 +68,7 @@ class Course:
         cohorts: dict[str, Any] = {}
         for child in self.children:
             if self.states[child.id].state != "finished" and child.work not in counted:
-                counted[child.work] = count_steps(child, self.registry, cohorts, self.display.progress)
+                counted[child.work] = _count_steps(child, self.registry, cohorts, self.display.progress)
         return {c.id: counted[c.work] for c in self.children if c.work in counted}
 
     def carry_out(
@@ -170,3 +171,50 @@ class Course:
             why="\n  ".join(["", *reasons]),
             mend="Mend the cause, then start the sweep again: what is finished stays",
         )
+
+
+def count_epochs(child: Child, registry: Registry) -> int:
+    """Epochs of all stages, from the child's networks built."""
+    from gantk.api.checks import build
+
+    with child.named():
+        assembly, scheduler = build(child.recipe, registry)
+    return sum(stage.epochs for stage in scheduler.stages(list(assembly.translators)))
+
+
+def _count_steps(child: Child, registry: Registry, cohorts: dict[str, Any], progress: Progress) -> int:
+    """Steps of all stages, from the child's networks built and its data prepared."""
+    from gantk.api.checks import build
+    from gantk.api.cohort import open_cohort
+
+    recipe = child.recipe
+    with child.named():
+        assembly, scheduler = build(recipe, registry)
+        key = json.dumps([recipe.data.model_dump(mode="json"), recipe.evaluation.missing])
+        if key not in cohorts:
+            cohorts[key] = open_cohort(recipe, registry, progress)
+        loader = cohorts[key].loader
+        stages = scheduler.stages(list(assembly.translators))
+        return sum(s.epochs * loader.steps(assembly.plan(s.name, s.roles).groups) for s in stages)
+
+
+def write_table(folder: Path) -> None:
+    """The table of what is finished, for readers of the folder and for MLflow's description."""
+    from gantk.tables.grids import to_markdown
+    from gantk.tables.paper import result_table
+
+    try:
+        text = to_markdown(result_table([folder]).grid())
+    except GantkError as error:  # nothing to show yet, or children that do not compare
+        text = f"There is no table: {error}\n"
+    write_text(folder / "table.md", text)
+
+
+def write_page(folder: Path, note: Callable[[str], None]) -> None:
+    """The page of the whole sweep; what spoils it must not spoil the sweep."""
+    from gantk.report.sweep import write_sweep_report  # matplotlib takes a second to import
+
+    try:
+        write_sweep_report(folder)
+    except GantkError as error:
+        note(f"the sweep's report could not be written: {error}")

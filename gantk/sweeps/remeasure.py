@@ -15,7 +15,7 @@ from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone
 from gantk.runs.sweeps import sweep_head
-from gantk.sweeps.results import write_page, write_table
+from gantk.sweeps.course import write_page, write_table
 from gantk.tracking.folder import RunFolder
 
 __all__ = ["evaluate_sweep"]

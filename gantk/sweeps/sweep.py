@@ -16,10 +16,9 @@ from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import Sweep, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy
-from gantk.sweeps.course import Course
+from gantk.sweeps.course import Course, count_epochs
 from gantk.sweeps.display import QuietSweep, SweepDisplay
 from gantk.sweeps.folder import folder_of, plugins_of, write, written
-from gantk.sweeps.plan import count_epochs
 from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
 from gantk.tracking.address import check_recipe
 from gantk.tracking.feed import check_uri
