@@ -1,39 +1,24 @@
-"""Tables and dotted keys: `data.crop` for the key `crop` of the table `data`."""
+"""Dotted keys: `data.crop` for the key `crop` of the table `data`."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gantk.recipe.load import merge
-from gantk.recipe.toml import Table
-
-__all__ = ["at", "merged", "nested"]
+__all__ = ["leaves", "value_at"]
 
 
-def merged(base: Table, change: Table) -> Table:
-    """`change` over a copy of `base`."""
-    table = copy.deepcopy(base)
-    merge(table, copy.deepcopy(change))
+def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted keys of a table with their values; an empty table is a value."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def value_at(table: Any, key: str | Sequence[str]) -> Any:
+    """What a table has at a dotted key, or at its parts; None where it has nothing."""
+    for part in key.split(".") if isinstance(key, str) else key:
+        table = table.get(part) if isinstance(table, Mapping) else None
     return table
-
-
-def nested(flat: Mapping[str, Any]) -> Table:
-    """Dotted keys as tables in tables; in the order given, a later key over an earlier one."""
-    nested: Table = {}
-    for key, value in flat.items():
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        merge(nested, value)
-    return nested
-
-
-def at(table: Mapping[str, Any], key: str, values: Any) -> Any:
-    """The one value that a table gives a dotted key, as a list; `values` where it gives none."""
-    found: Any = table
-    for part in key.split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return values
-        found = found[part]
-    return [found]

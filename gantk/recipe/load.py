@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from gantk.errors import RecipeError, UsageError, nearest
 from gantk.recipe.check import check
+from gantk.recipe.dotted import leaves, value_at
 from gantk.recipe.explain import FILE_KEYS, explain
 from gantk.recipe.locate import at
 from gantk.recipe.model import (
@@ -154,6 +156,23 @@ def merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -
             base[key] = _copy(value)
 
 
+def merged(base: Table, change: Table) -> Table:
+    """`change` over a copy of `base`."""
+    table = copy.deepcopy(base)
+    merge(table, copy.deepcopy(change))
+    return table
+
+
+def nested(flat: Mapping[str, Any]) -> Table:
+    """Dotted keys as tables in tables; in the order given, a later key over an earlier one."""
+    nested: Table = {}
+    for key, value in flat.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        merge(nested, value)
+    return nested
+
+
 def change_of(overrides: Sequence[str]) -> Table:
     """The overrides as one change, in whatever order: `x.epochs=3` and `x.use=y` belong together."""
     change: Table = {}
@@ -201,22 +220,6 @@ def _changes_nothing(key: str, where: str | None) -> RecipeError:
         where=where,
         mend='set keys of the table; to take inherited ones out, extend the recipe and write without = ["…"]',
     )
-
-
-def value_at(table: Any, place: Sequence[str]) -> Any:
-    """What a table has at a place; None where it has nothing."""
-    for part in place:
-        table = table.get(part) if isinstance(table, Mapping) else None
-    return table
-
-
-def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted keys of a table with their values; an empty table is a value."""
-    for key, value in table.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _override(text: str) -> Table:

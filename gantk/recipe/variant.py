@@ -11,9 +11,9 @@ from typing import Any
 from gantk.errors import RecipeError, nearest
 from gantk.names import check_id
 from gantk.recipe.child import SEED, Child, identify, shown
-from gantk.recipe.dotted import at, nested
+from gantk.recipe.dotted import leaves, value_at
 from gantk.recipe.explain import FILE_KEYS
-from gantk.recipe.load import NAMED, chain, fold, leave_out, leaves, merge, overlay, recipe_from_table
+from gantk.recipe.load import NAMED, chain, fold, leave_out, merge, nested, overlay, recipe_from_table
 from gantk.recipe.origin import File, Grid, Origins, Overrides, Source
 from gantk.recipe.rows import Rows, read_rows
 from gantk.recipe.toml import Table
@@ -115,7 +115,7 @@ class Variant:
         """The variant at every point of the grid."""
         axes = self.over(grid)
         for key in axes:
-            if at(self.change, key, None) is not None:
+            if value_at(self.change, key) is not None:
                 raise RecipeError(
                     f"it sets {key}, which the grid sets too",
                     where=self._where(*key.split(".")),

@@ -13,8 +13,8 @@ from typing import Any
 from gantk.errors import RecipeError, UsageError
 from gantk.names import apart
 from gantk.recipe.child import SEED, Child, of_variant
-from gantk.recipe.dotted import at, merged, nested
-from gantk.recipe.load import chain, fold, leaves, load_recipe, recipe_change
+from gantk.recipe.dotted import leaves, value_at
+from gantk.recipe.load import chain, fold, load_recipe, merged, nested, recipe_change
 from gantk.recipe.model import Recipe
 from gantk.recipe.origin import File, Origins
 from gantk.recipe.rows import titles
@@ -126,7 +126,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
 
 def _parted(fixed: Table, keys: Sequence[str]) -> tuple[dict[str, Any], Table]:
     """What overrides say of the grid's keys, and what they say of others."""
-    pins = {key: found[0] for key in keys if (found := at(fixed, key, None))}
+    pins = {key: value for key in keys if (value := value_at(fixed, key)) is not None}
     return pins, nested({key: value for key, value in leaves(fixed) if not any(_is_in(key, pin) for pin in pins)})
 
 
@@ -138,8 +138,8 @@ def _selected(children: Sequence[Child], pins: Mapping[str, Any]) -> tuple[Child
     """The children that have these values, in their grid or, where it lacks a key, in their recipe."""
 
     def has(child: Child, key: str, value: Any) -> bool:
-        own = [child.changes[key]] if key in child.changes else at(child.recipe.model_dump(mode="json"), key, [])
-        return any(one == value and isinstance(one, bool) == isinstance(value, bool) for one in own)
+        own = child.changes[key] if key in child.changes else value_at(child.recipe.model_dump(mode="json"), key)
+        return own == value and isinstance(own, bool) == isinstance(value, bool)
 
     selected = tuple(child for child in children if all(has(child, *pin) for pin in pins.items()))
     if not selected:

@@ -12,8 +12,9 @@ import numpy as np
 
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
+from gantk.recipe.dotted import value_at
 from gantk.report.comparison import Shown
-from gantk.tables.members import SEED, read_recipe, value_at
+from gantk.tables.members import SEED, read_recipe
 from gantk.tables.model import Table
 
 __all__ = ["Method", "Selection", "SliceName", "select"]

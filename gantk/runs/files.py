@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantk.errors import DataError, GantkWarning, RecipeError
 from gantk.files import unsealed, write_text
+from gantk.recipe.dotted import leaves
 from gantk.runs.names import ENVIRONMENT, JOURNAL, RECIPE, SPLIT, STATUS, SWEEP
 from gantk.runs.reading import Bad, absent, extent, last_line, read, read_object, read_typed
 
@@ -305,14 +306,6 @@ def missing_settings(recipe: Mapping[str, Any], whole: str) -> list[str]:
 
 
 def _settings(recipe: Mapping[str, Any]) -> set[str]:
-    return {key for key in _dotted(recipe) if not key.startswith("evaluation.")} | {
+    return {key for key, _ in leaves(recipe) if not key.startswith("evaluation.")} | {
         f"evaluation.{key}" for key in recipe.get("evaluation") or ()
     }
-
-
-def _dotted(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in table.items():
-        if isinstance(value, Mapping) and value:
-            yield from _dotted(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"

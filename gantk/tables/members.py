@@ -15,6 +15,7 @@ from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.results import Evaluation, is_baseline, is_evaluated
 from gantk.files import read_json
 from gantk.names import path_in
+from gantk.recipe.dotted import leaves, value_at
 from gantk.recipe.rows import Rows, read_rows, title
 from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep, warn_of_damage
 
@@ -28,14 +29,13 @@ __all__ = [
     "predicting",
     "read_members",
     "trained",
-    "value_at",
 ]
 
 SEED = "run.seed"
 #: Scales and areas of one patient's images differ by less, whichever inputs they were prepared with.
 ALIKE = 0.05
 #: What a recipe says without changing a result.
-_SILENT = ("name", "description", "tracking", SEED)
+_SILENT = ("name", "description", "tracking")
 
 
 @dataclass(frozen=True)
@@ -176,16 +176,6 @@ def _other_images(found: Mapping[str, Evaluation]) -> Iterator[str]:
                     yield f"different images ({what} of {patient} has {there:.4g} in {first}, {here:.4g} in {name})"
 
 
-def value_at(table: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key, None where there is none."""
-    value: Any = table
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return value
-
-
 def _grouped(names: Mapping[str, Any], values: Mapping[str, object], shown: Mapping[str, str]) -> str:
     groups: dict[object, list[str]] = {}
     for name in names:
@@ -278,15 +268,11 @@ def _told_apart(runs: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
     return told, tuple(dict.fromkeys(keys))
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if name in _SILENT:
-            continue
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}.")
-        else:
-            yield name, value
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The dotted keys of a recipe that may change a result."""
+    for key, value in leaves(table):
+        if key != SEED and key.partition(".")[0] not in _SILENT and value != {}:
+            yield key, value
 
 
 def _read(member: Member) -> Member:

@@ -16,9 +16,9 @@ from gantk.tables.numbers import column_title, decimals, write_p, write_statisti
 from gantk.tables.statistics import PairedDifference
 
 __all__ = [
-    "Row",
     "Significance",
     "Table",
+    "TableRow",
     "grouped",
     "identity",
     "key_title",

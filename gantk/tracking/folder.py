@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gantk.files import read_json
+from gantk.recipe.dotted import leaves
 from gantk.runs.files import ENVIRONMENT, RECIPE, SPLIT, SWEEP, RunFiles, is_sweep
 
 __all__ = ["Panel", "RunFolder", "entity_name", "flatten", "milliseconds"]
@@ -201,16 +202,10 @@ def entity_name(name: str) -> str:
     return "/".join(parts)[:NAME_LENGTH].rstrip("/") or "_"
 
 
-def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Dotted names and values as text; everything but text as JSON."""
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{name}.")
-        elif isinstance(value, str):
-            yield name, value
-        else:
-            yield name, json.dumps(value, ensure_ascii=False, default=str)
+    for name, value in leaves(table):
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _one_or_list(values: list[str]) -> str:
