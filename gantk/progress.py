@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichBars
 
-__all__ = ["Bar", "PlainProgress", "Progress", "QuietProgress", "RichProgress", "default_progress"]
+__all__ = ["Bar", "PlainProgress", "Progress", "QuietProgress", "RichProgress", "default_progress", "duration"]
 
 
 class Bar(Protocol):
@@ -77,7 +77,7 @@ class _PlainBar:
         if self.done >= self.total or now - self.last >= 10:
             self.last = now
             eta = (now - self.start) / max(self.done, 1) * (self.total - self.done)
-            print(f"{self.description}: {self.done}/{self.total}, ETA {eta:.0f} s", file=sys.stderr, flush=True)
+            print(f"{self.description}: {self.done}/{self.total}, ETA {duration(eta)}", file=sys.stderr, flush=True)
 
 
 class PlainProgress:
@@ -110,3 +110,12 @@ class QuietProgress:
 def default_progress() -> Progress:
     """Rich bars when standard error is a terminal, plain lines otherwise."""
     return RichProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `5 min 00 s` or `2 h 05 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -55,8 +55,5 @@ class Recorder:
             folder=self.folder, recipe=self.recipe, stage=stage.name, epoch=position.epoch, metrics=dict(metrics)
         )
 
-    def checkpoint_written(self, folder: Path) -> None:
-        pass
-
     def note(self, text: str) -> None:
         self.display.note(text)

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from gantk.progress import Bar, PlainProgress, Progress
+from gantk.progress import Bar, PlainProgress, Progress, duration
 
 __all__ = ["RunDisplay"]
 
@@ -127,7 +127,7 @@ class RunDisplay:
         if self.is_live:
             self._draw_bars()
         else:
-            self._line(f"training {state} after {_clock(time.monotonic() - self.state.began)}")
+            self._line(f"training {state} after {duration(time.monotonic() - self.state.began)}")
 
     # -- drawing ------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class RunDisplay:
             title = f"epoch {state.epoch_number + 1}/{state.epochs}"
             self._bars.update(self._epoch_bar, completed=state.step_in_epoch, description=title)
         if self._run_bar is not None:
-            eta = "" if state.ended else f"ETA {_clock(state.remaining())} · {state.seconds_per_step:.2f} s/step"
+            eta = "" if state.ended else f"ETA {duration(state.remaining())} · {state.seconds_per_step:.2f} s/step"
             self._bars.update(self._run_bar, completed=state.done, total=state.total, eta=eta)
 
     def _render(self) -> RenderableType:
@@ -235,7 +235,7 @@ class _State:
             f"{self.stage_title()}, epoch {self.epoch_number + 1}/{self.epochs}",
             f"step {self.done}/{self.total}",
             f"{self.seconds_per_step:.2f} s/step",
-            f"ETA {_clock(self.remaining())}",
+            f"ETA {duration(self.remaining())}",
             *(f"{name} {value:.4g}" for name, value in self.losses.items()),
         ]
         if validation and self.validation:
@@ -267,12 +267,6 @@ def _validation(state: _State) -> Table:
     return table
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
-
-
 class _LiveBar:
     def __init__(self, bars: Bars, task: TaskID) -> None:
         self.bars, self.task = bars, task
@@ -283,7 +277,7 @@ class _LiveBar:
         task = self.bars.tasks[self.bars.task_ids.index(self.task)]
         if task.total and task.completed:
             left = (time.monotonic() - self.began) / task.completed * (task.total - task.completed)
-            self.bars.update(self.task, eta=f"ETA {_clock(left)}")
+            self.bars.update(self.task, eta=f"ETA {duration(left)}")
 
 
 class _LiveProgress:

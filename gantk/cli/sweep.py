@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from gantk.progress import PlainProgress, Progress, RichProgress
+from gantk.progress import PlainProgress, Progress, RichProgress, duration
 
 if TYPE_CHECKING:
     from gantk.sweeps.sweep import ChildState, SweepResult
@@ -133,9 +133,7 @@ class SweepDisplay:
             return ""
         left = sum(max(_total(c) - c.done, 0) for c in self.children if c.state in ("waiting", "running"))
         seconds = (time.monotonic() - self._began) / done * left
-        minutes, rest = divmod(round(seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        return f" · ETA {hours}:{minutes:02}:{rest:02}"
+        return f" · ETA {duration(seconds)}"
 
 
 class _Lines(PlainProgress):

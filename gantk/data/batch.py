@@ -19,7 +19,7 @@ class Group:
     Attributes:
         source: (B, C, H, W) inputs, float32 in [-1, 1]; None where the group has none.
         target: (B, T, H, W), float32 in [-1, 1]; None where the group has none.
-        segmentation: (B, 1, H, W) uint8 labels as `gantk.data.labels` has them; zeros where the patient has none.
+        segmentation: (B, 1, H, W) uint8 labels as `gantk.labels` has them; zeros where the patient has none.
         patients: id of each slice's patient.
         slices: index of each slice in its LPS volume.
         own: the source channels that show the slices themselves, where others show their neighbours; None for all.

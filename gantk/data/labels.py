@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 
 from gantk.errors import DataError
+from gantk.labels import CORE, EDEMA, ENHANCING, REGIONS
 from gantk.recipe.model import LabelSettings
 
-__all__ = ["CORE", "EDEMA", "ENHANCING", "REGIONS", "Labels", "decide_labels"]
-
-CORE, EDEMA, ENHANCING = 1, 2, 4  # the labels of batches: core that does not enhance, tumor beyond the core, enhancing
-REGIONS = {"tumour": (CORE, EDEMA, ENHANCING), "tc": (CORE, ENHANCING), "et": (ENHANCING,)}
-"""Nested regions of the tumor and the labels of batches that belong to each."""
+__all__ = ["Labels", "decide_labels"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +26,9 @@ class Labels:
         enhancing: those of the enhancing tumor.
     """
 
-    tumour: tuple[int, ...] = (1, 2, 4)
-    core: tuple[int, ...] = (1, 4)
-    enhancing: tuple[int, ...] = (4,)
+    tumour: tuple[int, ...] = REGIONS["tumour"]
+    core: tuple[int, ...] = REGIONS["tc"]
+    enhancing: tuple[int, ...] = REGIONS["et"]
 
     def canonical(self, labels: np.ndarray) -> np.ndarray:
         """The files' labels, uint8 of any shape, as those of batches: 0, 1, 2 and 4."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gantk.data.labels import REGIONS as TUMOUR
 from gantk.errors import EvaluationError, nearest
+from gantk.labels import REGIONS as TUMOUR
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -56,7 +56,7 @@ def region_mask(name: str, group: Group) -> Tensor:
     """The mask (B, 1, H, W) bool of a region.
 
     `image` is everything, `brain` the foreground, `tumour` the whole tumour, `tc` the tumour core, `et` the enhancing
-    tumour; `gantk.data.labels` says which labels these are.
+    tumour; `gantk.labels` says which labels these are.
 
     Raises:
         EvaluationError: for an unknown name.

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from gantk.labels import CORE, EDEMA, ENHANCING, REGIONS
 from gantk.phantom.anatomy import load_atlas
 from gantk.phantom.subject import MODALITIES, Scan, scan
 
 __all__ = ["draw", "row"]
 
-COLOURS = {1: (214, 69, 65), 2: (90, 160, 90), 4: (245, 205, 70)}
+COLOURS = {CORE: (214, 69, 65), EDEMA: (90, 160, 90), ENHANCING: (245, 205, 70)}
 """Of the labels: core red, oedema green, enhancing tumour yellow."""
 
 
@@ -26,7 +27,7 @@ def row(result: Scan, height: int = 200, width: int = 156) -> np.ndarray:
         (height, 5 · width, 3) uint8, one pixel for each voxel.
     """
     labels = result.labels
-    slices = ((labels == 1) | (labels == 4)).sum((0, 1)) + 0.1 * (labels > 0).sum((0, 1))
+    slices = np.isin(labels, REGIONS["tc"]).sum((0, 1)) + 0.1 * (labels > 0).sum((0, 1))
     k = int(np.argmax(slices))
     brain = result.images["t1"][:, :, k].T > 0
     tiles = {}

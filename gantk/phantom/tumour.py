@@ -7,14 +7,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy import ndimage
 
+from gantk.labels import CORE, EDEMA, ENHANCING
 from gantk.phantom.anatomy import Deformation, Matter
 from gantk.phantom.fields import resample, smooth_field, stream
 from gantk.phantom.grid import Grid
 
 __all__ = ["Plan", "Tumour", "arrival_time", "grow_tumour", "plan_tumour"]
-
-CORE, OEDEMA, ENHANCING = 1, 2, 4
-"""BraTS labels: necrosis and non-enhancing core, oedema, enhancing tumour."""
 
 _SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 2007; deep: insula, thalamus)
     (0.40, (27.0, 32.0, 22.0)),  # frontal
@@ -288,7 +286,7 @@ def _composition(
     character = (0.85 * smooth_field(rng, grid, 7.0) + 0.53 * smooth_field(rng, grid, 3.0)).astype(np.float32)
     wet *= np.clip(0.85 + 0.15 * character, 0.6, 1)
     labels = np.zeros(grid.shape, np.uint8)
-    labels[wet > 0.35] = OEDEMA
+    labels[wet > 0.35] = EDEMA
     labels[in_core > 0.5] = CORE
     labels[(in_core > 0.5) & (enhancing > 0.5 * in_core)] = ENHANCING
     enhancing *= in_core > 0.1

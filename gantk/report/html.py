@@ -22,6 +22,7 @@ from gantk.errors import EvaluationError, GantkError, GantkWarning
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Evaluation, is_evaluated
 from gantk.files import write_text
+from gantk.progress import duration
 from gantk.report.curves import draw_chart, gather
 from gantk.report.figures import draw_figure
 from gantk.runs.files import JOURNAL, RunFiles, is_run
@@ -143,7 +144,7 @@ def _facts(status: Mapping[str, Any], environment: Mapping[str, Any], on_trainin
     facts = [
         ("stage", str(status.get("stage") or "")),
         ("step", f"{progress:,}" if isinstance(progress, int) else ""),
-        ("duration", duration(status.get("seconds"))),
+        ("duration", duration(status["seconds"]) if "seconds" in status else ""),
         ("device", str(environment.get("device") or "")),
         ("precision", str(environment.get("precision") or "")),
         ("split", str(status.get("split") or "") + (", nothing held out" if on_training else "")),
@@ -270,13 +271,3 @@ def _picture(pixels: np.ndarray, caption: str, *, lossy: bool = False) -> Pictur
     kind = "jpeg" if lossy else "png"
     data = base64.b64encode(out.getvalue()).decode("ascii")
     return Picture(f"data:image/{kind};base64,{data}", caption, image.width, image.height)
-
-
-def duration(seconds: object) -> str:
-    if not isinstance(seconds, int | float):
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

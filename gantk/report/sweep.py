@@ -13,10 +13,11 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from gantk.errors import EvaluationError, GantkError
+from gantk.progress import duration
 from gantk.report.comparison import combine, draw_comparison
 from gantk.report.curves import INK, Chart, Series, draw_chart, gather
 from gantk.report.distributions import draw_distributions, shown_rows
-from gantk.report.html import Cell, duration, save_page
+from gantk.report.html import Cell, save_page
 from gantk.report.saving import as_svg
 from gantk.report.selection import select
 from gantk.runs.files import JOURNAL, RunFiles
@@ -109,7 +110,7 @@ def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Ru
     finished = sum(run.state == "finished" for run in runs)
     facts = [
         ("runs", f"{finished} of {len(runs)} finished"),
-        ("duration", duration(status.get("seconds"))),
+        ("duration", duration(status["seconds"]) if "seconds" in status else ""),
         ("recipe", str(head.get("recipe") or "")),
     ]
     return [(name, value) for name, value in facts if value]
@@ -268,7 +269,7 @@ def _run(sweep: Path, member: Member) -> Run:
         seed=member.seed,
         state=state,
         problem=member.problem.removeprefix(f"{state}: "),
-        duration=duration(status.get("seconds")),
+        duration=duration(status["seconds"]) if "seconds" in status else "",
         report=report.relative_to(sweep).as_posix() if report.is_file() else "",
         mlflow=_mlflow(member.folder),
     )

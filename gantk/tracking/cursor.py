@@ -49,8 +49,6 @@ class Cursor:
         cursor.uri = shown(cursor.uri)
         return cursor
 
-    def save(self, path: Path) -> None:
-        """Replace the file at once."""
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        temporary.replace(path)
+    def to_json(self) -> str:
+        """What `load` reads."""
+        return json.dumps(asdict(self), indent=1)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from gantk.errors import TrackingError
+from gantk.files import write_text
 from gantk.recipe.model import TrackingSettings
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.folder import Panel, RunFolder, milliseconds
@@ -92,7 +93,6 @@ class Feed:
         folder: the run folder.
         settings: `[tracking]`; that of the run's recipe where absent.
         uri: the store; by default the one that was fed before, then as `resolve_uri` finds it.
-        tags: more tags, for example `mlflow.parentRunId`.
         stop: asked between two pieces; feeding ends with `Stopped` when it says yes.
         advance: told how many pieces were done.
     """
@@ -103,13 +103,11 @@ class Feed:
         settings: TrackingSettings | None = None,
         uri: str | None = None,
         *,
-        tags: Mapping[str, str] | None = None,
         stop: Callable[[], bool] = lambda: False,
         advance: Callable[[int], None] = lambda n: None,
     ) -> None:
         self.folder = folder
         self.settings = settings or TrackingSettings.model_validate(dict(folder.tracking))
-        self.tags = dict(tags or {})
         self.stop = stop
         self.advance = advance
         self._path = folder.path / TRACKING
@@ -219,7 +217,7 @@ class Feed:
                 self.cursor.unsure = True
             else:
                 started = milliseconds(self.folder.status().get("started"))
-                tags = {"mlflow.user": _user(), **self.folder.tags(), **self.tags}
+                tags = {"mlflow.user": _user(), **self.folder.tags()}
                 run = client.create_run(experiment, started, tags, run_name=self._name())
                 self.cursor.run_id = run.info.run_id
                 self.cursor.status = "RUNNING"
@@ -245,7 +243,7 @@ class Feed:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
         client, run_id = self.store.client(), self.cursor.run_id
-        tags = {**self.folder.tags(), **self.tags}
+        tags = self.folder.tags()
         new = [RunTag(name, value) for name, value in tags.items() if self._told_tags.get(name) != value]
         if new:
             client.log_batch(run_id, tags=new)
@@ -375,7 +373,7 @@ class Feed:
             raise Stopped
 
     def _save(self) -> None:
-        self.cursor.save(self._path)
+        write_text(self._path, self.cursor.to_json())
 
     def __str__(self) -> str:
         return self.store.uri

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from gantk.errors import TrackingError, redact
@@ -35,7 +35,6 @@ class Feeder:
         settings: `[tracking]`; that of the run's recipe where absent.
         uri: the store, as given on the command line.
         on_note: told in one line, from the thread, when the store fails and when it is back.
-        tags: more tags, for example `mlflow.parentRunId` for a child of a sweep.
         interval: seconds between two passes.
     """
 
@@ -46,13 +45,12 @@ class Feeder:
         uri: str | None = None,
         on_note: Callable[[str], None] = lambda text: None,
         *,
-        tags: Mapping[str, str] | None = None,
         interval: float = 3.0,
     ) -> None:
         self.folder = RunFolder(run_folder)
         self.on_note = on_note
         self.interval = interval
-        self._feed = Feed(self.folder, settings, uri, tags=tags, stop=lambda: self._abandoned.is_set())
+        self._feed = Feed(self.folder, settings, uri, stop=lambda: self._abandoned.is_set())
         self._feed.remember()
         if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() in ("true", "1"):
             on_note("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: gantk logs no system metrics")

@@ -41,10 +41,6 @@ class Checkpoint:
     def position(self) -> Position:
         return Position.from_dict(self.facts["position"])
 
-    @property
-    def recipe_toml(self) -> str:
-        return self.facts["recipe"]
-
     def tensors(self) -> dict[str, Tensor]:
         """All weights.
 

@@ -42,9 +42,6 @@ class Observer(Protocol):
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
         """An epoch and its validation were done; `position` is that of the epoch's last step."""
 
-    def checkpoint_written(self, folder: Path) -> None:
-        """A checkpoint is complete."""
-
     def note(self, text: str) -> None:
         """Something that the user should read."""
 
@@ -175,8 +172,7 @@ class Engine:
         return self.validate(plan, position) if due else {}
 
     def _save(self) -> None:
-        folder = save_checkpoint(self.checkpoints, self.state, self.facts, self.recipe.training.keep_checkpoints)
-        self.observer.checkpoint_written(folder)
+        save_checkpoint(self.checkpoints, self.state, self.facts, self.recipe.training.keep_checkpoints)
 
     def _check_weights(self, stage: Stage, position: Position) -> None:
         """A loss can be finite where its gradient is not: such weights must not get into a checkpoint."""

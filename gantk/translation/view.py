@@ -83,7 +83,7 @@ class View:
 
     @property
     def segmentation(self) -> Tensor:
-        """Labels as `gantk.data.labels` has them, uint8 `(B, 1, H, W)`; zeros where a patient has none."""
+        """Labels as `gantk.labels` has them, uint8 `(B, 1, H, W)`; zeros where a patient has none."""
         segmentation = self.group.segmentation
         if segmentation is None:
             raise TrainingError(f"the batch group {self._group!r} has no segmentation")

@@ -53,8 +53,8 @@ def test_the_run_folder_is_complete(result: gantk.RunResult) -> None:
 def test_a_checkpoint_explains_itself(result: gantk.RunResult) -> None:
     checkpoint = newest_checkpoint(result.folder / "checkpoints")
     assert checkpoint is not None
-    assert checkpoint.recipe_toml == (result.folder / "recipe.toml").read_text()
-    assert tomllib.loads(checkpoint.recipe_toml)["schedule"]["patience"] == 9
+    assert checkpoint.facts["recipe"] == (result.folder / "recipe.toml").read_text()
+    assert tomllib.loads(checkpoint.facts["recipe"])["schedule"]["patience"] == 9
     facts = checkpoint.facts
     assert {plugin["name"] for plugin in facts["plugins"]} >= {"gantk_baselines", "gantk_ds3net"}
     assert facts["split"]["hash"] == json.loads((result.folder / "status.json").read_text())["split"]

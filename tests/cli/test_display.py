@@ -43,7 +43,7 @@ def test_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[0] == "tiny · cpu · tiny-20260101-000000-abcd"
     assert lines[1] == "stage 1/2 supervised: 2 epochs of 4 steps"
     assert lines[2].startswith(
-        "stage 1/2 supervised, epoch 2/2 · step 8/20 · 0.50 s/step · ETA 00:06 · teacher/pixelwise"
+        "stage 1/2 supervised, epoch 2/2 · step 8/20 · 0.50 s/step · ETA 6 s · teacher/pixelwise"
     )
     assert lines[2].endswith("validation: student/ssim 0.8, student/mse 0.25")
     assert "[not markup] a note" in lines

@@ -497,7 +497,7 @@ def test_the_display_counts_and_estimates(live: bool, make_console: Callable[[],
         display._last_line = -1e9  # a minute later
         display.look()
         if not live:
-            assert "1 of 3 runs finished · ETA 0:00:00 · child-1 5/10" in console.file.getvalue()
+            assert "1 of 3 runs finished · ETA 0 s · child-1 5/10" in console.file.getvalue()
         else:
             assert display._bars is not None
             console.print(display._bars.get_renderable())
