@@ -77,7 +77,7 @@ def write_report(run: Path) -> Path:
     if state == "running" and not is_busy(folder.path):
         state = "interrupted"  # what it says of itself is older than its death
     damages = [str(damage) for damage in files.damages()]
-    results = _whole(lambda: _results(evaluation), damages)
+    results = _whole(lambda: _results(evaluation, folder.recipe), damages)
     weights = _whole(lambda: _weights(evaluation / "weights.json"), damages)
     figures = _whole(lambda: _figures(evaluation / "examples.npz"), damages)
     curves = _whole(lambda: _curves(folder.path / JOURNAL), damages)
@@ -153,12 +153,12 @@ def _facts(status: Mapping[str, Any], environment: Mapping[str, Any], on_trainin
     return [(name, value) for name, value in facts if value]
 
 
-def _results(folder: Path) -> dict[str, Any] | None:
+def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     """The tables of the evaluation, None where the run has none; baselines and bounds are no rivals of the best."""
     if not is_evaluated(folder):
         return None
     evaluation = Evaluation.read(folder)
-    table = table_of(evaluation)
+    table = table_of(evaluation, recipe)
     columns, digits = evaluation.columns, table.digits
     tables = []
     for region in dict.fromkeys(column.region for column in columns.values()):

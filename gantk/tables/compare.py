@@ -12,7 +12,7 @@ from pathlib import Path
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.results import Evaluation
 from gantk.runs.files import is_sweep, warn_of_damage
-from gantk.tables.members import differences, predicting, read_recipe
+from gantk.tables.members import differences, methods_of, predicting, read_recipe
 from gantk.tables.model import Significance, Table, TableRow
 from gantk.tables.run import rows_of, with_best
 from gantk.tables.significance import compared
@@ -71,7 +71,7 @@ def compare(
         [
             replace(row, name=f"{row.title} of {name}", changes={RUN: name}, group=name)
             for name, evaluation in found.items()
-            for row in rows_of(evaluation, columns)
+            for row in rows_of(evaluation, columns, methods_of({}, evaluation))
         ],
         len(runs),
     )

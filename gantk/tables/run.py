@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from gantk.evaluation.results import Column, Evaluation, is_baseline
+from gantk.evaluation.results import Column, Evaluation
+from gantk.tables.members import methods_of
 from gantk.tables.model import Table, TableRow
 from gantk.tables.numbers import best_of, method_title
 
 __all__ = ["rows_of", "table_of", "with_best"]
 
 
-def table_of(evaluation: Evaluation) -> Table:
-    """A run's methods × metrics, mean ± standard deviation over its patients."""
+def table_of(evaluation: Evaluation, recipe: Mapping[str, Any]) -> Table:
+    """A run's methods × metrics, mean ± standard deviation over its patients; what its recipe trains is no baseline."""
     columns, subjects = evaluation.columns, evaluation.subjects
     return Table(
         title=f"{subjects.measured.capitalize()}, mean ± standard deviation",
         columns=columns,
-        rows=with_best(rows_of(evaluation, columns), columns),
+        rows=with_best(rows_of(evaluation, columns, methods_of(recipe, evaluation)), columns),
         subjects=subjects,
         caption=f"{subjects.warning}." if subjects.warning else "",
     )
 
 
-def rows_of(evaluation: Evaluation, columns: Mapping[str, Column]) -> list[TableRow]:
-    """A row per method of one run, in the order of the evaluation."""
+def rows_of(evaluation: Evaluation, columns: Mapping[str, Column], trained: Collection[str]) -> list[TableRow]:
+    """A row per method of one run, in the order of the evaluation; those that were not trained are baselines."""
     return [
         TableRow(
             method=method,
@@ -33,7 +35,7 @@ def rows_of(evaluation: Evaluation, columns: Mapping[str, Column]) -> list[Table
             name=method_title(method),
             values={name: values[name] for name in columns},
             by_seed={0: evaluation.values(method)},
-            baseline=is_baseline(method),
+            baseline=method not in trained,
         )
         for method, values in evaluation.summary.items()
     ]

@@ -9,6 +9,7 @@ from gantk.tables.grids import Cell, Grid
 from gantk.tables.run import table_of
 
 COLUMNS = {"ssim": Column("SSIM", "image", True), "mse_tumour": Column("MSE", "tumour", False)}
+RECIPE = {"translators": {"student": {}, "teacher": {}}}
 VALUES = {
     "student": ((0.8, math.nan), (1.0, math.nan)),
     "input:t1": ((0.95, 0.4), (0.95, 0.6)),
@@ -26,7 +27,7 @@ def evaluation(**more: object) -> Evaluation:
 
 
 def test_the_best_is_marked_and_gaps_are_left() -> None:
-    grid = table_of(evaluation()).grid()
+    grid = table_of(evaluation(), RECIPE).grid()
     assert grid.header == ("method", "SSIM ↑", "MSE tumour ↓")
     assert grid.sections == (
         (
@@ -38,7 +39,7 @@ def test_the_best_is_marked_and_gaps_are_left() -> None:
 
 
 def test_methods_as_columns() -> None:
-    grid = table_of(evaluation()).grid().transposed()
+    grid = table_of(evaluation(), RECIPE).grid().transposed()
     assert grid.header == ("", "student", "t1 as the answer", "teacher")
     assert [[cell.text for cell in row] for row in grid.sections[0]] == [
         ["SSIM ↑", "0.900 ± 0.141", "0.950 ± 0.000", "0.700"],
@@ -47,7 +48,7 @@ def test_methods_as_columns() -> None:
 
 
 def test_it_says_what_was_measured() -> None:
-    assert table_of(evaluation()).grid().title == "Test patients, mean ± standard deviation"
-    grid: Grid = table_of(evaluation(subjects=Subjects("image", trained_on=True))).grid()
+    assert table_of(evaluation(), RECIPE).grid().title == "Test patients, mean ± standard deviation"
+    grid: Grid = table_of(evaluation(subjects=Subjects("image", trained_on=True)), RECIPE).grid()
     assert grid.title == "Training images, mean ± standard deviation"
     assert grid.caption == "Measured on the training images: nothing was held out."
