@@ -12,7 +12,6 @@ from .api.model import load as load
 from .api.remeasure import evaluate as evaluate
 from .api.runner import RunResult as RunResult
 from .api.runner import run as run
-from .api.runs import resolve_run as resolve_run
 from .api.validate import validate as validate
 from .data.batch import Group as Group
 from .data.dataset import Dataset as Dataset
@@ -42,6 +41,7 @@ from .ranges import Fraction as Fraction
 from .ranges import NonNegative as NonNegative
 from .ranges import Positive as Positive
 from .ranges import Whole as Whole
+from .runs.folders import resolve_run as resolve_run
 from .sweeps.remeasure import evaluate_sweep as evaluate_sweep
 from .sweeps.sweep import SweepResult as SweepResult
 from .sweeps.sweep import list_sweep as list_sweep

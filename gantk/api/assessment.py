@@ -25,6 +25,7 @@ from gantk.plugins import Registry
 from gantk.progress import Progress
 from gantk.recipe import Recipe
 from gantk.recipe.model import Region
+from gantk.runs.names import EVALUATION
 from gantk.training.state import TrainingState
 
 
@@ -87,7 +88,7 @@ def assess(
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
         subjects=Subjects(cohort.store.noun, cohort.split.on_training),
     )
-    out = folder / "evaluation"
+    out = folder / EVALUATION
     if patients:
         evaluation.write(out)
     rows = cohort.loader.panel_rows(pairs or cohort.shown(cohort.split.test), settings.examples)

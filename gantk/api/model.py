@@ -14,7 +14,6 @@ from torch import nn
 
 from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import at_rest
-from gantk.api.runs import recipe_of, resolve_run
 from gantk.data.dataset import noun_of
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
@@ -29,6 +28,8 @@ from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress, default_progress
 from gantk.recipe import Recipe
 from gantk.runs.files import warn_of_damage
+from gantk.runs.folders import recipe_of, resolve_run
+from gantk.runs.names import CHECKPOINTS
 from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
@@ -334,7 +335,7 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
         PluginError: a plugin that it was made with is not there.
     """
     folder = resolve_run(run)
-    checkpoint = newest_checkpoint(folder / "checkpoints")
+    checkpoint = newest_checkpoint(folder / CHECKPOINTS)
     if checkpoint is None:
         raise CheckpointError(
             "the run has no checkpoint yet", where=folder, mend="let it train for an epoch, or resume it"

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gantk.api.cohort import Listing
-from gantk.api.runs import RUNS
 from gantk.data.layout import Layout
 from gantk.data.loader import members
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe
+from gantk.runs.folders import RUNS
 from gantk.translation import Assembly, StagePlan
 
 __all__ = ["check_images", "check_listing", "check_out"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gantk.api.display import Display
-from gantk.api.runs import Status
+from gantk.runs.folders import Status
 from gantk.tracking.journal import Journal
 from gantk.training.scheduler import Stage
 from gantk.training.state import Position

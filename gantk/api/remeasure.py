@@ -9,7 +9,6 @@ from gantk.api.assessment import assess, make_metrics
 from gantk.api.checks import rebuild
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
 from gantk.api.runner import RunResult
-from gantk.api.runs import Status, recipe_to_measure, resolve_run, spoken
 from gantk.errors import TrackingError, UsageError
 from gantk.files import write_text
 from gantk.plugins import load_plugins
@@ -18,7 +17,9 @@ from gantk.progress import Progress, default_progress
 from gantk.recipe import dump_recipe
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RECIPE, RunFiles, is_sweep, warn_of_damage
+from gantk.runs.folders import Status, recipe_to_measure, resolve_run, spoken
 from gantk.runs.lock import alone
+from gantk.runs.names import CHECKPOINTS
 from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import sync
 from gantk.training.checkpoint import newest_checkpoint, restore
@@ -64,7 +65,7 @@ def evaluate(
     with alone(folder):
         with made_with(RunFiles(folder).plugins, session):
             assembly, scheduler = rebuild(recipe, session.registry)
-        checkpoint = newest_checkpoint(folder / "checkpoints")
+        checkpoint = newest_checkpoint(folder / CHECKPOINTS)
         if checkpoint is None or checkpoint.position.stage < len(scheduler.stages(list(assembly.translators))):
             raise UsageError(
                 "the run is not trained to its end",

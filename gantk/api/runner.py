@@ -17,7 +17,6 @@ from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_
 from gantk.api.display import Display, Quiet
 from gantk.api.preflight import check_out
 from gantk.api.recorder import Recorder
-from gantk.api.runs import RUNS, Status, make_run_folder, recipe_of, resolve_run, spoken
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import Interrupted, RecipeError, TrainingError, UsageError
@@ -30,7 +29,9 @@ from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
 from gantk.recipe.model import DataSettings
 from gantk.recipe.variants import is_sweep
 from gantk.runs.files import ENVIRONMENT, JOURNAL, RECIPE, RunFiles, missing_settings, warn_of_damage
+from gantk.runs.folders import RUNS, Status, make_run_folder, recipe_of, resolve_run, spoken
 from gantk.runs.lock import alone
+from gantk.runs.names import CHECKPOINTS
 from gantk.tracking.environment import environment
 from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import Feeder
@@ -193,7 +194,7 @@ class _Run:
             CheckpointError: it is damaged.
         """
         check_same_split(self.cohort.split, RunFiles(self.folder))
-        checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        checkpoint = newest_checkpoint(self.folder / CHECKPOINTS)
         if checkpoint is not None:
             check_same_data(self.cohort, checkpoint.facts.get("data"), self.folder)
             restore(self.state, checkpoint)

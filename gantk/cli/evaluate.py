@@ -28,14 +28,15 @@ def evaluate(
     The new results take the place of the old ones in the run's folder and report, in its sweep's table, and in MLflow.
     """
     import gantk
-    from gantk.api.runs import recipe_to_measure
     from gantk.progress import default_progress
     from gantk.runs.files import is_sweep
+    from gantk.runs.folders import recipe_to_measure
+    from gantk.runs.sweeps import children_of
 
     folders = [gantk.resolve_run(run) for run in runs]
     for folder in folders:  # soon told: torch takes seconds to import
-        for recipe in list(folder.glob("children/*/recipe.toml")) or [folder / "recipe.toml"]:
-            recipe_to_measure(recipe.parent, set_ or ())
+        for run in children_of(folder) or [folder]:
+            recipe_to_measure(run, set_ or ())
     progress = default_progress()
     results: list[gantk.RunResult] = []
     for folder in folders:

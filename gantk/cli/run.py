@@ -178,10 +178,11 @@ def show_results(run: Path) -> None:
     """Metrics by method, mean ± standard deviation over the test patients, each metric's best in bold."""
     from gantk.evaluation.results import Evaluation
     from gantk.runs.files import RunFiles
+    from gantk.runs.names import EVALUATION
     from gantk.tables.grids import to_rich
     from gantk.tables.run import table_of
 
-    table = table_of(Evaluation.read(run / "evaluation"), RunFiles(run).recipe())
+    table = table_of(Evaluation.read(run / EVALUATION), RunFiles(run).recipe())
     write(to_rich(table.grid().transposed()))
 
 

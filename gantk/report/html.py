@@ -27,6 +27,7 @@ from gantk.report.curves import draw_chart, gather
 from gantk.report.figures import draw_figure
 from gantk.runs.files import JOURNAL, RunFiles, is_run
 from gantk.runs.lock import is_busy
+from gantk.runs.names import EVALUATION, REPORT
 from gantk.tables.numbers import column_title, method_title, write_value
 from gantk.tables.run import table_of
 from gantk.tracking.folder import Panel, RunFolder, flatten
@@ -72,7 +73,7 @@ def write_report(run: Path) -> Path:
     on_training = split is not None and split.on_training
     if not is_run(folder.path) and not status:
         raise EvaluationError("this is no run's folder", where=run, mend="Name a folder below runs/.")
-    evaluation = folder.path / "evaluation"
+    evaluation = folder.path / EVALUATION
     state = status.get("state") or "unknown"
     if state == "running" and not is_busy(folder.path):
         state = "interrupted"  # what it says of itself is older than its death
@@ -114,7 +115,7 @@ def save_page(page: str, folder: Path) -> Path:
     Raises:
         EvaluationError: it cannot be written.
     """
-    path = folder / "report.html"
+    path = folder / REPORT
     try:
         write_text(path, page)
     except OSError as error:

@@ -14,6 +14,7 @@ from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.recipe.dotted import value_at
 from gantk.report.comparison import Shown
+from gantk.runs.names import EVALUATION
 from gantk.tables.members import SEED, read_recipe
 from gantk.tables.model import Table
 
@@ -118,7 +119,7 @@ def select(table: Table, named: Sequence[Path] = (), seed: int | None = None) ->
     if not methods:
         raise EvaluationError("no run has a method to show")
     _check_geometry(methods)
-    files = {m.folder: m.folder / "evaluation" / "examples.npz" for m in methods}
+    files = {m.folder: m.folder / EVALUATION / "examples.npz" for m in methods}
     return Selection(tuple(methods), {f: Examples.load(path) for f, path in files.items() if path.is_file()})
 
 

@@ -21,6 +21,7 @@ from gantk.report.html import Cell, save_page
 from gantk.report.saving import as_svg
 from gantk.report.selection import select
 from gantk.runs.files import JOURNAL, RunFiles
+from gantk.runs.names import REPORT, TRACKING
 from gantk.runs.sweeps import sweep_head
 from gantk.tables.grids import Grid
 from gantk.tables.members import Member, Members, predicting, read_members
@@ -260,7 +261,7 @@ def _kind(member: Member, role: str, table: Table | None) -> str:
 
 def _run(sweep: Path, member: Member) -> Run:
     status = RunFiles(member.folder).status()
-    report = member.folder / "report.html"
+    report = member.folder / REPORT
     state = str(status.get("state") or "waiting")
     changes = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in member.changes.items())
     return Run(
@@ -277,7 +278,7 @@ def _run(sweep: Path, member: Member) -> Run:
 
 def _mlflow(run: Path) -> str:
     """Where the MLflow UI shows a run; of a store without a server, where `gantk ui` serves it. Without credentials."""
-    cursor = Cursor.load(run / "tracking.json")
+    cursor = Cursor.load(run / TRACKING)
     if not cursor.run_id:
         return ""
     server = shown(cursor.uri).rstrip("/") if cursor.uri.startswith(("http://", "https://")) else UI

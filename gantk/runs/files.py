@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gantk.errors import DataError, GantkWarning, RecipeError
 from gantk.files import unsealed, write_text
 from gantk.recipe.dotted import leaves
-from gantk.runs.names import ENVIRONMENT, JOURNAL, RECIPE, SPLIT, STATUS, SWEEP
+from gantk.runs.names import ENVIRONMENT, EVALUATION, JOURNAL, RECIPE, SPLIT, STATUS, SWEEP
 from gantk.runs.reading import Bad, absent, extent, last_line, read, read_object, read_typed
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class RunFiles:
         facts = self.checkpoint
         if not facts:
             return {}
-        measured = any((self.folder / "evaluation").glob("*"))
+        measured = any((self.folder / EVALUATION).glob("*"))
         return {
             "state": "finished" if measured else "interrupted",
             "id": self.folder.name,

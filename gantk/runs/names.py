@@ -1,4 +1,4 @@
-"""What the files of a run's folder are called."""
+"""What the files and folders in a run's folder are called."""
 
 from __future__ import annotations
 
@@ -7,4 +7,13 @@ STATUS = "status.json"
 ENVIRONMENT = "environment.json"
 SPLIT = "split.csv"
 JOURNAL = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+EVALUATION = "evaluation"
+REPORT = "report.html"
+TRACKING = "tracking.json"
+#: In a sweep's folder.
 SWEEP = "sweep.json"
+CHILDREN = "children"
+TABLE = "table.md"
+#: In the folder of a sweep's child.
+CHILD = "child.json"

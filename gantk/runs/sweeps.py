@@ -8,9 +8,20 @@ from typing import Any
 
 from gantk.errors import UsageError
 from gantk.files import read_json
-from gantk.runs.files import SWEEP
+from gantk.names import path_in
+from gantk.runs.names import CHILD, CHILDREN, SWEEP
 
-__all__ = ["sweep_head"]
+__all__ = ["child_folder", "children_of", "sweep_head"]
+
+
+def child_folder(sweep: Path, child: str) -> Path:
+    """The folder of a sweep's child, by its id."""
+    return path_in(sweep / CHILDREN, child)
+
+
+def children_of(sweep: Path) -> list[Path]:
+    """The folders of children that are there, listed in `sweep.json` or not, sorted."""
+    return sorted(path.parent for path in sweep.glob(f"{CHILDREN}/*/{CHILD}"))
 
 
 def sweep_head(folder: Path) -> dict[str, Any]:
@@ -40,7 +51,7 @@ def _is_child(entry: object) -> bool:
 
 
 def _from_children(folder: Path) -> dict[str, Any]:
-    found = [(path.parent.name, read_json(path)) for path in sorted(folder.glob("children/*/child.json"))]
+    found = [(child.name, read_json(child / CHILD)) for child in children_of(folder)]
     names = [facts["parent"] for _, facts in found if isinstance(facts.get("parent"), str)]
     return {
         "name": names[0] if names else folder.name,

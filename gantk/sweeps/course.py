@@ -9,16 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gantk.api.runs import Status, spoken
 from gantk.api.signals import StopSignals
 from gantk.errors import GantkError, Interrupted
 from gantk.files import write_text
 from gantk.launching import Launcher
-from gantk.names import path_in
 from gantk.plugins import Registry
 from gantk.progress import Progress
 from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import SEED, Child
+from gantk.runs.folders import Status, spoken
+from gantk.runs.names import TABLE
+from gantk.runs.sweeps import child_folder
 from gantk.sweeps.crew import Crew
 from gantk.sweeps.display import SweepDisplay
 from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
@@ -52,7 +53,7 @@ class Course:
     ) -> None:
         self.folder, self.children, self.registry = folder, selected, registry
         self.display, self.signals = display, signals
-        states = {c.id: ChildState(c.id, c.label, path_in(folder / "children", c.id)) for c in children}
+        states = {c.id: ChildState(c.id, c.label, child_folder(folder, c.id)) for c in children}
         for state in states.values():
             state.look(alive=False)
         self.states = {c.id: states.pop(c.id) for c in selected}
@@ -207,7 +208,7 @@ def write_table(folder: Path) -> None:
         text = to_markdown(result_table([folder]).grid())
     except GantkError as error:  # nothing to show yet, or children that do not compare
         text = f"There is no table: {error}\n"
-    write_text(folder / "table.md", text)
+    write_text(folder / TABLE, text)
 
 
 def write_page(folder: Path, note: Callable[[str], None]) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from gantk.api.runs import Status
 from gantk.api.signals import StopSignals
 from gantk.errors import Interrupted, TrainingError, UsageError
 from gantk.launching import Handle, Job, Launcher
+from gantk.runs.folders import Status
 from gantk.runs.lock import is_busy
 from gantk.sweeps.display import SweepDisplay
 from gantk.sweeps.state import ChildState

@@ -9,7 +9,6 @@ from typing import Any
 
 import tomli_w
 
-from gantk.api.runs import RUNS, recipe_of
 from gantk.errors import UsageError
 from gantk.files import write_text
 from gantk.names import path_in
@@ -17,8 +16,10 @@ from gantk.recipe import dump_recipe
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, Sweep
 from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep
+from gantk.runs.folders import RUNS, recipe_of
 from gantk.runs.lock import alone
-from gantk.runs.sweeps import sweep_head
+from gantk.runs.names import CHILD
+from gantk.runs.sweeps import child_folder, children_of, sweep_head
 
 __all__ = ["folder_of", "plugins_of", "write", "written"]
 
@@ -43,9 +44,9 @@ def write(folder: Path, sweep: Sweep) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder):
             for child, entry in zip(sweep.children, entries, strict=True):
-                own = path_in(folder / "children", child.id)
+                own = child_folder(folder, child.id)
                 own.mkdir(parents=True, exist_ok=True)
-                _keep(own / "child.json", _dumped({"parent": sweep.name} | entry))
+                _keep(own / CHILD, _dumped({"parent": sweep.name} | entry))
                 if not RunFiles(own).checkpoint:  # `gantk evaluate` may have changed that of a run that has one
                     _keep(own / RECIPE, dump_recipe(child.recipe))
             _keep(folder / RECIPE, tomli_w.dumps(sweep.table))
@@ -62,7 +63,7 @@ def write(folder: Path, sweep: Sweep) -> None:
 def plugins_of(folder: Path) -> list[dict[str, Any]]:
     """The plugins that the children began with, each once; none where none has begun."""
     found: dict[str, dict[str, Any]] = {}
-    for child in folder.glob("children/*"):
+    for child in children_of(folder):
         found |= {plugin["name"]: plugin for plugin in RunFiles(child).plugins}
     return list(found.values())
 
@@ -75,7 +76,7 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
     """
     head = sweep_head(folder)
     try:
-        children = [_child(path_in(folder / "children", entry["id"]), entry) for entry in head["children"]]
+        children = [_child(child_folder(folder, entry["id"]), entry) for entry in head["children"]]
         return children, tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(

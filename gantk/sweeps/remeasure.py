@@ -7,14 +7,13 @@ from pathlib import Path
 
 from gantk.api.remeasure import evaluate, track
 from gantk.api.runner import RunResult
-from gantk.api.runs import resolve_run
 from gantk.errors import UsageError
-from gantk.names import path_in
 from gantk.progress import Progress, default_progress
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RunFiles
+from gantk.runs.folders import resolve_run
 from gantk.runs.lock import alone
-from gantk.runs.sweeps import sweep_head
+from gantk.runs.sweeps import child_folder, sweep_head
 from gantk.sweeps.course import write_page, write_table
 from gantk.tracking.folder import RunFolder
 
@@ -37,7 +36,7 @@ def evaluate_sweep(
     """
     progress = progress or default_progress()
     folder = resolve_run(sweep)
-    runs = [path_in(folder / "children", child["id"]) for child in sweep_head(folder)["children"]]
+    runs = [child_folder(folder, child["id"]) for child in sweep_head(folder)["children"]]
     finished = [child for child in runs if RunFiles(child).status().get("state") == "finished"]
     if not finished:
         raise UsageError("none of its runs is finished", where=folder, mend="run the sweep first")

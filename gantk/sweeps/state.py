@@ -9,6 +9,7 @@ from typing import Any
 from gantk.errors import TrainingError
 from gantk.files import read_json
 from gantk.runs.files import RunFiles, last_step
+from gantk.runs.names import EVALUATION
 
 __all__ = ["ChildState", "SweepFailed", "SweepResult"]
 
@@ -69,9 +70,7 @@ class SweepResult:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, each finished child with its evaluation's summary."""
-        children = [
-            c.to_dict() | {"summary": read_json(c.folder / "evaluation" / "summary.json")} for c in self.children
-        ]
+        children = [c.to_dict() | {"summary": read_json(c.folder / EVALUATION / "summary.json")} for c in self.children]
         return {"folder": str(self.folder), "state": self.state, "children": children}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from gantk.api.signals import StopSignals
 from gantk.errors import Interrupted, UsageError
 from gantk.launching import Launcher
-from gantk.names import path_in
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.recipe.load import change_of
@@ -16,6 +15,7 @@ from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import Sweep, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy
+from gantk.runs.sweeps import child_folder
 from gantk.sweeps.course import Course, count_epochs
 from gantk.sweeps.display import QuietSweep, SweepDisplay
 from gantk.sweeps.folder import folder_of, plugins_of, write, written
@@ -48,7 +48,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     busy = is_busy(folder)
     states = []
     for child in sweep.selected:
-        state = ChildState(child.id, child.label, path_in(folder / "children", child.id))
+        state = ChildState(child.id, child.label, child_folder(folder, child.id))
         state.look(alive=False)
         if busy and RunFiles(state.folder).status().get("state") == "running":
             state.state = "running"

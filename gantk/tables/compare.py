@@ -12,6 +12,7 @@ from pathlib import Path
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.results import Evaluation
 from gantk.runs.files import is_sweep, warn_of_damage
+from gantk.runs.names import EVALUATION
 from gantk.tables.members import differences, methods_of, predicting, read_recipe
 from gantk.tables.model import Significance, Table, TableRow
 from gantk.tables.run import rows_of, with_best
@@ -56,7 +57,7 @@ def compare(
         runs = [of.resolve(), *runs]
     names = _names(runs)
     warn_of_damage(*runs)
-    found = {name: Evaluation.read(run / "evaluation") for name, run in zip(names, runs, strict=True)}
+    found = {name: Evaluation.read(run / EVALUATION) for name, run in zip(names, runs, strict=True)}
     said = tuple(differences(found))
     if said and not force:
         raise EvaluationError(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,10 +12,11 @@ from typing import Any
 from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.results import Evaluation, is_baseline, is_evaluated
 from gantk.files import read_json
-from gantk.names import path_in
 from gantk.recipe.dotted import leaves, value_at
 from gantk.recipe.rows import Rows, read_rows, title
-from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep, warn_of_damage
+from gantk.runs.files import SWEEP, RunFiles, is_sweep, warn_of_damage
+from gantk.runs.names import CHILD, EVALUATION
+from gantk.runs.sweeps import child_folder, children_of, sweep_head
 
 __all__ = [
     "SEED",
@@ -189,16 +188,14 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def _sweep(folder: Path) -> Members:
-    head = _json(folder / SWEEP, default={})
-    recipe = _toml(folder / RECIPE)
+    head = sweep_head(folder)
+    recipe = read_recipe(folder)
     name = str(head.get("name") or recipe.get("name") or folder.name)
-    found = {path.parent.name: path.parent for path in sorted(folder.glob("children/*/child.json"))}
-    listed = head.get("children") or [{"id": id_} for id_ in found]
     variants = recipe.get("variants") or {}
     members = []
-    for entry in listed:
-        child = path_in(folder / "children", str(entry["id"]))
-        facts = read_json(child / "child.json") | dict(entry)
+    for entry in head["children"]:
+        child = child_folder(folder, entry["id"])
+        facts = read_json(child / CHILD) | entry
         variant = str(facts.get("variant") or "")
         settings = variants.get(variant) or {}
         changes = dict(facts.get("changes") or {})
@@ -216,7 +213,7 @@ def _sweep(folder: Path) -> Members:
             )
         )
         members.append(member if seed is not None else replace(member, seed=_seed(member.recipe)))
-    stale = sorted(set(found) - {str(entry["id"]) for entry in listed})
+    stale = sorted({child.name for child in children_of(folder)} - {entry["id"] for entry in head["children"]})
     notes = [f"Left out, not among the runs of the recipe as it was run last: {', '.join(stale)}"] if stale else []
     description = str(head.get("description") or recipe.get("description") or "")
     title = f"{name}: {description}" if description else name
@@ -282,15 +279,15 @@ def _read(member: Member) -> Member:
     recipe = read_recipe(member.folder)
     status = RunFiles(member.folder).status()
     warn_of_damage(member.folder)
-    if not status and not (member.folder / "evaluation").is_dir():
+    if not status and not (member.folder / EVALUATION).is_dir():
         return replace(member, recipe=recipe, problem="not run yet")
     state, message = str(status.get("state") or ""), str(status.get("message") or "")
     said = f"{state}: {message}" if state and message else state
-    if not is_evaluated(member.folder / "evaluation"):
+    if not is_evaluated(member.folder / EVALUATION):
         reason = said if state and state != "finished" else "has no evaluation"
         return replace(member, recipe=recipe, problem=reason)
     try:
-        evaluation = Evaluation.read(member.folder / "evaluation")
+        evaluation = Evaluation.read(member.folder / EVALUATION)
     except GantkError as error:
         file = Path(error.where or "").name
         return replace(member, recipe=recipe, problem=f"unreadable evaluation ({file}: {error.why or error.what})")
@@ -309,24 +306,3 @@ def read_recipe(run: Path) -> dict[str, Any]:
         RecipeError: it is damaged, and there is no checkpoint to take it from.
     """
     return RunFiles(run).recipe()
-
-
-def _json(path: Path, default: dict[str, Any]) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return default
-    except (OSError, ValueError) as error:
-        raise EvaluationError("the file cannot be read", where=path, why=error, mend="Run the sweep again") from error
-    if not isinstance(content, dict):
-        raise EvaluationError("the file is not a JSON object", where=path, mend="Run the sweep again")
-    return content
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise EvaluationError("the recipe cannot be read", where=path, why=error) from error

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from gantk.errors import TrackingError
 from gantk.files import write_text
 from gantk.recipe.model import TrackingSettings
+from gantk.runs.names import JOURNAL, TABLE, TRACKING
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.folder import Panel, RunFolder, milliseconds
 from gantk.tracking.journal import Journal, Tail
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Feed", "Left", "Stopped", "check_uri"]
 
-#: The cursor's file in a run's folder.
-TRACKING = "tracking.json"
 #: MLflow's limit of one call.
 PARAMETERS_PER_CALL = 100
 #: Lines of the journal read at once.
@@ -111,7 +110,7 @@ class Feed:
         self.stop = stop
         self.advance = advance
         self._path = folder.path / TRACKING
-        self._tail = Tail(folder.path / "metrics.jsonl")
+        self._tail = Tail(folder.path / JOURNAL)
         self._pace = Pace()
         self._lock = FileLock(str(folder.path / ".tracking.lock"))
         self._told_tags: dict[str, str] = {}
@@ -344,7 +343,7 @@ class Feed:
         client = self.store.client()
         for name, path, signature in list(self._new_files(ended)):
             self._go_on()
-            if name in ("evaluation/summary.json", "table.md"):
+            if name in ("evaluation/summary.json", TABLE):
                 self._results(path)
             below = Path(name).parent.as_posix()
             client.log_artifact(self.cursor.run_id, str(path), None if below == "." else below)

@@ -12,6 +12,7 @@ from gantk.errors import TrackingError, redact
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RECIPE, is_run, warn_of_damage
+from gantk.runs.names import TRACKING
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.feed import Feed, Left, Stopped
 from gantk.tracking.folder import RunFolder
@@ -68,7 +69,7 @@ class Feeder:
     def begun(self, timeout: float) -> bool:
         """Wait until MLflow has the run: so that its children find it; False where it fails or takes too long."""
         ends = time.monotonic() + timeout
-        while not (there := bool(Cursor.load(self.folder.path / "tracking.json").run_id)):
+        while not (there := bool(Cursor.load(self.folder.path / TRACKING).run_id)):
             if self._failing or not self._thread.is_alive() or time.monotonic() > ends:
                 break
             time.sleep(0.05)

@@ -16,6 +16,7 @@ from typing import Any
 from gantk.files import read_json
 from gantk.recipe.dotted import leaves
 from gantk.runs.files import ENVIRONMENT, RECIPE, SPLIT, SWEEP, RunFiles, is_sweep
+from gantk.runs.names import CHILD, CHILDREN, EVALUATION, REPORT, TABLE, TRACKING
 
 __all__ = ["Panel", "RunFolder", "entity_name", "flatten", "milliseconds"]
 
@@ -26,8 +27,8 @@ NAME_LENGTH = 250
 
 STATES = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 #: Files fed as soon as they are there, and those that a run writes at its end.
-FIRST_FILES = (RECIPE, SWEEP, "child.json", SPLIT, ENVIRONMENT)
-LAST_FILES = ("evaluation", "table.md", "report.html")
+FIRST_FILES = (RECIPE, SWEEP, CHILD, SPLIT, ENVIRONMENT)
+LAST_FILES = (EVALUATION, TABLE, REPORT)
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class RunFolder:
     @cached_property
     def children(self) -> list[RunFolder]:
         """Those of a sweep, in the order of tables; of a run, none."""
-        listed = read_json(self.path / "sweep.json").get("children") or ()
-        return [RunFolder(self.path / "children" / child["id"]) for child in listed]
+        listed = read_json(self.path / SWEEP).get("children") or ()
+        return [RunFolder(self.path / CHILDREN / child["id"]) for child in listed]
 
     def parameters(self) -> dict[str, str]:
         """The resolved recipe as flat parameters `losses.adversarial.weight`, cut at MLflow's length.
@@ -137,9 +138,9 @@ class RunFolder:
             "gantk.git.dirty": git.get("dirty"),
         }
         if self.parent is not None:
-            child = read_json(self.path / "child.json")
+            child = read_json(self.path / CHILD)
             tags |= {
-                "mlflow.parentRunId": read_json(self.parent / "tracking.json").get("run_id"),
+                "mlflow.parentRunId": read_json(self.parent / TRACKING).get("run_id"),
                 "gantk.sweep": child.get("parent"),
                 "gantk.variant": child.get("variant"),
                 "gantk.label": child.get("label"),
@@ -149,7 +150,7 @@ class RunFolder:
     def _note(self) -> str:
         """The description and, of a sweep that has ended, its table, cut between lines where it is too long."""
         parts = [str(self.recipe.get("description") or "")]
-        table = self.path / "table.md"
+        table = self.path / TABLE
         if table.is_file():
             parts.append(table.read_text(encoding="utf-8"))
         text = "\n\n".join(part for part in parts if part)
@@ -167,7 +168,7 @@ class RunFolder:
     def parts(self) -> dict[str, int]:
         """The parts of the split with their numbers of subjects."""
         try:
-            with (self.path / "split.csv").open(newline="", encoding="utf-8") as file:
+            with (self.path / SPLIT).open(newline="", encoding="utf-8") as file:
                 return dict(Counter(str(row["role"]) for row in csv.DictReader(file)))
         except (OSError, ValueError, KeyError, csv.Error):
             return {}

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from gantk.files import read_json
+from gantk.runs.names import EVALUATION
 from gantk.tables.members import answering, trained
 from gantk.tracking.folder import RunFolder, entity_name
 
@@ -79,4 +80,4 @@ def _of_children(folder: RunFolder) -> dict[str, float]:
 
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
-    return read_json(folder.path / "evaluation" / "summary.json")
+    return read_json(folder.path / EVALUATION / "summary.json")

@@ -18,6 +18,7 @@ from gantk.data.loader import Loader
 from gantk.errors import Interrupted, NonFiniteError, PluginError, RecipeError, nearest
 from gantk.names import check_name
 from gantk.recipe.model import Recipe
+from gantk.runs.names import CHECKPOINTS
 from gantk.training.checkpoint import list_checkpoints, save_checkpoint
 from gantk.training.device import autocasting
 from gantk.training.history import History
@@ -77,7 +78,7 @@ class Engine:
         self.recipe = recipe
         self.state = state
         self.loader = loader
-        self.checkpoints = folder / "checkpoints"
+        self.checkpoints = folder / CHECKPOINTS
         self.history = History(folder / "history")
         self.facts = facts
         self.observer = observer

@@ -256,14 +256,14 @@ def test_on_a_read_only_disk(read_only: Path) -> None:
 
 
 def test_a_status_is_written_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gantk.api.runs import Status
+    from gantk.runs.folders import Status
 
     Status(tmp_path).update(state="running", message="a long message that the next does not have")
 
     def full(path: Path, text: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gantk.api.runs.write_text", full)
+    monkeypatch.setattr("gantk.runs.folders.write_text", full)
     Status(tmp_path).update(state="failed", message="")
     facts = RunFiles(tmp_path).status()
     assert (facts["state"], facts["message"]) == ("failed", "")

@@ -339,7 +339,7 @@ def test_nothing_evaluated(tmp_path):
 
 def test_damaged_sweep_says_where(ablation):
     (ablation.root / "sweep.json").write_text("{", encoding="utf-8")
-    with pytest.raises(EvaluationError, match=r"sweep\.json"):
+    with pytest.raises(UsageError, match=r"sweep\.json"):
         result_table([ablation.root])
 
 
