@@ -14,8 +14,9 @@ from gantk.files import read_json
 from gantk.runs.files import SWEEP, RunFiles
 from gantk.tables.captions import beaten, caption, undecided, uneven
 from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members
-from gantk.tables.model import Table, TableRow, grouped, identity, title_of, written
-from gantk.tables.numbers import best_of, method_title
+from gantk.tables.model import Table, TableRow, identity, title_of, written
+from gantk.tables.numbers import method_title
+from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
 from gantk.tables.significance import significance
 
 __all__ = ["reference_of", "result_table"]
@@ -72,8 +73,8 @@ def result_table(
     rows = [row for group in groups for row in _method_rows(group, columns, roles, spread)]
     if not rows:
         raise EvaluationError("no run has a method to show")
-    keys, by = _keys(rows, found.grid, by)
-    rows = _with_best(_ordered(_told_apart(rows, keys), by), columns, by)
+    keys, by = keys_of(rows, found.grid, by)
+    rows = best_of_groups(ordered(told_apart(rows, keys), by), columns, by)
     rows += _baseline_rows(groups, columns, spread, keys)
     rows = [replace(row, name=title_of(row, keys)) for row in rows]
     table = Table(
@@ -272,76 +273,3 @@ def _baseline_rows(
                 )
             )
     return rows
-
-
-def _keys(rows: Sequence[TableRow], grid: Sequence[str], by: str | None) -> tuple[tuple[str, ...], str | None]:
-    """The keys shown: those of the grid that vary; and the one that groups the rows, which is the first of them."""
-    keys = [key for key in grid if len({identity(row.changes.get(key)) for row in rows}) > 1]
-    if by == "none":
-        return tuple(keys), None
-    if by is None:
-        by = next((key for key in keys if _shared(rows, key)), None)
-    elif all(by not in row.changes for row in rows):
-        known = {key for row in rows for key in row.changes}
-        raise UsageError(f"no run changes {by!r}", mend=nearest(by, known))
-    return ((by, *(key for key in keys if key != by)), by) if by else (tuple(keys), None)
-
-
-def _shared(rows: Sequence[TableRow], key: str) -> bool:
-    """Whether several methods have one value of a key, and several values are had."""
-    titles: dict[str, set[str]] = {}
-    for row in rows:
-        if key in row.changes:
-            titles.setdefault(identity(row.changes[key]), set()).add(row.title)
-    return len(titles) > 1 and any(len(group) > 1 for group in titles.values())
-
-
-def _told_apart(rows: Sequence[TableRow], keys: Sequence[str]) -> list[TableRow]:
-    """Rows with the shown changes alone; twins also say their hidden changes, or else where they come from."""
-    told = []
-    for row in rows:
-        shown = {key: row.changes[key] for key in keys if key in row.changes}
-        twins = [r for r in rows if r.title == row.title and all(r.changes.get(k) == row.changes.get(k) for k in keys)]
-        title = row.title
-        if len(twins) > 1:
-            hidden = [k for k, v in row.changes.items() if any(r.changes.get(k) != v for r in twins)]
-            said = [f"{key} {written(key, row.changes[key])}" for key in hidden]
-            alike = [r for r in twins if r.changes == row.changes]
-            if len(alike) > 1 or not said:
-                said.append(_origin(row, alike if len(alike) > 1 else twins))
-            title = f"{title} ({', '.join(said)})"
-        told.append(replace(row, title=title, changes=shown))
-    return told
-
-
-def _origin(row: TableRow, twins: Sequence[TableRow]) -> str:
-    """Where a row comes from, by the first name that none of its twins has."""
-    names = [(r.source, r.variant, r.method, f"{r.method} of {r.folders[0]}") for r in twins]
-    own = names[twins.index(row)]
-    return next(name for i, name in enumerate(own) if sum(other[i] == name for other in names) == 1)
-
-
-def _ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
-    """Rows of one value together, rising where all are numbers; rows without one stay first or else come last."""
-    if by is None:
-        return list(rows)
-    values = [row.changes[by] for row in rows if by in row.changes]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        values.sort()
-    order = list(dict.fromkeys(map(identity, values)))
-    without = -1 if by not in rows[0].changes else len(order)
-    return sorted(rows, key=lambda row: order.index(identity(row.changes[by])) if by in row.changes else without)
-
-
-def _with_best(rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None) -> list[TableRow]:
-    """Each column's best of every group, over the seeds that all its rows have; equal means are all best."""
-    best: dict[TableRow, set[str]] = {row: set() for row in rows}
-    for group in grouped(rows, by):
-        for name, column in columns.items():
-            runs = {row: {s: m[name] for s, m in row.by_run.items() if math.isfinite(m[name])} for row in group}
-            rivals = {row: means for row, means in runs.items() if means}
-            common = set.intersection(*map(set, rivals.values())) if rivals else ()
-            sums = {row: math.fsum(means[seed] for seed in common) for row, means in rivals.items()}
-            for row in best_of(sums, column) if common else ():
-                best[row].add(name)
-    return [replace(row, best=frozenset(best[row]), group=identity(row.changes.get(by or ""))) for row in rows]
