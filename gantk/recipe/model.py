@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from gantk.names import ID, apart, check_id, check_name
+from gantk.ranges import Count, Fraction, NonNegative, Positive, Whole
 from gantk.recipe.groups import GROUPS, PATTERN, GroupName
 from gantk.recipe.origin import Origins
 
@@ -49,20 +50,19 @@ BatchGroup = Annotated[
 Part = Literal["generator", "heads", "discriminator"]
 Region = Literal["image", "brain", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]
-Distinct = Annotated[list[T], AfterValidator(_unique)]
-Several = Annotated[list[T], Field(min_length=1), AfterValidator(_unique)]
+Unlike = Annotated[list[T], AfterValidator(_unique)]
+Several = Annotated[Unlike[T], Field(min_length=1)]
 
 # Bounds are wide: they refuse what no run can be computed with, not what is unusual.
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Amount = Annotated[float, Field(ge=0, le=1e9)]
-Positive = Annotated[float, Field(gt=0, le=1e9)]
+Amount = Annotated[NonNegative, Field(le=1e9)]
+Rate = Annotated[Positive, Field(le=1e9)]
 Intensity = Annotated[float, Field(ge=-1e30, le=1e30)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=10**9)]
-Images = Annotated[int, Field(ge=1, le=2**16)]
-Pixels = Annotated[int, Field(ge=1, le=2**14)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Labels = Distinct[Annotated[int, Field(ge=1, le=255)]]
+Number = Annotated[Count, Field(le=10**9)]
+Images = Annotated[Count, Field(le=2**16)]
+Pixels = Annotated[Count, Field(le=2**14)]
+Seed = Annotated[Whole, Field(lt=2**63)]
+Labels = Unlike[Annotated[Count, Field(le=255)]]
 # TOML has lists alone, so a list is what a tuple is made of.
 Pair = Annotated[tuple[T, T], Field(strict=False)]
 Triple = Annotated[tuple[T, T, T], Field(strict=False)]
@@ -170,7 +170,7 @@ class DataSettings(BaseModel):
     """The modalities that are translated, in the order of their channels."""
     target: Name | Several[Name]
     """The modality to be synthesized, or several."""
-    neighbours: Annotated[int, Field(ge=0, le=64)] = 0
+    neighbours: Annotated[Whole, Field(le=64)] = 0
     """Slices on either side that come with each input slice, as further channels."""
     spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
@@ -193,7 +193,7 @@ class DataSettings(BaseModel):
     """Fraction of the training slices that contain tumour core; where absent, as many as there are."""
     batch: dict[BatchGroup, Images] = Field(default={"paired": 1}, min_length=1)
     """Slices of each batch group in a step; `paired:1/2` is one half of the paired patients, by name every second."""
-    steps_per_epoch: Count | None = None
+    steps_per_epoch: Number | None = None
     """Steps in an epoch; one pass over the longest group where absent."""
 
     @field_validator("split", mode="before")
@@ -229,7 +229,7 @@ class OptimizerSettings(Settings):
 
     use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     """The kind of optimizer."""
-    rates: dict[Part, Positive] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
+    rates: dict[Part, Rate] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
     """Learning rates by part; heads learn as fast as their generator where absent."""
     betas: Pair[Momentum] = (0.5, 0.999)
     """Of Adam and AdamW; the first is also the momentum of SGD."""
@@ -305,7 +305,7 @@ class TrainingSettings(Settings):
     """The updates of a step in order; one that comes again sees everything computed afresh."""
     accumulate: Images = 1
     """Batches whose gradients are summed into one step; both updates then follow the last of them."""
-    clip_gradients: Positive | None = None
+    clip_gradients: Rate | None = None
     """Largest norm of the gradient of one optimizer."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of each generator, which then is what is evaluated."""
@@ -313,17 +313,17 @@ class TrainingSettings(Settings):
     """Compile networks by torch.compile, but those that a second-order term differentiates through."""
     channels_last: bool = False
     """Memory layout of networks and images; changes speed, not meaning."""
-    validate_every: Count = 1
+    validate_every: Number = 1
     """Epochs between validations."""
-    validation_slices: Annotated[int, Field(ge=1, le=10**6)] = 64
+    validation_slices: Annotated[Count, Field(le=10**6)] = 64
     """Slices of the validation patients that are measured, evenly spread."""
-    panels_every: Count = 5
+    panels_every: Number = 5
     """Epochs between image panels."""
-    panel_slices: Annotated[int, Field(ge=1, le=64)] = 4
+    panel_slices: Annotated[Count, Field(le=64)] = 4
     """Slices of a panel."""
-    checkpoint_every: Count | None = None
+    checkpoint_every: Number | None = None
     """Steps between checkpoints besides those at the end of every epoch."""
-    keep_checkpoints: Annotated[int, Field(ge=1, le=10**6)] = 2
+    keep_checkpoints: Annotated[Count, Field(le=10**6)] = 2
     """How many of the newest checkpoints are kept."""
 
     @model_validator(mode="after")
@@ -344,17 +344,17 @@ class EvaluationSettings(Settings):
     """Where slices are scored; `tc` is the tumour core, `et` the enhancing tumour."""
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
-    missing: Distinct[Name] = []
+    missing: Unlike[Name] = []
     """Inputs that are hidden at validation and test, for methods that can do without them."""
     targets: Several[Name] | None = None
     """The targets that are measured; where absent, all that the networks are not shown as an input."""
-    baselines: Distinct[str] = []
+    baselines: Unlike[str] = []
     """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
     roles: Several[Name] | None = None
     """Roles that are evaluated; where absent, all that make the measured targets."""
     batch: Images = 16
     """Slices translated at once, in evaluation and prediction."""
-    examples: Annotated[int, Field(ge=1, le=64)] = 6
+    examples: Annotated[Count, Field(le=64)] = 6
     """Test slices that the report shows."""
 
     @field_validator("metrics", mode="before")
