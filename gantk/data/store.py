@@ -18,7 +18,7 @@ from gantk.data.cache import cache_error
 from gantk.data.dataset import Dataset, noun_of
 from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import SliceSettings, centre, placed, tell
+from gantk.data.slices import Readable, SliceSettings, centre, placed, tell
 from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError, nearest
 from gantk.files import atomic_folder, checksum, sweep_partial
@@ -27,7 +27,7 @@ from gantk.workers import in_processes
 
 __all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
 
-FORMAT = 6  # raise it whenever the same files and settings give other slices
+FORMAT = 7  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _ARRAYS = ("images.npy", "segmentation.npy")
 _NOTED = 1e-3  # of a voxel: grids that differ by more are told
@@ -52,11 +52,10 @@ class PatientSlices:
         pixels: of a slice.
         scales: modality -> the image's own map from scanner units.
         negative: modality -> which part of its foreground is negative, where its unit is to be recognized.
-        remarks: what a user must be told of how the files were read -> the file that shows it.
+        remarks: what a user must be told of how the files were read -> the file or patient that shows it.
         labels: those above 0 that the whole segmentation holds, as in its file.
         has_segmentation: whether the patient has one.
         checksum: of all that is stored of the patient, 64 hex digits.
-        grid_difference: how far the grids of the patient's files lie apart, as a part of a voxel.
 
     Args:
         folder: where it is stored.
@@ -82,7 +81,6 @@ class PatientSlices:
             self.remarks: dict[str, str] = meta["remarks"]
             self.labels: tuple[int, ...] = tuple(meta["labels"])
             self.has_segmentation: bool = meta["has_segmentation"]
-            self.grid_difference = float(meta["grid_difference"])
             self.channels: int = meta["channels"]
             self.z = np.array(meta["z"], np.int64)
             self.brain_area = np.array(meta["brain_area"], np.int64)
@@ -222,12 +220,6 @@ def prepare(
             for name in in_processes(work, jobs, workers, progress):
                 done[name] = PatientSlices(folders[name])
                 bar.advance()
-    worst = max(done.values(), key=lambda patient: patient.grid_difference, default=None)
-    if worst is not None and worst.grid_difference > _NOTED:
-        apart = f"{worst.grid_difference:.2g} voxels"
-        progress.note(
-            f"The images of patient {worst.id!r} lie up to {apart} apart, the most of all; the first one counts"
-        )
     tell(progress, (slices.remarks for slices in done.values()))
     return SliceStore(settings, {subject.id: done[subject.id] for subject in subjects}, noun_of(dataset))
 
@@ -270,16 +262,23 @@ def _prepare_patient(
         "crop": settings.crop,
         "scales": {name: scale.to_dict() for name, scale in slices.scales.items()},
         "negative": slices.negative,
-        "remarks": slices.remarks,
+        "remarks": slices.remarks | _apart(images, subject),
         "has_segmentation": slices.segmentation is not None,
         "labels": [] if slices.segmentation is None else _labels(slices.segmentation),
-        "grid_difference": getattr(images, "grid_difference", 0.0),
         "z": kept.tolist(),
         "label_area": {str(label): (labels == label).sum((1, 2)).tolist() for label in _labels(labels)},
         "brain_area": brain_area[kept].tolist(),
     }
     _write(folder, codes, labels, meta)
     return subject.id
+
+
+def _apart(images: Readable, subject: Subject) -> dict[str, str]:
+    """The remark that the grids of a subject's files differ."""
+    most = getattr(images, "grid_difference", 0.0)
+    if most <= _NOTED:
+        return {}
+    return {"Images that belong together lie apart, and the first one counts": f"{subject.id} ({most:.2g} voxels)"}
 
 
 def _labels(segmentation: np.ndarray) -> list[int]:
