@@ -20,8 +20,8 @@ from gantk.runs.files import RECIPE, RunFiles, is_sweep, warn_of_damage
 from gantk.runs.folders import Status, recipe_to_measure, resolve_run, spoken
 from gantk.runs.lock import alone
 from gantk.runs.names import CHECKPOINTS
-from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import sync
+from gantk.tracking.store import check_uri
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.device import pick_device
 from gantk.training.state import TrainingState

@@ -33,9 +33,9 @@ from gantk.runs.folders import RUNS, Status, make_run_folder, recipe_of, resolve
 from gantk.runs.lock import alone
 from gantk.runs.names import CHECKPOINTS
 from gantk.tracking.environment import environment
-from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
+from gantk.tracking.store import check_uri
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.device import pick_device
 from gantk.training.engine import Engine

@@ -21,7 +21,7 @@ from gantk.sweeps.display import QuietSweep, SweepDisplay
 from gantk.sweeps.folder import folder_of, plugins_of, write, written
 from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
 from gantk.tracking.address import check_recipe
-from gantk.tracking.feed import check_uri
+from gantk.tracking.store import check_uri
 
 __all__ = [
     "ChildState",

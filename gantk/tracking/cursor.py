@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from gantk.tracking.address import shown
 
-__all__ = ["Cursor"]
+__all__ = ["Cursor", "Left"]
 
 
 @dataclass
@@ -52,3 +52,18 @@ class Cursor:
     def to_json(self) -> str:
         """What `load` reads."""
         return json.dumps(asdict(self), indent=1)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What MLflow has not got yet."""
+
+    metrics: int
+    panels: int
+    files: int
+
+    def __bool__(self) -> bool:
+        return bool(self.metrics or self.panels or self.files)
+
+    def __str__(self) -> str:
+        return f"{self.metrics} metric values, {self.panels} panels and {self.files} files"

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import getpass
 import itertools
-import json
-import math
 import os
 import tempfile
-import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,61 +16,23 @@ from gantk.errors import TrackingError
 from gantk.files import write_text
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.names import JOURNAL, TABLE, TRACKING
-from gantk.tracking.cursor import Cursor
+from gantk.tracking.cursor import Cursor, Left
+from gantk.tracking.entities import dataset_inputs, image_files, result_metrics
 from gantk.tracking.folder import Panel, RunFolder, milliseconds
 from gantk.tracking.journal import Journal, Tail
-from gantk.tracking.names import RESULTS, metric_name, panel_name, results, run_name
+from gantk.tracking.names import metric_name, run_name
 from gantk.tracking.pace import Pace
-from gantk.tracking.store import Store, load_mlflow, resolve_uri
+from gantk.tracking.store import Store, resolve_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-__all__ = ["Feed", "Left", "Stopped", "check_uri"]
+__all__ = ["Feed", "Stopped"]
 
 #: MLflow's limit of one call.
 PARAMETERS_PER_CALL = 100
 #: Lines of the journal read at once.
 LINES = 100
-#: Pixels: the interface shows a thumbnail at its own size and no larger, on the whole screen too. MLflow's own have
-#: 256, too few for a panel of many columns.
-THUMBNAIL = 1280
-
-
-@dataclass(frozen=True)
-class Left:
-    """What MLflow has not got yet."""
-
-    metrics: int
-    panels: int
-    files: int
-
-    def __bool__(self) -> bool:
-        return bool(self.metrics or self.panels or self.files)
-
-    def __str__(self) -> str:
-        return f"{self.metrics} metric values, {self.panels} panels and {self.files} files"
-
-
-def check_uri(settings: TrackingSettings, option: str | None = None, folder: Path | None = None) -> str | None:
-    """What can be known of a run's store before any work; MLflow, which takes seconds to import, is loaded meanwhile.
-
-    Args:
-        settings: `[tracking]` of the run.
-        option: the address that was asked for.
-        folder: of a run that has been fed before: its store is the default.
-
-    Returns the option without credentials, for this process and those that it starts.
-
-    Raises:
-        UsageError: no store can be at the address that counts, or a package is missing to reach it.
-    """
-    if not settings.enabled:
-        return None
-    option = option or (Cursor.load(folder / TRACKING).uri if folder else None)
-    uri = resolve_uri(Path(), option, settings.uri)
-    threading.Thread(target=load_mlflow, args=(uri,), name="gantk-load-mlflow", daemon=True).start()
-    return uri if option else None
 
 
 class Stopped(Exception):
@@ -239,7 +196,7 @@ class Feed:
 
     def _describe(self) -> None:
         """Parameters, tags and the data set, each once and as soon as the folder has it."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+        from mlflow.entities import Param, RunTag
 
         client, run_id = self.store.client(), self.cursor.run_id
         tags = self.folder.tags()
@@ -255,16 +212,8 @@ class Feed:
             self._save()
         dataset = self.folder.dataset()
         if dataset and self.cursor.dataset != dataset[1]:
-            name, split = dataset
-            inputs = []
-            for part, subjects in (self.folder.parts() or {"training": 0}).items():
-                # MLflow keeps one description for all runs with this name and digest: it must be true of each
-                source = json.dumps({"dataset": name, "split": split, "part": part, "subjects": subjects})
-                entity = Dataset(name, f"{split[:24]}-{part}"[:36], source_type="gantk", source=source)
-                context = part if part in ("validation", "test") else "training"
-                inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", context)]))
-            client.log_inputs(run_id, inputs)
-            self.cursor.dataset = split
+            client.log_inputs(run_id, list(dataset_inputs(self.folder, *dataset)))
+            self.cursor.dataset = dataset[1]
             self._save()
 
     def _tell(self, state: str) -> None:
@@ -326,7 +275,7 @@ class Feed:
         for panel in list(self._new_panels()):
             self._go_on()
             with tempfile.TemporaryDirectory(prefix="gantk-") as folder:
-                for path in _image_files(panel, self.cursor.run_id, Path(folder)):
+                for path in image_files(panel, self.cursor.run_id, Path(folder)):
                     client.log_artifact(self.cursor.run_id, str(path), "images")
             client.set_tag(self.cursor.run_id, "mlflow.loggedImages", "True")
             self.cursor.panels.append(panel.name)
@@ -352,18 +301,9 @@ class Feed:
             self.advance(1)
 
     def _results(self, path: Path) -> None:
-        """The test results as metrics, at the time of their file.
-
-        Their step is 0: MLflow then draws bars that put runs side by side, and of any later step a line of one point.
-        MLflow can take no metric away: one that is no longer measured becomes NaN.
-        """
-        from mlflow.entities import Metric
-
-        time = int(path.stat().st_mtime * 1000)
-        found = results(self.folder)
+        """The test results, at the time of their file."""
         former = self.store.client().get_run(self.cursor.run_id).data.metrics
-        gone = [name for name in former if name.startswith(RESULTS) and name not in found]
-        metrics = [Metric(name, found.get(name, math.nan), time, 0) for name in (*found, *gone)]
+        metrics = result_metrics(self.folder, int(path.stat().st_mtime * 1000), former)
         for some in _chunks(metrics, self.store.batch):
             self.store.log_metrics(self.cursor.run_id, some)
 
@@ -388,26 +328,6 @@ def _user() -> str:
 def _signature(path: Path) -> str:
     state = path.stat()
     return f"{state.st_size}-{state.st_mtime_ns}"
-
-
-def _image_files(panel: Panel, run_id: str, folder: Path) -> Iterator[Path]:
-    """The picture and its thumbnail, named as `MlflowClient.log_image(key=, step=)` names them.
-
-    That function draws a new name at every call; here a picture that is sent again takes its own place.
-    """
-    from PIL import Image
-
-    key = panel_name(panel.key).replace(":", "_").replace("/", "~")
-    time = int(panel.path.stat().st_mtime * 1000)
-    unique = uuid.uuid5(uuid.NAMESPACE_URL, f"{run_id}/{panel.name}")
-    name = f"{key}+step+{panel.step}+timestamp+{time}+{unique}"
-    with Image.open(panel.path) as opened:
-        image = opened if opened.mode in ("L", "RGB", "RGBA") else opened.convert("RGB")
-        image.save(folder / f"{name}.png")
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        image.save(folder / f"{name}+compressed.webp")
-    yield folder / f"{name}.png"
-    yield folder / f"{name}+compressed.webp"
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -13,8 +13,8 @@ from gantk.progress import Progress, QuietProgress
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RECIPE, is_run, warn_of_damage
 from gantk.runs.names import TRACKING
-from gantk.tracking.cursor import Cursor
-from gantk.tracking.feed import Feed, Left, Stopped
+from gantk.tracking.cursor import Cursor, Left
+from gantk.tracking.feed import Feed, Stopped
 from gantk.tracking.folder import RunFolder
 
 __all__ = ["Feeder", "sync"]

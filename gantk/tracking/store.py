@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import sqlite3
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -18,15 +19,18 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from gantk.errors import TrackingError, UsageError
+from gantk.recipe.model import TrackingSettings
+from gantk.runs.names import TRACKING
 from gantk.tracking import database
 from gantk.tracking.address import DATABASES, SERVERS, fault, shown
 from gantk.tracking.credentials import completed, lend
+from gantk.tracking.cursor import Cursor
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-__all__ = ["Store", "default_uri", "load_mlflow", "probe", "resolve_uri", "shown"]
+__all__ = ["Store", "check_uri", "default_uri", "load_mlflow", "probe", "resolve_uri", "shown"]
 
 #: MLflow's limit of one call, and what is read at once where there is none: some megabytes.
 METRICS_PER_REQUEST, METRICS_PER_TRANSACTION = 1000, 20_000
@@ -79,6 +83,27 @@ def resolve_uri(runs: Path, option: str | None = None, recipe: str | None = None
     if relative:
         uri = f"{relative[1]}:///{Path(relative[2]).resolve().as_posix()}"
     return lend(uri)
+
+
+def check_uri(settings: TrackingSettings, option: str | None = None, folder: Path | None = None) -> str | None:
+    """What can be known of a run's store before any work; MLflow, which takes seconds to import, is loaded meanwhile.
+
+    Args:
+        settings: `[tracking]` of the run.
+        option: the address that was asked for.
+        folder: of a run that has been fed before: its store is the default.
+
+    Returns the option without credentials, for this process and those that it starts.
+
+    Raises:
+        UsageError: no store can be at the address that counts, or a package is missing to reach it.
+    """
+    if not settings.enabled:
+        return None
+    option = option or (Cursor.load(folder / TRACKING).uri if folder else None)
+    uri = resolve_uri(Path(), option, settings.uri)
+    threading.Thread(target=load_mlflow, args=(uri,), name="gantk-load-mlflow", daemon=True).start()
+    return uri if option else None
 
 
 def load_mlflow(uri: str) -> None:
