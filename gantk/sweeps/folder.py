@@ -18,8 +18,8 @@ from gantk.recipe.variants import Child, Sweep
 from gantk.runs.files import RECIPE, SWEEP, RunFiles, is_sweep
 from gantk.runs.folders import RUNS, recipe_of
 from gantk.runs.lock import alone
-from gantk.runs.names import CHILD
-from gantk.runs.sweeps import child_folder, children_of, sweep_head
+from gantk.runs.names import CHILD, CHILDREN
+from gantk.runs.sweeps import child_folder, sweep_head
 
 __all__ = ["folder_of", "plugins_of", "write", "written"]
 
@@ -63,7 +63,7 @@ def write(folder: Path, sweep: Sweep) -> None:
 def plugins_of(folder: Path) -> list[dict[str, Any]]:
     """The plugins that the children began with, each once; none where none has begun."""
     found: dict[str, dict[str, Any]] = {}
-    for child in children_of(folder):
+    for child in folder.glob(f"{CHILDREN}/*"):
         found |= {plugin["name"]: plugin for plugin in RunFiles(child).plugins}
     return list(found.values())
 
