@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,63 @@ from safetensors.torch import load_file
 import gantk
 from gantk.errors import Interrupted
 from gantk.evaluation.examples import Examples
+from gantk.plugins import Session, load_plugins
 from gantk.progress import QuietProgress
 from gantk.training.checkpoint import newest_checkpoint
 
 
+class Watcher:
+    """A plugin that is told of a run's life."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    @gantk.hookimpl
+    def before_run(self, folder: Path) -> None:
+        self.heard.append(("run", folder.is_dir()))
+
+    @gantk.hookimpl
+    def before_stage(self, stage: str) -> None:
+        self.heard.append(stage)
+
+    @gantk.hookimpl
+    def after_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        self.heard.append((epoch, "teacher/ssim" in metrics))
+
+    @gantk.hookimpl
+    def after_run(self, summary: dict[str, Any]) -> None:
+        self.heard.append(set(summary["methods"]))
+
+    @gantk.hookimpl
+    def on_run_error(self, error: BaseException) -> None:
+        self.heard.append(type(error))
+
+
 @pytest.fixture(scope="module")
-def result(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> gantk.RunResult:
+def watcher() -> Iterator[Watcher]:
+    """Registered for all runs of this module."""
+    watcher = Watcher()
+
+    def load() -> Session:
+        session = load_plugins()
+        session.manager.register(watcher)
+        return session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gantk.api.runner.load_plugins", load)
+        yield watcher
+
+
+@pytest.fixture(scope="module")
+def result(recipe: Path, tmp_path_factory: pytest.TempPathFactory, watcher: Watcher) -> gantk.RunResult:
     out = tmp_path_factory.mktemp("runs")
     return gantk.run(recipe, ["schedule.patience=9"], device="cpu", out=out, progress=QuietProgress())
+
+
+def test_plugins_are_told_of_a_runs_life(result: gantk.RunResult, watcher: Watcher) -> None:
+    epochs = [(epoch, True) for epoch in range(5)]
+    methods = {"teacher", "student"}
+    assert watcher.heard == [("run", True), "teacher", *epochs[:3], "joint", *epochs[:2], methods]
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -101,7 +151,7 @@ def test_validation_comes_after_each_epoch(result: gantk.RunResult) -> None:
 
 
 def test_an_interrupt_outside_training_is_kept_too(
-    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watcher: Watcher
 ) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -110,6 +160,7 @@ def test_an_interrupt_outside_training_is_kept_too(
         patch.setattr("gantk.api.runner.assess", interrupt)
         with pytest.raises(Interrupted, match="gantk run --resume"):
             gantk.run(recipe, device="cpu", out=tmp_path, progress=QuietProgress())
+    assert watcher.heard[-1] is KeyboardInterrupt
     (folder,) = tmp_path.iterdir()
     assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"
     result = gantk.run(resume=folder, device="cpu", progress=QuietProgress())
