@@ -62,7 +62,7 @@ class CommitteeDistillation:
 class Disagreement:
     """Where teachers disagree: 1 + strength·(σ/σ̄ − 1) in the foreground, a small constant in the background.
 
-    σ is the standard deviation of the teachers' answers, pixel by pixel, and σ̄ its mean over the foreground of an image;
+    σ is the standard deviation of the teachers' answers, pixel by pixel, and σ̄ its mean over the foreground;
     the map's own mean there is 1. Teachers that were trained on different patients differ where these patients did not
     teach the answer, so that this map is high in tumors (docs/results.md has figures). Disagreement of networks as a
     measure of what is not known is "query by committee" (Seung et al., COLT 1992) and deep ensembles (Lakshminarayanan
