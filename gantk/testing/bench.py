@@ -14,6 +14,7 @@ from gantk.data.batch import Batch
 from gantk.plugins import Component, Registry
 from gantk.recipe.load import recipe_from_table
 from gantk.testing.batches import make_group
+from gantk.testing.networks import stirred
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import Judgement, Needs, Role, Step, Translation, View, assemble
@@ -179,6 +180,8 @@ class Bench:
         self.recipe = recipe_from_table(table)
         self.assembly = assemble(self.recipe, _registry(component))
         self.translators = self.assembly.translators
+        if needs.start:  # where it is the identity, what depends on the change has no gradient
+            stirred(self.own)
         for made in self.translators.values():
             made.to(dtype)
         self.plan = self.assembly.plan("training", tuple(self.translators))

@@ -11,7 +11,7 @@ from gantk_baselines.many_to_many import AvailabilityResnet, AvailableLsgan, Mas
 from gantk_baselines.missing import ImputedLsgan, MissingL1, ModalityDropout, ModalityPatchGan
 from gantk_baselines.patch_nce import PatchNce
 from gantk_baselines.perceptual import Content, DiscriminatorFeatures, Perceptual, Style
-from gantk_baselines.pixelwise import L1, L2, Ssim
+from gantk_baselines.pixelwise import L1, L2, Change, Ssim
 from gantk_baselines.projected_distillation import ProjectedDistillation
 from gantk_baselines.schedules import Constant, Cosine, LinearDecay, Phases, Warmup
 from gantk_baselines.transforms import Affine, Flip, InputJitter, Jitter, ResizeAndCrop
@@ -40,6 +40,7 @@ def register_discriminators() -> dict[str, type]:
 def register_losses() -> dict[str, type]:
     return {
         "available_lsgan": AvailableLsgan,
+        "change": Change,
         "cycle": Cycle,
         "content": Content,
         "discriminator_features": DiscriminatorFeatures,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gantk import hookimpl
-from gantk_ds3net.committee import CommitteeDistillation
+from gantk_ds3net.committee import CommitteeDistillation, Disagreement
 from gantk_ds3net.difficulty import DifficultyMap
 from gantk_ds3net.distillation import FeatureDistillation, ImageDistillation
 from gantk_ds3net.generator import Ds3Generator
@@ -26,7 +26,7 @@ def register_losses() -> dict[str, type]:
 
 @hookimpl
 def register_weight_maps() -> dict[str, type]:
-    return {"difficulty": DifficultyMap}
+    return {"difficulty": DifficultyMap, "disagreement": Disagreement}
 
 
 @hookimpl

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gantk import Distinct, GantkError, Needs, NonNegative, Role, View
+from gantk import Distinct, Fraction, GantkError, Needs, NonNegative, Role, View
 
-__all__ = ["CommitteeDistillation", "agreed"]
+__all__ = ["CommitteeDistillation", "Disagreement", "agreed"]
 
 
 class CommitteeDistillation:
@@ -45,12 +46,7 @@ class CommitteeDistillation:
         shrink: NonNegative = 1.0,
         distance: Literal["l2", "l1"] = "l2",
     ) -> None:
-        if len(teachers) * views < (2 if shrink else 1):
-            raise GantkError(
-                f"{len(teachers)} teachers with {views} views have no variance",
-                where="committee_distillation",
-                mend="name two teachers at least, or ask one for views = 2",
-            )
+        _check_several(len(teachers) * views, 2 if shrink else 1, "committee_distillation")
         self.needs = Needs(roles=teachers, start=True)
         self.teachers = teachers
         self.views = views
@@ -58,13 +54,60 @@ class CommitteeDistillation:
         self.distance = distance
 
     def __call__(self, view: View) -> Tensor:
-        answers = [view.translate(view.source, role, grad=False) for role in self.teachers]
-        if self.views == 2:
-            mirrored = view.derive("mirrored", view.source, _mirrored)
-            answers += [_mirrored(view.translate(mirrored, role, grad=False)) for role in self.teachers]
-        wanted = agreed(view.start, torch.stack(answers), self.shrink)
+        wanted = agreed(view.start, answers(view, self.teachers, self.views), self.shrink)
         error = wanted - view.output
         return view.weighted_mean(error.abs() if self.distance == "l1" else error.square())
+
+
+class Disagreement:
+    """Where teachers disagree: 1 + strength·(σ/σ̄ − 1) in the foreground, a small constant in the background.
+
+    σ is the standard deviation of the teachers' answers, pixel by pixel, and σ̄ its mean over the foreground;
+    the map's own mean there is 1. Teachers that were trained on different patients differ where these patients did not
+    teach the answer, so that this map is high in tumors (docs/results.md has figures). Disagreement of networks as a
+    measure of what is not known is "query by committee" (Seung et al., COLT 1992) and deep ensembles (Lakshminarayanan
+    et al., NeurIPS 2017). As a difficulty map it is our own; DS³-Net's is `difficulty`.
+
+    Args:
+        teachers: the translators that are asked; they take what the term's translator takes.
+        views: 1, the slices as they are; 2, also their mirror images, whose answers are mirrored back.
+        strength: from 0, the same weight everywhere, to 1, weights that are proportional to σ.
+        background: weight where every input is background.
+
+    Raises:
+        GantkError: there is a single answer, which cannot disagree.
+    """
+
+    def __init__(
+        self,
+        teachers: Distinct[Role],
+        views: Literal[1, 2] = 2,
+        strength: Fraction = 0.5,
+        background: NonNegative = 0.2,
+    ) -> None:
+        _check_several(len(teachers) * views, 2, "disagreement")
+        self.needs = Needs(roles=teachers)
+        self.teachers = teachers
+        self.views = views
+        self.strength = strength
+        self.background = background
+
+    def __call__(self, view: View) -> Tensor:
+        spread = answers(view, self.teachers, self.views).std(0).mean(dim=1, keepdim=True)  # over several targets
+        inside = torch.where(view.foreground, spread, 0.0)
+        pixels = view.foreground.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
+        mean = inside.sum(dim=(1, 2, 3), keepdim=True) / pixels
+        relative = torch.where(mean > 0, spread / mean.clamp(min=torch.finfo(spread.dtype).tiny), 1.0)
+        return torch.where(view.foreground, 1 + self.strength * (relative - 1), self.background)
+
+
+def answers(view: View, teachers: Sequence[str], views: int) -> Tensor:
+    """What K = views · teachers answers are there to the term's source, `(K, B, T, H, W)`, without gradient."""
+    made = [view.translate(view.source, role, grad=False) for role in teachers]
+    if views == 2:
+        mirrored = view.derive("mirrored", view.source, _mirrored)
+        made += [_mirrored(view.translate(mirrored, role, grad=False)) for role in teachers]
+    return torch.stack(made)
 
 
 def agreed(start: Tensor, answers: Tensor, shrink: float) -> Tensor:
@@ -76,6 +119,15 @@ def agreed(start: Tensor, answers: Tensor, shrink: float) -> Tensor:
     power = mean.square()
     noise = shrink * changes.var(0)
     return start + mean * power / (power + noise).clamp(min=torch.finfo(power.dtype).tiny)
+
+
+def _check_several(count: int, least: int, where: str) -> None:
+    if count < least:
+        raise GantkError(
+            f"{count} answer{'' if count == 1 else 's'} of teachers cannot disagree",
+            where=where,
+            mend="name two teachers at least, or ask one for views = 2",
+        )
 
 
 def _mirrored(image: Tensor) -> Tensor:

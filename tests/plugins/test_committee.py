@@ -14,7 +14,7 @@ from torch import Tensor
 from gantk import GantkError
 from gantk.plugins import Registry
 from gantk.testing import Bench
-from gantk_ds3net.committee import CommitteeDistillation, agreed
+from gantk_ds3net.committee import CommitteeDistillation, Disagreement, agreed
 
 
 def images(seed: int, *shape: int) -> Tensor:
@@ -51,6 +51,7 @@ class Scene:
     """Stands for the view: each role adds a ramp of its own strength to the first input."""
 
     strength: ClassVar = {"a": 0.1, "b": 0.3}
+    foreground: Tensor
 
     def __init__(self, weight: Tensor | None = None) -> None:
         self.source, self.weight = 0.5 * images(3, 2, 2, 3, 4), weight
@@ -100,7 +101,29 @@ def test_the_student_alone_is_trained(registry: Registry) -> None:
 
 @pytest.mark.parametrize("settings", [{"views": 1}, {"views": 1, "shrink": 0.1}])
 def test_one_answer_has_no_variance(settings: dict[str, Any]) -> None:
-    with pytest.raises(GantkError, match="no variance"):
+    with pytest.raises(GantkError, match="cannot disagree"):
         CommitteeDistillation(("a",), **settings)
     assert CommitteeDistillation(("a",), **{**settings, "shrink": 0}).needs.roles == ("a",)
     assert CommitteeDistillation(("a",), **{**settings, "views": 2}).needs.start
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_disagreement_by_hand(views: Any) -> None:
+    scene = Scene()
+    scene.foreground = torch.ones(2, 1, 3, 4, dtype=torch.bool)
+    scene.foreground[0, :, 0] = False
+    weights = Disagreement(("a", "b"), views, 0.25, 0.1)(scene)  # type: ignore[arg-type]
+    ramp = np.linspace(0, 1, 4)
+    spread = np.std([s * r for r in [ramp, ramp[::-1]][:views] for s in (0.1, 0.3)], axis=0, ddof=1)
+    expected = np.broadcast_to(1 + 0.25 * (spread / spread.mean() - 1), (2, 1, 3, 4)).copy()
+    expected[0, :, 0] = 0.1
+    np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-12)
+    assert weights[scene.foreground].mean().item() == pytest.approx(1)
+
+
+def test_where_all_agree_every_weight_is_one(registry: Registry) -> None:
+    scene = Scene()
+    scene.foreground = torch.ones(2, 1, 3, 4, dtype=torch.bool)
+    assert torch.equal(Disagreement(("a", "a"), 1, 1.0)(scene), torch.ones(2, 1, 3, 4, dtype=torch.float64))  # type: ignore[arg-type]
+    with pytest.raises(GantkError, match="cannot disagree"):
+        Disagreement(("a",), 1)

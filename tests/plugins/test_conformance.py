@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "loss imputed_lsgan": {"inputs": ("a", "b"), "targets": ("a", "b")},
     "loss missing_l1": {"inputs": ("a", "b"), "targets": ("a", "b")},
     "loss committee_distillation": {"parameters": {"teachers": ["first", "second"]}},
+    "weight_map disagreement": {"parameters": {"teachers": ["first", "second"]}},
     # random weights are no download
     "loss content": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},
     "loss perceptual": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},

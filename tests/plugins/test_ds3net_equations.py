@@ -233,7 +233,7 @@ class Reference:
 @pytest.fixture(scope="module")
 def prepare(build: Callable[..., Any], make_group: Callable[..., Any]) -> Callable[..., Any]:
     def make(*overrides: str, stage: str = "joint") -> Any:
-        built = build("../tests/shared/ds3_published.toml", [*SMALL, *overrides], stage=stage, spread=0.15)
+        built = build("ds3_published.toml", [*SMALL, *overrides], stage=stage, spread=0.15)
         for translator in built.translators.values():
             translator.double()
         built.batch = {

@@ -26,7 +26,7 @@ SMALL = [
 
 
 def ds3(build: Build, *overrides: str, stage: str = "joint") -> Any:
-    return build("../tests/shared/ds3_published.toml", [*SMALL, *overrides], stage=stage)
+    return build("ds3_published.toml", [*SMALL, *overrides], stage=stage)
 
 
 def weights(module: nn.Module) -> list[Tensor]:

@@ -114,11 +114,11 @@ JOINT = {
 
 
 def test_ds3_first_stage(passes: Callable[..., Counter[str]]) -> None:
-    assert passes("../tests/shared/ds3_published.toml", stage="teacher") == TEACHER_ALONE
+    assert passes("ds3_published.toml", stage="teacher") == TEACHER_ALONE
 
 
 def test_ds3_second_stage(passes: Callable[..., Counter[str]]) -> None:
-    assert passes("../tests/shared/ds3_published.toml", stage="joint") == JOINT
+    assert passes("ds3_published.toml", stage="joint") == JOINT
 
 
 def without(*names: str) -> list[str]:
@@ -161,7 +161,7 @@ def less(counts: dict[str, int], **removed: int) -> dict[str, int]:
 def test_a_term_switched_off_takes_its_passes_with_it(
     passes: Callable[..., Counter[str]], switched_off: list[str], expected: dict[str, int]
 ) -> None:
-    assert passes("../tests/shared/ds3_published.toml", *switched_off, stage="joint") == expected
+    assert passes("ds3_published.toml", *switched_off, stage="joint") == expected
 
 
 # --- the memo -----------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def test_a_term_switched_off_takes_its_passes_with_it(
 
 @pytest.fixture
 def step(build: Callable[..., Any], make_group: Callable[..., Any]) -> Any:
-    built = build("../tests/shared/ds3_published.toml", DS3, stage="joint")
+    built = build("ds3_published.toml", DS3, stage="joint")
     built.batch = {"paired": make_group(2, seed=1), "unpaired": make_group(2, seed=2, target=False)}
     built.step = Step(built.translators, built.plan, built.batch)
     return built

@@ -132,7 +132,7 @@ def test_a_view_shows_the_image_that_is_changed(recipes: Path, registry: Registr
 
 
 def test_a_loss_that_wants_that_image_is_refused_where_there_is_none(recipes: Path, registry: Registry) -> None:
-    plain = recipes / "../tests/shared/ds3_published.toml"
+    plain = recipes / "ds3_published.toml"
     term = "losses.agreed={use='committee_distillation', on='student', group='unpaired', teachers=['teacher']}"
     with pytest.raises(RecipeError, match=r"losses.agreed.on: .* 'student' changes, and it changes none.*'t1'"):
         assemble(load_recipe(plain, [term]), registry)
