@@ -85,7 +85,7 @@ def assess(
     evaluation = replace(
         evaluation,
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
-        subjects=Subjects(cohort.store.noun, cohort.split.on_training),
+        subjects=Subjects(cohort.store.noun, cohort.split.on_training, recipe.data.crop),
     )
     out = folder / "evaluation"
     if patients:

@@ -49,10 +49,12 @@ class Subjects:
     Args:
         noun: what one is called.
         trained_on: whether the networks were trained on the same.
+        size: height and width at which images were measured; empty where it was not written down.
     """
 
     noun: str = "patient"
     trained_on: bool = False
+    size: tuple[int, int] | tuple[()] = ()
 
     @property
     def plural(self) -> str:
@@ -63,6 +65,11 @@ class Subjects:
     def measured(self) -> str:
         """`test patients`, or `training patients` where these were measured."""
         return f"{'training' if self.trained_on else 'test'} {self.plural}"
+
+    @property
+    def measured_at(self) -> str:
+        """`Measured at 96 × 80 pixels`; empty where it was not written down."""
+        return f"Measured at {self.size[0]} × {self.size[1]} pixels" if self.size else ""
 
     @property
     def warning(self) -> str:
@@ -208,7 +215,8 @@ class Evaluation:
             }
             images = {patient: dict(found) for patient, found in head.get("images", {}).items()}
             said = {m: {n: Statistic.from_dict(s) for n, s in found.items()} for m, found in head["methods"].items()}
-            subjects = Subjects(**head.get("subjects", {}))
+            told = head.get("subjects", {})
+            subjects = Subjects(**told | {"size": tuple(told.get("size", ()))})
             split, settings = str(head["split"]), str(head["settings"])
         with _reading(table):
             with table.open(newline="", encoding="utf-8") as file:

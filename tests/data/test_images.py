@@ -531,6 +531,52 @@ def test_a_pair_of_the_data_set_is_predicted_by_its_input(
     assert told.notes == [f"The right half of images is left out: {model.dataset.root / 'test' / '0.png'}, and 1 more"]
 
 
+def test_a_picture_is_translated_at_its_own_size_or_the_one_that_is_named(
+    trained: Callable[[str], gantk.RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = gantk.load(trained("pix2pix").folder, device="cpu")
+    generator = model.translators["generator"].generator
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    given: list[tuple[int, ...]] = []
+    hook = generator.register_forward_pre_hook(lambda _, arguments: given.append(tuple(arguments[0].shape[-2:])))
+    path, told = save(tmp_path / "in" / "x.png", noise(50, 37)), Told()
+    own = model.predict(path, progress=told)
+    assert given.pop() == (56, 40)  # multiples of 8, after three levels
+    assert told.notes == [f"Translated at the pictures' own size; training saw them at 32 × 32 pixels: {path}"]
+    named = model.predict(path, progress=QUIET, size=(32, 32))
+    assert given.pop() == (32, 32)
+    assert own.shape == named.shape == (50, 37, 3)
+    detail = [abs(np.diff(image.astype(float), axis=0)).mean() for image in (own, named)]
+    assert detail[0] > 1.5 * detail[1]
+    small = model.predict(save(tmp_path / "small.png", noise(16, 20)), progress=QUIET)
+    assert (small.shape, given.pop()) == ((16, 20, 3), (32, 40))  # as large as the crop
+    monkeypatch.setattr("gantk.api.model.WINDOW", 40)
+    given.clear()
+    model = gantk.load(trained("pix2pix").folder, device="cpu")
+    model.translators["generator"].generator = generator
+    windows = model.predict(path, progress=QUIET)
+    hook.remove()
+    assert given[-2:] == [(40, 40)] * 2
+    assert windows.shape == (50, 37, 3)
+
+
+def test_a_generator_of_one_size_gets_it_and_this_is_said(
+    trained: Callable[[str], gantk.RunResult], tmp_path: Path
+) -> None:
+    model, told = gantk.load(trained("pix2pix").folder, device="cpu"), Told()
+
+    class One(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image.flatten(1).reshape(-1, 3, 32, 32)  # fails where there are more pixels
+
+    model.translators["generator"].generator = One()
+    path = save(tmp_path / "x.png", noise(50, 37))
+    assert model.predict(path, progress=told).shape == (50, 37, 3)
+    assert told.notes == [f"The generator takes 32 × 32 pixels alone; what it makes is enlarged: {path}"]
+
+
 def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
     model = gantk.load(trained("pix2pix").folder, device="cpu")
     save(tmp_path / "in" / "x.png", shapes("a", 0))
@@ -545,7 +591,7 @@ def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunRes
 
 def test_nothing_held_out_is_trained_on_measured_on_and_said(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("two")
-    assert result.summary["subjects"] == {"noun": "image", "trained_on": True}
+    assert result.summary["subjects"] == {"noun": "image", "trained_on": True, "size": (32, 32)}
     lines = (result.folder / "evaluation" / "patients.csv").read_text().splitlines()
     assert {line.split(",")[0] for line in lines[1:]} == {"train/0", "train/1"}
     losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
