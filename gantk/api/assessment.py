@@ -16,7 +16,7 @@ from gantk.data.batch import Group
 from gantk.data.store import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
-from gantk.evaluation.metrics import AnyMetric, CohortMetric
+from gantk.evaluation.metrics import AnyMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Subjects
 from gantk.files import atomic_write
@@ -86,6 +86,7 @@ def assess(
         evaluation,
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
         subjects=Subjects(cohort.store.noun, cohort.split.on_training, recipe.data.crop),
+        checkpoint=_told(state),
     )
     out = folder / "evaluation"
     if patients:
@@ -97,6 +98,12 @@ def assess(
         with atomic_write(out / "weights.json") as temporary:
             temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
     return evaluation
+
+
+def _told(state: TrainingState) -> str:
+    """Which weights a state has."""
+    which = f"best {state.recipe.best_metric}" if state.recipe.evaluation.checkpoint == "best" else "last"
+    return f"{which}, step {state.position.total}"
 
 
 def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
@@ -130,9 +137,8 @@ class _Weights:
 def _unpaired(cohort: Cohort, recipe: Recipe, metrics: Mapping[str, AnyMetric]) -> tuple[list[str], list[str]]:
     """Without pairs: the test patients with inputs and those with targets; none where no metric can use them."""
     shown = cohort.shown(cohort.split.test)
-    targets = [p for p in cohort.split.test if set(recipe.measured) <= set(cohort.store[p].modalities)]
-    usable = any(isinstance(metric, CohortMetric) and not metric.paired for metric in metrics.values())
-    return (shown, targets) if usable and shown and targets else ([], [])
+    targets = cohort.targets(cohort.split.test, recipe)
+    return (shown, targets) if unpaired_metrics(metrics) and shown and targets else ([], [])
 
 
 def _regions(named: Sequence[Region], patients: Sequence[PatientSlices]) -> list[Region]:

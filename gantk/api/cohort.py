@@ -53,8 +53,11 @@ class Cohort:
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
         """The patients of those whose translation can be measured: all targets that are measured are known."""
-        targets = set(recipe.measured)
-        return [patient for patient in self.shown(patients) if targets <= set(self.store[patient].modalities)]
+        return self.targets(self.shown(patients), recipe)
+
+    def targets(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
+        """The patients of those who have all targets that are measured."""
+        return [patient for patient in patients if set(recipe.measured) <= set(self.store[patient].modalities)]
 
 
 def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:

@@ -31,7 +31,8 @@ from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress, default_progress
 from gantk.recipe import Recipe
 from gantk.runs.files import warn_of_damage
-from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
+from gantk.training.best import evaluated_checkpoint
+from gantk.training.checkpoint import Checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
 from gantk.translation.shapes import fitting_size
@@ -376,7 +377,7 @@ def _takes_the_place(out: Path) -> UsageError:
 
 
 def load(run: str | Path, *, device: str = "auto") -> Model:
-    """The model of a run (folder or id), from its newest checkpoint.
+    """The model of a run (folder or id), from the checkpoint that its recipe evaluates, by default the newest.
 
     Raises:
         UsageError: there is no such run.
@@ -384,13 +385,13 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
         PluginError: a plugin that it was made with is not there.
     """
     folder = resolve_run(run)
-    checkpoint = newest_checkpoint(folder / "checkpoints")
+    warn_of_damage(folder)
+    recipe = recipe_of(folder)
+    checkpoint = evaluated_checkpoint(folder / "checkpoints", recipe.evaluation.checkpoint)
     if checkpoint is None:
         raise CheckpointError(
             "the run has no checkpoint yet", where=folder, mend="let it train for an epoch, or resume it"
         )
-    warn_of_damage(folder)
-    recipe = recipe_of(folder)
     session = load_plugins()
     with made_with(checkpoint.facts.get("plugins", ()), session):
         dataset = make_dataset(recipe, session.registry)

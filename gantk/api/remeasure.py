@@ -25,6 +25,7 @@ from gantk.runs.sweeps import sweep_head
 from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import sync
 from gantk.tracking.folder import RunFolder
+from gantk.training.best import evaluated_checkpoint
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.device import pick_device
 from gantk.training.state import TrainingState
@@ -79,7 +80,7 @@ def evaluate(
         check_same_split(cohort.split, RunFiles(folder))
         check_same_data(cohort, checkpoint.facts.get("data"), folder)
         state = TrainingState(recipe, assembly, scheduler, pick_device(device))
-        restore(state, checkpoint)
+        restore(state, evaluated_checkpoint(folder / "checkpoints", recipe.evaluation.checkpoint) or checkpoint)
         metrics = make_metrics(recipe, session.registry)
         evaluation = assess(state, cohort, metrics, folder, progress)
         write_text(folder / RECIPE, dump_recipe(recipe))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from gantk.api.runs import RUNS, Status, make_run_folder, recipe_of, resolve_run
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import Interrupted, RecipeError, TrainingError, UsageError
+from gantk.evaluation.metrics import AnyMetric
 from gantk.files import sweep_partial, write_text
 from gantk.memory import enough_memory
 from gantk.plugins import Session, load_plugins
@@ -35,6 +36,7 @@ from gantk.tracking.environment import environment
 from gantk.tracking.feed import check_uri
 from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
+from gantk.training.best import Best, evaluated_checkpoint
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.device import pick_device
 from gantk.training.engine import Engine
@@ -97,7 +99,7 @@ def run(
         with made_with([] if folder is None else RunFiles(folder).plugins, session):
             assembly, scheduler = build(recipe, session.registry)
         if resume is None:
-            check_out(out, assembly, recipe.training.keep_checkpoints)
+            check_out(out, assembly, recipe.training.keep_checkpoints + (recipe.training.keep_best is not None))
         listing = look(recipe, session.registry, assembly, scheduler, display.progress)
         cohort = prepare_cohort(recipe, listing, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
@@ -286,6 +288,7 @@ class _Run:
             recorder,
             Validation(self.state, self.cohort, metrics, self.folder),
             lambda: self.signals.asked,
+            self._best(metrics),
         )
         stages = [{"name": s.name, "epochs": s.epochs, "roles": list(s.roles)} for s in engine.stages]
         self.display.begin(
@@ -310,7 +313,17 @@ class _Run:
             self.signals.training = False
             self.display.end(ended)
 
+    def _best(self, metrics: Mapping[str, AnyMetric]) -> Best | None:
+        """What keeps the best epoch's checkpoint, where the recipe wants it."""
+        key = self.recipe.best_metric
+        if key is None:
+            return None
+        return Best(self.folder / "checkpoints", key, metrics[key.rpartition("/")[2]].higher_is_better)
+
     def _evaluate(self) -> dict[str, Any]:
+        checkpoint = evaluated_checkpoint(self.folder / "checkpoints", self.recipe.evaluation.checkpoint)
+        if checkpoint is not None and checkpoint.position != self.state.position:
+            restore(self.state, checkpoint)
         metrics = make_metrics(self.recipe, self.session.registry)
         evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
         return evaluation.to_dict() if evaluation.rows else {}

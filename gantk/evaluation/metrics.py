@@ -30,8 +30,10 @@ __all__ = [
     "PixelMetric",
     "Psnr",
     "Ssim",
+    "epoch_metrics",
     "masked_mean",
     "slice_metrics",
+    "unpaired_metrics",
     "weighted_mean",
 ]
 
@@ -119,6 +121,16 @@ AnyMetric = Metric | CohortMetric
 def slice_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, Metric]:
     """Those that score slices one by one."""
     return {name: metric for name, metric in metrics.items() if not isinstance(metric, CohortMetric)}
+
+
+def unpaired_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, CohortMetric]:
+    """Those that need no target of the same patient."""
+    return {name: metric for name, metric in metrics.items() if isinstance(metric, CohortMetric) and not metric.paired}
+
+
+def epoch_metrics(metrics: Mapping[str, AnyMetric], *, paired: bool) -> dict[str, AnyMetric]:
+    """Those that are measured after epochs, on validation patients with or without their targets."""
+    return {**slice_metrics(metrics)} if paired else {**unpaired_metrics(metrics)}
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -129,6 +129,7 @@ class Evaluation:
         overall: by method, the columns that have one number for all patients together, which no row has.
         images: by patient, numbers by which its images are known again, such as `t1ce`'s scale in scanner units.
         subjects: what the rows are about.
+        checkpoint: which weights were measured, in words; empty where it was not written down.
     """
 
     split: str
@@ -138,6 +139,7 @@ class Evaluation:
     overall: dict[str, dict[str, Statistic]] = field(default_factory=dict)
     images: dict[str, dict[str, float]] = field(default_factory=dict)
     subjects: Subjects = Subjects()
+    checkpoint: str = ""
 
     @property
     def methods(self) -> list[str]:
@@ -176,6 +178,7 @@ class Evaluation:
             "rows": hashlib.sha256(self._table().encode()).hexdigest(),
             **({"overall": overall} if overall else {}),
             **({"images": self.images} if self.images else {}),
+            **({"checkpoint": self.checkpoint} if self.checkpoint else {}),
         }
 
     def _table(self) -> str:
@@ -218,6 +221,7 @@ class Evaluation:
             told = head.get("subjects", {})
             subjects = Subjects(**told | {"size": tuple(told.get("size", ()))})
             split, settings = str(head["split"]), str(head["settings"])
+            checkpoint = str(head.get("checkpoint", ""))
         with _reading(table):
             with table.open(newline="", encoding="utf-8") as file:
                 rows = [
@@ -229,7 +233,7 @@ class Evaluation:
                     )
                     for line in csv.DictReader(file)
                 ]
-            evaluation = cls(split, settings, columns, rows, overall, images, subjects)
+            evaluation = cls(split, settings, columns, rows, overall, images, subjects, checkpoint)
             if not _agree(evaluation.summary, said):  # a truncated table is a table
                 raise ValueError("its means are not those of summary.json: one of the two is truncated or was changed")
             if head.get("rows", digest := checksum(table)) != digest:  # in digits that no mean shows

@@ -298,6 +298,15 @@ class TransformSettings(Selection):
     """Stages in which it is used; all where absent."""
 
 
+class BestSettings(Settings):
+    """`[training.keep_best]`: by what the best epoch is known."""
+
+    metric: Name
+    """A metric that is measured after epochs."""
+    role: Name | None = None
+    """Whose it is; where absent, the role that predicts."""
+
+
 class TrainingSettings(Settings):
     """`[training]`: how the step is carried out."""
 
@@ -325,6 +334,8 @@ class TrainingSettings(Settings):
     """Steps between checkpoints besides those at the end of every epoch."""
     keep_checkpoints: Annotated[int, Field(ge=1, le=10**6)] = 2
     """How many of the newest checkpoints are kept."""
+    keep_best: BestSettings | None = None
+    """By which validation metric the checkpoint of the best epoch is kept besides; see `evaluation.checkpoint`."""
 
     @model_validator(mode="after")
     def _both_updates(self) -> TrainingSettings:
@@ -350,6 +361,8 @@ class EvaluationSettings(Settings):
     """The targets that are measured; where absent, all that the networks are not shown as an input."""
     baselines: Distinct[str] = []
     """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
+    checkpoint: Literal["last", "best"] = "last"
+    """What is evaluated and predicted with: the end of the training, or its best epoch by `training.keep_best`."""
     roles: Several[Name] | None = None
     """Roles that are evaluated; where absent, all that make the measured targets."""
     batch: Images = 16
@@ -391,6 +404,13 @@ class TrackingSettings(Settings):
     """Whether the last checkpoint is sent at the end."""
 
 
+class ScheduleSettings(Selection):
+    """`[schedule]`: the scheduler, and others that act beside it."""
+
+    also: list[Selection] = []
+    """Further schedulers, whose factors on rates and weights multiply the first's, and which may end stages early."""
+
+
 class Recipe(Settings):
     """A whole recipe."""
 
@@ -406,7 +426,7 @@ class Recipe(Settings):
     transforms: dict[Name, TransformSettings] = {}
     maps: dict[Name, MapSettings] = {}
     losses: dict[Name, LossSettings] = Field(min_length=1)
-    schedule: Selection
+    schedule: ScheduleSettings
     """The scheduler: stages, learning rates and weights over time."""
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -436,6 +456,12 @@ class Recipe(Settings):
     def evaluated(self) -> tuple[str, ...]:
         """The translators that are measured on the test patients."""
         return self.answering if self.evaluation.roles is None else tuple(self.evaluation.roles)
+
+    @property
+    def best_metric(self) -> str | None:
+        """`ROLE/METRIC` by which the best epoch is known; None where it is not kept."""
+        best = self.training.keep_best
+        return None if best is None else f"{best.role or self.predict_role}/{best.metric}"
 
     @property
     def predict_role(self) -> str:

@@ -203,6 +203,7 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
         "count": len({row.patient for row in evaluation.rows}),
         "stacks": stacks,
         "subjects": evaluation.subjects,
+        "checkpoint": evaluation.checkpoint,
     }
 
 
