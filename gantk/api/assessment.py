@@ -11,11 +11,19 @@ from pathlib import Path
 from torch import Tensor
 
 from gantk.api.cohort import Cohort
-from gantk.api.inference import Inference, examples, mean_weights, measured, measured_channels
+from gantk.api.inference import (
+    Inference,
+    examples,
+    mean_weights,
+    measured,
+    measured_channels,
+    there_and_back,
+)
 from gantk.data.batch import Group
 from gantk.data.store import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
+from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.metrics import AnyMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Subjects
@@ -93,11 +101,30 @@ def assess(
         evaluation.write(out)
     rows = cohort.loader.panel_rows(pairs or cohort.shown(cohort.split.test), settings.examples)
     if rows:
-        examples(state, plan, cohort.loader.rows(rows), recipe.evaluated, recipe).save(out / "examples.npz")
+        group = cohort.loader.rows(rows)
+        shown = examples(state, plan, group, recipe.evaluated, recipe)
+        if not pairs and group.source is not None:
+            shown = shown.plus(there_and_back(state, group.source, "source"))
+        shown.save(out / "examples.npz")
+    if not pairs:
+        _show_targets(state, cohort, out / TARGET_EXAMPLES)
     if plan.maps and pairs:
         with atomic_write(out / "weights.json") as temporary:
             temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
     return evaluation
+
+
+def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:
+    """The other direction, of test patients with targets and no inputs: what is made of their targets."""
+    layout, recipe = state.assembly.layout, state.recipe
+    rows = cohort.loader.panel_rows(cohort.targets(cohort.split.test, recipe), recipe.evaluation.examples)
+    group = cohort.loader.rows(rows) if rows else None
+    if group is None or group.target is None:
+        return
+    outputs = there_and_back(state, group.target, "target")
+    if outputs:
+        names = {name: group.target[:, list(layout.image("target", name))] for name in recipe.measured}
+        Examples.of(group, names, None, {}).plus(outputs).save(path)
 
 
 def _told(state: TrainingState) -> str:

@@ -89,9 +89,10 @@ class Listing:
     split: Split
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
-        """The patients of those who have all targets that are measured."""
+        """The patients of those who have all targets that are measured, and an input."""
         files = {subject.id: set(subject.files) for subject in self.subjects}
-        return [patient for patient in patients if set(recipe.measured) <= files[patient]]
+        inputs, targets = set(recipe.data.inputs), set(recipe.measured)
+        return [patient for patient in patients if targets <= files[patient] and inputs & files[patient]]
 
 
 def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listing:

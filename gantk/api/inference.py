@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.batch import Group
-from gantk.data.layout import Layout
+from gantk.data.layout import Layout, Side
 from gantk.data.normalisation import BACKGROUND
 from gantk.evaluation.evaluate import Predictor
 from gantk.evaluation.examples import Examples
@@ -157,6 +157,34 @@ def picture(
         outputs={role: predict(group)[:, : layout.channels] for role, predict in predictors.items()},
         weights=weights,
     )
+
+
+def there_and_back(state: TrainingState, images: Tensor, side: Side) -> dict[str, Tensor]:
+    """What translators make of all images of one side and, where another leads back, what that makes of it.
+
+    Args:
+        state: whose networks are asked.
+        images: (B, C, H, W), a group's source or target.
+        side: which of the two.
+
+    Returns:
+        By role, `b2a(a2b)` for the way back; images as they are shown.
+    """
+    autocast = autocasting(state.device, state.recipe.run.precision)
+
+    def made(role: str, images: Tensor) -> Tensor:
+        generator = state.generator(role)
+        with at_rest([generator]), autocast():
+            return generator(images.to(state.device)).float()
+
+    found = {}
+    for role, there in state.translators.items():
+        if there.takes.side == side and there.takes.channels is None:
+            found[role] = made(role, images)
+            for other, back in state.translators.items():
+                if (back.takes, back.gives) == (there.gives, there.takes):
+                    found[f"{other}({role})"] = made(other, found[role])
+    return {name: image[:, : state.assembly.layout.channels] for name, image in found.items()}
 
 
 def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[str, tuple[float, int]]]:

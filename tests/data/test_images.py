@@ -24,11 +24,12 @@ from gantk.data.pixels import read_pixels, write_pixels
 from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
 from gantk.data.volumes import Subject
-from gantk.errors import DataError, UsageError
+from gantk.errors import DataError, RecipeError, UsageError
 from gantk.evaluation.compare import compare
 from gantk.evaluation.sweep_table import result_table
 from gantk.progress import QuietProgress
 from gantk.recipe.model import IntensitySettings
+from gantk.training.best import best_checkpoint
 
 QUIET = QuietProgress()
 RNG = np.random.default_rng(0)
@@ -412,8 +413,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
         "two": halves(folder / "two", (2, 0, 0)),
         "ct": scans(folder / "ct"),
     }
+    data["kid"] = data["cyclegan"]
     more = {
         "two": ["data.split=none"],
+        "kid": [
+            "evaluation.metrics=[{ use = 'kid', weights = 'random' }]",
+            "training.keep_best={ metric = 'kid', role = 'a2b' }",
+            "data.split.ratio=[1, 1, 1]",
+        ],
         "ct": ["data.mode=grey", "data.intensities.b.range=[-1024, 3072]", "evaluation.baselines=[]"],
     }
     made: dict[str, gantk.RunResult] = {}
@@ -422,7 +429,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
         if name not in made:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)
-                like = name if name in SMALL else "pix2pix"
+                like = name if name in SMALL else "cyclegan" if name == "kid" else "pix2pix"
                 changes = [
                     f"data.root={data[name].as_posix()}",
                     "data.left=a",
@@ -459,18 +466,38 @@ def test_pairs_train_are_measured_and_drawn_in_colour(trained: Callable[[str], g
 def test_kinds_train_and_are_drawn_without_a_table(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("cyclegan")
     assert result.summary == {}
-    assert sorted(p.name for p in (result.folder / "evaluation").iterdir()) == ["examples.npz"]
+    files = ["examples.npz", "target_examples.npz"]
+    assert sorted(p.name for p in (result.folder / "evaluation").iterdir()) == files
     assert sorted((result.folder / "panels" / "validation").iterdir())
     with np.load(result.folder / "evaluation" / "examples.npz") as shown:
         assert "target" not in shown.files
-        assert shown["outputs/a2b"].shape == (2, 32, 32, 3)
+        assert [name for name in shown.files if "outputs" in name] == ["outputs/a2b", "outputs/b2a(a2b)"]
+        assert shown["outputs/a2b"].shape == shown["outputs/b2a(a2b)"].shape == (2, 32, 32, 3)
         assert list(shown["titles"]) == ["testA/a0", "testA/a1"]
+    with np.load(result.folder / "evaluation" / "target_examples.npz") as shown:
+        assert [name for name in shown.files if "outputs" in name] == ["outputs/b2a", "outputs/a2b(b2a)"]
+        np.testing.assert_allclose(shown["inputs/b"][0], shapes("b", 3) / 127.5 - 1, atol=1e-4)
+        assert not np.array_equal(shown["outputs/b2a"], shown["outputs/a2b(b2a)"])
     losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
     assert "train/b2a/cycle_b" in losses[0]
     assert not any(name.startswith("validation") for line in losses for name in line)
     page = result.report.read_text(encoding="utf-8")
     assert 'id="results"' not in page
     assert "no target to compare with" in page
+    assert page.count("is the way back") == 2
+
+
+def test_kinds_are_measured_after_epochs_without_pairs(trained: Callable[[str], gantk.RunResult]) -> None:
+    result = trained("kid")
+    losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
+    values = [line["validation/a2b/kid"] for line in losses if "validation/a2b/kid" in line]
+    assert len(values) == 2
+    best = best_checkpoint(result.folder / "checkpoints")
+    assert best is not None
+    assert best.facts["best"] == {"metric": "a2b/kid", "value": min(values), "higher_is_better": False}
+    assert result.summary["methods"]["a2b"]["kid"]["mean"] is not None
+    with pytest.raises(RecipeError, match=r"'kid' is watched.*needs? no pairs|'ssim' is watched.*such as kid"):
+        gantk.dry_run(result.folder / "recipe.toml", ["training.keep_best.metric=ssim", "evaluation.metrics=['ssim']"])
 
 
 def test_prediction_has_the_picture_s_size_and_depth(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
