@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from gantk.api.cohort import Cohort
@@ -20,11 +22,12 @@ from gantk.api.inference import (
     there_and_back,
 )
 from gantk.data.batch import Group
+from gantk.data.meaning import Absolute, Meaning
 from gantk.data.store import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
-from gantk.evaluation.metrics import AnyMetric, unpaired_metrics
+from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Subjects
 from gantk.files import atomic_write
@@ -41,6 +44,34 @@ def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
     where = "evaluation.metrics"
     measures = recipe.evaluation.measures
     return {name: registry.get("metric", name, where).build(given, where) for name, given in measures.items()}
+
+
+def cohort_metrics(recipe: Recipe, registry: Registry, cohort: Cohort, progress: Progress) -> dict[str, AnyMetric]:
+    """The recipe's metrics by name; those in units are bound to the cohort's, or left out with a note."""
+    metrics = make_metrics(recipe, registry)
+    for name, metric in list(metrics.items()):
+        if isinstance(metric, UnitMetric):
+            to_units = _to_units(cohort.meaning, recipe.measured, cohort.loader.layout.channels)
+            if to_units is None:
+                del metrics[name]
+                progress.note(f"{name} is left out: {', '.join(recipe.measured)} has no absolute unit")
+            else:
+                metrics[name] = metric.in_units(to_units)
+    return metrics
+
+
+def _to_units(meaning: Meaning, targets: Sequence[str], channels: int) -> ToUnits | None:
+    """What brings measured targets from [0, 1] into their units; None where one has no absolute unit."""
+    scales = [known.scale for name in targets if isinstance(known := meaning.intensities[name], Absolute)]
+    if len(scales) < len(targets):
+        return None
+
+    def to_units(images: Tensor) -> Tensor:
+        planes = images.detach().cpu().numpy().astype(np.float64) * 2 - 1
+        stack = [scales[plane // channels].invert(planes[:, plane]) for plane in range(planes.shape[1])]
+        return torch.from_numpy(np.stack(stack, axis=1)).to(images.device)
+
+    return to_units
 
 
 @enough_memory("to evaluate", "evaluation.batch")
@@ -170,9 +201,9 @@ def _unpaired(cohort: Cohort, recipe: Recipe, metrics: Mapping[str, AnyMetric]) 
 
 def _regions(named: Sequence[Region], patients: Sequence[PatientSlices]) -> list[Region]:
     """The regions that differ from the whole image somewhere."""
-    apart = {
-        "brain": any((slices.brain_area < slices.pixels).any() for slices in patients),
-    } | dict.fromkeys(LABELS, any(slices.has_segmentation for slices in patients))
+    foreground = any((slices.brain_area < slices.pixels).any() for slices in patients)
+    apart = dict.fromkeys(("brain", "body", "outside"), foreground)
+    apart |= dict.fromkeys(LABELS, any(slices.has_segmentation for slices in patients))
     return [region for region in named if apart.get(region, True)] or ["image"]
 
 

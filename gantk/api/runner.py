@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gantk.api.assessment import assess, make_metrics
+from gantk.api.assessment import assess, cohort_metrics
 from gantk.api.checks import build, look
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.display import Display, Quiet
@@ -26,7 +26,7 @@ from gantk.files import sweep_partial, write_text
 from gantk.memory import enough_memory
 from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
-from gantk.progress import Progress
+from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
 from gantk.recipe.model import DataSettings
 from gantk.recipe.variants import is_sweep
@@ -278,7 +278,7 @@ class _Run:
 
     def _train(self) -> None:
         recorder = Recorder(self.folder, self.recipe, self.session, self.journal, self.status, self.display)
-        metrics = make_metrics(self.recipe, self.session.registry)
+        metrics = cohort_metrics(self.recipe, self.session.registry, self.cohort, self.display.progress)
         engine = Engine(
             self.recipe,
             self.state,
@@ -318,13 +318,21 @@ class _Run:
         key = self.recipe.best_metric
         if key is None:
             return None
-        return Best(self.folder / "checkpoints", key, metrics[key.rpartition("/")[2]].higher_is_better)
+        name = key.rpartition("/")[2]
+        if name not in metrics:
+            raise RecipeError(
+                f"the metric {name!r} is watched, and it is left out",
+                where="training.keep_best.metric",
+                why=f"{', '.join(self.recipe.measured)} has no absolute unit",
+                mend="watch another metric, or give data.intensities.NAME.range",
+            )
+        return Best(self.folder / "checkpoints", key, metrics[name].higher_is_better)
 
     def _evaluate(self) -> dict[str, Any]:
         checkpoint = evaluated_checkpoint(self.folder / "checkpoints", self.recipe.evaluation.checkpoint)
         if checkpoint is not None and checkpoint.position != self.state.position:
             restore(self.state, checkpoint)
-        metrics = make_metrics(self.recipe, self.session.registry)
+        metrics = cohort_metrics(self.recipe, self.session.registry, self.cohort, QuietProgress())
         evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
         return evaluation.to_dict() if evaluation.rows else {}
 

@@ -47,7 +47,7 @@ BatchGroup = Annotated[
     str, Field(json_schema_extra={"anyOf": [{"enum": list(GROUPS)}, {"pattern": PATTERN}]}), AfterValidator(_group)
 ]
 Part = Literal["generator", "heads", "discriminator"]
-Region = Literal["image", "brain", "tumour", "tc", "et"]
+Region = Literal["image", "brain", "body", "outside", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]
 Distinct = Annotated[list[T], AfterValidator(_unique)]
 Several = Annotated[list[T], Field(min_length=1), AfterValidator(_unique)]
@@ -352,7 +352,7 @@ class EvaluationSettings(Settings):
     metrics: list[Name | Selection] = Field(default=["ssim", "psnr", "mse"], min_length=1)
     """By name; one with parameters as a table, `{ use = "lpips", net = "vgg" }`."""
     regions: Several[Region] = ["image", "brain", "tumour"]
-    """Where slices are scored; `tc` is the tumour core, `et` the enhancing tumour."""
+    """Where slices are scored: `brain` or `body`, the foreground; `outside` of it; `tc`, the tumour core; `et`."""
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
     missing: Distinct[Name] = []

@@ -421,7 +421,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
             "training.keep_best={ metric = 'kid', role = 'a2b' }",
             "data.split.ratio=[1, 1, 1]",
         ],
-        "ct": ["data.mode=grey", "data.intensities.b.range=[-1024, 3072]", "evaluation.baselines=[]"],
+        "ct": [
+            "data.mode=grey",
+            "data.intensities.b.range=[-1024, 3072]",
+            "evaluation.baselines=[]",
+            "evaluation.metrics=['mae', 'mae_unit']",
+        ],
     }
     made: dict[str, gantk.RunResult] = {}
 
@@ -533,6 +538,8 @@ def test_either_direction_predicts(trained: Callable[[str], gantk.RunResult], tm
 
 
 def test_numbers_are_predicted_as_numbers(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
+    errors = trained("ct").summary["methods"]["generator"]
+    assert errors["mae_unit"]["mean"] == pytest.approx(4096 * errors["mae"]["mean"], rel=1e-5)
     model = gantk.load(trained("ct").folder, device="cpu")
     path = save(tmp_path / "in" / "x.png", shapes("a", 0)[..., 0])
     expected = model.predict(path, tmp_path / "x.tif", progress=QUIET)
