@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
-from gantk.evaluation.results import Evaluation, Subjects
+from gantk.evaluation.results import Evaluation, Row, Subjects
 from gantk.files import atomic_write
 from gantk.memory import enough_memory
 from gantk.plugins import Registry
@@ -123,6 +124,7 @@ def assess(
     )
     evaluation = replace(
         evaluation,
+        rows=[_answered(row, cohort) for row in evaluation.rows],
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
         subjects=Subjects(cohort.store.noun, cohort.split.on_training, recipe.data.crop),
         checkpoint=_told(state),
@@ -143,6 +145,13 @@ def assess(
         with atomic_write(out / "weights.json") as temporary:
             temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
     return evaluation
+
+
+def _answered(row: Row, cohort: Cohort) -> Row:
+    """A row of an evaluation; without values where it is of an input that the patient lacks."""
+    kind, _, name = row.method.partition(":")
+    lacking = kind == "input" and name not in cohort.store[row.patient].modalities
+    return replace(row, values=dict.fromkeys(row.values, math.nan)) if lacking else row
 
 
 def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:

@@ -111,7 +111,7 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     noun = noun_of(dataset)
     ratio, seed = (None, 0) if data.split == "none" else (data.split.ratio, data.split.seed)
     split = split_cohort(
-        *by_target(subjects, needed, data.targets, noun),
+        *by_target(subjects, needed, data.targets, noun, incomplete=data.incomplete),
         parts={subject.id: subject.part for subject in subjects if subject.part is not None},
         ratio=ratio,
         seed=seed,
@@ -176,6 +176,7 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         seed=recipe.run.seed,
         steps_per_epoch=data.steps_per_epoch,
         missing=recipe.evaluation.missing,
+        measured=recipe.measured,
     )
     return Cohort(store, listing.split, loader, meaning)
 

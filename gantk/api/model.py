@@ -138,11 +138,9 @@ class Model:
                 where="data.dataset",
                 mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
             )
-        hidden = self.recipe.evaluation.missing
-        inputs = [name for name in takes if name not in hidden] or list(takes)
         settings = slice_settings(self.recipe)
+        subject, inputs = self._subject(path, takes, target, settings.mask)
         needed = [*inputs, *(() if settings.mask in (None, *inputs) else [settings.mask])]
-        subject = self.dataset.subject_at(path, needed)
         read = self.dataset.read(subject, needed, segmentation=False)
         remarks: dict[str, str] = {}
         if hasattr(read, "sized"):
@@ -162,6 +160,23 @@ class Model:
         scale = self.meaning.predicted(target, slices, inputs)
         made = read.restore(translated, inputs, settings, slices, scale)
         return _Made(made, subject.files[inputs[0]], {**slices.remarks, **remarks})
+
+    def _subject(self, path: Path, takes: Sequence[str], target: str, mask: str | None) -> tuple[Subject, list[str]]:
+        """The subject and the inputs that its images are made from: not the image that is to be made."""
+        hidden = {*self.recipe.evaluation.missing, target}
+        if not self.recipe.data.incomplete:
+            inputs = [name for name in takes if name not in hidden] or list(takes)
+            return self.dataset.subject_at(path, [*inputs, *(() if mask in (None, *inputs) else [mask])]), inputs
+        subject = self.dataset.subject_at(path, [] if mask is None else [mask])
+        inputs = [name for name in takes if name != target and name in subject.files]
+        if not inputs:
+            raise DataError(
+                f"this {noun_of(self.dataset)} has no image that {target!r} can be made from",
+                where=path,
+                why=f"for example {nearest(takes[0], subject.files)}",
+                mend=f"Add one of {', '.join(name for name in takes if name != target)}",
+            )
+        return subject, inputs
 
     def _sized(self, read: Any, role: str, size: tuple[int, int] | None) -> tuple[Any, str]:
         """A picture at the size that it is translated at, and what is to be said of it."""

@@ -170,6 +170,8 @@ class DataSettings(BaseModel):
     """The modalities that are translated, in the order of their channels."""
     target: Name | Several[Name]
     """The modality to be synthesized, or several."""
+    incomplete: bool = False
+    """Whether patients may lack inputs, for methods that are trained to do without; what is not there is background."""
     neighbours: Annotated[int, Field(ge=0, le=64)] = 0
     """Slices on either side that come with each input slice, as further channels."""
     spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
