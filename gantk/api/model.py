@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from gantk.api.cohort import make_dataset, slice_settings
-from gantk.api.inference import at_rest
+from gantk.api.inference import as_tested
 from gantk.api.runs import recipe_of, resolve_run
 from gantk.api.windows import in_windows
 from gantk.data.dataset import noun_of
@@ -344,7 +343,6 @@ class Model:
         self, images: np.ndarray, slices: Slices, role: str, place: slice, fill: float | None, progress: Progress
     ) -> np.ndarray:
         """Slices `(Z, C, H, W)` through the generator, padded to a size it takes; empty ones left out."""
-        generator = self.translators[role].generator
         height, width = images.shape[-2:]
         crop = self.recipe.data.crop
         # scans are padded to no less than what training saw: background is background
@@ -357,7 +355,7 @@ class Model:
         with progress.task("Synthesizing", len(full)) as bar:
             for first in range(0, len(full), size):
                 rows = full[first : first + size]
-                output = in_windows(partial(self._batch, generator), centre(images[rows], padded, fill), window)
+                output = in_windows(partial(self._batch, role), centre(images[rows], padded, fill), window)
                 result[rows] = centre(output[:, place], (height, width))
                 bar.advance(len(rows))
         return result
@@ -365,9 +363,10 @@ class Model:
     def _find_fitting(self, role: str, size: tuple[int, int]) -> tuple[int, int] | None:
         return fitting_size(self.translators[role], size, self.recipe.data.crop)
 
-    def _batch(self, generator: nn.Module, images: np.ndarray) -> np.ndarray:
+    def _batch(self, role: str, images: np.ndarray) -> np.ndarray:
+        generator = self.translators[role].generator
         autocast = autocasting(self.device, self.recipe.run.precision)
-        with at_rest([generator]), autocast():
+        with as_tested(generator, role, self.recipe), autocast():
             output = generator(torch.from_numpy(np.ascontiguousarray(images)).to(self.device)).float()
         array: np.ndarray = output.cpu().numpy()
         return array

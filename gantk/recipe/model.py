@@ -260,6 +260,8 @@ class TranslatorSettings(Settings):
     """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
     residual: Name | None = None
     """A modality that it takes and changes; where absent, the generator makes its images from nothing."""
+    at_test: Literal["eval", "train"] = "eval"
+    """`train` keeps dropout and the statistics of the batch at validation, test and prediction, as Pix2Pix's paper."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
 
