@@ -91,7 +91,7 @@ def run(
         recipe = load_recipe(path, overrides)
         folder = None
     else:
-        folder = resolve_run(resume)
+        folder = resolve_run(resume, out)
         warn_of_damage(folder)
         recipe = _resumed_recipe(folder, path, overrides)
     tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)

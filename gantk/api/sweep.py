@@ -18,7 +18,7 @@ from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.recipe.load import change_of
 from gantk.recipe.model import TrackingSettings
-from gantk.recipe.variants import Sweep, is_sweep, load_sweep
+from gantk.recipe.variants import Sweep, in_turn, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy
 from gantk.tracking.address import check_recipe
@@ -36,7 +36,9 @@ __all__ = [
 
 
 def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | None = None) -> SweepResult:
-    """The children that overrides select, with their states, in full validated; starts and writes nothing.
+    """The children that overrides select, in the order in which they run, with their states; starts and writes nothing.
+
+    They are validated in full.
 
     Raises:
         RecipeError: the recipe or a child is wrong.
@@ -48,7 +50,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     stages: dict[str, int | None] = {}
     busy = is_busy(folder)
     states = []
-    for child in sweep.selected:
+    for child in in_turn(sweep.selected):
         state = ChildState(child.id, child.label, path_in(folder / "children", child.id))
         state.look(alive=False)
         if busy and RunFiles(state.folder).status().get("state") == "running":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gantk.cli.console import write, write_json
-from gantk.cli.options import AsJson, Device, RunNames, TrackingUri
+from gantk.cli.options import AsJson, Device, RunNames, RunsFolder, TrackingUri
 from gantk.cli.run import results_table
 
 
@@ -21,6 +22,7 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     tracking_uri: TrackingUri = None,
+    below: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Measure trained runs, or those of a sweep, again: with other metrics, regions or baselines, without training.
@@ -32,7 +34,7 @@ def evaluate(
     from gantk.progress import default_progress
     from gantk.runs.files import is_sweep
 
-    folders = [gantk.resolve_run(run) for run in runs]
+    folders = [gantk.resolve_run(run, below) for run in runs]
     for folder in folders:  # soon told: torch takes seconds to import
         for recipe in list(folder.glob("children/*/recipe.toml")) or [folder / "recipe.toml"]:
             recipe_to_measure(recipe.parent, set_ or ())

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gantk.cli.console import write
-from gantk.cli.options import Device, RunName
+from gantk.cli.options import Device, RunName, RunsFolder
 
 
 def predict(
@@ -38,13 +38,14 @@ def predict(
         ),
     ] = None,
     device: Device = "auto",
+    runs: RunsFolder = Path("runs"),
 ) -> None:
     """Synthesise the target of a patient or picture with a run's model, on the input's grid, header and depth."""
     import gantk
     from gantk.progress import default_progress
 
     wanted = None if size is None else _size(size)
-    model = gantk.load(gantk.resolve_run(run), device=device)
+    model = gantk.load(gantk.resolve_run(run, runs), device=device)
     for file in model.predict_all(patient, out, role, default_progress(), target, overwrite, wanted):
         write(str(file))
 

@@ -31,7 +31,9 @@ def run(
     device: Device = "auto",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder of the runs; default: ./runs.", show_default=False),
+        typer.Option(
+            "--runs", "--out", metavar="DIR", help="The folder of the runs; default: ./runs.", show_default=False
+        ),
     ] = None,
     tracking_uri: TrackingUri = None,
     dry_run: Annotated[
@@ -70,7 +72,8 @@ def run(
     hold()
     if recipe is None and (resume is None or dry_run or list_):
         raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
-    if (folder := _sweep_folder(resume)) or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
+    folder = _sweep_folder(resume, out)
+    if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
         if dry_run and folder is None and recipe is not None:
             _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
             return
@@ -119,11 +122,11 @@ def _is_sweep(recipe: Path, overrides: Sequence[str]) -> bool:
     return isinstance(described(recipe, overrides), Sweep)
 
 
-def _sweep_folder(resume: str | None) -> Path | None:
-    """The folder of the sweep that `--resume` names, by path or by name under `./runs`."""
+def _sweep_folder(resume: str | None, runs: Path | None) -> Path | None:
+    """The folder of the sweep that `--resume` names, by path or by name under the folder of the runs."""
     from gantk.runs.files import is_sweep
 
-    places = [] if resume is None else [Path(resume), Path("runs") / resume]
+    places = [] if resume is None else [Path(resume), (runs or Path("runs")) / resume]
     return next((place for place in places if is_sweep(place)), None)
 
 
@@ -197,7 +200,9 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     columns = {name: Column(**column) for name, column in summary["metrics"].items()}
     methods = {m: {n: statistic(v) for n, v in values.items()} for m, values in summary["methods"].items()}
     trained = [method for method in methods if not is_baseline(method)]
-    best = {name: trained[i] for name, i in best_of([methods[method] for method in trained], columns).items()}
+    digits = {name: decimals(values[name].mean for values in methods.values()) for name in columns}
+    found = best_of([methods[method] for method in trained], columns, digits)
+    best = {name: {trained[i] for i in those} for name, those in found.items()}
     subjects = Subjects(**summary.get("subjects", {}))
     title = f"{subjects.measured.capitalize()}, mean ± standard deviation"
     caption = f"{subjects.warning}." if subjects.warning else None
@@ -205,9 +210,8 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     for method in methods:
         table.add_column(method_title(method), justify="right")
     for name, column in columns.items():
-        digits = decimals(values[name].mean for values in methods.values())
         cells = [
-            Text(write_statistic(values[name], digits), "bold" if best.get(name) == method else "")
+            Text(write_statistic(values[name], digits[name]), "bold" if method in best.get(name, ()) else "")
             for method, values in methods.items()
         ]
         table.add_row(column_title(column), *cells)

@@ -99,10 +99,11 @@ class Comparison:
         columns = {name: column for name, column in self.columns.items() if column.region == region}
         digits = {name: decimals(line.values[name].mean for line in self.lines) for name in columns}
         methods = [i for i, line in enumerate(self.lines) if not is_baseline(line.method)]
-        best = {name: methods[i] for name, i in best_of([self.lines[i].values for i in methods], columns).items()}
+        found = best_of([self.lines[i].values for i in methods], columns, digits)
+        best = {name: {methods[i] for i in those} for name, those in found.items()}
         rows = []
         for i, line in enumerate(self.lines):
-            cells = [Cell(write_statistic(line.values[n], digits[n]), best.get(n) == i) for n in columns]
+            cells = [Cell(write_statistic(line.values[n], digits[n]), i in best.get(n, ())) for n in columns]
             rows.append((Cell(line.run), Cell(method_title(line.method)), *cells))
         return Grid(
             title=f"Mean ± standard deviation over {self.subjects.measured}: {region_title(region)}",

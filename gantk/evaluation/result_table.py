@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ __all__ = [
     "title_of",
     "to_csv",
     "written",
+    "written_digits",
 ]
 
 DIGITS = 4
@@ -134,7 +135,7 @@ class ResultTable:
     @property
     def digits(self) -> dict[str, int]:
         """Decimals by column."""
-        return {name: decimals((row.values[name].mean for row in self.rows), DIGITS) for name in self.columns}
+        return written_digits(self.rows, self.columns)
 
     def text(self, row: TableRow, column: str) -> str:
         """A cell as written: `0.8947 ± 0.0012`."""
@@ -319,6 +320,12 @@ def title_of(row: TableRow, keys: Sequence[str]) -> str:
     """A row's title with its changes of some keys."""
     said = ", ".join(f"{key_title(k, keys)} {written(k, row.changes[k])}" for k in keys if k in row.changes)
     return f"{row.title} ({said})" if said else row.title
+
+
+def written_digits(rows: Iterable[TableRow], columns: Iterable[str]) -> dict[str, int]:
+    """Decimals of each column's means in a table of these rows."""
+    means = [row.values for row in rows]
+    return {name: decimals((values[name].mean for values in means), DIGITS) for name in columns}
 
 
 def region_title(region: str) -> str:

@@ -32,7 +32,7 @@ def significance(table: ResultTable, reference: str) -> Significance:
             it names one row for each value of a key, every row is compared with the one that shares its values.
 
     Raises:
-        UsageError: no row is called so, or several that nothing tells apart.
+        UsageError: no row is called so, or several that nothing tells apart, or no other row can be compared.
     """
     references = _named(table, reference)
     keys = ", ".join(key_title(key, table.keys) for key in table.keys)
@@ -49,8 +49,10 @@ def significance(table: ResultTable, reference: str) -> Significance:
             notes.append(f"{table.named(row)}: not compared, no {reference} has the same {keys}")
             continue
         other = rivals[0]
-        if row.baseline or other.baseline:
-            mine, theirs = row.seeds, other.seeds  # a baseline is the same whatever the seed
+        if row.baseline or other.baseline or table.spread == "patients":
+            mine, theirs = row.seeds, other.seeds  # a baseline is the same whatever the seed, and of a run there is one
+            if not (row.baseline or other.baseline) and mine != theirs:
+                notes.append(f"{table.named(row)}: seed {_seeds(mine)}, the reference {_seeds(theirs)}")
         else:
             mine = theirs = tuple(seed for seed in row.seeds if seed in other.seeds)
             if not mine:
@@ -64,15 +66,27 @@ def significance(table: ResultTable, reference: str) -> Significance:
     for i, by_column in found.items():
         if not by_column:
             notes.append(f"{table.named(table.rows[i])}: not compared, it has no metric that the reference has, too")
+    lines = tuple((table.rows[i], against[i], by_column) for i, by_column in found.items() if by_column)
+    if not lines:
+        raise UsageError(
+            f"no row can be compared with {reference!r}",
+            where="reference",
+            why="; ".join(notes) or "there is no other row",
+            mend="name another row, or put more runs into the table",
+        )
     averaged = f"each {table.subjects.noun}'s values averaged over seeds; " if table.spread == "seeds" else ""
     return Significance(
         reference=table.named(references[0]) if len(references) == 1 else f"{reference} of the same {keys}",
-        lines=tuple((table.rows[i], against[i], by_column) for i, by_column in found.items() if by_column),
+        lines=lines,
         caption=f"Row − reference, mean over n {table.subjects.plural}, paired; {averaged}"
         f"{METHOD.format(table.subjects.noun)}; "
         f"{holm_words(found.values(), table.columns)}.{unseen_words(found.values(), table.columns)}",
         notes=tuple(notes),
     )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
 
 
 def holm_words(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:

@@ -6,15 +6,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.captions import beaten, caption, undecided, uneven
 from gantk.evaluation.members import Member, Members, differences, methods_of, predicting, read_members
-from gantk.evaluation.result_table import ResultTable, TableRow, grouped, identity, written
+from gantk.evaluation.result_table import ResultTable, TableRow, grouped, identity, written, written_digits
 from gantk.evaluation.results import Column, Evaluation, Statistic
 from gantk.evaluation.significance import significance
-from gantk.evaluation.tables import method_title
+from gantk.evaluation.tables import method_title, tops
 from gantk.files import read_json
 from gantk.runs.files import SWEEP, RunFiles
 
@@ -71,8 +72,9 @@ def result_table(
     if not rows:
         raise EvaluationError("no run has a method to show")
     keys, by = _keys(rows, found.grid, by)
-    rows = _with_best(_ordered(_told_apart(rows, keys), by), columns, by)
-    rows += _baseline_rows(groups, columns, spread, keys)
+    baselines = _baseline_rows(groups, columns, spread, keys)
+    digits = written_digits([*rows, *baselines], columns)
+    rows = [*_with_best(_ordered(_told_apart(rows, keys), by), columns, by, digits), *baselines]
     table = ResultTable(
         title=found.title,
         columns=columns,
@@ -329,8 +331,10 @@ def _ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
     return sorted(rows, key=lambda row: order.index(identity(row.changes[by])) if by in row.changes else without)
 
 
-def _with_best(rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None) -> list[TableRow]:
-    """Each column's best of every group, over the seeds that all its rows have; equal means are all best."""
+def _with_best(
+    rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None, digits: Mapping[str, int]
+) -> list[TableRow]:
+    """Each column's best of every group, over the seeds that all its rows have; means written alike are all best."""
     best: dict[TableRow, set[str]] = {row: set() for row in rows}
     for group in grouped(rows, by):
         for name, column in columns.items():
@@ -338,9 +342,7 @@ def _with_best(rows: Sequence[TableRow], columns: Mapping[str, Column], by: str 
             rivals = {row: means for row, means in runs.items() if means}
             common = set.intersection(*(set(means) for means in rivals.values())) if len(rivals) > 1 else set()
             if common:
-                decided = {row: math.fsum(means[seed] for seed in common) for row, means in rivals.items()}
-                top = (max if column.higher_is_better else min)(decided.values())
-                for row in decided:
-                    if decided[row] == top:
-                        best[row].add(name)
+                decided = {row: fmean(means[seed] for seed in common) for row, means in rivals.items()}
+                for row in tops(decided, column, digits[name]):
+                    best[row].add(name)
     return [replace(row, best=frozenset(best[row])) for row in rows]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from gantk.evaluation.results import Column, Statistic
 
@@ -13,10 +14,13 @@ __all__ = [
     "decimals",
     "is_baseline",
     "method_title",
+    "tops",
     "write_p",
     "write_statistic",
     "write_value",
 ]
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def method_title(method: str) -> str:
@@ -66,12 +70,20 @@ def write_statistic(statistic: Statistic, digits: int) -> str:
     return f"{mean} ± {write_value(statistic.std, digits)}" if math.isfinite(statistic.std) else mean
 
 
-def best_of(rows: Sequence[Mapping[str, Statistic]], columns: Mapping[str, Column]) -> dict[str, int]:
-    """By column, the index of the row with the best mean; a column without numbers or rivals has none."""
-    best: dict[str, int] = {}
+def best_of(
+    rows: Sequence[Mapping[str, Statistic]], columns: Mapping[str, Column], digits: Mapping[str, int]
+) -> dict[str, frozenset[int]]:
+    """By column, the indices of the rows whose mean is the best as it is written; a column without rivals has none."""
+    best = {}
     for name, column in columns.items():
-        known = [(row[name].mean, i) for i, row in enumerate(rows) if name in row and math.isfinite(row[name].mean)]
-        if len(known) > 1:
-            sign = -1 if column.higher_is_better else 1
-            best[name] = min(known, key=lambda pair: (sign * pair[0], pair[1]))[1]
+        means = {i: row[name].mean for i, row in enumerate(rows) if name in row and math.isfinite(row[name].mean)}
+        if len(means) > 1:
+            best[name] = frozenset(tops(means, column, digits[name]))
     return best
+
+
+def tops(means: Mapping[Key, float], column: Column, digits: int) -> list[Key]:
+    """Those whose mean is the column's best where it is written with so many decimals."""
+    written = {key: round(mean, digits) for key, mean in means.items()}
+    top = (max if column.higher_is_better else min)(written.values())
+    return [key for key, mean in written.items() if mean == top]

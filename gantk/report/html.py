@@ -173,8 +173,9 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     summary = evaluation.summary
     columns = evaluation.columns
     trained = methods_of(recipe, evaluation)
-    best = {name: trained[i] for name, i in best_of([summary[method] for method in trained], columns).items()}
     digits = {name: decimals(found[name].mean for found in summary.values()) for name in columns}
+    found_best = best_of([summary[method] for method in trained], columns, digits)
+    best = {name: {trained[i] for i in those} for name, those in found_best.items()}
     regions = list(dict.fromkeys(column.region for column in columns.values()))
     tables = []
     for region in regions:
@@ -182,7 +183,7 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
         rows = [
             (
                 method_title(method),
-                [Cell(write_statistic(found[name], digits[name]), best=best.get(name) == method) for name in names],
+                [Cell(write_statistic(found[name], digits[name]), best=method in best.get(name, ())) for name in names],
             )
             for method, found in summary.items()
         ]
