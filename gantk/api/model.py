@@ -172,7 +172,7 @@ class Model:
             raise DataError(
                 f"this {noun_of(self.dataset)} has no image that {target!r} can be made from",
                 where=path,
-                why=f"for example {nearest(takes[0], subject.files)}",
+                why=f"it has {', '.join(sorted(subject.files)) or 'none'}",
                 mend=f"Add one of {', '.join(name for name in takes if name != target)}",
             )
         return subject, inputs
