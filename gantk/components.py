@@ -6,7 +6,7 @@ from gantk.data.brats import Brats
 from gantk.data.images import Images
 from gantk.data.phantom import Phantom
 from gantk.evaluation.distribution import Fid, Kid
-from gantk.evaluation.metrics import Mse, MsSsim, Nmse, Psnr, Ssim
+from gantk.evaluation.metrics import Mae, MaeInUnits, Mse, MsSsim, Nmse, Psnr, Ssim
 from gantk.evaluation.perceptual import Lpips
 from gantk.evaluation.segmentation import SegmentationProbe
 from gantk.launching.local import Local
@@ -25,6 +25,8 @@ def register_metrics() -> dict[str, type]:
         "ssim": Ssim,
         "psnr": Psnr,
         "mse": Mse,
+        "mae": Mae,
+        "mae_unit": MaeInUnits,
         "nmse": Nmse,
         "ms_ssim": MsSsim,
         "lpips": Lpips,

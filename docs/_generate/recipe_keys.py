@@ -22,6 +22,7 @@ KINDS = {
     "generator": "generators",
     "discriminator": "discriminators",
     "schedule": "schedulers",
+    "also": "schedulers",
     "data": "datasets",
     "losses": "losses",
     "maps": "weight_maps",

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from gantk.api.cohort import Cohort
-from gantk.api.inference import Inference, examples, mean_weights, measured, measured_channels
+from gantk.api.inference import (
+    Inference,
+    examples,
+    mean_weights,
+    measured,
+    measured_channels,
+    there_and_back,
+)
 from gantk.data.batch import Group
+from gantk.data.meaning import Absolute, Meaning
 from gantk.data.store import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
-from gantk.evaluation.metrics import AnyMetric, CohortMetric
+from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
+from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
-from gantk.evaluation.results import Evaluation, Subjects
+from gantk.evaluation.results import Evaluation, Row, Subjects
 from gantk.files import atomic_write
 from gantk.memory import enough_memory
 from gantk.plugins import Registry
@@ -34,6 +46,34 @@ def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
     where = "evaluation.metrics"
     measures = recipe.evaluation.measures
     return {name: registry.get("metric", name, where).build(given, where) for name, given in measures.items()}
+
+
+def cohort_metrics(recipe: Recipe, registry: Registry, cohort: Cohort, progress: Progress) -> dict[str, AnyMetric]:
+    """The recipe's metrics by name; those in units are bound to the cohort's, or left out with a note."""
+    metrics = make_metrics(recipe, registry)
+    for name, metric in list(metrics.items()):
+        if isinstance(metric, UnitMetric):
+            to_units = _to_units(cohort.meaning, recipe.measured, cohort.loader.layout.channels)
+            if to_units is None:
+                del metrics[name]
+                progress.note(f"{name} is left out: {', '.join(recipe.measured)} has no absolute unit")
+            else:
+                metrics[name] = metric.in_units(to_units)
+    return metrics
+
+
+def _to_units(meaning: Meaning, targets: Sequence[str], channels: int) -> ToUnits | None:
+    """What brings measured targets from [0, 1] into their units; None where one has no absolute unit."""
+    scales = [known.scale for name in targets if isinstance(known := meaning.intensities[name], Absolute)]
+    if len(scales) < len(targets):
+        return None
+
+    def to_units(images: Tensor) -> Tensor:
+        planes = images.detach().cpu().numpy().astype(np.float64) * 2 - 1
+        stack = [scales[plane // channels].invert(planes[:, plane]) for plane in range(planes.shape[1])]
+        return torch.from_numpy(np.stack(stack, axis=1)).to(images.device)
+
+    return to_units
 
 
 @enough_memory("to evaluate", "evaluation.batch")
@@ -85,19 +125,53 @@ def assess(
     )
     evaluation = replace(
         evaluation,
+        rows=[_answered(row, cohort) for row in evaluation.rows],
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
-        subjects=Subjects(cohort.store.noun, cohort.split.on_training),
+        subjects=Subjects(cohort.store.noun, cohort.split.on_training, recipe.data.crop),
+        checkpoint=_told(state),
     )
     out = folder / EVALUATION
     if patients:
         evaluation.write(out)
     rows = cohort.loader.panel_rows(pairs or cohort.shown(cohort.split.test), settings.examples)
     if rows:
-        examples(state, plan, cohort.loader.rows(rows), recipe.evaluated, recipe).save(out / "examples.npz")
+        group = cohort.loader.rows(rows)
+        shown = examples(state, plan, group, recipe.evaluated, recipe)
+        if not pairs and group.source is not None:
+            shown = shown.plus(there_and_back(state, group.source, "source"))
+        shown.save(out / "examples.npz")
+    if not pairs:
+        _show_targets(state, cohort, out / TARGET_EXAMPLES)
     if plan.maps and pairs:
         with atomic_write(out / "weights.json") as temporary:
             temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
     return evaluation
+
+
+def _answered(row: Row, cohort: Cohort) -> Row:
+    """A row of an evaluation; without values where it is of an input that the patient lacks."""
+    kind, _, name = row.method.partition(":")
+    lacking = kind == "input" and name not in cohort.store[row.patient].modalities
+    return replace(row, values=dict.fromkeys(row.values, math.nan)) if lacking else row
+
+
+def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:
+    """The other direction, of test patients with targets and no inputs: what is made of their targets."""
+    layout, recipe = state.assembly.layout, state.recipe
+    rows = cohort.loader.panel_rows(cohort.targets(cohort.split.test, recipe), recipe.evaluation.examples)
+    group = cohort.loader.rows(rows) if rows else None
+    if group is None or group.target is None:
+        return
+    outputs = there_and_back(state, group.target, "target")
+    if outputs:
+        names = {name: group.target[:, list(layout.image("target", name))] for name in recipe.measured}
+        Examples.of(group, names, None, {}).plus(outputs).save(path)
+
+
+def _told(state: TrainingState) -> str:
+    """Which weights a state has."""
+    which = f"best {state.recipe.best_metric}" if state.recipe.evaluation.checkpoint == "best" else "last"
+    return f"{which}, step {state.position.total}"
 
 
 def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
@@ -131,16 +205,15 @@ class _Weights:
 def _unpaired(cohort: Cohort, recipe: Recipe, metrics: Mapping[str, AnyMetric]) -> tuple[list[str], list[str]]:
     """Without pairs: the test patients with inputs and those with targets; none where no metric can use them."""
     shown = cohort.shown(cohort.split.test)
-    targets = [p for p in cohort.split.test if set(recipe.measured) <= set(cohort.store[p].modalities)]
-    usable = any(isinstance(metric, CohortMetric) and not metric.paired for metric in metrics.values())
-    return (shown, targets) if usable and shown and targets else ([], [])
+    targets = cohort.targets(cohort.split.test, recipe)
+    return (shown, targets) if unpaired_metrics(metrics) and shown and targets else ([], [])
 
 
 def _regions(named: Sequence[Region], patients: Sequence[PatientSlices]) -> list[Region]:
     """The regions that differ from the whole image somewhere."""
-    apart = {
-        "brain": any((slices.brain_area < slices.pixels).any() for slices in patients),
-    } | dict.fromkeys(LABELS, any(slices.has_segmentation for slices in patients))
+    foreground = any((slices.brain_area < slices.pixels).any() for slices in patients)
+    apart = dict.fromkeys(("brain", "body", "outside"), foreground)
+    apart |= dict.fromkeys(LABELS, any(slices.has_segmentation for slices in patients))
     return [region for region in named if apart.get(region, True)] or ["image"]
 
 

@@ -14,16 +14,17 @@ from gantk.data.cohort import ROLES
 from gantk.data.layout import Layout
 from gantk.data.loader import members
 from gantk.errors import DataError, RecipeError, nearest
-from gantk.evaluation.metrics import slice_metrics
+from gantk.evaluation.metrics import epoch_metrics
 from gantk.memory import enough_memory
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, load_recipe, located
+from gantk.recipe.model import Selection
 from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.tracking.address import check_recipe
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
-from gantk.training.scheduler import MetricName, Scheduler
+from gantk.training.scheduler import MetricName, Scheduler, Together
 from gantk.translation import Assembly, assemble
 from gantk.translation.assembly import check_roles
 
@@ -34,10 +35,13 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
     Raises:
         RecipeError: the scheduler, a parameter, a role or a stage is wrong.
     """
-    component = registry.get("scheduler", recipe.schedule.use, "schedule.use")
-    values = component.check(recipe.schedule.parameters, "schedule")
-    scheduler: Scheduler = component.make(values, "schedule")
-    check_roles(component, values, "schedule", recipe)
+    made = []
+    for where, selection in _schedules(recipe):
+        component = registry.get("scheduler", selection.use, f"{where}.use")
+        values = component.check(selection.parameters, where)
+        made.append(component.make(values, where))
+        check_roles(component, values, where, recipe)
+    scheduler: Scheduler = made[0] if len(made) == 1 else Together(made)
     stages = check_stages(recipe, scheduler.stages(list(recipe.translators)))
     for stage in stages:
         for role in stage.roles:
@@ -50,11 +54,21 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
     return scheduler
 
 
+def _schedules(recipe: Recipe) -> list[tuple[str, Selection]]:
+    """The recipe's scheduler and those beside it, each with its place."""
+    also = [(f"schedule.also.{number}", selection) for number, selection in enumerate(recipe.schedule.also)]
+    return [("schedule", recipe.schedule), *also]
+
+
 def watched(recipe: Recipe, registry: Registry) -> list[tuple[str, str]]:
-    """The metrics that the scheduler watches: the parameter that says so, and the metric's name."""
-    component = registry.get("scheduler", recipe.schedule.use, "schedule.use")
-    found = component.named(component.check(recipe.schedule.parameters, "schedule"))
-    return [(parameter, name) for parameter, kind, name in found if kind is MetricName]
+    """The metrics that something watches after epochs: the key that says so, and the metric's name."""
+    best = recipe.training.keep_best
+    keys = [] if best is None else [("training.keep_best.metric", best.metric)]
+    for where, selection in _schedules(recipe):
+        component = registry.get("scheduler", selection.use, f"{where}.use")
+        found = component.named(component.check(selection.parameters, where))
+        keys += [(f"{where}.{parameter}", name) for parameter, kind, name in found if kind is MetricName]
+    return keys
 
 
 def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
@@ -83,13 +97,14 @@ def rebuild(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 
 
 def _check_watched(recipe: Recipe, registry: Registry) -> None:
-    """What the scheduler watches must be measured after epochs."""
-    metrics = slice_metrics(make_metrics(recipe, registry))
-    for parameter, name in watched(recipe, registry):
+    """What is watched must be measured after epochs."""
+    made = make_metrics(recipe, registry)
+    metrics = {**epoch_metrics(made, paired=True), **epoch_metrics(made, paired=False)}
+    for key, name in watched(recipe, registry):
         if name not in metrics:
             raise RecipeError(
-                f"the scheduler watches the metric {name!r}, which is not measured after epochs",
-                where=f"schedule.{parameter}",
+                f"the metric {name!r} is watched, and it is not measured after epochs",
+                where=key,
                 mend=f"{nearest(name, metrics)}; evaluation.metrics says what is measured",
             )
 
@@ -119,7 +134,10 @@ def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Sche
     try:
         listing = list_cohort(recipe, registry, progress)
         plans = [assembly.plan(stage.name, stage.roles) for stage in scheduler.stages(list(recipe.translators))]
-        check_listing(recipe, listing, plans, watched(recipe, registry))
+        paired = bool(listing.measured(listing.split.validation, recipe))
+        metrics = epoch_metrics(make_metrics(recipe, registry), paired=paired)
+        unknown = [(key, name) for key, name in watched(recipe, registry) if name not in metrics]
+        check_listing(recipe, listing, plans, unknown, paired)
     except (RecipeError, DataError) as error:
         raise located(error, recipe) from error.__cause__
     return listing
@@ -209,7 +227,7 @@ def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
         "transforms": {slot.name: type(slot.component).__name__ for slot in assembly.transforms},
         "translators": translators,
         "stages": stages,
-        "schedule": recipe.schedule.use,
+        "schedule": " + ".join(selection.use for _, selection in _schedules(recipe)),
         "evaluation": {"metrics": [*recipe.evaluation.measures], "baselines": recipe.evaluation.baselines},
         "plugins": [
             {"name": p.name, "version": p.version, "state": p.state, "reason": p.reason} for p in session.plugins

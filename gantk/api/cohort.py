@@ -53,8 +53,11 @@ class Cohort:
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
         """The patients of those whose translation can be measured: all targets that are measured are known."""
-        targets = set(recipe.measured)
-        return [patient for patient in self.shown(patients) if targets <= set(self.store[patient].modalities)]
+        return self.targets(self.shown(patients), recipe)
+
+    def targets(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
+        """The patients of those who have all targets that are measured."""
+        return [patient for patient in patients if set(recipe.measured) <= set(self.store[patient].modalities)]
 
 
 def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:
@@ -86,9 +89,10 @@ class Listing:
     split: Split
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
-        """The patients of those who have all targets that are measured."""
+        """The patients of those who have all targets that are measured, and an input."""
         files = {subject.id: set(subject.files) for subject in self.subjects}
-        return [patient for patient in patients if set(recipe.measured) <= files[patient]]
+        inputs, targets = set(recipe.data.inputs), set(recipe.measured)
+        return [patient for patient in patients if targets <= files[patient] and inputs & files[patient]]
 
 
 def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listing:
@@ -107,7 +111,7 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     noun = noun_of(dataset)
     ratio, seed = (None, 0) if data.split == "none" else (data.split.ratio, data.split.seed)
     split = split_cohort(
-        *by_target(subjects, needed, data.targets, noun),
+        *by_target(subjects, needed, data.targets, noun, incomplete=data.incomplete),
         parts={subject.id: subject.part for subject in subjects if subject.part is not None},
         ratio=ratio,
         seed=seed,
@@ -172,6 +176,7 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         seed=recipe.run.seed,
         steps_per_epoch=data.steps_per_epoch,
         missing=recipe.evaluation.missing,
+        measured=recipe.measured,
     )
     return Cohort(store, listing.split, loader, meaning)
 

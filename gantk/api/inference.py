@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.batch import Group
-from gantk.data.layout import Layout
+from gantk.data.layout import Layout, Side
 from gantk.data.normalisation import BACKGROUND
 from gantk.evaluation.evaluate import Predictor
 from gantk.evaluation.examples import Examples
@@ -37,6 +37,28 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
             module.train(mode)
 
 
+@contextmanager
+def as_tested(generator: nn.Module, role: str, recipe: Recipe) -> Iterator[None]:
+    """A role's generator as the recipe tests it, without gradient; it and torch's random numbers stay as they were.
+
+    Dropout that is kept at test draws from the recipe's seed, so that the same images give the same.
+    """
+    if recipe.translators[role].at_test == "eval":
+        with at_rest([generator]):
+            yield
+        return
+    mode, buffers = generator.training, [(buffer, buffer.clone()) for buffer in generator.buffers()]
+    generator.train()
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(recipe.run.seed)
+            yield
+    finally:
+        generator.train(mode)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+
+
 def translation(
     translator: Translator, generator: nn.Module, layout: Layout, recipe: Recipe, device: torch.device
 ) -> Predictor:
@@ -54,7 +76,7 @@ def translation(
     def predict(group: Group) -> Tensor:
         image = group.image(translator.takes)
         assert image is not None
-        with at_rest([generator]), autocast():
+        with as_tested(generator, translator.role, recipe), autocast():
             output = generator(image.to(device)).float()
         return _answer(output, group, translator, layout, recipe)
 
@@ -98,7 +120,7 @@ class Inference:
         def predict(group: Group) -> Tensor:
             assert self._step is not None
             assert self._step.group(SEEN).source is group.source
-            with at_rest([translator.generator]):
+            with as_tested(translator.generator, role, self.state.recipe):
                 output = self._step.translate(role, self._step.image(SEEN, translator.takes))
             return _answer(output, group, translator, self.state.assembly.layout, self.state.recipe)
 
@@ -157,6 +179,34 @@ def picture(
         outputs={role: predict(group)[:, : layout.channels] for role, predict in predictors.items()},
         weights=weights,
     )
+
+
+def there_and_back(state: TrainingState, images: Tensor, side: Side) -> dict[str, Tensor]:
+    """What translators make of all images of one side and, where another leads back, what that makes of it.
+
+    Args:
+        state: whose networks are asked.
+        images: (B, C, H, W), a group's source or target.
+        side: which of the two.
+
+    Returns:
+        By role, `b2a(a2b)` for the way back; images as they are shown.
+    """
+    autocast = autocasting(state.device, state.recipe.run.precision)
+
+    def made(role: str, images: Tensor) -> Tensor:
+        generator = state.generator(role)
+        with as_tested(generator, role, state.recipe), autocast():
+            return generator(images.to(state.device)).float()
+
+    found = {}
+    for role, there in state.translators.items():
+        if there.takes.side == side and there.takes.channels is None:
+            found[role] = made(role, images)
+            for other, back in state.translators.items():
+                if (back.takes, back.gives) == (there.gives, there.takes):
+                    found[f"{other}({role})"] = made(other, found[role])
+    return {name: image[:, : state.assembly.layout.channels] for name, image in found.items()}
 
 
 def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[str, tuple[float, int]]]:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from gantk.api.cohort import make_dataset, slice_settings
-from gantk.api.inference import at_rest
+from gantk.api.inference import as_tested
+from gantk.api.windows import in_windows
 from gantk.data.dataset import noun_of
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND
-from gantk.data.slices import Readable, Slices, centre, placed, tell
+from gantk.data.slices import Readable, Slices, SliceSettings, centre, placed, tell
 from gantk.data.volumes import Subject
 from gantk.errors import CheckpointError, DataError, PluginError, UsageError, nearest
 from gantk.files import sweep_partial
@@ -30,9 +31,13 @@ from gantk.recipe import Recipe
 from gantk.runs.files import warn_of_damage
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
-from gantk.training.checkpoint import Checkpoint, newest_checkpoint, restore_generators
+from gantk.training.best import evaluated_checkpoint
+from gantk.training.checkpoint import Checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
+from gantk.translation.shapes import fitting_size
+
+WINDOW = 1024  # pixels of a side that a generator is given at once
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Model:
         self.layout = layout
         self.device = device
         self.meaning = Meaning.from_dict(checkpoint.facts["meaning"])
+        self._fitting = lru_cache(maxsize=None)(self._find_fitting)
 
     @property
     def roles(self) -> list[str]:
@@ -86,6 +92,7 @@ class Model:
         progress: Progress | None = None,
         target: str | None = None,
         overwrite: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> np.ndarray:
         """The synthesized image of one patient, full field of view.
 
@@ -98,6 +105,8 @@ class Model:
             progress: shows a bar over slices.
             target: which of the images that the role gives; the first that the recipe measures where absent.
             overwrite: whether a file that exists is replaced; what lies with the inputs never is.
+            size: height and width that a picture is translated at; its own where absent, enlarged where it is smaller
+                than the training's crop. The result has the picture's size in any case.
 
         Returns:
             For volumes float32 (X, Y, Z) in LPS orientation, in the target's unit and with its background, both as in
@@ -106,19 +115,22 @@ class Model:
             recipe gives the target a range, in that range and the target's own type.
 
         Raises:
-            UsageError: there is no such role or target, or the file exists or cannot be written.
+            UsageError: there is no such role or target, a volume is given a size, or the file exists or cannot be
+                written.
             DataError: the patient cannot be read.
         """
         if out is not None:
             self._check_out(Path(out), Path(patient), overwrite)
         progress = progress or default_progress()
-        made = self._synthesize(Path(patient), role, target, progress)
+        made = self._synthesize(Path(patient), role, target, progress, size)
         tell(progress, [made.remarks])
         if out is not None:
             self._write(Path(out), made)
         return made.image
 
-    def _synthesize(self, path: Path, role: str | None, target: str | None, progress: Progress) -> _Made:
+    def _synthesize(
+        self, path: Path, role: str | None, target: str | None, progress: Progress, size: tuple[int, int] | None
+    ) -> _Made:
         role, takes, target, place = self._request(role, target)
         if not hasattr(self.dataset, "subject_at"):
             raise PluginError(
@@ -126,20 +138,58 @@ class Model:
                 where="data.dataset",
                 mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
             )
-        hidden = self.recipe.evaluation.missing
-        inputs = [name for name in takes if name not in hidden] or list(takes)
         settings = slice_settings(self.recipe)
+        subject, inputs = self._subject(path, takes, target, settings.mask)
         needed = [*inputs, *(() if settings.mask in (None, *inputs) else [settings.mask])]
-        subject = self.dataset.subject_at(path, needed)
         read = self.dataset.read(subject, needed, segmentation=False)
-        slices = self.slices(read, subject, inputs)
+        remarks: dict[str, str] = {}
+        if hasattr(read, "sized"):
+            read, remark = self._sized(read, role, size)
+            settings = replace(settings, crop=read.size)
+            remarks = {remark: str(path)} if remark else {}
+        elif size is not None:
+            raise UsageError(
+                f"a {noun_of(self.dataset)} is translated on its own grid",
+                where="size",
+                mend="leave the size out; data.spacing is the size of a pixel",
+            )
+        slices = self.slices(read, subject, inputs, settings)
         images = self._source(slices, takes, self.translators[role].takes.side)
         fill = BACKGROUND if slices.pixel is not None else None
         translated = self._translate(images, slices, role, place, fill, progress)
         scale = self.meaning.predicted(target, slices, inputs)
-        return _Made(
-            read.restore(translated, inputs, settings, slices, scale), subject.files[inputs[0]], slices.remarks
-        )
+        made = read.restore(translated, inputs, settings, slices, scale)
+        return _Made(made, subject.files[inputs[0]], {**slices.remarks, **remarks})
+
+    def _subject(self, path: Path, takes: Sequence[str], target: str, mask: str | None) -> tuple[Subject, list[str]]:
+        """The subject and the inputs that its images are made from: not the image that is to be made."""
+        hidden = {*self.recipe.evaluation.missing, target}
+        if not self.recipe.data.incomplete:
+            inputs = [name for name in takes if name not in hidden] or list(takes)
+            return self.dataset.subject_at(path, [*inputs, *(() if mask in (None, *inputs) else [mask])]), inputs
+        subject = self.dataset.subject_at(path, [] if mask is None else [mask])
+        inputs = [name for name in takes if name != target and name in subject.files]
+        if not inputs:
+            raise DataError(
+                f"this {noun_of(self.dataset)} has no image that {target!r} can be made from",
+                where=path,
+                why=f"it has {', '.join(sorted(subject.files)) or 'none'}",
+                mend=f"Add one of {', '.join(name for name in takes if name != target)}",
+            )
+        return subject, inputs
+
+    def _sized(self, read: Any, role: str, size: tuple[int, int] | None) -> tuple[Any, str]:
+        """A picture at the size that it is translated at, and what is to be said of it."""
+        trained = (read.size or self.recipe.data.crop)[:2]
+        if size is None:
+            grown = max(1.0, *(t / n for t, n in zip(self.recipe.data.crop, read.own_size, strict=True)))
+            size = (round(grown * read.own_size[0]), round(grown * read.own_size[1]))
+        if self._fitting(role, _within(size)) is None:
+            height, width = self.recipe.data.crop
+            told = f"The generator takes {height} × {width} pixels alone; what it makes is enlarged"
+            return read.sized((height, width)), told if size != (height, width) else ""
+        told = f"Translated at the pictures' own size; training saw them at {trained[0]} × {trained[1]} pixels"
+        return read.sized(size), told if size == read.own_size != trained else ""
 
     def _write(self, out: Path, made: _Made) -> None:
         sweep_partial(out.parent)
@@ -153,19 +203,22 @@ class Model:
                 mend="make room, or name another place",
             ) from error
 
-    def slices(self, read: Readable, subject: Subject, inputs: Sequence[str]) -> Slices:
+    def slices(
+        self, read: Readable, subject: Subject, inputs: Sequence[str], settings: SliceSettings | None = None
+    ) -> Slices:
         """A subject's slices as networks are shown them; their scales lead back to the files' units.
 
         Args:
             read: what the dataset read of the subject.
             subject: whose images these are; errors name it.
             inputs: the modalities that say where foreground is.
+            settings: of the slices; the recipe's where absent.
 
         Raises:
             DataError: the images cannot be used.
         """
         try:
-            return self.meaning.normalised(read.slices(inputs, slice_settings(self.recipe)))
+            return self.meaning.normalised(read.slices(inputs, settings or slice_settings(self.recipe)))
         except DataError as error:
             raise placed(error, subject, noun_of(self.dataset)) from None
 
@@ -177,6 +230,7 @@ class Model:
         progress: Progress | None = None,
         target: str | None = None,
         overwrite: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> list[Path]:
         """Predict one subject into a file, or every image of a folder into a folder; see `predict`.
 
@@ -187,7 +241,7 @@ class Model:
         ask = getattr(self.dataset, "members", None)
         members = ask(Path(path)) if ask else None
         if members is None:
-            self.predict(path, out, role, progress, target, overwrite)
+            self.predict(path, out, role, progress, target, overwrite, size)
             return [out]
         if not out.is_dir() and (out.exists() or out.suffix.lower() in self.dataset.writes):
             raise UsageError(
@@ -203,7 +257,7 @@ class Model:
         written, remarks = [], []
         with progress.task("Synthesizing", len(members)) as bar:
             for member in members:
-                made = self._synthesize(member, role, target, QuietProgress())
+                made = self._synthesize(member, role, target, QuietProgress(), size)
                 written.append(out / self._named(member, made.image))
                 self._write(written[-1], made)
                 remarks.append(made.remarks)
@@ -281,36 +335,47 @@ class Model:
                 planes.append(near)
         return np.concatenate(planes, axis=1)
 
-    @enough_memory("to predict", "evaluation.batch in the run's recipe: gantk evaluate RUN --set evaluation.batch=1")
+    @enough_memory(
+        "to predict",
+        "the size of pictures (--size), or evaluation.batch in the run's recipe: gantk evaluate RUN --set "
+        "evaluation.batch=1",
+    )
     def _translate(
         self, images: np.ndarray, slices: Slices, role: str, place: slice, fill: float | None, progress: Progress
     ) -> np.ndarray:
         """Slices `(Z, C, H, W)` through the generator, padded to a size it takes; empty ones left out."""
-        generator = self.translators[role].generator
-        multiple = self.translators[role].size_multiple
         height, width = images.shape[-2:]
-        # never below the size it was trained at: some networks cannot take less
-        padded = tuple(
-            max(-(-n // multiple) * multiple, trained)
-            for n, trained in zip((height, width), self.recipe.data.crop, strict=True)
-        )
+        crop = self.recipe.data.crop
+        # scans are padded to no less than what training saw: background is background
+        least = (height, width) if fill is None else (max(height, crop[0]), max(width, crop[1]))
+        window = self._fitting(role, _within(least)) or crop
+        padded = max(least[0], window[0]), max(least[1], window[1])
         result = np.full((len(images), place.stop - place.start, height, width), BACKGROUND, np.float32)
         full = np.flatnonzero(slices.foreground.any(axis=(1, 2)))
         size = self.recipe.evaluation.batch
         with progress.task("Synthesizing", len(full)) as bar:
             for first in range(0, len(full), size):
                 rows = full[first : first + size]
-                output = self._batch(generator, centre(images[rows], padded, fill))[:, place]
-                result[rows] = centre(output, (height, width))
+                output = in_windows(partial(self._batch, role), centre(images[rows], padded, fill), window)
+                result[rows] = centre(output[:, place], (height, width))
                 bar.advance(len(rows))
         return result
 
-    def _batch(self, generator: nn.Module, images: np.ndarray) -> np.ndarray:
+    def _find_fitting(self, role: str, size: tuple[int, int]) -> tuple[int, int] | None:
+        return fitting_size(self.translators[role], size, self.recipe.data.crop)
+
+    def _batch(self, role: str, images: np.ndarray) -> np.ndarray:
+        generator = self.translators[role].generator
         autocast = autocasting(self.device, self.recipe.run.precision)
-        with at_rest([generator]), autocast():
+        with as_tested(generator, role, self.recipe), autocast():
             output = generator(torch.from_numpy(np.ascontiguousarray(images)).to(self.device)).float()
         array: np.ndarray = output.cpu().numpy()
         return array
+
+
+def _within(size: tuple[int, int]) -> tuple[int, int]:
+    """What of an image is translated at once."""
+    return min(size[0], WINDOW), min(size[1], WINDOW)
 
 
 def _exists(out: Path) -> UsageError:
@@ -327,7 +392,7 @@ def _takes_the_place(out: Path) -> UsageError:
 
 
 def load(run: str | Path, *, device: str = "auto") -> Model:
-    """The model of a run (folder or id), from its newest checkpoint.
+    """The model of a run (folder or id), from the checkpoint that its recipe evaluates, by default the newest.
 
     Raises:
         UsageError: there is no such run.
@@ -335,13 +400,13 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
         PluginError: a plugin that it was made with is not there.
     """
     folder = resolve_run(run)
-    checkpoint = newest_checkpoint(folder / CHECKPOINTS)
+    warn_of_damage(folder)
+    recipe = recipe_of(folder)
+    checkpoint = evaluated_checkpoint(folder / CHECKPOINTS, recipe.evaluation.checkpoint)
     if checkpoint is None:
         raise CheckpointError(
             "the run has no checkpoint yet", where=folder, mend="let it train for an epoch, or resume it"
         )
-    warn_of_damage(folder)
-    recipe = recipe_of(folder)
     session = load_plugins()
     with made_with(checkpoint.facts.get("plugins", ()), session):
         dataset = make_dataset(recipe, session.registry)

@@ -36,22 +36,38 @@ def check_images(recipe: Recipe, layout: Layout) -> None:
             )
 
 
-def check_listing(recipe: Recipe, listing: Listing, plans: Iterable[StagePlan], watched: list[tuple[str, str]]) -> None:
-    """Whether every batch group of every stage has patients, and every metric that the scheduler watches a value.
+def check_listing(
+    recipe: Recipe, listing: Listing, plans: Iterable[StagePlan], unknown: list[tuple[str, str]], paired: bool
+) -> None:
+    """Whether every batch group of every stage has patients, and every metric that is watched after epochs a value.
+
+    Args:
+        recipe: the recipe.
+        listing: the patients.
+        plans: the stages.
+        unknown: keys that watch a metric without a value, and the metric's name.
+        paired: whether validation patients have what is measured.
 
     Raises:
         DataError: a group has no patient.
-        RecipeError: no validation patient has what is measured.
+        RecipeError: a metric that is watched has no value.
     """
     for plan in plans:
         for group in plan.groups:
             members(listing.split, group)
-    if watched and not listing.measured(listing.split.validation, recipe):
-        parameter, metric = watched[0]
+    for key, metric in unknown:
+        where = recipe.origins.latest(key, "data.split.ratio")
+        if paired:
+            raise RecipeError(
+                f"the metric {metric!r} is watched, and it is not measured after epochs",
+                where=where,
+                why="over all patients together they measure only where no validation patient has the target",
+                mend="watch a metric of single slices, such as ssim",
+            )
         raise RecipeError(
-            f"the scheduler watches the metric {metric!r}, and no validation patient has {', '.join(recipe.measured)}",
-            where=recipe.origins.latest(f"schedule.{parameter}", "data.split.ratio"),
-            mend="give data.split.ratio a part for validation, or choose another scheduler",
+            f"the metric {metric!r} is watched, and no validation patient has {', '.join(recipe.measured)}",
+            where=where,
+            mend="give data.split.ratio a part for validation, or watch a metric that needs no pairs, such as kid",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gantk.api.assessment import assess, make_metrics
+from gantk.api.assessment import assess, cohort_metrics
 from gantk.api.checks import rebuild
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
 from gantk.api.runner import RunResult
@@ -22,6 +22,7 @@ from gantk.runs.lock import alone
 from gantk.runs.names import CHECKPOINTS
 from gantk.tracking.feeder import sync
 from gantk.tracking.store import check_uri
+from gantk.training.best import evaluated_checkpoint
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.device import pick_device
 from gantk.training.state import TrainingState
@@ -76,8 +77,8 @@ def evaluate(
         check_same_split(cohort.split, RunFiles(folder))
         check_same_data(cohort, checkpoint.facts.get("data"), folder)
         state = TrainingState(recipe, assembly, scheduler, pick_device(device))
-        restore(state, checkpoint)
-        metrics = make_metrics(recipe, session.registry)
+        restore(state, evaluated_checkpoint(folder / "checkpoints", recipe.evaluation.checkpoint) or checkpoint)
+        metrics = cohort_metrics(recipe, session.registry, cohort, progress)
         evaluation = assess(state, cohort, metrics, folder, progress)
         write_text(folder / RECIPE, dump_recipe(recipe))
         RunFiles(folder).mend(cohort.split)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gantk.api.assessment import assess, make_metrics
+from gantk.api.assessment import assess, cohort_metrics
 from gantk.api.checks import build, look
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.display import Display, Quiet
@@ -20,11 +20,12 @@ from gantk.api.recorder import Recorder
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import Interrupted, RecipeError, TrainingError, UsageError
+from gantk.evaluation.metrics import AnyMetric
 from gantk.files import sweep_partial, write_text
 from gantk.memory import enough_memory
 from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
-from gantk.progress import Progress
+from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
 from gantk.recipe.model import DataSettings
 from gantk.recipe.variants import is_sweep
@@ -36,6 +37,7 @@ from gantk.tracking.environment import environment
 from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
 from gantk.tracking.store import check_uri
+from gantk.training.best import Best, evaluated_checkpoint
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.device import pick_device
 from gantk.training.engine import Engine
@@ -90,7 +92,7 @@ def run(
         recipe = load_recipe(path, overrides)
         folder = None
     else:
-        folder = resolve_run(resume)
+        folder = resolve_run(resume, out)
         warn_of_damage(folder)
         recipe = _resumed_recipe(folder, path, overrides)
     tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
@@ -98,7 +100,7 @@ def run(
         with made_with([] if folder is None else RunFiles(folder).plugins, session):
             assembly, scheduler = build(recipe, session.registry)
         if resume is None:
-            check_out(out, assembly, recipe.training.keep_checkpoints)
+            check_out(out, assembly, recipe.training.keep_checkpoints + (recipe.training.keep_best is not None))
         listing = look(recipe, session.registry, assembly, scheduler, display.progress)
         cohort = prepare_cohort(recipe, listing, display.progress)
         for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
@@ -277,7 +279,7 @@ class _Run:
 
     def _train(self) -> None:
         recorder = Recorder(self.folder, self.recipe, self.session, self.journal, self.status, self.display)
-        metrics = make_metrics(self.recipe, self.session.registry)
+        metrics = cohort_metrics(self.recipe, self.session.registry, self.cohort, self.display.progress)
         engine = Engine(
             self.recipe,
             self.state,
@@ -287,6 +289,7 @@ class _Run:
             recorder,
             Validation(self.state, self.cohort, metrics, self.folder),
             lambda: self.signals.asked,
+            self._best(metrics),
         )
         stages = [{"name": s.name, "epochs": s.epochs, "roles": list(s.roles)} for s in engine.stages]
         self.display.begin(
@@ -311,8 +314,26 @@ class _Run:
             self.signals.training = False
             self.display.end(ended)
 
+    def _best(self, metrics: Mapping[str, AnyMetric]) -> Best | None:
+        """What keeps the best epoch's checkpoint, where the recipe wants it."""
+        key = self.recipe.best_metric
+        if key is None:
+            return None
+        name = key.rpartition("/")[2]
+        if name not in metrics:
+            raise RecipeError(
+                f"the metric {name!r} is watched, and it is left out",
+                where="training.keep_best.metric",
+                why=f"{', '.join(self.recipe.measured)} has no absolute unit",
+                mend="watch another metric, or give data.intensities.NAME.range",
+            )
+        return Best(self.folder / "checkpoints", key, metrics[name].higher_is_better)
+
     def _evaluate(self) -> dict[str, Any]:
-        metrics = make_metrics(self.recipe, self.session.registry)
+        checkpoint = evaluated_checkpoint(self.folder / "checkpoints", self.recipe.evaluation.checkpoint)
+        if checkpoint is not None and checkpoint.position != self.state.position:
+            restore(self.state, checkpoint)
+        metrics = cohort_metrics(self.recipe, self.session.registry, self.cohort, QuietProgress())
         evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
         return evaluation.to_dict() if evaluation.rows else {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,12 @@ from PIL import Image
 
 from gantk.api.cohort import Cohort
 from gantk.api.inference import examples, measured, predictor
+from gantk.data.batch import Group
 from gantk.evaluation.evaluate import to_unit
-from gantk.evaluation.metrics import AnyMetric, slice_metrics
+from gantk.evaluation.metrics import AnyMetric, slice_metrics, unpaired_metrics
 from gantk.files import atomic_write
 from gantk.memory import enough_memory
+from gantk.progress import QuietProgress
 from gantk.report.panels import draw_panel
 from gantk.training.state import Position, TrainingState
 from gantk.translation import StagePlan
@@ -24,36 +26,41 @@ from gantk.translation import StagePlan
 class Validation:
     """Called by the engine after an epoch; gives the mean over slices of each metric, by `ROLE/METRIC`.
 
-    Where no validation patient has what is measured there are panels alone.
+    Where no validation patient has what is measured, metrics that need no pairs are measured on the patients with
+    inputs and those with targets; without such metrics there are panels alone.
 
     Args:
         state: the run's state.
         cohort: whose validation patients are read.
-        metrics: by name, scored on the whole image; those over all patients are left to the evaluation.
+        metrics: by name, scored on the whole image; where there are pairs, those over all patients are left to the
+            evaluation.
         folder: the run's folder; panels go to `panels/validation/`.
     """
 
     def __init__(self, state: TrainingState, cohort: Cohort, metrics: Mapping[str, AnyMetric], folder: Path) -> None:
         self.state = state
         self.cohort = cohort
-        self.metrics = slice_metrics(metrics)
         self.panels = folder / "panels" / "validation"
-        training = state.recipe.training
         patients = cohort.measured(cohort.split.validation, state.recipe)
-        everywhere = [(p, row) for p in patients for row in range(len(cohort.store[p].z))]
-        chosen = np.linspace(0, len(everywhere) - 1, min(training.validation_slices, len(everywhere)))
-        self.rows = [everywhere[round(i)] for i in chosen]
         shown = patients or cohort.shown(cohort.split.validation)
-        self.shown = cohort.loader.panel_rows(shown, training.panel_slices)
+        targets = [] if patients else cohort.targets(cohort.split.validation, state.recipe)
+        self.metrics = slice_metrics(metrics) if patients else {}
+        self.unpaired = unpaired_metrics(metrics) if shown and targets else {}
+        self.rows = self._spread(shown) if self.metrics or self.unpaired else []
+        self.targets = self._spread(targets)
+        self.shown = cohort.loader.panel_rows(shown, state.recipe.training.panel_slices)
 
     @enough_memory("to validate", "evaluation.batch or training.panel_slices")
     def __call__(self, plan: StagePlan, position: Position) -> dict[str, float]:
         roles = [role for role in plan.roles if role in self.state.recipe.answering]
+        found = self._by_slice(roles) if self.metrics else self._by_set(roles)
+        if self.shown and self._panel_due(position):
+            self._draw(plan, roles, position)
+        return found
+
+    def _by_slice(self, roles: Sequence[str]) -> dict[str, float]:
         values: dict[str, list[float]] = {f"{role}/{name}": [] for role in roles for name in self.metrics}
-        batch = self.state.recipe.evaluation.batch
-        for first in range(0, len(self.rows), batch):
-            rows = self.cohort.loader.rows(self.rows[first : first + batch])
-            (group,) = measured(self.state, [rows.to(self.state.device)])
+        for group in self._groups(self.rows):
             assert group.target is not None
             target = to_unit(group.target)
             everywhere = torch.ones_like(target[:, :1], dtype=torch.bool)
@@ -61,9 +68,41 @@ class Validation:
                 prediction = to_unit(predictor(self.state, role)(group))
                 for name, metric in self.metrics.items():
                     values[f"{role}/{name}"] += metric(prediction, target, everywhere).tolist()
-        if self.shown and self._panel_due(position):
-            self._draw(plan, roles, position)
         return {name: math.fsum(v) / len(v) for name, v in values.items() if v}
+
+    def _by_set(self, roles: Sequence[str]) -> dict[str, float]:
+        """What is found over all slices together."""
+        collections = [metric.collect() for metric in self.unpaired.values()]
+        if not collections:
+            return {}
+        for group in self._groups(self.targets):
+            for collection in collections:
+                collection.add(group, {})
+        for group in self._groups(self.rows):
+            images = {role: to_unit(predictor(self.state, role)(group)) for role in roles}
+            for collection in collections:
+                collection.add(group, images)
+        overall = [collection.conclude(QuietProgress()).overall for collection in collections]
+        return {
+            f"{role}/{column}": statistic.mean
+            for found in overall
+            for role, columns in found.items()
+            for column, statistic in columns.items()
+            if math.isfinite(statistic.mean)
+        }
+
+    def _groups(self, rows: Sequence[tuple[str, int]]) -> Iterator[Group]:
+        batch = self.state.recipe.evaluation.batch
+        for first in range(0, len(rows), batch):
+            yield from measured(
+                self.state, [self.cohort.loader.rows(rows[first : first + batch]).to(self.state.device)]
+            )
+
+    def _spread(self, patients: Sequence[str]) -> list[tuple[str, int]]:
+        """Slices of these patients, evenly spread."""
+        everywhere = [(p, row) for p in patients for row in range(len(self.cohort.store[p].z))]
+        count = min(self.state.recipe.training.validation_slices, len(everywhere))
+        return [everywhere[round(i)] for i in np.linspace(0, len(everywhere) - 1, count)]
 
     def _panel_due(self, position: Position) -> bool:
         return (position.epoch + 1) % self.state.recipe.training.panels_every == 0 or position.epoch == 0

@@ -9,7 +9,7 @@ import typer
 
 import gantk
 from gantk.cli.console import write, write_json
-from gantk.cli.options import AsJson, RunNames
+from gantk.cli.options import AsJson, RunNames, RunsFolder
 from gantk.runs.files import is_run
 
 
@@ -29,6 +29,7 @@ def compare(
     force: Annotated[
         bool, typer.Option(help="Also compare runs with other splits or metric settings; the table says so.")
     ] = False,
+    below: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Compare the test results of runs, paired by patient; those that were measured differently are refused."""
@@ -37,9 +38,9 @@ def compare(
     from gantk.tables.grids import to_rich
 
     comparison = compare_runs(
-        [gantk.resolve_run(run) for run in runs],
+        [gantk.resolve_run(run, below) for run in runs],
         force=force,
-        reference=None if reference is None else _run_and_method(reference),
+        reference=None if reference is None else _run_and_method(reference, below),
         all_regions=all_regions,
     )
     if as_json:
@@ -49,9 +50,9 @@ def compare(
     write(*(to_rich(grid) for grid in grids if grid))
 
 
-def _run_and_method(text: str) -> tuple[Path, str | None]:
+def _run_and_method(text: str, runs: Path) -> tuple[Path, str | None]:
     """RUN or RUN/METHOD; what has a `/` and is no folder ends in a method."""
     run, slash, method = text.rpartition("/")
     if slash and not is_run(Path(text)):
-        return gantk.resolve_run(run), method
-    return gantk.resolve_run(text), None
+        return gantk.resolve_run(run, runs), method
+    return gantk.resolve_run(text, runs), None

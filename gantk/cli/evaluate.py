@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gantk.cli.console import write, write_json
-from gantk.cli.options import AsJson, Device, RunNames, TrackingUri
+from gantk.cli.options import AsJson, Device, RunNames, RunsFolder, TrackingUri
 from gantk.cli.run import show_results
 
 
@@ -21,6 +22,7 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     tracking_uri: TrackingUri = None,
+    below: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Measure trained runs, or those of a sweep, again: with other metrics, regions or baselines, without training.
@@ -33,7 +35,7 @@ def evaluate(
     from gantk.runs.folders import recipe_to_measure
     from gantk.runs.sweeps import children_of
 
-    folders = [gantk.resolve_run(run) for run in runs]
+    folders = [gantk.resolve_run(run, below) for run in runs]
     for folder in folders:  # soon told: torch takes seconds to import
         for run in children_of(folder) or [folder]:
             recipe_to_measure(run, set_ or ())

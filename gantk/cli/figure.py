@@ -9,14 +9,14 @@ import typer
 
 import gantk
 from gantk.cli.console import console
-from gantk.cli.options import Device
+from gantk.cli.options import Device, RunsFolder
 from gantk.errors import UsageError
 
 
 def figure(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="RUN…", help="Runs or sweeps: folders, or ids (or their starts) under ./runs."),
+        typer.Argument(metavar="RUN…", help="Runs or sweeps: folders, or ids (or their starts) under --runs."),
     ],
     patient: Annotated[
         str | None,
@@ -44,6 +44,7 @@ def figure(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="A .png or .pdf.")] = Path("figure.png"),
     device: Device = "auto",
+    runs: RunsFolder = Path("runs"),
 ) -> None:
     """Draw inputs, target, and per method its synthesis, error map and tumour, in one window, on one error scale."""
     if histogram is None and regions:
@@ -53,7 +54,7 @@ def figure(
     from gantk.report.saving import check_format
 
     check_format(out)
-    folders = [gantk.resolve_run(source) for source in sources]
+    folders = [gantk.resolve_run(source, runs) for source in sources]
     from gantk.api import figure as figures
 
     if histogram is not None:

@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "Device", "RecipeFile", "RunName", "RunNames", "Set", "TrackingUri"]
+__all__ = ["AsJson", "Device", "RecipeFile", "RunName", "RunNames", "RunsFolder", "Set", "TrackingUri"]
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, a TOML file.", show_default=False)]
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's folder, or its id (or the start of it) under ./runs.")
+    str, typer.Argument(metavar="RUN", help="A run's folder, or its id (or the start of it) under --runs.")
 ]
 RunNames = Annotated[
-    list[str], typer.Argument(metavar="RUN…", help="Run folders, or ids (or their starts) under ./runs.")
+    list[str], typer.Argument(metavar="RUN…", help="Run folders, or ids (or their starts) under --runs.")
 ]
+RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of the runs.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gantk.cli.console import write
-from gantk.cli.options import Device, RunName
+from gantk.cli.options import Device, RunName, RunsFolder
 
 
 def predict(
@@ -30,12 +31,27 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that exist; the inputs' own never are.")
     ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HxW", help="Size that pictures are translated at; default: their own.", show_default=False
+        ),
+    ] = None,
     device: Device = "auto",
+    runs: RunsFolder = Path("runs"),
 ) -> None:
     """Synthesise the target of a patient or picture with a run's model, on the input's grid, header and depth."""
     import gantk
     from gantk.progress import default_progress
 
-    model = gantk.load(gantk.resolve_run(run), device=device)
-    for file in model.predict_all(patient, out, role, default_progress(), target, overwrite):
+    wanted = None if size is None else _size(size)
+    model = gantk.load(gantk.resolve_run(run, runs), device=device)
+    for file in model.predict_all(patient, out, role, default_progress(), target, overwrite, wanted):
         write(str(file))
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no size; write height and width, as in 256x384", param_hint="--size")
+    return int(found[1]), int(found[2])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gantk.cli.console import write
-from gantk.cli.options import RunName
+from gantk.cli.options import RunName, RunsFolder
 from gantk.errors import UsageError
 
 
@@ -21,6 +22,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    runs: RunsFolder = Path("runs"),
 ) -> None:
     """Write report.html of a run or sweep again, from what its folder holds."""
     import gantk
@@ -28,7 +30,7 @@ def report(
     from gantk.report.sweep import write_sweep_report
     from gantk.runs.files import is_sweep
 
-    folder = gantk.resolve_run(run)
+    folder = gantk.resolve_run(run, runs)
     if is_sweep(folder):
         write(str(write_sweep_report(folder, reference=reference)))
     elif reference is not None:

@@ -28,7 +28,9 @@ def run(
     device: Device = "auto",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder of the runs; default: ./runs.", show_default=False),
+        typer.Option(
+            "--runs", "--out", metavar="DIR", help="The folder of the runs; default: ./runs.", show_default=False
+        ),
     ] = None,
     tracking_uri: TrackingUri = None,
     dry_run: Annotated[
@@ -67,7 +69,8 @@ def run(
     hold()
     if recipe is None and (resume is None or dry_run or list_):
         raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
-    if (folder := _sweep_folder(resume)) or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
+    folder = _sweep_folder(resume, out)
+    if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
         if dry_run and folder is None and recipe is not None:
             _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
             return
@@ -116,11 +119,11 @@ def _is_sweep(recipe: Path, overrides: Sequence[str]) -> bool:
     return isinstance(described(recipe, overrides), Sweep)
 
 
-def _sweep_folder(resume: str | None) -> Path | None:
-    """The folder of the sweep that `--resume` names, by path or by name under `./runs`."""
+def _sweep_folder(resume: str | None, runs: Path | None) -> Path | None:
+    """The folder of the sweep that `--resume` names, by path or by name under the folder of the runs."""
     from gantk.runs.files import is_sweep
 
-    places = [] if resume is None else [Path(resume), Path("runs") / resume]
+    places = [] if resume is None else [Path(resume), (runs or Path("runs")) / resume]
     return next((place for place in places if is_sweep(place)), None)
 
 

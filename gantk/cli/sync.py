@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gantk.cli.console import write
-from gantk.cli.options import RunNames, TrackingUri
+from gantk.cli.options import RunNames, RunsFolder, TrackingUri
 
 
-def sync(runs: RunNames, tracking_uri: TrackingUri = None) -> None:
+def sync(runs: RunNames, tracking_uri: TrackingUri = None, below: RunsFolder = Path("runs")) -> None:
     """Feed MLflow what it has not got of runs, after its server was away or with another store."""
     import gantk
     from gantk.progress import default_progress
     from gantk.tracking import sync as sync_run
 
-    folders = [gantk.resolve_run(run) for run in runs]
+    folders = [gantk.resolve_run(run, below) for run in runs]
     for folder in folders:
         fed = sync_run(folder, tracking_uri, default_progress())
         write(

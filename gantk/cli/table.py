@@ -9,7 +9,7 @@ import typer
 
 import gantk
 from gantk.cli.console import console, write, write_json
-from gantk.cli.options import AsJson
+from gantk.cli.options import AsJson, RunsFolder
 from gantk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Format = Literal["rich", "md", "csv", "latex"]
 
 def table(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SWEEP_OR_RUN…", help="Folders, or ids (or their starts) under ./runs.")
+        list[str], typer.Argument(metavar="SWEEP_OR_RUN…", help="Folders, or ids (or their starts) under --runs.")
     ],
     format_: Annotated[Format, typer.Option("--format", "-f", help="rich is for the terminal.")] = "rich",
     reference: Annotated[
@@ -49,6 +49,7 @@ def table(
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write into a file.", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option(help="Also put together runs that do not compare; the table says so.")] = False,
+    runs: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Make a table of methods and metrics, mean ± standard deviation over seeds, each metric's best in bold."""
@@ -60,7 +61,7 @@ def table(
         raise UsageError("there is no such folder", where=out.parent, mend="make it, or write into another one")
     if out and (as_json or format_ == "rich"):
         raise UsageError("only md, csv and latex are written into a file", mend="name one with --format")
-    folders = [gantk.resolve_run(source) for source in sources]
+    folders = [gantk.resolve_run(source, runs) for source in sources]
     found = result_table(
         folders,
         roles=roles or (),

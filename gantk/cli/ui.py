@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from gantk.cli.console import write
-from gantk.cli.options import TrackingUri
+from gantk.cli.options import RunsFolder, TrackingUri
 
 
 def ui(
-    runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
+    runs: RunsFolder = Path("runs"),
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Default: 5000, or a free one.", show_default=False)
     ] = None,

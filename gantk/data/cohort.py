@@ -123,7 +123,12 @@ def check_modality(subjects: Sequence[Subject], name: str, key: str, noun: str =
 
 
 def by_target(
-    subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str], noun: str = "patient"
+    subjects: Sequence[Subject],
+    inputs: Sequence[str],
+    targets: Sequence[str],
+    noun: str = "patient",
+    *,
+    incomplete: bool = False,
 ) -> tuple[list[str], list[str], list[str]]:
     """Ids of the subjects with inputs and all targets, with inputs alone, and with nothing but targets.
 
@@ -132,12 +137,15 @@ def by_target(
         inputs: modalities that all need but those with targets alone.
         targets: modalities to be synthesized.
         noun: what errors call a subject.
+        incomplete: whether one input will do, and two of the targets where all are inputs.
 
     Raises:
         DataError: a subject has some inputs and lacks others, or none has the targets.
     """
     for name in (*inputs, *targets):
         check_modality(subjects, name, "data.inputs" if name in inputs else "data.target", noun)
+    if incomplete:
+        return _by_what_is_there(subjects, inputs, targets, noun)
     both: list[str] = []
     sources: list[str] = []
     alone: list[str] = []
@@ -152,15 +160,49 @@ def by_target(
                     f"{noun} {subject.id!r} has no {name!r} image",
                     where=next((file.parent for file in subject.files.values()), None),
                     why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
-                    mend=f"Add the file, or leave the {noun} out",
+                    mend=f"Add the file, leave the {noun} out, or, for a method that was made to do without inputs, "
+                    "set data.incomplete = true",
                 )
         (both if complete else sources).append(subject.id)
     if not both and not alone:
-        raise DataError(
-            f"no {noun} has the target {', '.join(targets)}",
-            mend=f"Correct data.target in the recipe, or add {noun}s with it",
-        )
+        raise _no_target(targets, noun)
     return sorted(both), sorted(sources), sorted(alone)
+
+
+def _by_what_is_there(
+    subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str], noun: str
+) -> tuple[list[str], list[str], list[str]]:
+    """As `by_target`, of subjects that may lack inputs."""
+    both: list[str] = []
+    sources: list[str] = []
+    alone: list[str] = []
+    for subject in subjects:
+        there = set(subject.files)
+        having = there & set(targets)
+        # where inputs are targets, one of them can be made of another
+        complete = having == set(targets) if inputs else len(having) > 1
+        if there & set(inputs or targets):
+            (both if complete else sources).append(subject.id)
+        elif complete:
+            alone.append(subject.id)
+        else:
+            raise DataError(
+                f"{noun} {subject.id!r} has no image that the recipe names",
+                where=subject.folder,
+                why=f"it has {', '.join(sorted(there)) or 'none'}",
+                mend=f"Leave the {noun} out",
+            )
+    if not both and not alone:
+        raise _no_target(targets, noun)
+    return sorted(both), sorted(sources), sorted(alone)
+
+
+def _no_target(targets: Sequence[str], noun: str) -> DataError:
+    return DataError(
+        f"no {noun} has the target {', '.join(targets)}",
+        mend=f"Correct data.target in the recipe, or add {noun}s with it; where targets are inputs, too, and the "
+        f"method can do without, let {noun}s lack some with data.incomplete = true",
+    )
 
 
 def split_cohort(

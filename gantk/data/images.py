@@ -39,7 +39,7 @@ class Picture:
     Attributes:
         images: modality -> float32 (C, H, W); all of one size.
         greatest: modality -> the greatest value that its file could hold, such as 255; None where no file tells.
-        size: (H, W) that slices are resized to; None for that of the crop.
+        size: (H, W) that slices are resized to; None for that of the crop. See `sized`.
         files: modality -> its file.
         types: modality -> the NumPy type of the file's numbers; where left out, the unsigned one that holds `greatest`.
         left_out: modality -> what the file shows and the image does not, empty for nothing.
@@ -51,6 +51,16 @@ class Picture:
     files: Mapping[str, Path] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def own_size(self) -> tuple[int, int]:
+        """(H, W) of the files' images."""
+        _, height, width = next(iter(self.images.values())).shape
+        return height, width
+
+    def sized(self, size: tuple[int, int]) -> Picture:
+        """The same pictures, whose slices are resized to (H, W)."""
+        return replace(self, size=size)
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
         """One slice per modality, (1, C, H, W) above -1: a picture is foreground everywhere.
@@ -83,8 +93,7 @@ class Picture:
         self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
     ) -> np.ndarray:
         """A picture (1, C, H, W) in [-1, 1] in the first image's size and the scale's type: (H, W) or (H, W, 3)."""
-        _, height, width = next(iter(self.images.values())).shape
-        pixels = scale.invert(resize(image[0], (height, width)))
+        pixels = scale.invert(resize(image[0], self.own_size))
         kind = np.dtype(scale.type)
         if kind.kind != "f":
             pixels = np.clip(np.rint(pixels.astype(np.float64)), np.iinfo(kind).min, np.iinfo(kind).max)

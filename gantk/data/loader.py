@@ -93,6 +93,7 @@ class Loader:
         seed: of all orders.
         steps_per_epoch: length of an epoch; None lets the longest group decide.
         missing: inputs that `rows` and `patient` hide.
+        measured: targets without which `rows` and `patient` give none; all where absent.
     """
 
     def __init__(
@@ -107,10 +108,12 @@ class Loader:
         seed: int = 0,
         steps_per_epoch: int | None = None,
         missing: Sequence[str] = (),
+        measured: Sequence[str] | None = None,
     ) -> None:
         self.store, self.split, self.layout = store, split, layout
         self.sizes, self.slices, self.core_fraction = dict(sizes), slices, core_fraction
         self.seed, self.steps_per_epoch = seed, steps_per_epoch
+        self.measured = frozenset(layout.targets if measured is None else measured)
         self._hidden = [plane for name in missing for plane in layout.planes("source", name)]
         self._pools = lru_cache(maxsize=None)(self._find_pools)
         self._order = lru_cache(maxsize=16)(self._draw_order)
@@ -169,8 +172,8 @@ class Loader:
         return [(patient, row) for *_, patient, row in sorted(ranked)[:count]]
 
     def rows(self, rows: Sequence[Row]) -> Group:
-        """These (patient, row) slices; with the target where all their patients have it."""
-        have = all(set(self.layout.targets) <= set(self._patient(patient).modalities) for patient, _ in rows)
+        """These (patient, row) slices; with the target where all their patients have what of it is measured."""
+        have = all(self.measured <= set(self._patient(patient).modalities) for patient, _ in rows)
         group = self._group(rows, source=True, target=have)
         if self._hidden and group.source is not None:
             group.source[:, self._hidden] = BACKGROUND

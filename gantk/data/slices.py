@@ -80,7 +80,11 @@ class Slices:
 
 
 class Readable(Protocol):
-    """What a dataset reads of one subject, in the files' own units: knows its way to slices and back."""
+    """What a dataset reads of one subject, in the files' own units: knows its way to slices and back.
+
+    Optional members, for what is resized to be trained on: `own_size`, its (H, W), and `sized((H, W))`, the same whose
+    slices have another size. `gantk predict` asks for the own size, or for one that a user names.
+    """
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
         """Every modality as normalised slices, full field of view: the crop is not applied.

@@ -188,7 +188,7 @@ def prepare(
 
     Args:
         dataset: reads the volumes; must pickle.
-        subjects: patients, each with all inputs, or with targets alone.
+        subjects: patients with inputs, or with targets alone.
         settings: shape of the slices; its modalities contain the inputs.
         inputs: the modalities in which the brain is found; where a patient has none, in the targets.
         cache: cache folder, see `gantk_cache_dir`.
@@ -228,9 +228,8 @@ def _prepare_patient(
     dataset: Dataset, subject: Subject, folder: Path, *, settings: SliceSettings, inputs: tuple[str, ...]
 ) -> str:
     """Read and store one patient; its id."""
-    if set(subject.files) <= set(settings.modalities) - set(inputs):  # targets alone
-        inputs = tuple(subject.files)
-    present = [name for name in settings.modalities if name in subject.files or name in inputs]
+    present = [name for name in settings.modalities if name in subject.files]
+    inputs = tuple(name for name in inputs if name in present) or tuple(present)  # or targets alone
     images = dataset.read(subject, [*present, *(() if settings.mask in (None, *present) else [settings.mask])])
     try:
         slices = images.slices(inputs, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from gantk.data.batch import Group
 
-__all__ = ["Examples"]
+__all__ = ["TARGET_EXAMPLES", "Examples"]
+
+TARGET_EXAMPLES = "target_examples.npz"
+"""What translators of the other direction make of targets, beside `examples.npz`; of runs without test pairs."""
 
 
 @dataclass
@@ -65,6 +68,11 @@ class Examples:
             segmentation=_labels(group),
             titles=[f"{p}, slice {z}" if stacks else p for p, z in zip(group.patients, group.slices, strict=True)],
         )
+
+    def plus(self, outputs: Mapping[str, Tensor]) -> Examples:
+        """The same slices with further outputs, (N, C, H, W), after those that they have."""
+        more = {name: _picture(image) for name, image in outputs.items() if name not in self.outputs}
+        return replace(self, outputs={**self.outputs, **more})
 
     def save(self, path: Path) -> None:
         """Write an .npz without pickled objects, atomically."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
 
@@ -23,6 +23,8 @@ __all__ = [
     "CohortMetric",
     "Collection",
     "Findings",
+    "Mae",
+    "MaeInUnits",
     "Metric",
     "MsSsim",
     "Mse",
@@ -30,8 +32,12 @@ __all__ = [
     "PixelMetric",
     "Psnr",
     "Ssim",
+    "ToUnits",
+    "UnitMetric",
+    "epoch_metrics",
     "masked_mean",
     "slice_metrics",
+    "unpaired_metrics",
     "weighted_mean",
 ]
 
@@ -61,6 +67,18 @@ class PixelMetric(Metric, Protocol):
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, T, H, W), (B, T, H, W) in [0, 1] → (B, T, H, W)."""
+
+
+ToUnits = Callable[[Tensor], Tensor]
+"""Brings images (B, T, H, W) in [0, 1] into the units of the targets."""
+
+
+@runtime_checkable
+class UnitMetric(Metric, Protocol):
+    """A metric in the targets' own units; left out where a measured target has no absolute unit."""
+
+    def in_units(self, to_units: ToUnits) -> Metric:
+        """The metric of images that this brings into the targets' units."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,16 @@ AnyMetric = Metric | CohortMetric
 def slice_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, Metric]:
     """Those that score slices one by one."""
     return {name: metric for name, metric in metrics.items() if not isinstance(metric, CohortMetric)}
+
+
+def unpaired_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, CohortMetric]:
+    """Those that need no target of the same patient."""
+    return {name: metric for name, metric in metrics.items() if isinstance(metric, CohortMetric) and not metric.paired}
+
+
+def epoch_metrics(metrics: Mapping[str, AnyMetric], *, paired: bool) -> dict[str, AnyMetric]:
+    """Those that are measured after epochs, on validation patients with or without their targets."""
+    return {**slice_metrics(metrics)} if paired else {**unpaired_metrics(metrics)}
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
@@ -185,6 +213,45 @@ class Mse:
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in [0, 1]."""
         return masked_mean(self.map(prediction, target), mask)
+
+
+class Mae:
+    """Mean absolute error of images in [0, 1]."""
+
+    higher_is_better = False
+    title = "MAE"
+
+    def map(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(B, T, H, W), (B, T, H, W) in [0, 1] → the absolute error (B, T, H, W)."""
+        return (prediction - target).abs()
+
+    def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in [0, 1]."""
+        return masked_mean(self.map(prediction, target), mask)
+
+
+class MaeInUnits(Mae):
+    """Mean absolute error in the target's own unit, such as HU.
+
+    Left out where a measured target has no absolute unit: brightness differs between patients in MR.
+    """
+
+    title = "MAE (unit)"
+
+    def __init__(self) -> None:
+        self._to_units: ToUnits | None = None
+
+    def in_units(self, to_units: ToUnits) -> MaeInUnits:
+        """The metric of images that this brings into the targets' units."""
+        bound = MaeInUnits()
+        bound._to_units = to_units
+        return bound
+
+    def map(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(B, T, H, W), (B, T, H, W) in [0, 1] → the absolute error (B, T, H, W) in the targets' units."""
+        if self._to_units is None:
+            return super().map(prediction, target)
+        return super().map(self._to_units(prediction), self._to_units(target))
 
 
 class Psnr:

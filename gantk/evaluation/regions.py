@@ -47,6 +47,8 @@ def _labelled(name: str) -> Callable[[Group], Tensor]:
 REGIONS: dict[str, Callable[[Group], Tensor]] = {
     "image": _image,
     "brain": _brain,
+    "body": _brain,
+    "outside": lambda group: ~group.foreground,
     **{name: _labelled(name) for name in LABELS},
 }
 """Region name → mask (B, 1, H, W) bool of a batch group."""
@@ -55,8 +57,8 @@ REGIONS: dict[str, Callable[[Group], Tensor]] = {
 def region_mask(name: str, group: Group) -> Tensor:
     """The mask (B, 1, H, W) bool of a region.
 
-    `image` is everything, `brain` the foreground, `tumour` the whole tumour, `tc` the tumour core, `et` the enhancing
-    tumour; `gantk.labels` says which labels these are.
+    `image` is everything, `brain` or `body` the foreground, `outside` the rest, `tumour` the whole tumour,
+    `tc` the tumour core, `et` the enhancing tumour; `gantk.labels` says which labels these are.
 
     Raises:
         EvaluationError: for an unknown name.

@@ -49,10 +49,12 @@ class Subjects:
     Args:
         noun: what one is called.
         trained_on: whether the networks were trained on the same.
+        size: height and width at which images were measured; empty where it was not written down.
     """
 
     noun: str = "patient"
     trained_on: bool = False
+    size: tuple[int, int] | tuple[()] = ()
 
     @property
     def plural(self) -> str:
@@ -63,6 +65,11 @@ class Subjects:
     def measured(self) -> str:
         """`test patients`, or `training patients` where these were measured."""
         return f"{'training' if self.trained_on else 'test'} {self.plural}"
+
+    @property
+    def measured_at(self) -> str:
+        """`Measured at 96 × 80 pixels`; empty where it was not written down."""
+        return f"Measured at {self.size[0]} × {self.size[1]} pixels" if self.size else ""
 
     @property
     def warning(self) -> str:
@@ -122,6 +129,7 @@ class Evaluation:
         overall: by method, the columns that have one number for all patients together, which no row has.
         images: by patient, numbers by which its images are known again, such as `t1ce`'s scale in scanner units.
         subjects: what the rows are about.
+        checkpoint: which weights were measured, in words; empty where it was not written down.
     """
 
     split: str
@@ -131,6 +139,7 @@ class Evaluation:
     overall: dict[str, dict[str, Statistic]] = field(default_factory=dict)
     images: dict[str, dict[str, float]] = field(default_factory=dict)
     subjects: Subjects = Subjects()
+    checkpoint: str = ""
 
     @property
     def methods(self) -> list[str]:
@@ -169,6 +178,7 @@ class Evaluation:
             "rows": hashlib.sha256(self._table().encode()).hexdigest(),
             **({"overall": overall} if overall else {}),
             **({"images": self.images} if self.images else {}),
+            **({"checkpoint": self.checkpoint} if self.checkpoint else {}),
         }
 
     def _table(self) -> str:
@@ -208,8 +218,10 @@ class Evaluation:
             }
             images = {patient: dict(found) for patient, found in head.get("images", {}).items()}
             said = {m: {n: Statistic.from_dict(s) for n, s in found.items()} for m, found in head["methods"].items()}
-            subjects = Subjects(**head.get("subjects", {}))
+            told = head.get("subjects", {})
+            subjects = Subjects(**told | {"size": tuple(told.get("size", ()))})
             split, settings = str(head["split"]), str(head["settings"])
+            checkpoint = str(head.get("checkpoint", ""))
         with _reading(table):
             with table.open(newline="", encoding="utf-8") as file:
                 rows = [
@@ -221,7 +233,7 @@ class Evaluation:
                     )
                     for line in csv.DictReader(file)
                 ]
-            evaluation = cls(split, settings, columns, rows, overall, images, subjects)
+            evaluation = cls(split, settings, columns, rows, overall, images, subjects, checkpoint)
             if not _agree(evaluation.summary, said):  # a truncated table is a table
                 raise ValueError("its means are not those of summary.json: one of the two is truncated or was changed")
             if head.get("rows", digest := checksum(table)) != digest:  # in digits that no mean shows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gantk.recipe.model import DataSettings, LossSettings, MapSettings, Selection, TransformSettings
+from gantk.recipe.model import DataSettings, LossSettings, MapSettings, ScheduleSettings, TransformSettings
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "scheduler",
             "register_schedulers",
-            reserved=frozenset(Selection.model_fields),
+            reserved=frozenset(ScheduleSettings.model_fields),
             methods={
                 "stages": ("roles",),
                 "rate": ("stage", "role", "part", "epoch"),

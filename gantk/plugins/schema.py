@@ -28,6 +28,7 @@ from gantk.recipe.model import (
     OptimizerSettings,
     Recipe,
     RunSettings,
+    ScheduleSettings,
     Selection,
     TrackingSettings,
     TrainingSettings,
@@ -139,7 +140,9 @@ class _Writer:
         for key, (kind, model) in NAMED.items():
             table = self._table(key, kind, model)
             tables[key] = _by_name(table)
-        tables["schedule"] = self._table("schedule", "scheduler", Selection)
+        tables["schedule"] = self._table("schedule", "scheduler", ScheduleSettings)
+        also = {**self._table("also", "scheduler", Selection), "required": ["use"]}
+        tables["schedule"]["properties"]["also"] |= {"items": also}
         tables["training"] = self._model(TrainingSettings)
         tables["evaluation"] = self._model(EvaluationSettings)
         table = {**self._table("metrics", "metric", Selection), "required": ["use"]}

@@ -20,7 +20,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: they are not; its place is a dotted key.
     """
-    for one in (_groups, _intensities, _terms, _measured, _roles, _baselines):
+    for one in (_groups, _intensities, _terms, _measured, _roles, _best, _baselines):
         one(recipe)
 
 
@@ -89,6 +89,8 @@ def _roles(recipe: Recipe) -> None:
         )
     named = [("predict", recipe.predict)] if recipe.predict is not None else []
     named += [("evaluation.roles", role) for role in recipe.evaluation.roles or ()]
+    if (best := recipe.training.keep_best) is not None and best.role is not None:
+        named.append(("training.keep_best.role", best.role))
     for where, role in named:
         _known("translator", role, recipe.translators, where)
         if role not in recipe.answering:
@@ -97,6 +99,15 @@ def _roles(recipe: Recipe) -> None:
                 where=where,
                 mend=f"evaluate and predict with {' or '.join(recipe.answering)}",
             )
+
+
+def _best(recipe: Recipe) -> None:
+    if recipe.evaluation.checkpoint == "best" and recipe.training.keep_best is None:
+        raise RecipeError(
+            "the best epoch is to be evaluated, and its checkpoint is not kept",
+            where="evaluation.checkpoint",
+            mend='say by what it is known, as in training.keep_best = { metric = "ssim" }, before the run is trained',
+        )
 
 
 def _baselines(recipe: Recipe) -> None:

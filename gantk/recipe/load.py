@@ -23,6 +23,7 @@ from gantk.recipe.model import (
     MapSettings,
     OptimizerSettings,
     Recipe,
+    ScheduleSettings,
     TransformSettings,
 )
 from gantk.recipe.origin import Error, File, Origins, Overrides, Place
@@ -130,6 +131,7 @@ _OWN_KEYS = {
     "data": set(DataSettings.model_fields),
     "losses": set(LossSettings.model_fields),
     "maps": set(MapSettings.model_fields),
+    "schedule": set(ScheduleSettings.model_fields),
     "transforms": set(TransformSettings.model_fields),
 }
 

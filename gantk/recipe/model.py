@@ -48,7 +48,7 @@ BatchGroup = Annotated[
     str, Field(json_schema_extra={"anyOf": [{"enum": list(GROUPS)}, {"pattern": PATTERN}]}), AfterValidator(_group)
 ]
 Part = Literal["generator", "heads", "discriminator"]
-Region = Literal["image", "brain", "tumour", "tc", "et"]
+Region = Literal["image", "brain", "body", "outside", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]
 Unlike = Annotated[list[T], AfterValidator(_unique)]
 Several = Annotated[Unlike[T], Field(min_length=1)]
@@ -170,6 +170,8 @@ class DataSettings(BaseModel):
     """The modalities that are translated, in the order of their channels."""
     target: Name | Several[Name]
     """The modality to be synthesized, or several."""
+    incomplete: bool = False
+    """Whether patients may lack inputs, for methods that are trained to do without; what is not there is background."""
     neighbours: Annotated[Whole, Field(le=64)] = 0
     """Slices on either side that come with each input slice, as further channels."""
     spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
@@ -258,6 +260,8 @@ class TranslatorSettings(Settings):
     """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
     residual: Name | None = None
     """A modality that it takes and changes; where absent, the generator makes its images from nothing."""
+    at_test: Literal["eval", "train"] = "eval"
+    """`train` keeps dropout and the statistics of the batch at validation, test and prediction, as Pix2Pix's paper."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
 
@@ -298,6 +302,15 @@ class TransformSettings(Selection):
     """Stages in which it is used; all where absent."""
 
 
+class BestSettings(Settings):
+    """`[training.keep_best]`: by what the best epoch is known."""
+
+    metric: Name
+    """A metric that is measured after epochs."""
+    role: Name | None = None
+    """Whose it is; where absent, the role that predicts."""
+
+
 class TrainingSettings(Settings):
     """`[training]`: how the step is carried out."""
 
@@ -325,6 +338,8 @@ class TrainingSettings(Settings):
     """Steps between checkpoints besides those at the end of every epoch."""
     keep_checkpoints: Annotated[Count, Field(le=10**6)] = 2
     """How many of the newest checkpoints are kept."""
+    keep_best: BestSettings | None = None
+    """By which validation metric the checkpoint of the best epoch is kept besides; see `evaluation.checkpoint`."""
 
     @model_validator(mode="after")
     def _both_updates(self) -> TrainingSettings:
@@ -341,7 +356,7 @@ class EvaluationSettings(Settings):
     metrics: list[Name | Selection] = Field(default=["ssim", "psnr", "mse"], min_length=1)
     """By name; one with parameters as a table, `{ use = "lpips", net = "vgg" }`."""
     regions: Several[Region] = ["image", "brain", "tumour"]
-    """Where slices are scored; `tc` is the tumour core, `et` the enhancing tumour."""
+    """Where slices are scored: `brain` or `body`, the foreground; `outside` of it; `tc`, the tumour core; `et`."""
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
     missing: Unlike[Name] = []
@@ -350,6 +365,8 @@ class EvaluationSettings(Settings):
     """The targets that are measured; where absent, all that the networks are not shown as an input."""
     baselines: Unlike[str] = []
     """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
+    checkpoint: Literal["last", "best"] = "last"
+    """What is evaluated and predicted with: the end of the training, or its best epoch by `training.keep_best`."""
     roles: Several[Name] | None = None
     """Roles that are evaluated; where absent, all that make the measured targets."""
     batch: Images = 16
@@ -391,6 +408,13 @@ class TrackingSettings(Settings):
     """Whether the last checkpoint is sent at the end."""
 
 
+class ScheduleSettings(Selection):
+    """`[schedule]`: the scheduler, and others that act beside it."""
+
+    also: list[Selection] = []
+    """Further schedulers, whose factors on rates and weights multiply the first's, and which may end stages early."""
+
+
 class Recipe(Settings):
     """A whole recipe."""
 
@@ -406,7 +430,7 @@ class Recipe(Settings):
     transforms: dict[Name, TransformSettings] = {}
     maps: dict[Name, MapSettings] = {}
     losses: dict[Name, LossSettings] = Field(min_length=1)
-    schedule: Selection
+    schedule: ScheduleSettings
     """The scheduler: stages, learning rates and weights over time."""
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -436,6 +460,12 @@ class Recipe(Settings):
     def evaluated(self) -> tuple[str, ...]:
         """The translators that are measured on the test patients."""
         return self.answering if self.evaluation.roles is None else tuple(self.evaluation.roles)
+
+    @property
+    def best_metric(self) -> str | None:
+        """`ROLE/METRIC` by which the best epoch is known; None where it is not kept."""
+        best = self.training.keep_best
+        return None if best is None else f"{best.role or self.predict_role}/{best.metric}"
 
     @property
     def predict_role(self) -> str:

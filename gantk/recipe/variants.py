@@ -134,6 +134,13 @@ def _is_in(key: str, table: str) -> bool:
     return key == table or key.startswith(f"{table}.")
 
 
+def in_turn(children: Sequence[Child]) -> list[Child]:
+    """Children as they are run: every one with the first seed, then with the second, so that half a sweep is a whole
+    table of fewer seeds."""
+    seeds = list(dict.fromkeys(child.changes.get(SEED) for child in children))
+    return sorted(children, key=lambda child: seeds.index(child.changes.get(SEED)))
+
+
 def _selected(children: Sequence[Child], pins: Mapping[str, Any]) -> tuple[Child, ...]:
     """The children that have these values, in their grid or, where it lacks a key, in their recipe."""
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from gantk.errors import EvaluationError, GantkError, GantkWarning
-from gantk.evaluation.examples import Examples
+from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.results import Evaluation, is_evaluated
 from gantk.files import write_text
 from gantk.progress import duration
@@ -80,7 +81,11 @@ def write_report(run: Path) -> Path:
     damages = [str(damage) for damage in files.damages()]
     results = _whole(lambda: _results(evaluation, folder.recipe), damages)
     weights = _whole(lambda: _weights(evaluation / "weights.json"), damages)
-    figures = _whole(lambda: _figures(evaluation / "examples.npz"), damages)
+    figures = [
+        found
+        for name in ("examples.npz", TARGET_EXAMPLES)
+        if (found := _whole(partial(_figures, evaluation / name), damages)) is not None
+    ]
     curves = _whole(lambda: _curves(folder.path / JOURNAL), damages)
     panels = _panels(folder.panels(), damages)
     for damage in damages:
@@ -185,6 +190,7 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
         "count": len({row.patient for row in evaluation.rows}),
         "stacks": stacks,
         "subjects": evaluation.subjects,
+        "checkpoint": evaluation.checkpoint,
     }
 
 
@@ -222,6 +228,7 @@ def _figures(path: Path) -> dict[str, Any] | None:
         "pictures": [_picture(draw_figure(examples, i), title) for i, title in enumerate(titles)],
         "tumour": bool(examples.segmentation.any()),
         "target": examples.target is not None,
+        "back": next((name for name in examples.outputs if name.endswith(")")), ""),
     }
 
 

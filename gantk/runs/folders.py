@@ -39,8 +39,12 @@ def make_run_folder(recipe_name: str, recipe: str, split: Split, parent: Path | 
     return folder
 
 
-def resolve_run(text: str | Path) -> Path:
-    """The folder of the run, or of the sweep, that a path, an id or the unique beginning of an id under `./runs` names.
+def resolve_run(text: str | Path, runs: Path | None = None) -> Path:
+    """The folder of the run, or of the sweep, that a path, an id or the unique beginning of an id names.
+
+    Args:
+        text: which.
+        runs: the folder of the runs; `./runs` where absent.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -48,8 +52,8 @@ def resolve_run(text: str | Path) -> Path:
     path = Path(text)
     if is_run(path):
         return path.absolute()
-    runs = runs_in(Path(RUNS))
-    matches = [run for run in runs if run.name == str(text)] or [r for r in runs if r.name.startswith(str(text))]
+    there = runs_in(runs or Path(RUNS))
+    matches = [run for run in there if run.name == str(text)] or [r for r in there if r.name.startswith(str(text))]
     if len(matches) == 1:
         return matches[0].absolute()
     if matches:
@@ -57,8 +61,8 @@ def resolve_run(text: str | Path) -> Path:
     raise UsageError(
         f"there is no run {str(text)!r}",
         where=path if path.exists() else None,
-        why=f"it is neither a run folder nor the id of a run under ./{RUNS}",
-        mend=nearest(str(text), [run.name for run in runs]) if runs else None,
+        why=f"it is neither a run folder nor the id of a run under {runs or f'./{RUNS}'}",
+        mend=nearest(str(text), [run.name for run in there]) if there else None,
     )
 
 

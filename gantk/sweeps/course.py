@@ -16,7 +16,7 @@ from gantk.launching import Launcher
 from gantk.plugins import Registry
 from gantk.progress import Progress
 from gantk.recipe.model import TrackingSettings
-from gantk.recipe.variants import SEED, Child
+from gantk.recipe.variants import Child, in_turn
 from gantk.runs.folders import Status, spoken
 from gantk.runs.names import TABLE
 from gantk.runs.sweeps import child_folder
@@ -140,10 +140,7 @@ class Course:
         crew.work([state for state in self._in_order() if state.state != "finished"])
 
     def _in_order(self) -> list[ChildState]:
-        """Every variant with the first seed, then with the second: half a sweep is a whole table of fewer seeds."""
-        seeds = list(dict.fromkeys(child.changes.get(SEED) for child in self.children))
-        ordered = sorted(self.children, key=lambda child: seeds.index(child.changes.get(SEED)))
-        return [self.states[child.id] for child in ordered]
+        return [self.states[child.id] for child in in_turn(self.children)]
 
     def _outcome(self) -> str:
         states = {state.state for state in self.states.values()}

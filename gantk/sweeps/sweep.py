@@ -12,7 +12,7 @@ from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.recipe.load import change_of
 from gantk.recipe.model import TrackingSettings
-from gantk.recipe.variants import Sweep, is_sweep, load_sweep
+from gantk.recipe.variants import Sweep, in_turn, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy
 from gantk.runs.sweeps import child_folder
@@ -35,7 +35,9 @@ __all__ = [
 
 
 def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | None = None) -> SweepResult:
-    """The children that overrides select, with their states, in full validated; starts and writes nothing.
+    """The children that overrides select, in the order in which they run, with their states; starts and writes nothing.
+
+    They are validated in full.
 
     Raises:
         RecipeError: the recipe or a child is wrong.
@@ -47,7 +49,7 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
     stages: dict[str, int | None] = {}
     busy = is_busy(folder)
     states = []
-    for child in sweep.selected:
+    for child in in_turn(sweep.selected):
         state = ChildState(child.id, child.label, child_folder(folder, child.id))
         state.look(alive=False)
         if busy and RunFiles(state.folder).status().get("state") == "running":

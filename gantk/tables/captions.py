@@ -43,7 +43,8 @@ def caption(
     settings = ", ".join(sorted({evaluation.settings for evaluation in evaluations}))
     spoken = _spread(rows, _patients(rows, evaluations, columns), spread)
     warning = "".join(dict.fromkeys(f"{e.subjects.warning}. " for e in evaluations if e.subjects.warning))
-    return f"{warning}{spoken}. {best}{baselines}. {split}; evaluation settings {settings}."
+    sizes = "".join(f" {said}." for said in dict.fromkeys(e.subjects.measured_at for e in evaluations) if said)
+    return f"{warning}{spoken}.{sizes} {best}{baselines}. {split}; evaluation settings {settings}."
 
 
 def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:

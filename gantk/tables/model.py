@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,7 @@ __all__ = [
     "Significance",
     "Table",
     "TableRow",
+    "digits_of",
     "grouped",
     "identity",
     "key_title",
@@ -132,7 +133,7 @@ class Table:
     @property
     def digits(self) -> dict[str, int]:
         """Decimals by column."""
-        return {name: decimals((row.values[name].mean for row in self.rows), self.significant) for name in self.columns}
+        return digits_of(self.rows, self.columns, self.significant)
 
     def grid(self, columns: Sequence[str] | None = None) -> Grid:
         """The table as text, of all columns or some; a group of rows is a section."""
@@ -196,6 +197,12 @@ class Table:
             warning="; ".join(self.differences),
             long=True,
         )
+
+
+def digits_of(rows: Iterable[TableRow], columns: Iterable[str], significant: int = 3) -> dict[str, int]:
+    """Decimals by column, so that the largest mean of these rows has as many significant digits."""
+    means = [row.values for row in rows]
+    return {name: decimals((values[name].mean for values in means), significant) for name in columns}
 
 
 def grouped(rows: Sequence[TableRow], by: str | None) -> list[list[TableRow]]:

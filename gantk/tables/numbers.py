@@ -63,10 +63,10 @@ def write_statistic(statistic: Statistic, digits: int) -> str:
     return f"{mean} ± {write_value(statistic.std, digits)}" if math.isfinite(statistic.std) else mean
 
 
-def best_of(means: Mapping[Key, float], column: Column) -> set[Key]:
-    """The keys of a column's best means, which may be equal; none without rivals."""
-    known = {key: mean for key, mean in means.items() if math.isfinite(mean)}
-    if len(known) < 2:
+def best_of(means: Mapping[Key, float], column: Column, digits: int) -> set[Key]:
+    """The keys of a column's best means as they are written with so many decimals; none without rivals."""
+    written = {key: round(mean, digits) for key, mean in means.items() if math.isfinite(mean)}
+    if len(written) < 2:
         return set()
-    top = (max if column.higher_is_better else min)(known.values())
-    return {key for key, mean in known.items() if mean == top}
+    top = (max if column.higher_is_better else min)(written.values())
+    return {key for key, mean in written.items() if mean == top}

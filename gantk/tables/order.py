@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from gantk.errors import UsageError, nearest
 from gantk.evaluation.results import Column
@@ -73,15 +74,17 @@ def ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
     return sorted(rows, key=lambda row: order.index(identity(row.changes[by])) if by in row.changes else without)
 
 
-def best_of_groups(rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None) -> list[TableRow]:
-    """Each column's best of every group, over the seeds that all its rows have; equal means are all best."""
+def best_of_groups(
+    rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None, digits: Mapping[str, int]
+) -> list[TableRow]:
+    """Each column's best of every group, over the seeds that all its rows have; means written alike are all best."""
     best: dict[TableRow, set[str]] = {row: set() for row in rows}
     for group in grouped(rows, by):
         for name, column in columns.items():
             runs = {row: {s: m[name] for s, m in row.by_run.items() if math.isfinite(m[name])} for row in group}
             rivals = {row: means for row, means in runs.items() if means}
             common = set.intersection(*map(set, rivals.values())) if rivals else ()
-            sums = {row: math.fsum(means[seed] for seed in common) for row, means in rivals.items()}
-            for row in best_of(sums, column) if common else ():
+            means = {row: fmean(own[seed] for seed in common) for row, own in rivals.items()} if common else {}
+            for row in best_of(means, column, digits[name]):
                 best[row].add(name)
     return [replace(row, best=frozenset(best[row]), group=identity(row.changes.get(by or ""))) for row in rows]

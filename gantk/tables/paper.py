@@ -14,7 +14,7 @@ from gantk.files import read_json
 from gantk.runs.files import SWEEP, RunFiles
 from gantk.tables.captions import beaten, caption, undecided, uneven
 from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members
-from gantk.tables.model import Table, TableRow, identity, title_of, written
+from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
 from gantk.tables.significance import significance
@@ -74,8 +74,9 @@ def result_table(
     if not rows:
         raise EvaluationError("no run has a method to show")
     keys, by = keys_of(rows, found.grid, by)
-    rows = best_of_groups(ordered(told_apart(rows, keys), by), columns, by)
-    rows += _baseline_rows(groups, columns, spread, keys)
+    baselines = _baseline_rows(groups, columns, spread, keys)
+    digits = digits_of([*rows, *baselines], columns, DIGITS)
+    rows = [*best_of_groups(ordered(told_apart(rows, keys), by), columns, by, digits), *baselines]
     rows = [replace(row, name=title_of(row, keys)) for row in rows]
     table = Table(
         title=found.title,

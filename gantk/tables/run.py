@@ -8,7 +8,7 @@ from typing import Any
 
 from gantk.evaluation.results import Column, Evaluation
 from gantk.tables.members import methods_of
-from gantk.tables.model import Table, TableRow
+from gantk.tables.model import Table, TableRow, digits_of
 from gantk.tables.numbers import best_of, method_title
 
 __all__ = ["rows_of", "table_of", "with_best"]
@@ -44,5 +44,9 @@ def rows_of(evaluation: Evaluation, columns: Mapping[str, Column], trained: Coll
 def with_best(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> tuple[TableRow, ...]:
     """The rows with the best of them marked in each column; baselines are no rivals."""
     own = [row for row in rows if not row.baseline]
-    best = {name: best_of({row: row.values[name].mean for row in own}, column) for name, column in columns.items()}
+    digits = digits_of(rows, columns)
+    best = {
+        name: best_of({row: row.values[name].mean for row in own}, column, digits[name])
+        for name, column in columns.items()
+    }
     return tuple(replace(row, best=frozenset(name for name in columns if row in best[name])) for row in rows)

@@ -32,7 +32,7 @@ def significance(table: Table, reference: str) -> Significance:
             it names one row for each value of a key, every row is compared with the one that shares its values.
 
     Raises:
-        UsageError: no row is called so, or several that nothing tells apart.
+        UsageError: no row is called so, or several that nothing tells apart, or no other row can be compared.
     """
     references = _named(table, reference)
     keys = ", ".join(key_title(key, table.keys) for key in table.keys)
@@ -48,8 +48,10 @@ def significance(table: Table, reference: str) -> Significance:
             notes.append(f"{row.name}: not compared, no {reference} has the same {keys}")
             continue
         other = rivals[0]
-        if row.baseline or other.baseline:
-            mine, theirs = row.seeds, other.seeds  # a baseline is the same whatever the seed
+        if row.baseline or other.baseline or table.spread == "patients":
+            mine, theirs = row.seeds, other.seeds  # a baseline is the same whatever the seed, and of a run there is one
+            if not (row.baseline or other.baseline) and mine != theirs:
+                notes.append(f"{row.name}: seed {_seeds(mine)}, the reference {_seeds(theirs)}")
         else:
             mine = theirs = tuple(seed for seed in row.seeds if seed in other.seeds)
             if not mine:
@@ -60,7 +62,15 @@ def significance(table: Table, reference: str) -> Significance:
         pairs[row] = (other, row.patients(mine), other.patients(theirs))
     kind = references[0].name if len(references) == 1 else f"{reference} of the same {keys}"
     averaged = f"each {table.subjects.noun}'s values averaged over seeds; " if table.spread == "seeds" else ""
-    return compared(table, kind, pairs, averaged, notes)
+    found = compared(table, kind, pairs, averaged, notes)
+    if not found.lines:
+        raise UsageError(
+            f"no row can be compared with {reference!r}",
+            where="reference",
+            why="; ".join(found.notes) or "there is no other row",
+            mend="name another row, or put more runs into the table",
+        )
+    return found
 
 
 def compared(
@@ -92,6 +102,10 @@ def compared(
         f"{_holm(found.values(), table.columns)}.{_unseen(found.values(), table.columns)}",
         notes=(*notes, *(f"{r.name}: not compared, it has no metric that the reference has, too" for r in without)),
     )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
 
 
 def _holm(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:

@@ -184,13 +184,13 @@ class RunFolder:
         return sorted(found, key=lambda panel: (panel.step, panel.key))
 
     def files(self, *, checkpoints: bool, ended: bool) -> Iterator[tuple[str, Path]]:
-        """Artifacts to feed: (path below the run, file); results and last checkpoint only of an ended run."""
+        """Artifacts to feed: (path below the run, file); results, last and best checkpoint only of an ended run."""
         kept = sorted(self.path.glob("checkpoints/step-*/checkpoint.json"))
         roots = [self.path / name for name in FIRST_FILES]
         if ended:
             roots += [self.path / name for name in LAST_FILES]
         if ended and checkpoints:
-            roots += [file.parent for file in kept[-1:]]
+            roots += [file.parent for file in (*kept[-1:], *self.path.glob("checkpoints/best-*/checkpoint.json"))]
         for root in roots:
             yield from _files(root, self.path)
 

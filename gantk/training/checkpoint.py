@@ -87,19 +87,22 @@ class Checkpoint:
             raise _damaged(self.folder, f"{name}: {reason(error)}") from None
 
 
-def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any], keep: int) -> Path:
-    """Write a checkpoint and remove all but the newest `keep`.
+def save_checkpoint(
+    parent: Path, state: TrainingState, facts: Mapping[str, Any], keep: int, kind: str = "step"
+) -> Path:
+    """Write a checkpoint and remove all of its kind but the newest `keep`.
 
     Args:
         parent: the run's folder of checkpoints.
         state: what to save.
         facts: what a prediction needs besides the weights; JSON-compatible, must hold `recipe` (TOML).
         keep: checkpoints that stay.
+        kind: what the folder's name begins with.
 
     Raises:
         CheckpointError: it cannot be written; checkpoints there are left as they were.
     """
-    folder = parent / f"step-{state.position.total:08d}"
+    folder = parent / f"{kind}-{state.position.total:08d}"
     before = [path for path in list_checkpoints(parent) if path != folder]
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -124,19 +127,19 @@ def save_checkpoint(parent: Path, state: TrainingState, facts: Mapping[str, Any]
             mend="make room or mend the permissions, then go on with --resume; "
             + ("the checkpoint before it is intact" if before else "there is no checkpoint yet, so it begins anew"),
         ) from None
-    for old in list_checkpoints(parent)[:-keep]:
+    for old in list_checkpoints(parent, kind)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
-def list_checkpoints(parent: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first.
+def list_checkpoints(parent: Path, kind: str = "step") -> list[Path]:
+    """The checkpoints of a run that are of a kind, oldest first.
 
     Raises:
         CheckpointError: their folder cannot be read; what cannot be seen is not taken for absent.
     """
     try:
-        named = [parent / entry.name for entry in os.scandir(parent) if entry.name.startswith("step-")]
+        named = [parent / entry.name for entry in os.scandir(parent) if entry.name.startswith(f"{kind}-")]
         return sorted(path for path in named if (path / "checkpoint.json").is_file())
     except (FileNotFoundError, NotADirectoryError):
         return []
@@ -252,6 +255,14 @@ def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:
 
 
 def _damaged(folder: Path, why: object) -> CheckpointError:
+    if not folder.name.startswith("step-"):
+        return CheckpointError(
+            "the checkpoint of the best epoch is damaged",
+            where=folder,
+            why=why,
+            mend="bring it back from a copy, or move this folder elsewhere and go on with the last checkpoint: "
+            'gantk evaluate RUN --set evaluation.checkpoint="last"',
+        )
     try:
         before = any(other < folder for other in list_checkpoints(folder.parent))
     except CheckpointError:

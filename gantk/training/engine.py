@@ -19,6 +19,7 @@ from gantk.errors import Interrupted, NonFiniteError, PluginError, RecipeError, 
 from gantk.names import check_name
 from gantk.recipe.model import Recipe
 from gantk.runs.names import CHECKPOINTS
+from gantk.training.best import Best
 from gantk.training.checkpoint import list_checkpoints, save_checkpoint
 from gantk.training.device import autocasting
 from gantk.training.history import History
@@ -62,6 +63,7 @@ class Engine:
         observer: is told of everything.
         validate: gives validation metrics (`ROLE/METRIC`) after an epoch.
         stopping: asked after each step whether to save and stop.
+        best: keeps the checkpoint of the best epoch.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Engine:
         observer: Observer,
         validate: Validate,
         stopping: Callable[[], bool] = lambda: False,
+        best: Best | None = None,
     ) -> None:
         self.recipe = recipe
         self.state = state
@@ -84,6 +87,7 @@ class Engine:
         self.observer = observer
         self.validate = validate
         self.stopping = stopping
+        self.best = best
         self.stages = check_stages(recipe, state.scheduler.stages(list(state.translators)))
         self.autocast = autocasting(state.device, recipe.run.precision)
 
@@ -167,6 +171,8 @@ class Engine:
         index, total = state.position.stage, state.position.total
         over = ended or epoch + 1 == stage.epochs
         state.position = Position(index + 1, 0, 0, total) if over else Position(index, epoch + 1, 0, total)
+        if self.best is not None:
+            self.best.keep(state, metrics, self.facts)
 
     def _validate(self, stage: Stage, plan: StagePlan, position: Position) -> Mapping[str, float]:
         due = (position.epoch + 1) % self.recipe.training.validate_every == 0 or position.epoch + 1 == stage.epochs

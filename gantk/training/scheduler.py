@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NewType, Protocol
@@ -84,3 +85,38 @@ class Scheduler:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state."""
+
+
+class Together(Scheduler):
+    """A scheduler with others beside it: the first has the stages, factors multiply, and any may end a stage.
+
+    Args:
+        schedulers: the first, and those beside it.
+    """
+
+    def __init__(self, schedulers: Sequence[Scheduler]) -> None:
+        self.schedulers = tuple(schedulers)
+
+    def stages(self, roles: Sequence[str]) -> list[Stage]:
+        return self.schedulers[0].stages(roles)
+
+    def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
+        return math.prod(scheduler.rate(stage, role, part, epoch) for scheduler in self.schedulers)
+
+    def weight(self, stage: Stage, role: str, epoch: int) -> float:
+        return math.prod(scheduler.weight(stage, role, epoch) for scheduler in self.schedulers)
+
+    def before_stage(self, stage: Stage, control: Control) -> None:
+        for scheduler in self.schedulers:
+            scheduler.before_stage(stage, control)
+
+    def after_epoch(self, stage: Stage, epoch: int, metrics: Mapping[str, float], control: Control) -> bool:
+        ended = [scheduler.after_epoch(stage, epoch, metrics, control) for scheduler in self.schedulers]
+        return any(ended)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(number): scheduler.state_dict() for number, scheduler in enumerate(self.schedulers)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for number, scheduler in enumerate(self.schedulers):
+            scheduler.load_state_dict(state[str(number)])

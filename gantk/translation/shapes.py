@@ -17,7 +17,7 @@ from gantk.recipe.model import Recipe
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 
-__all__ = ["feature_channels"]
+__all__ = ["feature_channels", "fitting_size"]
 
 #: The channels that were found before, by what decides them: the runs of a sweep have many networks alike.
 _FOUND: dict[Hashable, dict[int, int]] = {}
@@ -41,6 +41,46 @@ def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Reci
     if key not in _FOUND:
         _FOUND[key] = _run_through(translator, recipe, layers, judged)
     return _FOUND[key]
+
+
+def fitting_size(translator: Translator, size: tuple[int, int], trained: tuple[int, int]) -> tuple[int, int] | None:
+    """The smallest height and width, at least `size`, that a generator takes; found by running it without memory.
+
+    Args:
+        translator: whose generator is asked.
+        size: (H, W).
+        trained: (H, W) that it takes for certain.
+
+    Returns:
+        Multiples of one power of two times the generator's `size_multiple`; None where it takes no such size.
+    """
+    multiple = translator.size_multiple
+    sizes = [_rounded_up(size, multiple * 2**power) for power in range(9)]
+    if sizes[0] == trained or not _takes(translator, trained):  # it cannot be asked: an operation needs values
+        return sizes[0]
+    return next((fitting for fitting in sizes if _takes(translator, fitting)), None)
+
+
+def _rounded_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    height, width = (-(-n // multiple) * multiple for n in size)
+    return height, width
+
+
+def _takes(translator: Translator, size: tuple[int, int]) -> bool:
+    """Whether a generator in evaluation makes an image as large as the one that it is given."""
+    network, image = translator.generator, torch.empty(1, translator.takes.size, *size, device="meta")
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            output = _in_earnest(network, image) if _is_small(network, image) else _weightless(network, image)
+    except Exception as error:
+        if is_shortage(error):
+            raise
+        return False
+    finally:
+        network.train(training)
+    return isinstance(output, Tensor) and tuple(output.shape) == (1, translator.gives.size, *size)
 
 
 def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequence[int]]) -> Hashable:
@@ -118,10 +158,8 @@ def _shapes(network: nn.Module, image: Tensor, layers: Iterable[int]) -> tuple[A
     if _is_small(network, image):
         found = _in_earnest(network, image, *arguments)
     else:
-        tensors = (*network.named_parameters(), *network.named_buffers())
-        weightless = {name: tensor.to("meta") for name, tensor in tensors}
         try:
-            found = functional_call(network, weightless, (image, *arguments))
+            found = _weightless(network, image, *arguments)
         except GantkError:
             raise
         except Exception:  # a fault, or an operation that needs values
@@ -136,10 +174,16 @@ def _is_small(network: nn.Module, image: Tensor) -> bool:
     return pixels <= 2**16 and sum(p.numel() for p in network.parameters()) <= 2**23
 
 
+def _weightless(network: nn.Module, image: Tensor, *arguments: Any) -> Any:
+    """What a network makes of an image without memory."""
+    tensors = (*network.named_parameters(), *network.named_buffers())
+    return functional_call(network, {name: tensor.to("meta") for name, tensor in tensors}, (image, *arguments))
+
+
 def _in_earnest(network: nn.Module, image: Tensor, *arguments: Any) -> Any:
     """What a network makes of an image of background; it and torch's random numbers stay as they are."""
     with torch.random.fork_rng(devices=[]):
-        return copy.deepcopy(network)(torch.full(image.shape, -1.0), *arguments)
+        return copy.deepcopy(network).cpu()(torch.full(image.shape, -1.0), *arguments)
 
 
 def _said(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from gantk_baselines.patch_nce import PatchNce
 from gantk_baselines.perceptual import Content, DiscriminatorFeatures, Perceptual, Style
 from gantk_baselines.pixelwise import L1, L2, Change, Ssim
 from gantk_baselines.projected_distillation import ProjectedDistillation
-from gantk_baselines.schedules import Constant, Cosine, LinearDecay, Phases, Warmup
+from gantk_baselines.schedules import Constant, Cosine, EarlyStop, LinearDecay, Phases, Warmup
 from gantk_baselines.transforms import Affine, Flip, InputJitter, Jitter, ResizeAndCrop
 from gantk_baselines.weight_maps import Edges, Foreground, TumourMask, Uniform
 
@@ -84,6 +84,7 @@ def register_schedulers() -> dict[str, type]:
     return {
         "constant": Constant,
         "cosine": Cosine,
+        "early_stop": EarlyStop,
         "linear_decay": LinearDecay,
         "phases": Phases,
         "warmup": Warmup,

@@ -156,16 +156,22 @@ def imputed(view: View) -> Tensor:
     return view.derive("imputed", view.output, lambda output: torch.where(available, view.target, output))
 
 
+def known(view: View) -> Tensor:
+    """Which of a view's targets the patients have, bool (B, T): the others are background and say nothing."""
+    return view.derive("targets known", view.target, lambda target: (target > BACKGROUND).flatten(2).any(dim=2))
+
+
 class MissingL1:
     """Mean absolute error over the missing modalities alone: mean of m·|y − G(x)| (MM-GAN); 0 where none is missing.
 
-    The term's weight map multiplies the error.
+    A modality that the patient lacks, so that y is not known, does not count. The term's weight map multiplies the
+    error.
     """
 
     needs = Needs(target=True)
 
     def __call__(self, view: View) -> Tensor:
-        missing = ~outputs_available(view)
+        missing = ~outputs_available(view) & known(view)
         error = (view.target - view.output).abs()
         weight = view.weight_like(error)
         if weight is not None:
@@ -178,7 +184,8 @@ class ImputedLsgan:
     """Least-squares GAN with a score map per modality and implicit conditioning (MM-GAN).
 
     The discriminator sees ŷ = m·G(x) + (1 − m)·y, the output with the available modalities replaced by the real ones
-    (m is 1 where missing); what is real in ŷ is to be called real:
+    (m is 1 where missing); what is real in ŷ is to be called real. Modalities that a patient lacks, whose y is not
+    known, do not count:
     L_D = ω·(E[(D(y) − 1)²] + E[(D(ŷ) − (1 − m))²]), L_G = E[(D(ŷ) − 1)²]; means over all modalities' maps.
 
     Args:
@@ -194,12 +201,13 @@ class ImputedLsgan:
         self.discriminator_weight = discriminator_weight
 
     def __call__(self, view: View) -> Tensor:
-        return (self._judge(view, imputed(view)) - 1).square().mean()
+        return _mean((self._judge(view, imputed(view)) - 1).square(), view)
 
     def discriminator(self, view: View) -> Tensor:
         real, fake = self._judge(view, view.target), self._judge(view, imputed(view).detach())
         labels = outputs_available(view).to(fake.dtype)[:, :, None, None]
-        return self.discriminator_weight * ((real - 1).square().mean() + (fake - labels).square().mean())
+        errors = (real - 1).square(), (fake - labels).square()
+        return self.discriminator_weight * (_mean(errors[0], view) + _mean(errors[1], view))
 
     def _judge(self, view: View, image: Tensor) -> Tensor:
         scores = view.judge(image, source=view.image(self.condition))
@@ -210,6 +218,12 @@ class ImputedLsgan:
                 mend='use = "modality_patchgan" gives one for each',
             )
         return scores
+
+
+def _mean(errors: Tensor, view: View) -> Tensor:
+    """The mean of errors (B, T, h, w) over the modalities whose target is known."""
+    there = known(view)
+    return errors.mean() if there.all() else errors[there].mean()
 
 
 class ModalityPatchGan(nn.Module):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import ConfigDict
 
-from gantk import Control, Count, Fraction, RecipeError, Role, Scheduler, Stage, Whole
+from gantk import Control, Count, Fraction, MetricName, NonNegative, RecipeError, Role, Scheduler, Stage, Whole
 
-__all__ = ["Constant", "Copy", "Cosine", "LinearDecay", "Phase", "Phases", "Warmup"]
+__all__ = ["Constant", "Copy", "Cosine", "EarlyStop", "LinearDecay", "Phase", "Phases", "Warmup"]
 
 
 def _linear_decay(epoch: int, epochs: int, decay_epochs: int) -> float:
@@ -183,3 +183,60 @@ class Phases(Scheduler):
     def before_stage(self, stage: Stage, control: Control) -> None:
         for copy in self.phases[stage.name].copies:
             control.copy(copy.source, copy.target, copy.parts, into=copy.into, shared=copy.shared)
+
+
+class EarlyStop(Scheduler):
+    """Ends a stage once a validation metric has not improved for so many epochs; made for `[[schedule.also]]`.
+
+    Epochs in which the metric is not measured, because the stage does not train the role or no validation is due, end
+    nothing.
+
+    Args:
+        metric: the validation metric.
+        role: whose it is.
+        better: which way the metric is better.
+        patience: epochs without improvement that end the stage.
+        min_delta: improvement that counts.
+        epochs: length of the single stage, where this is the schedule itself.
+    """
+
+    def __init__(
+        self,
+        metric: MetricName,
+        role: Role,
+        better: Literal["higher", "lower"] = "higher",
+        patience: Count = 10,
+        min_delta: NonNegative = 0.0,
+        epochs: Count = 100,
+    ) -> None:
+        super().__init__(epochs)
+        self.metric, self.role, self.better = metric, role, better
+        self.patience, self.min_delta = patience, min_delta
+        self.best: float | None = None
+        self.best_epoch = 0
+
+    def before_stage(self, stage: Stage, control: Control) -> None:
+        self.best, self.best_epoch = None, 0
+
+    def after_epoch(self, stage: Stage, epoch: int, metrics: Mapping[str, float], control: Control) -> bool:
+        value = metrics.get(f"{self.role}/{self.metric}")
+        if value is None:
+            return False
+        if self.best is None or self._gain(value, self.best) > self.min_delta:
+            self.best, self.best_epoch = value, epoch
+        if epoch - self.best_epoch < self.patience or epoch + 1 == stage.epochs:
+            return False
+        control.note(
+            f"{self.role}/{self.metric} was best in epoch {self.best_epoch + 1} of {stage.name!r} ({self.best:.4g}) "
+            f"and has not improved for {self.patience} epochs: the stage ends"
+        )
+        return True
+
+    def _gain(self, value: float, best: float) -> float:
+        return value - best if self.better == "higher" else best - value
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.best, self.best_epoch = state["best"], state["best_epoch"]

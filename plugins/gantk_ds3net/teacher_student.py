@@ -79,6 +79,7 @@ class TeacherStudent(Scheduler):
         self.best: float | None = None
         self.best_epoch = 0
         self.converged: int | None = None
+        self.latest: int | None = None
 
     def stages(self, roles: Sequence[str]) -> list[Stage]:
         joint = (self.teacher,) if self.student is None else (self.teacher, self.student)
@@ -98,8 +99,10 @@ class TeacherStudent(Scheduler):
         return 1 - epoch / stage.epochs
 
     def before_stage(self, stage: Stage, control: Control) -> None:
-        if stage.name != "joint" or self.converged is None:
+        if stage.name != "joint" or self.latest is None:
             return
+        if self.converged is None:  # another scheduler ended the stage
+            self.converged = self.latest
         epoch = max(0, self.converged - self.rewind)
         if self.rewind:  # else it has these weights
             control.restore(self.teacher, "teacher", epoch)
@@ -112,6 +115,7 @@ class TeacherStudent(Scheduler):
     def after_epoch(self, stage: Stage, epoch: int, metrics: Mapping[str, float], control: Control) -> bool:
         if stage.name != "teacher":
             return False
+        self.latest = epoch
         value = metrics.get(f"{self.teacher}/{self.monitor}")
         if value is not None and self._improves(value):
             self.best, self.best_epoch = value, epoch
@@ -126,7 +130,13 @@ class TeacherStudent(Scheduler):
         return gain > self.min_delta
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch, "converged": self.converged}
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "converged": self.converged,
+            "latest": self.latest,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.best, self.best_epoch, self.converged = state["best"], state["best_epoch"], state["converged"]
+        self.latest = state.get("latest", self.converged)  # gantk 0.2 did not write it

@@ -56,3 +56,28 @@ def test_translations_and_maps_share_one_pass_of_each_network(recipe: Path, ema:
             assert weight is not None
             assert torch.equal(weights[name], weight)
     assert set(mean_weights(weights, group)) == set(wanted)
+
+
+def test_dropout_is_kept_at_test_where_the_recipe_says_so(recipe: Path) -> None:
+    registry = load_plugins().registry
+    images = {}
+    for mode in ("eval", "train"):
+        loaded = load_recipe(recipe, [f"translators.student.at_test={mode}"])
+        assembly, scheduler = build(loaded, registry)
+        state = TrainingState(loaded, assembly, scheduler, torch.device("cpu"))
+        cohort = open_cohort(loaded, registry, QuietProgress())
+        group = next(cohort.loader.patient(cohort.split.test[0], 4))
+        network = state.translators["student"].generator
+        network.register_buffer("seen", torch.zeros(1))
+        network.register_forward_pre_hook(lambda module, _: (module.seen.add_(module.training), None)[1])
+        random = torch.random.get_rng_state()
+        first, second = (predictor(state, "student")(group) for _ in range(2))
+        assert torch.equal(first, second)  # from the recipe's seed
+        assert torch.equal(torch.random.get_rng_state(), random)
+        assert network.seen == 0  # statistics of batches stay as they were
+        assert network.training
+        inference = Inference(state, assembly.plan("joint", ("teacher", "student")))
+        inference.see(group)
+        assert torch.equal(inference.predictor("student")(group), first)
+        images[mode] = first
+    assert not torch.equal(images["eval"], images["train"])

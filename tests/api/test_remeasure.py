@@ -127,3 +127,13 @@ def test_in_a_terminal(run: Path) -> None:
     told = CliRunner().invoke(app, ["evaluate", str(run), "--set", "run.seed=1"])
     assert told.exit_code == 2
     assert "Traceback" not in told.stderr
+
+
+def test_the_absolute_error_in_the_body_and_outside_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ['evaluation.metrics=["mae", "mae_unit"]', 'evaluation.regions=["image", "body", "outside", "brain"]']
+    result = gantk.evaluate(run, changes, device="cpu")
+    assert "mae_unit is left out: t1ce has no absolute unit" in capsys.readouterr().err
+    assert set(result.summary["metrics"]) == {"mae", "mae_body", "mae_outside", "mae_brain"}
+    means = {name: found["mean"] for name, found in result.summary["methods"]["student"].items()}
+    assert means["mae_body"] == means["mae_brain"] != means["mae_outside"]
+    assert min(means["mae_body"], means["mae_outside"]) < means["mae"] < max(means["mae_body"], means["mae_outside"])

@@ -288,6 +288,16 @@ def test_sync_and_friends_say_that_there_is_no_such_run(monkeypatch: pytest.Monk
     assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
+@pytest.mark.parametrize("verb", ["run", "predict", "compare", "evaluate", "sync", "report", "figure", "table", "ui"])
+def test_one_flag_names_the_folder_of_the_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    more = {"run": ["--resume", "none"], "predict": ["none", ".", "-o", "x.nii"], "ui": []}.get(verb, ["none"])
+    result = call(verb, *more, "--runs", tmp_path / "elsewhere")
+    assert result.exit_code == 2
+    assert str(tmp_path / "elsewhere") in result.stderr
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
 def test_data_phantom_checks_its_arguments(tmp_path: Path) -> None:
     assert call("data", "phantom", tmp_path, "--subjects", "0").exit_code == 2
     assert call("data", "phantom", tmp_path, "--spacing", "0.1").exit_code == 2

@@ -24,11 +24,12 @@ from gantk.data.pixels import read_pixels, write_pixels
 from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
 from gantk.data.volumes import Subject
-from gantk.errors import DataError, UsageError
+from gantk.errors import DataError, RecipeError, UsageError
 from gantk.progress import QuietProgress
 from gantk.recipe.model import IntensitySettings
 from gantk.tables.compare import compare
 from gantk.tables.paper import result_table
+from gantk.training.best import best_checkpoint
 
 QUIET = QuietProgress()
 RNG = np.random.default_rng(0)
@@ -412,9 +413,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
         "two": halves(folder / "two", (2, 0, 0)),
         "ct": scans(folder / "ct"),
     }
+    data["kid"] = data["cyclegan"]
     more = {
         "two": ["data.split=none"],
-        "ct": ["data.mode=grey", "data.intensities.b.range=[-1024, 3072]", "evaluation.baselines=[]"],
+        "kid": [
+            "evaluation.metrics=[{ use = 'kid', weights = 'random' }]",
+            "training.keep_best={ metric = 'kid', role = 'a2b' }",
+            "data.split.ratio=[1, 1, 1]",
+        ],
+        "ct": [
+            "data.mode=grey",
+            "data.intensities.b.range=[-1024, 3072]",
+            "evaluation.baselines=[]",
+            "evaluation.metrics=['mae', 'mae_unit']",
+        ],
     }
     made: dict[str, gantk.RunResult] = {}
 
@@ -422,7 +434,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
         if name not in made:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)
-                like = name if name in SMALL else "pix2pix"
+                like = name if name in SMALL else "cyclegan" if name == "kid" else "pix2pix"
                 changes = [
                     f"data.root={data[name].as_posix()}",
                     "data.left=a",
@@ -459,18 +471,38 @@ def test_pairs_train_are_measured_and_drawn_in_colour(trained: Callable[[str], g
 def test_kinds_train_and_are_drawn_without_a_table(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("cyclegan")
     assert result.summary == {}
-    assert sorted(p.name for p in (result.folder / "evaluation").iterdir()) == ["examples.npz"]
+    files = ["examples.npz", "target_examples.npz"]
+    assert sorted(p.name for p in (result.folder / "evaluation").iterdir()) == files
     assert sorted((result.folder / "panels" / "validation").iterdir())
     with np.load(result.folder / "evaluation" / "examples.npz") as shown:
         assert "target" not in shown.files
-        assert shown["outputs/a2b"].shape == (2, 32, 32, 3)
+        assert [name for name in shown.files if "outputs" in name] == ["outputs/a2b", "outputs/b2a(a2b)"]
+        assert shown["outputs/a2b"].shape == shown["outputs/b2a(a2b)"].shape == (2, 32, 32, 3)
         assert list(shown["titles"]) == ["testA/a0", "testA/a1"]
+    with np.load(result.folder / "evaluation" / "target_examples.npz") as shown:
+        assert [name for name in shown.files if "outputs" in name] == ["outputs/b2a", "outputs/a2b(b2a)"]
+        np.testing.assert_allclose(shown["inputs/b"][0], shapes("b", 3) / 127.5 - 1, atol=1e-4)
+        assert not np.array_equal(shown["outputs/b2a"], shown["outputs/a2b(b2a)"])
     losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
     assert "train/b2a/cycle_b" in losses[0]
     assert not any(name.startswith("validation") for line in losses for name in line)
     page = result.report.read_text(encoding="utf-8")
     assert 'id="results"' not in page
     assert "no target to compare with" in page
+    assert page.count("is the way back") == 2
+
+
+def test_kinds_are_measured_after_epochs_without_pairs(trained: Callable[[str], gantk.RunResult]) -> None:
+    result = trained("kid")
+    losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
+    values = [line["validation/a2b/kid"] for line in losses if "validation/a2b/kid" in line]
+    assert len(values) == 2
+    best = best_checkpoint(result.folder / "checkpoints")
+    assert best is not None
+    assert best.facts["best"] == {"metric": "a2b/kid", "value": min(values), "higher_is_better": False}
+    assert result.summary["methods"]["a2b"]["kid"]["mean"] is not None
+    with pytest.raises(RecipeError, match=r"'kid' is watched.*needs? no pairs|'ssim' is watched.*such as kid"):
+        gantk.dry_run(result.folder / "recipe.toml", ["training.keep_best.metric=ssim", "evaluation.metrics=['ssim']"])
 
 
 def test_prediction_has_the_picture_s_size_and_depth(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
@@ -506,6 +538,8 @@ def test_either_direction_predicts(trained: Callable[[str], gantk.RunResult], tm
 
 
 def test_numbers_are_predicted_as_numbers(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
+    errors = trained("ct").summary["methods"]["generator"]
+    assert errors["mae_unit"]["mean"] == pytest.approx(4096 * errors["mae"]["mean"], rel=1e-5)
     model = gantk.load(trained("ct").folder, device="cpu")
     path = save(tmp_path / "in" / "x.png", shapes("a", 0)[..., 0])
     expected = model.predict(path, tmp_path / "x.tif", progress=QUIET)
@@ -531,6 +565,52 @@ def test_a_pair_of_the_data_set_is_predicted_by_its_input(
     assert told.notes == [f"The right half of images is left out: {model.dataset.root / 'test' / '0.png'}, and 1 more"]
 
 
+def test_a_picture_is_translated_at_its_own_size_or_the_one_that_is_named(
+    trained: Callable[[str], gantk.RunResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = gantk.load(trained("pix2pix").folder, device="cpu")
+    generator = model.translators["generator"].generator
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    given: list[tuple[int, ...]] = []
+    hook = generator.register_forward_pre_hook(lambda _, arguments: given.append(tuple(arguments[0].shape[-2:])))
+    path, told = save(tmp_path / "in" / "x.png", noise(50, 37)), Told()
+    own = model.predict(path, progress=told)
+    assert given.pop() == (56, 40)  # multiples of 8, after three levels
+    assert told.notes == [f"Translated at the pictures' own size; training saw them at 32 × 32 pixels: {path}"]
+    named = model.predict(path, progress=QUIET, size=(32, 32))
+    assert given.pop() == (32, 32)
+    assert own.shape == named.shape == (50, 37, 3)
+    detail = [abs(np.diff(image.astype(float), axis=0)).mean() for image in (own, named)]
+    assert detail[0] > 1.5 * detail[1]
+    small = model.predict(save(tmp_path / "small.png", noise(16, 20)), progress=QUIET)
+    assert (small.shape, given.pop()) == ((16, 20, 3), (32, 40))  # as large as the crop
+    monkeypatch.setattr("gantk.api.model.WINDOW", 40)
+    given.clear()
+    model = gantk.load(trained("pix2pix").folder, device="cpu")
+    model.translators["generator"].generator = generator
+    windows = model.predict(path, progress=QUIET)
+    hook.remove()
+    assert given[-2:] == [(40, 40)] * 2
+    assert windows.shape == (50, 37, 3)
+
+
+def test_a_generator_of_one_size_gets_it_and_this_is_said(
+    trained: Callable[[str], gantk.RunResult], tmp_path: Path
+) -> None:
+    model, told = gantk.load(trained("pix2pix").folder, device="cpu"), Told()
+
+    class One(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image.flatten(1).reshape(-1, 3, 32, 32)  # fails where there are more pixels
+
+    model.translators["generator"].generator = One()
+    path = save(tmp_path / "x.png", noise(50, 37))
+    assert model.predict(path, progress=told).shape == (50, 37, 3)
+    assert told.notes == [f"The generator takes 32 × 32 pixels alone; what it makes is enlarged: {path}"]
+
+
 def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
     model = gantk.load(trained("pix2pix").folder, device="cpu")
     save(tmp_path / "in" / "x.png", shapes("a", 0))
@@ -545,7 +625,7 @@ def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunRes
 
 def test_nothing_held_out_is_trained_on_measured_on_and_said(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("two")
-    assert result.summary["subjects"] == {"noun": "image", "trained_on": True}
+    assert result.summary["subjects"] == {"noun": "image", "trained_on": True, "size": (32, 32)}
     lines = (result.folder / "evaluation" / "patients.csv").read_text().splitlines()
     assert {line.split(",")[0] for line in lines[1:]} == {"train/0", "train/1"}
     losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]

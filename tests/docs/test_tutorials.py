@@ -21,7 +21,7 @@ KINDS = {
     "noise": 6,
     "plateau": 5,
     "numpy_patients": 4,
-    "mae": 6,
+    "rmse": 6,
     "diary": 1,
     "versioned": 8,
     "l1": 8,

@@ -15,11 +15,11 @@ from torchmetrics.functional import image as reference
 
 from gantk.data.batch import Group
 from gantk.errors import EvaluationError, GantkError
-from gantk.evaluation.metrics import Mse, MsSsim, Nmse, Psnr, Ssim
+from gantk.evaluation.metrics import Mae, MaeInUnits, Mse, MsSsim, Nmse, Psnr, Ssim, masked_mean
 from gantk.evaluation.perceptual import Lpips
 from gantk.evaluation.regions import region_mask
 
-METRICS = [Ssim(), Mse(), Psnr(), Nmse(), MsSsim()]
+METRICS = [Ssim(), Mse(), Mae(), Psnr(), Nmse(), MsSsim()]
 
 
 @pytest.fixture
@@ -50,6 +50,8 @@ def torchmetrics_value(metric: object, prediction: torch.Tensor, target: torch.T
         return float(
             reference.multiscale_structural_similarity_index_measure(prediction, target, data_range=1.0, betas=betas)
         )
+    if isinstance(metric, Mae):
+        return float((prediction - target).abs().mean())
     from torchmetrics.functional import mean_squared_error as mse
 
     error = float(mse(prediction, target))
@@ -99,6 +101,7 @@ def test_region_by_hand(pair):
         difference = (prediction - target)[i, 0, 3:15, 20:].double().numpy()
         mse = (difference**2).mean()
         assert float(Mse()(prediction, target, mask)[i]) == pytest.approx(mse, rel=1e-5)
+        assert float(Mae()(prediction, target, mask)[i]) == pytest.approx(abs(difference).mean(), rel=1e-5)
         energy = (target[i, 0, 3:15, 20:].double() ** 2).mean().item()
         assert float(Nmse()(prediction, target, mask)[i]) == pytest.approx(mse / energy, rel=1e-5)
         assert float(Psnr()(prediction, target, mask)[i]) == pytest.approx(-10 * math.log10(mse), rel=1e-5)
@@ -241,6 +244,8 @@ def test_regions_by_hand():
     group = Group(source, source[:, :1], segmentation, ("p",), (0,))
     assert region_mask("image", group).flatten().tolist() == [True] * 4
     assert region_mask("brain", group).flatten().tolist() == [True, False, False, True]
+    assert region_mask("body", group).flatten().tolist() == [True, False, False, True]
+    assert region_mask("outside", group).flatten().tolist() == [False, True, True, False]
     assert region_mask("tumour", group).flatten().tolist() == [True, False, False, True]
     group.segmentation[0, 0, 0, 1] = 2
     assert region_mask("tumour", group).flatten().tolist() == [True, True, False, True]
@@ -250,3 +255,10 @@ def test_regions_by_hand():
     assert not any(region_mask(name, bare).any() for name in ("tumour", "tc", "et"))
     with pytest.raises(EvaluationError, match="'tumour'"):
         region_mask("tumor", group)
+
+
+def test_error_in_units_by_hand(pair):
+    prediction, target = pair
+    mask = corner(target)
+    found = MaeInUnits().in_units(lambda images: 4096 * images - 1024)(prediction, target, mask)
+    np.testing.assert_allclose(found, 4096 * masked_mean((prediction - target).abs(), mask), rtol=1e-5)

@@ -44,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "metric segmentation_probe": {"parameters": {"folds": 2, "steps": 2, "batch": 4, "channels": 8}},
     "scheduler constant": {"parameters": {"epochs": 3}},
     "scheduler cosine": {"parameters": {"epochs": 6, "warmup_epochs": 2}},
+    "scheduler early_stop": {"parameters": {"metric": "ssim", "role": "a", "epochs": 4}},
     "scheduler linear_decay": {"parameters": {"epochs": 6, "decay_epochs": 3}},
     "scheduler phases": {
         "parameters": {

@@ -230,6 +230,28 @@ def test_l1_counts_the_missing_modalities_alone(mmgan: Callable[..., View]) -> N
     assert loss_of(view)(view).item() == pytest.approx(np.mean(errors), rel=1e-12)
 
 
+def lacking(group: Group) -> Group:
+    """The first patient has no fourth modality at all: its target is not known."""
+    target = group.target.clone()
+    target[0, 3] = -1
+    return replace(group, target=target)
+
+
+def test_what_a_patient_lacks_does_not_count(mmgan: Callable[..., View]) -> None:
+    view = mmgan("pixelwise", change=lacking)
+    output, real = view.output.detach().numpy(), view.target.numpy()
+    errors = [np.abs(output[b, c] - real[b, c]).mean() for b, c in ((0, 1), (1, 3))]
+    assert loss_of(view)(view).item() == pytest.approx(np.mean(errors), rel=1e-12)
+    view = mmgan("adversarial", change=lacking)
+    judge, real, imputed, there = parts(view)
+    counts = np.ones((2, 4), bool)
+    counts[0, 3] = False
+    fake, true = judge(imputed), judge(real)
+    assert loss_of(view)(view).item() == pytest.approx(((fake - 1) ** 2)[counts].mean(), rel=1e-12)
+    wanted = 0.5 * (((true - 1) ** 2)[counts].mean() + ((fake - there) ** 2)[counts].mean())
+    assert loss_of(view).discriminator(view).item() == pytest.approx(wanted, rel=1e-12)
+
+
 def test_l1_is_0_where_nothing_is_missing(mmgan: Callable[..., View]) -> None:
     view = mmgan("pixelwise", torch.ones(2, 4, dtype=torch.bool))
     assert loss_of(view)(view).item() == 0

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gantk import RecipeError, Role, Scheduler, Stage
-from gantk_baselines.schedules import Constant, Copy, Cosine, LinearDecay, Phase, Phases, Warmup
+from gantk import MetricName, RecipeError, Role, Scheduler, Stage
+from gantk_baselines.schedules import Constant, Copy, Cosine, EarlyStop, LinearDecay, Phase, Phases, Warmup
 
 
 def rates(scheduler: Scheduler) -> list[float]:
@@ -296,3 +296,39 @@ def test_the_distilled_students_regressors_learn(trained: Callable[[str], Watche
     heads = [key for key in run.weights[1] if key.startswith("student.heads.") and key.endswith("weight")]
     assert len(heads) == 3
     assert set(heads) <= changed(*run.weights[1:])
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize(
+    ("better", "values", "ends"),
+    [
+        ("higher", [1, 3, 2, 2.9, 9], 3),
+        ("lower", [3, 1, 2, 1.5, 0], 3),
+        ("higher", [1, 2, 3, 4, 5], None),
+        ("higher", [3, None, None, None, 2], 4),  # where nothing is measured nothing ends
+        ("higher", [3, 2, 3.05, 4, 4], 2),  # 0.05 is no improvement of 0.1
+    ],
+)
+def test_early_stop(better: Any, values: list[float | None], ends: int | None) -> None:
+    stop, control = EarlyStop(MetricName("m"), Role("g"), better, patience=2, min_delta=0.1), Notes()
+    stage = Stage("training", 100, ("g",))
+    stop.before_stage(stage, control)  # type: ignore[arg-type]
+    ended = None
+    for epoch, value in enumerate(values):
+        resumed = EarlyStop(MetricName("m"), Role("g"), better, patience=2, min_delta=0.1)
+        resumed.load_state_dict(stop.state_dict())
+        stop = resumed
+        if stop.after_epoch(stage, epoch, {} if value is None else {"g/m": value}, control):  # type: ignore[arg-type]
+            ended = epoch
+            break
+    assert ended == ends
+    assert len(control.notes) == (ends is not None)
+    stop.before_stage(stage, control)  # type: ignore[arg-type]
+    assert not stop.after_epoch(stage, 0, {"g/m": 0.0}, control)  # type: ignore[arg-type]

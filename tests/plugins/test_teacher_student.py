@@ -187,3 +187,14 @@ def test_its_state_survives() -> None:
             stage, epoch, metrics, Control()
         )
     assert resumed.converged == scheduler.converged == 5
+
+
+def test_a_first_stage_that_another_scheduler_ends_hands_its_weights_on() -> None:
+    scheduler = schedule(rewind=2)
+    assert train(scheduler, [0.5, 0.6, 0.7, 0.8]) == -1  # it goes on improving
+    resumed = schedule(rewind=2)
+    resumed.load_state_dict(scheduler.state_dict())
+    control = Control()
+    resumed.before_stage(resumed.stages(["teacher", "student"])[1], control)
+    assert [asked[0] for asked in control.asked] == ["restore", "copy"]
+    assert control.asked[0] == ("restore", "teacher", "teacher", 1)

@@ -520,3 +520,11 @@ def test_a_split_is_a_table_or_a_word(base: Path, override: str, said: str) -> N
     assert recipe_from_table(tomllib.loads(dump_recipe(recipe))) == recipe
     with pytest.raises(RecipeError, match=said):
         load_recipe(base, [override])
+
+
+def test_another_schedule_keeps_what_acts_beside_it(write: Write) -> None:
+    also = '[[schedule.also]]\nuse = "early_stop"\nrole = "r"'
+    write(f'extends = "base.toml"\n[schedule]\nuse = "cosine"\n{also}', "mid.toml")
+    recipe = load_recipe(write('extends = "mid.toml"\n[schedule]\nuse = "linear_decay"\nepochs = 3'))
+    assert recipe.schedule.parameters == {"epochs": 3}
+    assert [(also.use, also.parameters) for also in recipe.schedule.also] == [("early_stop", {"role": "r"})]

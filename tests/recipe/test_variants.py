@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe
 from gantk.recipe.rows import read_rows, write_rows
-from gantk.recipe.variants import Child, is_sweep, load_sweep
+from gantk.recipe.variants import Child, in_turn, is_sweep, load_sweep
 
 BASE = """\
 name = "base"
@@ -169,6 +169,13 @@ def test_a_grid_without_variants_and_variants_without_a_grid(write: Write) -> No
     assert [c.changes for c in alone.children] == [{}, {}]
     assert alone.children[0].recipe.run.seed == 2
     assert "more" in alone.children[1].recipe.losses
+
+
+def test_children_run_seed_by_seed(write: Write) -> None:
+    text = 'extends = "base.toml"\n[variants.x]\n[variants.y.losses.more]\nuse = "l1"\non = "a"\n[sweep]\n'
+    whole = load_sweep(write(text + '"run.seed" = [3, 1]\n')).children
+    assert [(c.variant, c.recipe.run.seed) for c in whole] == [("x", 3), ("x", 1), ("y", 3), ("y", 1)]
+    assert [(c.variant, c.recipe.run.seed) for c in in_turn(whole)] == [("x", 3), ("y", 3), ("x", 1), ("y", 1)]
 
 
 def test_overrides_of_other_keys_change_every_child(write: Write) -> None:

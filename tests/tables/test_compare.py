@@ -63,6 +63,11 @@ def test_table_and_best(make):
     assert data["rows"][1]["values"]["ssim"]["mean"] == pytest.approx(0.91)
 
 
+def test_means_that_are_written_alike_are_all_best(make):
+    text = shown(map(to_rich, compare([make("one", 0.9, 0.01), make("two", 0.9 + 1e-9, 0.02)]).grids()))
+    assert text.count("\x1b[1m0.910 ± 0.014") == 2
+
+
 @pytest.mark.parametrize("difference", [{"split": "other"}, {"settings": "other"}])
 def test_refuses_what_does_not_compare(make, difference):
     runs = [make("one", 0.8, 0.01), make("two", 0.9, 0.02, **difference)]

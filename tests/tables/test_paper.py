@@ -6,6 +6,7 @@ import json
 import math
 import re
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from gantk.tables.grids import Cell, Grid, to_latex, to_markdown, to_rich
 from gantk.tables.model import Table, TableRow
 from gantk.tables.numbers import write_statistic
 from gantk.tables.paper import reference_of, result_table
-from gantk.tables.significance import with_tests
+from gantk.tables.significance import significance, with_tests
 from gantk.tables.statistics import paired_difference
 
 COLUMNS = {
@@ -511,6 +512,32 @@ def test_equal_means_are_all_best(tmp_path):
         evaluate(sweep.child(variant, 0), {"student": 0.8}, 0)
     rows = result_table([sweep.root]).rows
     assert rows[0].best == rows[1].best == set(COLUMNS)
+
+
+def test_means_that_are_written_alike_are_all_best(tmp_path):
+    sweep = SweepFolder(tmp_path / "ties", "[variants.a]\n[variants.b]\n[variants.c]", '"run.seed" = [0]')
+    for variant, value in (("a", 0.8), ("b", 0.8 + 1e-7), ("c", 0.7)):
+        evaluate(sweep.child(variant, 0), {"student": value}, 0)
+    table = result_table([sweep.root])
+    assert ["ssim" in row.best for row in table.rows[:3]] == [True, True, False]
+
+
+def test_single_runs_are_compared_whatever_their_seeds(tmp_path):
+    """Paired by patient, and the note says that the seeds differ."""
+    runs = []
+    for seed, value in ((0, 0.8), (1, 0.7)):
+        sweep = SweepFolder(tmp_path / f"one{seed}", "[variants.a]", f'"run.seed" = [{seed}]')
+        evaluate(sweep.child("a", seed), {"student": value}, seed)
+        runs.append(sweep.root)
+    table = result_table(runs)
+    first, second = [row.name for row in table.rows if not row.baseline]
+    tests = result_table(runs, reference=first).significance
+    assert second in [row.title for row, _, _ in tests.lines]
+    assert any(note.endswith("seed 1, the reference 0") for note in tests.notes)
+    alone = result_table(runs[:1], roles=["student"])
+    bare = replace(alone, rows=tuple(row for row in alone.rows if not row.baseline))
+    with pytest.raises(UsageError, match=r"no row can be compared.*no other row"):
+        significance(bare, bare.rows[0].name)
 
 
 def test_bold_is_decided_over_common_seeds(ablation):

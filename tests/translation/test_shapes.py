@@ -9,7 +9,8 @@ import pytest
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from gantk.translation import shapes
+from gantk.data.layout import Domain
+from gantk.translation import Translator, shapes
 
 Build = Callable[..., Any]
 
@@ -78,3 +79,35 @@ def test_large_images_take_no_memory(build: Build, images: list[Tensor]) -> None
 def test_small_ones_need_nothing_that_torch_takes_seconds_to_load(build: Build, images: list[Tensor]) -> None:
     build("pix2pix.toml", SMALL)
     assert {image.device.type for image in images} == {"cpu"}
+
+
+class Two(nn.Module):
+    """A network whose sides must be multiples of something, of which it says nothing."""
+
+    def __init__(self, multiple: int, channels: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(3, channels, multiple, multiple)
+        self.up = nn.ConvTranspose2d(channels, 3, multiple, multiple)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.up(self.down(image)) + 0 * image  # fails where sizes differ
+
+
+@pytest.mark.parametrize("channels", [4, 2**14], ids=["small", "large"])
+def test_the_size_that_a_generator_takes_is_found(channels: int) -> None:
+    domain = Domain("source", None, 3)
+    translator = Translator("x", domain, domain, Two(16, channels), None, False)
+    assert shapes.fitting_size(translator, (50, 37), (32, 32)) == (64, 48)
+    assert shapes.fitting_size(translator, (32, 32), (32, 32)) == (32, 32)
+    assert all(parameter.device.type == "cpu" for parameter in translator.parameters())
+
+
+def test_a_generator_of_one_size_takes_no_other() -> None:
+    class One(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return image.reshape(-1, 3, 32, 32)
+
+    domain = Domain("source", None, 3)
+    translator = Translator("x", domain, domain, One(), None, False)
+    assert shapes.fitting_size(translator, (50, 37), (32, 32)) is None
+    assert shapes.fitting_size(translator, (32, 32), (32, 32)) == (32, 32)

@@ -1,0 +1,89 @@
+"""The checkpoint of the best validation epoch, kept beside the newest ones."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from gantk.errors import CheckpointError
+from gantk.training.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint, open_checkpoint, save_checkpoint
+from gantk.training.state import TrainingState
+
+__all__ = ["Best", "best_checkpoint", "evaluated_checkpoint"]
+
+BEST = "best"
+
+
+class Best:
+    """Keeps the checkpoint of the epoch whose validation metric is the best so far; the first of equals stays.
+
+    What is best is read from the checkpoint itself, so that a resumed run goes on with it.
+
+    Args:
+        parent: the run's folder of checkpoints.
+        metric: `ROLE/METRIC`.
+        higher_is_better: whether larger values are better.
+    """
+
+    def __init__(self, parent: Path, metric: str, higher_is_better: bool) -> None:
+        self.parent, self.metric, self.higher_is_better = parent, metric, higher_is_better
+
+    def keep(self, state: TrainingState, metrics: Mapping[str, float], facts: Mapping[str, Any]) -> Path | None:
+        """Write the state where its metrics are the best so far; None where they are not.
+
+        Raises:
+            CheckpointError: it cannot be written, or the best one so far is damaged.
+        """
+        value = metrics.get(self.metric, math.nan)
+        before = best_checkpoint(self.parent)
+        if not math.isfinite(value) or (before is not None and not self._betters(value, _value(before))):
+            return None
+        told = {"metric": self.metric, "value": value, "higher_is_better": self.higher_is_better}
+        folder = save_checkpoint(self.parent, state, {**facts, "best": told}, keep=1, kind=BEST)
+        for old in list_checkpoints(self.parent, BEST):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
+        return folder
+
+    def _betters(self, value: float, other: float) -> bool:
+        return value > other if self.higher_is_better else value < other
+
+
+def best_checkpoint(parent: Path) -> Checkpoint | None:
+    """The checkpoint of the best validation epoch, None where there is none yet.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    found = [open_checkpoint(folder) for folder in list_checkpoints(parent, BEST)]
+    return max(found, key=_merit, default=None)  # more than one after a kill
+
+
+def evaluated_checkpoint(parent: Path, which: Literal["last", "best"]) -> Checkpoint | None:
+    """The checkpoint that `evaluation.checkpoint` names.
+
+    Raises:
+        CheckpointError: no epoch was the best yet, or the checkpoint is damaged.
+    """
+    if which == "last":
+        return newest_checkpoint(parent)
+    best = best_checkpoint(parent)
+    if best is None and list_checkpoints(parent):
+        raise CheckpointError(
+            "the run has no checkpoint of its best epoch",
+            where=parent,
+            why="no epoch was validated with training.keep_best",
+            mend='use the last one: gantk evaluate RUN --set evaluation.checkpoint="last"',
+        )
+    return best
+
+
+def _value(checkpoint: Checkpoint) -> float:
+    return float(checkpoint.facts["best"]["value"])
+
+
+def _merit(checkpoint: Checkpoint) -> float:
+    return _value(checkpoint) * (1 if checkpoint.facts["best"]["higher_is_better"] else -1)
