@@ -72,7 +72,8 @@ def check_uri(settings: TrackingSettings, option: str | None = None, folder: Pat
     """
     if not settings.enabled:
         return None
-    option = option or (Cursor.load(folder / TRACKING).uri if folder else None)
+    if option is None and folder is not None:
+        option = Cursor.load(folder / TRACKING).uri or None
     uri = resolve_uri(Path(), option, settings.uri)
     threading.Thread(target=load_mlflow, args=(uri,), name="gantk-load-mlflow", daemon=True).start()
     return uri if option else None
@@ -119,7 +120,8 @@ class Feed:
         self._told_tags: dict[str, str] = {}
         self._adopted = False
         self.cursor = Cursor.load(self._path)
-        address = resolve_uri(folder.runs, uri or self.cursor.uri or None, self.settings.uri)
+        asked = (self.cursor.uri or None) if uri is None else uri
+        address = resolve_uri(folder.runs, asked, self.settings.uri)
         self.store = Store(address)
         if self.cursor.uri != address:
             self.cursor = self._empty()
