@@ -235,7 +235,7 @@ def _curves(members: Members, table: ResultTable | None) -> list[tuple[str, Mark
 def _validation(member: Member) -> Iterator[tuple[str, str, Series]]:
     try:
         curves = gather(Journal(member.folder / JOURNAL).records())
-    except (GantkError, OSError):  # a damaged journal takes nothing but its own lines away
+    except OSError:
         return
     for chart in curves.sections.get("validation", []):
         for role, series in chart.series.items():

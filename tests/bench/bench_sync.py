@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
+from gantk.runs.lines import written
 from gantk.tracking.feed import Feed
 from gantk.tracking.feeder import sync
 from gantk.tracking.folder import RunFolder
@@ -28,11 +29,11 @@ def write_run(folder: Path, values: int) -> Path:
     folder.mkdir(parents=True)
     (folder / "recipe.toml").write_text('name = "bench"\n[data]\ndataset = "phantom"\n')
     (folder / "status.json").write_text(json.dumps({"state": "finished", "id": folder.name, "started": 1.7e9}))
-    with (folder / "metrics.jsonl").open("w") as file:
+    with (folder / "metrics.jsonl").open("wb") as file:
         for step in range(values // NAMES):
             metrics = {f"train/student/term{n}": (step * 7919 + n) % 1013 / 1013 for n in range(NAMES)}
             head = {"seq": step, "step": step, "epoch": step // 1000, "stage": "one", "time": 1.7e9 + step / 10}
-            file.write(json.dumps({**head, "metrics": metrics}) + "\n")
+            file.write(written({**head, "metrics": metrics}))
     return folder
 
 
