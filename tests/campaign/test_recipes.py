@@ -1,7 +1,7 @@
 """Recipes drawn from the schema, components' parameters among it: refused in words, or trained.
 
 A recipe that everything accepts before the first step (as `gantk run --dry-run` does) must be trained: nothing may turn
-out to be wrong only then. What does so in gantk's words is counted as not held; anything else is a failure.
+out to be wrong only then.
 """
 
 from __future__ import annotations
@@ -244,15 +244,12 @@ def test_recipes(
             harms.count("trained")
         except (NonFiniteError, MemoryShortage, DataError) as error:
             harms.count(f"accepted, then {type(error).__name__}")
-        except GantkError as error:
-            # translators and terms that do not fit each other: only a step runs them together
-            harms.not_held(f"accepted, refused in words by the first step ({type(error).__name__})")
         finally:
             shutil.rmtree(out, ignore_errors=True)
 
     @seed(campaign.seed)
     @settings(
-        max_examples=campaign.count(30, 2000),
+        max_examples=campaign.count(15, 2000),
         deadline=None,
         database=None,
         phases=[Phase.generate],
