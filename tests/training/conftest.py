@@ -78,8 +78,8 @@ class Bench:
         self.translators = {
             role: Translator(
                 role,
-                Domain("source", None, 3),
-                Domain("target", None, 1),
+                TAKES,
+                GIVES,
                 generator(10 * i),
                 discriminator(10 * i + 1),
                 False,
