@@ -29,8 +29,8 @@ from gantk.translation import Term, View
         ),
         ("pix2pix", "losses.hidden={use='missing_l1', on='generator'}", "the inputs are not the targets"),
         (
-            "ds3_semi",
-            "losses.late={use='missing_l1', on='student', group='paired', stages=['joint']}",
+            "pix2pix_distilled",
+            "losses.late={use='missing_l1', on='student', group='paired', stages=['student']}",
             "translators.student: the inputs are not the targets",
         ),
     ],
