@@ -21,8 +21,8 @@ def tests(session: nox.Session) -> None:
 def campaign(session: nox.Session) -> None:
     """Every kind of harm, many times: kills, flipped bits, full disks, broken servers, fuzzed recipes, hostile names.
 
-    Takes up to some hours, and ends with a table of what was tried and what held; `pytest tests/campaign` runs a
-    sample of it. `nox -s campaign -- -k flips` tries one kind. Full disks are tried by root alone.
+    Takes up to some hours, and ends with a table of what was tried and what held; the test suite has a sample
+    of it. `nox -s campaign -- -k flips` tries one kind. Full disks are tried by root alone.
     """
     session.install(".[test]")
     whole = {"GANTK_CAMPAIGN": "whole", "OMP_NUM_THREADS": "1"}

@@ -24,6 +24,7 @@ from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.tracking.address import check_recipe
 from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
+from gantk.training.rehearsal import rehearse
 from gantk.training.scheduler import MetricName, Scheduler, Together
 from gantk.translation import Assembly, assemble
 from gantk.translation.assembly import check_roles
@@ -74,18 +75,23 @@ def watched(recipe: Recipe, registry: Registry) -> list[tuple[str, str]]:
 def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     """Everything a recipe names, built: networks, terms and maps, and the scheduler; dataset and metrics are checked.
 
+    A step of every stage is rehearsed on made images.
+
     Args:
         recipe: the recipe.
         registry: the components.
 
     Raises:
         RecipeError: anything in the recipe is wrong.
+        GantkError: what a step of it would raise.
     """
     try:
         _check_watched(recipe, registry)
-        return _build(recipe, registry)
+        assembly, scheduler = _build(recipe, registry)
+        rehearse(recipe, assembly, scheduler.stages(list(recipe.translators)))
     except RecipeError as error:
         raise located(error, recipe) from None
+    return assembly, scheduler
 
 
 def rebuild(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:

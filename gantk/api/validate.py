@@ -17,12 +17,13 @@ __all__ = ["validate"]
 
 
 def validate(path: str | Path, overrides: Sequence[str] = (), session: Session | None = None) -> Recipe:
-    """Check a recipe in full: keys, types, names, parameters, and that its networks can be built.
+    """Check a recipe in full: keys, types, names, parameters, that its networks can be built, and a step of each stage.
 
     Of a recipe with variants or a grid every run is checked; what is given back is the recipe that they change.
 
     Raises:
         RecipeError: something is wrong.
+        GantkError: what a step would raise.
     """
     found = described(path, overrides)
     from gantk.api.checks import build  # torch takes seconds to import, and most mistakes are told without

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ _FURTHER: dict[int, Further] = {
     1: "premultiplied transparency",
     2: "transparency",
 }
+
+# what it says of a damaged tag would stand among our lines, and without the file's name
+logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import math
 import os
 import zlib
@@ -22,6 +23,9 @@ __all__ = ["read_nifti"]
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError)
 _GZIP = b"\x1f\x8b"
 _INFLATION = 1032  # deflate makes at most this many bytes of one
+
+# what it mends in a header would stand among our lines, and without the file's name
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
 
 
 def read_nifti(path: Path) -> nib.Nifti1Image:

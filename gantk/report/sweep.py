@@ -237,7 +237,7 @@ def _curves(members: Members, table: Table | None) -> list[tuple[str, Markup]]:
 def _validation(member: Member) -> Iterator[tuple[str, str, Series]]:
     try:
         curves = gather(Journal(member.folder / JOURNAL).records())
-    except (GantkError, OSError):  # a damaged journal takes nothing but its own lines away
+    except OSError:
         return
     for chart in curves.sections.get("validation", []):
         for role, series in chart.series.items():

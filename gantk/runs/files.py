@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from gantk.errors import DataError, GantkWarning, RecipeError
 from gantk.files import unsealed, write_text
 from gantk.recipe.dotted import leaves
+from gantk.runs.lines import read_lines
 from gantk.runs.names import ENVIRONMENT, EVALUATION, JOURNAL, RECIPE, SPLIT, STATUS, SWEEP
-from gantk.runs.reading import Bad, absent, extent, last_line, read, read_object, read_typed
+from gantk.runs.reading import Bad, absent, last_line, read, read_object, read_typed
 
 if TYPE_CHECKING:
     from gantk.data.cohort import Split
@@ -253,16 +254,25 @@ class RunFiles:
     def _journal(self) -> Damage | None:
         total = self.checkpoint["position"]["total"] if self.checkpoint else 0
         path = self.folder / JOURNAL
-        if not total:
+        if not total and absent(path):
             return None
+        damaged, whole, last = [], 0, {"seq": -1, "step": -1}
         try:
-            lines, last = extent(path)
-        except Bad as bad:
-            return Damage(path, str(bad), "the curves lack what it held")
+            for line in read_lines(path):
+                if line.record is None:
+                    damaged.append(line.number)
+                else:
+                    whole, last = whole + 1, line.record
+        except OSError as error:
+            why = "is missing" if absent(path) else f"cannot be read ({error.strerror or error})"
+            return Damage(path, why, "the curves lack what it held")
+        if damaged:
+            of = f"{len(damaged):,} of its {whole + len(damaged):,} lines"
+            return Damage(path, f"is damaged in {of}, first in line {damaged[0]:,}", "what these held is left out")
         if last["step"] < total - 1:
             return Damage(path, "is truncated", f"it ends after step {last['step'] + 1:,} of {total:,}")
-        if last.get("seq") != lines - 1:
-            return Damage(path, "lacks lines", f"{lines:,} of {last.get('seq', 0) + 1:,} are there")
+        if last["seq"] != whole - 1:
+            return Damage(path, "lacks lines", f"{whole:,} of {last['seq'] + 1:,} are there")
         return None
 
 

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gantk.runs.lines import record_of
 from gantk.runs.names import ENVIRONMENT, STATUS
 
-__all__ = ["Bad", "absent", "extent", "last_line", "read", "read_object", "read_typed"]
+__all__ = ["Bad", "absent", "last_line", "read", "read_object", "read_typed"]
 
 _TYPES: dict[str, dict[str, tuple[type, ...]]] = {
     STATUS: {
@@ -68,13 +69,6 @@ def read_typed(path: Path) -> dict[str, Any]:
     return content
 
 
-def extent(path: Path) -> tuple[int, dict[str, Any]]:
-    """How many whole lines a journal has, and its last."""
-    last = last_line(path)
-    with path.open("rb") as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b"")), last
-
-
 def last_line(path: Path, tail: int = 65536) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
@@ -85,9 +79,6 @@ def last_line(path: Path, tail: int = 65536) -> dict[str, Any]:
     except OSError as error:
         raise Bad(f"cannot be read ({error.strerror or error})") from None
     try:
-        record = json.loads(lines[-1])
-        if type(record["step"]) is int and type(record.get("seq")) is int:
-            return dict(record)
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        pass
-    raise Bad("is damaged at its end" if lines else "is empty or no journal")
+        return record_of(lines[-1] + b"\n")
+    except (ValueError, IndexError):
+        raise Bad("is damaged at its end" if lines else "is empty or no journal") from None

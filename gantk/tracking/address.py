@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -66,8 +67,10 @@ def taken_apart(uri: str) -> Address:
 
 def fault(uri: str) -> tuple[str, str] | None:
     """Why no MLflow store can be at an address, and what to write; None where one can. Tells no secret."""
-    if uri == "databricks" or uri.startswith(("databricks://", "arn:aws:")):
-        return None
+    if not uri.strip():
+        return "it is empty", "write an address, or leave it out"
+    if uri == "databricks" or uri.startswith("databricks://"):
+        return _missing_package("databricks.sdk", "databricks-sdk")
     if uri in ("uc", "databricks-uc") or uri.startswith(("uc:", "databricks-uc:")):
         return "Unity Catalog holds models, not runs", "write databricks"
     scheme, colon, rest = uri.partition(":")
@@ -84,6 +87,8 @@ def fault(uri: str) -> tuple[str, str] | None:
         return _network_fault(uri, host=False) or _missing_driver(uri)
     if scheme in {entry.name for entry in entry_points(group="mlflow.tracking_store")}:
         return None
+    if scheme == "arn":  # of that package, which registers it
+        return _missing_package("sagemaker_mlflow", "sagemaker-mlflow")
     if re.match(r"\d+(/|$)", rest):
         return "it names no scheme", f"write http://{uri}"
     known = ", ".join((*SERVERS, "sqlite", *DATABASES, "databricks"))
@@ -96,7 +101,7 @@ def check_recipe(settings: TrackingSettings) -> None:
     Raises:
         RecipeError: it is so.
     """
-    if not settings.uri:
+    if settings.uri is None:
         return
     if shown(settings.uri).lower() != settings.uri.lower():
         raise RecipeError(
@@ -135,6 +140,15 @@ def _network_fault(uri: str, host: bool) -> tuple[str, str] | None:
     if "@" in after[len(authority) :]:
         return "it has an @ behind the host", mend
     return None
+
+
+def _missing_package(module: str, distribution: str) -> tuple[str, str] | None:
+    """What to install before MLflow can reach a store of another maker."""
+    try:
+        found = find_spec(module)
+    except ModuleNotFoundError:  # of what it lies in
+        found = None
+    return None if found else ("its package is not installed", f"pip install {distribution}")
 
 
 def _missing_driver(uri: str) -> tuple[str, str] | None:

@@ -73,7 +73,8 @@ class Feed:
         self._told_tags: dict[str, str] = {}
         self._adopted = False
         self.cursor = Cursor.load(self._path)
-        address = resolve_uri(folder.runs, uri or self.cursor.uri or None, self.settings.uri)
+        asked = (self.cursor.uri or None) if uri is None else uri
+        address = resolve_uri(folder.runs, asked, self.settings.uri)
         self.store = Store(address)
         if self.cursor.uri != address:
             self.cursor = self._empty()

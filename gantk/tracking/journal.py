@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gantk.errors import TrackingError
 from gantk.files import atomic_write
+from gantk.runs.lines import read_lines, record_of, written
 
 __all__ = ["Journal", "Tail"]
 
@@ -18,9 +18,10 @@ __all__ = ["Journal", "Tail"]
 class Journal:
     """Metrics of a run, one JSON object a line.
 
-    A line is `{"seq", "step", "epoch", "stage", "time", "metrics"}`; `seq` counts lines from 0, `step` is the
+    A line is `{"seq", "step", "epoch", "stage", "time", "metrics", "crc"}`; `seq` counts lines from 0, `step` is the
     run's global training iteration and never decreases, `time` is in unix seconds, `metrics` maps names such
-    as `train/teacher/pixelwise` to numbers (NaN and infinity are written as Python's json does).
+    as `train/teacher/pixelwise` to numbers (NaN and infinity are written as Python's json does), `crc` is the
+    checksum that `gantk.runs.lines` compares. A damaged line is nobody's: `RunFiles` says where there is one.
 
     Args:
         path: the file; it is created by the first `append`, reading a missing one gives no records.
@@ -50,45 +51,35 @@ class Journal:
             "time": round(time.time(), 3),
             "metrics": {name: float(value) for name, value in metrics.items()},
         }
-        line = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-        written = os.write(self._fd, line)
-        if written != len(line):
+        line = written(record)
+        taken = os.write(self._fd, line)
+        if taken != len(line):
             self.close()
-            raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written (is the disk full?)")
+            raise OSError(f"{self.path}: only {taken} of {len(line)} bytes could be written (is the disk full?)")
         self._next = seq + 1
         return seq
 
-    def rewind(self, step: int) -> int:
-        """Drop the lines after a checkpoint's `step` and those that are damaged; returns how many were dropped.
+    def rewind(self, step: int) -> None:
+        """Drop the lines after a checkpoint's `step` and those that are damaged.
 
         The file is rewritten beside the old one and replaced at once, so that a crash leaves one of the two.
         """
         self.close()
         if not self.path.exists():
-            return 0
-        kept: list[bytes] = []
-        dropped = 0
-        for line, record in _lines(self.path, strict=False):
-            if record is not None and record["step"] <= step:
-                kept.append(line)
-            else:
-                dropped += 1
-        if dropped:
+            return
+        lines = read_lines(self.path)
+        kept = b"".join(line.content for line in lines if line.record is not None and line.record["step"] <= step)
+        if len(kept) < self.path.stat().st_size:
             with atomic_write(self.path) as temporary:
-                temporary.write_bytes(b"".join(kept))
-        return dropped
+                temporary.write_bytes(kept)
 
     def records(self, after_seq: int = -1) -> Iterator[dict[str, Any]]:
-        """The whole lines with a `seq` above `after_seq`, in order; a torn last line is left out.
-
-        Raises:
-            TrackingError: a line in the middle of the file is no JSON.
-        """
+        """The records with a `seq` above `after_seq`, in order; damaged lines and a torn last one are left out."""
         if not self.path.exists():
             return
-        for _, record in _lines(self.path):
-            if record is not None and record["seq"] > after_seq:
-                yield record
+        for line in read_lines(self.path):
+            if line.record is not None and line.record["seq"] > after_seq:
+                yield line.record
 
     def close(self) -> None:
         """Close the file; a later `append` opens it again."""
@@ -99,9 +90,10 @@ class Journal:
     def _open(self) -> None:
         whole, last = 0, -1
         if self.path.exists():
-            for line, record in _lines(self.path):
-                if record is not None:
-                    whole, last = whole + len(line), record["seq"]
+            for line in read_lines(self.path):
+                whole += len(line.content)
+                if line.record is not None:
+                    last = line.record["seq"]
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._fd, whole)
         self._next = last + 1
@@ -120,7 +112,7 @@ class Tail:
         self._offset = 0
 
     def read(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """Up to `limit` whole records beyond those read before; an empty list where there is nothing new."""
+        """Up to `limit` records beyond those read before; an empty list where there is nothing new."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
@@ -132,40 +124,11 @@ class Tail:
             file.seek(self._offset)
             records: list[dict[str, Any]] = []
             while len(records) < limit and (line := file.readline()).endswith(b"\n"):
-                records.append(_parse(line, self.path, f"byte {self._offset}"))
                 self._offset += len(line)
+                with suppress(ValueError):  # damaged
+                    records.append(record_of(line))
         return records
 
     def back(self) -> None:
         """Start over at the next read."""
         self._offset = 0
-
-
-def _lines(path: Path, *, strict: bool = True) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
-    """Each line with its record; None for a last line without its end and, unless `strict`, for a damaged line."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            whole = line.endswith(b"\n")
-            try:
-                yield line, _parse(line, path, f"line {number}") if whole else None
-            except TrackingError:
-                if strict:
-                    raise
-                yield line, None
-
-
-def _parse(line: bytes, path: Path, place: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-        if not isinstance(record, dict) or not isinstance(record.get("metrics"), dict):
-            raise ValueError("it is no journal record")
-        if type(record.get("seq")) is not int or type(record.get("step")) is not int:
-            raise ValueError("its numbers are none")
-    except (ValueError, RecursionError) as error:
-        raise TrackingError(
-            "the journal of the run is damaged",
-            where=f"{path}, {place}",
-            why=error,
-            mend="take that line out, as --resume does; every other line stays valid",
-        ) from error
-    return record

@@ -67,15 +67,15 @@ def resolve_uri(runs: Path, option: str | None = None, recipe: str | None = None
     places = {
         "--tracking-uri": option,
         "tracking.uri": recipe,
-        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI"),
+        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI") or None,  # empty: as not set
     }
-    place, uri = next(((place, uri) for place, uri in places.items() if uri), ("", default_uri(runs)))
+    place, uri = next(((place, uri) for place, uri in places.items() if uri is not None), ("", default_uri(runs)))
     problem = fault(uri)
     if problem:
         tells = "@" in uri or "?" in uri  # perhaps a secret, which such an address may have anywhere
         raise UsageError(
             "no MLflow store can be at this address",
-            where=place if tells else f"{place} {uri}",
+            where=place if tells else f"{place} {uri}".strip(),
             why=problem[0],
             mend=problem[1],
         )
@@ -100,7 +100,8 @@ def check_uri(settings: TrackingSettings, option: str | None = None, folder: Pat
     """
     if not settings.enabled:
         return None
-    option = option or (Cursor.load(folder / TRACKING).uri if folder else None)
+    if option is None and folder is not None:
+        option = Cursor.load(folder / TRACKING).uri or None
     uri = resolve_uri(Path(), option, settings.uri)
     threading.Thread(target=load_mlflow, args=(uri,), name="gantk-load-mlflow", daemon=True).start()
     return uri if option else None

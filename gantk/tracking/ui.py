@@ -30,9 +30,8 @@ def store_of(runs: Path, option: str | None = None) -> str:
     Raises:
         UsageError: there are no runs, no store yet, or the runs are in several.
     """
-    asked = option or os.environ.get("MLFLOW_TRACKING_URI")
-    uri = resolve_uri(runs, asked)
-    if not asked:
+    uri = resolve_uri(runs, option)
+    if option is None and not os.environ.get("MLFLOW_TRACKING_URI"):
         known = {Cursor.load(path).uri for path in runs.glob("*/tracking.json")} - {""}
         if not known and not any(runs.glob("*/recipe.toml")):
             raise UsageError("there are no runs", where=runs.absolute(), mend="name their folder with --runs")

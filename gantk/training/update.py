@@ -93,6 +93,16 @@ class Updater:
             parameter.grad = None
         return dict(values)
 
+    def rehearse(self, batch: Batch) -> None:
+        """Compute every term's sides as `step` does, and change no weight. Raises what they raise."""
+        step = Step(self.translators, self.plan, batch, self.autocast)
+        for side in sorted(set(self.settings.updates)):
+            if side == "discriminator":
+                self._discriminator(step)
+            else:
+                self._generator(step, dict.fromkeys(self.plan.roles, 1.0))
+            step.forget_judgements()
+
     def _discriminator(self, step: Step) -> tuple[dict[str, Tensor], Tensor | None]:
         losses = {}
         for term in self.plan.terms:

@@ -128,6 +128,7 @@ class Step:
         layers = tuple(sorted(set(layers) | set(wanted.layers)))
         key = (role, id(image), layers, grad)
         if key not in self._features:
+            self._check_taken(role, image)
             with self._running(grad), self._blaming(role, "generator"):
                 found = self.translators[role].translate(image, layers, decode=False).features
                 self._features[key] = (image, {k: _full(v) for k, v in found.items()})
@@ -214,6 +215,7 @@ class Step:
             known = (image, Translation(self.detached(output), {k: v.detach() for k, v in features.items()}))
             self._translations[role, id(image), grad] = known
         if known is None:
+            self._check_taken(role, image)
             with self._running(grad), self._blaming(role, "generator"):
                 output, features = self.translators[role].translate(image, self._wanted(role, image).layers)
                 self._check_output(role, image, output)
@@ -222,6 +224,15 @@ class Step:
             self._translations[role, id(image), grad] = known
             self._share(known[1].output, *known[1].features.values())
         return known[1]
+
+    def _check_taken(self, role: str, image: Tensor) -> None:
+        """The generator is not at fault where a term gives it what its translator does not take."""
+        takes = self.translators[role].takes.size
+        if image.shape[1] != takes:
+            raise TrainingError(
+                f"the translator {role!r} takes {takes} channels and is given an image of {image.shape[1]}",
+                mend=f"name a translator or an image that fits, or say what translators.{role} takes and gives",
+            )
 
     def _check_output(self, role: str, image: Tensor, output: Any) -> None:
         """A wrong shape would spread in a loss, where nothing notices that it does."""

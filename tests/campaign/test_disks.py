@@ -69,7 +69,7 @@ def test_runs(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_pat
         (run,) = disk.iterdir()
         assert_same(run, reference)
 
-    full(harms, tmp_path, 2, 150, 2 * needed, start, check)
+    full(harms, tmp_path, 1, 150, 2 * needed, start, check)
 
 
 def test_slices(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:

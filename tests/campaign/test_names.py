@@ -77,7 +77,7 @@ def assert_in_words(process: Any) -> None:
 def test_recipes(harms: Any, server: Any, recipe: Path, tmp_path: Path) -> None:
     inner = tmp_path / "outer" / "inner"
     drawn = "import importlib, gantk.report.html as html; importlib.reload(html)"
-    for one in harms.tries(10, 1200):
+    for one in harms.tries(5, 1200):
         with harms.trying(one):
             shutil.rmtree(tmp_path / "outer", ignore_errors=True)
             inner.mkdir(parents=True)

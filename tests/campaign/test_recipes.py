@@ -1,7 +1,7 @@
 """Recipes drawn from the schema, components' parameters among it: refused in words, or trained.
 
 A recipe that everything accepts before the first step (as `gantk run --dry-run` does) must be trained: nothing may turn
-out to be wrong only then. What does so in gantk's words is counted as not held; anything else is a failure.
+out to be wrong only then.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ PHASE = {"name": "one", "epochs": 1, "roles": ["a"]}
 NEEDED = {
     "real": "target",
     "back": "b",
+    "teachers": ["a", "b"],
     "through": "target",
     "root": "nowhere",
     "phases": [PHASE],
@@ -126,13 +127,15 @@ def keys(table: dict[str, Any], model: type[BaseModel]) -> Iterator[Place]:
             yield table, name, values(field.annotation, tuple(field.metadata))
 
 
-def selected(component: Component) -> tuple[dict[str, Any], list[Place]]:
+def selected(component: Component, draw: st.DrawFn) -> tuple[dict[str, Any], list[Place]]:
     """A table that names a component, with small parameters, and its other parameters."""
     parameters = {p.name: p for p in component.parameters}
     small = {name: value for name, value in TINY.items() if name in parameters}
     if isinstance(getattr(parameters.get("layers"), "default", None), tuple):
         small["layers"] = [parameters["layers"].default[0]]
-    table = {"use": component.name, **small, **{n: NEEDED[n] for n, p in parameters.items() if p.required}}
+    required = [p for p in component.parameters if p.required]
+    needed = {p.name: NEEDED[p.name] if p.name in NEEDED else draw(values(p.type)) for p in required}
+    table = {"use": component.name, **small, **needed}
     return table, [(table, name, values(p.type)) for name, p in parameters.items()]
 
 
@@ -143,7 +146,7 @@ def recipes(draw: st.DrawFn, registry: Registry, root: Path) -> dict[str, Any]:
 
     def component(*kinds: str, names: tuple[str, ...] = ()) -> dict[str, Any]:
         known = [c for c in registry if c.kind in kinds and c.name not in HEAVY and (not names or c.name in names)]
-        table, more = selected(draw(st.sampled_from(known)))
+        table, more = selected(draw(st.sampled_from(known)), draw)
         places.extend(more)
         return table
 
@@ -241,15 +244,12 @@ def test_recipes(
             harms.count("trained")
         except (NonFiniteError, MemoryShortage, DataError) as error:
             harms.count(f"accepted, then {type(error).__name__}")
-        except GantkError as error:
-            # translators and terms that do not fit each other: only a step runs them together
-            harms.not_held(f"accepted, refused in words by the first step ({type(error).__name__})")
         finally:
             shutil.rmtree(out, ignore_errors=True)
 
     @seed(campaign.seed)
     @settings(
-        max_examples=campaign.count(30, 2000),
+        max_examples=campaign.count(15, 2000),
         deadline=None,
         database=None,
         phases=[Phase.generate],

@@ -398,6 +398,16 @@ def test_cut_files(tmp_path: Path) -> None:
         read_pixels(tmp_path / "gone.png", "rgb")
 
 
+def test_what_tifffile_says_of_damaged_tags_is_not_said_beside_our_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = bytearray(tiff(tmp_path / "x.tif", noise(), photometric="rgb").read_bytes())
+    content[10:50] = bytes(40)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_pixels(written(tmp_path, "x.tif", bytes(content)), "rgb")
+    assert not caplog.records
+
+
 def test_a_tiff_whose_strip_is_missing_or_short(tmp_path: Path) -> None:
     for tag, value in ((273, [8, 0]), (279, [0, 100]), (279, [100, 100])):
         path = tiff(tmp_path / "x.tif", noise(channels=1)[..., 0], photometric="minisblack", rowsperstrip=10)

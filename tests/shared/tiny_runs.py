@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -278,12 +279,14 @@ class Process:
     folder: Path
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        os.kill(self.pid, number)
+        """Send a signal; one that has ended already does not get it."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
     def wait(self) -> int:
         """The exit code, negative for the signal that ended it."""
         code = int(self.server.say())
-        self.server.busy = False
+        self.server.under_way = None
         return code
 
     @property
@@ -304,7 +307,7 @@ class Server:
     """Starts commands, one at a time."""
 
     def __init__(self) -> None:
-        self.busy = False
+        self.under_way: Process | None = None
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("forks.py"))],
             stdin=subprocess.PIPE,
@@ -329,14 +332,16 @@ class Server:
 
     def start(self, folder: Path, *arguments: str | Path, before: str = "") -> Process:
         """`gantk ARGUMENTS` in a folder; `before` is Python that the process executes first."""
-        assert not self.busy
+        if self.under_way is not None:  # of a test that failed before its end
+            self.under_way.kill()
+            self.under_way.wait()
         assert self.process.stdin is not None
-        self.busy = True
         before = f"{NO_REPORT}\n{before}"
         request = {"cwd": str(folder), "arguments": [str(a) for a in arguments], "before": before}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        return Process(self, int(self.say()), folder)
+        self.under_way = Process(self, int(self.say()), folder)
+        return self.under_way
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from gantk.launching import Job
 from gantk.launching.local import Local
 from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
+from gantk.runs.lines import written
 from gantk.runs.lock import alone
 from gantk.sweeps.crew import Crew
 from gantk.sweeps.sweep import ChildState, QuietSweep, run_sweep
@@ -527,6 +528,7 @@ def test_a_dead_childs_running_is_no_running(tmp_path: Path) -> None:
     assert (child.state, child.done, child.stage) == ("running", 3, "joint")
     child.look(alive=False)
     assert child.state == "interrupted"
-    (tmp_path / "metrics.jsonl").write_text('{"seq": 0, "step": 6, "metrics": {}}\n{"seq": 1, "st')
+    whole = written({"seq": 0, "step": 6, "epoch": 0, "stage": "joint", "time": 0, "metrics": {}})
+    (tmp_path / "metrics.jsonl").write_bytes(whole + b'{"seq": 1, "st')
     child.look(alive=False)
     assert child.done == 7

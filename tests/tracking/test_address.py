@@ -65,6 +65,29 @@ def test_where_no_store_can_be(uri: str, reason: str, tmp_path: Path, monkeypatc
         resolve_uri(tmp_path)
 
 
+@pytest.mark.parametrize("uri", ["", " "])
+def test_an_empty_address_is_no_default(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"--tracking-uri.*it is empty"):
+        resolve_uri(tmp_path, uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # as a shell unsets it
+    assert resolve_uri(tmp_path).startswith("sqlite:")
+
+
+@pytest.mark.parametrize(
+    ("uri", "module", "package"),
+    [
+        ("databricks", "databricks.sdk", "databricks-sdk"),
+        ("databricks://profile", "databricks.sdk", "databricks-sdk"),
+        ("arn:aws:sagemaker:us-east-1:1:mlflow-tracking-server/a", "sagemaker_mlflow", "sagemaker-mlflow"),
+    ],
+)
+def test_a_maker_whose_package_is_missing_is_said(
+    uri: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert fault(uri) == ("its package is not installed", f"pip install {package}")
+
+
 def test_a_driver_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     problem = fault("postgresql+psycopg2://host/db")

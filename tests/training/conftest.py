@@ -17,7 +17,7 @@ from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import StagePlan, Term, Translator, View
 
-TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
+TAKES, GIVES = Domain("source", None, 2), Domain("target", None, 1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,8 +78,8 @@ class Bench:
         self.translators = {
             role: Translator(
                 role,
-                Domain("source", None, 3),
-                Domain("target", None, 1),
+                TAKES,
+                GIVES,
                 generator(10 * i),
                 discriminator(10 * i + 1),
                 False,

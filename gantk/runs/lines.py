@@ -1,0 +1,76 @@
+"""The lines of a run's journal: each ends with a checksum of its own, so that damage to one harms no other."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Line", "read_lines", "record_of", "written"]
+
+_CHECKSUM = b',"crc":"'
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("seq", "step", "epoch"), (int,)),
+    "stage": (str,),
+    "time": (int, float),
+    "metrics": (dict,),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that has its end, as it lies in the file.
+
+    Attributes:
+        number: counted from 1.
+        content: its bytes, the newline too.
+        record: what it says; None where it is damaged.
+    """
+
+    number: int
+    content: bytes
+    record: dict[str, Any] | None
+
+
+def written(record: Mapping[str, Any]) -> bytes:
+    """A record as a line: JSON on one line, its last key the CRC-32 of the bytes before that key."""
+    body = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()[:-1]
+    return body + _CHECKSUM + b'%08x"}\n' % zlib.crc32(body)
+
+
+def record_of(line: bytes) -> dict[str, Any]:
+    """What a line says; one of an older gantk, without a checksum, is believed where it has just the keys of a record.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    body, mark, rest = line.rpartition(_CHECKSUM)
+    if mark and rest != b'%08x"}\n' % zlib.crc32(body):
+        raise ValueError("it differs from its checksum")
+    try:
+        record = json.loads(body + b"}" if mark else line)
+    except RecursionError:
+        raise ValueError("it is no record") from None
+    if not isinstance(record, dict) or record.keys() != _TYPES.keys():
+        raise ValueError("it is no record")
+    if not all(isinstance(record[key], kinds) and type(record[key]) is not bool for key, kinds in _TYPES.items()):
+        raise ValueError("its values are none of a record")
+    return record
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of a journal in order; a last one without its end, which a killed process left, is none.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        for number, content in enumerate(file, start=1):
+            if content.endswith(b"\n"):
+                try:
+                    yield Line(number, content, record_of(content))
+                except ValueError:
+                    yield Line(number, content, None)

@@ -1,0 +1,79 @@
+"""A step of every stage before the first, so that what a term refuses is refused before anything is read or written."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from math import ceil, lcm
+
+import torch
+
+from gantk.data.batch import Group
+from gantk.data.layout import Layout
+from gantk.data.made import make_group, make_image
+from gantk.memory import enough_memory
+from gantk.recipe.groups import GroupName
+from gantk.recipe.model import Recipe
+from gantk.training.scheduler import Stage
+from gantk.training.update import Updater
+from gantk.translation import Assembly, Moment
+
+__all__ = ["rehearse"]
+
+#: Slices of a group: with one alone, networks that normalise over the batch would refuse what they will not later.
+SLICES = 2
+#: Height and width of what is tried first, in pixels at least: large networks take seconds where images are large.
+SMALL = 64
+
+
+def rehearse(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage]) -> None:
+    """Compute all transforms and terms of every stage once, on made images, on the CPU.
+
+    The images are small where all parts take them, else of the recipe's size. Networks are copies, and torch's random
+    numbers stay as they are: a run is the same with and without it.
+
+    Raises:
+        GantkError: what the first step of the stage would raise, but for what depends on the images' values.
+        MemoryShortage: memory does not suffice.
+    """
+    stages = list(stages)
+    multiple = lcm(*(translator.size_multiple for translator in assembly.translators.values()))
+    least = multiple * ceil(SMALL / multiple)
+    height, width = recipe.data.crop
+    with torch.random.fork_rng(devices=[]), enough_memory("for a step", "data.crop or the networks' channels"):
+        if min(height, width) > least:
+            with suppress(Exception):  # a part may take images of the recipe's size alone
+                return _steps(recipe, assembly, stages, (least, least))
+        _steps(recipe, assembly, stages, (height, width))
+
+
+def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tuple[int, int]) -> None:
+    translators = copy.deepcopy(assembly.translators)
+    for stage in stages:
+        for role, translator in translators.items():
+            translator.train(role in stage.roles)
+        plan = assembly.plan(stage.name, stage.roles)
+        slices = {name: min(recipe.data.batch[name], SLICES) for name in plan.groups}
+        groups = {name: _group(name, count, assembly.layout, size) for name, count in slices.items()}
+        batch = assembly.transformed(groups, Moment(stage.name, 0, stage.epochs, 0))
+        Updater(translators, {}, plan, recipe.training, nullcontext).rehearse(batch)
+
+
+def _group(name: str, slices: int, layout: Layout, size: tuple[int, int]) -> Group:
+    """Slices of a batch group; a modality that is both input and target is the same in both."""
+    base, channels = GroupName.parse(name), layout.channels
+    planes = {
+        modality: make_image(slices, layout.depth("source") * channels, size, seed=seed)
+        for seed, modality in enumerate(dict.fromkeys((*layout.inputs, *layout.targets)))
+    }
+    first = layout.depth("source") // 2 * channels
+    source = torch.cat([planes[modality] for modality in layout.inputs], dim=1)
+    target = torch.cat([planes[modality][:, first : first + channels] for modality in layout.targets], dim=1)
+    return replace(
+        make_group(slices, 0, 0, size),
+        source=source if base.has_source else None,
+        target=target if base.has_target else None,
+        own=layout.own,
+    )
