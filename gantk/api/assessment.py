@@ -85,7 +85,7 @@ def assess(
     evaluation = replace(
         evaluation,
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
-        subjects=Subjects(cohort.store.noun, cohort.split.on_training),
+        subjects=Subjects("patient" if cohort.split.owners else cohort.store.noun, cohort.split.on_training),
     )
     out = folder / "evaluation"
     if patients:

@@ -20,9 +20,10 @@ class Group:
         source: (B, C, H, W) inputs, float32 in [-1, 1]; None where the group has none.
         target: (B, T, H, W), float32 in [-1, 1]; None where the group has none.
         segmentation: (B, 1, H, W) uint8 labels as `gantk.data.labels` has them; zeros where the patient has none.
-        patients: id of each slice's patient.
+        patients: each slice's patient.
         slices: index of each slice in its LPS volume.
         own: the source channels that show the slices themselves, where others show their neighbours; None for all.
+        subjects: id of each slice's subject, such as a patient's visit; the patients where nothing is said.
     """
 
     source: Tensor | None
@@ -31,6 +32,10 @@ class Group:
     patients: tuple[str, ...]
     slices: tuple[int, ...]
     own: tuple[int, ...] | None = None
+    subjects: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.subjects = self.subjects or self.patients
 
     @property
     def foreground(self) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gantk.data.dataset import no_folder
+from gantk.data.dataset import Pattern, no_folder, with_patient
 from gantk.data.normalisation import Scale, fixed_scale, full_scale
 from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
 from gantk.data.slices import Slices, SliceSettings, resize
@@ -125,6 +125,8 @@ class Images:
         mode: `rgb` or `grey`, what images are converted to.
         size: height and width that images are resized to, with antialiasing; those of data.crop where absent.
         left: which of the two is on the left in `halves`.
+        patient: where several images are of one patient or scene, a regular expression that matches its part of their
+            names from the beginning, such as `[^_]+` for `P1_034.png`; every image is one by itself where absent.
     """
 
     noun = "image"
@@ -137,9 +139,11 @@ class Images:
         mode: Literal["rgb", "grey"] = "rgb",
         size: tuple[Count, Count] | None = None,
         left: Side = "a",
+        patient: Pattern = "",
     ) -> None:
         self.root = Path(root).expanduser()
         self.layout, self.mode, self.size, self.left = layout, mode, size, left
+        self.patient = patient
 
     @property
     def channels(self) -> int:
@@ -171,7 +175,8 @@ class Images:
                 mend="Correct data.root or data.layout in the recipe",
             )
         progress.note(f"{len(subjects)} {'images' if layout == 'unaligned' else 'pairs of images'} in {self.root}")
-        return sorted(subjects, key=lambda subject: subject.id)
+        found = (with_patient(subject, self.patient) for subject in subjects)
+        return sorted(found, key=lambda subject: subject.id)
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
         """The picture in one file, to be translated.

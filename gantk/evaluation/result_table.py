@@ -51,6 +51,7 @@ class TableRow:
         variant: which of the sweep's it is.
         baseline: whether nothing was trained for it.
         best: the columns in which it is the best method of its group.
+        subjects: ids of what was measured.
     """
 
     label: str
@@ -65,6 +66,7 @@ class TableRow:
     variant: str
     baseline: bool = False
     best: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
 
     @property
     def seeds(self) -> tuple[int, ...]:

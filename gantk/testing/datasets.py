@@ -110,6 +110,7 @@ class DatasetConformance(Conformance):
         split = split_cohort(
             *by_target(subjects, self.inputs, self.targets),
             parts={subject.id: subject.part for subject in subjects if subject.part is not None},
+            owners={subject.id: subject.patient for subject in subjects},
             ratio=(7, 1, 2),
             seed=0,
             paired_fraction=1.0,
