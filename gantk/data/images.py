@@ -13,7 +13,7 @@ import numpy as np
 from gantk.data.dataset import Pattern, no_folder, with_patient
 from gantk.data.normalisation import Scale, fixed_scale, full_scale
 from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
-from gantk.data.slices import Slices, SliceSettings, resize
+from gantk.data.slices import Slices, SliceSettings, category_scale, few_numbers, resize
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, UsageError
 from gantk.progress import Progress
@@ -75,7 +75,9 @@ class Picture:
                 )
             if self.left_out.get(name):
                 remarks[f"The {self.left_out[name]} of images is left out"] = str(self.files.get(name, name))
-            sized = resize(image, size)
+            if remark := few_numbers(name, image, settings):
+                remarks[remark] = str(self.files.get(name, name))
+            sized = resize(image, size, nearest=name in settings.categories)
             images[name] = scales[name].apply(sized, np.ones(sized.shape, bool))[None]
         return Slices(images, np.ones(size, bool)[None], None, scales, remarks=remarks)
 
@@ -96,6 +98,8 @@ class Picture:
         greatest, said = self.greatest[name], settings.intensities.get(name)
         full = full_scale(greatest or 1)
         full = replace(full, type=self.types.get(name, full.type))
+        if name in settings.categories:
+            return category_scale(name, self.images[name], settings, full.type)
         if said is not None and said.range is not None:
             return fixed_scale(*said.range, type=full.type)
         if greatest is None:

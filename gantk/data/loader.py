@@ -189,6 +189,7 @@ class Loader:
             patients=tuple(self.split.patient(subject) for subject, _ in rows),
             slices=tuple(int(self._patient(patient).z[row]) for patient, row in rows),
             own=self.layout.own,
+            categories=self.layout.named,
             subjects=tuple(subject for subject, _ in rows),
         )
 

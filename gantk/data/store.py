@@ -237,7 +237,7 @@ def _prepare_patient(
 ) -> str:
     """Read and store one patient; its id."""
     if set(subject.files) <= set(settings.modalities) - set(inputs):  # targets alone
-        inputs = tuple(subject.files)
+        inputs = tuple(name for name in settings.modalities if name in subject.files)
     present = [name for name in settings.modalities if name in subject.files or name in inputs]
     images = dataset.read(subject, [*present, *(() if settings.mask in (None, *present) else [settings.mask])])
     try:
@@ -270,7 +270,7 @@ def _prepare_patient(
         "crop": settings.crop,
         "scales": {name: scale.to_dict() for name, scale in slices.scales.items()},
         "negative": slices.negative,
-        "remarks": slices.remarks,
+        "remarks": {told: str(subject.files.get(example, example)) for told, example in slices.remarks.items()},
         "has_segmentation": slices.segmentation is not None,
         "labels": [] if slices.segmentation is None else _labels(slices.segmentation),
         "grid_difference": getattr(images, "grid_difference", 0.0),
@@ -350,7 +350,10 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
         "files": files,
         "segmentation": subject.segmentation and _identity(subject.segmentation),
         "settings": shape,
-        "intensities": {name: [given.background, given.range] for name, given in settings.intensities.items()},
+        "intensities": {
+            name: [given.background, given.range, *(["categories"] if given.categories else [])]
+            for name, given in settings.intensities.items()
+        },
         "inputs": list(inputs),
     }
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]

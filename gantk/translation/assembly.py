@@ -163,6 +163,12 @@ def _start(modality: str, takes: Domain, layout: Layout, where: str) -> tuple[in
     """
     taken = takes.channels or tuple(range(takes.size))
     own = layout.image(takes.side, modality) if modality in layout.names(takes.side) else ()
+    if modality in layout.categories:
+        raise RecipeError(
+            f"{modality!r} holds categories, and what lies between two of them means nothing: it cannot be changed",
+            where=where,
+            mend="name an input that holds numbers",
+        )
     if not own or not set(own) <= set(taken):
         names = [n for n in layout.names(takes.side) if set(layout.image(takes.side, n)) <= set(taken)]
         raise RecipeError(f"the translator does not take {modality!r}", where=where, mend=nearest(modality, names))
