@@ -167,6 +167,7 @@ def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
         uses = {
             "generator": settings.generator.use,
             "heads": ", ".join(translator.heads),
+            "critics": ", ".join(translator.critics),
             "discriminator": settings.discriminator.use if settings.discriminator else "",
         }
         translators[role] = {

@@ -89,9 +89,9 @@ class Brats:
         if len(notes) > _NOTES:
             progress.note(f"… and {len(notes) - _NOTES} more like these")
         found = [with_patient(subjects[name], self.patient) for name in sorted(subjects)]
-        patients, folders = len({subject.patient for subject in found}), len(found)
-        of = f" with {folders} visits" if folders > patients else ""
-        progress.note(f"{patients} patients{of} in {self.root}")
+        patients = len({subject.patient for subject in found})
+        visits = f" with {len(found)} visits" if len(found) > patients else ""
+        progress.note(f"{patients} patients{visits} in {self.root}")
         return found
 
     def _folders(self) -> tuple[list[PatientFolder], list[str]]:

@@ -179,8 +179,8 @@ class Images:
                 mend="Correct data.root or data.layout in the recipe",
             )
         progress.note(f"{len(subjects)} {'images' if layout == 'unaligned' else 'pairs of images'} in {self.root}")
-        found = (with_patient(subject, self.patient) for subject in subjects)
-        return sorted(found, key=lambda subject: subject.id)
+        owned = [with_patient(subject, self.patient) for subject in subjects]
+        return sorted(owned, key=lambda subject: subject.id)
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
         """The picture in one file, to be translated.

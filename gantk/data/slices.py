@@ -316,7 +316,7 @@ def placed(error: DataError, subject: Subject, noun: str = "patient") -> DataErr
 
 
 def resize(stack: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:
-    """Images (..., H, W) to `size`, float32: linear, averaging where the grid becomes coarser, or the nearest pixel's."""
+    """Images (..., H, W) to `size`, float32: linear, averaging where the grid becomes coarser, or nearest."""
     h, w = stack.shape[-2:]
     if nearest:
         rows, columns = (_nearest(n, m, n / m) for n, m in zip((h, w), size, strict=True))

@@ -160,7 +160,7 @@ class Evaluation:
         }
 
     def values(self, method: str) -> dict[str, dict[str, float]]:
-        """By column and patient, the values of one method: the mean over those subjects of the patient that have one."""
+        """By column and patient, the values of one method: the mean over the patient's subjects that have one."""
         rows: dict[str, list[Row]] = {}
         for row in self.rows:
             if row.method == method:

@@ -26,6 +26,9 @@ class Updater:
 
     All generator terms are summed into one backward, all discriminator terms into another: with one backward per
     side gradients stay synchronised under data parallelism, and what two terms share is differentiated once.
+
+    Attributes:
+        idle: the parts, `ROLE/PART`, that have had no gradient so far.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class Updater:
         self.plan = plan
         self.settings = settings
         self.autocast = autocast
+        self.idle = {f"{role}/{part}" for role in plan.roles for part in optimizers[role].rates}
         self._others = [p for role, t in translators.items() if role not in plan.roles for p in t.parameters()]
         self._judging = [
             p
             for t in translators.values()
-            if t.discriminator is not None
-            for p in t.discriminator.parameters()
+            for part, module in t.parts()
+            if part in ("discriminator", "critics")
+            for p in module.parameters()
             if p.requires_grad
         ]
 
@@ -97,7 +102,7 @@ class Updater:
         losses = {}
         for term in self.plan.terms:
             if term.discriminator_loss is not None:
-                value = _value(term, term.discriminator_loss, View(step, term.role, term.group, term))
+                value = _value(term, term.discriminator_loss, View(step, term.role, term.group, term, "discriminator"))
                 losses[f"{term.role}/{term.name} (D)"] = value
         return losses, torch.stack(list(losses.values())).sum() if losses else None
 
@@ -139,6 +144,9 @@ class Updater:
             optimizer = self.optimizers[role].sides.get(side)
             if optimizer is None:
                 continue
+            for group in optimizer.param_groups:
+                if f"{role}/{group['part']}" in self.idle and any(p.grad is not None for p in group["params"]):
+                    self.idle.discard(f"{role}/{group['part']}")
             gradients = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             if share != 1.0 and gradients:
                 torch._foreach_mul_([p.grad for p in gradients], share)

@@ -45,7 +45,8 @@ class Flip:
 class ResizeAndCrop:
     """Enlarges slices and cuts their own size out at a random place, the same in source, target and segmentation.
 
-    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is background stays so.
+    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is
+    background stays so.
 
     Args:
         scale: of height and width, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
@@ -154,7 +155,8 @@ class InputJitter:
 class Affine:
     """Turns, scales and shifts slices, the same in source, target and segmentation: patients of other shapes and poses.
 
-    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is background stays so.
+    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is
+    background stays so.
 
     Args:
         degrees: greatest turn to either side.

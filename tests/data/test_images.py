@@ -28,8 +28,8 @@ from gantk.errors import DataError, UsageError
 from gantk.evaluation.compare import compare
 from gantk.evaluation.sweep_table import result_table
 from gantk.progress import QuietProgress
-from gantk.testing.cohort import write_pictures
 from gantk.recipe.model import IntensitySettings
+from gantk.testing.cohort import write_pictures
 
 QUIET = QuietProgress()
 RNG = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import gantk
 import gantk.testing
-from gantk import Group, Moment, Needs, Scheduler, Stage, View
+from gantk import Group, Moment, Needs, Scheduler, Sizes, Stage, View
 from gantk.testing import ConformanceError
 
 
@@ -242,15 +242,15 @@ class UnusedHead(_Loss):
 
     needs = Needs(layers=(0,))
 
-    def build_head(self, channels: Mapping[int, int]) -> nn.Module:
-        return nn.ModuleDict({"spare": nn.Linear(channels[0], 1)})
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
+        return {"generator": nn.ModuleDict({"spare": nn.Linear(sizes.features[0], 1)})}
 
 
 LOSSES: list[tuple[str, type, str]] = [
     ("value", Map, "the loss has the shape"),
     ("value", Detached, "the loss has no gradient"),
     ("gradient", Elsewhere, "the generator gets no gradient"),
-    ("gradient", UnusedHead, "spare.weight' of its head gets no gradient"),
+    ("gradient", UnusedHead, "spare.weight' of its modules gets no gradient"),
     ("discriminator", Leaking, "sends a gradient into the generator"),
     ("map_of_ones", MapTwice, "with a weight map of ones"),
     ("background", Divided, "NaN or infinite"),
