@@ -136,11 +136,12 @@ class Engine:
             if not pending:
                 torch.manual_seed(zlib.crc32(f"{self.recipe.run.seed}:{position.total}".encode()))
             moved = {name: group.to(state.device) for name, group in batch.items()}
-            pending.append(state.assembly.transformed(moved, Moment(stage.name, epoch, stage.epochs, position.total)))
+            moment = Moment(stage.name, epoch, stage.epochs, position.total)
+            pending.append(state.assembly.transformed(moved, moment))
             if len(pending) < accumulate:
                 continue
             try:
-                losses = updater.step(pending, weights)
+                losses = updater.step(pending, weights, moment)
             except NonFiniteError as error:
                 raise self._located(error, stage, position) from None
             pending = []

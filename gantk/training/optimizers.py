@@ -21,8 +21,7 @@ _SIDES: dict[str, dict[str, Part]] = {
 class Optimizers:
     """The two optimizers of a role, `sides["generator"]` and `sides["discriminator"]`.
 
-    Parameter groups are named after the part whose rate they have and carry their base rate, so that rates can be set by
-    factor.
+    Parameter groups are named after the part whose rate they have, and carry their base rate: factors set rates.
     """
 
     def __init__(self, translator: Translator, settings: OptimizerSettings) -> None:

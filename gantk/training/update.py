@@ -16,7 +16,7 @@ from gantk.errors import NonFiniteError, PluginError
 from gantk.plugins.blame import blame
 from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import Optimizers
-from gantk.translation import StagePlan, Step, Term, Translator, View
+from gantk.translation import Moment, StagePlan, Step, Term, Translator, View
 
 Losses = dict[str, float]
 
@@ -55,15 +55,17 @@ class Updater:
             if p.requires_grad
         ]
 
-    def step(self, batches: Sequence[Batch], role_weights: Mapping[str, float]) -> Losses:
+    def step(self, batches: Sequence[Batch], role_weights: Mapping[str, float], moment: Moment | None = None) -> Losses:
         """Update all of the stage's networks once.
 
         Args:
             batches: one batch, or as many as are accumulated.
             role_weights: the factor on each role's generator terms.
+            moment: where in the training it is.
 
         Returns:
-            The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted.
+            The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
+            are absent in this step are left out.
 
         Raises:
             NonFiniteError: a term is NaN or infinite; no weight was changed by its side's update.
@@ -71,12 +73,12 @@ class Updater:
         values: Losses = defaultdict(float)
         share = 1 / len(batches)
         for number, batch in enumerate(batches):
-            step = Step(self.translators, self.plan, batch, self.autocast)
+            step = Step(self.translators, self.plan, batch, self.autocast, moment=moment)
             found: Losses = {}
             done: set[str] = set()
             for side in self.settings.updates:
                 if side in done:  # its networks have changed since: nothing computed so far holds
-                    step, done = Step(self.translators, self.plan, batch, self.autocast), set()
+                    step, done = Step(self.translators, self.plan, batch, self.autocast, moment=moment), set()
                 done.add(side)
                 discriminating = side == "discriminator"
                 losses, total = self._discriminator(step) if discriminating else self._generator(step, role_weights)
@@ -103,17 +105,20 @@ class Updater:
         for term in self.plan.terms:
             if term.discriminator_loss is not None:
                 value = _value(term, term.discriminator_loss, View(step, term.role, term.group, term, "discriminator"))
-                losses[f"{term.role}/{term.name} (D)"] = value
+                if value is not None:
+                    losses[f"{term.role}/{term.name} (D)"] = value
         return losses, torch.stack(list(losses.values())).sum() if losses else None
 
-    def _generator(self, step: Step, role_weights: Mapping[str, float]) -> tuple[dict[str, Tensor], Tensor]:
+    def _generator(self, step: Step, role_weights: Mapping[str, float]) -> tuple[dict[str, Tensor], Tensor | None]:
         losses, total = {}, []
         with _frozen(self._judging):
             for term in self.plan.terms:
-                loss = _value(term, term.loss, View(step, term.role, term.group, term))
-                losses[f"{term.role}/{term.name}"] = loss
-                total.append(term.weight * role_weights[term.role] * loss)
-        return losses, torch.stack(total).sum()
+                if term.generator_loss is not None:
+                    loss = _value(term, term.generator_loss, View(step, term.role, term.group, term))
+                    if loss is not None:
+                        losses[f"{term.role}/{term.name}"] = loss
+                        total.append(term.weight * role_weights[term.role] * loss)
+        return losses, torch.stack(total).sum() if total else None
 
     def _finite(self, losses: Mapping[str, Tensor]) -> Losses:
         """The values as numbers, in one transfer from the device.
@@ -157,11 +162,13 @@ class Updater:
             optimizer.step()
 
 
-def _value(term: Term, side: Callable[[View], Tensor], view: View) -> Tensor:
-    """One side of a term's loss, a scalar with gradient."""
+def _value(term: Term, side: Callable[[View], Tensor | None], view: View) -> Tensor | None:
+    """One side of a term's loss, a scalar with gradient; None where it is absent in this step."""
     where = f"losses.{term.name}"
     with blame(term.origin, where), view.step.unchanged(term.origin, where):
         loss = side(view)
+    if loss is None:
+        return None
     if not isinstance(loss, Tensor) or loss.ndim:
         got = f"the shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise PluginError(

@@ -187,8 +187,11 @@ def _term(
     component = registry.get("loss", settings.use, f"{where}.use")
     values = component.check(settings.parameters, where)
     loss = component.make(values, where)
-    if not callable(loss):
-        raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
+    if not callable(loss) and not hasattr(loss, "discriminator"):
+        raise PluginError(
+            f"the loss {settings.use!r} has no side: it cannot be called and has no discriminator(view)",
+            where=f"plugin {component.plugin}",
+        )
     _check_learns_nothing(loss, component.origin, where)
     needs: Needs = getattr(loss, "needs", Needs())
     on = settings.on

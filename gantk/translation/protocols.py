@@ -138,14 +138,17 @@ class Needs:
 class Loss(Protocol):
     """A loss: called with the step as its term sees it, returns a scalar that the generator descends.
 
+    Either side may give None where it is absent in a step (`view.moment` says which it is), and a loss that has
+    `discriminator` alone need not be callable.
+
     Optional members: `needs` (a `Needs`); `discriminator(view)` (a scalar that the discriminator descends);
     `build_modules(sizes)` (modules of the term's own by the side that they learn with, "generator" or "discriminator",
     which `view.head` gives to that side alone); `shared` (a name under which all terms of one translator that say it,
     and whose modules have one shape, have the same modules; without it each term has its own).
     """
 
-    def __call__(self, view: View) -> Tensor:
-        """The generator's loss, a scalar."""
+    def __call__(self, view: View) -> Tensor | None:
+        """The generator's loss, a scalar; None in a step in which there is none."""
 
 
 @runtime_checkable

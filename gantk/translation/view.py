@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gantk.data.batch import Group
     from gantk.recipe.model import Update
-    from gantk.translation.protocols import Judgement
+    from gantk.translation.protocols import Judgement, Moment
     from gantk.translation.term import Term
     from gantk.translation.translator import Translator
 
@@ -42,6 +42,11 @@ class View:
     def group(self) -> Group:
         """The term's batch group."""
         return self.step.group(self._group)
+
+    @property
+    def moment(self) -> Moment:
+        """Where in the training the step is: stage, epoch, and step over the run; at rest, where the training is."""
+        return self.step.moment
 
     @property
     def translator(self) -> Translator:
@@ -227,7 +232,7 @@ class View:
     def head(self) -> nn.Module:
         """The term's own module that learns with the side that is computed: the generator's, or the discriminator's."""
         modules = self.translator.modules_of(self._side)
-        if self._term is None or self._term.head not in modules:
+        if self._term is None or self._term.head is None or self._term.head not in modules:
             origin = "weight map" if self._term is None else self._term.origin
             raise PluginError(
                 f"the {origin} asks for a module of its own (a projection head, say), and has none that learns with "

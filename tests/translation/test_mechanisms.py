@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gantk import ImageRef, Judgement, Needs, PluginError, RecipeError, Role, Sizes
+from gantk import ImageRef, Judgement, Moment, Needs, PluginError, RecipeError, Role, Sizes
 from gantk.plugins import Component, Registry
 from gantk.recipe import recipe_from_table
 from gantk.recipe.model import OptimizerSettings, TrainingSettings
@@ -373,3 +373,53 @@ def test_what_is_derived_under_one_name_by_two_plugins_are_two_things(made: Any,
     other = lambda image: image * 2  # noqa: E731
     other.__module__ = "another_plugin"
     assert not torch.equal(view.derive("detached", view.source, other), view.derive("detached", view.source, halved))
+
+
+# --- the moment, and sides that are absent ---------------------------------------------------------------------------
+
+
+class LazyPenalty:
+    """R1 in every second step, on the discriminator's side alone; it cannot be called."""
+
+    needs = Needs(target=True, second_order=True)
+
+    def discriminator(self, view: View) -> Tensor | None:
+        if view.moment.step % 2:
+            return None
+        image = view.target.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(view.judge(image).sum(), image, create_graph=True)
+        return slope.square().mean() + 0 * view.judge(view.target).mean()
+
+
+class Late:
+    """Begins in the second epoch."""
+
+    def __call__(self, view: View) -> Tensor | None:
+        return view.output.mean() if view.moment.epoch else None
+
+
+MINE |= {"lazy": LazyPenalty, "late": Late}
+
+
+def test_a_side_may_be_absent_in_a_step(made: Any, make_group: Any) -> None:
+    assembly = made({"r1": {"use": "my-lazy", "on": "one"}, "late": {"use": "my-late", "on": "one"}})
+    updater = trained(assembly, make_group, steps=0)
+    one, batches = assembly.translators["one"], [begin(assembly, make_group).batch]
+    seen = []
+    for step, epoch in ((0, 0), (1, 0), (2, 1), (3, 1)):
+        before = {name: p.clone() for name, p in one.named_parameters()}
+        values = updater.step(batches, {"one": 1.0}, Moment("training", epoch, 2, step))
+        changed = {name.partition(".")[0] for name, p in one.named_parameters() if not torch.equal(p, before[name])}
+        seen.append((set(values), changed))
+    assert seen == [
+        ({"one/r1 (D)"}, {"discriminator"}),
+        (set(), set()),
+        ({"one/r1 (D)", "one/late"}, {"discriminator", "generator"}),
+        ({"one/late"}, {"generator"}),
+    ]
+
+
+def test_a_loss_without_any_side_is_refused(made: Any, registry: Registry) -> None:
+    MINE["sideless"] = type("Sideless", (), {"__doc__": "Nothing."})
+    with pytest.raises(PluginError, match="has no side"):
+        made({"a": {"use": "my-sideless", "on": "one"}})
