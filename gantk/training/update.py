@@ -45,7 +45,7 @@ class Updater:
         self.settings = settings
         self.autocast = autocast
         self.idle = {f"{role}/{part}" for role in plan.roles for part in optimizers[role].rates}
-        self._others = [p for role, t in translators.items() if role not in plan.roles for p in t.parameters()]
+        self._learning = {side: self._parameters(side) for side in ("generator", "discriminator")}
         self._judging = [
             p
             for t in translators.values()
@@ -85,8 +85,9 @@ class Updater:
                 if number == 0:
                     # not after the update: what is freed here, backward takes up at once, its pages still mapped
                     self._clear(side)
-                if total is not None:
-                    total.backward()
+                if total is not None and self._learning[side]:
+                    # into what learns with this side alone: a term may reach into the other side and into other roles
+                    total.backward(inputs=self._learning[side])
                 found |= self._finite(losses)
                 if len(batches) == 1:
                     self._apply(side)
@@ -96,9 +97,13 @@ class Updater:
         if len(batches) > 1:
             for side in self.settings.updates:
                 self._apply(side, share)
-        for parameter in self._others:  # a term may reach into a role that this stage does not train
-            parameter.grad = None
         return dict(values)
+
+    def _parameters(self, side: str) -> list[nn.Parameter]:
+        """What a side's optimizers train."""
+        optimizers = (self.optimizers[role].sides.get(side) for role in self.plan.roles)
+        groups = [group for optimizer in optimizers if optimizer is not None for group in optimizer.param_groups]
+        return [p for group in groups for p in group["params"] if p.requires_grad]
 
     def _discriminator(self, step: Step) -> tuple[dict[str, Tensor], Tensor | None]:
         losses = {}

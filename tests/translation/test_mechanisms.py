@@ -423,3 +423,27 @@ def test_a_loss_without_any_side_is_refused(made: Any, registry: Registry) -> No
     MINE["sideless"] = type("Sideless", (), {"__doc__": "Nothing."})
     with pytest.raises(PluginError, match="has no side"):
         made({"a": {"use": "my-sideless", "on": "one"}})
+
+
+class Leaking:
+    """A discriminator's side that forgets to detach the output, or does not."""
+
+    def __init__(self, leak: bool) -> None:
+        self.leak = leak
+
+    def __call__(self, view: View) -> Tensor:
+        return view.output.square().mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        return view.judge(view.output if self.leak else view.fake).mean()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_discriminators_side_teaches_no_generator(made: Any, make_group: Any, accumulate: int) -> None:
+    MINE["leaking"] = Leaking
+    weights = []
+    for leak in (True, False):
+        assembly = made({"a": {"use": "my-leaking", "on": "one", "leak": leak}})
+        trained(assembly, make_group, steps=2, accumulate=accumulate)
+        weights.append(assembly.translators["one"].state_dict())
+    assert all(torch.equal(weights[1][name], weight) for name, weight in weights[0].items())
