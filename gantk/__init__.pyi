@@ -60,6 +60,7 @@ from .translation.protocols import Loss as Loss
 from .translation.protocols import Moment as Moment
 from .translation.protocols import Needs as Needs
 from .translation.protocols import Role as Role
+from .translation.protocols import Sizes as Sizes
 from .translation.protocols import Transform as Transform
 from .translation.protocols import Translation as Translation
 from .translation.protocols import WeightMap as WeightMap

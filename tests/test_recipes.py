@@ -32,8 +32,9 @@ NETWORKS = {
         "backward.generator.blocks=2",
         "backward.discriminator.channels=4",
     ],
-    "ds3_semi": ["teacher.generator.channels=4", "teacher.generator.blocks=5", "teacher.discriminator.channels=4"],
+    "ds3_published": ["teacher.generator.channels=4", "teacher.generator.blocks=5", "teacher.discriminator.channels=4"],
     "ds3_timm": [
+        "first.generator.channels=2",
         "teacher.generator.channels=2",
         "teacher.generator.backbone=mobilenetv3_small_050",
         "teacher.discriminator.channels=4",
@@ -64,12 +65,20 @@ NETWORKS = {
     "unet_committee": ["teacher.generator.channels=4"],
     "unet_l1": ["generator.generator.channels=4"],
 }
-NETWORKS |= {"cut_difficulty": NETWORKS["cut"], "fastcut": NETWORKS["cut"], "ds3_paired_only": NETWORKS["ds3_semi"]}
+NETWORKS |= {
+    "cut_difficulty": NETWORKS["cut"],
+    "ds3_paired_only": NETWORKS["ds3_published"],
+    "ds3_semi": [*NETWORKS["ds3_published"], "first.generator.channels=2"],
+    "fastcut": NETWORKS["cut"],
+}
 CROPS = {"ds3_timm": "data.crop=[64, 64]"}
+HALVES = ["data.paired_fraction=0.5"]  # a patient for each of two parts
 TERMS = {
+    "ds3_semi": HALVES,
+    "ds3_timm": HALVES,
     "medgan": ["losses.style.network=vgg11", "losses.content.network=vgg11"],
     "pgan": ["losses.perceptual.network=vgg11", "losses.perceptual.layers=['relu2_1']"],
-    "unet_committee": ["data.paired_fraction=0.5"],  # a patient for each of two parts
+    "unet_committee": HALVES,
 }
 
 

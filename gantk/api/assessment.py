@@ -127,7 +127,9 @@ def assess(
         evaluation,
         rows=[_answered(row, cohort) for row in evaluation.rows],
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
-        subjects=Subjects(cohort.store.noun, cohort.split.on_training, recipe.data.crop),
+        subjects=Subjects(
+            "patient" if cohort.split.owners else cohort.store.noun, cohort.split.on_training, recipe.data.crop
+        ),
         checkpoint=_told(state),
     )
     out = folder / EVALUATION

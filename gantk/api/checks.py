@@ -189,6 +189,7 @@ def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
         uses = {
             "generator": settings.generator.use,
             "heads": ", ".join(translator.heads),
+            "critics": ", ".join(translator.critics),
             "discriminator": settings.discriminator.use if settings.discriminator else "",
         }
         translators[role] = {
@@ -208,7 +209,9 @@ def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
                 "roles": list(stage.roles),
                 "steps_per_epoch": recipe.data.steps_per_epoch,  # else known once slices were read
                 "groups": {group: recipe.data.batch[group] for group in plan.groups},
-                "patients": {group: len(members(listing.split, group)) for group in plan.groups},
+                "patients": {
+                    group: len(listing.split.patients_of(members(listing.split, group))) for group in plan.groups
+                },
                 "terms": {
                     term.name: {
                         "on": term.role,

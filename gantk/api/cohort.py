@@ -113,13 +113,14 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     split = split_cohort(
         *by_target(subjects, needed, data.targets, noun, incomplete=data.incomplete),
         parts={subject.id: subject.part for subject in subjects if subject.part is not None},
+        owners={subject.id: subject.patient for subject in subjects},
         ratio=ratio,
         seed=seed,
         paired_fraction=data.paired_fraction,
         noun=noun,
     )
     if split.on_training:
-        progress.note(f'All {len(split.patients)} {noun}s are trained on and measured on: data.split is "none"')
+        progress.note(f'All {len(split.subjects)} {noun}s are trained on and measured on: data.split is "none"')
     if data.mask is not None:
         check_modality(subjects, data.mask, "data.mask", noun)
     for subject in subjects if data.mask is not None else ():

@@ -130,14 +130,13 @@ def _check_held_out(table: Table, methods: Sequence[Method], patient: str) -> No
     for row in table.rows:
         if row.baseline:
             continue
-        known = {name for by_column in row.by_seed.values() for values in by_column.values() for name in values}
-        if patient not in known:
+        if patient not in row.subjects:
             use = _use(row.folders, patient)
             raise UsageError(
                 f"{patient!r} is no test patient of {row.name}",
                 where="patient",
                 why=use and f"it was {use}",
-                mend=(not use and nearest(patient, known)) or "name a patient that all runs were tested on",
+                mend=(not use and nearest(patient, row.subjects)) or "name a patient that all runs were tested on",
             )
 
 

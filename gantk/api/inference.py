@@ -99,6 +99,7 @@ class Inference:
 
     def __init__(self, state: TrainingState, plan: StagePlan) -> None:
         self.state, self.plan = state, plan
+        self._moment = state.moment(plan.stage)
         self._step: Step | None = None
 
     def see(self, group: Group) -> None:
@@ -109,6 +110,7 @@ class Inference:
             dict.fromkeys((SEEN, *self.plan.groups), group),
             autocasting(self.state.device, self.state.recipe.run.precision),
             inference=True,
+            moment=self._moment,
         )
 
     def predictor(self, role: str) -> Predictor:

@@ -343,14 +343,7 @@ class _Run:
             "recipe": dump_recipe(self.recipe),
             "plugins": self.environment["plugins"],
             "data": self.cohort.fingerprint,
-            "split": {
-                "hash": split.hash,
-                "paired": split.paired,
-                "unpaired": split.unpaired,
-                "target": split.target,
-                "validation": split.validation,
-                "test": split.test,
-            },
+            "split": {"hash": split.hash, **split.to_dict()},
             "meaning": self.cohort.meaning.to_dict(),
         }
 

@@ -23,6 +23,8 @@ class Group:
         patients: id of each slice's patient.
         slices: index of each slice in its LPS volume.
         own: the source channels that show the slices themselves, where others show their neighbours; None for all.
+        categories: the source channels whose numbers are names, as in a label map: what lies between two means nothing.
+        subjects: id of each slice's subject, such as a patient's visit; the patients where nothing is said.
     """
 
     source: Tensor | None
@@ -31,6 +33,11 @@ class Group:
     patients: tuple[str, ...]
     slices: tuple[int, ...]
     own: tuple[int, ...] | None = None
+    categories: tuple[int, ...] = ()
+    subjects: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.subjects = self.subjects or self.patients
 
     @property
     def foreground(self) -> Tensor:
@@ -48,6 +55,15 @@ class Group:
         if self.source is None:
             raise ValueError("a group without source has no source channels")
         return (self.source > -1).flatten(2).any(dim=2)
+
+    @property
+    def named(self) -> Tensor:
+        """Which source channels hold categories, bool (1, C, 1, 1)."""
+        if self.source is None:
+            raise ValueError("a group without source has no source channels")
+        named = torch.zeros(1, self.source.shape[1], 1, 1, dtype=torch.bool, device=self.source.device)
+        named[:, list(self.categories)] = True
+        return named
 
     def image(self, domain: Domain) -> Tensor | None:
         """The channels (B, c, H, W) of a translator's domain; None where the group has not got them."""

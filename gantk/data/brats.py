@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from gantk.data.dataset import no_folder
+from gantk.data.dataset import Pattern, no_folder, with_patient
 from gantk.data.patient_folder import PatientFolder, layout_error
 from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_like
 from gantk.errors import DataError, nearest
@@ -22,6 +22,7 @@ __all__ = ["Brats"]
 _LAYOUT = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz"
 _RELINK = "Make a new folder, in it links of different names to the patients' folders, and name it as data.root"
 _NOTES = 5  # that are shown
+_VISITS = r"BraTS-\w+-\d+(?=-\d{3}$)"  # since 2023: the number after the patient's is that of the visit
 
 
 class Brats:
@@ -33,13 +34,21 @@ class Brats:
     Args:
         root: folder that holds the patients' folders.
         tolerance: how far the grids of a patient's images may lie apart, as a part of a voxel; the first one counts.
+        patient: where folders are visits, a regular expression that matches the patient's part of their names from the
+            beginning, such as `[^_]+` for `P1_visit2`; recognizes the visits of BraTS 2023 and later.
     """
 
     writes = (".nii.gz", ".nii")
 
-    def __init__(self, root: Path, tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = TOLERANCE) -> None:
+    def __init__(
+        self,
+        root: Path,
+        tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = TOLERANCE,
+        patient: Pattern = _VISITS,
+    ) -> None:
         self.root = Path(root).expanduser()
         self.tolerance = tolerance
+        self.patient = patient
 
     @property
     def reading(self) -> dict[str, float]:
@@ -79,8 +88,11 @@ class Brats:
             progress.note(note)
         if len(notes) > _NOTES:
             progress.note(f"… and {len(notes) - _NOTES} more like these")
-        progress.note(f"{len(subjects)} patients in {self.root}")
-        return sorted(subjects.values(), key=lambda subject: subject.id)
+        found = [with_patient(subjects[name], self.patient) for name in sorted(subjects)]
+        patients = len({subject.patient for subject in found})
+        visits = f" with {len(found)} visits" if len(found) > patients else ""
+        progress.note(f"{patients} patients{visits} in {self.root}")
+        return found
 
     def _folders(self) -> tuple[list[PatientFolder], list[str]]:
         """The patients' folders, and notes on what lies beside them.

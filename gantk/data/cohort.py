@@ -1,12 +1,13 @@
-"""Which subject plays which role: a split by subject, written down and hashed."""
+"""Which subject plays which role: a split by patient, written down and hashed."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,12 @@ __all__ = ["ROLES", "Split", "by_target", "check_modality", "split_cohort"]
 
 ROLES = ("paired", "unpaired", "target", "validation", "test")
 _HELD_OUT = ("validation", "test")
+_PARTS = ("training", *_HELD_OUT)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Subjects by role, each in exactly one; ids are kept sorted.
+    """Subjects by role, each in exactly one, all of a patient's in one part; ids are kept sorted.
 
     Where nothing is held out, validation and test are all subjects that train.
 
@@ -32,6 +34,7 @@ class Split:
         validation: are looked at after an epoch.
         test: are measured at the end.
         target: train with targets alone.
+        owners: the patient of each subject that is one of a patient's; all others are patients themselves.
     """
 
     paired: tuple[str, ...]
@@ -39,14 +42,24 @@ class Split:
     validation: tuple[str, ...]
     test: tuple[str, ...]
     target: tuple[str, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for role in ROLES:
             object.__setattr__(self, role, tuple(sorted(getattr(self, role))))
-        ids = self.patients
+        ids = self.subjects
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
             raise DataError(f"{twice!r} appears twice in the split", mend="Give each subject one role")
+        object.__setattr__(self, "owners", {name: self.owners[name] for name in ids if self.patient(name) != name})
+        parts = [] if self.on_training else [self._trained, self.validation, self.test]
+        several = [patient for part in parts for patient in self.patients_of(part)]
+        if len(set(several)) != len(several):
+            twice = next(name for name in several if several.count(name) > 1)
+            raise DataError(
+                f"patient {twice!r} is in several parts of the split",
+                mend="Put all subjects of a patient into one of training, validation and test",
+            )
 
     @property
     def on_training(self) -> bool:
@@ -58,7 +71,7 @@ class Split:
         return self.paired + self.unpaired + self.target
 
     @property
-    def patients(self) -> tuple[str, ...]:
+    def subjects(self) -> tuple[str, ...]:
         """All subjects."""
         return self._trained if self.on_training else self._trained + self.validation + self.test
 
@@ -67,18 +80,43 @@ class Split:
         """Paired and unpaired subjects: those whose inputs are trained on."""
         return tuple(sorted(self.paired + self.unpaired))
 
+    def patient(self, subject: str) -> str:
+        """Whose a subject is."""
+        return self.owners.get(subject, subject)
+
+    def patients_of(self, subjects: Iterable[str]) -> tuple[str, ...]:
+        """Whose some subjects are, each once, sorted."""
+        return tuple(sorted({self.patient(subject) for subject in subjects}))
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """All patients, sorted."""
+        return self.patients_of(self.subjects)
+
     @property
     def hash(self) -> str:
-        """12 hex digits over the role and id of every subject; equal splits have equal hashes."""
-        lines = sorted(f"{role},{patient}\n" for role in ROLES for patient in getattr(self, role))
-        return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
+        """12 hex digits over the role, id and patient of every subject; equal splits have equal hashes."""
+        lines = [f"{role},{subject}\n" for role in ROLES for subject in getattr(self, role)]
+        lines += [f"{patient}:{subject}\n" for subject, patient in self.owners.items()]
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {role: list(getattr(self, role)) for role in ROLES} | ({"owners": self.owners} if self.owners else {})
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Split:
+        """The split that `to_dict` recorded."""
+        return cls(**{role: tuple(record[role]) for role in ROLES}, owners=record.get("owners", {}))
 
     def to_csv(self, path: Path) -> None:
-        """Write the columns patient, role; atomic."""
+        """Write the columns patient, role, and subject where some are not patients themselves; atomic."""
         with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle)
-            writer.writerow(("patient", "role"))
-            writer.writerows((patient, role) for role in ROLES for patient in getattr(self, role))
+            width = 3 if self.owners else 2
+            writer.writerow(("patient", "role", "subject")[:width])
+            for role in ROLES:
+                writer.writerows((self.patient(name), role, name)[:width] for name in getattr(self, role))
 
     @classmethod
     def from_csv(cls, path: Path) -> Split:
@@ -87,19 +125,22 @@ class Split:
         Raises:
             DataError: the file cannot be read, lacks a column, holds an unknown role or a subject twice.
         """
-        patients: dict[str, list[str]] = {role: [] for role in ROLES}
+        subjects: dict[str, list[str]] = {role: [] for role in ROLES}
+        owners: dict[str, str] = {}
         try:
             with Path(path).open(newline="", encoding="utf-8") as handle:
                 for row in csv.DictReader(handle):
                     patient, role = row.get("patient"), row.get("role")
                     if not patient or not role:
                         raise DataError("a split has the columns patient and role", where=path, why=f"a row is {row}")
-                    if role not in patients:
+                    if role not in subjects:
                         raise DataError(f"unknown role {role!r}", where=path, why=nearest(role, ROLES))
-                    patients[role].append(patient)
+                    subject = row.get("subject") or patient
+                    subjects[role].append(subject)
+                    owners[subject] = patient
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError("this split cannot be read", where=path, why=error) from error
-        return cls(**{role: tuple(ids) for role, ids in patients.items()})
+        return cls(**{role: tuple(ids) for role, ids in subjects.items()}, owners=owners)
 
     def without_held_out(self) -> Split:
         """This split with all training subjects in validation and test."""
@@ -211,72 +252,124 @@ def split_cohort(
     only_target: Sequence[str] = (),
     *,
     parts: Mapping[str, str] | None = None,
+    owners: Mapping[str, str] | None = None,
     ratio: tuple[float, float, float] | None = (7, 1, 2),
     seed: int,
     paired_fraction: float,
     noun: str = "patient",
 ) -> Split:
-    """Split by subject into training, validation and test, and training into paired and unpaired.
+    """Split by patient into training, validation and test, and training into paired and unpaired.
 
-    A pure function of the set of ids, the parts, the ratio, the seed and the fraction. A larger fraction contains the
-    smaller one's paired subjects; a fraction above 0 has at least one.
+    A pure function of the set of ids, the parts, the patients, the ratio, the seed and the fraction. A larger fraction
+    contains the smaller one's paired patients; a fraction above 0 has at least one.
 
-    Where the dataset puts a subject in a part, there it stays; validation or test that it leaves empty is taken from
-    the training subjects. Where no subject has inputs and target, those with one of them are split, each by itself.
-    Without a ratio nothing is held out: all subjects train, whatever the parts, and are validated and tested.
+    Where the dataset puts a subject in a part, there its patient stays; validation or test that it leaves empty is
+    taken from the training patients. Where no subject has inputs and target, those with one of them are split, each by
+    itself. All subjects of one patient are in one part, whatever images they have. Without a ratio nothing is held out:
+    all subjects train, whatever the parts, and are validated and tested.
 
     Args:
         with_target: subjects with the target, which are split.
         without_target: subjects without it, which join the unpaired training subjects.
         only_target: subjects with the target alone, which train as targets.
         parts: `training`, `validation` or `test`, of the subjects that the dataset puts there.
+        owners: the patient of each subject; a subject that is not named is a patient itself.
         ratio: training : validation : test; None holds nothing out.
         seed: of the permutation.
-        paired_fraction: part of the training subjects with target that is paired, [0, 1].
+        paired_fraction: part of the training patients with target that is paired, [0, 1].
         noun: what errors call a subject.
 
     Raises:
-        DataError: too few subjects for the ratio, a subject twice, or a fraction outside [0, 1].
+        DataError: too few patients for the ratio, a subject twice, a patient in several parts, or a fraction outside
+            [0, 1].
     """
+    owners = owners or {}
     if not 0 <= paired_fraction <= 1:
         raise DataError(f"the paired fraction is {paired_fraction:g}", mend="Choose one from 0 to 1")
     if ratio is None:
         everything = split_cohort(
-            with_target, without_target, only_target, ratio=(1, 0, 0), seed=seed, paired_fraction=paired_fraction
+            with_target,
+            without_target,
+            only_target,
+            owners=owners,
+            ratio=(1, 0, 0),
+            seed=seed,
+            paired_fraction=paired_fraction,
         )
         return everything.without_held_out()
     if min(ratio) < 0 or ratio[0] == 0:
         raise DataError(f"the split ratio is {ratio}", mend="Choose training : validation : test such as 7 : 1 : 2")
-    parts = parts or {}
+    given = _of_patients(parts or {}, owners)
     spare = (1, 0, 0) if with_target else ratio  # subjects that cannot be measured train, where others can
-    training, *held_out = _divide(with_target, parts, ratio, seed, noun)
-    unpaired, *sources = _divide(without_target, parts, spare, seed, noun)
-    targets, *more_targets = _divide(only_target, parts, spare, seed, noun)
-    validation, test = ([*a, *b, *c] for a, b, c in zip(held_out, sources, more_targets, strict=True))
-    paired = max(1, _share(len(training), paired_fraction)) if training and paired_fraction > 0 else 0
+    placed: dict[str, str] = {}
+    training: list[str] = []  # patients with target, in the order in which they become paired
+    for subjects, shares in ((with_target, ratio), (without_target, spare), (only_target, spare)):
+        patients = {owners.get(name, name) for name in subjects}
+        drawn = _divide(patients, placed, given, shares, seed, noun)
+        training = training or list(drawn[0] if subjects is with_target else ())
+        placed |= {patient: part for part, those in zip(_PARTS, drawn, strict=True) for patient in those}
+    count = max(1, _share(len(training), paired_fraction)) if training and paired_fraction > 0 else 0
+    paired = set(training[:count])
+
+    def of(part: str, subjects: Iterable[str]) -> list[str]:
+        return [name for name in subjects if placed[owners.get(name, name)] == part]
+
+    trained = of("training", with_target)
+    everyone = (*with_target, *without_target, *only_target)
     return Split(
-        paired=tuple(training[:paired]),
-        unpaired=(*training[paired:], *unpaired),
-        target=tuple(targets),
-        validation=tuple(validation),
-        test=tuple(test),
+        paired=tuple(name for name in trained if owners.get(name, name) in paired),
+        unpaired=(
+            *(name for name in trained if owners.get(name, name) not in paired),
+            *of("training", without_target),
+        ),
+        target=tuple(of("training", only_target)),
+        validation=tuple(of("validation", everyone)),
+        test=tuple(of("test", everyone)),
+        owners={name: owners.get(name, name) for name in everyone},
     )
 
 
+def _of_patients(parts: Mapping[str, str], owners: Mapping[str, str]) -> dict[str, str]:
+    """The part of each patient of whom the dataset says it.
+
+    Raises:
+        DataError: it says several.
+    """
+    found: dict[str, str] = {}
+    for subject, part in sorted(parts.items()):
+        patient = owners.get(subject, subject)
+        if found.setdefault(patient, part) != part:
+            raise DataError(
+                f"patient {patient!r} is in two parts of the data set, {found[patient]} and {part}",
+                why="networks would be measured on patients that they were trained on",
+                mend="Put all images of a patient into one part",
+            )
+    return found
+
+
 def _divide(
-    subjects: Sequence[str], parts: Mapping[str, str], ratio: tuple[float, float, float], seed: int, noun: str
+    patients: Collection[str],
+    placed: Mapping[str, str],
+    parts: Mapping[str, str],
+    ratio: tuple[float, float, float],
+    seed: int,
+    noun: str,
 ) -> tuple[list[str], list[str], list[str]]:
-    """Training, validation and test of one kind of subjects, in the seed's order where it is drawn."""
-    ids = sorted(subjects)
-    given = {part: [name for name in ids if parts.get(name) == part] for part in _HELD_OUT}
-    free = [name for name in ids if parts.get(name) not in _HELD_OUT]
+    """Training, validation and test patients of one kind of subjects, in the seed's order where it is drawn.
+
+    Those that other kinds have placed stay where they are.
+    """
+    ids = sorted(patients)
+    given = {part: [name for name in ids if placed.get(name, parts.get(name)) == part] for part in _HELD_OUT}
+    kept = [name for name in ids if placed.get(name) == "training"]
+    free = [name for name in ids if name not in placed and parts.get(name) not in _HELD_OUT]
     wanted = [0.0 if given[part] else share for part, share in zip(_HELD_OUT, ratio[1:], strict=True)]
     needed = 1 + sum(share > 0 for share in wanted)
-    if ids and len(free) < needed:
+    if not placed.keys() >= set(ids) and len(kept) + len(free) < needed:
         left = " : ".join(f"{share:g}" for share in (ratio[0], *wanted))
         raise DataError(
             f"a split {left} needs at least {needed} {noun}s",
-            why=f"the cohort has {len(free)}",
+            why=f"the cohort has {len(kept) + len(free)}",
             mend=f"Add {noun}s, correct data.root or data.target in the recipe, or train and measure on the same "
             f'{noun}s with data.split = "none"',
         )
@@ -287,7 +380,7 @@ def _divide(
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
     shuffled = [free[i] for i in np.argsort(generator.random(len(free)), kind="stable")]
     return (
-        shuffled[validation + test :],
+        [*kept, *shuffled[validation + test :]],
         given["validation"] or shuffled[:validation],
         given["test"] or shuffled[validation : validation + test],
     )

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator
 
 from gantk.data.slices import Readable
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
 from gantk.progress import Progress
 
-__all__ = ["Dataset", "make_data", "no_folder", "noun_of"]
+__all__ = ["Dataset", "Pattern", "make_data", "no_folder", "noun_of", "with_patient"]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+"""A regular expression, as a dataset's parameter."""
 
 
 class Dataset(Protocol):
@@ -42,6 +58,18 @@ class Dataset(Protocol):
 def noun_of(dataset: Dataset) -> str:
     """What one subject of a dataset is called; its plural has an s."""
     return str(getattr(dataset, "noun", "patient"))
+
+
+def with_patient(subject: Subject, pattern: str) -> Subject:
+    """A subject with the patient that the last part of its id names.
+
+    Args:
+        subject: as its files tell.
+        pattern: matches the patient's part from the beginning, as its first group where it has one; a name that it does
+            not match is a patient's own.
+    """
+    found = re.match(pattern, subject.id.rpartition("/")[2])
+    return subject if found is None else replace(subject, patient=found[min(1, found.re.groups)] or subject.id)
 
 
 def make_data(dataset: Dataset, progress: Progress) -> None:

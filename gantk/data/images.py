@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gantk.data.dataset import no_folder
+from gantk.data.dataset import Pattern, no_folder, with_patient
 from gantk.data.normalisation import Scale, fixed_scale, full_scale
 from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
-from gantk.data.slices import Slices, SliceSettings, resize
+from gantk.data.slices import Slices, SliceSettings, category_scale, few_numbers, resize
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, UsageError
 from gantk.progress import Progress
@@ -85,7 +85,9 @@ class Picture:
                 )
             if self.left_out.get(name):
                 remarks[f"The {self.left_out[name]} of images is left out"] = str(self.files.get(name, name))
-            sized = resize(image, size)
+            if remark := few_numbers(name, image, settings):
+                remarks[remark] = str(self.files.get(name, name))
+            sized = resize(image, size, nearest=name in settings.categories)
             images[name] = scales[name].apply(sized, np.ones(sized.shape, bool))[None]
         return Slices(images, np.ones(size, bool)[None], None, scales, remarks=remarks)
 
@@ -105,6 +107,8 @@ class Picture:
         greatest, said = self.greatest[name], settings.intensities.get(name)
         full = full_scale(greatest or 1)
         full = replace(full, type=self.types.get(name, full.type))
+        if name in settings.categories:
+            return category_scale(name, self.images[name], settings, full.type)
         if said is not None and said.range is not None:
             return fixed_scale(*said.range, type=full.type)
         if greatest is None:
@@ -134,6 +138,8 @@ class Images:
         mode: `rgb` or `grey`, what images are converted to.
         size: height and width that images are resized to, with antialiasing; those of data.crop where absent.
         left: which of the two is on the left in `halves`.
+        patient: where several images are of one patient or scene, a regular expression that matches its part of their
+            names from the beginning, such as `[^_]+` for `P1_034.png`; every image is one by itself where absent.
     """
 
     noun = "image"
@@ -146,9 +152,11 @@ class Images:
         mode: Literal["rgb", "grey"] = "rgb",
         size: tuple[Count, Count] | None = None,
         left: Side = "a",
+        patient: Pattern = "",
     ) -> None:
         self.root = Path(root).expanduser()
         self.layout, self.mode, self.size, self.left = layout, mode, size, left
+        self.patient = patient
 
     @property
     def channels(self) -> int:
@@ -180,7 +188,8 @@ class Images:
                 mend="Correct data.root or data.layout in the recipe",
             )
         progress.note(f"{len(subjects)} {'images' if layout == 'unaligned' else 'pairs of images'} in {self.root}")
-        return sorted(subjects, key=lambda subject: subject.id)
+        owned = [with_patient(subject, self.patient) for subject in subjects]
+        return sorted(owned, key=lambda subject: subject.id)
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
         """The picture in one file, to be translated.

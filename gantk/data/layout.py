@@ -38,17 +38,19 @@ class Layout:
         targets: modalities of the target.
         neighbours: slices on either side of a source's slice that come with it.
         channels: channels of one image, 1 for scans and grey images, 3 for colour.
+        categories: the modalities whose numbers are names.
     """
 
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
     neighbours: int = 0
     channels: int = 1
+    categories: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: DataSettings, channels: int = 1) -> Layout:
         """The layout of a recipe's data, whose images have so many channels."""
-        return cls(tuple(data.inputs), data.targets, data.neighbours, channels)
+        return cls(tuple(data.inputs), data.targets, data.neighbours, channels, data.categories)
 
     def names(self, side: Side) -> tuple[str, ...]:
         """The modalities of a side."""
@@ -79,6 +81,12 @@ class Layout:
         if not self.neighbours:
             return None
         return tuple(channel for name in self.inputs for channel in self.image("source", name))
+
+    @property
+    def named(self) -> tuple[int, ...]:
+        """The source channels whose numbers are names."""
+        names = [name for name in self.inputs if name in self.categories]
+        return tuple(channel for name in names for channel in self.planes("source", name))
 
     def taken(self, modalities: Sequence[str] | None, where: str) -> Domain:
         """What a translator takes of these modalities (all inputs where None): inputs before targets.

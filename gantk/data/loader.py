@@ -26,7 +26,7 @@ Row = tuple[str, int]
 
 
 def members(split: Split, group: str) -> tuple[str, ...]:
-    """The patients whose slices a batch group draws.
+    """The subjects whose slices a batch group draws.
 
     Raises:
         DataError: there is none, or there are fewer than the group's parts.
@@ -38,13 +38,15 @@ def members(split: Split, group: str) -> tuple[str, ...]:
         "source": split.training,
         "target": split.paired + split.target,
     }[name.base]
-    if len(whole) < name.parts:
+    patients = split.patients_of(whole)
+    if len(patients) < name.parts:
         raise DataError(
             f"the batch group {group!r} has no patient",
-            why=f"{len(whole)} are too few for {name.parts} parts" if name.parts > 1 else None,
+            why=f"{len(patients)} are too few for {name.parts} parts" if name.parts > 1 else None,
             mend="Change data.paired_fraction, or switch off what uses this group",
         )
-    return name.share(whole)
+    own = set(name.share(patients))
+    return tuple(subject for subject in sorted(whole) if split.patient(subject) in own) if name.parts > 1 else whole
 
 
 @dataclass(frozen=True)
@@ -187,9 +189,11 @@ class Loader:
             source=torch.from_numpy(np.stack([self._image("source", *row) for row in rows])) if source else None,
             target=torch.from_numpy(np.stack([self._image("target", *row) for row in rows])) if target else None,
             segmentation=torch.from_numpy(labels[:, None]),
-            patients=tuple(patient for patient, _ in rows),
+            patients=tuple(self.split.patient(subject) for subject, _ in rows),
             slices=tuple(int(self._patient(patient).z[row]) for patient, row in rows),
             own=self.layout.own,
+            categories=self.layout.named,
+            subjects=tuple(subject for subject, _ in rows),
         )
 
     def _image(self, side: Side, patient: str, row: int) -> np.ndarray:

@@ -170,8 +170,8 @@ def _decide(name: str, having: Sequence[Stored], told: IntensitySettings | None)
     scales = [patient.scales[name] for patient in having]
     negative = [patient.negative[name] for patient in having if name in patient.negative]
     typical = typical_scale(scales)
-    if told.range is not None:
-        return Absolute(fixed_scale(*told.range, typical.background, typical.type))
+    if told.span is not None:
+        return Absolute(fixed_scale(*told.span, typical.background, typical.type))
     if not negative and np.dtype(typical.type).kind == "u":
         return Brightness(typical)
     if not negative or told.unit == "relative":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from gantk.data.foreground import Foreground, check_plausible, find_foreground
-from gantk.data.normalisation import Normalisation, Scale, fit_scale
+from gantk.data.normalisation import Normalisation, Scale, fit_scale, fixed_scale
 from gantk.errors import DataError
 from gantk.progress import Progress
 from gantk.recipe.model import IntensitySettings
@@ -23,7 +23,9 @@ __all__ = [
     "Readable",
     "SliceSettings",
     "Slices",
+    "category_scale",
     "centre",
+    "few_numbers",
     "intensities_of",
     "normalised_slices",
     "placed",
@@ -32,6 +34,10 @@ __all__ = [
     "tell",
     "volume_of",
 ]
+
+
+_FEW = 16  # different numbers at most in an image that may be a label map,
+_SAMPLE = 4096  # as some of its pixels tell at once
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,11 @@ class SliceSettings:
     intensities: Mapping[str, IntensitySettings] = field(default_factory=dict)
     mask: str | None = None
 
+    @property
+    def categories(self) -> frozenset[str]:
+        """The modalities whose numbers are names."""
+        return frozenset(name for name, given in self.intensities.items() if given.categories)
+
 
 @dataclass(frozen=True)
 class Slices:
@@ -67,7 +78,7 @@ class Slices:
         pixel: mm² of a pixel; None for pictures, which have no size in the world.
         negative: modality name -> which part of its foreground lies below 0, from which its unit is recognized; left
             out where there is nothing to be recognized, as in pictures.
-        remarks: what a user must be told of how the files were read -> the file that shows it.
+        remarks: what a user must be told of how the files were read -> the file that shows it, or its modality.
     """
 
     images: dict[str, np.ndarray]
@@ -151,10 +162,7 @@ class Plane:
 
     def resample_labels(self, stack: np.ndarray) -> np.ndarray:
         """Labels or masks (..., H, W) to (..., H', W'), same dtype: the nearest pixel's."""
-        rows, columns = (
-            np.clip(np.floor(_positions(n, m, f) + 0.5), 0, n - 1).astype(int)
-            for n, m, f in zip(self.native, self.shape, self.factors, strict=True)
-        )
+        rows, columns = (_nearest(n, m, f) for n, m, f in zip(self.native, self.shape, self.factors, strict=True))
         return stack[..., rows[:, None], columns]
 
     def restore(self, stack: np.ndarray) -> np.ndarray:
@@ -163,10 +171,18 @@ class Plane:
         return _linear(stack, self.native, (1 / h, 1 / w))
 
 
-def slices_of(volumes: Volumes, spacing: float | None) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Axial slices at `spacing` mm: images float32 (Z, H, W) in scanner units, segmentation uint8 or None."""
+def slices_of(
+    volumes: Volumes, spacing: float | None, categories: Collection[str] = ()
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Axial slices at `spacing` mm: images float32 (Z, H, W) in scanner units, segmentation uint8 or None.
+
+    Modalities that hold categories, and the segmentation, take the nearest pixel's.
+    """
     plane = Plane.of(volumes, spacing)
-    images = {name: plane.resample(_axial(image)) for name, image in volumes.images.items()}
+    images = {
+        name: (plane.resample_labels if name in categories else plane.resample)(_axial(image))
+        for name, image in volumes.images.items()
+    }
     labels = volumes.segmentation
     return images, None if labels is None else plane.resample_labels(_axial(labels))
 
@@ -185,18 +201,30 @@ def normalised_slices(volumes: Volumes, inputs: Sequence[str], settings: SliceSe
     found = _foreground(volumes, inputs, settings)
     own = {name: image for name, image in volumes.images.items() if name in found.backgrounds}
     told = [*own] if settings.mask is not None else [*_told(settings)]
-    check_plausible(found, own, inputs, told)
+    categories = settings.categories
+    check_plausible(
+        replace(found, bodies={name: body for name, body in found.bodies.items() if name not in categories}),
+        own,
+        [name for name in inputs if name not in categories],
+        told,
+    )
     scales = {
-        name: fit_scale(image, found.mask, settings.normalisation, found.backgrounds[name])
+        name: category_scale(name, image, settings)
+        if name in categories
+        else fit_scale(image, found.mask, settings.normalisation, found.backgrounds[name])
         for name, image in own.items()
     }
-    images, labels = slices_of(volumes, settings.spacing)
+    images, labels = slices_of(volumes, settings.spacing, categories)
     foreground = Plane.of(volumes, settings.spacing).resample_labels(_axial(found.mask))
     images = {name: scale.apply(images[name], foreground) for name, scale in scales.items()}
     negative = {name: _negative(image[found.mask], scales[name]) for name, image in own.items()}
     dx, dy, _ = volumes.spacing
     pixel = dx * dy if settings.spacing is None else settings.spacing**2
-    return Slices(images, foreground, labels, scales, pixel, negative)
+    remarks = {}
+    for name, image in own.items():
+        if remark := few_numbers(name, image, settings):
+            remarks[remark] = name
+    return Slices(images, foreground, labels, scales, pixel, negative, remarks)
 
 
 def intensities_of(
@@ -210,6 +238,41 @@ def intensities_of(
     share = volume_of(foreground.astype(np.float32), volumes, settings.spacing)
     inside = brain & (share > 1e-3)
     return np.where(inside, intensities / np.maximum(share, 1e-3), np.float32(scale.background))
+
+
+def category_scale(name: str, image: np.ndarray, settings: SliceSettings, type: str = "float32") -> Scale:
+    """The scale of an image whose numbers are names: one place in [-1, 1] for each, the same in all images.
+
+    Raises:
+        DataError: it holds another number; `where` is the modality.
+    """
+    given = settings.intensities[name]
+    assert given.range is not None
+    assert given.span is not None
+    first, last = given.range
+    others = np.unique(image)
+    others = others[(others != np.rint(others)) | (others < first) | (others > last)]
+    if others.size:
+        raise DataError(
+            f"this image holds {others[0]:g}, which is none of the categories {first:g} to {last:g}",
+            where=name,
+            why=f"data.intensities.{name}.range says so",
+            mend="Correct the range in the recipe, or the file; what was resampled must take the nearest pixel's",
+        )
+    return fixed_scale(*given.span, background=first, type=type)
+
+
+def few_numbers(name: str, image: np.ndarray, settings: SliceSettings) -> str:
+    """What a user must be told of an image that may be a label map, and is not said to be one; empty for nothing."""
+    if settings.intensities.get(name, IntensitySettings()).unit != "auto":
+        return ""
+    sample = np.unique(image.ravel()[:: max(1, image.size // _SAMPLE)])  # cheap, and most images end here
+    if len(sample) > _FEW or (sample != np.rint(sample)).any() or len(np.unique(image)) > _FEW:
+        return ""
+    return (
+        f"{name} holds a few whole numbers alone and is treated as brightness, interpolated among others; if they are "
+        f'labels, say data.intensities.{name}.unit = "categories" and their range, if not, another unit'
+    )
 
 
 def _foreground(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> Foreground:
@@ -256,9 +319,12 @@ def placed(error: DataError, subject: Subject, noun: str = "patient") -> DataErr
     return DataError(what, where=subject.files[name] if name else subject.folder, why=error.why, mend=error.mend)
 
 
-def resize(stack: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Images (..., H, W) to `size`, float32: linear, averaging where the grid becomes coarser."""
+def resize(stack: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:
+    """Images (..., H, W) to `size`, float32: linear, averaging where the grid becomes coarser, or nearest."""
     h, w = stack.shape[-2:]
+    if nearest:
+        rows, columns = (_nearest(n, m, n / m) for n, m in zip((h, w), size, strict=True))
+        return stack[..., rows[:, None], columns].astype(np.float32, copy=False)
     return _linear(stack, size, (h / size[0], w / size[1]))
 
 
@@ -290,6 +356,11 @@ def _overlap(n: int, m: int) -> tuple[int, int, int]:
 def _positions(n: int, m: int, factor: float) -> np.ndarray:
     """Where m pixels, `factor` old pixels apart, lie among n old pixels with the same centre."""
     return (np.arange(m) - (m - 1) / 2) * factor + (n - 1) / 2
+
+
+def _nearest(n: int, m: int, factor: float) -> np.ndarray:
+    """The old pixel next to each of m."""
+    return np.clip(np.floor(_positions(n, m, factor) + 0.5), 0, n - 1).astype(int)
 
 
 @lru_cache(maxsize=16)

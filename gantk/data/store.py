@@ -261,7 +261,8 @@ def _prepare_patient(
         "crop": settings.crop,
         "scales": {name: scale.to_dict() for name, scale in slices.scales.items()},
         "negative": slices.negative,
-        "remarks": slices.remarks | _apart(images, subject),
+        "remarks": {told: str(subject.files.get(example, example)) for told, example in slices.remarks.items()}
+        | _apart(images, subject),
         "has_segmentation": slices.segmentation is not None,
         "labels": [] if slices.segmentation is None else _labels(slices.segmentation),
         "z": kept.tolist(),
@@ -348,7 +349,10 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
         "files": files,
         "segmentation": subject.segmentation and _identity(subject.segmentation),
         "settings": shape,
-        "intensities": {name: [given.background, given.range] for name, given in settings.intensities.items()},
+        "intensities": {
+            name: [given.background, given.range, *(["categories"] if given.categories else [])]
+            for name, given in settings.intensities.items()
+        },
         "inputs": list(inputs),
     }
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]

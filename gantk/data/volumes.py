@@ -33,19 +33,26 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Subject:
-    """A patient, or a picture, and its files.
+    """What is translated as one: a patient, one of a patient's visits or scans, or a picture; and its files.
 
     Attributes:
         id: its name, which no other subject has.
         files: by modality; inputs or targets may be lacking.
         segmentation: file with labels.
         part: the part of the cohort that the dataset puts it in; None leaves that to the split.
+        patient: whose it is; its id where it says nothing. All that is of one patient is in one part of the split, and
+            counts once in statistics.
     """
 
     id: str
     files: Mapping[str, Path]
     segmentation: Path | None = None
     part: Literal["training", "validation", "test"] | None = None
+    patient: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.patient:
+            object.__setattr__(self, "patient", self.id)
 
     @property
     def folder(self) -> Path | None:

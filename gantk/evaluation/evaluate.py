@@ -38,7 +38,7 @@ def to_unit(image: Tensor) -> Tensor:
 def evaluate(
     predictors: Mapping[str, Predictor],
     groups: Callable[[str], Iterator[Group]],
-    patients: Sequence[str],
+    subjects: Sequence[str],
     metrics: Mapping[str, AnyMetric],
     regions: Sequence[str],
     *,
@@ -49,25 +49,25 @@ def evaluate(
     paired: bool = True,
     targets: Sequence[str] = (),
 ) -> Evaluation:
-    """Measure every method on every patient; a patient's value is the mean over slices that have the region.
+    """Measure every method on every subject; a subject's value is the mean over slices that have the region.
 
     Metrics over all patients gather what they need in the same pass and conclude after it.
 
     Args:
         predictors: the methods by name.
-        groups: a patient's slices in order, each group with its target.
-        patients: the patients to evaluate.
+        groups: a subject's slices in order, each group with its target and patient.
+        subjects: the subjects to evaluate.
         metrics: the metrics by name.
         regions: names from `image`, `brain`, `tumour`, `tc`, `et`.
         device: where the groups are brought.
-        progress: shows one bar over patients.
+        progress: shows one bar over subjects.
         split_hash: the split's hash, recorded.
         settings: what else shapes the numbers (crop, spacing, …), JSON-like, part of the settings hash.
-        paired: whether each patient has a target; without, only metrics that need no pairs are measured.
-        targets: further patients, whose target alone is looked at.
+        paired: whether each subject has a target; without, only metrics that need no pairs are measured.
+        targets: further subjects, whose target alone is looked at.
 
     Raises:
-        EvaluationError: where a patient has no target or no slice, or an output is not finite or misshapen.
+        EvaluationError: where a subject has no target or no slice, or an output is not finite or misshapen.
     """
     used = {n: m for n, m in metrics.items() if paired or (isinstance(m, CohortMetric) and not m.paired)}
     by_slice = slice_metrics(used)
@@ -82,20 +82,20 @@ def evaluate(
             columns |= metric.columns
             collections.append(metric.collect())
     rows: list[Row] = []
-    with progress.task("Evaluating", len(patients) + len(targets)) as bar:
-        for patient in patients:
+    with progress.task("Evaluating", len(subjects) + len(targets)) as bar:
+        for subject in subjects:
             found: dict[str, dict[str, list[float]]] = {m: defaultdict(list) for m in predictors}
-            slices = 0
-            for group in groups(patient):
+            slices, patient = 0, subject
+            for group in groups(subject):
                 group = group.to(device)
                 if paired and group.target is None:
                     raise EvaluationError(
                         "there is no target image",
-                        where=patient,
+                        where=subject,
                         mend="Evaluate where the target is known.",
                     )
-                slices += len(group)
-                images = {m: _checked(predict(group), group, m, patient) for m, predict in predictors.items()}
+                slices, patient = slices + len(group), group.patients[0]
+                images = {m: _checked(predict(group), group, m, subject) for m, predict in predictors.items()}
                 if by_slice and group.target is not None:
                     target = to_unit(group.target)
                     masks = {region: region_mask(region, group) for region in regions}
@@ -106,14 +106,14 @@ def evaluate(
                 for collection in collections:
                     collection.add(group, images)
             if not slices:
-                raise EvaluationError("there is no slice to evaluate", where=patient)
+                raise EvaluationError("there is no slice to evaluate", where=subject)
             rows += [
-                Row(patient, method, slices, {c: _mean(by_column[c]) for c in columns})
+                Row(patient, method, slices, {c: _mean(by_column[c]) for c in columns}, subject)
                 for method, by_column in found.items()
             ]
             bar.advance()
-        for patient in targets:
-            for group in groups(patient):
+        for subject in targets:
+            for group in groups(subject):
                 for collection in collections:
                     collection.add(group.to(device), {})
             bar.advance()
@@ -129,14 +129,17 @@ def evaluate(
 def _joined(
     rows: Sequence[Row], found: Mapping[tuple[str, str], Mapping[str, float]], columns: Mapping[str, Column]
 ) -> list[Row]:
-    """The rows with these values; a method that has none yet comes last."""
-    slices = {row.patient: row.slices for row in rows}
+    """The rows with these values, a patient's in each of its subjects'; a method that has none yet comes last."""
     known = {(row.patient, row.method) for row in rows}
-    new = [(patient, method) for patient, method in found if (patient, method) not in known]
-    order = list(slices)
-    new.sort(key=lambda key: order.index(key[0]))
+    new: dict[str, list[str]] = {}
+    for patient, method in found:
+        if (patient, method) not in known:
+            new.setdefault(patient, []).append(method)
     empty = dict.fromkeys(columns, math.nan)
-    every = [*rows, *(Row(patient, method, slices[patient], empty) for patient, method in new)]
+    first = {row.subject: row for row in reversed(rows)}
+    every = [*rows]
+    for row in reversed(first.values()):
+        every += [replace(row, method=method, values=empty) for method in new.get(row.patient, [])]
     return [replace(row, values={**row.values, **found.get((row.patient, row.method), {})}) for row in every]
 
 

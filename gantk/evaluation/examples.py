@@ -57,7 +57,7 @@ class Examples:
     ) -> Examples:
         """A group's slices; images are (N, C, H, W), of which three channels are colour, and else the first is shown.
 
-        A slice is named by its patient and its place, a picture that is alone by its name.
+        A slice is named by its subject and its place, a picture that is alone by its name.
         """
         stacks = any(group.slices)
         return cls(
@@ -66,7 +66,7 @@ class Examples:
             outputs={role: _picture(image) for role, image in outputs.items()},
             weights={name: _picture(image) for name, image in (weights or {}).items()},
             segmentation=_labels(group),
-            titles=[f"{p}, slice {z}" if stacks else p for p, z in zip(group.patients, group.slices, strict=True)],
+            titles=[f"{p}, slice {z}" if stacks else p for p, z in zip(group.subjects, group.slices, strict=True)],
         )
 
     def plus(self, outputs: Mapping[str, Tensor]) -> Examples:

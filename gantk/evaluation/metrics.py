@@ -98,7 +98,7 @@ class Collection(Protocol):
     """What a metric over all patients gathers in one evaluation."""
 
     def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
-        """Take in the next slices of one patient; patients follow one another.
+        """Take in the next slices of one subject; subjects follow one another, `group.patients` says whose they are.
 
         Args:
             group: the slices; its target is None where the patient has none.

@@ -1,4 +1,4 @@
-"""What an evaluation found: one row per patient and method, its summary, and both on disk."""
+"""What an evaluation found: one row per subject and method, its summary over patients, and both on disk."""
 
 from __future__ import annotations
 
@@ -79,12 +79,25 @@ class Subjects:
 
 @dataclass(frozen=True)
 class Row:
-    """One patient translated by one method: means over slices, NaN where none has the region."""
+    """One subject translated by one method: means over slices, NaN where none has the region.
+
+    Args:
+        patient: whose it is.
+        method: by which.
+        slices: how many.
+        values: by column.
+        subject: its id; the patient's where it says nothing.
+    """
 
     patient: str
     method: str
     slices: int
     values: dict[str, float]
+    subject: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.subject:
+            object.__setattr__(self, "subject", self.patient)
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,7 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The rows of all patients and methods, with what is needed to know whether two evaluations compare.
+    """The rows of all subjects and methods, with what is needed to know whether two evaluations compare.
 
     Args:
         split: the split's hash.
@@ -127,7 +140,7 @@ class Evaluation:
         columns: by column name, `ssim` for the whole image and `ssim_brain` for a region.
         rows: in the order in which they were computed.
         overall: by method, the columns that have one number for all patients together, which no row has.
-        images: by patient, numbers by which its images are known again, such as `t1ce`'s scale in scanner units.
+        images: by subject, numbers by which its images are known again, such as `t1ce`'s scale in scanner units.
         subjects: what the rows are about.
         checkpoint: which weights were measured, in words; empty where it was not written down.
     """
@@ -150,18 +163,21 @@ class Evaluation:
     def summary(self) -> dict[str, dict[str, Statistic]]:
         """By method and column, the statistic over patients, or the one number for all of them."""
         return {
-            method: {
-                name: Statistic.of(row.values[name] for row in self.rows if row.method == method)
-                for name in self.columns
-            }
+            method: {name: Statistic.of(values.values()) for name, values in self.values(method).items()}
             | self.overall.get(method, {})
             for method in self.methods
         }
 
     def values(self, method: str) -> dict[str, dict[str, float]]:
-        """By column and patient, the values of one method."""
-        rows = [row for row in self.rows if row.method == method]
-        return {name: {row.patient: row.values[name] for row in rows} for name in self.columns}
+        """By column and patient, the values of one method: the mean over the patient's subjects that have one."""
+        rows: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if row.method == method:
+                rows.setdefault(row.patient, []).append(row)
+        return {
+            name: {patient: Statistic.of(row.values[name] for row in own).mean for patient, own in rows.items()}
+            for name in self.columns
+        }
 
     def to_dict(self) -> dict[str, object]:
         """The content of summary.json; numbers that do not exist are null."""
@@ -185,9 +201,11 @@ class Evaluation:
         """The content of patients.csv."""
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        writer.writerow(["patient", "method", "slices", *self.columns])
+        several = any(row.subject != row.patient for row in self.rows)
+        writer.writerow(["patient", *(["subject"] if several else []), "method", "slices", *self.columns])
         for row in self.rows:
-            writer.writerow([row.patient, row.method, row.slices, *(_cell(row.values[name]) for name in self.columns)])
+            whose = [row.patient, row.subject] if several else [row.patient]
+            writer.writerow([*whose, row.method, row.slices, *(_cell(row.values[name]) for name in self.columns)])
         return text.getvalue()
 
     def write(self, folder: Path) -> None:
@@ -216,7 +234,7 @@ class Evaluation:
                 method: {name: Statistic.from_dict(found[name]) for name in head["overall"]}
                 for method, found in (head["methods"] if "overall" in head else {}).items()
             }
-            images = {patient: dict(found) for patient, found in head.get("images", {}).items()}
+            images = {subject: dict(found) for subject, found in head.get("images", {}).items()}
             said = {m: {n: Statistic.from_dict(s) for n, s in found.items()} for m, found in head["methods"].items()}
             told = head.get("subjects", {})
             subjects = Subjects(**told | {"size": tuple(told.get("size", ()))})
@@ -230,6 +248,7 @@ class Evaluation:
                         method=line["method"],
                         slices=int(line["slices"]),
                         values={name: float(line[name] or "nan") for name in columns},
+                        subject=line.get("subject", ""),
                     )
                     for line in csv.DictReader(file)
                 ]

@@ -77,8 +77,8 @@ def _needs(component: Component) -> list[str]:
             said.append(NEEDS[field.name].format(shown))
     if hasattr(component.cls, "discriminator"):
         said.append("a discriminator, which it trains too")
-    if hasattr(component.cls, "build_head"):
-        said.append("projection heads on the features, trained with the generator")
+    if hasattr(component.cls, "build_modules"):
+        said.append("modules of its own, such as projection heads, which learn with the generator or discriminator")
     return said
 
 

@@ -40,7 +40,14 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("generator", "register_generators", frozenset({"in_channels", "out_channels", "image_size"})),
         Kind("discriminator", "register_discriminators", frozenset({"in_channels", "target_channels"})),
-        Kind("loss", "register_losses", reserved=frozenset(LossSettings.model_fields), called_with=("view",)),
+        Kind(
+            "loss",
+            "register_losses",
+            reserved=frozenset(LossSettings.model_fields),
+            called_with=("view",),
+            or_has="discriminator",
+            methods={"discriminator": ("view",), "build_modules": ("sizes",)},
+        ),
         Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields), called_with=("view",)),
         Kind(
             "transform",

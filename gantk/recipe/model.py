@@ -127,10 +127,12 @@ class NormalisationSettings(Settings):
 class IntensitySettings(Settings):
     """`[data.intensities.MODALITY]`: what the numbers of a modality mean, where the images do not tell."""
 
-    unit: Literal["auto", "relative", "absolute"] = "auto"
-    """`relative`: brightness differs between patients (MR); `absolute`: numbers mean the same in all (CT in HU)."""
+    unit: Literal["auto", "relative", "absolute", "categories"] = "auto"
+    """`relative`: brightness differs between patients (MR); `absolute`: numbers mean the same in all (CT in HU);
+    `categories`: numbers are names, as in a label map, and what lies between two of them means nothing."""
     range: Pair[Intensity] | None = None
-    """The numbers that fill the normalized range; found in the training patients where absent."""
+    """The numbers that fill the normalized range; found in the training patients where absent. Of categories, the first
+    and the last."""
     background: Intensity | None = None
     """The number outside the body; found in each image where absent. Inside the body it is a number like others."""
 
@@ -140,7 +142,19 @@ class IntensitySettings(Settings):
             raise ValueError("the range must be [lowest, highest]")
         if self.range is not None and self.unit == "relative":
             raise ValueError("a range fits absolute numbers alone: leave out unit or range")
+        if self.categories and (self.range is None or any(end != int(end) for end in self.range)):
+            raise ValueError("categories are whole numbers, and their range must be said: [first, last]")
         return self
+
+    @property
+    def categories(self) -> bool:
+        """Whether numbers are names."""
+        return self.unit == "categories"
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The numbers at both ends of the normalized range: below the first category, which is no background."""
+        return (self.range[0] - 1, self.range[1]) if self.range is not None and self.categories else self.range
 
 
 class LabelSettings(Settings):
@@ -219,6 +233,18 @@ class DataSettings(BaseModel):
     def targets(self) -> tuple[str, ...]:
         """The modalities to be synthesized."""
         return (self.target,) if isinstance(self.target, str) else tuple(self.target)
+
+    @model_validator(mode="after")
+    def _numbers_are_made(self) -> DataSettings:
+        for name in self.targets:
+            if name in self.intensities and self.intensities[name].categories:
+                raise ValueError(f"{name!r} holds categories, and networks make numbers: it can be an input alone")
+        return self
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The modalities whose numbers are names."""
+        return frozenset(name for name, given in self.intensities.items() if given.categories)
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -174,7 +174,7 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     stacks = any(row.slices > 1 for row in evaluation.rows)
     patients = [
         [
-            Cell(row.patient),
+            Cell(row.subject),
             Cell(method_title(row.method)),
             Cell(str(row.slices), row.slices),
             *(_cell(row.values[name], digits[name]) for name in columns),

@@ -242,10 +242,8 @@ class RunFiles:
                 return None, None
             why = str(error) if isinstance(error, Bad) else f"cannot be used ({error.why or error.what})"
             try:
-                said = self.checkpoint["split"]
-                return Split(
-                    **{role: tuple(said[role]) for role in ("paired", "unpaired", "target", "validation", "test")}
-                ), Damage(path, why, "it is taken from the checkpoint")
+                split = Split.from_dict(self.checkpoint["split"])
+                return split, Damage(path, why, "it is taken from the checkpoint")
             except (KeyError, TypeError, DataError):
                 return None, Damage(path, why, "bring it back from a copy; there is no checkpoint to take it from")
         return split, None

@@ -150,7 +150,9 @@ def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] 
     """
     splits = held_out or {name: evaluation.split for name, evaluation in found.items()}
     settings = {name: evaluation.settings for name, evaluation in found.items()}
-    patients = {name: frozenset(row.patient for row in evaluation.rows) for name, evaluation in found.items()}
+    patients = {
+        name: frozenset((row.patient, row.subject) for row in evaluation.rows) for name, evaluation in found.items()
+    }
     same_split = len(set(splits.values())) == 1
     if not same_split:
         yield f"different split ({_grouped(found, splits, {n: e.split for n, e in found.items()})})"

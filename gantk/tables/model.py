@@ -48,6 +48,7 @@ class TableRow:
         group: rows of one group follow each other.
         baseline: whether nothing was trained for it.
         best: the columns in which it is the best method.
+        subjects: ids of what was measured.
     """
 
     method: str
@@ -64,6 +65,7 @@ class TableRow:
     group: str = ""
     baseline: bool = False
     best: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -230,6 +230,7 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
         by_seed=by_seed,
         by_run={seed: {name: summary[name].mean for name in columns} for seed, summary in summaries.items()},
         folders=tuple(member.folder for member, _ in having),
+        subjects=frozenset(row.subject for _, evaluation in having for row in evaluation.rows),
         source=member.source,
         variant=member.variant,
     )

@@ -12,7 +12,7 @@ from gantk.data.cohort import by_target, split_cohort
 from gantk.data.dataset import make_data
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
-from gantk.data.slices import SliceSettings
+from gantk.data.slices import SliceSettings, centre
 from gantk.data.store import prepare
 from gantk.data.volumes import Subject
 from gantk.progress import QuietProgress
@@ -79,6 +79,11 @@ class DatasetConformance(Conformance):
             inside = float(image.min()) >= -1 and float(image.max()) <= 1
             expect(inside, f"{name!r} lies in [{image.min():.3g}, {image.max():.3g}], outside of [-1, 1]", mend)
         expect(bool(slices.foreground.any()), "there is no foreground", mend)
+        again = dataset.read(subject, list(reversed(modalities))).slices(self.inputs, settings)
+        for name, image in slices.images.items():
+            same = np.array_equal(again.images[name], image)
+            mend = "give each image under its own name, in whatever order names are asked for and files lie"
+            expect(same, f"{name!r} is another image when modalities are asked for in another order", mend)
 
     def test_restored(self, tmp_path: Path) -> None:
         """Slices brought back to the files' units are what was read."""
@@ -110,6 +115,7 @@ class DatasetConformance(Conformance):
         split = split_cohort(
             *by_target(subjects, self.inputs, self.targets),
             parts={subject.id: subject.part for subject in subjects if subject.part is not None},
+            owners={subject.id: subject.patient for subject in subjects},
             ratio=(7, 1, 2),
             seed=0,
             paired_fraction=1.0,
@@ -123,6 +129,9 @@ class DatasetConformance(Conformance):
         loader = Loader(store, split, layout=layout, sizes={"paired": 2}, slices="all", core_fraction=None, seed=0)
         _, batch = next(iter(loader.prefetch(("paired",), 0, 0, 0, 1)))
         group = batch["paired"]
+        name, place = group.subjects[0], group.slices[0]
+        (subject,) = (subject for subject in subjects if subject.id == name)
+        read = dataset.read(subject, [*self.inputs, *self.targets]).slices(self.inputs, settings)
         for side, image in (("source", group.source), ("target", group.target)):
             names = self.inputs if side == "source" else self.targets
             wanted = (2, channels * len(names), *self.size)
@@ -131,6 +140,12 @@ class DatasetConformance(Conformance):
             expect(tuple(image.shape) == wanted, f"the {side} is {tuple(image.shape)} where {wanted} is wanted", mend)
             check_finite(f"the {side}", image)
             expect(bool((image > -1).any()), f"the {side} is nothing but background", "check the scale and foreground")
+            for number, name in enumerate(names):
+                shown = centre(read.images[name][place].reshape(channels, *read.foreground.shape[1:]), self.size, -1)
+                own = image[0, number * channels : (number + 1) * channels].numpy()
+                there = own > -1  # what is cropped, and no foreground, is background
+                mend = "let `slices` give the same images whenever it is asked, each under its own name"
+                expect(bool(np.allclose(own[there], shown[there], atol=1e-4)), f"{name!r} shows another image", mend)
 
     def complete(self, subjects: Sequence[Subject]) -> Subject:
         """A subject with all modalities."""

@@ -54,6 +54,23 @@ class TransformConformance(Conformance):
             group = self.group()
             check_group(self.apply(group, seed, epoch=seed), group)
 
+    def test_categories(self) -> None:
+        """Source channels whose numbers are names hold no number that was not there, nor does another name."""
+        for seed in range(self.draws):
+            group = self.group()
+            assert group.source is not None
+            names = torch.tensor([-0.9, -0.4, 0.1, 0.5, 1.0])
+            codes = names[((group.source[:, :1] + 1) * 2.4).long().clamp(0, 4)]
+            source = torch.cat([torch.where(group.source[:, :1] > -1, codes, -1.0), group.source[:, 1:]], dim=1)
+            given = self.apply(replace(group, source=source, categories=(0,)), seed)
+            assert given.source is not None
+            new = sorted(set(given.source[:, 0].unique().tolist()) - {-1.0, *names.tolist()})
+            expect(
+                not new,
+                f"a channel of categories holds numbers that were not there, such as {new[:3]}",
+                "move the channels group.categories by the nearest neighbour, and leave their values alone",
+            )
+
     def test_given_group_stays(self) -> None:
         """The group that it is given is not changed."""
         for seed in range(self.draws):

@@ -138,11 +138,12 @@ class Engine:
             if not pending:
                 torch.manual_seed(zlib.crc32(f"{self.recipe.run.seed}:{position.total}".encode()))
             moved = {name: group.to(state.device) for name, group in batch.items()}
-            pending.append(state.assembly.transformed(moved, Moment(stage.name, epoch, stage.epochs, position.total)))
+            moment = Moment(stage.name, epoch, stage.epochs, position.total)
+            pending.append(state.assembly.transformed(moved, moment))
             if len(pending) < accumulate:
                 continue
             try:
-                losses = updater.step(pending, weights)
+                losses = updater.step(pending, weights, moment)
             except NonFiniteError as error:
                 raise self._located(error, stage, position) from None
             pending = []
@@ -162,6 +163,9 @@ class Engine:
                 self._save()
             if stopping:
                 raise _stopped()
+        for name in sorted(updater.idle if epoch == 0 else ()):
+            role, _, part = name.partition("/")
+            self.observer.note(f"The {part} of {role!r} learns nothing in stage {stage.name!r}: no term asks for it")
         last = replace(state.position, step=steps - 1, total=state.position.total - 1)
         self._check_weights(stage, last)
         metrics = self._validate(stage, plan, last)
@@ -215,7 +219,7 @@ class _Control:
     def copy(self, source: str, target: str, parts: Sequence[str], *, into: str = "", shared: bool = False) -> None:
         origin = dict(self._translator(source).parts())
         for part, module in self._translator(target).parts():
-            if part in parts and part in origin:
+            if ("discriminator" if part == "critics" else part) in parts and part in origin:
                 self._load(module, origin[part], f"the {part} of {source!r}", f"that of {target!r}", into, shared)
                 average = self._engine.state.averages.get(target)
                 if part == "generator" and average is not None:
@@ -243,6 +247,8 @@ class _Control:
     @staticmethod
     def _load(module: nn.Module, origin: nn.Module, source: str, target: str, into: str, shared: bool) -> None:
         module, origin = bare(module), bare(origin)
+        if isinstance(module, nn.ModuleDict) and isinstance(origin, nn.ModuleDict):
+            module, origin = _without_private(module, origin), _without_private(origin, module)
         try:
             taker = module.get_submodule(into)
             weights, own = origin.state_dict(), taker.state_dict()
@@ -259,6 +265,11 @@ class _Control:
                 why=str(error).splitlines()[0],
                 mend="give both roles the same architecture, or leave the part out of what the scheduler copies",
             ) from None
+
+
+def _without_private(modules: nn.ModuleDict, others: nn.ModuleDict) -> nn.ModuleDict:
+    """Terms' modules without those that one term of one role has for itself."""
+    return nn.ModuleDict({key: module for key, module in modules.items() if ":" not in key or key in others})
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:

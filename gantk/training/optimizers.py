@@ -1,4 +1,4 @@
-"""Optimizers of one translator: one for generator and heads, one for the discriminator."""
+"""Optimizers of one translator: one for each side, with the modules of terms that learn with it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from torch.optim import Optimizer
 from gantk.recipe.model import OptimizerSettings, Part
 from gantk.translation.translator import Translator
 
-_SIDES: dict[str, tuple[Part, ...]] = {"generator": ("generator", "heads"), "discriminator": ("discriminator",)}
+_SIDES: dict[str, dict[str, Part]] = {
+    "generator": {"generator": "generator", "heads": "heads"},
+    "discriminator": {"discriminator": "discriminator", "critics": "discriminator"},
+}
+"""The parts that learn with a side, and whose rate each has."""
 
 
 class Optimizers:
     """The two optimizers of a role, `sides["generator"]` and `sides["discriminator"]`.
 
-    Parameter groups are named after their part and carry their base rate, so that rates can be set by factor.
+    Parameter groups are named after the part whose rate they have, and carry their base rate: factors set rates.
     """
 
     def __init__(self, translator: Translator, settings: OptimizerSettings) -> None:
@@ -26,9 +30,9 @@ class Optimizers:
         self.sides: dict[str, Optimizer] = {}
         for side, parts in _SIDES.items():
             groups = [
-                {"params": list(modules[part].parameters()), "part": part, "lr": settings.rates[part]}
-                for part in parts
-                if part in modules
+                {"params": list(modules[part].parameters()), "part": rated, "lr": settings.rates[rated]}
+                for part, rated in parts.items()
+                if part in modules and any(True for _ in modules[part].parameters())
             ]
             if groups:
                 self.sides[side] = _make(settings, groups)

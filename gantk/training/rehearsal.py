@@ -16,6 +16,7 @@ from gantk.data.made import make_group, make_image
 from gantk.memory import enough_memory
 from gantk.recipe.groups import GroupName
 from gantk.recipe.model import Recipe
+from gantk.training.optimizers import Optimizers
 from gantk.training.scheduler import Stage
 from gantk.training.update import Updater
 from gantk.translation import Assembly, Moment
@@ -57,8 +58,10 @@ def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tu
         plan = assembly.plan(stage.name, stage.roles)
         slices = {name: min(recipe.data.batch[name], SLICES) for name in plan.groups}
         groups = {name: _group(name, count, assembly.layout, size) for name, count in slices.items()}
-        batch = assembly.transformed(groups, Moment(stage.name, 0, stage.epochs, 0))
-        Updater(translators, {}, plan, recipe.training, nullcontext).rehearse(batch)
+        moment = Moment(stage.name, 0, stage.epochs, 0)
+        optimizers = {role: Optimizers(translators[role], recipe.translators[role].optimizer) for role in stage.roles}
+        updater = Updater(translators, optimizers, plan, recipe.training, nullcontext)
+        updater.rehearse(assembly.transformed(groups, moment), moment)
 
 
 def _group(name: str, slices: int, layout: Layout, size: tuple[int, int]) -> Group:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gantk.recipe.model import Recipe
 from gantk.training.optimizers import Optimizers
 from gantk.training.scheduler import Scheduler
-from gantk.translation import Assembly, Translator
+from gantk.translation import Assembly, Moment, Translator
 
 if TYPE_CHECKING:
     from timm.utils.model_ema import ModelEmaV3
@@ -87,6 +87,13 @@ class TrainingState:
     @property
     def translators(self) -> dict[str, Translator]:
         return self.assembly.translators
+
+    def moment(self, stage: str) -> Moment:
+        """Where the training is, seen from one of its stages: in it, or at its end where it is over."""
+        stages = self.scheduler.stages(list(self.translators))
+        index, epochs = next((i, s.epochs) for i, s in enumerate(stages) if s.name == stage)
+        epoch = self.position.epoch if self.position.stage == index else epochs - 1
+        return Moment(stage, min(epoch, epochs - 1), epochs, self.position.total)
 
     def fresh_optimizers(self) -> dict[str, Optimizers]:
         """New optimizers for every role."""

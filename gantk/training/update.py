@@ -16,7 +16,7 @@ from gantk.errors import NonFiniteError, PluginError
 from gantk.plugins.blame import blame
 from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import Optimizers
-from gantk.translation import StagePlan, Step, Term, Translator, View
+from gantk.translation import Moment, StagePlan, Step, Term, Translator, View
 
 Losses = dict[str, float]
 
@@ -26,6 +26,9 @@ class Updater:
 
     All generator terms are summed into one backward, all discriminator terms into another: with one backward per
     side gradients stay synchronised under data parallelism, and what two terms share is differentiated once.
+
+    Attributes:
+        idle: the parts, `ROLE/PART`, that have had no gradient so far.
     """
 
     def __init__(
@@ -41,24 +44,28 @@ class Updater:
         self.plan = plan
         self.settings = settings
         self.autocast = autocast
-        self._others = [p for role, t in translators.items() if role not in plan.roles for p in t.parameters()]
+        self.idle = {f"{role}/{part}" for role in plan.roles for part in optimizers[role].rates}
+        self._learning = {side: self._parameters(side) for side in ("generator", "discriminator")}
         self._judging = [
             p
             for t in translators.values()
-            if t.discriminator is not None
-            for p in t.discriminator.parameters()
+            for part, module in t.parts()
+            if part in ("discriminator", "critics")
+            for p in module.parameters()
             if p.requires_grad
         ]
 
-    def step(self, batches: Sequence[Batch], role_weights: Mapping[str, float]) -> Losses:
+    def step(self, batches: Sequence[Batch], role_weights: Mapping[str, float], moment: Moment | None = None) -> Losses:
         """Update all of the stage's networks once.
 
         Args:
             batches: one batch, or as many as are accumulated.
             role_weights: the factor on each role's generator terms.
+            moment: where in the training it is.
 
         Returns:
-            The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted.
+            The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
+            are absent in this step are left out.
 
         Raises:
             NonFiniteError: a term is NaN or infinite; no weight was changed by its side's update.
@@ -66,20 +73,21 @@ class Updater:
         values: Losses = defaultdict(float)
         share = 1 / len(batches)
         for number, batch in enumerate(batches):
-            step = Step(self.translators, self.plan, batch, self.autocast)
+            step = Step(self.translators, self.plan, batch, self.autocast, moment=moment)
             found: Losses = {}
             done: set[str] = set()
             for side in self.settings.updates:
                 if side in done:  # its networks have changed since: nothing computed so far holds
-                    step, done = Step(self.translators, self.plan, batch, self.autocast), set()
+                    step, done = Step(self.translators, self.plan, batch, self.autocast, moment=moment), set()
                 done.add(side)
                 discriminating = side == "discriminator"
                 losses, total = self._discriminator(step) if discriminating else self._generator(step, role_weights)
                 if number == 0:
                     # not after the update: what is freed here, backward takes up at once, its pages still mapped
                     self._clear(side)
-                if total is not None:
-                    total.backward()
+                if total is not None and self._learning[side]:
+                    # into what learns with this side alone: a term may reach into the other side and into other roles
+                    total.backward(inputs=self._learning[side])
                 found |= self._finite(losses)
                 if len(batches) == 1:
                     self._apply(side)
@@ -89,13 +97,11 @@ class Updater:
         if len(batches) > 1:
             for side in self.settings.updates:
                 self._apply(side, share)
-        for parameter in self._others:  # a term may reach into a role that this stage does not train
-            parameter.grad = None
         return dict(values)
 
-    def rehearse(self, batch: Batch) -> None:
+    def rehearse(self, batch: Batch, moment: Moment) -> None:
         """Compute every term's sides as `step` does, and change no weight. Raises what they raise."""
-        step = Step(self.translators, self.plan, batch, self.autocast)
+        step = Step(self.translators, self.plan, batch, self.autocast, moment=moment)
         for side in sorted(set(self.settings.updates)):
             if side == "discriminator":
                 self._discriminator(step)
@@ -103,22 +109,31 @@ class Updater:
                 self._generator(step, dict.fromkeys(self.plan.roles, 1.0))
             step.forget_judgements()
 
+    def _parameters(self, side: str) -> list[nn.Parameter]:
+        """What a side's optimizers train."""
+        optimizers = (self.optimizers[role].sides.get(side) for role in self.plan.roles)
+        groups = [group for optimizer in optimizers if optimizer is not None for group in optimizer.param_groups]
+        return [p for group in groups for p in group["params"] if p.requires_grad]
+
     def _discriminator(self, step: Step) -> tuple[dict[str, Tensor], Tensor | None]:
         losses = {}
         for term in self.plan.terms:
             if term.discriminator_loss is not None:
-                value = _value(term, term.discriminator_loss, View(step, term.role, term.group, term))
-                losses[f"{term.role}/{term.name} (D)"] = value
+                value = _value(term, term.discriminator_loss, View(step, term.role, term.group, term, "discriminator"))
+                if value is not None:
+                    losses[f"{term.role}/{term.name} (D)"] = value
         return losses, torch.stack(list(losses.values())).sum() if losses else None
 
-    def _generator(self, step: Step, role_weights: Mapping[str, float]) -> tuple[dict[str, Tensor], Tensor]:
+    def _generator(self, step: Step, role_weights: Mapping[str, float]) -> tuple[dict[str, Tensor], Tensor | None]:
         losses, total = {}, []
         with _frozen(self._judging):
             for term in self.plan.terms:
-                loss = _value(term, term.loss, View(step, term.role, term.group, term))
-                losses[f"{term.role}/{term.name}"] = loss
-                total.append(term.weight * role_weights[term.role] * loss)
-        return losses, torch.stack(total).sum()
+                if term.generator_loss is not None:
+                    loss = _value(term, term.generator_loss, View(step, term.role, term.group, term))
+                    if loss is not None:
+                        losses[f"{term.role}/{term.name}"] = loss
+                        total.append(term.weight * role_weights[term.role] * loss)
+        return losses, torch.stack(total).sum() if total else None
 
     def _finite(self, losses: Mapping[str, Tensor]) -> Losses:
         """The values as numbers, in one transfer from the device.
@@ -149,6 +164,9 @@ class Updater:
             optimizer = self.optimizers[role].sides.get(side)
             if optimizer is None:
                 continue
+            for group in optimizer.param_groups:
+                if f"{role}/{group['part']}" in self.idle and any(p.grad is not None for p in group["params"]):
+                    self.idle.discard(f"{role}/{group['part']}")
             gradients = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             if share != 1.0 and gradients:
                 torch._foreach_mul_([p.grad for p in gradients], share)
@@ -159,11 +177,13 @@ class Updater:
             optimizer.step()
 
 
-def _value(term: Term, side: Callable[[View], Tensor], view: View) -> Tensor:
-    """One side of a term's loss, a scalar with gradient."""
+def _value(term: Term, side: Callable[[View], Tensor | None], view: View) -> Tensor | None:
+    """One side of a term's loss, a scalar with gradient; None where it is absent in this step."""
     where = f"losses.{term.name}"
     with blame(term.origin, where), view.step.unchanged(term.origin, where):
         loss = side(view)
+    if loss is None:
+        return None
     if not isinstance(loss, Tensor) or loss.ndim:
         got = f"the shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise PluginError(

@@ -2,7 +2,7 @@
 
 from gantk.translation.assembly import Assembly, assemble, build_translators
 from gantk.translation.plan import StagePlan
-from gantk.translation.protocols import ImageRef, Judgement, Moment, Needs, Role, Transform, Translation
+from gantk.translation.protocols import ImageRef, Judgement, Moment, Needs, Role, Sizes, Transform, Translation
 from gantk.translation.step import Step
 from gantk.translation.term import MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
@@ -16,6 +16,7 @@ __all__ = [
     "Moment",
     "Needs",
     "Role",
+    "Sizes",
     "StagePlan",
     "Step",
     "Term",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,9 +20,9 @@ from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
 from gantk.recipe.toml import dotted
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
-from gantk.translation.protocols import ImageRef, Moment, Needs, Role
+from gantk.translation.protocols import ImageRef, Moment, Needs, Role, Sizes
 from gantk.translation.residual import Residual
-from gantk.translation.shapes import feature_channels
+from gantk.translation.shapes import Channels, feature_channels
 from gantk.translation.term import MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
 
@@ -70,6 +69,7 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
         values = component.check(map_settings.parameters, f"maps.{name}")
         references = _references(component, values, f"maps.{name}", recipe)
         built = component.make(values, f"maps.{name}")
+        _check_learns_nothing(built, component.origin, f"maps.{name}")
         if map_settings.enabled:
             stages = None if map_settings.stages is None else frozenset(map_settings.stages)
             maps[name] = MapSlot(name, built, stages, component.origin)
@@ -82,12 +82,12 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
     if not terms:
         raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
     widths = {role: feature_channels(translator, terms, recipe) for role, translator in translators.items()}
-    terms = [_with_head(term, recipe, translators, widths) for term in terms]
+    terms = [_with_modules(term, recipe, translators, widths) for term in terms]
     return Assembly(layout, translators, terms, maps, _transforms(recipe, registry))
 
 
 def build_translators(recipe: Recipe, registry: Registry, layout: Layout) -> dict[str, Translator]:
-    """The recipe's translators by role, without the heads and pools that losses add. Raises as `assemble` does."""
+    """The recipe's translators by role, without the modules and pools that losses add. Raises as `assemble` does."""
     return {role: _translator(recipe, role, registry, layout) for role in recipe.translators}
 
 
@@ -163,6 +163,12 @@ def _start(modality: str, takes: Domain, layout: Layout, where: str) -> tuple[in
     """
     taken = takes.channels or tuple(range(takes.size))
     own = layout.image(takes.side, modality) if modality in layout.names(takes.side) else ()
+    if modality in layout.categories:
+        raise RecipeError(
+            f"{modality!r} holds categories, and what lies between two of them means nothing: it cannot be changed",
+            where=where,
+            mend="name an input that holds numbers",
+        )
     if not own or not set(own) <= set(taken):
         names = [n for n in layout.names(takes.side) if set(layout.image(takes.side, n)) <= set(taken)]
         raise RecipeError(f"the translator does not take {modality!r}", where=where, mend=nearest(modality, names))
@@ -181,8 +187,12 @@ def _term(
     component = registry.get("loss", settings.use, f"{where}.use")
     values = component.check(settings.parameters, where)
     loss = component.make(values, where)
-    if not callable(loss):
-        raise PluginError(f"the loss {settings.use!r} cannot be called", where=f"plugin {component.plugin}")
+    if not callable(loss) and not hasattr(loss, "discriminator"):
+        raise PluginError(
+            f"the loss {settings.use!r} has no side: it cannot be called and has no discriminator(view)",
+            where=f"plugin {component.plugin}",
+        )
+    _check_learns_nothing(loss, component.origin, where)
     needs: Needs = getattr(loss, "needs", Needs())
     on = settings.on
     if needs.start and not isinstance(translators[on].generator, Residual):
@@ -193,8 +203,8 @@ def _term(
         )
     references = (*_references(component, values, where, recipe), *map_references)
     _check_images(where, settings, references, needs, recipe, translators[settings.on])
-    adversarial = hasattr(loss, "discriminator")
-    if adversarial and translators[settings.on].discriminator is None:
+    judging = hasattr(loss, "discriminator") and not hasattr(loss, "build_modules")
+    if judging and translators[settings.on].discriminator is None:
         raise RecipeError(
             f"the loss {settings.use!r} needs a discriminator, and translators.{settings.on} has none",
             where=f"{where}.on",
@@ -215,6 +225,18 @@ def _term(
         pool=pool,
         origin=component.origin,
     )
+
+
+def _check_learns_nothing(component: Any, origin: str, where: str) -> None:
+    """A component's own weights would be in no optimizer and in no checkpoint."""
+    held = [component, *getattr(component, "__dict__", {}).values()]
+    weights = [p for m in held if isinstance(m, nn.Module) for p in m.parameters()]
+    if any(p.requires_grad for p in (*weights, *(p for p in held if isinstance(p, nn.Parameter)))):
+        raise PluginError(
+            f"the {origin} holds weights of its own, which would neither learn nor be saved",
+            where=where,
+            mend="let a loss build what learns in build_modules(sizes), and freeze the rest by requires_grad_(False)",
+        )
 
 
 def _check_images(
@@ -264,29 +286,53 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
     return key
 
 
-def _with_head(
-    term: Term, recipe: Recipe, translators: Mapping[str, Translator], widths: Mapping[str, Mapping[int, int]]
+def _with_modules(
+    term: Term, recipe: Recipe, translators: Mapping[str, Translator], widths: Mapping[str, Channels]
 ) -> Term:
-    """The term with its projection heads, where it has any: terms of one loss and shape on one role share them, if
-    they look to the same other roles."""
-    build_head = getattr(term.loss, "build_head", None)
-    if build_head is None:
+    """The term with modules of its own, where it builds any; those under a shared name it has in common with terms of
+    its role that say the same name, look to the same other roles and build the same shapes."""
+    if not hasattr(term.loss, "build_modules"):
         return term
-    key = recipe.losses[term.name].use.replace(".", "-")
-    own, *others = ({k: widths[role][k] for k in term.needs.layers} for role in (term.role, *term.needs.roles))
-    arguments: list[Any] = [own]
-    if len(inspect.signature(build_head).parameters) > 1:
-        arguments.append(dict(zip(term.needs.roles, others, strict=True)))
-        key = "-".join([key, *term.needs.roles])
+    translator, (features, judged) = translators[term.role], widths[term.role]
+    sizes = Sizes(
+        translator.takes.size,
+        translator.gives.size,
+        recipe.data.crop,
+        {layer: features[layer] for layer in term.needs.layers},
+        {layer: judged[layer] for layer in term.needs.judged},
+        {role: {layer: widths[role][0][layer] for layer in term.needs.layers} for role in term.needs.roles},
+    )
+    shared = getattr(term.loss, "shared", None)
+    own = f"{recipe.losses[term.name].use}:{term.name}".replace(".", "-")
+    key = own if shared is None else "-".join([shared, *term.needs.roles])
     torch.manual_seed(_seed(recipe, term.role, "heads", key))
     with blame(term.origin, f"losses.{term.name}"):
-        built = build_head(*arguments)
-    heads = translators[term.role].heads
-    if key in heads and _shapes(heads[key]) != _shapes(built):
+        built = term.loss.build_modules(sizes)
+    _check_modules(term, built)
+    there = [translator.modules_of(side)[key] for side in built if key in translator.modules_of(side)]
+    if there and list(map(_shapes, there)) != list(map(_shapes, built.values())):
         key = f"{key}:{term.name.replace('.', '-')}"
-    if key not in heads:
-        heads[key] = built
+    for side, module in built.items():
+        if key not in translator.modules_of(side):
+            translator.modules_of(side)[key] = module
     return replace(term, head=key)
+
+
+def _check_modules(term: Term, built: Any) -> None:
+    """Whether a term's modules can learn."""
+    right = isinstance(built, Mapping) and all(isinstance(module, nn.Module) for module in built.values())
+    if not right or not set(built) <= {"generator", "discriminator"}:
+        raise PluginError(
+            f"the {term.origin} does not say which modules learn with which side",
+            where=f"losses.{term.name}",
+            mend='let build_modules return {"generator": module}, {"discriminator": module}, or both',
+        )
+    if "discriminator" in built and term.discriminator_loss is None:
+        raise PluginError(
+            f"the {term.origin} has a module that learns with the discriminator, and gives the discriminator no loss",
+            where=f"losses.{term.name}",
+            mend='give it discriminator(view), or return the module under "generator"',
+        )
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol, runtime_checkable
 
@@ -86,6 +87,27 @@ class FeatureDiscriminator(Protocol):
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """What a term's own modules are built for.
+
+    Args:
+        takes: channels of what the term's translator takes.
+        gives: channels of what it gives.
+        image: (H, W) of both.
+        features: channels of its generator's features by layer, for `needs.layers`.
+        judged: channels of its discriminator's features by layer, for `needs.judged`.
+        others: as `features`, of the translators in `needs.roles`, by role.
+    """
+
+    takes: int
+    gives: int
+    image: tuple[int, int]
+    features: Mapping[int, int]
+    judged: Mapping[int, int]
+    others: Mapping[str, Mapping[int, int]]
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a loss needs of a step; read once, when the recipe is built.
 
@@ -116,13 +138,17 @@ class Needs:
 class Loss(Protocol):
     """A loss: called with the step as its term sees it, returns a scalar that the generator descends.
 
-    Optional members: `needs` (a `Needs`); `build_head(channels, others)` (an `nn.Module` trained with the generator:
-    a projection head for features with these channels by layer, and by role and layer for `needs.roles`);
-    `discriminator(view)` (a scalar that the discriminator descends).
+    Either side may give None where it is absent in a step (`view.moment` says which it is), and a loss that has
+    `discriminator` alone need not be callable.
+
+    Optional members: `needs` (a `Needs`); `discriminator(view)` (a scalar that the discriminator descends);
+    `build_modules(sizes)` (modules of the term's own by the side that they learn with, "generator" or "discriminator",
+    which `view.head` gives to that side alone); `shared` (a name under which all terms of one translator that say it,
+    and whose modules have one shape, have the same modules; without it each term has its own).
     """
 
-    def __call__(self, view: View) -> Tensor:
-        """The generator's loss, a scalar."""
+    def __call__(self, view: View) -> Tensor | None:
+        """The generator's loss, a scalar; None in a step in which there is none."""
 
 
 @runtime_checkable

@@ -17,17 +17,20 @@ from gantk.recipe.model import Recipe
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 
-__all__ = ["feature_channels", "fitting_size"]
+__all__ = ["Channels", "feature_channels", "fitting_size"]
+
+Channels = tuple[dict[int, int], dict[int, int]]
+"""Of a generator's and of a discriminator's features, by layer."""
 
 #: The channels that were found before, by what decides them: the runs of a sweep have many networks alike.
-_FOUND: dict[Hashable, dict[int, int]] = {}
+_FOUND: dict[Hashable, Channels] = {}
 
 
-def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Recipe) -> dict[int, int]:
+def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Recipe) -> Channels:
     """Run a batch of the recipe's size through the networks, with the features that terms want.
 
     Returns:
-        The channels of the generator's features, by layer.
+        The channels of the generator's features, and of the discriminator's, by layer.
 
     Raises:
         RecipeError: the crop does not fit a network, or one has not got the layers that a term wants.
@@ -93,8 +96,8 @@ def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequ
 
 def _run_through(
     translator: Translator, recipe: Recipe, layers: Mapping[str, Sequence[int]], judged: Mapping[str, Sequence[int]]
-) -> dict[int, int]:
-    """The channels of the generator's features; `layers` and `judged` are those that terms want, by the term's name."""
+) -> Channels:
+    """The channels of both networks' features; `layers` and `judged` are those that terms want, by the term's name."""
     role = translator.role
     takes, gives = translator.takes.size, translator.gives.size
     output, channels = _pass(translator, "generator", recipe, takes, layers)
@@ -106,9 +109,9 @@ def _run_through(
             where=f"translators.{role}.generator",
             mend="let it return (B, out_channels, H, W), as large as the image that it is given",
         )
-    if translator.discriminator is not None:
-        _pass(translator, "discriminator", recipe, gives + takes * translator.conditional, judged)
-    return channels
+    if translator.discriminator is None:
+        return channels, {}
+    return channels, _pass(translator, "discriminator", recipe, gives + takes * translator.conditional, judged)[1]
 
 
 def _pass(

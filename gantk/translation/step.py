@@ -15,7 +15,7 @@ from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError
 from gantk.plugins.blame import blame
 from gantk.translation.plan import Known, StagePlan, Wanted
-from gantk.translation.protocols import Judgement, Translation
+from gantk.translation.protocols import Judgement, Moment, Translation
 from gantk.translation.translator import Translator
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Step:
         plan: the stage's terms and maps.
         batch: groups by name, on the translators' device.
         autocast: a context in which networks run (bf16), none where absent.
+        moment: where in the training it is; the first of the plan's stage where absent.
         inference: compute everything without gradient.
     """
 
@@ -47,11 +48,13 @@ class Step:
         batch: Batch,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         inference: bool = False,
+        moment: Moment | None = None,
     ) -> None:
         self.translators = translators
         self.plan = plan
         self.batch = batch
         self.autocast = autocast
+        self.moment = moment or Moment(plan.stage, 0, 1, 0)
         self._inference = inference
         self._translations: dict[tuple[str, int, bool], tuple[Tensor, Translation]] = {}
         self._features: dict[tuple[str, int, tuple[int, ...], bool], tuple[Tensor, dict[int, Tensor]]] = {}

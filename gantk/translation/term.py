@@ -25,7 +25,7 @@ class Term:
     name: str
     role: str
     group: str
-    loss: Callable[[View], Tensor]
+    loss: Any
     weight: float = 1.0
     map: str | None = None
     stages: frozenset[str] | None = None
@@ -36,7 +36,12 @@ class Term:
     origin: str = "loss"
 
     @property
-    def discriminator_loss(self) -> Callable[[View], Tensor] | None:
+    def generator_loss(self) -> Callable[[View], Tensor | None] | None:
+        """The generator's side; None where the loss has none."""
+        return self.loss if callable(self.loss) else None
+
+    @property
+    def discriminator_loss(self) -> Callable[[View], Tensor | None] | None:
         """The discriminator's side of an adversarial loss."""
         return getattr(self.loss, "discriminator", None)
 

@@ -1,4 +1,4 @@
-"""A translator: a generator with its discriminator and projection heads, under a role."""
+"""A translator: a generator with its discriminator and the modules of its terms, under a role."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from gantk.data.layout import Domain
+from gantk.recipe.model import Update
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import Judgement, Translation
 
@@ -43,6 +44,7 @@ class Translator(nn.Module):
         self.conditional = conditional
         self.origins = {"generator": "generator", "discriminator": "discriminator", **(origins or {})}
         self.heads = nn.ModuleDict()
+        self.critics = nn.ModuleDict()
         self.pools = nn.ModuleDict()
 
     @property
@@ -70,9 +72,18 @@ class Translator(nn.Module):
         return pool
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]:
-        """The trained modules by part: generator, heads, discriminator."""
+        """The trained modules by part: generator, heads, discriminator, and critics, which go with the discriminator.
+
+        Heads and critics are the terms' own modules, that learn with the generator and with the discriminator.
+        """
         yield "generator", self.generator
         if len(self.heads):
             yield "heads", self.heads
         if self.discriminator is not None:
             yield "discriminator", self.discriminator
+        if len(self.critics):
+            yield "critics", self.critics
+
+    def modules_of(self, side: Update) -> nn.ModuleDict:
+        """The terms' own modules that learn with a side."""
+        return self.heads if side == "generator" else self.critics

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gantk.data.batch import Group
-    from gantk.translation.protocols import Judgement
+    from gantk.recipe.model import Update
+    from gantk.translation.protocols import Judgement, Moment
     from gantk.translation.term import Term
     from gantk.translation.translator import Translator
 
@@ -30,16 +31,22 @@ class View:
     Images are float `(B, C, H, W)` in [-1, 1], background exactly -1.
     """
 
-    def __init__(self, step: Step, role: str, group: str, term: Term | None = None) -> None:
+    def __init__(self, step: Step, role: str, group: str, term: Term | None = None, side: Update = "generator") -> None:
         self.step = step
         self.role = role
         self._group = group
         self._term = term
+        self._side: Update = side
 
     @property
     def group(self) -> Group:
         """The term's batch group."""
         return self.step.group(self._group)
+
+    @property
+    def moment(self) -> Moment:
+        """Where in the training the step is: stage, epoch, and step over the run; at rest, where the training is."""
+        return self.step.moment
 
     @property
     def translator(self) -> Translator:
@@ -172,8 +179,8 @@ class View:
         return self.step.derive(f"pool {self._term.name}", image, self.translator.pool(self._term.pool).exchange)
 
     def derive(self, name: str, image: Tensor, make: Callable[[Tensor], T]) -> T:
-        """`make(image)`, computed once per step under this name however many terms ask."""
-        return self.step.derive(name, image, make)
+        """`make(image)`, computed once per step under this name, however many terms ask; `make` is of one module."""
+        return self.step.derive(f"{getattr(make, '__module__', None)}: {name}", image, make)
 
     def image(self, reference: str) -> Tensor:
         """The image that a parameter of type `gantk.ImageRef` names."""
@@ -223,15 +230,17 @@ class View:
 
     @property
     def head(self) -> nn.Module:
-        """The term's projection heads."""
-        if self._term is None or self._term.head is None:
+        """The term's own module that learns with the side that is computed: the generator's, or the discriminator's."""
+        modules = self.translator.modules_of(self._side)
+        if self._term is None or self._term.head is None or self._term.head not in modules:
             origin = "weight map" if self._term is None else self._term.origin
             raise PluginError(
-                f"the {origin} asks for projection heads, and has none",
+                f"the {origin} asks for a module of its own (a projection head, say), and has none that learns with "
+                f"the {self._side}",
                 where=None if self._term is None else f"losses.{self._term.name}",
-                mend="give the loss build_head(self, channels), which returns a torch.nn.Module",
+                mend=f'give the loss build_modules(self, sizes), which returns {{"{self._side}": torch.nn.Module}}',
             )
-        return self.translator.heads[self._term.head]
+        return modules[self._term.head]
 
     def project(self, features: dict[int, Tensor], *arguments: object) -> dict[int, Tensor]:
         """Features through the term's heads, in the step's precision."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import Count, Distinct, Fraction, GantkError, ImageRef, Needs, Positive, View, Whole
+from gantk import Count, Distinct, Fraction, GantkError, ImageRef, Needs, Positive, Sizes, View, Whole
 
 __all__ = ["PatchHeads", "PatchNce"]
 
@@ -77,6 +77,8 @@ class PatchNce:
         flip_equivariance: probability, per step, that the image's patches are taken from its mirror image.
     """
 
+    shared = "patch_nce"
+
     def __init__(
         self,
         layers: Distinct[Whole] = (0, 4, 8, 12, 16),
@@ -102,8 +104,8 @@ class PatchNce:
         self.image = image
         self.flip_equivariance = flip_equivariance
 
-    def build_head(self, channels: Mapping[int, int]) -> nn.Module:
-        return PatchHeads(channels, self.width)
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
+        return {"generator": PatchHeads(sizes.features, self.width)}
 
     def __call__(self, view: View) -> Tensor:
         image = view.as_source(view.image(self.image), self.reenter)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import Distinct, Needs, PluginError, Role, View, Whole
+from gantk import Distinct, Needs, PluginError, Role, Sizes, View, Whole
 
 __all__ = ["ProjectedDistillation", "Regressors"]
 
@@ -37,14 +37,16 @@ class ProjectedDistillation:
     channels by 1×1 convolutions r_k that learn with it, follow the teacher's (Romero et al., "FitNets", ICLR 2015,
     eq. 3, there for one layer).
 
-    The teacher gets no gradient and runs only up to the last of the layers. The weight map m is brought to each
-    layer's size.
+    Terms that follow one teacher at the same layers share the convolutions. The teacher gets no gradient and runs only
+    up to the last of the layers. The weight map m is brought to each layer's size.
 
     Args:
         teacher: the translator that is followed; the same layer numbers must name maps of the same size in both.
         layers: the layers k.
         distance: l2 as above, or l1: m_k·|f_k^T − r_k(f_k^S)|.
     """
+
+    shared = "projected_distillation"
 
     def __init__(
         self,
@@ -57,9 +59,9 @@ class ProjectedDistillation:
         self.layers = layers
         self.distance = distance
 
-    def build_head(self, channels: Mapping[int, int], others: Mapping[str, Mapping[int, int]]) -> nn.Module:
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
         """The convolutions from the student's channels by layer to those of the teacher."""
-        return Regressors(channels, others[self.teacher])
+        return {"generator": Regressors(sizes.features, sizes.others[self.teacher])}
 
     def __call__(self, view: View) -> Tensor:
         wanted = view.features(layers=self.layers, role=self.teacher, grad=False)

@@ -45,7 +45,8 @@ class Flip:
 class ResizeAndCrop:
     """Enlarges slices and cuts their own size out at a random place, the same in source, target and segmentation.
 
-    Images are interpolated bilinearly, labels take the nearest. What the nearest pixel says is background stays so.
+    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is
+    background stays so.
 
     Args:
         scale: of height and width, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
@@ -107,7 +108,7 @@ class InputJitter:
     """Changes inputs as other scanners and coils would, each by itself: v·u^γ·exp(b) + n with u in [0, 1].
 
     Gain v, exponent γ, the smooth field b and the noise n are drawn for each slice and modality; target and
-    segmentation stay. Background stays so, and what is none stays above it.
+    segmentation stay, and so do inputs that hold categories. Background stays so, and what is none stays above it.
 
     Args:
         gain: standard deviation of log v.
@@ -147,13 +148,15 @@ class InputJitter:
         factor = spread((self.gain * gain + self.bias * bias).exp())
         unit = factor * ((source + 1) / 2).clamp(min=0) ** spread((self.gamma * gamma).exp())
         unit = unit + self.noise * torch.randn(source.shape).to(source)
-        return replace(group, source=torch.where(source > BACKGROUND, (2 * unit - 1).clamp(DARKEST, 1), source))
+        jittered = (source > BACKGROUND) & ~group.named
+        return replace(group, source=torch.where(jittered, (2 * unit - 1).clamp(DARKEST, 1), source))
 
 
 class Affine:
     """Turns, scales and shifts slices, the same in source, target and segmentation: patients of other shapes and poses.
 
-    Images are interpolated bilinearly, labels take the nearest. What the nearest pixel says is background stays so.
+    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is
+    background stays so.
 
     Args:
         degrees: greatest turn to either side.
@@ -197,9 +200,17 @@ class Affine:
 
 
 def _everywhere(group: Group, images: Callable[[Tensor], Tensor], labels: Callable[[Tensor], Tensor]) -> Group:
+    """The group with its images and its labels changed; source channels of categories are changed as labels are."""
+    source = group.source
+    if source is not None:
+        changed = images(source)
+        if group.categories:
+            named = torch.where(labels(source > BACKGROUND), labels(source), BACKGROUND)
+            changed = torch.where(group.named, named, changed)
+        source = changed
     return replace(
         group,
-        source=None if group.source is None else images(group.source),
+        source=source,
         target=None if group.target is None else images(group.target),
         segmentation=None if group.segmentation is None else labels(group.segmentation),
     )

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gantk.api.cohort import list_cohort
 from gantk.data.brats import Brats
 from gantk.data.cohort import by_target
 from gantk.data.phantom import Phantom
-from gantk.errors import CacheError, DataError
+from gantk.errors import CacheError, DataError, RecipeError
+from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
+from gantk.recipe.load import recipe_from_table
 
 QUIET = QuietProgress()
 
@@ -311,3 +314,39 @@ def test_a_phantom_that_cannot_be_written_names_the_variable(tmp_path, monkeypat
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
     with pytest.raises(CacheError, match="GANTK_CACHE"):
         Phantom(subjects=1, voxel=8.0).make(QUIET)
+
+
+def test_visits_are_of_one_patient(tmp_path, write_patient):
+    for name in ("BraTS-GLI-00005-100", "BraTS-GLI-00005-101", "BraTS-GLI-00006-100", "P1_1", "P1_2", "BraTS20_007"):
+        write_patient(tmp_path / name, ("t1",), seg=False)
+    owner = {subject.id: subject.patient for subject in Brats(tmp_path).subjects(QuietProgress())}
+    assert owner["BraTS-GLI-00005-100"] == owner["BraTS-GLI-00005-101"] == "BraTS-GLI-00005"
+    assert owner["BraTS-GLI-00006-100"] == "BraTS-GLI-00006"
+    assert [owner[name] for name in ("P1_1", "P1_2", "BraTS20_007")] == ["P1_1", "P1_2", "BraTS20_007"]
+    told = {subject.id: subject.patient for subject in Brats(tmp_path, patient="(P[0-9]+)_").subjects(QuietProgress())}
+    assert told["P1_1"] == told["P1_2"] == "P1"
+
+
+def test_two_scans_of_a_patient_never_train_and_test(tmp_path, write_patient):
+    """The whole way, from folders to the split of a recipe."""
+    for number in range(12):
+        write_patient(tmp_path / f"P{number // 2}_{number % 2}", ("t1", "t2"), seg=False)
+    table = {"dataset": "brats", "root": str(tmp_path), "inputs": ["t1"], "target": "t2", "patient": "[^_]+"}
+    recipe = recipe_from_table(
+        {
+            "name": "visits",
+            "data": {**table, "slices": "all"},
+            "translators": {"g": {"generator": {"use": "unet"}}},
+            "losses": {"l1": {"use": "l1", "on": "g"}},
+            "schedule": {"use": "constant"},
+        }
+    )
+    split = list_cohort(recipe, load_plugins().registry, QuietProgress()).split
+    training, test = (split.patients_of(ids) for ids in (split.training, split.test))
+    assert len(split.test) == 2 * len(test) > 0
+    assert not set(training) & set(test)
+
+
+def test_a_pattern_that_is_none_is_refused():
+    with pytest.raises(RecipeError, match=r"patient.*no regular expression"):
+        load_plugins().registry.get("dataset", "brats", "data.dataset").build({"root": "x", "patient": "("}, "data")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantk.data.cohort import Split, split_cohort
+from gantk.data.cohort import ROLES, Split, split_cohort
 from gantk.errors import DataError
 
 ids = st.sets(st.text("abcdefgh01234", min_size=1, max_size=6), min_size=3, max_size=40)
@@ -154,3 +155,74 @@ def test_a_split_that_overlaps_in_part_is_damaged(tmp_path, lost):
     path.write_text("\n".join(lines[:lost] + lines[lost + 1 :]) + "\n")
     with pytest.raises(DataError, match="appears twice"):
         Split.from_csv(path)
+
+
+# --- patients of several subjects ---------------------------------------------------------------------------------
+
+
+def visits(patients, count):
+    """By subject its patient."""
+    return {f"{patient}-{visit}": patient for patient in patients for visit in range(count)}
+
+
+def parts_of(split):
+    return [set(split.patients_of(ids)) for ids in ((*split.training, *split.target), split.validation, split.test)]
+
+
+@given(seed=st.integers(0, 99), fraction=st.floats(0, 1))
+def test_a_patient_is_in_one_part_whatever_the_images_of_each_visit(seed, fraction):
+    owners = visits([f"p{n}" for n in range(10)], 3)
+    ids = sorted(owners)
+    split = split_cohort(ids[::3], ids[1::3], ids[2::3], owners=owners, seed=seed, paired_fraction=fraction)
+    training, validation, test = parts_of(split)
+    assert not training & validation
+    assert not (training | validation) & test
+    assert set(split.subjects) == set(ids)
+    assert (len(training), len(validation), len(test)) == (7, 1, 2)
+
+
+def test_the_split_of_patients_is_that_of_as_many_subjects():
+    patients = [f"p{n}" for n in range(10)]
+    one = split_cohort(patients, [], seed=4, paired_fraction=0.5)
+    owners = visits(patients, 2)
+    two = split_cohort(list(owners), [], owners=owners, seed=4, paired_fraction=0.5)
+    for role in ROLES:
+        assert two.patients_of(getattr(two, role)) == getattr(one, role)
+        assert len(getattr(two, role)) == 2 * len(getattr(one, role))
+
+
+def test_those_without_pairs_follow_their_patient_where_none_has_pairs():
+    owners = visits([f"p{n}" for n in range(10)], 2)
+    ids = sorted(owners)
+    split = split_cohort([], ids[::2], ids[1::2], owners=owners, seed=0, paired_fraction=1)
+    assert [len(part) for part in parts_of(split)] == [7, 1, 2]
+    assert len(split.test) == 4
+
+
+def test_the_data_set_cannot_put_a_patient_into_two_parts():
+    owners = visits(["p", "q", "r", "s"], 2)
+    parts = {"p-0": "training", "p-1": "test"}
+    with pytest.raises(DataError, match=r"patient 'p' is in two parts.*training and test"):
+        split_cohort(list(owners), [], parts=parts, owners=owners, seed=0, paired_fraction=1)
+    split = split_cohort(list(owners), [], parts={"p-1": "test"}, owners=owners, seed=0, paired_fraction=1)
+    assert split.test == ("p-0", "p-1")
+    everything = split_cohort(list(owners), [], parts=parts, owners=owners, ratio=None, seed=0, paired_fraction=0.5)
+    assert everything.on_training
+    assert len(everything.patients_of(everything.paired)) == 2
+    assert len(everything.paired) == 4
+
+
+def test_a_split_that_puts_a_patient_into_two_parts_is_refused(tmp_path):
+    path = tmp_path / "split.csv"
+    path.write_text("patient,role,subject\np,paired,p-0\np,test,p-1\n")
+    with pytest.raises(DataError, match="'p' is in several parts"):
+        Split.from_csv(path)
+
+
+def test_a_split_of_visits_there_and_back(tmp_path):
+    owners = visits([f"p{n}" for n in range(9)], 2)
+    split = split_cohort(list(owners), [], owners=owners, seed=3, paired_fraction=0.3)
+    split.to_csv(tmp_path / "split.csv")
+    assert Split.from_csv(tmp_path / "split.csv") == split
+    assert Split.from_dict(json.loads(json.dumps(split.to_dict()))) == split
+    assert split.hash != replace(split, owners={}).hash

@@ -29,6 +29,7 @@ from gantk.progress import QuietProgress
 from gantk.recipe.model import IntensitySettings
 from gantk.tables.compare import compare
 from gantk.tables.paper import result_table
+from gantk.testing.cohort import write_pictures
 from gantk.training.best import best_checkpoint
 
 QUIET = QuietProgress()
@@ -660,3 +661,13 @@ def test_pictures_are_no_patients(trained: Callable[[str], gantk.RunResult], tmp
     named = by_target(few.subjects(QUIET), ["a"], ["b"], few.noun)
     with pytest.raises(DataError, match=r"at least 3 images.*has 2.*Add images.*data\.split = \"none\""):
         split_cohort(*named, seed=0, paired_fraction=1, noun=few.noun)
+
+
+def test_images_of_one_patient_by_their_names(tmp_path):
+    root = write_pictures(tmp_path, 2)
+    for part in ("train", "val", "test"):
+        for path in sorted((root / part).iterdir()):
+            path.rename(path.with_stem(f"P{path.stem}_slice"))
+    owner = {s.id: s.patient for s in Images(root, patient="[^_]+").subjects(QuietProgress())}
+    assert owner["train/P0_slice"] == owner["test/P0_slice"] == "P0"
+    assert {s.id: s.patient for s in Images(root).subjects(QuietProgress())}["train/P0_slice"] == "train/P0_slice"

@@ -274,3 +274,16 @@ def test_an_input_that_a_patient_lacks_or_that_is_hidden_is_background(store):
     assert hidden.rows([("P1", 3)]).available.tolist() == [[name != "t2" for name in layout.inputs]]
     drawn = hidden.batch(["paired"], 0, 0, 0)["paired"]  # training sees everything
     assert drawn.available.all()
+
+
+def test_parts_of_a_group_and_what_a_batch_says_are_by_patient(store):
+    split = Split(("P1", "P2", "P5"), ("P4",), (), ("P3",), owners={"P1": "one", "P2": "one", "P4": "one"})
+    assert members(split, "paired:1/2") == ("P5",)  # "P5" comes before "one"
+    assert members(split, "paired:2/2") == ("P1", "P2")
+    with pytest.raises(DataError, match="2 are too few for 3 parts"):
+        members(split, "paired:1/3")
+    group = loader(store, split=split, sizes={"source": 9}, slices="all").batch(["source"], 0, 0, 0)["source"]
+    assert set(zip(group.subjects, group.patients, strict=True)) <= {
+        ("P1", "one"), ("P2", "one"), ("P4", "one"), ("P5", "P5")
+    }  # fmt: skip
+    assert "one" in group.patients

@@ -20,6 +20,7 @@ from gantk.data.meaning import Absolute, Meaning
 from gantk.data.normalisation import Normalisation, fixed_scale
 from gantk.data.slices import centre, normalised_slices
 from gantk.data.store import SliceSettings, prepare
+from gantk.data.volumes import Volumes
 from gantk.errors import CacheError, DataError
 from gantk.files import atomic_folder, atomic_write
 from gantk.progress import QuietProgress
@@ -404,3 +405,34 @@ def test_an_implausible_image_names_patient_modality_and_file(cohort, cache, wri
     assert caught.value.where == str(bad)
     told = replace(SETTINGS, intensities={"flair": IntensitySettings(background=0)})
     assert len(run(cohort, cache, settings=told)) == 4
+
+
+class Reversed(Brats):
+    """As files may lie: what it reads, and the slices of that, are in another order than the recipe's."""
+
+    def read(self, subject, modalities, segmentation=True):
+        volumes = super().read(subject, modalities, segmentation)
+        return Backwards(**vars(volumes) | {"images": dict(reversed(volumes.images.items()))})
+
+
+class Backwards(Volumes):
+    def slices(self, inputs, settings):
+        slices = super().slices(inputs, settings)
+        return replace(
+            slices,
+            images=dict(sorted(slices.images.items())),
+            scales=dict(reversed(slices.scales.items())),
+            negative=dict(reversed(slices.negative.items())),
+        )
+
+
+def test_the_order_in_which_a_dataset_gives_images_does_not_matter(cohort, tmp_path):
+    one = run(cohort, tmp_path / "one")
+    other = run(cohort, tmp_path / "other", dataset=Reversed(cohort))
+    for name in one:
+        assert other[name].modalities == one[name].modalities
+        assert other[name].scales == one[name].scales
+        rows = range(len(one[name]))
+        np.testing.assert_array_equal(
+            other[name].images(rows, other[name].modalities), one[name].images(rows, one[name].modalities)
+        )

@@ -14,7 +14,7 @@ from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate, settings_hash
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.metrics import Mse, Psnr, Ssim
-from gantk.evaluation.results import Evaluation, Statistic
+from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.progress import QuietProgress
 
 SIZE = 16
@@ -201,3 +201,43 @@ def test_examples_round_trip(tmp_path):
     for path in (tmp_path / "broken.npz", tmp_path / "missing.npz"):
         with pytest.raises(EvaluationError):
             Examples.load(path)
+
+
+# --- patients of several subjects ---------------------------------------------------------------------------------
+
+
+def of(patient: str, subject: str, target: float) -> list[Group]:
+    made = group(patient, [target], [False])
+    made.subjects = (subject,)
+    return [made]
+
+
+def test_a_patient_counts_once_however_many_scans_there_are(tmp_path):
+    scans = {"p-1": of("p", "p-1", 0.1), "p-2": of("p", "p-2", 0.2), "p-3": of("p", "p-3", 0.3), "q": of("q", "q", 0.0)}
+    found = evaluate(
+        {"student": lambda g: torch.zeros_like(g.target)},
+        lambda subject: iter(scans[subject]),
+        list(scans),
+        {"mse": Mse()},
+        ["image"],
+        device="cpu",
+        progress=QuietProgress(),
+        split_hash="split",
+    )
+    assert [(row.patient, row.subject) for row in found.rows] == [("p", "p-1"), ("p", "p-2"), ("p", "p-3"), ("q", "q")]
+    by_subject = {row.subject: row.values["mse"] for row in found.rows}
+    by_patient = found.values("student")["mse"]
+    of_p = sum(by_subject[f"p-{n}"] for n in (1, 2, 3)) / 3
+    assert by_patient == {"p": pytest.approx(of_p), "q": by_subject["q"]}
+    summary = found.summary["student"]["mse"]
+    assert summary.n == 2
+    assert summary.mean == pytest.approx((of_p + by_subject["q"]) / 2)
+    found.write(tmp_path)
+    assert repr(Evaluation.read(tmp_path)) == repr(found)
+    assert (tmp_path / "patients.csv").read_text().splitlines()[2].startswith("p,p-2,student,1,")
+
+
+def test_a_scan_without_a_value_leaves_the_patients_other_scans():
+    rows = [Row("p", "m", 1, {"a": 0.5}, "p-1"), Row("p", "m", 1, {"a": math.nan}, "p-2"), Row("q", "m", 1, {"a": 1.0})]
+    found = Evaluation("s", "e", {"a": Column("A", "image", True)}, rows)
+    assert found.values("m") == {"a": {"p": 0.5, "q": 1.0}}

@@ -194,3 +194,40 @@ def test_settings_are_hashed():
         for given in ({}, {"steps": 40}, {"folds": 3}, {"seed": 1}, {"rate": 1e-2}, {"channels": 8}, {"batch": 9})
     }
     assert len(hashes) == 7
+
+
+def test_what_is_of_one_patient_is_in_one_fold_and_has_one_value():
+    scans = {}
+    for owner in ("p", "q"):
+        for visit in (1, 2):
+            name = f"{owner}-{visit}"
+            scans[name] = patient(owner, len(scans))
+            scans[name].subjects = (name,) * 6
+    taught = []
+
+    class Watched(SegmentationProbe):
+        """Tells which patients each network learned from."""
+
+        def collect(self):
+            made = super().collect()
+            trained = made._trained
+            made._trained = lambda data, patients, *rest: (
+                taught.append(tuple(patients)) or trained(data, patients, *rest)
+            )
+            return made
+
+    found = evaluate(
+        {"role": lambda g: g.target},
+        lambda name: iter([scans[name]]),
+        list(scans),
+        {"segmentation_probe": Watched(**SMALL | {"steps": 1})},
+        ["image"],
+        device="cpu",
+        progress=QuietProgress(),
+        split_hash="s",
+    )
+    assert {len(patients) for patients in taught} == {1}  # of two: the other one is measured
+    by = {(row.subject, row.method): row.values["dice_wt"] for row in found.rows}
+    assert by["p-1", "role"] == by["p-2", "role"]
+    assert ("p-2", REAL_TARGET) in by
+    assert found.summary["role"]["dice_wt"].n == 2

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gantk import PluginError
+from gantk import PluginError, Sizes
 from gantk_baselines.projected_distillation import ProjectedDistillation, Regressors
 
 CHANNELS = {1: {"student": 2, "teacher": 5}, 3: {"student": 4, "teacher": 4}}
@@ -50,7 +50,8 @@ class Scene:
 def heads(loss: ProjectedDistillation) -> Regressors:
     torch.manual_seed(1)
     student, teacher = ({k: c[role] for k, c in CHANNELS.items()} for role in ("student", "teacher"))
-    made = loss.build_head(student, {"teacher": teacher, "another": {1: 9, 3: 9}})
+    others = {"teacher": teacher, "another": {1: 9, 3: 9}}
+    made = loss.build_modules(Sizes(1, 1, (8, 8), student, {}, others))["generator"]
     return made.double()  # type: ignore[return-value]
 
 

@@ -322,7 +322,10 @@ def test_a_loss_that_changes_what_others_see(install: Install, tmp_path: Path) -
     [
         ("view.features(layers=(0,))[0].mean()", r"asks for features of the layers \[0\].*Needs\(layers=\(0,\)\)"),
         ("view.judge_features(layers=(1,))[1].mean()", r"asks for features of the layers \[1\].*Needs\(judged"),
-        ("view.project({})[0].mean()", "asks for projection heads, and has none.*build_head"),
+        (
+            "view.project({})[0].mean()",
+            "asks for a module of its own .*, and has none.*build_modules",
+        ),
         ("view.pooled(view.fake).mean()", "asks for an image pool, and has none"),
     ],
 )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import gantk
 import gantk.testing
-from gantk import Group, Moment, Needs, Scheduler, Stage, View
+from gantk import Group, Moment, Needs, Scheduler, Sizes, Stage, View
 from gantk.testing import ConformanceError
 
 
@@ -242,15 +242,15 @@ class UnusedHead(_Loss):
 
     needs = Needs(layers=(0,))
 
-    def build_head(self, channels: Mapping[int, int]) -> nn.Module:
-        return nn.ModuleDict({"spare": nn.Linear(channels[0], 1)})
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
+        return {"generator": nn.ModuleDict({"spare": nn.Linear(sizes.features[0], 1)})}
 
 
 LOSSES: list[tuple[str, type, str]] = [
     ("value", Map, "the loss has the shape"),
     ("value", Detached, "the loss has no gradient"),
     ("gradient", Elsewhere, "the generator gets no gradient"),
-    ("gradient", UnusedHead, "spare.weight' of its head gets no gradient"),
+    ("gradient", UnusedHead, "spare.weight' of its modules gets no gradient"),
     ("discriminator", Leaking, "sends a gradient into the generator"),
     ("map_of_ones", MapTwice, "with a weight map of ones"),
     ("background", Divided, "NaN or infinite"),
@@ -345,6 +345,11 @@ def _half(group: Group) -> Group:
         (lambda g: replace(g, segmentation=g.segmentation + 1), "images", "the segmentation has labels"),
         (lambda g: replace(g, source=g.source * 0), "background", "not -1 any more"),
         (lambda g: replace(g, patients=()), "images", "patients or slices have changed"),
+        (
+            lambda g: replace(g, source=torch.where(g.source > -1, 0.9 * g.source, -1.0)),
+            "categories",
+            "a channel of categories holds numbers that were not there",
+        ),
     ],
 )
 def test_wrong_transforms(change: Callable[[Group], Group], test: str, words: str) -> None:
@@ -487,8 +492,25 @@ class Unsorted:
         return self.brats.subjects(progress)[::-1]
 
 
+class Swapped:
+    """A dataset that reads files in their own order and names them in the order that is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        from gantk.data.brats import Brats
+
+        self.brats = Brats(root)
+
+    def subjects(self, progress: Any) -> list[Any]:
+        return self.brats.subjects(progress)
+
+    def read(self, subject: Any, modalities: Any, segmentation: bool = True) -> Any:
+        read = self.brats.read(subject, sorted(modalities), segmentation)
+        return replace(read, images=dict(zip(modalities, read.images.values(), strict=True)))
+
+
 def test_wrong_datasets(tmp_path: Path) -> None:
     assert "not sorted by id" in failure(Unsorted, "dataset", "subjects", tmp_path)
+    assert "when modalities are asked for in another order" in failure(Swapped, "dataset", "slices", tmp_path / "two")
 
 
 class Deaf:

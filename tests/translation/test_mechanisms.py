@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gantk import ImageRef, Judgement, Needs, RecipeError, Role
+from gantk import ImageRef, Judgement, Moment, Needs, PluginError, RecipeError, Role, Sizes
 from gantk.plugins import Component, Registry
 from gantk.recipe import recipe_from_table
+from gantk.recipe.model import OptimizerSettings, TrainingSettings
+from gantk.training.optimizers import Optimizers
+from gantk.training.update import Updater
 from gantk.translation import Assembly, Step, View, assemble
 
 CHANNELS = {"source": 3, "target": 1}
@@ -74,12 +77,14 @@ class Pooled:
 class Between:
     """A loss whose head needs the channels of two translators."""
 
+    shared = "my-between"
+
     def __init__(self, teacher: Role) -> None:
         self.needs = Needs(layers=(1,), roles=(teacher,))
         self.teacher = teacher
 
-    def build_head(self, channels: Mapping[int, int], others: Mapping[str, Mapping[int, int]]) -> nn.Module:
-        return nn.Conv2d(channels[1], others[self.teacher][1], 1)
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
+        return {"generator": nn.Conv2d(sizes.features[1], sizes.others[self.teacher][1], 1)}
 
     def __call__(self, view: View) -> Tensor:
         return view.output.mean()
@@ -223,3 +228,222 @@ def test_missing_channels_are_known_from_the_image(made: Any, make_group: Any) -
     step = begin(made({"a": {"use": "my-mean", "on": "one"}}), make_group)
     step.batch["paired"].source[1, 2] = -1
     assert View(step, "one", "paired").available.tolist() == [[True] * 3, [True, True, False]]
+
+
+# --- a term's own modules -------------------------------------------------------------------------------------------
+
+
+class Uncertain:
+    """A learnt weight (Kendall et al., 2018): private, as nothing says that it is shared."""
+
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
+        self.sizes = sizes
+        return {"generator": nn.Linear(1, 1)}
+
+    def __call__(self, view: View) -> Tensor:
+        return (view.head(view.output.mean()[None]) ** 2).mean()
+
+
+class Critic(Uncertain):
+    """A critic of its own, beside a head: each side has its module."""
+
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
+        return {"generator": nn.Conv2d(1, 1, 1), "discriminator": nn.Conv2d(sizes.gives, 1, 1)}
+
+    def __call__(self, view: View) -> Tensor:
+        return view.head(view.output).mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        return view.head(view.fake).square().mean() + view.head(view.target).mean()
+
+
+class Misplaced(Uncertain):
+    """Asks on the discriminator's side for what learns with the generator."""
+
+    def discriminator(self, view: View) -> Tensor:
+        return view.head(view.fake.mean()[None]).mean() + view.judge(view.fake).mean()
+
+
+class NeverTaught(Uncertain):
+    def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
+        return {"discriminator": nn.Linear(1, 1)}
+
+
+class Unplaced(Uncertain):
+    def build_modules(self, sizes: Sizes) -> Any:
+        return nn.Linear(1, 1)
+
+
+class Keeping:
+    """Holds weights where no optimizer sees them."""
+
+    def __init__(self) -> None:
+        self.network = nn.Conv2d(1, 1, 1)
+
+    def __call__(self, view: View) -> Tensor:
+        return self.network(view.output).mean()
+
+
+MINE |= {
+    "uncertain": Uncertain, "critic": Critic, "misplaced": Misplaced, "never": NeverTaught, "unplaced": Unplaced,
+    "keeping": Keeping,
+}  # fmt: skip
+
+
+def trained(assembly: Assembly, make_group: Any, steps: int = 1, **settings: Any) -> Updater:
+    """An updater after some steps."""
+    roles = tuple(assembly.translators)
+    optimizers = {role: Optimizers(t, OptimizerSettings()) for role, t in assembly.translators.items()}
+    plan = assembly.plan("training", roles)
+    updater = Updater(assembly.translators, optimizers, plan, TrainingSettings(**settings), nullcontext)
+    batches = [begin(assembly, make_group).batch] * settings.get("accumulate", 1)
+    for _ in range(steps):
+        updater.step(batches, dict.fromkeys(roles, 1.0))
+    return updater
+
+
+def test_two_terms_of_one_loss_learn_two_weights(made: Any, make_group: Any) -> None:
+    losses = {name: {"use": "my-uncertain", "on": "one"} for name in ("a", "b")}
+    assembly = made(losses)
+    heads = assembly.translators["one"].heads
+    assert set(heads) == {"my-uncertain:a", "my-uncertain:b"}
+    assert not torch.equal(heads["my-uncertain:a"].weight, heads["my-uncertain:b"].weight)
+    before = {name: p.clone() for name, p in heads.named_parameters()}
+    trained(assembly, make_group)
+    assert all(not torch.equal(p, before[name]) for name, p in heads.named_parameters())
+    alone = made({"b": losses["b"]}).translators["one"].heads
+    assert torch.equal(alone["my-uncertain:b"].weight, before["my-uncertain:b.weight"])  # whatever else there is
+
+
+def test_modules_are_built_for_the_sizes_of_their_translator(made: Any) -> None:
+    assembly = made({"a": {"use": "my-uncertain", "on": "one"}})
+    sizes = assembly.terms[0].loss.sizes
+    assert (sizes.takes, sizes.gives, sizes.image) == (3, 1, (8, 12))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_each_side_has_its_module_which_learns_with_it(made: Any, make_group: Any, accumulate: int) -> None:
+    assembly = made({"gan": {"use": "my-critic", "on": "one"}}, {"one": {"generator": NETWORK}})
+    one = assembly.translators["one"]
+    before = {name: p.clone() for name, p in (*one.heads.named_parameters(), *one.critics.named_parameters())}
+    updater = trained(assembly, make_group, accumulate=accumulate)
+    after = dict((*one.heads.named_parameters(), *one.critics.named_parameters()))
+    assert set(before) == {f"my-critic:gan.{name}" for name in ("weight", "bias")}
+    for module in (one.heads, one.critics):
+        assert all(p.grad is not None for p in module.parameters())
+    assert all(not torch.equal(after[name], before[name]) for name in before)
+    assert not updater.idle
+    names = [name for name in one.state_dict() if name.startswith(("heads", "critics"))]
+    assert names == [f"{part}.my-critic:gan.{name}" for part in ("heads", "critics") for name in ("weight", "bias")]
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        ("never", "gives the discriminator no loss"),
+        ("unplaced", "does not say which modules learn with which side"),
+        ("keeping", "holds weights of its own, which would neither learn nor be saved"),
+    ],
+)
+def test_modules_that_would_not_learn_are_refused(made: Any, use: str, words: str) -> None:
+    with pytest.raises(PluginError, match=words):
+        made({"a": {"use": f"my-{use}", "on": "one"}})
+
+
+def test_a_side_has_no_module_of_the_other(made: Any, make_group: Any) -> None:
+    with pytest.raises(PluginError, match="none that learns with the discriminator"):
+        trained(made({"a": {"use": "my-misplaced", "on": "one"}}), make_group)
+
+
+def test_what_no_term_reaches_is_known(made: Any, make_group: Any) -> None:
+    both = {name: {"generator": NETWORK, "discriminator": {"use": "watching"}} for name in ("one", "two")}
+    updater = trained(made({"a": {"use": "my-uncertain", "on": "one"}}, both), make_group)
+    assert updater.idle == {"one/discriminator", "two/discriminator", "two/generator"}
+
+
+def test_what_is_derived_under_one_name_by_two_plugins_are_two_things(made: Any, make_group: Any) -> None:
+    step = begin(made({"a": {"use": "my-mean", "on": "one"}}), make_group)
+    view = View(step, "one", "paired")
+
+    def halved(image: Tensor) -> Tensor:
+        return image / 2
+
+    assert view.derive("detached", view.source, halved) is view.derive("detached", view.source, halved)
+    assert not torch.equal(view.derive("detached", view.source, halved), step.detached(view.source))
+    other = lambda image: image * 2  # noqa: E731
+    other.__module__ = "another_plugin"
+    assert not torch.equal(view.derive("detached", view.source, other), view.derive("detached", view.source, halved))
+
+
+# --- the moment, and sides that are absent ---------------------------------------------------------------------------
+
+
+class LazyPenalty:
+    """R1 in every second step, on the discriminator's side alone; it cannot be called."""
+
+    needs = Needs(target=True, second_order=True)
+
+    def discriminator(self, view: View) -> Tensor | None:
+        if view.moment.step % 2:
+            return None
+        image = view.target.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(view.judge(image).sum(), image, create_graph=True)
+        return slope.square().mean() + 0 * view.judge(view.target).mean()
+
+
+class Late:
+    """Begins in the second epoch."""
+
+    def __call__(self, view: View) -> Tensor | None:
+        return view.output.mean() if view.moment.epoch else None
+
+
+MINE |= {"lazy": LazyPenalty, "late": Late}
+
+
+def test_a_side_may_be_absent_in_a_step(made: Any, make_group: Any) -> None:
+    assembly = made({"r1": {"use": "my-lazy", "on": "one"}, "late": {"use": "my-late", "on": "one"}})
+    updater = trained(assembly, make_group, steps=0)
+    one, batches = assembly.translators["one"], [begin(assembly, make_group).batch]
+    seen = []
+    for step, epoch in ((0, 0), (1, 0), (2, 1), (3, 1)):
+        before = {name: p.clone() for name, p in one.named_parameters()}
+        values = updater.step(batches, {"one": 1.0}, Moment("training", epoch, 2, step))
+        changed = {name.partition(".")[0] for name, p in one.named_parameters() if not torch.equal(p, before[name])}
+        seen.append((set(values), changed))
+    assert seen == [
+        ({"one/r1 (D)"}, {"discriminator"}),
+        (set(), set()),
+        ({"one/r1 (D)", "one/late"}, {"discriminator", "generator"}),
+        ({"one/late"}, {"generator"}),
+    ]
+
+
+def test_a_loss_without_any_side_is_refused(made: Any, registry: Registry) -> None:
+    MINE["sideless"] = type("Sideless", (), {"__doc__": "Nothing."})
+    with pytest.raises(PluginError, match="has no side"):
+        made({"a": {"use": "my-sideless", "on": "one"}})
+
+
+class Leaking:
+    """A discriminator's side that forgets to detach the output, or does not."""
+
+    def __init__(self, leak: bool) -> None:
+        self.leak = leak
+
+    def __call__(self, view: View) -> Tensor:
+        return view.output.square().mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        return view.judge(view.output if self.leak else view.fake).mean()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_discriminators_side_teaches_no_generator(made: Any, make_group: Any, accumulate: int) -> None:
+    MINE["leaking"] = Leaking
+    weights = []
+    for leak in (True, False):
+        assembly = made({"a": {"use": "my-leaking", "on": "one", "leak": leak}})
+        trained(assembly, make_group, steps=2, accumulate=accumulate)
+        weights.append(assembly.translators["one"].state_dict())
+    assert all(torch.equal(weights[1][name], weight) for name, weight in weights[0].items())
