@@ -179,14 +179,10 @@ def _show_result(result: Any) -> None:
 
 def show_results(run: Path) -> None:
     """Metrics by method, mean ± standard deviation over the test patients, each metric's best in bold."""
-    from gantk.evaluation.results import Evaluation
-    from gantk.runs.files import RunFiles
-    from gantk.runs.names import EVALUATION
     from gantk.tables.grids import to_rich
-    from gantk.tables.run import table_of
+    from gantk.tables.run import run_table
 
-    table = table_of(Evaluation.read(run / EVALUATION), RunFiles(run).recipe())
-    write(to_rich(table.grid().transposed()))
+    write(to_rich(run_table(run).grid().transposed()))
 
 
 def _show_plans(built: dict[str, Any], as_json: bool) -> None:

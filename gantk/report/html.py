@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from PIL import Image
 from gantk.errors import EvaluationError, GantkError, GantkWarning
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.results import Evaluation, is_evaluated
+from gantk.evaluation.weights import light_in_tumours, read_weights
 from gantk.files import write_text
 from gantk.progress import duration
 from gantk.report.curves import draw_chart, gather
@@ -80,7 +80,7 @@ def write_report(run: Path) -> Path:
         state = "interrupted"  # what it says of itself is older than its death
     damages = [str(damage) for damage in files.damages()]
     results = _whole(lambda: _results(evaluation, folder.recipe), damages)
-    weights = _whole(lambda: _weights(evaluation / "weights.json"), damages)
+    weights = _whole(lambda: _weights(evaluation), damages)
     figures = [
         found
         for name in ("examples.npz", TARGET_EXAMPLES)
@@ -183,6 +183,7 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     ]
     return {
         "tables": tables,
+        "notes": table.notes,
         "settings": evaluation.settings,
         "split": evaluation.split,
         "patient_titles": [evaluation.subjects.noun, "method", "slices", *map(column_title, columns.values())],
@@ -198,24 +199,11 @@ def _cell(value: float, digits: int) -> Cell:
     return Cell(write_value(value, digits), value if math.isfinite(value) else None)
 
 
-def _weights(path: Path) -> list[tuple[str, str, str, str]]:
-    """Per map: its mean in the tumour, in healthy brain, and the ratio of the two."""
-    if not path.is_file():
-        return []
-    rows = []
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-        means = [
-            (name, *(float(found.get(key, math.nan)) for key in ("tumour", "brain"))) for name, found in read.items()
-        ]
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise EvaluationError(
-            "the means of the weight maps cannot be read", where=path, why=error, mend="evaluate the run again"
-        ) from None
-    for name, tumour, brain in means:
-        ratio = tumour / brain if brain else math.nan
-        rows.append((name, write_value(tumour, 3), write_value(brain, 3), write_value(ratio, 2)))
-    return rows
+def _weights(evaluation: Path) -> dict[str, Any] | None:
+    """Per map its mean in the tumour, in healthy brain, and the ratio of the two; with what is odd about them."""
+    found = read_weights(evaluation)
+    rows = [(w.name, write_value(w.tumour, 3), write_value(w.brain, 3), write_value(w.ratio, 2)) for w in found]
+    return {"rows": rows, "notes": list(light_in_tumours([evaluation]))} if rows else None
 
 
 def _figures(path: Path) -> dict[str, Any] | None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gantk.evaluation.results import Column, Evaluation
 from gantk.tables.model import TableRow, grouped, key_title, region_title, title_of, written
-from gantk.tables.numbers import column_title
 
-__all__ = ["beaten", "caption", "undecided", "uneven"]
+__all__ = ["caption", "undecided", "uneven"]
 
 
 def caption(
@@ -71,21 +70,6 @@ def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
             yield f"Bold{where} is decided over {noun} {_comma(common)} alone, which all its methods have"
         else:
             yield f"No bold{where}: the methods have no seed in common"
-
-
-def beaten(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> Iterator[str]:
-    """Baselines that better every method in something, which the bold type hides."""
-    for baseline in (row for row in rows if row.baseline):
-        ahead = []
-        for name, column in columns.items():
-            sign = 1 if column.higher_is_better else -1
-            means = [sign * row.values[name].mean for row in rows if not row.baseline]
-            known = [mean for mean in means if not math.isnan(mean)]
-            if known and sign * baseline.values[name].mean > max(known):
-                ahead.append(column_title(column))
-        if ahead:
-            named = title_of(baseline, tuple(baseline.changes))
-            yield f"{named} is better than every method in {_comma(ahead)}"
 
 
 def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.results import Evaluation
+from gantk.evaluation.weights import light_in_tumours
 from gantk.runs.files import is_sweep, warn_of_damage
 from gantk.runs.names import EVALUATION
 from gantk.tables.members import differences, methods_of, predicting, read_recipe
-from gantk.tables.model import Significance, Table, TableRow
+from gantk.tables.model import Significance, Table, TableRow, digits_of
 from gantk.tables.run import rows_of, with_best
 from gantk.tables.significance import compared
+from gantk.tables.untrained import beaten
 
 __all__ = ["compare", "to_dict"]
 
@@ -76,12 +78,17 @@ def compare(
         ],
         len(runs),
     )
+    rows = list(with_best(rows, columns))
     table = Table(
         title=f"Mean ± standard deviation over {first.subjects.measured}",
         columns=columns,
-        rows=with_best(rows, columns),
+        rows=tuple(rows),
         subjects=first.subjects,
         keys=(RUN,),
+        notes=(
+            *beaten(rows, columns, digits_of(rows, columns)),
+            *light_in_tumours(run / EVALUATION for run in runs),
+        ),
         differences=said,
     )
     name = names[runs.index(of.resolve())]

@@ -10,14 +10,17 @@ from typing import Literal
 
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.results import Column, Evaluation, Statistic
+from gantk.evaluation.weights import light_in_tumours
 from gantk.files import read_json
 from gantk.runs.files import SWEEP, RunFiles
-from gantk.tables.captions import beaten, caption, undecided, uneven
+from gantk.runs.names import EVALUATION
+from gantk.tables.captions import caption, undecided, uneven
 from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members
 from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
 from gantk.tables.significance import significance
+from gantk.tables.untrained import beaten, with_unbeaten
 
 __all__ = ["reference_of", "result_table"]
 
@@ -77,7 +80,7 @@ def result_table(
     baselines = _baseline_rows(groups, columns, spread, keys)
     digits = digits_of([*rows, *baselines], columns, DIGITS)
     rows = [*best_of_groups(ordered(told_apart(rows, keys), by), columns, by, digits), *baselines]
-    rows = [replace(row, name=title_of(row, keys)) for row in rows]
+    rows = [replace(row, name=title_of(row, keys)) for row in with_unbeaten(rows, columns, digits, by)]
     table = Table(
         title=found.title,
         columns=columns,
@@ -94,7 +97,13 @@ def result_table(
             by=by,
             same_held_out=len(set(held_out.values())) == 1,
         ),
-        notes=(*notes, *uneven(rows, spread), *undecided(rows, by), *beaten(rows, columns)),
+        notes=(
+            *beaten(rows, columns, digits, by),
+            *light_in_tumours(member.folder / EVALUATION for member, _ in evaluated),
+            *notes,
+            *uneven(rows, spread),
+            *undecided(rows, by),
+        ),
         differences=said,
     )
     return table if reference is None else replace(table, significance=significance(table, reference))

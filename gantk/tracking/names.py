@@ -4,7 +4,7 @@ Its interface sorts tables, charts and their sections (what stands before a name
 names have to bring forward what matters: of a sweep, `children/best/METRIC` and `children/mean/METRIC`; `test/METRIC`
 of the role that answers for the run, which is also what runs of any method have in common; `test/ROLE/METRIC` of its
 other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the pictures `validation/panels` and
-`validation/ROLE/METRIC`; at last `yardstick/METHOD/METRIC` of what was not trained.
+`validation/ROLE/METRIC`; at last `baseline/METHOD/METRIC` of what was not trained.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any
 from gantk.files import read_json
 from gantk.runs.names import EVALUATION
 from gantk.tables.members import answering, trained
+from gantk.tables.numbers import method_title
 from gantk.tracking.folder import RunFolder, entity_name
 
 __all__ = ["RESULTS", "metric_name", "panel_name", "results", "run_name"]
 
 #: How the names of `results` begin.
-RESULTS = ("children/", "test/", "yardstick/")
+RESULTS = ("children/", "test/", "baseline/")
 
 
 def run_name(folder_name: str) -> str:
@@ -55,7 +56,7 @@ def results(folder: RunFolder) -> dict[str, float]:
     answers, roles = answering(folder.recipe, list(methods)), trained(folder.recipe, list(methods))
     found = {}
     for method, metrics in methods.items():
-        place = "test" if method == answers else f"test/{method}" if method in roles else f"yardstick/{method}"
+        place = "test" if method == answers else f"test/{method}" if method in roles else method_title(method)
         for metric, value in metrics.items():
             if isinstance(value, dict) and isinstance(value.get("mean"), int | float):
                 found[entity_name(f"{place}/{metric}")] = float(value["mean"])

@@ -134,7 +134,7 @@ def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
     assert found.significance.reference == "student of one"
     titles = against(found)
     # the teacher's numbers are the same in both runs
-    assert set(titles) == {"student of two", "teacher", "t1 as the answer"}
+    assert set(titles) == {"student of two", "teacher", "baseline/input:t1"}
     test = titles["student of two"]["ssim"]
     assert (test.n, test.p) == (8, pytest.approx(2 / 2**8))
     assert test.mean == pytest.approx(0.01 * (1 + 2 + 3 + 1 + 2 + 3 + 1 + 2) / 8)
@@ -170,7 +170,7 @@ def test_a_baseline_without_a_metric_is_not_tested_in_it(tmp_path):
     grid = found.significance_grid()
     assert [[cell.text for cell in row[:3]] for section in grid.sections for row in section] == [
         [f"g of {tmp_path.name}", "SSIM ↑", "7 a"],
-        [f"t1 as the answer of {tmp_path.name}", "SSIM ↑", "7 a"],
+        [f"baseline/input:t1 of {tmp_path.name}", "SSIM ↑", "7 a"],
     ]
     assert grid.notes == ("a: the same difference in every patient",)
 

@@ -149,8 +149,8 @@ def test_over_seeds(ablation):
         "DS³ & co_1, teacher",
         "DS³ & co_1, student",
         "DS³ without maps",
-        "t1 as the answer",
-        "training mean",
+        "baseline/input:t1",
+        "baseline/training_mean",
     ]
     for title, mean in (("DS³ & co_1, student", 0.9), ("DS³ without maps", 0.8)):
         for name in COLUMNS:
@@ -165,7 +165,7 @@ def test_over_seeds(ablation):
     assert row_of(table, "DS³ & co_1, student").best == set(COLUMNS)
     assert not row_of(table, "DS³ without maps").best
     assert table.keys == ()  # what makes a variant is said by its label
-    baseline = row_of(table, "t1 as the answer")
+    baseline = row_of(table, "baseline/input:t1")
     assert baseline.baseline
     assert math.isnan(baseline.values["ssim"].std)
     assert write_statistic(baseline.values["ssim"], table.digits["ssim"]) == f"{means('ssim', 0.5, [99])[0]:.4f}"
@@ -237,10 +237,10 @@ def test_paired_fractions_are_groups_as_in_the_paper(fractions):
         "DS³ (paired fraction 50 %)",
         "paired only (paired fraction 50 %)",
         "Pix2Pix (paired fraction 100 %)",
-        "t1 as the answer",
-        "training mean (of CUT / Pix2Pix)",  # of one value of the fraction by default, of the other by a change
-        "training mean (paired fraction 50 %)",
-        "training mean (paired fraction 5 %)",
+        "baseline/input:t1",
+        "baseline/training_mean (of CUT / Pix2Pix)",  # of one value by default, of the other by a change
+        "baseline/training_mean (paired fraction 50 %)",
+        "baseline/training_mean (paired fraction 5 %)",
     ]
     assert row_of(table, "DS³ (paired fraction 5 %)").best
     assert "ssim" in row_of(table, "paired only (paired fraction 50 %)").best
@@ -356,7 +356,7 @@ def test_a_baseline_that_is_better_is_said(ablation):
         for seed in range(3):
             evaluate(ablation.root / "children" / f"{variant}-{seed}", {"teacher": 0.2, "student": 0.4}, seed)
     notes = result_table([ablation.root]).notes
-    assert "t1 as the answer is better than every method in SSIM ↑, MSE ↓, SSIM tumour ↑" in notes
+    assert "baseline/input:t1 is better than every method in SSIM ↑, MSE ↓, SSIM tumour ↑" in notes
 
 
 def test_ordinary_runs(tmp_path):
@@ -388,8 +388,8 @@ def test_significance_averages_each_patient_over_seeds(ablation):
     assert [row.title for row, _, _ in tests.lines] == [
         "DS³ & co_1, teacher",
         "DS³ & co_1, student",
-        "t1 as the answer",
-        "training mean",
+        "baseline/input:t1",
+        "baseline/training_mean",
     ]
     _, other, found = tests.lines[1]
     assert other.title == "DS³ without maps"
@@ -429,7 +429,7 @@ def test_reference_must_be_one(ablation):
         result_table([ablation.root], reference="DS³ without map")
     with pytest.raises(UsageError, match="names 2 rows"):
         result_table([ablation.root], reference="DS³ & co_1")
-    assert result_table([ablation.root], reference="input:t1").significance.reference == "t1 as the answer"
+    assert result_table([ablation.root], reference="input:t1").significance.reference == "baseline/input:t1"
 
 
 def test_seeds_that_only_one_has_are_left_out_of_the_test(ablation):
@@ -599,17 +599,17 @@ def test_what_has_nothing_to_test_is_left_out(ablation):
             bounded(ablation.root / "children" / f"{variant}-{seed}", seed, mean)
     table = result_table([ablation.root], reference="DS³ without maps")
     found = {row.title: set(by_column) for row, _, by_column in table.significance.lines}
-    assert found["DS³ & co_1, teacher"] == found["t1 as the answer"] == set(COLUMNS)
+    assert found["DS³ & co_1, teacher"] == found["baseline/input:t1"] == set(COLUMNS)
     assert found["DS³ & co_1, student"] == {*COLUMNS, "dice"}
-    assert found["real target"] == {"dice"}
+    assert found["baseline/target:real"] == {"dice"}
     assert "corrected for the 4 comparisons of a metric (2 of Dice tumour ↑)" in table.significance.caption
     said = "For Dice, the training of a network is a further source of chance, which the test does not see."
     assert table.significance.caption.endswith(said)
-    assert said not in result_table([ablation.root], reference="training mean").significance.caption
+    assert said not in result_table([ablation.root], reference="baseline/training_mean").significance.caption
     assert "no patient in common" not in to_markdown(table.significance_grid())
-    other = result_table([ablation.root], reference="real target").significance
+    other = result_table([ablation.root], reference="baseline/target:real").significance
     assert [row.title for row, _, _ in other.lines] == ["DS³ & co_1, student", "DS³ without maps"]
-    assert "t1 as the answer: not compared, it has no metric that the reference has, too" in other.notes
+    assert "baseline/input:t1: not compared, it has no metric that the reference has, too" in other.notes
     assert "corrected for the 2 comparisons of a metric." in other.caption
 
 

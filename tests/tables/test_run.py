@@ -32,7 +32,7 @@ def test_the_best_is_marked_and_gaps_are_left() -> None:
     assert grid.sections == (
         (
             (Cell("student"), Cell("0.900 ± 0.141", best=True), Cell("–")),
-            (Cell("t1 as the answer"), Cell("0.950 ± 0.000"), Cell("0.500 ± 0.141")),  # a baseline is never the best
+            (Cell("baseline/input:t1"), Cell("0.950 ± 0.000"), Cell("0.500 ± 0.141")),  # a baseline is never the best
             (Cell("teacher"), Cell("0.700"), Cell("–")),
         ),
     )
@@ -40,7 +40,7 @@ def test_the_best_is_marked_and_gaps_are_left() -> None:
 
 def test_methods_as_columns() -> None:
     grid = table_of(evaluation(), RECIPE).grid().transposed()
-    assert grid.header == ("", "student", "t1 as the answer", "teacher")
+    assert grid.header == ("", "student", "baseline/input:t1", "teacher")
     assert [[cell.text for cell in row] for row in grid.sections[0]] == [
         ["SSIM ↑", "0.900 ± 0.141", "0.950 ± 0.000", "0.700"],
         ["MSE tumour ↓", "–", "0.500 ± 0.141", "–"],

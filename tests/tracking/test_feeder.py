@@ -62,7 +62,7 @@ def test_a_run_arrives_whole(store: Store, make_run: Make) -> None:
     assert run.data.tags["mlflow.source.git.commit"] == "c0ffee"
     assert run.data.tags["gantk.split"] == "0123456789ab"
     assert run.data.metrics["test/ssim"] == 0.9
-    assert run.data.metrics["yardstick/input:t1/ssim"] == 0.5
+    assert run.data.metrics["baseline/input:t1/ssim"] == 0.5
     assert steps(store, run.info.run_id, "test/ssim") == [0]  # for which MLflow draws a bar
     inputs = [(d.dataset.name, d.dataset.digest, d.tags[0].value) for d in run.inputs.dataset_inputs]
     assert inputs == [("phantom", "0123456789ab-test", "test")]
@@ -237,9 +237,9 @@ def test_names_bring_forward_what_matters(make_run: Make) -> None:
         "validation/panels",
         "validation/student/a",
         "validation/teacher/a",
-        "yardstick/input:t1/ssim",
-        "yardstick/target:real/ssim",
-        "yardstick/training_mean/ssim",
+        "baseline/input:t1/ssim",
+        "baseline/target:real/ssim",
+        "baseline/training_mean/ssim",
     ]
     sections = [name.rpartition("/")[0] for name in sorted(names)]
     assert list(dict.fromkeys(sections)) == sorted(set(sections))  # no section is torn apart
@@ -274,7 +274,7 @@ def test_what_is_no_longer_measured_is_no_longer_shown(store: Store, make_run: M
         metrics = mlflow_run(store, made.path).data.metrics
         assert metrics["test/psnr"] == 30
         assert math.isnan(metrics["test/ssim"])
-        assert math.isnan(metrics["yardstick/input:t1/ssim"])
+        assert math.isnan(metrics["baseline/input:t1/ssim"])
         assert metrics["train/student/pixelwise"] == 0.5
 
 
