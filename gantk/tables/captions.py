@@ -18,7 +18,7 @@ def caption(
     *,
     spread: str,
     by: str | None,
-    same_held_out: bool,
+    same_test: bool,
 ) -> str:
     """The caption of a table.
 
@@ -28,7 +28,7 @@ def caption(
         columns: those shown.
         spread: `seeds` or `patients`.
         by: the key that groups the rows.
-        same_held_out: whether splits that differ still hold out the same patients.
+        same_test: whether splits that differ still test the same patients.
     """
     best = f"Bold: the best method{f' of each {key_title(by, [by])}' if by else ''}"
     baselines = ", baselines apart" if any(row.baseline for row in rows) else ""
@@ -36,9 +36,9 @@ def caption(
     split = f"Split {splits[0]}"
     if len(splits) > 1:
         split = f"Splits {', '.join(splits)}"
-        if same_held_out:
+        if same_test:
             plural = evaluations[0].subjects.plural
-            split += f", which hold out the same {plural} and differ in those that are trained on or paired"
+            split += f", which test the same {plural} and differ in those that are trained on or paired"
     settings = ", ".join(sorted({evaluation.settings for evaluation in evaluations}))
     spoken = _spread(rows, _patients(rows, evaluations, columns), spread)
     warning = "".join(dict.fromkeys(f"{e.subjects.warning}. " for e in evaluations if e.subjects.warning))

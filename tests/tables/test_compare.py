@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from gantk.data.cohort import Split
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.tables.compare import compare, to_dict
@@ -66,6 +67,20 @@ def test_table_and_best(make):
 def test_means_that_are_written_alike_are_all_best(make):
     text = shown(map(to_rich, compare([make("one", 0.9, 0.01), make("two", 0.9 + 1e-9, 0.02)]).grids()))
     assert text.count("\x1b[1m0.910 ± 0.014") == 2
+
+
+def test_the_test_part_alone_must_be_equal(make):
+    full, part = (("a", "b"), ()), (("a",), ("b",))
+    runs = []
+    for name, (paired, unpaired), test in (("one", full, "pq"), ("two", part, "pq"), ("three", part, "p")):
+        split = Split(paired, unpaired, ("v",), tuple(test))
+        runs.append(make(name, 0.8, 0.01, split=split.hash))
+        split.to_csv(runs[-1] / "split.csv")
+    (note,) = [n for n in compare(runs[:2]).notes if n.startswith("The runs were not trained on the same patients")]
+    assert "2 paired and 0 unpaired (split" in note
+    assert "1 paired and 1 unpaired (split" in note
+    with pytest.raises(EvaluationError, match="different split"):
+        compare(runs)
 
 
 @pytest.mark.parametrize("difference", [{"split": "other"}, {"settings": "other"}])

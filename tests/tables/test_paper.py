@@ -253,10 +253,19 @@ def test_paired_fractions_are_groups_as_in_the_paper(fractions):
     assert [row.title for row in result_table([fractions.root], by="none").rows[:2]] == ["CUT", "DS³"]
 
 
-def test_splits_that_hold_out_others_are_refused(fractions):
+def test_splits_that_validate_on_others_compare(fractions):
     folder = next(iter(fractions.root.glob("children/ds3-0.5-0")))
     split = Split.from_csv(folder / "split.csv")
     moved = Split(split.paired, (*split.unpaired, "v"), ("t19",) if "t19" not in split.unpaired else ("w",), split.test)
+    moved.to_csv(folder / "split.csv")
+    evaluate(folder, {"student": 0.85}, 0, fraction=0.5, split=moved.hash)
+    assert "test the same patients" in result_table([fractions.root]).caption
+
+
+def test_splits_that_test_others_are_refused(fractions):
+    folder = next(iter(fractions.root.glob("children/ds3-0.5-0")))
+    split = Split.from_csv(folder / "split.csv")
+    moved = Split(split.paired, (*split.unpaired, split.test[0]), split.validation, split.test[1:])
     moved.to_csv(folder / "split.csv")
     evaluate(folder, {"student": 0.85}, 0, fraction=0.5, split=moved.hash)
     with pytest.raises(EvaluationError, match="different split") as error:
@@ -264,7 +273,7 @@ def test_splits_that_hold_out_others_are_refused(fractions):
     assert moved.hash in str(error.value)
     forced = result_table([fractions.root], force=True)
     assert "NOT COMPARABLE: different split" in to_markdown(forced.grid())
-    assert "hold out the same" not in forced.caption
+    assert "test the same" not in forced.caption
 
 
 def test_a_split_file_of_another_split_proves_nothing(fractions):
@@ -356,7 +365,17 @@ def test_a_baseline_that_is_better_is_said(ablation):
         for seed in range(3):
             evaluate(ablation.root / "children" / f"{variant}-{seed}", {"teacher": 0.2, "student": 0.4}, seed)
     notes = result_table([ablation.root]).notes
-    assert "baseline/input:t1 is better than every method in SSIM ↑, MSE ↓, SSIM tumour ↑" in notes
+    assert (
+        "† copying the t1 (baseline/input:t1) scores better than the best method in SSIM ↑, MSE ↓, SSIM tumour ↑"
+        in notes
+    )
+    for variant in ("full", "bare"):
+        folder = ablation.root / "children" / f"{variant}-0" / "evaluation"
+        (folder / "weights.json").write_text(
+            f'{{"difficulty": {{"tumour": 0.9, "brain": {1 if variant == "full" else 0.8}}}}}'
+        )
+    said = "weight map difficulty is lower in the tumour than in healthy brain in 1 of 2 runs (ratio 0.90)"
+    assert said in result_table([ablation.root]).notes
 
 
 def test_ordinary_runs(tmp_path):
