@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gantk.cli import completion
 from gantk.cli.console import console, write, write_json
-from gantk.cli.options import AsJson, Device, Set, TrackingUri
+from gantk.cli.options import AsJson, Device, Set, TrackingUri, found_recipe
 from gantk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,11 +20,20 @@ if TYPE_CHECKING:
 def run(
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="RECIPE", help="A recipe, a TOML file; not needed with --resume.", show_default=False),
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe: a TOML file, or the name of one that comes with gantk; not needed with --resume.",
+            show_default=False,
+            callback=found_recipe,
+            autocompletion=completion.recipes,
+        ),
     ] = None,
     set_: Set = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with a stopped run.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with a stopped run.", show_default=False, autocompletion=completion.runs
+        ),
     ] = None,
     device: Device = "auto",
     out: Annotated[

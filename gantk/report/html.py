@@ -132,7 +132,8 @@ def save_page(page: str, folder: Path) -> Path:
             "the report cannot be written",
             where=path,
             why=error.strerror or error,
-            mend=f"make room or mend the permissions, or copy the run's folder; then: gantk report {folder}",
+            mend="make room or mend the permissions, or copy the run's folder; then",
+            command=f"gantk report {folder}",
         ) from error
     return path
 

@@ -91,7 +91,7 @@ def test_convergence(values: list[float | None], epochs: int) -> None:
     ("values", "said"),
     [
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "reached its last epoch before it converged, 10"),
-        ([0.1, 0.5, 0.5, 0.5], "converged in epoch 4"),
+        ([0.1, 0.5, 0.5, 0.5, 0.5], "converged in epoch 5"),
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.7, 0.7, 0.7], "converged in epoch 10"),  # in the last one, at last
     ],
 )
