@@ -71,7 +71,8 @@ def evaluate(
             raise UsageError(
                 "the run is not trained to its end",
                 where=folder,
-                mend=f"go on with: gantk run --resume {spoken(folder)}",
+                mend="go on with",
+                command=f"gantk run --resume {spoken(folder)}",
             )
         cohort = open_cohort(recipe, session.registry, progress)
         check_same_split(cohort.split, RunFiles(folder))
@@ -94,4 +95,4 @@ def track(folder: Path, settings: TrackingSettings, uri: str | None, progress: P
         try:
             sync(folder, uri, progress)
         except TrackingError as error:
-            progress.note(f"{error}\nfeed it later with: gantk sync {spoken(folder)}")
+            progress.note(f"{error}\nfeed it later with:\n  gantk sync {spoken(folder)}")

@@ -225,7 +225,9 @@ class _Run:
         except KeyboardInterrupt:
             self._ended("interrupted", "interrupted")
             hook.on_run_error(**facts, error=KeyboardInterrupt())
-            raise Interrupted("the run was interrupted", where=self.folder, mend="go on with", command=self._resume) from None
+            raise Interrupted(
+                "the run was interrupted", where=self.folder, mend="go on with", command=self._resume
+            ) from None
         except Interrupted as error:
             self._ended("interrupted", str(error))
             hook.on_run_error(**facts, error=error)

@@ -93,7 +93,9 @@ class Origins:
         where, depth = self._find(place)
         if error.where is None or where is None or not depth:
             return error
-        return type(error)(error.what, where=self.name(place, error.where), why=error.why, mend=error.mend, command=error.command)
+        return type(error)(
+            error.what, where=self.name(place, error.where), why=error.why, mend=error.mend, command=error.command
+        )
 
     def _find(self, place: Place) -> tuple[str | None, int]:
         depths = [_reach(source.table, place) for source in self.sources]

@@ -100,7 +100,7 @@ class Feeder:
         except Exception as error:  # a damaged journal must not spoil the end of a run
             self.on_note(f"the run is not wholly in MLflow: {_reason(error)}")
             return None
-        self.on_note(f"{left} are not yet in MLflow: gantk sync {self.folder.path}")
+        self.on_note(f"{left} are not yet in MLflow; feed them with:\n  gantk sync {self.folder.path}")
         return left
 
     def __enter__(self) -> Feeder:
