@@ -83,6 +83,21 @@ def test_baselines_and_bounds_are_never_the_best(run: Path):
     assert Page(write_report(run).read_text(encoding="utf-8")).best == []
 
 
+def test_a_winning_baseline_and_a_light_map_are_said(run: Path):
+    columns = {"ssim": Column("SSIM", "image", True)}
+    rows = [Row("p", method, 1, {"ssim": value}) for method, value in (("b", 0.5), ("input:t1", 0.9))]
+    Evaluation("s", "e", columns, rows).write(run / "evaluation")
+    (run / "evaluation" / "weights.json").write_text('{"difficulty": {"tumour": 0.95, "brain": 1.0}}')
+    (run / "recipe.toml").write_text("[run]\nseed = 7\n[translators.b]\n")
+    text = write_report(run).read_text(encoding="utf-8")
+    assert (
+        '<p class="warning">† copying the t1 (baseline/input:t1) scores better than the best method in SSIM ↑.' in text
+    )
+    assert "<td>† 0.900</td>" in text
+    assert "weight map difficulty is lower in the tumour than in healthy brain (ratio 0.95)." in text
+    assert "<dt>seed</dt><dd>7</dd>" in text
+
+
 def test_needs_nothing_but_itself(run: Path):
     text = write_report(run).read_text(encoding="utf-8")
     addresses = Page(text).addresses
