@@ -27,6 +27,7 @@ from gantk.progress import duration
 from gantk.recipe.dotted import value_at
 from gantk.report.curves import draw_chart, gather
 from gantk.report.figures import draw_strips
+from gantk.report.saving import QUALITY
 from gantk.runs.files import JOURNAL, RunFiles, is_run
 from gantk.runs.lock import is_busy
 from gantk.runs.names import EVALUATION, REPORT
@@ -42,7 +43,6 @@ Part = TypeVar("Part")
 
 MOST_PANELS = 6
 PANEL_WIDTH = 1800
-QUALITY = 85
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """What MLflow calls a run's numbers and pictures.
 
-Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone, so that
-names have to bring forward what matters: `baseline/METHOD/METRIC` of what was not trained; of a sweep, `children/best/METRIC` and `children/mean/METRIC`; `test/METRIC`
-of the role that answers for the run, which is also what runs of any method have in common; `test/ROLE/METRIC` of its
-other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the pictures `validation/panels` and
-`validation/ROLE/METRIC`.
+Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone:
+`baseline/METHOD/METRIC` of what was not trained; of a sweep, `children/best/METRIC` and `children/mean/METRIC`;
+`test/METRIC` of the role that answers for the run, which is also what runs of any method have in common, and
+`test/ROLE/METRIC` of its other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the pictures `validation/panels`,
+and `validation/ROLE/METRIC`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class SystemWatch:
         try:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-            self._monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=uri)
+            make: Any = SystemMetricsMonitor  # it has no types
+            self._monitor = make(run_id, resume_logging=True, tracking_uri=uri)
             self._monitor.start()
         except Exception as error:  # of MLflow or a driver: the run goes on
             self._monitor = None
