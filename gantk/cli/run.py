@@ -208,7 +208,7 @@ def _show_result(result: Any) -> None:
 
     runs = RunFolder(result.folder).runs
     here = result.folder.parent == Path("runs").absolute()
-    name = result.folder.name if here else result.folder
+    name = result.folder.name if here else _near(result.folder)
     if result.summary:
         show_results(result.folder)
     write(
@@ -221,6 +221,11 @@ def _show_result(result: Any) -> None:
             f"  gantk ui{'' if here else f' --runs {runs}'}"
         )
     )
+
+
+def _near(path: Path) -> Path:
+    """A path from here, which is short, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def show_results(run: Path) -> None:

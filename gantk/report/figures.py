@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from gantk.evaluation.examples import Examples
-from gantk.report.tiles import ERROR, GREY, Box, Strip, Window, compose, enlarge, error_map, frame
+from gantk.report.tiles import ERROR, GAP, GREY, Box, Strip, Window, compose, enlarge, error_map, frame
 
-__all__ = ["draw_figure", "draw_strips", "tumour_box"]
+__all__ = ["columns_of", "draw_figure", "tumour_box"]
 
 
 def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.ndarray:
-    """One slice with all its pictures side by side, as `draw_strips` makes them: (height, width, 3) uint8."""
-    strips = _strips(examples, index, inputs=inputs)
-    return compose(strips, [""] * len(strips[0].tiles))
-
-
-def draw_strips(examples: Examples, index: int, *, inputs: bool = True) -> list[np.ndarray]:
-    """One slice's pictures apart: inputs, target, and per role the output with its error map.
+    """One slice with all its pictures: inputs, target, and per role the output with its error map.
 
     Where the target is not known there are inputs and outputs.
     The second row enlarges the box that the first row shows around the tumour; without one it is left out.
@@ -29,13 +23,8 @@ def draw_strips(examples: Examples, index: int, *, inputs: bool = True) -> list[
         inputs: whether to show the inputs, too.
 
     Returns:
-        (height, width, 3) uint8 each.
+        (height, width, 3) uint8.
     """
-    strips = _strips(examples, index, inputs=inputs)
-    return [compose([strip], [""] * len(strip.tiles)) for strip in strips]
-
-
-def _strips(examples: Examples, index: int, *, inputs: bool) -> list[Strip]:
     target = None if examples.target is None else examples.target[index]
     box = tumour_box(examples.segmentation[index])
 
@@ -52,7 +41,14 @@ def _strips(examples: Examples, index: int, *, inputs: bool) -> list[Strip]:
         strips.append(strip(role, images[index], GREY, emphasis=True))
         if target is not None:
             strips.append(strip(f"|{role} − target|", error_map(images[index], target), ERROR, bar=True))
-    return strips
+    return compose(strips, ["", ""] if box else [""])
+
+
+def columns_of(figure: np.ndarray, examples: Examples) -> list[np.ndarray]:
+    """The columns of a drawn figure apart, for pages that are too narrow for all of them."""
+    width = enlarge(examples.segmentation[0]).shape[1] + GAP
+    count = max(1, (figure.shape[1] - GAP) // width)
+    return np.split(figure, [width * (i + 1) for i in range(count - 1)], axis=1)
 
 
 def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:

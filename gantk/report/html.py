@@ -26,7 +26,7 @@ from gantk.files import write_text
 from gantk.progress import duration
 from gantk.recipe.dotted import value_at
 from gantk.report.curves import draw_chart, gather
-from gantk.report.figures import draw_strips
+from gantk.report.figures import columns_of, draw_figure
 from gantk.report.saving import QUALITY
 from gantk.runs.files import JOURNAL, RunFiles, is_run
 from gantk.runs.lock import is_busy
@@ -255,7 +255,8 @@ def _figures(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     titles = examples.titles or [f"slice {i + 1}" for i in range(len(examples))]
     return {
         "slices": [
-            (title, [_picture(pixels, title) for pixels in draw_strips(examples, i)]) for i, title in enumerate(titles)
+            (title, [_picture(pixels, title) for pixels in columns_of(draw_figure(examples, i), examples)])
+            for i, title in enumerate(titles)
         ],
         "inputs": len(examples.inputs),
         "tumour": bool(examples.segmentation.any()),
