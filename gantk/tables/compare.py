@@ -114,6 +114,7 @@ def to_dict(table: Table) -> dict[str, object]:
     return {
         "comparable": not table.differences,
         "differences": list(table.differences),
+        "notes": list(table.notes),
         "metrics": {name: column.to_dict() for name, column in table.columns.items()},
         "rows": [
             {

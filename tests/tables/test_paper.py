@@ -188,7 +188,7 @@ def test_rows_called_by_the_recipe(ablation):
     assert {row.label for row in table.rows[:2]} == {"DS³ & co_1"}
     assert row_of(table, "DS³").best == set(COLUMNS)
     assert result_table([ablation.root], roles=["teacher"]).rows[0].title == "DS³ (paired only)"
-    assert "| DS³ (paired only) |" in to_markdown(table.grid())
+    assert "| DS³ (paired only) " in to_markdown(table.grid())
     tests = result_table([ablation.root], reference="DS³").significance
     assert tests.reference == "DS³"
     assert {row.title for row, _, _ in tests.lines} > {"DS³ (paired only)", "DS³ without maps"}
