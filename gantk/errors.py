@@ -34,21 +34,32 @@ class GantkError(Exception):
         where: file, recipe key or component concerned.
         why: the cause, where `what` does not already say it.
         mend: what the user can do now.
+        command: to be copied; it stands on a line of its own.
     """
 
     exit_code = 1
 
-    def __init__(self, what: str, *, where: object = None, why: object = None, mend: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        why: object = None,
+        mend: str | None = None,
+        command: str | None = None,
+    ) -> None:
         self.what = redact(what)
         self.where = None if where is None else redact(str(where))
         self.why = None if why is None else redact(str(why))
         self.mend = mend
+        self.command = command
         super().__init__(str(self))
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         sentences = [head, self.why, self.mend]
-        return " ".join(s if s.endswith(("?", "!")) else s.rstrip(". ") + "." for s in sentences if s)
+        said = " ".join(s if s.endswith(("?", "!")) else s.rstrip(". ") + "." for s in sentences if s)
+        return f"{said.rstrip('.')}:\n  {self.command}" if self.command else said
 
 
 class GantkWarning(FutureWarning):

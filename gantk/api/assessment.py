@@ -31,6 +31,7 @@ from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Row, Subjects
+from gantk.evaluation.weights import WEIGHTS
 from gantk.files import atomic_write
 from gantk.memory import enough_memory
 from gantk.plugins import Registry
@@ -145,7 +146,7 @@ def assess(
     if not pairs:
         _show_targets(state, cohort, out / TARGET_EXAMPLES)
     if plan.maps and pairs:
-        with atomic_write(out / "weights.json") as temporary:
+        with atomic_write(out / WEIGHTS) as temporary:
             temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
     return evaluation
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import make_metrics
@@ -19,6 +17,7 @@ from gantk.memory import enough_memory
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, load_recipe, located
+from gantk.recipe.load import Changes, Given
 from gantk.recipe.model import Selection
 from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.tracking.address import check_recipe
@@ -156,7 +155,7 @@ def _counted(listing: Listing) -> dict[str, Any]:
     return {"listed": len(listing.subjects), **split, "images": dict(sorted(images.items()))}
 
 
-def dry_run(path: str | Path, overrides: Sequence[str] = (), device: str = "auto") -> dict[str, Any]:
+def dry_run(path: Given, overrides: Changes = (), device: str = "auto") -> dict[str, Any]:
     """Build everything that a recipe names, list the patients, and say what would be trained; reads no image.
 
     Of a recipe with variants or a grid the plan of every run stands under `runs`, by its id.

@@ -79,6 +79,10 @@ class Model:
         self.meaning = Meaning.from_dict(checkpoint.facts["meaning"])
         self._fitting = lru_cache(maxsize=None)(self._find_fitting)
 
+    def __repr__(self) -> str:
+        """`Model('tiny', roles=['teacher', 'student'], device='cpu')`."""
+        return f"Model({self.recipe.name!r}, roles={list(self.translators)}, device={str(self.device)!r})"
+
     @property
     def roles(self) -> list[str]:
         """The translators that can predict."""

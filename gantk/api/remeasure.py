@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from gantk.api.assessment import assess, cohort_metrics
@@ -15,6 +14,7 @@ from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
 from gantk.recipe import dump_recipe
+from gantk.recipe.load import Changes
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RECIPE, RunFiles, is_sweep, warn_of_damage
 from gantk.runs.folders import Status, recipe_to_measure, resolve_run, spoken
@@ -32,7 +32,7 @@ __all__ = ["evaluate", "track"]
 
 def evaluate(
     run: str | Path,
-    overrides: Sequence[str] = (),
+    overrides: Changes = (),
     *,
     device: str = "auto",
     progress: Progress | None = None,
@@ -44,7 +44,7 @@ def evaluate(
 
     Args:
         run: its folder or id.
-        overrides: `evaluation.KEY=value`, laid over the run's recipe.
+        overrides: `evaluation.KEY=value`, or values by dotted key, laid over the run's recipe.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         progress: shows the work; a rich display or plain lines where absent.
         tracking_uri: MLflow's address, above the recipe's.
@@ -71,7 +71,8 @@ def evaluate(
             raise UsageError(
                 "the run is not trained to its end",
                 where=folder,
-                mend=f"go on with: gantk run --resume {spoken(folder)}",
+                mend="go on with",
+                command=f"gantk run --resume {spoken(folder)}",
             )
         cohort = open_cohort(recipe, session.registry, progress)
         check_same_split(cohort.split, RunFiles(folder))
@@ -94,4 +95,4 @@ def track(folder: Path, settings: TrackingSettings, uri: str | None, progress: P
         try:
             sync(folder, uri, progress)
         except TrackingError as error:
-            progress.note(f"{error}\nfeed it later with: gantk sync {spoken(folder)}")
+            progress.note(f"{error}\nfeed it later with:\n  gantk sync {spoken(folder)}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
+from gantk.recipe.load import Changes, Given, said_of
 from gantk.recipe.model import DataSettings
 from gantk.recipe.variants import is_sweep
 from gantk.runs.files import ENVIRONMENT, JOURNAL, RECIPE, RunFiles, missing_settings, warn_of_damage
@@ -50,13 +51,13 @@ class RunResult:
 
     folder: Path
     state: str
-    summary: dict[str, Any]
-    report: Path
+    summary: dict[str, Any] = field(repr=False)
+    report: Path = field(repr=False)
 
 
 def run(
-    path: str | Path | None = None,
-    overrides: Sequence[str] = (),
+    path: Given | None = None,
+    overrides: Changes = (),
     *,
     resume: str | Path | None = None,
     device: str = "auto",
@@ -68,8 +69,8 @@ def run(
     """Train, evaluate, track and report what a recipe describes; or go on with a run.
 
     Args:
-        path: the recipe; may be left out when resuming.
-        overrides: `key.of.table=value`, laid over the recipe.
+        path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.
+        overrides: `key.of.table=value`, or values by dotted key, laid over the recipe.
         resume: a run (folder or id) to go on with, exactly where its last checkpoint is.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         out: the folder in which the run's folder is made; `./runs` where absent.
@@ -88,7 +89,9 @@ def run(
         if path is None:
             raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
         if is_sweep(path):
-            raise UsageError("this recipe describes several runs", where=path, mend="run it with gantk.run_sweep")
+            raise UsageError(
+                "this recipe describes several runs", where=said_of(path), mend="run it with gantk.run_sweep"
+            )
         recipe = load_recipe(path, overrides)
         folder = None
     else:
@@ -115,7 +118,7 @@ def run(
             return work.carry_out(tracking_uri)
 
 
-def _resumed_recipe(folder: Path, path: str | Path | None, overrides: Sequence[str]) -> Recipe:
+def _resumed_recipe(folder: Path, path: Given | None, overrides: Changes) -> Recipe:
     recipe = recipe_of(folder)
     files = RunFiles(folder)
     if not files.checkpoint and (lacking := missing_settings(files.recipe(), dump_recipe(recipe))):
@@ -222,11 +225,13 @@ class _Run:
         except KeyboardInterrupt:
             self._ended("interrupted", "interrupted")
             hook.on_run_error(**facts, error=KeyboardInterrupt())
-            raise Interrupted("the run was interrupted", where=self.folder, mend=self._resume) from None
+            raise Interrupted(
+                "the run was interrupted", where=self.folder, mend="go on with", command=self._resume
+            ) from None
         except Interrupted as error:
             self._ended("interrupted", str(error))
             hook.on_run_error(**facts, error=error)
-            raise Interrupted(error.what, where=self.folder, mend=self._resume) from None
+            raise Interrupted(error.what, where=self.folder, mend="go on with", command=self._resume) from None
         except BaseException as error:
             self._ended("failed", str(error))
             hook.on_run_error(**facts, error=error)
@@ -246,14 +251,15 @@ class _Run:
 
     @property
     def _resume(self) -> str:
-        return f"go on with: gantk run --resume {spoken(self.folder)}"
+        return f"gantk run --resume {spoken(self.folder)}"
 
     def _unwritable(self, error: OSError) -> TrainingError:
         return TrainingError(
             "a file of the run cannot be read or written",
             where=error.filename or self.folder,
             why=error.strerror or error,
-            mend=f"make room or mend the permissions, then {self._resume}",
+            mend="make room or mend the permissions, then go on with",
+            command=self._resume,
         )
 
     def _take_up(self) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantk.recipe.load import load_recipe
+from gantk.recipe.load import Changes, Given, load_recipe
 from gantk.recipe.model import Recipe
 from gantk.recipe.variants import Child, described
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["validate"]
 
 
-def validate(path: str | Path, overrides: Sequence[str] = (), session: Session | None = None) -> Recipe:
+def validate(path: Given, overrides: Changes = (), session: Session | None = None) -> Recipe:
     """Check a recipe in full: keys, types, names, parameters, that its networks can be built, and a step of each stage.
 
     Of a recipe with variants or a grid every run is checked; what is given back is the recipe that they change.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -86,11 +87,11 @@ class RunDisplay:
         """A stage begins, or goes on after a resume."""
         self.state.begin_stage(name, epochs, steps_per_epoch)
         if self.is_live:
-            for bar in (self._epoch_bar, self._run_bar):
-                if bar is not None:
-                    self._bars.remove_task(bar)
-            self._epoch_bar = self._bars.add_task("epoch", total=steps_per_epoch, eta="")
-            self._run_bar = self._bars.add_task("whole run", total=None, eta="")
+            if self._epoch_bar is None or self._run_bar is None:
+                self._epoch_bar = self._bars.add_task("epoch", total=steps_per_epoch, eta="")
+                self._run_bar = self._bars.add_task("whole run", total=None, eta="")
+            else:  # the whole run's time goes on
+                self._bars.reset(self._epoch_bar, total=steps_per_epoch)
         else:
             self._line(f"{self.state.stage_title()}: {epochs} epochs of {steps_per_epoch} steps")
 
@@ -156,9 +157,7 @@ class RunDisplay:
         if state.stage_name:
             parts.append(Text(state.stage_title(), "cyan"))
         if state.losses or state.validation:
-            tables = Table.grid(padding=(0, 4))
-            tables.add_row(_losses(state.losses), _validation(state))
-            parts.append(tables)
+            parts.append(Columns([_losses(state.losses), _validation(state)], padding=(0, 4)))
         if self._bars.tasks:
             parts.append(self._bars)
         return Group(*parts)
@@ -244,26 +243,28 @@ class _State:
 
 
 def _losses(losses: Mapping[str, float]) -> Table:
-    """Terms by role."""
-    roles = list(dict.fromkeys(name.partition("/")[0] for name in losses))
-    terms = list(dict.fromkeys(name.partition("/")[2] for name in losses))
-    table = Table("loss", *roles, box=None, header_style="dim", padding=(0, 1))
-    for column in table.columns[1:]:
-        column.justify, column.min_width = "right", 9
-    for term in terms:
-        values = (losses.get(f"{role}/{term}") for role in roles)
-        table.add_row(term, *("" if value is None else f"{value:.4g}" for value in values))
+    """Terms below their roles, each name whole."""
+    table = Table("loss", "", box=None, header_style="dim", padding=(0, 1))
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+    table.columns[1].justify, table.columns[1].min_width = "right", 9
+    for role in dict.fromkeys(name.partition("/")[0] for name in losses):
+        table.add_row(Text(role, "dim"), "")
+        for name, value in losses.items():
+            own, _, term = name.partition("/")
+            if own == role:
+                table.add_row(Text(f"  {term}"), f"{value:.4g}")
     return table
 
 
 def _validation(state: _State) -> Table:
     """The last and the best value of each validation metric."""
     table = Table("validation", "last", "best", box=None, header_style="dim", padding=(0, 1))
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify, column.min_width = "right", 9
     for name, values in state.validation.items():
         best = state.best(name)
-        table.add_row(name, f"{values[-1]:.4g}", "–" if best is None else f"{best:.4g}")
+        table.add_row(Text(name), f"{values[-1]:.4g}", "–" if best is None else f"{best:.4g}")
     return table
 
 

@@ -15,18 +15,33 @@ from typing import Any
 import typer
 
 from gantk.cli.pages import Group
-from gantk.errors import GantkError, GantkWarning, redact
+from gantk.errors import GantkError, GantkWarning, UsageError, redact
 
 __all__ = ["Verbs"]
 
 INTERRUPTED = 130
+#: Verbs of other tools, and what they are called here.
+ELSEWHERE = {
+    "train": "run", "fit": "run", "start": "run", "resume": "run --resume", "sweep": "run",
+    "test": "evaluate", "eval": "evaluate", "measure": "evaluate", "check": "validate", "lint": "validate",
+    "infer": "predict", "inference": "predict", "synthesize": "predict", "translate": "predict", "generate": "predict",
+    "ls": "list", "components": "list", "info": "show", "describe": "show", "init": "new", "create": "new",
+    "mlflow": "ui", "server": "ui", "upload": "sync", "plot": "figure", "version": "--version", "help": "--help",
+}  # fmt: skip
 
 
 class Verbs(Group):
     """The group of all verbs; turns what they raise into a message and an exit code.
 
-    0 done, 1 failed, 2 bad recipe or usage, 130 interrupted.
+    0 done, 1 failed, 2 bad recipe or usage, 130 interrupted. With `--json` the message stands in a JSON document, too.
     """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a verb; what other toolkits call it is answered with its name here."""
+        meant = ELSEWHERE.get(args[0]) if args else None
+        if meant and args[0] not in self.list_commands(ctx):
+            raise UsageError(f"there is no command {args[0]!r}", mend=f"did you mean 'gantk {meant}'?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:

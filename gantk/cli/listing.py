@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gantk.cli import completion
 from gantk.cli.console import console, write, write_json
 from gantk.cli.options import AsJson
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 
 def list_components(
-    kind: Annotated[str | None, typer.Argument(help="A kind, as `losses`; without one, the kinds.")] = None,
-    glob: Annotated[str, typer.Argument(help="Names to list, as `unet*`.")] = "*",
+    kind: Annotated[
+        str | None, typer.Argument(help="A kind, as `losses`; without one, the kinds.", autocompletion=completion.kinds)
+    ] = None,
+    glob: Annotated[str, typer.Argument(help="Names to list, as `unet*`.", autocompletion=completion.components)] = "*",
     as_json: AsJson = False,
 ) -> None:
     """List the components of a kind, with plugin and parameters: generators, losses, datasets, …"""
@@ -31,7 +34,7 @@ def list_components(
         if as_json:
             write_json(kinds)
         else:
-            write(_table(("kind", "components"), [(name, ", ".join(names)) for name, names in kinds.items()]))
+            write(table(("kind", "components"), [(name, ", ".join(names)) for name, names in kinds.items()]))
         return
     names = fnmatch.filter(registry.names(kind), glob)
     components = [registry.get(kind, name) for name in names]
@@ -45,7 +48,7 @@ def list_components(
         console().print(f"nothing among the {kind} is called {glob!r}; there are: {there}", soft_wrap=True)
         return
     rows = [(c.name, c.plugin, _first_line(c.doc), _parameters(c)) for c in components]
-    write(_table(("name", "plugin", "what it is", "parameters"), rows))
+    write(table(("name", "plugin", "what it is", "parameters"), rows))
 
 
 def say_failures(session: Session) -> None:
@@ -66,7 +69,7 @@ def _first_line(doc: str) -> str:
     return doc.strip().splitlines()[0] if doc.strip() else ""
 
 
-def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Any:
+def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -16,6 +16,7 @@ from gantk.cli import (
     new,
     plugins,
     predict,
+    recipes,
     report,
     run,
     schema,
@@ -47,6 +48,7 @@ app.command("figure")(figure.figure)
 app.command("report")(report.report)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)
+app.command("recipes")(recipes.recipes)
 app.command("list")(listing.list_components)
 app.command("show")(show.show)
 app.command("schema")(schema.schema)
@@ -67,7 +69,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def gantk_command(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:

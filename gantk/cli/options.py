@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Device", "RecipeFile", "RunName", "RunNames", "RunsFolder", "Set", "TrackingUri"]
+from gantk.cli import completion
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, a TOML file.", show_default=False)]
+__all__ = ["AsJson", "Device", "RecipeFile", "RunName", "RunNames", "RunsFolder", "Set", "TrackingUri", "found_recipe"]
+
+
+def found_recipe(ctx: Any, recipe: Path | None) -> Path | None:
+    """The recipe's file; one that comes with gantk is named on standard error when it is used."""
+    if recipe is None or ctx.resilient_parsing or recipe.exists():
+        return recipe
+    from gantk.recipe.shipped import find_recipe, is_shipped
+
+    found = find_recipe(recipe)
+    if is_shipped(found):
+        from gantk.cli.console import console
+
+        console().print(f"recipe {recipe}, which comes with gantk:\n  {found}", soft_wrap=True, markup=False)
+    return found
+
+
+RecipeFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe: a TOML file, or the name of one that comes with gantk.",
+        show_default=False,
+        callback=found_recipe,
+        autocompletion=completion.recipes,
+    ),
+]
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's folder, or its id (or the start of it) under --runs.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's folder, or its id (or the start of it) under --runs.",
+        autocompletion=completion.runs,
+    ),
 ]
 RunNames = Annotated[
-    list[str], typer.Argument(metavar="RUN…", help="Run folders, or ids (or their starts) under --runs.")
+    list[str],
+    typer.Argument(
+        metavar="RUN…",
+        help="Run folders, or ids (or their starts) under --runs.",
+        autocompletion=completion.runs,
+    ),
 ]
 RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of the runs.")]
 Set = Annotated[
@@ -23,7 +59,7 @@ Set = Annotated[
         "--set", metavar="KEY=VALUE", help="Change the recipe, typed as TOML: --set training.x=1; repeatable."
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)]
 TrackingUri = Annotated[
     str | None,
     typer.Option(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gantk.cli import completion
 from gantk.cli.console import console, write, write_json
-from gantk.cli.options import AsJson, Device, Set, TrackingUri
-from gantk.errors import UsageError
+from gantk.cli.options import AsJson, Device, Set, TrackingUri, found_recipe
+from gantk.errors import EvaluationError, GantkError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from gantk.sweeps.sweep import SweepResult
@@ -19,11 +21,20 @@ if TYPE_CHECKING:
 def run(
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="RECIPE", help="A recipe, a TOML file; not needed with --resume.", show_default=False),
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe: a TOML file, or the name of one that comes with gantk; not needed with --resume.",
+            show_default=False,
+            callback=found_recipe,
+            autocompletion=completion.recipes,
+        ),
     ] = None,
     set_: Set = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with a stopped run.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with a stopped run.", show_default=False, autocompletion=completion.runs
+        ),
     ] = None,
     device: Device = "auto",
     out: Annotated[
@@ -63,6 +74,29 @@ def run(
 
     A recipe with [variants.NAME] or [sweep] describes several runs: those that are finished stay, the others are run.
     """
+    try:
+        _run(recipe, set_ or (), resume, device, out, tracking_uri, dry_run, list_, workers, launcher, launch, as_json)
+    except GantkError as error:
+        if as_json and not hasattr(error, "result"):  # whose document was written
+            state = "interrupted" if isinstance(error, Interrupted) else "failed"
+            write_json({"recipe": None if recipe is None else str(recipe), "state": state, "error": str(error)})
+        raise
+
+
+def _run(
+    recipe: Path | None,
+    set_: Sequence[str],
+    resume: str | None,
+    device: str,
+    out: Path | None,
+    tracking_uri: str | None,
+    dry_run: bool,
+    list_: bool,
+    workers: int | None,
+    launcher: str | None,
+    launch: Sequence[str] | None,
+    as_json: bool,
+) -> None:
     import gantk
     from gantk.launching.lifeline import hold
 
@@ -70,18 +104,18 @@ def run(
     if recipe is None and (resume is None or dry_run or list_):
         raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
     folder = _sweep_folder(resume, out)
-    if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
+    if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_)):
         if dry_run and folder is None and recipe is not None:
-            _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
+            _show_plans(gantk.dry_run(recipe, set_, device=device), as_json)
             return
         if folder is not None and (recipe is not None or set_):
             raise UsageError("a sweep goes on with its own recipe", mend="give the recipe or --resume, not both")
         if list_ and recipe is not None:
-            _show_children(gantk.list_sweep(recipe, set_ or (), out=out), as_json)
+            _show_children(gantk.list_sweep(recipe, set_, out=out), as_json)
             return
         given = {"workers": workers, "launcher": launcher or "local", "launch": launch or ()}
         common = {"resume": folder, "device": device, "out": out, "tracking_uri": tracking_uri}
-        _run_sweep(recipe, set_ or (), as_json, {**given, **common})
+        _run_sweep(recipe, set_, as_json, {**given, **common})
         return
     if list_ or workers is not None or launcher or launch:
         raise UsageError("--list, --workers, --launcher and --launch are for recipes with [variants.NAME] or [sweep]")
@@ -91,14 +125,14 @@ def run(
             from gantk.tracking.store import resolve_uri
 
             resolve_uri(Path(), tracking_uri)  # refuses what a run would
-        _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
+        _show_plans(gantk.dry_run(recipe, set_, device=device), as_json)
         return
     from gantk.cli.display import RunDisplay
 
     with RunDisplay(console()) as display:
         result = gantk.run(
             recipe,
-            set_ or (),
+            set_,
             resume=resume,
             device=device,
             out=out,
@@ -127,7 +161,7 @@ def _sweep_folder(resume: str | None, runs: Path | None) -> Path | None:
     return next((place for place in places if is_sweep(place)), None)
 
 
-def _run_sweep(recipe: Path | None, overrides: list[str] | tuple[()], as_json: bool, options: dict[str, Any]) -> None:
+def _run_sweep(recipe: Path | None, overrides: Sequence[str], as_json: bool, options: dict[str, Any]) -> None:
     import gantk
     from gantk.cli.sweep import SweepDisplay
     from gantk.sweeps.sweep import SweepFailed
@@ -136,22 +170,34 @@ def _run_sweep(recipe: Path | None, overrides: list[str] | tuple[()], as_json: b
         with SweepDisplay(console()) as display:
             result = gantk.run_sweep(recipe, overrides, **options, display=display)
     except SweepFailed as failed:
-        _show_children(failed.result, as_json)
+        _show_children(failed.result, as_json, error=str(failed))
         raise
     _show_children(result, as_json)
     if not as_json:
+        show_table(result.folder)
         here = result.folder.parent == Path("runs").absolute()
         name = result.folder.name if here else result.folder
         write(f"sweep   {result.folder}\n\nGo on with\n  gantk table {name}\n  gantk report {name}")
 
 
-def _show_children(result: SweepResult, as_json: bool) -> None:
+def _show_children(result: SweepResult, as_json: bool, **more: str) -> None:
     from gantk.cli.sweep import children_table
 
     if as_json:
-        write_json(result.to_dict())
+        write_json({**result.to_dict(), **more})
     else:
         write(children_table(result))
+
+
+def show_table(sweep: Path) -> None:
+    """The sweep's table, as `gantk table` shows it; of a sweep without results, none."""
+    from gantk.cli.table import show
+    from gantk.tables.paper import reference_of, result_table
+    from gantk.tables.significance import with_tests
+
+    with suppress(EvaluationError):
+        table, usual = result_table([sweep]), reference_of([sweep])
+        show(with_tests(table, usual) if usual else table)
 
 
 def _show_result(result: Any) -> None:
@@ -162,7 +208,7 @@ def _show_result(result: Any) -> None:
 
     runs = RunFolder(result.folder).runs
     here = result.folder.parent == Path("runs").absolute()
-    name = result.folder.name if here else result.folder
+    name = result.folder.name if here else _near(result.folder)
     if result.summary:
         show_results(result.folder)
     write(
@@ -177,16 +223,17 @@ def _show_result(result: Any) -> None:
     )
 
 
+def _near(path: Path) -> Path:
+    """A path from here, which is short, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def show_results(run: Path) -> None:
     """Metrics by method, mean ± standard deviation over the test patients, each metric's best in bold."""
-    from gantk.evaluation.results import Evaluation
-    from gantk.runs.files import RunFiles
-    from gantk.runs.names import EVALUATION
     from gantk.tables.grids import to_rich
-    from gantk.tables.run import table_of
+    from gantk.tables.run import run_table
 
-    table = table_of(Evaluation.read(run / EVALUATION), RunFiles(run).recipe())
-    write(to_rich(table.grid().transposed()))
+    write(to_rich(run_table(run).grid().transposed()))
 
 
 def _show_plans(built: dict[str, Any], as_json: bool) -> None:

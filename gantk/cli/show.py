@@ -6,14 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
+from gantk.cli import completion
 from gantk.cli.console import console, write, write_json
 from gantk.cli.listing import say_failures
 from gantk.cli.options import AsJson
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help="A kind, as `loss`.", show_default=False)],
-    name: Annotated[str, typer.Argument(help="A name, as `gantk list` shows them.", show_default=False)],
+    kind: Annotated[
+        str, typer.Argument(help="A kind, as `loss`.", show_default=False, autocompletion=completion.kinds)
+    ],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A name, as `gantk list` shows them.", show_default=False, autocompletion=completion.components
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show one component: what it computes and where that is from, its parameters, what it needs, its plugin."""

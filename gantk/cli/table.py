@@ -76,7 +76,7 @@ def table(
     if as_json:
         write_json(to_dict(found))
     elif format_ == "rich":
-        _show(found)
+        show(found)
     else:
         _put(_text(found, format_), out)
         if format_ == "csv":  # it has no place for them
@@ -95,7 +95,8 @@ def _text(found: Table, format_: Format) -> str:
     return "\n".join(to_markdown(grid) for grid in (found.grid(), tests) if grid)
 
 
-def _show(found: Table) -> None:
+def show(found: Table) -> None:
+    """A table for a terminal, with its tests."""
     from gantk.tables.grids import to_rich
 
     grids = [*found.grids(), found.significance_grid()]

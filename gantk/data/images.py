@@ -380,7 +380,8 @@ class _Folders:
                     "this image has no partner",
                     where=a.get(lonely) or b[lonely],
                     why=f"{part or 'this data set'} has no image {lonely!r} of the kind {'b' if lonely in a else 'a'}",
-                    mend='Add or remove one, or set data.layout = "unaligned" where images are no pairs',
+                    mend='Set data.layout = "unaligned" where images are no pairs; else make a new folder with links '
+                    "to the pairs alone, and name it as data.root",
                 )
             subjects += [
                 Subject(f"{part}/{stem}" if part else stem, {"a": a[stem], "b": b[stem]}, part=_PARTS.get(part))
@@ -417,7 +418,7 @@ def _files(folder: Path) -> dict[str, Path]:
                 f"two images are called {path.stem!r}",
                 where=folder,
                 why=f"{files[path.stem].name} and {path.name}",
-                mend="Rename or remove one of them",
+                mend="Make a new folder, in it links of different names to the images, and name it as data.root",
             )
         files[path.stem] = path
     return files

@@ -16,9 +16,11 @@ from pathlib import Path
 from gantk.errors import EvaluationError
 from gantk.files import atomic_write, checksum
 
-__all__ = ["Column", "Evaluation", "Row", "Statistic", "is_baseline", "is_evaluated"]
+__all__ = ["NO_TARGET", "REAL_TARGET", "Column", "Evaluation", "Row", "Statistic", "is_baseline", "is_evaluated"]
 
 FILES = ("summary.json", "patients.csv")
+#: What a segmentation network finds in the real target, and without any target: bounds beside the methods.
+REAL_TARGET, NO_TARGET = "target:real", "target:none"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from gantk.evaluation.bounds import Scores, digest, keep, known
 from gantk.evaluation.metrics import Findings
 from gantk.evaluation.regions import LABELS
-from gantk.evaluation.results import Column, is_baseline
+from gantk.evaluation.results import NO_TARGET, REAL_TARGET, Column, is_baseline
 from gantk.evaluation.segmentation_network import SmallUNet, train
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_TARGET", "REAL_TARGET", "SegmentationProbe", "dice", "folds"]
 
-REAL_TARGET, NO_TARGET = "target:real", "target:none"
 """The bounds, as methods of the table: a colon marks what is no role."""
 
 VERSION = 1

@@ -27,20 +27,28 @@ from gantk.recipe.model import (
     TransformSettings,
 )
 from gantk.recipe.origin import Error, File, Origins, Overrides, Place
+from gantk.recipe.shipped import find_recipe
 from gantk.recipe.toml import DEEPEST, Table, dotted, parse, read, shown, unfit
 
+Given = str | Path | Mapping[str, Any]
+"""A recipe as it is given: a file, the name of one that comes with gantk, or its content."""
+CONTENT = "(recipe)"
+"""What errors call a recipe that is no file."""
+Changes = Sequence[str] | Mapping[str, Any]
+"""What is laid over a recipe: `key.of.table=value`, or values by dotted key."""
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe in a file, with its parents (`extends`) below it and `a.b=1` overrides above it.
+
+def load_recipe(given: Given, overrides: Changes = ()) -> Recipe:
+    """The recipe that is given, with its parents (`extends`) below it and overrides above it.
 
     Raises:
         RecipeError: a file cannot be read, or a key, type or value is wrong.
         UsageError: an override is not of the form `key=value`, or of a key that only a file can say.
     """
-    files = chain(Path(path))
-    table, given = fold(files), Overrides(recipe_change(overrides))
-    overlay(table, given.table, given.where)
-    return recipe_from_table(table, Origins((given, *files)))
+    files = chain(given)
+    table, changes = fold(files), Overrides(recipe_change(overrides), said_as(overrides))
+    overlay(table, changes.table, changes.where)
+    return recipe_from_table(table, Origins((changes, *files)))
 
 
 def recipe_from_table(table: Table, origins: Origins | None = None, also: Collection[str] = ()) -> Recipe:
@@ -80,11 +88,13 @@ def located(error: Error, recipe: Recipe) -> Error:
     return recipe.origins.locate(error)
 
 
-def chain(path: Path) -> list[File]:
+def chain(given: Given) -> list[File]:
     """A recipe's file and, after it, the files that it extends, each with its content."""
     files: list[File] = []
+    content = _copy(given) if isinstance(given, Mapping) else None
+    path = Path(CONTENT) if isinstance(given, Mapping) else find_recipe(given)
     while True:
-        table = read(path)
+        table, content = (read(path) if content is None else content), None
         if path.resolve() in [file.path.resolve() for file in files]:
             raise RecipeError("recipes extend one another in a circle", where=path)
         parent = table.pop("extends", None)
@@ -175,15 +185,29 @@ def nested(flat: Mapping[str, Any]) -> Table:
     return nested
 
 
-def change_of(overrides: Sequence[str]) -> Table:
+def said_of(given: Given) -> str:
+    """What errors call a recipe that is given as a whole."""
+    return CONTENT if isinstance(given, Mapping) else str(given)
+
+
+def said_as(overrides: Changes) -> str:
+    """What errors call overrides: as the command line writes them, or the API's argument."""
+    return "overrides" if isinstance(overrides, Mapping) else "--set"
+
+
+def change_of(overrides: Changes) -> Table:
     """The overrides as one change, in whatever order: `x.epochs=3` and `x.use=y` belong together."""
     change: Table = {}
+    if isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            merge(change, nested({key: value}))
+        return change
     for override in overrides:
         merge(change, _override(override))
     return change
 
 
-def recipe_change(overrides: Sequence[str]) -> Table:
+def recipe_change(overrides: Changes) -> Table:
     """The overrides as one change of a recipe.
 
     Raises:
@@ -193,13 +217,13 @@ def recipe_change(overrides: Sequence[str]) -> Table:
     for key, _ in leaves({key: value for key, value in change.items() if key in FILE_KEYS}):
         raise UsageError(
             f"{key!r} cannot be set",
-            where="--set",
+            where=said_as(overrides),
             why="only a recipe's file says what it extends and which runs it describes",
             mend="write it in the file, or in one that extends it; to run a part of a sweep, set a key of its grid, "
             "as in run.seed=0",
         )
     for place, reason in unfit(change):
-        raise UsageError(reason, where=f"--set {dotted(place)}")
+        raise UsageError(reason, where=f"{said_as(overrides)} {dotted(place)}")
     return change
 
 

@@ -432,6 +432,8 @@ class TrackingSettings(Settings):
     """Whether panels are sent."""
     checkpoints: bool = True
     """Whether the last checkpoint is sent at the end."""
+    system_metrics: bool = False
+    """Whether processor, memory, disk, network and GPU are sent every ten seconds, as MLflow's `system/` metrics."""
 
 
 class ScheduleSettings(Selection):

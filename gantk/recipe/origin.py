@@ -51,13 +51,14 @@ class File:
 
 @dataclass(frozen=True)
 class Overrides:
-    """What `--set` says, or `overrides` of the API."""
+    """What `--set` says, or `overrides` of the API; `word` is what errors call it."""
 
     table: Table
+    word: str = "--set"
 
     def where(self, place: Place) -> str:
         """`--set` with the key that was given."""
-        return f"--set {dotted((*place, *_first_leaf(self.table, place)))}"
+        return f"{self.word} {dotted((*place, *_first_leaf(self.table, place)))}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ class Origins:
         where, depth = self._find(place)
         if error.where is None or where is None or not depth:
             return error
-        return type(error)(error.what, where=self.name(place, error.where), why=error.why, mend=error.mend)
+        return type(error)(
+            error.what, where=self.name(place, error.where), why=error.why, mend=error.mend, command=error.command
+        )
 
     def _find(self, place: Place) -> tuple[str | None, int]:
         depths = [_reach(source.table, place) for source in self.sources]

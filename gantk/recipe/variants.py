@@ -14,7 +14,7 @@ from gantk.errors import RecipeError, UsageError
 from gantk.names import apart
 from gantk.recipe.child import SEED, Child, of_variant
 from gantk.recipe.dotted import leaves, value_at
-from gantk.recipe.load import chain, fold, load_recipe, merged, nested, recipe_change
+from gantk.recipe.load import Changes, Given, chain, fold, load_recipe, merged, nested, recipe_change
 from gantk.recipe.model import Recipe
 from gantk.recipe.origin import File, Origins
 from gantk.recipe.rows import titles
@@ -50,26 +50,26 @@ class Sweep:
     reference: str = ""
 
 
-def is_sweep(path: str | Path) -> bool:
+def is_sweep(given: Given) -> bool:
     """Whether a recipe, or one that it extends, has variants or a grid.
 
     Raises:
         RecipeError: a file cannot be read.
     """
-    return any(key in file.table for file in chain(Path(path)) for key in KEYS)
+    return any(key in file.table for file in chain(given) for key in KEYS)
 
 
-def described(path: str | Path, overrides: Sequence[str] = ()) -> Recipe | Sweep:
+def described(given: Given, overrides: Changes = ()) -> Recipe | Sweep:
     """What a recipe describes, one run or several, with all that is known of it without its components.
 
     Raises:
         RecipeError: the recipe, or a run of it, is wrong.
         UsageError: an override cannot be.
     """
-    return load_sweep(path, overrides) if is_sweep(path) else load_recipe(path, overrides)
+    return load_sweep(given, overrides) if is_sweep(given) else load_recipe(given, overrides)
 
 
-def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
+def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
     """The product of variants and grid, each child validated.
 
     A variant's `extends` takes the place of what the sweep's own file extends; what that file itself says is laid
@@ -80,7 +80,8 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
         RecipeError: the sweep or one of its children is wrong; the variant is named.
         UsageError: an override is not of the form `key=value`, cannot be, or selects no child.
     """
-    files = _from_where_written(chain(Path(path)))
+    files = _from_where_written(chain(given))
+    path = files[0].path
     lowest = max((i for i, file in enumerate(files) if set(KEYS) & file.table.keys()), default=0)
     table, said = fold(files), Origins(files)
     fixed = recipe_change(overrides)
@@ -114,7 +115,7 @@ def load_sweep(path: str | Path, overrides: Sequence[str] = ()) -> Sweep:
         raise RecipeError("the sweep has no children", where=path)
     written = merged(table, fixed)
     return Sweep(
-        Path(path),
+        path,
         named,
         str(written.get("description", "")),
         written,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
@@ -24,6 +24,8 @@ COLOURS = ("#3b82d6", "#e0702f", "#2f9e6e", "#b65fc2", "#c9a227", "#d1495b", "#5
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 """When colours are used up."""
 MOST_POINTS = 300
+ONE_AXIS = 10
+"""The factor by which losses on one linear axis may differ in size."""
 
 Series = tuple[np.ndarray, np.ndarray]
 """Steps and values, in the order of the steps."""
@@ -79,10 +81,31 @@ def gather(records: Iterable[Mapping[str, Any]]) -> Curves:
         grouped.setdefault(SECTIONS.get(kind, kind), {}).setdefault(title, {})[label] = series
     order = [*SECTIONS.values(), "validation"]
     sections = {
-        kind: [Chart(title, dict(series), kind == "losses") for title, series in grouped[kind].items()]
+        kind: [chart for title, series in grouped[kind].items() for chart in _charts(title, series, kind == "losses")]
         for kind in sorted(grouped, key=lambda k: (order.index(k) if k in order else len(order), k))
     }
     return Curves(sections, stages)
+
+
+def _charts(title: str, series: dict[str, Series], losses: bool) -> Iterator[Chart]:
+    """One chart, or several where one axis would show the largest losses alone.
+
+    A logarithmic axis shows all sizes, and needs positive values.
+    """
+    positive = all(values.min() > 0 for _, values in series.values())
+    if not losses or positive:
+        yield Chart(title, series, losses)
+        return
+    sizes = {label: float(np.quantile(np.abs(values), 0.9)) for label, (_, values) in series.items()}
+    groups: list[dict[str, Series]] = []
+    largest = 0.0
+    for label in sorted(series, key=lambda label: -sizes[label]):
+        if not groups or sizes[label] * ONE_AXIS < largest:
+            groups.append({})
+            largest = sizes[label]
+        groups[-1][label] = series[label]
+    for group in groups:
+        yield Chart(title if len(groups) == 1 else f"{title}: {', '.join(group)}", group, logarithmic=True)
 
 
 def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: str = "") -> str:

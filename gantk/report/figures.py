@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from gantk.evaluation.examples import Examples
-from gantk.report.tiles import ERROR, GREY, Box, Strip, Window, compose, enlarge, error_map, frame
+from gantk.report.tiles import ERROR, GAP, GREY, Box, Strip, Window, compose, enlarge, error_map, frame
 
-__all__ = ["draw_figure", "tumour_box"]
+__all__ = ["columns_of", "draw_figure", "tumour_box"]
 
 
 def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.ndarray:
@@ -42,6 +42,13 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
         if target is not None:
             strips.append(strip(f"|{role} − target|", error_map(images[index], target), ERROR, bar=True))
     return compose(strips, ["", ""] if box else [""])
+
+
+def columns_of(figure: np.ndarray, examples: Examples) -> list[np.ndarray]:
+    """The columns of a drawn figure apart, for pages that are too narrow for all of them."""
+    width = enlarge(examples.segmentation[0]).shape[1] + GAP
+    count = max(1, (figure.shape[1] - GAP) // width)
+    return np.split(figure, [width * (i + 1) for i in range(count - 1)], axis=1)
 
 
 def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:

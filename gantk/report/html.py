@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
@@ -21,17 +20,21 @@ from PIL import Image
 
 from gantk.errors import EvaluationError, GantkError, GantkWarning
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
-from gantk.evaluation.results import Evaluation, is_evaluated
+from gantk.evaluation.results import Column, Evaluation, is_evaluated
+from gantk.evaluation.weights import light_in_tumours, read_weights
 from gantk.files import write_text
 from gantk.progress import duration
+from gantk.recipe.dotted import value_at
 from gantk.report.curves import draw_chart, gather
-from gantk.report.figures import draw_figure
+from gantk.report.figures import columns_of, draw_figure
+from gantk.report.saving import QUALITY
 from gantk.runs.files import JOURNAL, RunFiles, is_run
 from gantk.runs.lock import is_busy
 from gantk.runs.names import EVALUATION, REPORT
+from gantk.tables.members import answering
 from gantk.tables.numbers import column_title, method_title, write_value
 from gantk.tables.run import table_of
-from gantk.tracking.folder import Panel, RunFolder, flatten
+from gantk.tracking.folder import Panel, RunFolder, flatten, milliseconds
 from gantk.tracking.journal import Journal
 
 __all__ = ["save_page", "write_report"]
@@ -80,13 +83,14 @@ def write_report(run: Path) -> Path:
         state = "interrupted"  # what it says of itself is older than its death
     damages = [str(damage) for damage in files.damages()]
     results = _whole(lambda: _results(evaluation, folder.recipe), damages)
-    weights = _whole(lambda: _weights(evaluation / "weights.json"), damages)
+    weights = _whole(lambda: _weights(evaluation), damages)
     figures = [
         found
         for name in ("examples.npz", TARGET_EXAMPLES)
-        if (found := _whole(partial(_figures, evaluation / name), damages)) is not None
+        if (found := _whole(partial(_figures, evaluation / name, folder.recipe), damages)) is not None
     ]
     curves = _whole(lambda: _curves(folder.path / JOURNAL), damages)
+    best = _whole(lambda: _best_epoch(folder, results["columns"] if results else {}), damages)
     panels = _panels(folder.panels(), damages)
     for damage in damages:
         warnings.warn(GantkWarning(damage), stacklevel=2)
@@ -100,7 +104,7 @@ def write_report(run: Path) -> Path:
         state=state,
         message=status.get("message") or "",
         damages=damages,
-        facts=_facts(status, files.environment(), on_training),
+        facts=_facts(folder, status, files.environment(), on_training, best or ""),
         on_training=on_training,
         results=results,
         weights=weights,
@@ -128,7 +132,8 @@ def save_page(page: str, folder: Path) -> Path:
             "the report cannot be written",
             where=path,
             why=error.strerror or error,
-            mend=f"make room or mend the permissions, or copy the run's folder; then: gantk report {folder}",
+            mend="make room or mend the permissions, or copy the run's folder; then",
+            command=f"gantk report {folder}",
         ) from error
     return path
 
@@ -142,21 +147,51 @@ def _whole(part: Callable[[], Part], damages: list[str]) -> Part | None:
         return None
 
 
-def _facts(status: Mapping[str, Any], environment: Mapping[str, Any], on_training: bool) -> list[tuple[str, str]]:
+def _facts(
+    folder: RunFolder, status: Mapping[str, Any], environment: Mapping[str, Any], on_training: bool, best: str
+) -> list[tuple[str, str]]:
     """The line below the title: what a reader asks first."""
     git = environment.get("git") or {}
     commit = str(git.get("commit") or "")[:10]
-    progress = status.get("step")
+    progress, started = status.get("step"), milliseconds(status.get("started"))
+    seed = value_at(folder.recipe, "run.seed")
+    version = (environment.get("packages") or {}).get("gantk")
     facts = [
+        ("seed", "" if seed is None else str(seed)),
+        ("patients", ", ".join(f"{count} {part}" for part, count in folder.parts().items())),
+        ("split", str(status.get("split") or "") + (", nothing held out" if on_training else "")),
+        ("best epoch", best),
+        ("started", "" if started is None else f"{datetime.fromtimestamp(started / 1000, UTC):%Y-%m-%d %H:%M} UTC"),
         ("stage", str(status.get("stage") or "")),
         ("step", f"{progress:,}" if isinstance(progress, int) else ""),
         ("duration", duration(status["seconds"]) if "seconds" in status else ""),
         ("device", str(environment.get("device") or "")),
         ("precision", str(environment.get("precision") or "")),
-        ("split", str(status.get("split") or "") + (", nothing held out" if on_training else "")),
+        ("gantk", str(version or "")),
         ("commit", f"{commit} + uncommitted changes" if commit and git.get("dirty") else commit),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _best_epoch(folder: RunFolder, columns: Mapping[str, Column]) -> str:
+    """The epoch with the best validation of what the run keeps its best by, else of the first metric of its answer."""
+    kept = value_at(folder.recipe, "training.keep_best.metric")
+    watched = [name for name in columns if not kept or name == str(kept).rpartition("/")[2]]
+    records = Journal(folder.path / JOURNAL).records()
+    found: dict[str, list[tuple[float, str]]] = {}
+    for record in records:
+        for name, value in record["metrics"].items():
+            kind, _, rest = name.partition("/")
+            if kind == "validation" and rest.rpartition("/")[2] in watched and math.isfinite(value):
+                place = f"{int(record['epoch']) + 1} of {record.get('stage') or 'training'}"
+                found.setdefault(rest, []).append((value, place))
+    role = str(kept).rpartition("/")[0] or answering(folder.recipe, [name.rpartition("/")[0] for name in found])
+    key = next((f"{role}/{name}" for name in watched if f"{role}/{name}" in found), None)
+    if key is None:
+        return ""
+    higher = columns[key.rpartition("/")[2]].higher_is_better
+    value, place = (max if higher else min)(found[key], key=lambda pair: pair[0])
+    return f"{place} ({key} {value:.4g})"
 
 
 def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -165,6 +200,8 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     evaluation = Evaluation.read(folder)
     table = table_of(evaluation, recipe)
+    answers = answering(recipe, evaluation.methods)
+    table = replace(table, rows=tuple(sorted(table.rows, key=lambda row: (row.baseline, row.method != answers))))
     columns, digits = evaluation.columns, table.digits
     tables = []
     for region in dict.fromkeys(column.region for column in columns.values()):
@@ -183,6 +220,8 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     ]
     return {
         "tables": tables,
+        "columns": columns,
+        "notes": table.notes,
         "settings": evaluation.settings,
         "split": evaluation.split,
         "patient_titles": [evaluation.subjects.noun, "method", "slices", *map(column_title, columns.values())],
@@ -198,34 +237,28 @@ def _cell(value: float, digits: int) -> Cell:
     return Cell(write_value(value, digits), value if math.isfinite(value) else None)
 
 
-def _weights(path: Path) -> list[tuple[str, str, str, str]]:
-    """Per map: its mean in the tumour, in healthy brain, and the ratio of the two."""
-    if not path.is_file():
-        return []
-    rows = []
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-        means = [
-            (name, *(float(found.get(key, math.nan)) for key in ("tumour", "brain"))) for name, found in read.items()
-        ]
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise EvaluationError(
-            "the means of the weight maps cannot be read", where=path, why=error, mend="evaluate the run again"
-        ) from None
-    for name, tumour, brain in means:
-        ratio = tumour / brain if brain else math.nan
-        rows.append((name, write_value(tumour, 3), write_value(brain, 3), write_value(ratio, 2)))
-    return rows
+def _weights(evaluation: Path) -> dict[str, Any] | None:
+    """Per map its mean in the tumour, in healthy brain, and the ratio of the two; with what is odd about them."""
+    found = read_weights(evaluation)
+    rows = [(w.name, write_value(w.tumour, 3), write_value(w.brain, 3), write_value(w.ratio, 2)) for w in found]
+    return {"rows": rows, "notes": list(light_in_tumours([evaluation]))} if rows else None
 
 
-def _figures(path: Path) -> dict[str, Any] | None:
+def _figures(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     """The example slices drawn, and what there is to say of them; None where the run has none."""
     if not path.is_file():
         return None
     examples = Examples.load(path)
+    answers = answering(recipe, list(examples.outputs))
+    outputs = dict(sorted(examples.outputs.items(), key=lambda item: item[0] != answers))
+    examples = replace(examples, outputs=outputs)
     titles = examples.titles or [f"slice {i + 1}" for i in range(len(examples))]
     return {
-        "pictures": [_picture(draw_figure(examples, i), title) for i, title in enumerate(titles)],
+        "slices": [
+            (title, [_picture(pixels, title) for pixels in columns_of(draw_figure(examples, i), examples)])
+            for i, title in enumerate(titles)
+        ],
+        "inputs": len(examples.inputs),
         "tumour": bool(examples.segmentation.any()),
         "target": examples.target is not None,
         "back": next((name for name in examples.outputs if name.endswith(")")), ""),
@@ -263,19 +296,15 @@ def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]
                 damages.append(f"{found[i].path} cannot be shown ({error})")
                 continue
             small.thumbnail((PANEL_WIDTH, small.height), Image.Resampling.LANCZOS)
-            picture = _picture(np.asarray(small), f"step {found[i].step:,}", lossy=True)
+            picture = _picture(np.asarray(small), f"step {found[i].step:,}")
             shown.setdefault(key, []).append(picture)
     return shown
 
 
-def _picture(pixels: np.ndarray, caption: str, *, lossy: bool = False) -> Picture:
-    """Embed (H, W, 3) uint8; figures keep every value, the panel history is made small."""
+def _picture(pixels: np.ndarray, caption: str) -> Picture:
+    """Embed (H, W, 3) uint8, small enough to be sent; the run's folder has every value."""
     out = BytesIO()
     image = Image.fromarray(pixels)
-    if lossy:
-        image.save(out, format="JPEG", quality=88, subsampling=0)
-    else:
-        image.save(out, format="PNG")
-    kind = "jpeg" if lossy else "png"
+    image.save(out, format="WEBP", quality=QUALITY, method=6)
     data = base64.b64encode(out.getvalue()).decode("ascii")
-    return Picture(f"data:image/{kind};base64,{data}", caption, image.width, image.height)
+    return Picture(f"data:image/webp;base64,{data}", caption, image.width, image.height)

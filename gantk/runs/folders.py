@@ -6,7 +6,6 @@ import errno
 import json
 import secrets
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from gantk.errors import RecipeError, UsageError, nearest
 from gantk.files import atomic_folder, sweep_partial, write_text
 from gantk.names import path_in
 from gantk.recipe import Recipe, recipe_from_table
-from gantk.recipe.load import change_of, overlay, recipe_change
+from gantk.recipe.load import Changes, change_of, overlay, recipe_change, said_as
 from gantk.recipe.origin import File, Origins, Overrides
 from gantk.runs.files import RECIPE, SPLIT, STATUS, RunFiles, is_run, runs_in
 
@@ -66,7 +65,7 @@ def resolve_run(text: str | Path, runs: Path | None = None) -> Path:
     )
 
 
-def recipe_of(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
+def recipe_of(folder: Path, overrides: Changes = ()) -> Recipe:
     """The recipe of a run, from its checkpoint where `recipe.toml` is damaged, with overrides laid over it.
 
     Raises:
@@ -77,13 +76,13 @@ def recipe_of(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
     text = files.recipe_text()
     if not text:
         raise RecipeError("the run has no recipe", where=folder / RECIPE, mend="bring it back from a copy")
-    table, given = files.recipe(), Overrides(recipe_change(overrides))
+    table, given = files.recipe(), Overrides(recipe_change(overrides), said_as(overrides))
     origins = Origins((given, File(folder / RECIPE, files.recipe())))
     overlay(table, given.table, given.where)
     return recipe_from_table(table, origins)
 
 
-def recipe_to_measure(folder: Path, overrides: Sequence[str]) -> Recipe:
+def recipe_to_measure(folder: Path, overrides: Changes) -> Recipe:
     """The recipe of a trained run, measured otherwise.
 
     Raises:
@@ -94,7 +93,7 @@ def recipe_to_measure(folder: Path, overrides: Sequence[str]) -> Recipe:
         if table != "evaluation" or not isinstance(change, dict):
             raise UsageError(
                 f"{table!r} cannot change in a run that is trained",
-                mend='change keys of [evaluation] alone, as in --set evaluation.regions=\'["image", "et"]\'',
+                mend='change keys of [evaluation] alone, as in evaluation.regions=["image", "et"]',
             )
     return recipe_of(folder, overrides)
 

@@ -12,6 +12,7 @@ from gantk.errors import UsageError, nearest
 from gantk.files import atomic_write
 from gantk.names import check_id, path_in
 from gantk.recipe.load import chain, fold, load_recipe
+from gantk.recipe.shipped import shipped_recipes
 from gantk.recipe.toml import read_text
 from gantk.recipe.variants import is_sweep
 
@@ -19,15 +20,6 @@ __all__ = ["SCHEMA", "new_recipe", "shipped_recipes", "write_new"]
 
 SCHEMA = "gantk.schema.json"
 """What a recipe's first line names where this file lies beside it."""
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """The recipes that come with gantk, by their path without `.toml`; in a wheel they lie beside this module."""
-    roots = (Path(__file__).with_name("recipes"), Path(__file__).parents[2] / "recipes")
-    root = next((root for root in roots if root.is_dir()), None)
-    if root is None:
-        return {}
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
 
 
 def new_recipe(name: str, like: str, parent: Path = Path()) -> Path:

@@ -125,7 +125,8 @@ class Course:
             raise Interrupted(
                 "the sweep was interrupted",
                 where=self.folder,
-                mend=f"go on with: gantk run --resume {spoken(self.folder)}",
+                mend="go on with",
+                command=f"gantk run --resume {spoken(self.folder)}",
             )
         if result.state == "failed":
             failed = self._failed(result)

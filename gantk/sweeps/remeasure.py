@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from gantk.api.remeasure import evaluate, track
 from gantk.api.runner import RunResult
 from gantk.errors import UsageError
 from gantk.progress import Progress, default_progress
+from gantk.recipe.load import Changes
 from gantk.recipe.model import TrackingSettings
 from gantk.runs.files import RunFiles
 from gantk.runs.folders import resolve_run
@@ -22,7 +22,7 @@ __all__ = ["evaluate_sweep"]
 
 def evaluate_sweep(
     sweep: str | Path,
-    overrides: Sequence[str] = (),
+    overrides: Changes = (),
     *,
     device: str = "auto",
     progress: Progress | None = None,

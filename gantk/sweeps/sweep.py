@@ -10,7 +10,7 @@ from gantk.errors import Interrupted, UsageError
 from gantk.launching import Launcher
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
-from gantk.recipe.load import change_of
+from gantk.recipe.load import Changes, Given, change_of, said_of
 from gantk.recipe.model import TrackingSettings
 from gantk.recipe.variants import Sweep, in_turn, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | None = None) -> SweepResult:
+def list_sweep(path: Given, overrides: Changes = (), *, out: Path | None = None) -> SweepResult:
     """The children that overrides select, in the order in which they run, with their states; starts and writes nothing.
 
     They are validated in full.
@@ -65,8 +65,8 @@ def list_sweep(path: str | Path, overrides: Sequence[str] = (), *, out: Path | N
 
 
 def run_sweep(
-    path: str | Path | None = None,
-    overrides: Sequence[str] = (),
+    path: Given | None = None,
+    overrides: Changes = (),
     *,
     resume: str | Path | None = None,
     device: str = "auto",
@@ -80,9 +80,9 @@ def run_sweep(
     """Run the children of a recipe with variants or a grid; those that are finished stay, those begun go on.
 
     Args:
-        path: the recipe; may be left out when resuming.
-        overrides: `key.of.table=value`, for every child; one of a key in the grid runs the children of that value
-            alone, and the folder, its table and its page stay those of the whole sweep.
+        path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.
+        overrides: `key.of.table=value`, or values by dotted key, for every child; one of a key in the grid runs the
+            children of that value alone, and the folder, its table and its page stay those of the whole sweep.
         resume: the folder of a sweep, to go on with it as it was written there.
         device: of the children.
         out: the folder in which the sweep's folder is made; `./runs` where absent.
@@ -133,9 +133,11 @@ def run_sweep(
             return work.carry_out(totals, starter, options, settings, tracking_uri)
 
 
-def _sweep_of(path: str | Path, overrides: Sequence[str]) -> Sweep:
+def _sweep_of(path: Given, overrides: Changes) -> Sweep:
     if not is_sweep(path):
         raise UsageError(
-            "this recipe is one run, not a sweep", where=path, mend="add [variants.NAME] or [sweep], or run it as it is"
+            "this recipe is one run, not a sweep",
+            where=said_of(path),
+            mend="add [variants.NAME] or [sweep], or run it as it is",
         )
     return load_sweep(path, overrides)

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gantk.evaluation.results import Column, Evaluation
 from gantk.tables.model import TableRow, grouped, key_title, region_title, title_of, written
-from gantk.tables.numbers import column_title
 
-__all__ = ["beaten", "caption", "undecided", "uneven"]
+__all__ = ["caption", "undecided", "uneven"]
 
 
 def caption(
@@ -19,7 +18,7 @@ def caption(
     *,
     spread: str,
     by: str | None,
-    same_held_out: bool,
+    same_test: bool,
 ) -> str:
     """The caption of a table.
 
@@ -29,7 +28,7 @@ def caption(
         columns: those shown.
         spread: `seeds` or `patients`.
         by: the key that groups the rows.
-        same_held_out: whether splits that differ still hold out the same patients.
+        same_test: whether splits that differ still test the same patients.
     """
     best = f"Bold: the best method{f' of each {key_title(by, [by])}' if by else ''}"
     baselines = ", baselines apart" if any(row.baseline for row in rows) else ""
@@ -37,9 +36,9 @@ def caption(
     split = f"Split {splits[0]}"
     if len(splits) > 1:
         split = f"Splits {', '.join(splits)}"
-        if same_held_out:
+        if same_test:
             plural = evaluations[0].subjects.plural
-            split += f", which hold out the same {plural} and differ in those that are trained on or paired"
+            split += f", which test the same {plural} and differ in those that are trained on or paired"
     settings = ", ".join(sorted({evaluation.settings for evaluation in evaluations}))
     spoken = _spread(rows, _patients(rows, evaluations, columns), spread)
     warning = "".join(dict.fromkeys(f"{e.subjects.warning}. " for e in evaluations if e.subjects.warning))
@@ -71,21 +70,6 @@ def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
             yield f"Bold{where} is decided over {noun} {_comma(common)} alone, which all its methods have"
         else:
             yield f"No bold{where}: the methods have no seed in common"
-
-
-def beaten(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> Iterator[str]:
-    """Baselines that better every method in something, which the bold type hides."""
-    for baseline in (row for row in rows if row.baseline):
-        ahead = []
-        for name, column in columns.items():
-            sign = 1 if column.higher_is_better else -1
-            means = [sign * row.values[name].mean for row in rows if not row.baseline]
-            known = [mean for mean in means if not math.isnan(mean)]
-            if known and sign * baseline.values[name].mean > max(known):
-                ahead.append(column_title(column))
-        if ahead:
-            named = title_of(baseline, tuple(baseline.changes))
-            yield f"{named} is better than every method in {_comma(ahead)}"
 
 
 def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.results import Evaluation
+from gantk.evaluation.weights import light_in_tumours
 from gantk.runs.files import is_sweep, warn_of_damage
 from gantk.runs.names import EVALUATION
-from gantk.tables.members import differences, methods_of, predicting, read_recipe
-from gantk.tables.model import Significance, Table, TableRow
+from gantk.tables.members import differences, methods_of, other_training, predicting, read_recipe, splits_of
+from gantk.tables.model import Significance, Table, TableRow, digits_of
 from gantk.tables.run import rows_of, with_best
 from gantk.tables.significance import compared
+from gantk.tables.untrained import beaten
 
 __all__ = ["compare", "to_dict"]
 
@@ -33,6 +35,9 @@ def compare(
     all_regions: bool = False,
 ) -> Table:
     """Put the evaluations of run folders side by side and test each method against a reference.
+
+    What must be equal is the test part: its patients, their images and the metrics' settings. Other training patients
+    are said below the table.
 
     Args:
         runs: run folders with an `evaluation` folder each.
@@ -58,7 +63,8 @@ def compare(
     names = _names(runs)
     warn_of_damage(*runs)
     found = {name: Evaluation.read(run / EVALUATION) for name, run in zip(names, runs, strict=True)}
-    said = tuple(differences(found))
+    splits = splits_of(found, dict(zip(names, runs, strict=True)))
+    said = tuple(differences(found, splits))
     if said and not force:
         raise EvaluationError(
             "the runs cannot be compared: " + "; ".join(said),
@@ -76,12 +82,18 @@ def compare(
         ],
         len(runs),
     )
+    rows = list(with_best(rows, columns))
     table = Table(
         title=f"Mean ± standard deviation over {first.subjects.measured}",
         columns=columns,
-        rows=with_best(rows, columns),
+        rows=tuple(rows),
         subjects=first.subjects,
         keys=(RUN,),
+        notes=(
+            *other_training(splits),
+            *beaten(rows, columns, digits_of(rows, columns)),
+            *light_in_tumours(run / EVALUATION for run in runs),
+        ),
         differences=said,
     )
     name = names[runs.index(of.resolve())]
@@ -102,6 +114,7 @@ def to_dict(table: Table) -> dict[str, object]:
     return {
         "comparable": not table.differences,
         "differences": list(table.differences),
+        "notes": list(table.notes),
         "metrics": {name: column.to_dict() for name, column in table.columns.items()},
         "rows": [
             {

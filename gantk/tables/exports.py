@@ -36,6 +36,7 @@ def to_dict(table: Table) -> dict[str, object]:
                 },
                 "runs": [folder.name for folder in row.folders],
                 "best": [name for name in table.columns if name in row.best],
+                "unbeaten": [name for name in table.columns if name in row.unbeaten],
                 "values": {name: value.to_dict() for name, value in row.values.items()},
             }
             for row in table.rows

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.results import Evaluation, is_baseline, is_evaluated
@@ -18,6 +18,9 @@ from gantk.runs.files import SWEEP, RunFiles, is_sweep, warn_of_damage
 from gantk.runs.names import CHILD, EVALUATION
 from gantk.runs.sweeps import child_folder, children_of, sweep_head
 
+if TYPE_CHECKING:
+    from gantk.data.cohort import Split
+
 __all__ = [
     "SEED",
     "Member",
@@ -25,8 +28,10 @@ __all__ = [
     "answering",
     "differences",
     "methods_of",
+    "other_training",
     "predicting",
     "read_members",
+    "splits_of",
     "trained",
 ]
 
@@ -141,14 +146,32 @@ def answering(recipe: Mapping[str, Any], methods: Sequence[str]) -> str | None:
     return named if named in own else own[-1] if own else None
 
 
-def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] | None = None) -> Iterator[str]:
+def splits_of(found: Mapping[str, Evaluation], folders: Mapping[str, Path]) -> dict[str, Split]:
+    """The splits of evaluated runs by the same names; empty unless each run's is known and its evaluation's own."""
+    splits = {name: RunFiles(folder).split() for name, folder in folders.items()}
+    known = {name: split for name, split in splits.items() if split is not None and split.hash == found[name].split}
+    return known if len(known) == len(splits) else {}
+
+
+def other_training(splits: Mapping[str, Split]) -> Iterator[str]:
+    """What runs with one test part were trained on, in one sentence where it differs."""
+    hashes = {name: split.hash for name, split in splits.items()}
+    if len(set(hashes.values())) > 1:
+        shown = {name: f"{len(s.paired)} paired and {len(s.unpaired)} unpaired" for name, s in splits.items()}
+        shown = {name: f"{said} (split {hashes[name]})" for name, said in shown.items()}
+        yield f"The runs were not trained on the same patients: {_grouped(splits, hashes, shown)}"
+
+
+def differences(found: Mapping[str, Evaluation], known: Mapping[str, Split] | None = None) -> Iterator[str]:
     """What keeps evaluations from being compared, one phrase each.
 
     Args:
         found: the evaluations by a name for readers.
-        held_out: in place of the split's hash where only the held-out patients must be equal; by the same names.
+        known: their splits by the same names, of which the test part alone must be equal; without, the hash must be.
     """
-    splits = held_out or {name: evaluation.split for name, evaluation in found.items()}
+    splits: dict[str, object] = {name: evaluation.split for name, evaluation in found.items()}
+    if known and len(set(splits.values())) > 1:
+        splits = {name: (split.test, split.on_training) for name, split in known.items()}
     settings = {name: evaluation.settings for name, evaluation in found.items()}
     patients = {
         name: frozenset((row.patient, row.subject) for row in evaluation.rows) for name, evaluation in found.items()

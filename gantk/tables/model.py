@@ -48,6 +48,7 @@ class TableRow:
         group: rows of one group follow each other.
         baseline: whether nothing was trained for it.
         best: the columns in which it is the best method.
+        unbeaten: of a baseline, the columns in which the best method is no better.
         subjects: ids of what was measured.
     """
 
@@ -65,6 +66,7 @@ class TableRow:
     group: str = ""
     baseline: bool = False
     best: frozenset[str] = frozenset()
+    unbeaten: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
 
     @property
@@ -148,7 +150,9 @@ class Table:
             yield Cell(row.title)
             if uneven:
                 yield Cell("–" if row.baseline else str(len(row.seeds)))
-            yield from (Cell(write_statistic(row.values[n], digits[n]), n in row.best) for n in names)
+            for n in names:
+                mark = "† " if n in row.unbeaten else ""
+                yield Cell(f"{mark}{write_statistic(row.values[n], digits[n])}", n in row.best)
 
         left = (*(key_title(key, self.keys) for key in self.keys), "method")
         regions = {self.columns[name].region for name in names}

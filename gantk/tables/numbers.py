@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
 
-from gantk.evaluation.results import Column, Statistic
+from gantk.evaluation.results import Column, Statistic, is_baseline
 
 __all__ = [
     "best_of",
@@ -22,11 +22,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def method_title(method: str) -> str:
-    """A method's name for readers; a baseline says what it is."""
-    if method.startswith("input:"):
-        return f"{method.removeprefix('input:')} as the answer"
-    titles = {"training_mean": "training mean", "target:real": "real target", "target:none": "no target"}
-    return titles.get(method, method)
+    """A method's name for readers, in tables, figures and MLflow alike; a baseline's says that it is one."""
+    return f"baseline/{method}" if is_baseline(method) else method
 
 
 def column_title(column: Column) -> str:

@@ -10,14 +10,17 @@ from typing import Literal
 
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.results import Column, Evaluation, Statistic
+from gantk.evaluation.weights import light_in_tumours
 from gantk.files import read_json
-from gantk.runs.files import SWEEP, RunFiles
-from gantk.tables.captions import beaten, caption, undecided, uneven
-from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members
+from gantk.runs.files import SWEEP
+from gantk.runs.names import EVALUATION
+from gantk.tables.captions import caption, undecided, uneven
+from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members, splits_of
 from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
 from gantk.tables.significance import significance
+from gantk.tables.untrained import beaten, with_unbeaten
 
 __all__ = ["reference_of", "result_table"]
 
@@ -38,8 +41,8 @@ def result_table(
 ) -> Table:
     """The table of runs and sweeps.
 
-    Runs are comparable when they were measured with the same settings on the same held-out patients: which training
-    patients are paired may differ, as it must between paired fractions, and the caption says so.
+    Runs are comparable when they were measured with the same settings on the same test patients: those that are trained
+    on or paired may differ, as they must between paired fractions, and the caption says so.
 
     Args:
         folders: run folders or a sweep's parent folders.
@@ -60,8 +63,8 @@ def result_table(
     found = read_members(folders)
     evaluated, notes = _evaluated(found)
     evaluations = {_spoken(member, evaluated): evaluation for member, evaluation in evaluated}
-    held_out = _held_out(evaluated)
-    said = tuple(differences(evaluations, held_out))
+    splits = splits_of(evaluations, {_spoken(member, evaluated): member.folder for member, _ in evaluated})
+    said = tuple(differences(evaluations, splits))
     if said and not force:
         raise EvaluationError(
             "the runs cannot be put into one table: " + "; ".join(said),
@@ -77,7 +80,7 @@ def result_table(
     baselines = _baseline_rows(groups, columns, spread, keys)
     digits = digits_of([*rows, *baselines], columns, DIGITS)
     rows = [*best_of_groups(ordered(told_apart(rows, keys), by), columns, by, digits), *baselines]
-    rows = [replace(row, name=title_of(row, keys)) for row in rows]
+    rows = [replace(row, name=title_of(row, keys)) for row in with_unbeaten(rows, columns, digits, by)]
     table = Table(
         title=found.title,
         columns=columns,
@@ -92,9 +95,15 @@ def result_table(
             columns,
             spread=spread,
             by=by,
-            same_held_out=len(set(held_out.values())) == 1,
+            same_test=len({split.test for split in splits.values()}) == 1,
         ),
-        notes=(*notes, *uneven(rows, spread), *undecided(rows, by), *beaten(rows, columns)),
+        notes=(
+            *beaten(rows, columns, digits, by),
+            *light_in_tumours(member.folder / EVALUATION for member, _ in evaluated),
+            *notes,
+            *uneven(rows, spread),
+            *undecided(rows, by),
+        ),
         differences=said,
     )
     return table if reference is None else replace(table, significance=significance(table, reference))
@@ -140,22 +149,6 @@ def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
 def _spoken(member: Member, evaluated: Sequence[Evaluated]) -> str:
     alone = sum(other.id == member.id for other, _ in evaluated) == 1
     return member.id if alone else str(member.folder)
-
-
-def _held_out(evaluated: Sequence[Evaluated]) -> dict[str, object]:
-    """By name, what must be equal of the splits: validation and test patients where all are known, else the hash."""
-    hashes: dict[str, object] = {_spoken(member, evaluated): e.split for member, e in evaluated}
-    if len(set(hashes.values())) == 1:
-        return hashes
-    splits = [RunFiles(member.folder).split() for member, _ in evaluated]
-    held_out = {}
-    for (member, evaluation), split in zip(evaluated, splits, strict=True):
-        if split is None:
-            return hashes
-        name = _spoken(member, evaluated)
-        # a split.csv that is not the evaluation's own proves nothing
-        held_out[name] = (split.validation, split.test) if split.hash == evaluation.split else hashes[name]
-    return held_out
 
 
 def _columns(found: Sequence[Evaluation], regions: Sequence[str], metrics: Sequence[str]) -> dict[str, Column]:

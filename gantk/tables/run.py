@@ -4,25 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gantk.evaluation.results import Column, Evaluation
+from gantk.evaluation.weights import light_in_tumours
+from gantk.runs.files import RunFiles
+from gantk.runs.names import EVALUATION
 from gantk.tables.members import methods_of
 from gantk.tables.model import Table, TableRow, digits_of
 from gantk.tables.numbers import best_of, method_title
+from gantk.tables.untrained import beaten, with_unbeaten
 
-__all__ = ["rows_of", "table_of", "with_best"]
+__all__ = ["rows_of", "run_table", "table_of", "with_best"]
+
+
+def run_table(run: Path) -> Table:
+    """The table of a run's folder, with what its reader must be told.
+
+    Raises:
+        EvaluationError: a file of the evaluation is missing or damaged.
+        RecipeError: the recipe is damaged, and there is no checkpoint to take it from.
+    """
+    table = table_of(Evaluation.read(run / EVALUATION), RunFiles(run).recipe())
+    return replace(table, notes=(*table.notes, *light_in_tumours([run / EVALUATION])))
 
 
 def table_of(evaluation: Evaluation, recipe: Mapping[str, Any]) -> Table:
     """A run's methods × metrics, mean ± standard deviation over its patients; what its recipe trains is no baseline."""
     columns, subjects = evaluation.columns, evaluation.subjects
+    rows = with_best(rows_of(evaluation, columns, methods_of(recipe, evaluation)), columns)
     return Table(
         title=f"{subjects.measured.capitalize()}, mean ± standard deviation",
         columns=columns,
-        rows=with_best(rows_of(evaluation, columns, methods_of(recipe, evaluation)), columns),
+        rows=rows,
         subjects=subjects,
         caption=f"{subjects.warning}." if subjects.warning else "",
+        notes=tuple(beaten(rows, columns, digits_of(rows, columns))),
     )
 
 
@@ -42,11 +60,12 @@ def rows_of(evaluation: Evaluation, columns: Mapping[str, Column], trained: Coll
 
 
 def with_best(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> tuple[TableRow, ...]:
-    """The rows with the best of them marked in each column; baselines are no rivals."""
+    """The rows with the best method marked in each column, and the baselines that it does not better."""
     own = [row for row in rows if not row.baseline]
     digits = digits_of(rows, columns)
     best = {
         name: best_of({row: row.values[name].mean for row in own}, column, digits[name])
         for name, column in columns.items()
     }
-    return tuple(replace(row, best=frozenset(name for name in columns if row in best[name])) for row in rows)
+    marked = [replace(row, best=frozenset(name for name in columns if row in best[name])) for row in rows]
+    return with_unbeaten(marked, columns, digits)

@@ -37,7 +37,7 @@ def dataset_inputs(folder: RunFolder, name: str, split: str) -> Iterator[Dataset
 def result_metrics(folder: RunFolder, time: int, former: Iterable[str]) -> list[Metric]:
     """The test results as metrics; MLflow can take none away: one that is no longer measured becomes NaN.
 
-    Their step is 0: MLflow then draws bars that put runs side by side, and of any later step a line of one point.
+    Their step is the run's last: there stand the weights that were measured; a sweep, which takes no step, has 0.
 
     Args:
         folder: the run's.
@@ -48,7 +48,9 @@ def result_metrics(folder: RunFolder, time: int, former: Iterable[str]) -> list[
 
     found = results(folder)
     gone = [name for name in former if name.startswith(RESULTS) and name not in found]
-    return [Metric(name, found.get(name, math.nan), time, 0) for name in (*found, *gone)]
+    done = folder.status().get("step")
+    step = max(done - 1, 0) if isinstance(done, int) else 0
+    return [Metric(name, found.get(name, math.nan), time, step) for name in (*found, *gone)]
 
 
 def image_files(panel: Panel, run_id: str, folder: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from gantk.tracking.cursor import Cursor, Left
 from gantk.tracking.entities import dataset_inputs, image_files, result_metrics
 from gantk.tracking.folder import Panel, RunFolder, milliseconds
 from gantk.tracking.journal import Journal, Tail
-from gantk.tracking.names import metric_name, run_name
+from gantk.tracking.names import child_name, metric_name, run_name
 from gantk.tracking.pace import Pace
 from gantk.tracking.store import Store, resolve_uri
 
@@ -185,8 +185,9 @@ class Feed:
 
     def _name(self) -> str:
         """The run's name; MLflow's variable names the run that is started by hand, not each child of it."""
-        asked = os.environ.get("MLFLOW_RUN_NAME") if self.folder.parent is None else None
-        return asked or run_name(self.folder.id)
+        if self.folder.parent is not None:
+            return child_name(self.folder)
+        return os.environ.get("MLFLOW_RUN_NAME") or run_name(self.folder.id)
 
     def _ask_steps(self) -> None:
         """Take from MLflow which metrics it has, where the cursor cannot know."""

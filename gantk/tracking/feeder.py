@@ -16,6 +16,7 @@ from gantk.runs.names import TRACKING
 from gantk.tracking.cursor import Cursor, Left
 from gantk.tracking.feed import Feed, Stopped
 from gantk.tracking.folder import RunFolder
+from gantk.tracking.system import SystemWatch
 
 __all__ = ["Feeder", "sync"]
 
@@ -54,10 +55,11 @@ class Feeder:
         self._feed = Feed(self.folder, settings, uri, stop=lambda: self._abandoned.is_set())
         self._feed.remember()
         if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() in ("true", "1"):
-            on_note("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: gantk logs no system metrics")
+            on_note("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: set tracking.system_metrics = true")
         self._closing, self._abandoned = threading.Event(), threading.Event()
         self._state: str | None = None
         self._failing = False
+        self._watch = SystemWatch(on_note)
         self._thread = threading.Thread(target=self._work, name="gantk-mlflow", daemon=True)
         self._thread.start()
 
@@ -100,7 +102,7 @@ class Feeder:
         except Exception as error:  # a damaged journal must not spoil the end of a run
             self.on_note(f"the run is not wholly in MLflow: {_reason(error)}")
             return None
-        self.on_note(f"{left} are not yet in MLflow: gantk sync {self.folder.path}")
+        self.on_note(f"{left} are not yet in MLflow; feed them with:\n  gantk sync {self.folder.path}")
         return left
 
     def __enter__(self) -> Feeder:
@@ -117,6 +119,8 @@ class Feeder:
                 with self._feed:
                     # held to the end of the run: a second feeder would send things twice
                     while True:
+                        if closing:
+                            self._watch.end()
                         self._feed.feed(state=self._state if closing else "RUNNING")
                         self._succeeded()
                         if closing:
@@ -137,6 +141,8 @@ class Feeder:
         self._failing = True
 
     def _succeeded(self) -> None:
+        if self._feed.settings.system_metrics and not self._closing.is_set():
+            self._watch.begin(self._feed.cursor.run_id, self._feed.store.uri)
         if self._failing:
             self._failing = False
             self.on_note(f"MLflow at {self.uri} is back and has everything so far")

@@ -7,16 +7,20 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gantk.errors import GantkError
+from gantk.evaluation.results import is_evaluated
 from gantk.files import read_json
 from gantk.recipe.dotted import leaves
 from gantk.runs.files import ENVIRONMENT, RECIPE, SPLIT, SWEEP, RunFiles, is_sweep
 from gantk.runs.names import CHILD, CHILDREN, EVALUATION, REPORT, TABLE, TRACKING
+from gantk.tables.run import run_table
 
 __all__ = ["Panel", "RunFolder", "entity_name", "flatten", "milliseconds"]
 
@@ -148,11 +152,17 @@ class RunFolder:
         return {name: str(value)[:TAG_LENGTH] for name, value in tags.items() if value not in (None, "")}
 
     def _note(self) -> str:
-        """The description and, of a sweep that has ended, its table, cut between lines where it is too long."""
+        """The description, what a reader of the results must be told, and of a sweep that has ended its table.
+
+        Cut between lines where it is too long.
+        """
         parts = [str(self.recipe.get("description") or "")]
         table = self.path / TABLE
         if table.is_file():
             parts.append(table.read_text(encoding="utf-8"))
+        elif is_evaluated(self.path / EVALUATION):
+            with suppress(GantkError):
+                parts.append("\n".join(f"- {note}" for note in run_table(self.path).notes))
         text = "\n\n".join(part for part in parts if part)
         if len(text) <= TAG_LENGTH:
             return text

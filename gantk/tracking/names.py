@@ -1,10 +1,10 @@
 """What MLflow calls a run's numbers and pictures.
 
-Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone, so that
-names have to bring forward what matters: of a sweep, `children/best/METRIC` and `children/mean/METRIC`; `test/METRIC`
-of the role that answers for the run, which is also what runs of any method have in common; `test/ROLE/METRIC` of its
-other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the pictures `validation/panels` and
-`validation/ROLE/METRIC`; at last `yardstick/METHOD/METRIC` of what was not trained.
+Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone:
+`baseline/METHOD/METRIC` of what was not trained; of a sweep, `children/best/METRIC` and `children/mean/METRIC`;
+`test/METRIC` of the role that answers for the run, which is also what runs of any method have in common, and
+`test/ROLE/METRIC` of its other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the pictures `validation/panels`,
+and `validation/ROLE/METRIC`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from statistics import fmean
 from typing import Any
 
 from gantk.files import read_json
-from gantk.runs.names import EVALUATION
+from gantk.recipe.child import SEED, shown
+from gantk.runs.names import CHILD, EVALUATION
 from gantk.tables.members import answering, trained
+from gantk.tables.numbers import method_title
 from gantk.tracking.folder import RunFolder, entity_name
 
-__all__ = ["RESULTS", "metric_name", "panel_name", "results", "run_name"]
+__all__ = ["RESULTS", "child_name", "metric_name", "panel_name", "results", "run_name"]
 
 #: How the names of `results` begin.
-RESULTS = ("children/", "test/", "yardstick/")
+RESULTS = ("children/", "test/", "baseline/")
 
 
 def run_name(folder_name: str) -> str:
@@ -32,6 +34,18 @@ def run_name(folder_name: str) -> str:
         return folder_name
     name, month, day, hour, minute, unique = parts.groups()
     return f"{unique} {name} {month}-{day} {hour}:{minute}"
+
+
+def child_name(folder: RunFolder) -> str:
+    """A sweep's child by what it changes, `weight 10, seed 2`: the sweep's own name tells no child from another."""
+    child = read_json(folder.path / CHILD)
+    changes = dict(child.get("changes") or {})
+    seed = changes.pop(SEED, None)
+    variant = str(child.get("variant") or "")
+    parts = [variant] if variant != str(child.get("parent")) else []
+    parts += [shown(key, value) for key, value in changes.items()]
+    parts += [] if seed is None else [f"seed {seed}"]
+    return ", ".join(filter(None, parts)) or run_name(folder.id)
 
 
 @lru_cache(maxsize=4096)  # a journal has few names and millions of values
@@ -55,7 +69,7 @@ def results(folder: RunFolder) -> dict[str, float]:
     answers, roles = answering(folder.recipe, list(methods)), trained(folder.recipe, list(methods))
     found = {}
     for method, metrics in methods.items():
-        place = "test" if method == answers else f"test/{method}" if method in roles else f"yardstick/{method}"
+        place = "test" if method == answers else f"test/{method}" if method in roles else method_title(method)
         for metric, value in metrics.items():
             if isinstance(value, dict) and isinstance(value.get("mean"), int | float):
                 found[entity_name(f"{place}/{metric}")] = float(value["mean"])

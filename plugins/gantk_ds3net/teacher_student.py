@@ -106,9 +106,9 @@ class TeacherStudent(Scheduler):
         epoch = max(0, self.converged - self.rewind)
         if self.rewind:  # else it has these weights
             control.restore(self.teacher, "teacher", epoch)
-        control.note(
-            f"the teacher converged in epoch {self.converged + 1} and goes on with its weights of epoch {epoch + 1}"
-        )
+        stopped = self.converged - self.best_epoch >= self.patience
+        ended = "converged in epoch" if stopped else "reached its last epoch before it converged,"
+        control.note(f"the teacher {ended} {self.converged + 1} and goes on with its weights of epoch {epoch + 1}")
         if self.student is not None:
             control.copy(self.teacher, self.student, self.student_starts_from)
 

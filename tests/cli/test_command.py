@@ -37,6 +37,7 @@ VERBS = [
     "plugins",
     "doctor",
     "data",
+    "recipes",
 ]
 HEAVY = ["torch", "mlflow", "numpy", "nibabel", "rich.progress"]
 
@@ -308,3 +309,51 @@ def test_a_warning_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> 
         warnings.warn(errors.GantkWarning("a sentence."), stacklevel=1)
         warnings.warn(errors.GantkWarning("a clause"), stacklevel=1)
     assert capsys.readouterr().err == "warning: a sentence.\nwarning: a clause.\n"
+
+
+@pytest.mark.parametrize(("verb", "meant"), [("train", "gantk run"), ("infer", "gantk predict"), ("runn", "run")])
+def test_a_wrong_verb_gets_a_suggestion(verb: str, meant: str) -> None:
+    done = call(verb, "x")
+    assert done.exit_code == 2
+    assert f"id you mean '{meant}'" in done.output
+
+
+def test_the_version_by_one_letter() -> None:
+    assert call("-V").stdout == f"gantk {gantk.__version__}\n"
+
+
+def test_recipes_are_listed_with_a_line_each() -> None:
+    found = {recipe["name"]: recipe["description"] for recipe in json.loads(call("recipes", "--json").stdout)}
+    assert found["pix2pix"].startswith("Pix2Pix")
+    assert all(found.values())
+
+
+def test_a_shipped_recipe_is_named_when_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("run", "pix2pix", "--set", "run.sed=1")
+    assert "recipe pix2pix, which comes with gantk:" in done.stderr
+    (tmp_path / "pix2pix").write_text("nonsense")
+    assert "comes with gantk" not in call("run", "pix2pix").stderr
+
+
+def test_an_error_of_run_is_json_too(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('nam = "x"')
+    done = call("run", tmp_path / "r.toml", "--json")
+    assert done.exit_code == 2
+    assert "nam" in json.loads(done.stdout)["error"]
+
+
+def test_a_command_to_copy_stands_alone() -> None:
+    error = Interrupted("it was stopped", where="x", mend="go on with", command="gantk run --resume x")
+    assert str(error).splitlines() == ["x: it was stopped. go on with:", "  gantk run --resume x"]
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "found"),
+    [("run", "pix2p", "pix2pix"), ("list", "loss", "losses"), ("show losses", "patch", "patch_nce")],
+)
+def test_completion(words: str, start: str, found: str) -> None:
+    asked = {"_GANTK_COMPLETE": "complete_bash", "COMP_WORDS": f"gantk {words} {start}"}
+    asked["COMP_CWORD"] = str(len(words.split()) + 1)
+    done = CliRunner().invoke(app, [], prog_name="gantk", env=asked)
+    assert found in done.stdout.split()

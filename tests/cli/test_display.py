@@ -105,3 +105,27 @@ def test_a_failure_leaves_no_live_panel_behind() -> None:
     with pytest.raises(RuntimeError), display:
         raise RuntimeError
     assert not display._live.is_started
+
+
+def test_names_of_losses_are_whole_at_80_columns() -> None:
+    out = io.StringIO()
+    made = Console(file=out, force_terminal=True, width=80, highlight=False, color_system=None)
+    with RunDisplay(made) as display:
+        display.begin(PLAN)
+        display.stage("joint", 3, 4)
+        losses = {f"{role}/{role}_image_distillation_of_the_committee (D)": 0.25 for role in ("teacher", "student")}
+        display.step("joint", 0, 0, 4, losses, 0.5)
+        display.epoch("joint", 0, {"student/a_metric_with_a_long_name": 0.5})
+        display.end("finished")
+    for name in ("teacher_image_distillation_of_the_committee (D)", "student/a_metric_with_a_long_name"):
+        assert name in out.getvalue()
+
+
+def test_the_elapsed_time_goes_on_across_stages() -> None:
+    made, _ = console(terminal=True)
+    with RunDisplay(made) as display:
+        display.begin(PLAN)
+        display.stage("supervised", 2, 4)
+        (began,) = [task.start_time for task in display._bars.tasks if task.description == "whole run"]
+        display.stage("joint", 3, 4)
+        assert [task.start_time for task in display._bars.tasks if task.description == "whole run"] == [began]

@@ -62,7 +62,7 @@ def test_terminal(runs):
     assert "abl: whole image" in result.stdout
     assert "abl: brain" in result.stdout
     assert "· bare, seed 2 (bare-2): not run yet" in result.stdout
-    assert "training mean" in result.stdout
+    assert "baseline/training_mean" in result.stdout
 
 
 def test_markdown_with_a_reference(runs):
@@ -100,7 +100,7 @@ def test_a_report_against_another_reference(runs):
 def test_csv_is_alone_on_standard_output(runs):
     result = call("table", "abl", "abl-other", "--format", "csv")
     lines = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert [line["title"] for line in lines] == ["All of it", "bare", "r", "training mean"]
+    assert [line["title"] for line in lines] == ["All of it", "bare", "r", "baseline/training_mean"]
     assert "not run yet" in result.stderr
 
 
@@ -118,7 +118,7 @@ def test_file(runs, tmp_path):
 
 def test_json(runs):
     found = json.loads(call("table", runs / "abl", "--json", "--role", "teacher").stdout)
-    assert [row["title"] for row in found["rows"]] == ["All of it, teacher", "bare, teacher", "training mean"]
+    assert [row["title"] for row in found["rows"]] == ["All of it, teacher", "bare, teacher", "baseline/training_mean"]
     assert found["rows"][0]["values"]["ssim"]["n"] == 2
 
 

@@ -646,7 +646,7 @@ def test_pictures_are_no_patients(trained: Callable[[str], gantk.RunResult], tmp
     result = trained("pix2pix")
     page = re.sub(r"(?s)<(script|style|details).*?</\1>|<[^>]*>", "", result.report.read_text(encoding="utf-8"))
     assert "atient" not in page
-    table = result_table([result.folder], reference="training mean")
+    table = result_table([result.folder], reference="baseline/training_mean")
     assert "2 test images" in table.caption
     told = [table.caption, *table.notes, *(grid.title for grid in table.grids())]
     tests = table.significance_grid()

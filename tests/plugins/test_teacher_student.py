@@ -87,6 +87,21 @@ def test_convergence(values: list[float | None], epochs: int) -> None:
     assert scheduler.converged == epochs - 1
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "reached its last epoch before it converged, 10"),
+        ([0.1, 0.5, 0.5, 0.5, 0.5], "converged in epoch 5"),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.7, 0.7, 0.7], "converged in epoch 10"),  # in the last one, at last
+    ],
+)
+def test_running_out_of_epochs_is_not_called_convergence(values: list[float], said: str) -> None:
+    scheduler, control = schedule(patience=3, min_delta=0.01, rewind=0), Control()
+    train(scheduler, values)
+    scheduler.before_stage(scheduler.stages(["teacher", "student"])[1], control)
+    assert control.notes[0].startswith(f"the teacher {said} and goes on")
+
+
 def test_convergence_of_a_metric_that_falls() -> None:
     first = schedule(patience=2, monitor="mse", better="lower")
     stage = first.stages(["teacher"])[0]

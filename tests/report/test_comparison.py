@@ -146,7 +146,7 @@ def test_histograms_count_every_patient(tmp_path, examples):
     assert counts == [3] * len(figure.axes)
     by_column = [figure.axes[: len(table.rows)], figure.axes[len(table.rows) :]]
     assert all(len({axes.get_xlim() for axes in group}) == 1 for group in by_column)
-    assert "t1 as the answer" in {text.get_text() for text in figure.texts}
+    assert "baseline/input:t1" in {text.get_text() for text in figure.texts}
 
 
 def test_histograms_leave_out_who_has_no_value(tmp_path, examples):
@@ -158,8 +158,8 @@ def test_histograms_leave_out_who_has_no_value(tmp_path, examples):
         {text.get_text() for text in draw_distributions(result_table([folder], regions=regions)).texts}
         for regions in (["image"], ["image", "tumour"])
     )
-    assert "t1 as the answer" in both
-    assert both - one == {"t1 as the answer", "whole image", "tumour", "SSIM tumour ↑"}
+    assert "baseline/input:t1" in both
+    assert both - one == {"baseline/input:t1", "whole image", "tumour", "SSIM tumour ↑"}
     empty = [replace(r, values=dict.fromkeys(r.values, math.nan)) for r in whole.rows]
     Evaluation(whole.split, whole.settings, whole.columns, empty).write(folder / "evaluation")
     with pytest.raises(EvaluationError, match="no patient has a value of ssim"):

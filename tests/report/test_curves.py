@@ -58,3 +58,17 @@ def test_svg_is_for_a_page():
 
 def test_one_point():
     assert "<svg" in draw_chart(Chart("x", {"y": (np.array([3]), np.array([0.0]))}), [(0, "one")])
+
+
+def test_one_term_does_not_hide_the_others() -> None:
+    """On a linear axis, which values below zero ask for; a logarithmic one shows all sizes."""
+    names = {"patchwise": 400.0, "pixelwise": 0.5, "gan": -0.2}
+    records = [record(step, "one", **{f"train__student__{n}": v for n, v in names.items()}) for step in range(3)]
+    charts = gather(records).sections["losses"]
+    assert [(chart.title, list(chart.series)) for chart in charts] == [
+        ("student: patchwise", ["patchwise"]),
+        ("student: pixelwise, gan", ["pixelwise", "gan"]),
+    ]
+    positive = [record(step, "one", train__student__patchwise=400.0, train__student__gan=0.2) for step in range(3)]
+    (chart,) = gather(positive).sections["losses"]
+    assert (chart.title, chart.logarithmic) == ("student", True)

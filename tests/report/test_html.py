@@ -62,7 +62,7 @@ def test_everything_is_there(run: Path):
     assert page.best == ["0.810 ± 0.010", "0.200 ± 0.000"]  # of the tumour one method alone has a value
     for fact in ("demo &amp; more", "finished", "1,200", "1 h 02 min", "0123456789 + uncommitted", "5plit", "5e771n65"):
         assert fact in text, fact
-    assert "t1 as the answer" in text
+    assert "baseline/input:t1" in text
     assert "<td>0.750</td><td>0.250</td><td>3.00</td>" in text
     assert text.count('data-value="20"') == 3
     assert [p.name for p in run.iterdir() if "partial" in p.name] == []
@@ -83,6 +83,21 @@ def test_baselines_and_bounds_are_never_the_best(run: Path):
     assert Page(write_report(run).read_text(encoding="utf-8")).best == []
 
 
+def test_a_winning_baseline_and_a_light_map_are_said(run: Path):
+    columns = {"ssim": Column("SSIM", "image", True)}
+    rows = [Row("p", method, 1, {"ssim": value}) for method, value in (("b", 0.5), ("input:t1", 0.9))]
+    Evaluation("s", "e", columns, rows).write(run / "evaluation")
+    (run / "evaluation" / "weights.json").write_text('{"difficulty": {"tumour": 0.95, "brain": 1.0}}')
+    (run / "recipe.toml").write_text("[run]\nseed = 7\n[translators.b]\n")
+    text = write_report(run).read_text(encoding="utf-8")
+    assert (
+        '<p class="warning">† copying the t1 (baseline/input:t1) scores better than the best method in SSIM ↑.' in text
+    )
+    assert "<td>† 0.900</td>" in text
+    assert "weight map difficulty is lower in the tumour than in healthy brain (ratio 0.95)." in text
+    assert "<dt>seed</dt><dd>7</dd>" in text
+
+
 def test_needs_nothing_but_itself(run: Path):
     text = write_report(run).read_text(encoding="utf-8")
     addresses = Page(text).addresses
@@ -93,9 +108,9 @@ def test_needs_nothing_but_itself(run: Path):
 
 def test_pictures_are_pictures(run: Path):
     text = write_report(run).read_text(encoding="utf-8")
-    pictures = re.findall(r'src="data:image/(png|jpeg);base64,([^"]+)" width="(\d+)" height="(\d+)"', text)
-    assert [kind for kind, *_ in pictures].count("png") == 2
-    assert [kind for kind, *_ in pictures].count("jpeg") == 6  # of twelve steps, the first and the last among them
+    pictures = re.findall(r'src="data:image/(webp);base64,([^"]+)" width="(\d+)" height="(\d+)"', text)
+    assert text.count('class="strips"') == 2
+    assert text.count('alt="validation panel, step') == 6  # of twelve steps, the first and the last among them
     assert "step 100<" in text
     assert "step 1,200<" in text
     for _, data, width, height in pictures:

@@ -175,7 +175,7 @@ def test_every_section_is_there_and_in_reach(page: Page) -> None:
 
 def test_the_tables_numbers(page: Page) -> None:
     table = page.table("results")
-    assert list(table) == ["paired only", "full", HOSTILE, "real target", "t1 as the answer"]
+    assert list(table) == ["paired only", "full", HOSTILE, "baseline/target:real", "baseline/input:t1"]
     for title, variant, role, seeds in (
         ("paired only", "full", "teacher", (0, 1)),
         ("full", "full", "student", (0, 1)),

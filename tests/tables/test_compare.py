@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from gantk.data.cohort import Split
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.tables.compare import compare, to_dict
@@ -66,6 +67,20 @@ def test_table_and_best(make):
 def test_means_that_are_written_alike_are_all_best(make):
     text = shown(map(to_rich, compare([make("one", 0.9, 0.01), make("two", 0.9 + 1e-9, 0.02)]).grids()))
     assert text.count("\x1b[1m0.910 ± 0.014") == 2
+
+
+def test_the_test_part_alone_must_be_equal(make):
+    full, part = (("a", "b"), ()), (("a",), ("b",))
+    runs = []
+    for name, (paired, unpaired), test in (("one", full, "pq"), ("two", part, "pq"), ("three", part, "p")):
+        split = Split(paired, unpaired, ("v",), tuple(test))
+        runs.append(make(name, 0.8, 0.01, split=split.hash))
+        split.to_csv(runs[-1] / "split.csv")
+    (note,) = [n for n in compare(runs[:2]).notes if n.startswith("The runs were not trained on the same patients")]
+    assert "2 paired and 0 unpaired (split" in note
+    assert "1 paired and 1 unpaired (split" in note
+    with pytest.raises(EvaluationError, match="different split"):
+        compare(runs)
 
 
 @pytest.mark.parametrize("difference", [{"split": "other"}, {"settings": "other"}])
@@ -134,7 +149,7 @@ def test_paired_differences_from_what_the_first_run_predicts_with(tmp_path):
     assert found.significance.reference == "student of one"
     titles = against(found)
     # the teacher's numbers are the same in both runs
-    assert set(titles) == {"student of two", "teacher", "t1 as the answer"}
+    assert set(titles) == {"student of two", "teacher", "baseline/input:t1"}
     test = titles["student of two"]["ssim"]
     assert (test.n, test.p) == (8, pytest.approx(2 / 2**8))
     assert test.mean == pytest.approx(0.01 * (1 + 2 + 3 + 1 + 2 + 3 + 1 + 2) / 8)
@@ -170,7 +185,7 @@ def test_a_baseline_without_a_metric_is_not_tested_in_it(tmp_path):
     grid = found.significance_grid()
     assert [[cell.text for cell in row[:3]] for section in grid.sections for row in section] == [
         [f"g of {tmp_path.name}", "SSIM ↑", "7 a"],
-        [f"t1 as the answer of {tmp_path.name}", "SSIM ↑", "7 a"],
+        [f"baseline/input:t1 of {tmp_path.name}", "SSIM ↑", "7 a"],
     ]
     assert grid.notes == ("a: the same difference in every patient",)
 

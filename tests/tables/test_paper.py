@@ -149,8 +149,8 @@ def test_over_seeds(ablation):
         "DS³ & co_1, teacher",
         "DS³ & co_1, student",
         "DS³ without maps",
-        "t1 as the answer",
-        "training mean",
+        "baseline/input:t1",
+        "baseline/training_mean",
     ]
     for title, mean in (("DS³ & co_1, student", 0.9), ("DS³ without maps", 0.8)):
         for name in COLUMNS:
@@ -165,7 +165,7 @@ def test_over_seeds(ablation):
     assert row_of(table, "DS³ & co_1, student").best == set(COLUMNS)
     assert not row_of(table, "DS³ without maps").best
     assert table.keys == ()  # what makes a variant is said by its label
-    baseline = row_of(table, "t1 as the answer")
+    baseline = row_of(table, "baseline/input:t1")
     assert baseline.baseline
     assert math.isnan(baseline.values["ssim"].std)
     assert write_statistic(baseline.values["ssim"], table.digits["ssim"]) == f"{means('ssim', 0.5, [99])[0]:.4f}"
@@ -188,7 +188,7 @@ def test_rows_called_by_the_recipe(ablation):
     assert {row.label for row in table.rows[:2]} == {"DS³ & co_1"}
     assert row_of(table, "DS³").best == set(COLUMNS)
     assert result_table([ablation.root], roles=["teacher"]).rows[0].title == "DS³ (paired only)"
-    assert "| DS³ (paired only) |" in to_markdown(table.grid())
+    assert "| DS³ (paired only) " in to_markdown(table.grid())
     tests = result_table([ablation.root], reference="DS³").significance
     assert tests.reference == "DS³"
     assert {row.title for row, _, _ in tests.lines} > {"DS³ (paired only)", "DS³ without maps"}
@@ -237,10 +237,10 @@ def test_paired_fractions_are_groups_as_in_the_paper(fractions):
         "DS³ (paired fraction 50 %)",
         "paired only (paired fraction 50 %)",
         "Pix2Pix (paired fraction 100 %)",
-        "t1 as the answer",
-        "training mean (of CUT / Pix2Pix)",  # of one value of the fraction by default, of the other by a change
-        "training mean (paired fraction 50 %)",
-        "training mean (paired fraction 5 %)",
+        "baseline/input:t1",
+        "baseline/training_mean (of CUT / Pix2Pix)",  # of one value by default, of the other by a change
+        "baseline/training_mean (paired fraction 50 %)",
+        "baseline/training_mean (paired fraction 5 %)",
     ]
     assert row_of(table, "DS³ (paired fraction 5 %)").best
     assert "ssim" in row_of(table, "paired only (paired fraction 50 %)").best
@@ -253,10 +253,19 @@ def test_paired_fractions_are_groups_as_in_the_paper(fractions):
     assert [row.title for row in result_table([fractions.root], by="none").rows[:2]] == ["CUT", "DS³"]
 
 
-def test_splits_that_hold_out_others_are_refused(fractions):
+def test_splits_that_validate_on_others_compare(fractions):
     folder = next(iter(fractions.root.glob("children/ds3-0.5-0")))
     split = Split.from_csv(folder / "split.csv")
     moved = Split(split.paired, (*split.unpaired, "v"), ("t19",) if "t19" not in split.unpaired else ("w",), split.test)
+    moved.to_csv(folder / "split.csv")
+    evaluate(folder, {"student": 0.85}, 0, fraction=0.5, split=moved.hash)
+    assert "test the same patients" in result_table([fractions.root]).caption
+
+
+def test_splits_that_test_others_are_refused(fractions):
+    folder = next(iter(fractions.root.glob("children/ds3-0.5-0")))
+    split = Split.from_csv(folder / "split.csv")
+    moved = Split(split.paired, (*split.unpaired, split.test[0]), split.validation, split.test[1:])
     moved.to_csv(folder / "split.csv")
     evaluate(folder, {"student": 0.85}, 0, fraction=0.5, split=moved.hash)
     with pytest.raises(EvaluationError, match="different split") as error:
@@ -264,7 +273,7 @@ def test_splits_that_hold_out_others_are_refused(fractions):
     assert moved.hash in str(error.value)
     forced = result_table([fractions.root], force=True)
     assert "NOT COMPARABLE: different split" in to_markdown(forced.grid())
-    assert "hold out the same" not in forced.caption
+    assert "test the same" not in forced.caption
 
 
 def test_a_split_file_of_another_split_proves_nothing(fractions):
@@ -356,7 +365,17 @@ def test_a_baseline_that_is_better_is_said(ablation):
         for seed in range(3):
             evaluate(ablation.root / "children" / f"{variant}-{seed}", {"teacher": 0.2, "student": 0.4}, seed)
     notes = result_table([ablation.root]).notes
-    assert "t1 as the answer is better than every method in SSIM ↑, MSE ↓, SSIM tumour ↑" in notes
+    assert (
+        "† copying the t1 (baseline/input:t1) scores better than the best method in SSIM ↑, MSE ↓, SSIM tumour ↑"
+        in notes
+    )
+    for variant in ("full", "bare"):
+        folder = ablation.root / "children" / f"{variant}-0" / "evaluation"
+        (folder / "weights.json").write_text(
+            f'{{"difficulty": {{"tumour": 0.9, "brain": {1 if variant == "full" else 0.8}}}}}'
+        )
+    said = "weight map difficulty is lower in the tumour than in healthy brain in 1 of 2 runs (ratio 0.90)"
+    assert said in result_table([ablation.root]).notes
 
 
 def test_ordinary_runs(tmp_path):
@@ -388,8 +407,8 @@ def test_significance_averages_each_patient_over_seeds(ablation):
     assert [row.title for row, _, _ in tests.lines] == [
         "DS³ & co_1, teacher",
         "DS³ & co_1, student",
-        "t1 as the answer",
-        "training mean",
+        "baseline/input:t1",
+        "baseline/training_mean",
     ]
     _, other, found = tests.lines[1]
     assert other.title == "DS³ without maps"
@@ -429,7 +448,7 @@ def test_reference_must_be_one(ablation):
         result_table([ablation.root], reference="DS³ without map")
     with pytest.raises(UsageError, match="names 2 rows"):
         result_table([ablation.root], reference="DS³ & co_1")
-    assert result_table([ablation.root], reference="input:t1").significance.reference == "t1 as the answer"
+    assert result_table([ablation.root], reference="input:t1").significance.reference == "baseline/input:t1"
 
 
 def test_seeds_that_only_one_has_are_left_out_of_the_test(ablation):
@@ -599,17 +618,17 @@ def test_what_has_nothing_to_test_is_left_out(ablation):
             bounded(ablation.root / "children" / f"{variant}-{seed}", seed, mean)
     table = result_table([ablation.root], reference="DS³ without maps")
     found = {row.title: set(by_column) for row, _, by_column in table.significance.lines}
-    assert found["DS³ & co_1, teacher"] == found["t1 as the answer"] == set(COLUMNS)
+    assert found["DS³ & co_1, teacher"] == found["baseline/input:t1"] == set(COLUMNS)
     assert found["DS³ & co_1, student"] == {*COLUMNS, "dice"}
-    assert found["real target"] == {"dice"}
+    assert found["baseline/target:real"] == {"dice"}
     assert "corrected for the 4 comparisons of a metric (2 of Dice tumour ↑)" in table.significance.caption
     said = "For Dice, the training of a network is a further source of chance, which the test does not see."
     assert table.significance.caption.endswith(said)
-    assert said not in result_table([ablation.root], reference="training mean").significance.caption
+    assert said not in result_table([ablation.root], reference="baseline/training_mean").significance.caption
     assert "no patient in common" not in to_markdown(table.significance_grid())
-    other = result_table([ablation.root], reference="real target").significance
+    other = result_table([ablation.root], reference="baseline/target:real").significance
     assert [row.title for row, _, _ in other.lines] == ["DS³ & co_1, student", "DS³ without maps"]
-    assert "t1 as the answer: not compared, it has no metric that the reference has, too" in other.notes
+    assert "baseline/input:t1: not compared, it has no metric that the reference has, too" in other.notes
     assert "corrected for the 2 comparisons of a metric." in other.caption
 
 

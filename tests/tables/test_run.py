@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from gantk.evaluation.results import Column, Evaluation, Row, Subjects
 from gantk.tables.grids import Cell, Grid
 from gantk.tables.run import table_of
@@ -32,17 +34,37 @@ def test_the_best_is_marked_and_gaps_are_left() -> None:
     assert grid.sections == (
         (
             (Cell("student"), Cell("0.900 ± 0.141", best=True), Cell("–")),
-            (Cell("t1 as the answer"), Cell("0.950 ± 0.000"), Cell("0.500 ± 0.141")),  # a baseline is never the best
+            (Cell("baseline/input:t1"), Cell("† 0.950 ± 0.000"), Cell("0.500 ± 0.141")),  # never the best
             (Cell("teacher"), Cell("0.700"), Cell("–")),
         ),
     )
 
 
+@pytest.mark.parametrize(
+    ("copy", "said"),
+    [
+        (0.9, "the same as the best method in SSIM ↑"),
+        (0.95, "better than the best method in SSIM ↑"),
+        (0.8999, "the same as the best method in SSIM ↑"),  # as it is written
+        (0.89, None),
+    ],
+)
+def test_a_baseline_that_the_best_method_does_not_better_is_marked_and_said(copy: float, said: str | None) -> None:
+    rows = [
+        Row("p", method, 1, {"ssim": value})
+        for method, value in {"student": 0.9, "teacher": 0.5, "input:t1": copy, "target:real": 0.99}.items()
+    ]
+    table = table_of(Evaluation("s", "e", {"ssim": COLUMNS["ssim"]}, rows), RECIPE)
+    marked = [row.method for row in table.rows if "†" in table.grid().sections[0][table.rows.index(row)][1].text]
+    assert marked == (["input:t1"] if said else [])
+    assert table.notes == ((f"† copying the t1 (baseline/input:t1) scores {said}",) if said else ())
+
+
 def test_methods_as_columns() -> None:
     grid = table_of(evaluation(), RECIPE).grid().transposed()
-    assert grid.header == ("", "student", "t1 as the answer", "teacher")
+    assert grid.header == ("", "student", "baseline/input:t1", "teacher")
     assert [[cell.text for cell in row] for row in grid.sections[0]] == [
-        ["SSIM ↑", "0.900 ± 0.141", "0.950 ± 0.000", "0.700"],
+        ["SSIM ↑", "0.900 ± 0.141", "† 0.950 ± 0.000", "0.700"],
         ["MSE tumour ↓", "–", "0.500 ± 0.141", "–"],
     ]
 

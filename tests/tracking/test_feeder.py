@@ -16,11 +16,13 @@ from mlflow.utils.validation import _validate_metric_name
 from PIL import Image
 
 from gantk.errors import TrackingError
+from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.recipe.model import TrackingSettings
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.feed import Feed
 from gantk.tracking.feeder import Feeder, sync
 from gantk.tracking.folder import RunFolder, entity_name, flatten
-from gantk.tracking.names import metric_name, panel_name, results, run_name
+from gantk.tracking.names import child_name, metric_name, panel_name, results, run_name
 from gantk.tracking.pace import Pace
 from gantk.tracking.store import Store
 from gantk.tracking.ui import free_port
@@ -62,8 +64,8 @@ def test_a_run_arrives_whole(store: Store, make_run: Make) -> None:
     assert run.data.tags["mlflow.source.git.commit"] == "c0ffee"
     assert run.data.tags["gantk.split"] == "0123456789ab"
     assert run.data.metrics["test/ssim"] == 0.9
-    assert run.data.metrics["yardstick/input:t1/ssim"] == 0.5
-    assert steps(store, run.info.run_id, "test/ssim") == [0]  # for which MLflow draws a bar
+    assert run.data.metrics["baseline/input:t1/ssim"] == 0.5
+    assert steps(store, run.info.run_id, "test/ssim") == [9]  # the last of ten
     inputs = [(d.dataset.name, d.dataset.digest, d.tags[0].value) for d in run.inputs.dataset_inputs]
     assert inputs == [("phantom", "0123456789ab-test", "test")]
     assert steps(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 11))
@@ -227,6 +229,9 @@ def test_names_bring_forward_what_matters(make_run: Make) -> None:
     journal += [f"{kind}/{role}" for kind in ("train", "validation") for role in ("teacher/a", "student/a")]
     names = [*results(RunFolder(made.path)), *map(metric_name, journal), panel_name("validation")]
     assert sorted(names) == [
+        "baseline/input:t1/ssim",
+        "baseline/target:real/ssim",
+        "baseline/training_mean/ssim",
         "test/ssim",
         "test/teacher/ssim",
         "train/student/a",
@@ -237,9 +242,6 @@ def test_names_bring_forward_what_matters(make_run: Make) -> None:
         "validation/panels",
         "validation/student/a",
         "validation/teacher/a",
-        "yardstick/input:t1/ssim",
-        "yardstick/target:real/ssim",
-        "yardstick/training_mean/ssim",
     ]
     sections = [name.rpartition("/")[0] for name in sorted(names)]
     assert list(dict.fromkeys(sections)) == sorted(set(sections))  # no section is torn apart
@@ -274,7 +276,7 @@ def test_what_is_no_longer_measured_is_no_longer_shown(store: Store, make_run: M
         metrics = mlflow_run(store, made.path).data.metrics
         assert metrics["test/psnr"] == 30
         assert math.isnan(metrics["test/ssim"])
-        assert math.isnan(metrics["yardstick/input:t1/ssim"])
+        assert math.isnan(metrics["baseline/input:t1/ssim"])
         assert metrics["train/student/pixelwise"] == 0.5
 
 
@@ -344,7 +346,7 @@ def test_what_the_environment_asks_of_mlflow(
     assert run.info.run_name == "my run"
     assert run.data.tags["mlflow.user"] == "ada"
     assert store.client().get_experiment(run.info.experiment_id).name == "asked"
-    assert notes == ["MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: gantk logs no system metrics"]
+    assert notes == ["MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: set tracking.system_metrics = true"]
 
 
 def test_the_journal_is_streamed(store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,6 +406,49 @@ def test_long_parameters_are_cut(make_run: Make) -> None:
     made = make_run("long")
     (made.path / "recipe.toml").write_text(f'name = "{"x" * 9000}"')
     assert len(RunFolder(made.path).parameters()["name"]) == 6000
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes", "name"),
+    [
+        ("study", {"losses.a.weight": 10, "run.seed": 2}, "weight 10, seed 2"),
+        ("bare", {"data.paired_fraction": 0.05}, "bare, 5 %"),
+        ("study", {}, "study-0a1f2b3c"),
+    ],
+)
+def test_a_child_is_called_by_what_it_changes(tmp_path: Path, variant: str, changes: dict, name: str) -> None:
+    child = tmp_path / "study" / "children" / "study-0a1f2b3c"
+    child.mkdir(parents=True)
+    (tmp_path / "study" / "sweep.json").write_text("{}")
+    (child / "child.json").write_text(json.dumps({"parent": "study", "variant": variant, "changes": changes}))
+    assert child_name(RunFolder(child)) == name
+
+
+def test_the_note_says_that_a_baseline_wins(make_run: Make) -> None:
+    made = make_run("beaten")
+    columns = {"ssim": Column("SSIM", "image", True)}
+    rows = [Row("p", method, 1, {"ssim": value}) for method, value in (("student", 0.5), ("input:t1", 0.9))]
+    Evaluation("s", "e", columns, rows).write(made.path / "evaluation")
+    note = RunFolder(made.path).tags()["mlflow.note.content"]
+    assert "- † copying the t1 (baseline/input:t1) scores better than the best method in SSIM ↑" in note
+
+
+def test_system_metrics_by_one_key(store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    found = {}
+    for name, wanted in (("without", False), ("with", True)):
+        made = make_run(name)
+        settings = TrackingSettings(system_metrics=wanted)
+        with Feeder(made.path, settings, store.uri, interval=0.05) as feeder:
+            assert feeder.begun(60)
+            ends = time.monotonic() + 30
+            while wanted and time.monotonic() < ends:
+                if any(key.startswith("system/") for key in mlflow_run(store, made.path).data.metrics):
+                    break
+                time.sleep(0.05)
+            made.finish(1)
+        found[name] = any(key.startswith("system/") for key in mlflow_run(store, made.path).data.metrics)
+    assert found == {"without": False, "with": True}
 
 
 def test_run_names_differ_at_their_beginning() -> None:

@@ -1,0 +1,46 @@
+"""The recipes that come with gantk, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gantk.errors import RecipeError, nearest
+
+__all__ = ["find_recipe", "is_shipped", "shipped_recipes"]
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with gantk, by their path without `.toml`; in a wheel they lie in `gantk/scaffold`."""
+    package = Path(__file__).parents[1]
+    root = next((root for root in (package / "scaffold/recipes", package.parent / "recipes") if root.is_dir()), None)
+    if root is None:
+        return {}
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
+
+
+def find_recipe(named: str | Path) -> Path:
+    """The file that a recipe's name stands for: a file of that path, else the one that comes with gantk.
+
+    Raises:
+        RecipeError: there is neither, of a name that is no path to a TOML file.
+    """
+    path = Path(named)
+    if path.exists():
+        return path
+    known = shipped_recipes()
+    name = path.as_posix().removesuffix(".toml")
+    if name in known:
+        return known[name]
+    if path.suffix == ".toml":  # the reader says what is beside it
+        return path
+    raise RecipeError(
+        "no such recipe",
+        where=name,
+        why="it is no file, and none comes with gantk that is called so",
+        mend=nearest(name, known),
+    )
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a file is one of those that come with gantk."""
+    return path in shipped_recipes().values()
