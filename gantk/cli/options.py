@@ -9,25 +9,27 @@ import typer
 
 __all__ = ["AsJson", "Device", "RecipeFile", "RunName", "RunNames", "RunsFolder", "Set", "TrackingUri"]
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, a TOML file.", show_default=False)]
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe (TOML file).", show_default=False)]
 RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's folder, or its id (or the start of it) under --runs.")
+    str, typer.Argument(metavar="RUN", help="Folder of a run, or the id (or start of the id) of a run under --runs.")
 ]
 RunNames = Annotated[
-    list[str], typer.Argument(metavar="RUN…", help="Run folders, or ids (or their starts) under --runs.")
+    list[str], typer.Argument(metavar="RUN", help="Folders of runs, or ids (or starts of ids) of runs under --runs.")
 ]
-RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of the runs.")]
+RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder of the runs.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change the recipe, typed as TOML: --set training.x=1; repeatable."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override of a recipe key, with a TOML value: --set training.ema=0.999. Repeatable.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        help="MLflow's store; default: the recipe's, MLFLOW_TRACKING_URI, or SQLite in the runs folder.",
+        help="MLflow address; default: tracking.uri of the recipe, MLFLOW_TRACKING_URI, or SQLite in the runs folder.",
         show_default=False,
     ),
 ]

@@ -19,63 +19,66 @@ if TYPE_CHECKING:
 def run(
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="RECIPE", help="A recipe, a TOML file; not needed with --resume.", show_default=False),
+        typer.Argument(metavar="RECIPE", help="Recipe (TOML file); omitted with --resume.", show_default=False),
     ] = None,
     set_: Set = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with a stopped run.", show_default=False)
+        str | None, typer.Option(metavar="RUN", help="Stopped run or sweep to resume.", show_default=False)
     ] = None,
     device: Device = "auto",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--runs", "--out", metavar="DIR", help="The folder of the runs; default: ./runs.", show_default=False
-        ),
+        typer.Option("--runs", "--out", metavar="DIR", help="Folder of the runs; default: ./runs.", show_default=False),
     ] = None,
     tracking_uri: TrackingUri = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build everything, list the patients, train nothing, say what was found.")
+        bool,
+        typer.Option("--dry-run", help="Build the networks, list the patients and show the plan without training."),
     ] = False,
     list_: Annotated[
-        bool, typer.Option("--list", help="Of a recipe with variants or a grid: check and show its runs, start none.")
+        bool, typer.Option("--list", help="For sweeps: validate and list the runs without starting them.")
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, help="Of a sweep: the most runs at once; default: 1.", show_default=False),
+        typer.Option(
+            metavar="N", min=0, help="For sweeps: maximum number of simultaneous runs; default: 1.", show_default=False
+        ),
     ] = None,
     launcher: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Of a sweep: what starts its runs: local (default), submitit.", show_default=False
+            metavar="NAME",
+            help="For sweeps: launcher of the runs, local or submitit; default: local.",
+            show_default=False,
         ),
     ] = None,
     launch: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="A parameter of the launcher, as in partition=gpu; repeatable.",
+            help="Parameter of the launcher, such as partition=gpu. Repeatable.",
             show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recipe: prepare the data, train, evaluate on the test patients, write the report.
+    """Run a recipe: prepare the data, train, evaluate on the test patients, and write the report.
 
-    A recipe with [variants.NAME] or [sweep] describes several runs: those that are finished stay, the others are run.
+    A recipe with [variants.NAME] or [sweep] describes several runs. Finished runs are kept and the others are run.
     """
     import gantk
     from gantk.launching.lifeline import hold
 
     hold()
     if recipe is None and (resume is None or dry_run or list_):
-        raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
+        raise UsageError("there is nothing to run", mend="name a recipe, or a run with --resume")
     folder = _sweep_folder(resume, out)
     if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_ or ())):
         if dry_run and folder is None and recipe is not None:
             _show_plans(gantk.dry_run(recipe, set_ or (), device=device), as_json)
             return
         if folder is not None and (recipe is not None or set_):
-            raise UsageError("a sweep goes on with its own recipe", mend="give the recipe or --resume, not both")
+            raise UsageError("a sweep is resumed with its own recipe", mend="give the recipe or --resume, not both")
         if list_ and recipe is not None:
             _show_children(gantk.list_sweep(recipe, set_ or (), out=out), as_json)
             return
@@ -113,14 +116,14 @@ def run(
 
 
 def _is_sweep(recipe: Path, overrides: Sequence[str]) -> bool:
-    """Whether it describes several runs; what is wrong with it is soon told: torch takes seconds to import."""
+    """Whether a recipe describes several runs; mistakes are reported before torch, which is slow, is imported."""
     from gantk.recipe.variants import Sweep, described
 
     return isinstance(described(recipe, overrides), Sweep)
 
 
 def _sweep_folder(resume: str | None, runs: Path | None) -> Path | None:
-    """The folder of the sweep that `--resume` names, by path or by name under the folder of the runs."""
+    """The folder of the sweep that `--resume` names: a path, or a name in the folder of the runs."""
     from gantk.runs.files import is_sweep
 
     places = [] if resume is None else [Path(resume), (runs or Path("runs")) / resume]
@@ -142,7 +145,7 @@ def _run_sweep(recipe: Path | None, overrides: list[str] | tuple[()], as_json: b
     if not as_json:
         here = result.folder.parent == Path("runs").absolute()
         name = result.folder.name if here else result.folder
-        write(f"sweep   {result.folder}\n\nGo on with\n  gantk table {name}\n  gantk report {name}")
+        write(f"sweep   {result.folder}\n\nNext:\n  gantk table {name}\n  gantk report {name}")
 
 
 def _show_children(result: SweepResult, as_json: bool) -> None:
@@ -155,7 +158,7 @@ def _show_children(result: SweepResult, as_json: bool) -> None:
 
 
 def _show_result(result: Any) -> None:
-    """The test results, where everything is, and the commands to go on with."""
+    """Print the test results, the paths of run and report, and useful next commands."""
     from rich.text import Text
 
     from gantk.tracking.folder import RunFolder
@@ -169,7 +172,7 @@ def _show_result(result: Any) -> None:
         Text(
             f"run     {result.folder}\n"
             f"report  {result.report}\n\n"
-            "Go on with\n"
+            "Next:\n"
             f"  gantk predict {name} INPUT -o OUTPUT\n"
             f"  gantk compare {name} OTHER_RUN\n"
             f"  gantk ui{'' if here else f' --runs {runs}'}"
@@ -178,7 +181,7 @@ def _show_result(result: Any) -> None:
 
 
 def show_results(run: Path) -> None:
-    """Metrics by method, mean ± standard deviation over the test patients, each metric's best in bold."""
+    """Print metrics by method: mean ± standard deviation over the test patients, the best of each metric in bold."""
     from gantk.evaluation.results import Evaluation
     from gantk.runs.files import RunFiles
     from gantk.runs.names import EVALUATION
@@ -190,7 +193,7 @@ def show_results(run: Path) -> None:
 
 
 def _show_plans(built: dict[str, Any], as_json: bool) -> None:
-    """What `gantk.dry_run` found, of one run or of all runs of a sweep."""
+    """Print what `gantk.dry_run` found, for one run or for all runs of a sweep."""
     if as_json:
         write_json(built)
     elif "runs" in built:
@@ -200,7 +203,7 @@ def _show_plans(built: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_runs(built: dict[str, Any]) -> None:
-    """The runs of a sweep: what each would train, and on how many patients."""
+    """Print what each run of a sweep would train, and on how many patients."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -218,7 +221,7 @@ def _show_runs(built: dict[str, Any]) -> None:
 
 
 def _show_plan(built: dict[str, Any]) -> None:
-    """What `gantk.dry_run` built, as a tree."""
+    """Print what `gantk.dry_run` built, as a tree."""
     from rich.text import Text
     from rich.tree import Tree
 

@@ -1,4 +1,4 @@
-"""`gantk show`: one component in full."""
+"""`gantk show`: show all details of one component."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from gantk.cli.options import AsJson
 
 
 def show(
-    kind: Annotated[str, typer.Argument(help="A kind, as `loss`.", show_default=False)],
-    name: Annotated[str, typer.Argument(help="A name, as `gantk list` shows them.", show_default=False)],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of component, such as loss.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the component, as in `gantk list`.", show_default=False)
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Show one component: what it computes and where that is from, its parameters, what it needs, its plugin."""
+    """Show one component: what it computes, its source, parameters, requirements and plugin."""
     from gantk.plugins import load_plugins
     from gantk.plugins.describe import describe
 
@@ -69,7 +71,7 @@ def _show(said: dict[str, Any]) -> None:
 
 
 def _paragraph(paragraph: str) -> None:
-    """A paragraph broken at words, for people."""
+    """Print a paragraph, wrapped at words."""
     import textwrap
 
     write(textwrap.fill(paragraph, min(console().width, 110), break_on_hyphens=False) + "\n")
