@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 RECIPES = TESTS.parent / "recipes"
-FAST = {"data", "recipe", "tables", "training", "translation", "test_files.py", "test_names.py"}
+FAST = {"data", "recipe", "tables", "training", "translation", "test_files.py", "test_names.py", "test_repository.py"}
 """Folders and files whose tests neither start processes nor train through the API; all others are marked slow."""
 
 

@@ -67,7 +67,7 @@ def histogram(
     check_format(out)
     table = result_table(folders, metrics=[metric], regions=regions, roles=roles, force=force)
     if not shown_rows(table):
-        raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="Choose another metric.")
+        raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="choose another metric")
     save_figure(draw_distributions(table), out)
     return table
 

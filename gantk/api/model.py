@@ -174,7 +174,7 @@ class Model:
                 f"this {noun_of(self.dataset)} has no image that {target!r} can be made from",
                 where=path,
                 why=f"it has {', '.join(sorted(subject.files)) or 'none'}",
-                mend=f"Add one of {', '.join(name for name in takes if name != target)}",
+                mend=f"add one of {', '.join(name for name in takes if name != target)}",
             )
         return subject, inputs
 

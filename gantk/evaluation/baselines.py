@@ -84,7 +84,7 @@ def training_mean(groups: Iterator[Group]) -> Predictor:
         raise EvaluationError(
             "the mean of the training targets needs paired training slices, and there are none",
             where="evaluation.baselines",
-            mend="Raise data.paired_fraction or take training_mean out of the baselines.",
+            mend="raise data.paired_fraction, or remove training_mean from the baselines",
         )
     overall = total.sum(dim=(1, 2), keepdim=True) / count.sum()
     mean = torch.where(count > 0, total / count.clamp(min=1), overall).float()

@@ -92,7 +92,7 @@ def evaluate(
                     raise EvaluationError(
                         "there is no target image",
                         where=subject,
-                        mend="Evaluate where the target is known.",
+                        mend="evaluate subjects with a target",
                     )
                 slices, patient = slices + len(group), group.patients[0]
                 images = {m: _checked(predict(group), group, m, subject) for m, predict in predictors.items()}

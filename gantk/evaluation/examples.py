@@ -120,7 +120,7 @@ class Examples:
                 "the example slices cannot be read",
                 where=path,
                 why=f"{type(error).__name__}: {error}",
-                mend="Evaluate the run again.",
+                mend="evaluate the run again",
             ) from error
 
 

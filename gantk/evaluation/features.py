@@ -87,7 +87,7 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
         return _Random()
     path = weights if isinstance(weights, Path) else None
     if path is not None and not path.is_file():
-        raise GantkError("there is no such file", where=f"{where}: {path}", mend="Correct `weights` in the recipe")
+        raise GantkError("there is no such file", where=f"{where}: {path}", mend="correct `weights` in the recipe")
     offline = 'weights = "random" needs no download, but its numbers compare with nothing published'
     try:
         return _Inception(features, path)
@@ -96,13 +96,13 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
             "FID and KID need the package torch-fidelity, which has Inception v3",
             where=where,
             why=error,
-            mend=f"pip install torch-fidelity; {offline}",
+            mend=f"run `pip install torch-fidelity`; {offline}",
         ) from None
     except Exception as error:  # a download or a file can fail in many ways
         raise GantkError(
             "the weights of Inception v3 cannot be had",
             where=where if path is None else f"{where}: {path}",
             why=f"{type(error).__name__}: {error}".splitlines()[0],
-            mend="Download weights-inception-2015-12-05-6726825d.pth from torch-fidelity's release page on GitHub and "
+            mend="download weights-inception-2015-12-05-6726825d.pth from torch-fidelity's release page on GitHub and "
             f'name it here: weights = "path/to/it.pth"; {offline}',
         ) from None

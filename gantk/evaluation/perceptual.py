@@ -81,7 +81,7 @@ def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTra
                 f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, and they cannot be had",
                 where=where,
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                mend=f"On a machine with a network run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
+                mend=f"on a machine with a network, run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
                 'and copy the file that it names to this one: weights = "path/to/the.pth"; weights = "random" needs '
                 "no download but is not LPIPS",
             ) from None
@@ -104,5 +104,5 @@ def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
             "these are no weights of torchvision's network",
             where=f"{where}: {path}",
             why=f"{type(error).__name__}: {error}".splitlines()[0],
-            mend='weights are "pretrained", "random" or the path of a file of torchvision\'s (.pth)',
+            mend='set weights to "pretrained", "random" or the path of a torchvision file (.pth)',
         ) from None

@@ -278,11 +278,11 @@ def _reading(path: Path) -> Iterator[None]:
         raise EvaluationError(
             "there is no such file",
             where=path,
-            mend="Evaluate the run first: let it finish, or resume it.",
+            mend="let the run finish, or resume it",
         ) from None
     except OSError as error:
         raise EvaluationError(
-            "the evaluation cannot be read", where=path, why=error.strerror or error, mend="Mend its permissions."
+            "the evaluation cannot be read", where=path, why=error.strerror or error, mend="correct its permissions"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
         raise EvaluationError(
@@ -291,7 +291,7 @@ def _reading(path: Path) -> Iterator[None]:
             why="it is truncated or no JSON"
             if isinstance(error, json.JSONDecodeError)
             else f"{type(error).__name__}: {error}",
-            mend="Evaluate the run again.",
+            mend="evaluate the run again",
         ) from error
 
 

@@ -217,7 +217,7 @@ def _other(title: str, why: str) -> EvaluationError:
     return EvaluationError(
         f"{title} is not the same image in all runs",
         why=why,
-        mend="Draw runs of the same data, spacing, crop and normalisation.",
+        mend="draw runs with the same data, spacing, crop and normalization",
     )
 
 

@@ -73,7 +73,7 @@ def write_report(run: Path) -> Path:
     status, split = files.status(), files.split()
     on_training = split is not None and split.on_training
     if not is_run(folder.path) and not status:
-        raise EvaluationError("this is no run's folder", where=run, mend="Name a folder below runs/.")
+        raise EvaluationError("this is not the folder of a run", where=run, mend="name a folder below runs/")
     evaluation = folder.path / EVALUATION
     state = status.get("state") or "unknown"
     if state == "running" and not is_busy(folder.path):

@@ -135,7 +135,7 @@ def _check_geometry(methods: Sequence[Method]) -> None:
     if said:
         raise EvaluationError(
             "the runs cannot be put into one figure: " + "; ".join(said),
-            mend="Draw runs of the same data, spacing, crop and normalisation.",
+            mend="draw runs with the same data, spacing, crop and normalization",
         )
 
 

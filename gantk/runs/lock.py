@@ -32,7 +32,7 @@ def alone(folder: Path) -> Iterator[None]:
             "the run's folder cannot be written",
             where=folder,
             why=error.strerror or error,
-            mend="mend its permissions, or copy the folder",
+            mend="correct its permissions, or copy the folder",
         ) from None
     try:
         yield

@@ -61,5 +61,5 @@ def _from_children(folder: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, why: object) -> UsageError:
     return UsageError(
-        "the sweep's folder is damaged", where=path, why=why, mend="run its recipe again: what is finished stays"
+        "the sweep's folder is damaged", where=path, why=why, mend="run its recipe again; finished runs are kept"
     )

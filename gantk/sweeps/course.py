@@ -167,7 +167,7 @@ class Course:
             f"{len(bad)} of {len(result.children)} runs did not finish",
             where=self.folder,
             why="\n  ".join(["", *reasons]),
-            mend="Mend the cause, then start the sweep again: what is finished stays",
+            mend="fix the cause, then start the sweep again; finished runs are kept",
         )
 
 

@@ -83,7 +83,7 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
             "the sweep's folder is damaged",
             where=folder,
             why=f"{type(error).__name__}: {error}",
-            mend="run its recipe again: what is finished stays",
+            mend="run its recipe again; finished runs are kept",
         ) from error
 
 

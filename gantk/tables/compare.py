@@ -47,11 +47,13 @@ def compare(
         EvaluationError: where a run has no evaluation, no column is common, or splits or settings differ.
     """
     if not runs:
-        raise UsageError("there is no run to compare", mend="Name one run folder or more.")
+        raise UsageError("there is no run to compare", mend="name one or more runs")
     of, method = reference or (runs[0], None)
     for run in (*runs, of):
         if is_sweep(run):
-            raise UsageError("this is a sweep, not a run", where=run, mend="Use `gantk table`, or name its children.")
+            raise UsageError(
+                "this is a sweep, not a run", where=run, mend="use `gantk table`, or name runs of the sweep"
+            )
     runs = list(dict.fromkeys(run.resolve() for run in runs))
     if of.resolve() not in runs:
         runs = [of.resolve(), *runs]
@@ -62,7 +64,7 @@ def compare(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be compared: " + "; ".join(said),
-            mend="Measure them alike with `gantk evaluate` where their split is one, or force the comparison.",
+            mend="if their splits agree, evaluate them with the same settings (`gantk evaluate`), or use --force",
         )
     first = next(iter(found.values()))
     columns = {name: c for name, c in first.columns.items() if all(name in e.columns for e in found.values())}

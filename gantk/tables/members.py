@@ -233,7 +233,7 @@ def _rows(said: Any, sweep: Path) -> Rows:
     try:
         return read_rows(said)
     except ValueError as error:
-        raise EvaluationError(f"report {error}", where=sweep / SWEEP, mend="Run the sweep again") from None
+        raise EvaluationError(f"report {error}", where=sweep / SWEEP, mend="run the sweep again") from None
 
 
 def _grid(recipe: Mapping[str, Any], members: Sequence[Member]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def result_table(
         EvaluationError: where nothing was evaluated, or splits or settings differ.
     """
     if not folders:
-        raise UsageError("there is nothing to make a table of", mend="Name a sweep's folder, or runs.")
+        raise UsageError("there is nothing to make a table of", mend="name a sweep or runs")
     found = read_members(folders)
     evaluated, notes = _evaluated(found)
     evaluations = {_spoken(member, evaluated): evaluation for member, evaluation in evaluated}
@@ -65,7 +65,7 @@ def result_table(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be put into one table: " + "; ".join(said),
-            mend="Measure them alike with `gantk evaluate` where their split is one, or force the table.",
+            mend="if their splits agree, evaluate them with the same settings (`gantk evaluate`), or use --force",
         )
     columns = _columns(list(evaluations.values()), regions, metrics)
     groups = _groups(evaluated)
@@ -132,7 +132,7 @@ def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
             "nothing was evaluated yet",
             where=found.title,
             why="; ".join(notes),
-            mend="Let the runs finish first.",
+            mend="let the runs finish first",
         )
     return evaluated, notes
 

@@ -103,7 +103,7 @@ class Feed:
                 "the run's folder cannot be written, where what MLflow has is remembered",
                 where=self.folder.path,
                 why=error.strerror or error,
-                mend="mend its permissions, or copy the folder",
+                mend="correct its permissions, or copy the folder",
             ) from error
         self.cursor = Cursor.load(self._path)
         if self.cursor.uri != self.store.uri:

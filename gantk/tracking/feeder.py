@@ -167,7 +167,7 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
                     f"MLflow did not take the run {folder.id}",
                     where=str(feed),
                     why=_reason(error),
-                    mend="what it took is recorded; run the same command again to feed the rest",
+                    mend="run the same command again to upload the rest",
                 ) from error
     return {
         "metrics": left.metrics,

@@ -45,7 +45,7 @@ def store_of(runs: Path, option: str | None = None) -> str:
         raise UsageError(
             "there is no MLflow store",
             where=database,
-            mend="a run makes it, or, for runs that are there, gantk sync RUN",
+            mend="start a run, or upload existing runs with `gantk sync RUN`",
         )
     return uri
 

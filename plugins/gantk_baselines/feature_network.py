@@ -203,7 +203,7 @@ def _model(network: str, pretrained: bool, where: str) -> nn.Module:
             "the pretrained weights cannot be had",
             where=where,
             why=f"timm says: {_reason(error)}",
-            mend=f"on a machine with a network run `timm.create_model({network!r}, pretrained=True)` once and copy the "
+            mend=f"on a machine with a network, run `timm.create_model({network!r}, pretrained=True)` once and copy the "
             'Hugging Face cache here; or give a file, weights = "path" (safetensors, or torchvision\'s .pth); or set '
             'weights = "random", which needs no download but differs from what was published',
         ) from error
@@ -238,7 +238,7 @@ def _load(body: nn.Module, path: Path, where: str, prefix: str) -> None:
         body.load_state_dict(found, strict=False)
     except FileNotFoundError:
         raise GantkError(
-            f"there is no file {path}", where=where, mend='weights are "pretrained", "random" or the path of a file'
+            f"there is no file {path}", where=where, mend='set weights to "pretrained", "random" or the path of a file'
         ) from None
     except KeyError as error:
         raise GantkError(f"{path} holds no {error.args[0]}", where=where, mend=mend) from None

@@ -90,7 +90,7 @@ class ModalityDropout:
             raise GantkError(
                 f"{channels} channels are no multiple of planes = {self.planes}",
                 where="modality_dropout",
-                mend="planes is 2 · data.neighbours + 1",
+                mend="set planes to 2 · data.neighbours + 1",
             )
         table = self._table(channels // self.planes)
         first = self.first(moment.epoch)

@@ -170,7 +170,7 @@ class Phases(Scheduler):
                 raise RecipeError(
                     f"the phase {phase.name!r} has {phase.epochs} epochs, of which {phase.decay_epochs} should decay",
                     where="schedule.phases",
-                    mend="decay_epochs counts the last of its epochs",
+                    mend="let decay_epochs be at most epochs",
                 )
 
     def stages(self, roles: Sequence[str]) -> list[Stage]:

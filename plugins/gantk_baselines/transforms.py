@@ -136,7 +136,7 @@ class InputJitter:
             raise GantkError(
                 f"{channels} channels are no multiple of planes = {self.planes}",
                 where="input_jitter",
-                mend="planes is 2 · data.neighbours + 1",
+                mend="set planes to 2 · data.neighbours + 1",
             )
         modalities = channels // self.planes
         gain, gamma = torch.randn(2, batch, modalities, 1, 1)
