@@ -119,7 +119,7 @@ def redact(text: str) -> str:
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """A hint ` Did you mean 'x'?`-style sentence for a misspelt name, with all names where none is near."""
+    """A hint ` Did you mean 'x'?`-style sentence for a misspelled name, with all names where none is near."""
     names = sorted(candidates)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:

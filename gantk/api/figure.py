@@ -86,8 +86,8 @@ def compare_slices(
 
     Args:
         folders: of runs and sweeps.
-        patient: a test patient of all runs; default: the one with the largest tumour among the shared examples.
-        place: the slice's index in the LPS volume; default: the largest tumour among the shared examples of the
+        patient: a test patient of all runs; default: the one with the largest tumor among the shared examples.
+        place: the slice's index in the LPS volume; default: the largest tumor among the shared examples of the
             patient, else in the whole patient.
         roles: rows of every run; empty: those its sweep reports, else the one that predicts.
         seed: which of a sweep's seeds; the first where absent.
@@ -165,7 +165,7 @@ class _Translation:
         self._loaders: dict[str, Loader] = {}
 
     def locate(self, method: Method, patient: str, place: int | None) -> SliceName:
-        """The slice that is asked for, else the patient's with the largest tumour.
+        """The slice that is asked for, else the patient's with the largest tumor.
 
         Raises:
             UsageError: the patient has no such slice, or none with as much brain as a slice needs.

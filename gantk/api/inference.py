@@ -212,7 +212,7 @@ def there_and_back(state: TrainingState, images: Tensor, side: Side) -> dict[str
 
 
 def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[str, tuple[float, int]]]:
-    """Sum and count of each map's values in tumour and in healthy brain."""
+    """Sum and count of each map's values in tumor and in healthy brain."""
     assert group.segmentation is not None
     tumour = group.segmentation > 0
     regions = {"tumour": tumour, "brain": group.foreground & ~tumour}

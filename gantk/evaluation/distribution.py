@@ -159,7 +159,7 @@ class Fid(_Distance):
 
     One number per method and region, without deviation. It falls with the number of slices, so compare only what was
     measured on one test set; with fewer slices than features its covariance has not full rank. Three channels are one
-    colour image, otherwise each is a grey one.
+    color image, otherwise each is a gray one.
 
     Args:
         weights: "pretrained" for Inception's, downloaded once by torch-fidelity; the file of them; or "random" for a

@@ -25,7 +25,7 @@ TARGET_EXAMPLES = "target_examples.npz"
 
 @dataclass
 class Examples:
-    """N slices for pictures; images are float32 in [-1, 1], (N, H, W), or (N, H, W, 3) in colour.
+    """N slices for pictures; images are float32 in [-1, 1], (N, H, W), or (N, H, W, 3) in color.
 
     Args:
         inputs: by modality.
@@ -55,7 +55,7 @@ class Examples:
         outputs: Mapping[str, Tensor],
         weights: Mapping[str, Tensor] | None = None,
     ) -> Examples:
-        """A group's slices; images are (N, C, H, W), of which three channels are colour, and else the first is shown.
+        """A group's slices; images are (N, C, H, W), of which three channels are color, and else the first is shown.
 
         A slice is named by its subject and its place, a picture that is alone by its name.
         """

@@ -21,14 +21,14 @@ RANDOM_FEATURES = 64
 
 
 def to_colour(images: Tensor) -> tuple[Tensor, int]:
-    """(B, T, H, W) → colour images (B·n, 3, H, W) and n: three channels are one image, others are grey ones."""
+    """(B, T, H, W) → color images (B·n, 3, H, W) and n: three channels are one image, others are gray ones."""
     if images.shape[1] == 3:
         return images, 1
     return images.flatten(0, 1)[:, None].expand(-1, 3, -1, -1), images.shape[1]
 
 
 def draw(network: nn.Module, seed: int = 0) -> None:
-    """He's initialisation, N(0, 2 / fan-in), from a fixed seed (He et al. 2015)."""
+    """He's initialization, N(0, 2 / fan-in), from a fixed seed (He et al. 2015)."""
     generator = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -73,7 +73,7 @@ class _Inception(nn.Module):
 
 @lru_cache(maxsize=4)
 def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
-    """A network from colour images (B, 3, H, W) in [0, 1] to features (B, F).
+    """A network from color images (B, 3, H, W) in [0, 1] to features (B, F).
 
     Args:
         weights: "pretrained", the file of Inception's weights, or "random" for a small network without any.

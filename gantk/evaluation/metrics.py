@@ -274,7 +274,7 @@ class Psnr:
 
 
 class Nmse:
-    """Squared error normalised by the target's energy, ‖prediction - target‖² / ‖target‖², of each slice.
+    """Squared error normalized by the target's energy, ‖prediction - target‖² / ‖target‖², of each slice.
 
     0 is perfect, 1 is what an answer of zeros gets. A region in which the target is 0 everywhere has no energy: there
     it is 0 for a perfect answer and NaN, which no mean counts, for any other.
@@ -322,7 +322,7 @@ class MsSsim:
 
     @property
     def reach(self) -> int:
-        """Pixels from the window's centre to its edge, as torchmetrics has it."""
+        """Pixels from the window's center to its edge, as torchmetrics has it."""
         return int(3.5 * self.sigma + 0.5)
 
     def scales(self, height: int, width: int) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ class Lpips:
 
     Over the whole image it is torchmetrics' value. In a region each layer's distances are averaged with the region
     brought to the layer's size, where a pixel counts by how much of it lies inside; what is seen there reaches as far
-    beyond the region as the layers do. Three channels are one colour image, otherwise each is a grey one; images of
+    beyond the region as the layers do. Three channels are one color image, otherwise each is a gray one; images of
     fewer than 64 pixels are enlarged.
 
     Args:
@@ -81,7 +81,7 @@ def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTra
                 f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, and they cannot be had",
                 where=where,
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                mend=f"on a machine with a network, run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
+                mend=f"on a machine with a network run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
                 'and copy the file that it names to this one: weights = "path/to/the.pth"; weights = "random" needs '
                 "no download but is not LPIPS",
             ) from None

@@ -1,4 +1,4 @@
-"""Segmentation with synthesized images: how well a tumour can be outlined with the answer of a method."""
+"""Segmentation with synthesized images: how well a tumor can be outlined with the answer of a method."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ def folds(patients: Sequence[str], count: int, seed: int) -> list[list[str]]:
 
 
 class SegmentationProbe:
-    """Dice of tumour regions that a small U-Net finds with the inputs and the synthesized target.
+    """Dice of tumor regions that a small U-Net finds with the inputs and the synthesized target.
 
     The test patients are divided into folds; for each, a network learns on the other patients from the inputs (the
-    slices themselves, without neighbours) and a method's answer, and segments the fold's patients. So every patient has
-    a value that no network saw in training: Dice over all of the patient's slices of the enhancing tumour (`dice_et`),
-    the tumour core (`dice_tc`) and the whole tumour (`dice_wt`). Beside the methods stand `target:real`, with the real
+    slices themselves, without neighbors) and a method's answer, and segments the fold's patients. So every patient has
+    a value that no network saw in training: Dice over all of the patient's slices of the enhancing tumor (`dice_et`),
+    the tumor core (`dice_tc`) and the whole tumor (`dice_wt`). Beside the methods stand `target:real`, with the real
     target, and `target:none`, without any (background in its place): upper and lower bound, kept in the cache for other
     runs on the same test patients. All begin with the same weights and see the same slices in the same order. A patient
-    who lacks a region has no value there; one without any tumour takes no part.
+    who lacks a region has no value there; one without any tumor takes no part.
 
     Args:
         folds: parts; never more than there are patients.
         steps: updates of each network.
-        batch: slices of each update; half of them show tumour.
+        batch: slices of each update; half of them show tumor.
         channels: of the network's finest resolution, a multiple of 8.
         rate: of Adam at the beginning; it falls to 0 along a cosine.
         seed: of folds, weights and order.
@@ -177,7 +177,7 @@ class _Collection:
         assert group.target is not None
         assert group.segmentation is not None
         self.device = group.source.device
-        # the slices themselves: neighbours that one method is shown would make its probe another than others'
+        # the slices themselves: neighbors that one method is shown would make its probe another than others'
         self.inputs.add(group.source if group.own is None else group.source[:, list(group.own)])
         self.labels.append(group.segmentation[:, 0].cpu().numpy())
         self.patients += group.patients
@@ -252,7 +252,7 @@ class _Collection:
 
 
 def _batches(data: _Data, patients: Sequence[str], size: int, seed: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches: half from slices with tumour, half from all; each slice is mirrored every other time."""
+    """Endless batches: half from slices with tumor, half from all; each slice is mirrored every other time."""
     everything = np.concatenate([data.rows[patient] for patient in patients])
     tumour = everything[data.labels[everything].any(axis=(1, 2))]
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))

@@ -15,7 +15,7 @@ LEVELS = 4
 
 
 class _Block(nn.Sequential):
-    """Two 3×3 convolutions, each with group normalisation and ReLU."""
+    """Two 3×3 convolutions, each with group normalization and ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         def layers(channels: int) -> list[nn.Module]:
@@ -62,7 +62,7 @@ def segmentation_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy plus 1 - soft Dice of each region over the batch; both (B, R, H, W), truth in {0, 1}.
 
     In the cross-entropy a region's pixels weigh more by the square root of how much rarer they are than others: without
-    it a region of few pixels, such as the enhancing tumour, is given up in the first steps.
+    it a region of few pixels, such as the enhancing tumor, is given up in the first steps.
     """
     probability = logits.sigmoid()
     over = (0, 2, 3)

@@ -33,7 +33,7 @@ NEAR = 1e-3
 
 @dataclass(frozen=True)
 class Shown:
-    """One slice in one run; images are float32 in [-1, 1], (H, W), or (H, W, 3) in colour.
+    """One slice in one run; images are float32 in [-1, 1], (H, W), or (H, W, 3) in color.
 
     Args:
         inputs: by modality.
@@ -92,14 +92,14 @@ def combine(title: str, shown: Mapping[str, Shown]) -> Comparison:
 
 
 def draw_comparison(comparison: Comparison, *, ink: str = "black", smooth: bool = True) -> Figure:
-    """Inputs once, then a row per method with target, synthesis and error map; on the right the tumour of each.
+    """Inputs once, then a row per method with target, synthesis and error map; on the right the tumor of each.
 
-    Images share the window [0, 1], error maps [0, 0.3] of an image in [0, 1]; without a tumour the right half is left
+    Images share the window [0, 1], error maps [0, 0.3] of an image in [0, 1]; without a tumor the right half is left
     out.
 
     Args:
         comparison: the slice.
-        ink: colour of text.
+        ink: color of text.
         smooth: interpolate images, for paper; else they are kept as they are, for a page that scales them itself.
     """
     box = tumour_box(comparison.segmentation)
@@ -165,9 +165,9 @@ class _Sheet:
         self.top += self.tall + GAP
 
     def _bars(self) -> None:
-        """The colours' scales below the columns that they belong to."""
+        """The colors' scales below the columns that they belong to."""
         grey = self.comparison.target.ndim == 2
-        bars = [(GREY, "intensity", 0, 2, (0.0, 1.0))] if grey else []  # pictures in colour need none
+        bars = [(GREY, "intensity", 0, 2, (0.0, 1.0))] if grey else []  # pictures in color need none
         bars.append((ERROR, "absolute error", 2, 1, (ERROR.low, ERROR.high)))
         for zoom in (False, True) if self.box else (False,):
             for window, title, column, span, (low, high) in bars:

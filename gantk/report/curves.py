@@ -1,4 +1,4 @@
-"""Curves of a run from its journal, as inline SVG that takes the page's font and text colour."""
+"""Curves of a run from its journal, as inline SVG that takes the page's font and text color."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from matplotlib.ticker import MaxNLocator
 __all__ = ["COLOURS", "INK", "Chart", "Curves", "draw_chart", "gather", "inline"]
 
 INK = "#010203"
-"""Drawn with this colour by matplotlib, with the page's text colour by the browser."""
+"""Drawn with this color by matplotlib, with the page's text color by the browser."""
 COLOURS = ("#3b82d6", "#e0702f", "#2f9e6e", "#b65fc2", "#c9a227", "#d1495b", "#5b8c9c", "#8a7a6a")
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
-"""When colours are used up."""
+"""When colors are used up."""
 MOST_POINTS = 300
 
 Series = tuple[np.ndarray, np.ndarray]
@@ -33,7 +33,7 @@ Series = tuple[np.ndarray, np.ndarray]
 class Chart:
     """Series that share axes, by label; `logarithmic` where the values allow it.
 
-    Series of one kind, which `kinds` names by label, share a colour and a line of the legend.
+    Series of one kind, which `kinds` names by label, share a color and a line of the legend.
     """
 
     title: str

@@ -199,7 +199,7 @@ def _cell(value: float, digits: int) -> Cell:
 
 
 def _weights(path: Path) -> list[tuple[str, str, str, str]]:
-    """Per map: its mean in the tumour, in healthy brain, and the ratio of the two."""
+    """Per map: its mean in the tumor, in healthy brain, and the ratio of the two."""
     if not path.is_file():
         return []
     rows = []

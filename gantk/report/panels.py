@@ -18,7 +18,7 @@ def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
 
     Args:
         examples: N slices; without a target there are no errors.
-        tumour: draw the tumour's outline on target and outputs.
+        tumour: draw the tumor's outline on target and outputs.
 
     Returns:
         (height, width, 3) uint8.

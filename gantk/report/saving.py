@@ -49,7 +49,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def as_svg(figure: Figure, title: str, *, salt: str = "") -> str:
-    """An `<svg>` element for a page; what is drawn in `INK` takes the page's text colour.
+    """An `<svg>` element for a page; what is drawn in `INK` takes the page's text color.
 
     Args:
         figure: the figure.

@@ -67,7 +67,7 @@ class Selection:
     examples: dict[Path, Examples] = field(repr=False)
 
     def ranked(self) -> list[SliceName]:
-        """The slices that every method shows beside a target, those with the largest tumour first."""
+        """The slices that every method shows beside a target, those with the largest tumor first."""
         areas: dict[SliceName, int] = {}
         for number, method in enumerate(self.methods):
             here = {

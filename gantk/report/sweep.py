@@ -182,7 +182,7 @@ def _cell(value: float, digits: int) -> Cell:
 
 
 def _slices(table: Table) -> list[Drawing]:
-    """The slices with the largest tumours that every method shows, of different patients where there are several."""
+    """The slices with the largest tumors that every method shows, of different patients where there are several."""
     try:
         chosen = select(table)
     except GantkError:  # variants of different geometry have no slice in common
@@ -218,7 +218,7 @@ def _distributions(table: Table) -> list[Drawing]:
 
 
 def _curves(members: Members, table: Table | None) -> list[tuple[str, Markup]]:
-    """A chart per validation metric: a line per child and reported role, the seeds of a variant in one colour."""
+    """A chart per validation metric: a line per child and reported role, the seeds of a variant in one color."""
     charts: dict[str, dict[str, Series]] = {}
     kinds: dict[str, str] = {}
     for member in members.members:

@@ -1,4 +1,4 @@
-"""Tiles of a picture: values to colours in windows that never change, so that pictures compare."""
+"""Tiles of a picture: values to colors in windows that never change, so that pictures compare."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ SMALLEST_TILE = 160
 
 @dataclass(frozen=True)
 class Window:
-    """The values between which colours run; what lies outside takes the end's colour."""
+    """The values between which colors run; what lies outside takes the end's color."""
 
     low: float
     high: float
     colours: str
 
     def paint(self, values: np.ndarray) -> np.ndarray:
-        """(H, W), or (H, W, 3) which has its own colours, float → (H, W, 3) uint8."""
+        """(H, W), or (H, W, 3) which has its own colors, float → (H, W, 3) uint8."""
         share = (np.asarray(values, dtype=np.float32) - self.low) / (self.high - self.low)
         steps = np.clip(np.rint(share * 255), 0, 255).astype(np.uint8)
         return steps if steps.ndim == 3 else _lookup(self.colours)[steps]
 
 
 GREY = Window(-1.0, 1.0, "gray")
-"""Images in [-1, 1]; those in colour keep their own."""
+"""Images in [-1, 1]; those in color keep their own."""
 ERROR = Window(0.0, 0.3, "inferno")
 """Absolute errors of images in [0, 1]."""
 WEIGHT = Window(0.0, 1.5, "viridis")
@@ -48,7 +48,7 @@ WEIGHT = Window(0.0, 1.5, "viridis")
 
 @dataclass(frozen=True)
 class Strip:
-    """One column of a picture: a title, a tile (h, w, 3) uint8 per row, the window of its colour bar."""
+    """One column of a picture: a title, a tile (h, w, 3) uint8 per row, the window of its color bar."""
 
     title: str
     tiles: Sequence[np.ndarray]
@@ -75,7 +75,7 @@ def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
 
 
 def error_map(image: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The absolute error of images in [0, 1], from images in [-1, 1]: (..., H, W), the mean over colours."""
+    """The absolute error of images in [0, 1], from images in [-1, 1]: (..., H, W), the mean over colors."""
     error = np.abs(image - target) / 2
     return error.mean(axis=-1) if error.shape[-1] == 3 else error
 
@@ -106,7 +106,7 @@ def frame(
 
 
 def compose(strips: Sequence[Strip], row_titles: Sequence[str]) -> np.ndarray:
-    """Columns side by side under their titles, a line above each row, colour bars below: (H, W, 3) uint8."""
+    """Columns side by side under their titles, a line above each row, color bars below: (H, W, 3) uint8."""
     height, width = strips[0].tiles[0].shape[:2]
     line = 20
     bars = 38 if any(strip.window for strip in strips) else 0

@@ -203,7 +203,7 @@ def _model(network: str, pretrained: bool, where: str) -> nn.Module:
             "the pretrained weights cannot be had",
             where=where,
             why=f"timm says: {_reason(error)}",
-            mend=f"on a machine with a network, run `timm.create_model({network!r}, pretrained=True)` once and copy the "
+            mend=f"on a machine with a network run `timm.create_model({network!r}, pretrained=True)` once and copy the "
             'Hugging Face cache here; or give a file, weights = "path" (safetensors, or torchvision\'s .pth); or set '
             'weights = "random", which needs no download but differs from what was published',
         ) from error
@@ -214,7 +214,7 @@ def _reason(error: Exception) -> str:
 
 
 def _draw(body: nn.Module, seed: int = 0) -> None:
-    """He's initialisation, N(0, 2 / fan-in), from a fixed seed; norms as they begin (He et al., 2015)."""
+    """He's initialization, N(0, 2 / fan-in), from a fixed seed; norms as they begin (He et al., 2015)."""
     generator = torch.Generator().manual_seed(seed)
     for layer in body.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

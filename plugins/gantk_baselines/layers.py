@@ -1,4 +1,4 @@
-"""Building blocks of the networks: norms, antialiased sampling, initialisation, feature taps."""
+"""Building blocks of the networks: norms, antialiased sampling, initialization, feature taps."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ Levels = Annotated[int, Field(ge=1, le=16)]
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalisation over (H, W), (B, C, H, W) to the same shape, the same at training and test time.
+    """Instance normalization over (H, W), (B, C, H, W) to the same shape, the same at training and test time.
 
-    Computed as group normalisation with one channel per group, which is the same function: on a CPU
+    Computed as group normalization with one channel per group, which is the same function: on a CPU
     `F.instance_norm` gives a wrong gradient at batch size 1 where the incoming one is strided as
     channels-last.
 
@@ -70,7 +70,7 @@ class InstanceNorm(nn.Module):
 
 
 def normalisation(norm: Norm, channels: int) -> nn.Module:
-    """The normalisation layer of that name over `channels` channels."""
+    """The normalization layer of that name over `channels` channels."""
     match norm:
         case "instance":
             return InstanceNorm(channels)
@@ -162,7 +162,7 @@ def initialise(module: nn.Module, init: Init = "xavier", gain: float = 0.02) -> 
     Args:
         module: the network.
         init: "normal": weights N(0, gain²) (pix2pix, CycleGAN); "xavier": Xavier normal with that gain (CUT).
-            Biases are 0, learnt norm weights N(1, gain²).
+            Biases are 0, learned norm weights N(1, gain²).
         gain: the standard deviation or the gain.
     """
     for layer in module.modules():

@@ -43,7 +43,7 @@ class AvailabilityResnet(Resnet):
         antialias: blurred sampling in place of strided and transposed convolutions.
         dropout: probability inside each block.
         init: "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation.
+        init_gain: standard deviation or gain of the initialization.
         condition: "availability", or "none" for a plain ResNet.
     """
 

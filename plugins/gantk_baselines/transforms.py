@@ -115,7 +115,7 @@ class InputJitter:
         gamma: standard deviation of log γ.
         bias: standard deviation of b on a grid of 4 × 4 points, between which it is bicubic.
         noise: standard deviation of n, on the scale of u.
-        planes: channels of one modality, 2·n + 1 with n neighbouring slices; they share v, γ and b.
+        planes: channels of one modality, 2·n + 1 with n neighboring slices; they share v, γ and b.
 
     Raises:
         GantkError: the source's channels are no multiple of `planes`.
