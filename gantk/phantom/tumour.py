@@ -82,7 +82,7 @@ class Tumour:
 
     Attributes:
         labels: uint8, BraTS: 0, 1, 2, 4.
-        core, edema, enhancing, cavity: float32 volume fractions; together at most 1.
+        core, oedema, enhancing, cavity: float32 volume fractions; together at most 1.
         clot: float32, of the core; at most `core`.
         permeability: float32, contrast agent taken up relative to a typical enhancing rim; 0 outside it.
         character: float32 field that shifts the tumor's relaxation times and, in part, its permeability.
