@@ -1,4 +1,4 @@
-"""What a sweep's folder says of its children."""
+"""The children in a sweep's folder."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def child_folder(sweep: Path, child: str) -> Path:
 
 
 def children_of(sweep: Path) -> list[Path]:
-    """The folders of children that are there, listed in `sweep.json` or not, sorted."""
+    """The existing folders of children, sorted, whether or not `sweep.json` lists them."""
     return sorted(path.parent for path in sweep.glob(f"{CHILDREN}/*/{CHILD}"))
 
 
 def sweep_head(folder: Path) -> dict[str, Any]:
-    """The content of `sweep.json`; where it is missing, what its children's `child.json` say.
+    """The content of `sweep.json`, or of the children's `child.json` files if it is missing.
 
     Raises:
         UsageError: the folder is no sweep's, or the file is damaged.

@@ -1,4 +1,4 @@
-"""What a reader must be told with a table: how many seeds and patients, which spread, which split, what is odd."""
+"""Captions and notes of tables: numbers of seeds and patients, spread, split, and irregularities."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
 
 
 def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
-    """Over which seeds bold was decided where the rows of a group do not have the same."""
+    """The seeds over which bold was decided, if the rows of a group have different seeds."""
     for group in grouped([row for row in rows if not row.baseline], by):
         every = {seed for row in group for seed in row.seeds}
         common = sorted(every.intersection(*(row.seeds for row in group)))
@@ -74,7 +74,7 @@ def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
 
 
 def beaten(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> Iterator[str]:
-    """Baselines that better every method in something, which the bold type hides."""
+    """Baselines that are better than every method in a column, which bold does not show."""
     for baseline in (row for row in rows if row.baseline):
         ahead = []
         for name, column in columns.items():

@@ -1,6 +1,6 @@
-"""A table over the runs of one cohort; runs that were measured differently are not mixed in silence.
+"""A table of several runs of one cohort, with the paired differences of every method from a reference.
 
-Below it, the paired differences of every method from a reference.
+Runs that were measured differently are refused, or combined with a warning.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def compare(
     Args:
         runs: run folders with an `evaluation` folder each.
         force: compare although splits or settings differ; the title says so.
-        reference: a run and one of its methods, the one that predicts where None; default: of the first run. A run
+        reference: a run and one of its methods (None: the predicting role); default: the first run. A run
             that is not among `runs` is put before them.
-        all_regions: whether the differences are of every region, not of the whole image alone; a metric that is not
+        all_regions: whether to test in every region, not only in the whole image; a metric that is not
             measured in the whole image is tested in its regions anyway.
 
     Raises:
@@ -119,7 +119,7 @@ def to_dict(table: Table) -> dict[str, object]:
 
 
 def _tests(table: Table, reference: tuple[str, str], *, all_regions: bool) -> Significance:
-    """Each row's differences from the reference."""
+    """The differences of each row from the reference."""
     run, method = reference
     other = next(row for row in table.rows if row.method == method and row.changes[RUN] in (run, EVERY_RUN))
     in_image = {column.title for column in table.columns.values() if column.region == "image"}

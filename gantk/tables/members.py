@@ -1,4 +1,4 @@
-"""The runs that a table is made of: ordinary run folders, or the children of a sweep's folder."""
+"""The runs of a table: ordinary runs, or the children of a sweep."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """What was found in some folders.
+    """The members found in some folders.
 
     Args:
         members: in table order.
@@ -130,19 +130,19 @@ def predicting(recipe: Mapping[str, Any], evaluation: Evaluation) -> str | None:
 
 
 def trained(recipe: Mapping[str, Any], methods: Sequence[str]) -> list[str]:
-    """Of some methods those that the run trained."""
+    """The methods among the given ones that the run trained."""
     roles = recipe.get("translators") or {}
     return [m for m in methods if (m in roles if roles else not is_baseline(m))]
 
 
 def answering(recipe: Mapping[str, Any], methods: Sequence[str]) -> str | None:
-    """Of some methods the one that answers for the run."""
+    """The method among the given ones that represents the run."""
     own, named = trained(recipe, methods), recipe.get("predict")
     return named if named in own else own[-1] if own else None
 
 
 def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] | None = None) -> Iterator[str]:
-    """What keeps evaluations from being compared, one phrase each.
+    """The reasons why evaluations are not comparable, one phrase each.
 
     Args:
         found: the evaluations by a name for readers.
@@ -166,7 +166,7 @@ def differences(found: Mapping[str, Evaluation], held_out: Mapping[str, object] 
 
 
 def _other_images(found: Mapping[str, Evaluation]) -> Iterator[str]:
-    """Patients who are called alike and are others, or were prepared otherwise."""
+    """Differences between patients of the same name: other patients, or another preparation."""
     known = [(name, evaluation.images) for name, evaluation in found.items() if evaluation.images]
     for name, images in known[1:]:
         first, those = known[0]

@@ -1,4 +1,4 @@
-"""The table of a paper from runs on disk: methods × metrics, over seeds, with what it leaves out said below it."""
+"""The table of a paper from runs on disk: methods × metrics over seeds, with notes on omitted runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def result_table(
         by: the dotted key that groups the rows, `none` for no groups; default: the first in which several methods
             share a value.
         reference: a row's title, label or baseline name; the others are tested against it.
-        force: put together what does not compare; the table says so.
+        force: combine runs that are not comparable; the table says so.
 
     Raises:
         UsageError: without a folder, or where a role, region, metric, key or reference is unknown.

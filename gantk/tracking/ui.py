@@ -1,4 +1,4 @@
-"""The MLflow UI on the store of the runs, on this computer alone."""
+"""The MLflow UI for the store of the runs, on this computer only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PORT = 5000
 
 
 def store_of(runs: Path, option: str | None = None) -> str:
-    """The store whose UI shows the runs in a folder: the one asked for, or the one that they were fed to.
+    """The store that has the runs of a folder: the requested one, or the one that they were uploaded to.
 
     Raises:
         UsageError: there are no runs, no store yet, or the runs are in several.
