@@ -1,4 +1,4 @@
-"""Slices shown side by side: inputs, target, what each role made of them, and the weight maps."""
+"""Example slices: inputs, target, the outputs of each role, and weight maps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGET_EXAMPLES", "Examples"]
 
 TARGET_EXAMPLES = "target_examples.npz"
-"""What translators of the other direction make of targets, beside `examples.npz`; of runs without test pairs."""
+"""Outputs of translators in the other direction, beside `examples.npz`, for runs without test pairs."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Examples:
         )
 
     def plus(self, outputs: Mapping[str, Tensor]) -> Examples:
-        """The same slices with further outputs, (N, C, H, W), after those that they have."""
+        """The same slices with further outputs (N, C, H, W) appended."""
         more = {name: _picture(image) for name, image in outputs.items() if name not in self.outputs}
         return replace(self, outputs={**self.outputs, **more})
 
@@ -89,7 +89,7 @@ class Examples:
 
     @classmethod
     def load(cls, path: Path) -> Examples:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
             EvaluationError: where the file is missing or not what it should be.

@@ -1,4 +1,4 @@
-"""Feature networks of metrics: Inception as FID knows it, or random ones that need no download."""
+"""Feature networks of metrics: the Inception network of FID, or random networks that need no download."""
 
 from __future__ import annotations
 

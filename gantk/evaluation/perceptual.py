@@ -47,7 +47,7 @@ class Lpips:
         self.net = net
         self.weights = weights
         self.title = "LPIPS (random network)" if weights == "random" else "LPIPS"
-        _network(net, weights)  # what is lacking is said before training
+        _network(net, weights)  # fail before training if the weights are missing
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,), at least 0."""
@@ -99,7 +99,7 @@ def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         network.net.load_state_dict({name: stored[other] for name, other in names.items()})
-    except Exception as error:  # a file that is none fails in many ways
+    except Exception as error:  # an invalid file can fail in many ways
         raise GantkError(
             "these are no weights of torchvision's network",
             where=f"{where}: {path}",

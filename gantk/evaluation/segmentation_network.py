@@ -1,4 +1,4 @@
-"""The small U-Net that judges synthesized images by what can be segmented with them."""
+"""The small U-Net of the segmentation probe."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def train(
     seed: int,
     after_step: Callable[[], None],
 ) -> SmallUNet:
-    """A network trained on as many batches as there are steps, Adam with a cosine-shaped rate.
+    """Train a network for the given number of steps, using Adam with a cosine learning rate.
 
     Args:
         batches: images (B, C, H, W) in [-1, 1] and regions (B, R, H, W) in {0, 1}, on the device to train on.

@@ -1,4 +1,4 @@
-"""The report of a run: one page that needs no network, made from what the run's folder holds."""
+"""The report of a run: one self-contained page from the files in the run's folder."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Picture:
 
 
 def write_report(run: Path) -> Path:
-    """Write `report.html` into a run's folder and return its path; of an unfinished run with what is there.
+    """Write `report.html` into a run's folder and return its path; an unfinished run is reported as far as it is.
 
     What is damaged is left out, on which the page and a `GantkWarning` speak.
 
@@ -77,7 +77,7 @@ def write_report(run: Path) -> Path:
     evaluation = folder.path / EVALUATION
     state = status.get("state") or "unknown"
     if state == "running" and not is_busy(folder.path):
-        state = "interrupted"  # what it says of itself is older than its death
+        state = "interrupted"  # status.json is older than the crash
     damages = [str(damage) for damage in files.damages()]
     results = _whole(lambda: _results(evaluation, folder.recipe), damages)
     weights = _whole(lambda: _weights(evaluation / "weights.json"), damages)
@@ -134,7 +134,7 @@ def save_page(page: str, folder: Path) -> Path:
 
 
 def _whole(part: Callable[[], Part], damages: list[str]) -> Part | None:
-    """A part of the page; one that is damaged takes nothing but itself away."""
+    """Make a part of the page; if it fails, only this part is missing."""
     try:
         return part()
     except (GantkError, OSError) as error:
@@ -143,7 +143,7 @@ def _whole(part: Callable[[], Part], damages: list[str]) -> Part | None:
 
 
 def _facts(status: Mapping[str, Any], environment: Mapping[str, Any], on_training: bool) -> list[tuple[str, str]]:
-    """The line below the title: what a reader asks first."""
+    """The line of key facts below the title."""
     git = environment.get("git") or {}
     commit = str(git.get("commit") or "")[:10]
     progress = status.get("step")
@@ -160,7 +160,7 @@ def _facts(status: Mapping[str, Any], environment: Mapping[str, Any], on_trainin
 
 
 def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The tables of the evaluation, None where the run has none; baselines and bounds are no rivals of the best."""
+    """The tables of the evaluation; None if there is none. Baselines and bounds do not compete for the best value."""
     if not is_evaluated(folder):
         return None
     evaluation = Evaluation.read(folder)
@@ -219,7 +219,7 @@ def _weights(path: Path) -> list[tuple[str, str, str, str]]:
 
 
 def _figures(path: Path) -> dict[str, Any] | None:
-    """The example slices drawn, and what there is to say of them; None where the run has none."""
+    """The drawn example slices with notes; None if the run has none."""
     if not path.is_file():
         return None
     examples = Examples.load(path)
@@ -248,7 +248,7 @@ def _curves(path: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
 
 
 def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]:
-    """By key, a few of the panels from the first to the last, in a size for the page."""
+    """By key, some panels from the first to the last, in a size for the page."""
     by_key: dict[str, list[Panel]] = {}
     for panel in panels:
         by_key.setdefault(panel.key, []).append(panel)
@@ -269,7 +269,7 @@ def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]
 
 
 def _picture(pixels: np.ndarray, caption: str, *, lossy: bool = False) -> Picture:
-    """Embed (H, W, 3) uint8; figures keep every value, the panel history is made small."""
+    """Embed an image (H, W, 3) uint8; figures are lossless, the panel history is compressed."""
     out = BytesIO()
     image = Image.fromarray(pixels)
     if lossy:

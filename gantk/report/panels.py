@@ -1,4 +1,4 @@
-"""The panel of a validation: one row per slice, everything side by side."""
+"""The panel of a validation: one row per slice."""
 
 from __future__ import annotations
 

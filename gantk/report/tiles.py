@@ -1,4 +1,4 @@
-"""Tiles of a picture: values to colors in windows that never change, so that pictures compare."""
+"""Tiles of a picture: values mapped to colors in fixed windows, so that pictures are comparable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALLEST_TILE = 160
 
 @dataclass(frozen=True)
 class Window:
-    """The values between which colors run; what lies outside takes the end's color."""
+    """The range of values that the colors span; values outside take the color of the nearer end."""
 
     low: float
     high: float
@@ -58,7 +58,7 @@ class Strip:
 
 
 def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
-    """Bring an image (H, W) or (H, W, 3), or the part of it in `box`, to the size of a tile.
+    """Resize an image (H, W) or (H, W, 3), or the part of it in `box`, to the size of a tile.
 
     A tile is a whole multiple of the image, so that its shorter side has 160 pixels or more; bicubic, float32.
     """
@@ -158,7 +158,7 @@ def _write(
     size: int = 13,
     bold: bool = False,
 ) -> None:
-    """Write one line, in smaller letters where the room is short."""
+    """Draw one line of text, in a smaller font if space is short."""
     while size > 8 and _font(size, bold).getlength(text) > room:
         size -= 1
     draw.text(at, text, fill=ink, font=_font(size, bold), anchor=anchor)

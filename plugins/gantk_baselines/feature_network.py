@@ -137,7 +137,7 @@ def _as_rgb(image: Tensor) -> Tensor:
 
 
 def _names(body: nn.Module) -> Iterator[str]:
-    """The names of a network's layers, in the order in which they run."""
+    """The names of a network's layers, in execution order."""
     if not isinstance(body, nn.Sequential):
         yield from (stage["module"] for stage in body.feature_info)
         return
@@ -226,7 +226,7 @@ def _draw(body: nn.Module, seed: int = 0) -> None:
 
 
 def _load(body: nn.Module, path: Path, where: str, prefix: str) -> None:
-    """Weights from a file; what it holds beyond the network, such as a classifier, is passed over."""
+    """Load weights from a file; entries beyond the network, such as a classifier, are ignored."""
     mend = "give a safetensors file, or a state dict saved by torch.save, of this network"
     try:
         if path.suffix == ".safetensors":

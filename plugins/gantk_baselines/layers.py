@@ -35,11 +35,11 @@ __all__ = [
 Norm = Literal["instance", "batch", "none"]
 Init = Literal["normal", "xavier"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
-"""The probability of a zero; with 1 nothing would pass."""
+"""The probability of a zero, below 1."""
 Blocks = Annotated[int, Field(ge=0, le=1000)]
-"""Residual blocks, which may be none at all."""
+"""Number of residual blocks; may be 0."""
 Levels = Annotated[int, Field(ge=1, le=16)]
-"""Halvings of an image: 16 of them leave one pixel of 65536."""
+"""Number of halvings of an image; 16 reduce 65536 pixels to one."""
 
 
 class InstanceNorm(nn.Module):
@@ -157,7 +157,7 @@ def final_convolution(in_channels: int, out_channels: int, kernel_size: int) -> 
 
 
 def initialise(module: nn.Module, init: Init = "xavier", gain: float = 0.02) -> None:
-    """Initialise all convolutions, linear layers and norms in place, as pix2pix, CycleGAN and CUT do.
+    """Initialize all convolutions, linear layers and norms in place, as pix2pix, CycleGAN and CUT do.
 
     Args:
         module: the network.

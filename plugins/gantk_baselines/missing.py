@@ -1,4 +1,4 @@
-"""Missing modalities: what is there and what is not, drawn at random, and the losses of MM-GAN.
+"""Missing modalities, drawn at random, and the losses of MM-GAN.
 
 Source: Sharma & Hamarneh, "Missing MRI pulse sequence synthesis using multi-modal GAN", IEEE TMI 2019, and its code.
 """
@@ -157,7 +157,7 @@ def imputed(view: View) -> Tensor:
 
 
 def known(view: View) -> Tensor:
-    """Which of a view's targets the patients have, bool (B, T): the others are background and say nothing."""
+    """The targets of a view that the patients have, bool (B, T); the others are background and are ignored."""
     return view.derive("targets known", view.target, lambda target: (target > BACKGROUND).flatten(2).any(dim=2))
 
 

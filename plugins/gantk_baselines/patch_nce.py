@@ -1,4 +1,4 @@
-"""Patchwise contrastive learning (CUT), which a weight map turns into DS³-Net's eq. 3."""
+"""Patchwise contrastive learning (CUT); with a weight map it is eq. 3 of DS³-Net."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transforms of training batches: mirrored, enlarged and cropped, brighter or darker; a pair stays a pair."""
+"""Transforms of training batches: flips, crops, poses and intensities; pairs stay aligned."""
 
 from __future__ import annotations
 

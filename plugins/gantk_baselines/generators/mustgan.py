@@ -25,7 +25,7 @@ __all__ = ["Mustgan"]
 
 
 class _Stream(nn.Module):
-    """The first layers of a ResNet generator, under the names that they have there."""
+    """The first layers of a ResNet generator, with the same names."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
