@@ -1,4 +1,4 @@
-"""Figures of runs and sweeps: one slice through several methods, and how metrics spread over the patients."""
+"""Figures of runs and sweeps: one slice translated by several methods, and distributions of metrics."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def histogram(
     roles: Sequence[str] = (),
     force: bool = False,
 ) -> Table:
-    """Draw how a metric spreads over the test patients into a PNG or PDF: a row per method, a panel per region.
+    """Draw the distribution of a metric over the test patients into a PNG or PDF: a row per method, a panel per region.
 
     Raises:
         UsageError: a metric, region or role is unknown, or the file's name or place is wrong.
@@ -82,7 +82,7 @@ def compare_slices(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Comparison:
-    """One test slice with what the runs make of it: from their examples, else from their newest checkpoints.
+    """One test slice with the outputs of the runs, from their examples or from their newest checkpoints.
 
     Args:
         folders: of runs and sweeps.
