@@ -77,7 +77,7 @@ class SweepDisplay:
         if self._bars is not None and child.id not in self._tasks:
             self._tasks[child.id] = self._bars.add_task(child.id, total=child.total, rest="")
         else:
-            self.note(f"{self._place(child)} {child.id} ({child.label}) {'goes on' if child.done else 'begins'}")
+            self.note(f"{self._place(child)} {child.id} ({child.label}) {'continues' if child.done else 'starts'}")
 
     def ended(self, child: ChildState) -> None:
         """A child ended."""

@@ -168,7 +168,7 @@ class Fid(_Distance):
         regions: where; a region is cut out, its surroundings black, and enlarged to the image's size.
 
     Raises:
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     name = "fid"
@@ -206,7 +206,7 @@ class Kid(_Distance):
         regions: as FID's.
 
     Raises:
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     name = "kid"

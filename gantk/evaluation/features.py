@@ -81,7 +81,7 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
         where: who asks, for errors.
 
     Raises:
-        GantkError: Inception cannot be had.
+        GantkError: Inception could not be loaded.
     """
     if weights == "random":
         return _Random()
@@ -100,7 +100,7 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
         ) from None
     except Exception as error:  # a download or a file can fail in many ways
         raise GantkError(
-            "the weights of Inception v3 cannot be had",
+            "the weights of Inception v3 could not be loaded",
             where=where if path is None else f"{where}: {path}",
             why=f"{type(error).__name__}: {error}".splitlines()[0],
             mend="download weights-inception-2015-12-05-6726825d.pth from torch-fidelity's release page on GitHub and "

@@ -38,7 +38,7 @@ class Lpips:
             download and is not comparable with LPIPS.
 
     Raises:
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     higher_is_better = False
@@ -78,7 +78,7 @@ def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTra
             return _NoTrainLpips(net=net)
         except (OSError, RuntimeError) as error:
             raise GantkError(
-                f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, and they cannot be had",
+                f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, which could not be loaded",
                 where=where,
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 mend=f"on a machine with a network run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
@@ -101,7 +101,7 @@ def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
         network.net.load_state_dict({name: stored[other] for name, other in names.items()})
     except Exception as error:  # an invalid file can fail in many ways
         raise GantkError(
-            "these are no weights of torchvision's network",
+            "the file does not contain the weights of torchvision's network",
             where=f"{where}: {path}",
             why=f"{type(error).__name__}: {error}".splitlines()[0],
             mend='set weights to "pretrained", "random" or the path of a torchvision file (.pth)',

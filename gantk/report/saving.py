@@ -30,7 +30,7 @@ def check_format(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise UsageError("a figure is a PNG or a PDF", where=path, mend="let its name end in .png or .pdf")
     if not path.parent.is_dir():
-        raise UsageError("there is no such folder", where=path.parent, mend="make it, or write into another one")
+        raise UsageError("there is no such folder", where=path.parent, mend="create the folder, or name another file")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

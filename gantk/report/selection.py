@@ -114,7 +114,7 @@ def select(table: Table, named: Sequence[Path] = (), seed: int | None = None) ->
             continue
         if seed is not None and seed not in runs:
             known = ", ".join(map(str, runs))
-            raise UsageError(f"{row.name} has no seed {seed}", where=SEED, mend=f"choose of {known}")
+            raise UsageError(f"{row.name} has no seed {seed}", where=SEED, mend=f"choose one of {known}")
         methods.append(Method(row.name, runs[row.seeds[0] if seed is None else seed], row.method))
     if not methods:
         raise EvaluationError("no run has a method to show")

@@ -78,7 +78,7 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
     """
     folder = RunFolder(sweep)
     if not folder.is_sweep:
-        raise EvaluationError("this is no sweep's folder", where=sweep, why="it holds no sweep.json")
+        raise EvaluationError("this is not the folder of a sweep", where=sweep, why="it has no sweep.json")
     head, status = sweep_head(folder.path), folder.status()
     members = read_members([folder.path])
     table, problem = _table(folder.path, members, reference)

@@ -57,7 +57,7 @@ def resolve_run(text: str | Path, runs: Path | None = None) -> Path:
     if len(matches) == 1:
         return matches[0].absolute()
     if matches:
-        raise UsageError(f"{str(text)!r} is the beginning of {len(matches)} runs", mend="give more of its id")
+        raise UsageError(f"{str(text)!r} is the start of the ids of {len(matches)} runs", mend="write more of the id")
     raise UsageError(
         f"there is no run {str(text)!r}",
         where=path if path.exists() else None,

@@ -42,7 +42,7 @@ def sweep_head(folder: Path) -> dict[str, Any]:
     if not isinstance(children, list) or not all(map(_is_child, children)):
         raise _damaged(path, "it holds something else than gantk writes")
     if not children:
-        raise UsageError("this is no sweep's folder", where=folder, why=f"it holds no {SWEEP} with children")
+        raise UsageError("this is not the folder of a sweep", where=folder, why=f"it has no {SWEEP} with children")
     return dict(head)
 
 

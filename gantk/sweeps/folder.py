@@ -31,7 +31,7 @@ def folder_of(name: str, out: Path | None) -> Path:
 def write(folder: Path, sweep: Sweep) -> None:
     """Create the sweep's folder and the folders of all children, ready to run; existing files are kept."""
     if (folder / RECIPE).is_file() and not is_sweep(folder):
-        raise UsageError("there is a run of this name already", where=folder, mend="give the sweep another name")
+        raise UsageError("a run with this name exists already", where=folder, mend="give the sweep another name")
     entries = [
         {"id": c.id, "variant": c.variant, "changes": c.changes, "label": c.label, "report": write_rows(c.report)}
         for c in sweep.children

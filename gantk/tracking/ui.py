@@ -75,7 +75,7 @@ def free_port(wanted: int | None = None) -> int:
             except OSError:
                 continue
             return int(candidate.getsockname()[1])
-    raise UsageError(f"port {wanted} is taken", mend="choose another with --port, or leave --port out")
+    raise UsageError(f"port {wanted} is taken", mend="choose another port with --port, or omit it")
 
 
 def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = print, wait: float = 60) -> int:

@@ -44,7 +44,7 @@ class FeatureNetwork(nn.Module):
 
     Raises:
         RecipeError: timm knows no such network, or it cannot be used here.
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     mean: Tensor
@@ -200,7 +200,7 @@ def _model(network: str, pretrained: bool, where: str) -> nn.Module:
             return timm.create_model(network, pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise GantkError(
-            "the pretrained weights cannot be had",
+            "the pretrained weights could not be loaded",
             where=where,
             why=f"timm says: {_reason(error)}",
             mend=f"on a machine with a network run `timm.create_model({network!r}, pretrained=True)` once and copy the "

@@ -160,7 +160,7 @@ class Resvit(LayeredGenerator):
 
     Raises:
         GantkError: a transformer outside the blocks, a width that heads do not divide, weights that do not fit or
-            cannot be had.
+            could not be loaded.
     """
 
     def __init__(
@@ -255,7 +255,7 @@ def _load_pretrained(transformer: Transformer, name: str) -> None:
             weights = create(name, pretrained=True, num_classes=0).state_dict()
     except (OSError, RuntimeError, ValueError) as error:
         raise GantkError(
-            f"the weights of {name!r} cannot be had",
+            f"the weights of {name!r} could not be loaded",
             where="Resvit",
             why=f"timm says: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
             mend=f'set pretrained = "", or load them once on a machine with a network, '

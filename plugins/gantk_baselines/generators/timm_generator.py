@@ -48,7 +48,7 @@ class TimmGenerator(LayeredGenerator):
         image_size: (H, W) for backbones that are built for one size (ViT, Swin); others take any.
 
     Raises:
-        GantkError: unknown backbone, one that offers no features, or weights that cannot be had.
+        GantkError: unknown backbone, one that offers no features, or weights that could not be loaded.
     """
 
     def __init__(
