@@ -5,24 +5,25 @@ import nox
 nox.options.sessions = ["tests"]
 nox.options.default_venv_backend = "venv"
 
+#: Every commit passes these; .pre-commit-config.yaml has the same.
+CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",), ("lint-imports",))
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Lint, types, import contracts and the whole test suite, on this package as a user installs it."""
     session.install(".[test]")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("mypy")
-    session.run("lint-imports")
+    for check in CHECKS:
+        session.run(*check)
     session.run("pytest", *(session.posargs or ["-n", "2", "--dist", "loadfile"]))
 
 
 @nox.session
 def campaign(session: nox.Session) -> None:
-    """Every kind of harm, many times: kills, flipped bits, full disks, broken servers, fuzzed recipes, hostile names.
+    """Many faults of every kind: kills, flipped bits, full disks, broken servers, fuzzed recipes, hostile names.
 
-    Takes up to some hours, and ends with a table of what was tried and what held; the test suite has a sample
-    of it. `nox -s campaign -- -k flips` tries one kind. Full disks are tried by root alone.
+    Takes up to several hours and ends with a table of what was tried and what held; the test suite has a sample.
+    `nox -s campaign -- -k flips` tries one kind. Full disks are tried only as root.
     """
     session.install(".[test]")
     whole = {"GANTK_CAMPAIGN": "whole", "OMP_NUM_THREADS": "1"}
@@ -40,7 +41,7 @@ def docs(session: nox.Session) -> None:
 def ui(session: nox.Session) -> None:
     """MLflow's interface and a sweep's report in headless Chromium, on a tiny sweep; writes pictures to docs/images.
 
-    `nox -s ui -- look` leaves the pictures of the docs alone. Takes minutes; skips where there is no browser.
+    `nox -s ui -- look` leaves the pictures of the docs unchanged. Takes minutes; skipped where there is no browser.
     """
     session.install(".[test]")
     how = "look" if "look" in session.posargs else "write"

@@ -1,4 +1,4 @@
-"""One exception tree: every error a user can cause says where, what, why and how to mend it."""
+"""One exception tree: every error that a user can cause says where, what, why and how to fix it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class GantkError(Exception):
-    """An error with a place, a reason and a mend, printed as one paragraph and never as a traceback.
+    """An error with a place, a cause and a remedy, printed as one paragraph and never as a traceback.
 
     Args:
         what: what went wrong, a full sentence without its full stop.
@@ -63,7 +63,7 @@ class GantkError(Exception):
 
 
 class GantkWarning(FutureWarning):
-    """What a user should know and what stops nothing, such as damage that was made good; shown at the command line."""
+    """Something that a user should know but that stops nothing, such as repaired damage; the command line shows it."""
 
 
 class RecipeError(GantkError):
@@ -91,7 +91,7 @@ class CacheError(DataError):
 
 
 class MemoryShortage(GantkError):
-    """Memory does not suffice for the sizes that a recipe asks for."""
+    """There is not enough memory for the sizes in a recipe."""
 
 
 class TrainingError(GantkError):
@@ -115,7 +115,7 @@ class TrackingError(GantkError):
 
 
 class Interrupted(GantkError):
-    """The run was interrupted by a signal and its state saved."""
+    """The run was interrupted by a signal, and its state was saved."""
 
     exit_code = 130
 
@@ -125,12 +125,12 @@ _SECRET = re.compile(r"([?&;][\w.-]*(?:token|pass|pwd|secret|key|auth|cred|sig|o
 
 
 def redact(text: str) -> str:
-    """Text of any kind without the users, passwords and tokens of the addresses in it."""
+    """The text, with users, passwords and tokens removed from all addresses in it."""
     return _SECRET.sub(r"\1…", _USER.sub("://…@", text))
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """A hint ` Did you mean 'x'?`-style sentence for a misspelt name, with all names where none is near."""
+    """A hint such as `did you mean 'x'?` for a misspelled name, or all names if none is similar."""
     names = sorted(candidates)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:

@@ -47,14 +47,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         OSError: the file cannot be written, the block wrote none, or `path` is a folder, a device or a pipe.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # to replace /dev/null by a file would harm every program
+    if path.exists() and not path.is_file():  # replacing /dev/null by a file would break other programs
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     for old in leftovers(path.parent, of=path.name):
         _remove(old)
     temporary = _beside(path)
     try:
         temporary.touch()
-        mode = temporary.stat().st_mode & 0o777  # of a new file here: the umask's, or what the folder says
+        mode = temporary.stat().st_mode & 0o777  # the mode of a new file here, from the umask or the folder
         temporary.unlink()
         yield temporary
         temporary.chmod(mode)  # some libraries make their files private
@@ -111,7 +111,7 @@ def checksum(path: Path) -> str:
 
 def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
     """JSON-compatible facts with a checksum over all of them, which `unsealed` compares."""
-    plain = json.loads(json.dumps(facts))  # as they are read again
+    plain = json.loads(json.dumps(facts))  # as a reader will get them
     return {**plain, _SEAL: _digest(plain)}
 
 
@@ -142,7 +142,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object's content, empty where the file is missing or broken: for readers who show what there is."""
+    """The content of a JSON object; empty if the file is missing or broken, for displays that show what they can."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -151,7 +151,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:
-    """Remove what killed processes left half-written in `folder`.
+    """Remove half-written files that killed processes left in `folder`.
 
     What a process of this machine is writing stays; of what others may be writing, all that was touched in the last
     `older_than` seconds.
@@ -161,7 +161,7 @@ def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:
 
 
 def leftovers(folder: Path, *, of: str = "", older_than: float = 24 * 3600) -> list[Path]:
-    """What killed processes left half-written in `folder`, of all that is written there or of one name alone."""
+    """Half-written files that killed processes left in `folder`: all of them, or those of one name."""
     found = []
     with suppress(OSError):
         for path in folder.iterdir():
@@ -174,7 +174,7 @@ def leftovers(folder: Path, *, of: str = "", older_than: float = 24 * 3600) -> l
 
 
 def walk_folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """A folder and all folders below it, each with its files sorted by name, hidden ones left out.
+    """A folder and all folders below it, each with its files sorted by name, without hidden ones.
 
     Links are followed. A folder that several paths lead to comes once, under a path without links where there is one,
     so a link that leads back up ends nothing in a loop.
@@ -208,18 +208,18 @@ def walk_folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _beside(path: Path) -> Path:
-    """A name for what becomes `path`, which says who writes it."""
+    """A temporary name for `path` that identifies the writing process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{_machine()}-{os.getpid():x}-{secrets.token_hex(4)}{_MARK}{path.name}")
 
 
 def _at_work(writer: str, *, unknown: bool) -> bool:
-    """Whether the process that a partial file is named after still runs; `unknown`: the answer for other machines."""
+    """Whether the process that writes a partial file still runs; `unknown` is returned for other machines."""
     machine, _, process = writer.removeprefix(".").partition("-")
     process = process.partition("-")[0]
     if machine != _machine() or not process:
         return unknown
-    import psutil  # not needed where nothing is left over
+    import psutil  # needed only if there are leftovers
 
     return psutil.pid_exists(int(process, 16))
 

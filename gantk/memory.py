@@ -1,4 +1,4 @@
-"""Memory that does not suffice, of a CPU or a GPU: one error that names the keys to lower."""
+"""Running out of memory on CPU or GPU: one error that names the keys to lower."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gantk.errors import GantkError, MemoryShortage
 
 __all__ = ["enough_memory", "is_shortage"]
 
-#: How torch, CUDA and MPS say it, where the kind of exception does not.
+#: Phrases by which torch, CUDA and MPS report it, if the type of the exception does not.
 _SIGNS = (
     "allocate memory",
     "out of memory",
@@ -22,7 +22,7 @@ _SIGNS = (
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an exception says that memory does not suffice."""
+    """Whether an exception means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError | ValueError) and any(sign in str(error) for sign in _SIGNS)
@@ -30,7 +30,7 @@ def is_shortage(error: BaseException) -> bool:
 
 @contextmanager
 def enough_memory(doing: str, lower: str) -> Iterator[None]:
-    """A context that works on images or networks of the sizes that a recipe asks for.
+    """A context for work whose memory depends on sizes in the recipe.
 
     Args:
         doing: what is done in it: `to train`.

@@ -1,4 +1,4 @@
-"""Progress of long work: a rich display on a terminal, plain lines elsewhere, nothing where unwanted."""
+"""Progress of long work: rich bars on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["Bar", "PlainProgress", "Progress", "QuietProgress", "RichProgress", 
 
 
 class Bar(Protocol):
-    """One piece of work under way."""
+    """The progress of one task."""
 
     def advance(self, n: int = 1) -> None:
         """Count `n` more units as done."""
 
 
 class Progress(Protocol):
-    """Shows long work; open one task per piece of work."""
+    """Shows the progress of long work, one bar per task."""
 
     def task(self, description: str, total: int) -> AbstractContextManager[Bar]:
         """A context manager that yields a `Bar` for `total` units of work."""
 
     def note(self, text: str) -> None:
-        """Say one line above the bars."""
+        """Show a line above the bars."""
 
 
 class _RichBar:
@@ -65,7 +65,7 @@ class RichProgress:
 
 
 class _PlainBar:
-    """Prints a line when the work begins, at most every ten seconds while it lasts, and when it is done."""
+    """Prints a line when the task starts, at most every ten seconds while it runs, and when it is done."""
 
     def __init__(self, description: str, total: int) -> None:
         self.description, self.total, self.done = description, total, 0

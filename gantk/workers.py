@@ -1,4 +1,4 @@
-"""Work spread over processes: scripts need no `__main__` guard for it, and a process that dies costs time alone."""
+"""Work spread over processes, without a `__main__` guard in scripts; a process that dies costs only time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 def in_processes(
     work: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], workers: int, progress: Progress
 ) -> Iterator[Result]:
-    """Do the jobs and yield their results as they get done, in any order.
+    """Run the jobs and yield their results as they complete, in any order.
 
     The processes are started afresh, never forked: this one may hold torch's threads. They do not import the script
     that is running, as those of `multiprocessing` do. Where one dies, all jobs that are left are done in this process.
@@ -42,8 +42,8 @@ def in_processes(
                 futures[pool.submit(work, *job)] = number
 
         try:
-            # Ctrl-C interrupts the main thread alone: a pool that is started in another is never half started, whose
-            # processes nobody would end
+            # Ctrl-C interrupts only the main thread: starting the pool in another thread avoids a half-started pool
+            # whose processes would never end
             with ThreadPoolExecutor(1) as starter:
                 starter.submit(submit).result()
             for future in as_completed(futures):
@@ -63,4 +63,4 @@ def in_processes(
 
 
 def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is this process's: it lets the jobs under way finish
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C and lets running jobs finish

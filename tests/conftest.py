@@ -1,4 +1,4 @@
-"""What all tests share: one thread, a cache of their own, the installed plugins, random batches."""
+"""Shared by all tests: one thread, a cache of their own, the installed plugins, random batches, the marker `slow`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from gantk.recipe import Recipe
     from gantk.translation import Assembly, StagePlan
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+TESTS = Path(__file__).parent
+RECIPES = TESTS.parent / "recipes"
+FAST = {"data", "recipe", "tables", "training", "translation", "test_files.py", "test_names.py", "test_repository.py"}
+"""Folders and files whose tests neither start processes nor train through the API; all others are marked slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests outside `FAST`, so that `pytest -m "not slow"` takes less than a minute."""
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] not in FAST:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,7 +56,7 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="session")
 def make_group() -> Callable[..., Group]:
-    """Builds a batch group of random slices: an ellipse of tissue, background exactly -1, a square tumour."""
+    """Builds a batch group of random slices: an ellipse of tissue, background exactly -1, a square tumor."""
     import torch
 
     from gantk.data.batch import Group
@@ -79,9 +89,9 @@ def make_group() -> Callable[..., Group]:
 
 @pytest.fixture
 def bound_by_permissions() -> Iterator[None]:
-    """Also root is refused what permissions forbid, in this thread: it gives up the right to override them."""
+    """Make permissions bind root too: this thread gives up the capability to override them."""
     if not hasattr(os, "geteuid"):
-        pytest.skip("permissions are another thing here")
+        pytest.skip("this system has no POSIX permissions")
     if os.geteuid():
         yield
         return

@@ -1,1 +1,1 @@
-"""The Python API: what the command line does, as functions; `gantk` itself offers them by name."""
+"""The Python API: the functions behind the command line; `gantk` exports them."""

@@ -178,7 +178,7 @@ def _told(state: TrainingState) -> str:
 
 
 def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
-    """What tells a patient's images from others that are called alike: the targets' scales, and the tumour's size."""
+    """What tells a patient's images from others that are called alike: the targets' scales, and the tumor's size."""
     slices = cohort.store[patient]
     scales = {
         name: cohort.meaning.scale(name, slices.scales[name]).upper for name in recipe.measured if name in slices.scales
@@ -187,7 +187,7 @@ def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
 
 
 class _Weights:
-    """Where weight maps weigh: their means in tumour and in healthy brain."""
+    """Where weight maps weigh: their means in tumor and in healthy brain."""
 
     def __init__(self) -> None:
         self.sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))

@@ -1,4 +1,4 @@
-"""Looking at a recipe without training it."""
+"""Checking a recipe without training."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def watched(recipe: Recipe, registry: Registry) -> list[tuple[str, str]]:
 
 
 def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
-    """Everything a recipe names, built: networks, terms and maps, and the scheduler; dataset and metrics are checked.
+    """Build everything that a recipe names: networks, terms, maps and the scheduler; check dataset and metrics.
 
-    A step of every stage is rehearsed on made images.
+    One training step of every stage runs on random images.
 
     Args:
         recipe: the recipe.
@@ -158,7 +158,7 @@ def _counted(listing: Listing) -> dict[str, Any]:
 def dry_run(path: Given, overrides: Changes = (), device: str = "auto") -> dict[str, Any]:
     """Build everything that a recipe names, list the patients, and say what would be trained; reads no image.
 
-    Of a recipe with variants or a grid the plan of every run stands under `runs`, by its id.
+    For sweeps, `runs` has the plan of every run by its id.
 
     Raises:
         RecipeError: something is wrong.

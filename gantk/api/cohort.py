@@ -129,7 +129,7 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
                 f"{noun} {subject.id!r} has no {data.mask!r} image",
                 where=subject.folder,
                 why="data.mask names it",
-                mend=f"Add the file, or leave the {noun} out",
+                mend=f"add the file, or leave the {noun} out",
             )
     return Listing(dataset, origin, subjects, split)
 

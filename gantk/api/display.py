@@ -1,4 +1,4 @@
-"""What a run shows while it works."""
+"""The protocol of a run's display."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from gantk.progress import Progress, default_progress
 
 
 class Display(Protocol):
-    """Is told what a run does; the command line draws it live."""
+    """Receives the progress of a run; the command line draws it live."""
 
     progress: Progress
     """Shows the work before and after training."""
 
     def begin(self, plan: Mapping[str, Any]) -> None:
-        """Training begins: recipe, run, device, stages."""
+        """Training starts: recipe, run, device, stages."""
 
     def stage(self, name: str, epochs: int, steps_per_epoch: int) -> None:
-        """A stage begins or goes on."""
+        """A stage starts or continues."""
 
     def step(
         self, stage: str, epoch: int, step: int, total_steps: int, losses: Mapping[str, float], seconds_per_step: float
@@ -29,14 +29,14 @@ class Display(Protocol):
         """An epoch and its validation were done."""
 
     def note(self, text: str) -> None:
-        """Something that the user should read."""
+        """Show a line to the user."""
 
     def end(self, state: str) -> None:
         """Training is over: finished, interrupted or failed."""
 
 
 class Quiet:
-    """Shows no training, and preparation and evaluation as `progress` does."""
+    """Shows preparation and evaluation with `progress`, and nothing of the training."""
 
     def __init__(self, progress: Progress | None = None) -> None:
         self.progress = progress or default_progress()

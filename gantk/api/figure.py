@@ -1,4 +1,4 @@
-"""Figures of runs and sweeps: one slice through several methods, and how metrics spread over the patients."""
+"""Figures of runs and sweeps: one slice translated by several methods, and distributions of metrics."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def histogram(
     roles: Sequence[str] = (),
     force: bool = False,
 ) -> Table:
-    """Draw how a metric spreads over the test patients into a PNG or PDF: a row per method, a panel per region.
+    """Draw the distribution of a metric over the test patients into a PNG or PDF: a row per method, a panel per region.
 
     Raises:
         UsageError: a metric, region or role is unknown, or the file's name or place is wrong.
@@ -67,7 +67,7 @@ def histogram(
     check_format(out)
     table = result_table(folders, metrics=[metric], regions=regions, roles=roles, force=force)
     if not shown_rows(table):
-        raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="Choose another metric.")
+        raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="choose another metric")
     save_figure(draw_distributions(table), out)
     return table
 
@@ -82,12 +82,12 @@ def compare_slices(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Comparison:
-    """One test slice with what the runs make of it: from their examples, else from their newest checkpoints.
+    """One test slice with the outputs of the runs, from their examples or from their newest checkpoints.
 
     Args:
         folders: of runs and sweeps.
-        patient: a test patient of all runs; default: the one with the largest tumour among the shared examples.
-        place: the slice's index in the LPS volume; default: the largest tumour among the shared examples of the
+        patient: a test patient of all runs; default: the one with the largest tumor among the shared examples.
+        place: the slice's index in the LPS volume; default: the largest tumor among the shared examples of the
             patient, else in the whole patient.
         roles: rows of every run; empty: those its sweep reports, else the one that predicts.
         seed: which of a sweep's seeds; the first where absent.
@@ -165,7 +165,7 @@ class _Translation:
         self._loaders: dict[str, Loader] = {}
 
     def locate(self, method: Method, patient: str, place: int | None) -> SliceName:
-        """The slice that is asked for, else the patient's with the largest tumour.
+        """The slice that is asked for, else the patient's with the largest tumor.
 
         Raises:
             UsageError: the patient has no such slice, or none with as much brain as a slice needs.

@@ -103,7 +103,7 @@ class Inference:
         self._step: Step | None = None
 
     def see(self, group: Group) -> None:
-        """Everything that is asked for from now on is asked of this group."""
+        """Set the group that later calls use."""
         self._step = Step(
             self.state.translators,
             self.plan,
@@ -212,7 +212,7 @@ def there_and_back(state: TrainingState, images: Tensor, side: Side) -> dict[str
 
 
 def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[str, tuple[float, int]]]:
-    """Sum and count of each map's values in tumour and in healthy brain."""
+    """Sum and count of each map's values in tumor and in healthy brain."""
     assert group.segmentation is not None
     tumour = group.segmentation > 0
     regions = {"tumour": tumour, "brain": group.foreground & ~tumour}
@@ -223,7 +223,7 @@ def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[
 
 
 def _answer(output: Tensor, group: Group, translator: Translator, layout: Layout, recipe: Recipe) -> Tensor:
-    """Of what a generator gives, what is measured, masked as the recipe says."""
+    """The measured channels of the generator's output, masked as the recipe says."""
     gives = translator.gives.channels or tuple(range(translator.gives.size))
     picked = output[:, [gives.index(channel) for channel in _measured(layout, recipe)]]
     return torch.where(group.foreground, picked, BACKGROUND) if recipe.evaluation.mask == "foreground" else picked

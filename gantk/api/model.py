@@ -1,4 +1,4 @@
-"""A trained run in use: whole volumes in, whole volumes out."""
+"""Prediction with a trained run: volumes in, volumes out."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Made:
 
 
 class Model:
-    """A run's trained generators, as `gantk.load` gives them; all that a prediction needs is in its checkpoint.
+    """The trained generators of a run, as returned by `gantk.load`; the checkpoint has everything for prediction.
 
     Args:
         checkpoint: the checkpoint.
@@ -178,7 +178,7 @@ class Model:
                 f"this {noun_of(self.dataset)} has no image that {target!r} can be made from",
                 where=path,
                 why=f"it has {', '.join(sorted(subject.files)) or 'none'}",
-                mend=f"Add one of {', '.join(name for name in takes if name != target)}",
+                mend=f"add one of {', '.join(name for name in takes if name != target)}",
             )
         return subject, inputs
 

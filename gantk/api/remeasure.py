@@ -1,4 +1,4 @@
-"""Finished runs measured anew: with other metrics, regions or baselines, and without training."""
+"""Evaluating finished runs again, with other metrics, regions or baselines, without training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def evaluate(
     progress: Progress | None = None,
     tracking_uri: str | None = None,
 ) -> RunResult:
-    """Measure a trained run on its test patients again and write its evaluation, recipe and report anew.
+    """Evaluate a trained run on its test patients again and rewrite its evaluation, recipe and report.
 
     Until the new results are there, the old ones stay.
 

@@ -66,7 +66,7 @@ def run(
     tracking_uri: str | None = None,
     display: Display | None = None,
 ) -> RunResult:
-    """Train, evaluate, track and report what a recipe describes; or go on with a run.
+    """Run a recipe: train, evaluate, track and report; or resume a run.
 
     Args:
         path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.

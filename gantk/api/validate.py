@@ -1,4 +1,4 @@
-"""Checking a recipe in full, what needs no component first."""
+"""Checking a recipe completely; checks that need no component come first."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ __all__ = ["validate"]
 def validate(path: Given, overrides: Changes = (), session: Session | None = None) -> Recipe:
     """Check a recipe in full: keys, types, names, parameters, that its networks can be built, and a step of each stage.
 
-    Of a recipe with variants or a grid every run is checked; what is given back is the recipe that they change.
+    All networks are built, and the steps run on random images. For sweeps, every run is checked, and the recipe that
+    the runs change is returned.
 
     Raises:
         RecipeError: something is wrong.
-        GantkError: what a step would raise.
+        GantkError: a training step would fail.
     """
     found = described(path, overrides)
-    from gantk.api.checks import build  # torch takes seconds to import, and most mistakes are told without
+    from gantk.api.checks import build  # torch takes seconds to import, and most mistakes are found without it
     from gantk.plugins import load_plugins
 
     registry = (session or load_plugins()).registry

@@ -1,4 +1,4 @@
-"""`gantk compare`: one table over several runs, and what differs by more than chance."""
+"""`gantk compare`: test results of several runs side by side, with paired tests."""
 
 from __future__ import annotations
 
@@ -19,20 +19,26 @@ def compare(
         str | None,
         typer.Option(
             metavar="RUN[/METHOD]",
-            help="What the others are tested against; default: what the first run predicts with.",
+            help="Method that the others are tested against; default: the predicting role of the first run.",
             show_default=False,
         ),
     ] = None,
     all_regions: Annotated[
-        bool, typer.Option("--all-regions", help="Test in every region, not in the whole image alone.")
+        bool, typer.Option("--all-regions", help="Test in every region, not only in the whole image.")
     ] = False,
     force: Annotated[
-        bool, typer.Option(help="Also compare runs with other splits or metric settings; the table says so.")
+        bool,
+        typer.Option(
+            "--force", help="Compare runs with different splits or metric settings as well; the table says so."
+        ),
     ] = False,
     below: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Compare the test results of runs, paired by patient; those that were measured differently are refused."""
+    """Compare the test results of runs, paired by patient.
+
+    Runs that were measured differently are refused.
+    """
     from gantk.tables.compare import compare as compare_runs
     from gantk.tables.compare import to_dict
     from gantk.tables.grids import to_rich
@@ -51,7 +57,7 @@ def compare(
 
 
 def _run_and_method(text: str, runs: Path) -> tuple[Path, str | None]:
-    """RUN or RUN/METHOD; what has a `/` and is no folder ends in a method."""
+    """Split RUN or RUN/METHOD; text with a `/` that is not the folder of a run ends in a method."""
     run, slash, method = text.rpartition("/")
     if slash and not is_run(Path(text)):
         return gantk.resolve_run(run, runs), method

@@ -1,4 +1,4 @@
-"""Where the command line writes: people read standard error, programs read standard output."""
+"""Output of the command line: answers on standard output, progress and messages on standard error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def console() -> Console:
 
 
 def write(*renderables: Any) -> None:
-    """A verb's answer for people, on standard output; text is not broken, so that commands can be copied."""
+    """Write the answer of a command for people to standard output; text is not wrapped, so that it can be copied."""
     from rich.console import Console
     from rich.text import Text
 
@@ -32,6 +32,6 @@ def write(*renderables: Any) -> None:
 
 
 def write_json(content: Any) -> None:
-    """A verb's answer for programs: one JSON document, alone on standard output."""
+    """Write the answer of a command for programs: one JSON document on standard output."""
     json.dump(content, sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")

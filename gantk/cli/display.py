@@ -26,7 +26,7 @@ DRAWS_PER_SECOND = 4
 
 
 class RunDisplay:
-    """Listens to a run and shows where it is.
+    """Shows the progress of a run.
 
     A context manager; everything goes through one console, so that bars of data preparation and evaluation
     (`progress`), notes and the live panel never write over each other.
@@ -72,10 +72,10 @@ class RunDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    # -- what a run tells ---------------------------------------------------------------------------------
+    # -- events of a run ----------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[str, Any]) -> None:
-        """Training begins: `plan` holds `recipe`, `run`, `device`, `stages` (each `name` and `epochs`) and
+        """Training starts: `plan` holds `recipe`, `run`, `device`, `stages` (each `name` and `epochs`) and
         `metrics` (by name, with `higher_is_better`), each where it is known."""
         self.state.plan = dict(plan)
         self.state.began = time.monotonic()
@@ -84,7 +84,7 @@ class RunDisplay:
             self._line(self.state.header())
 
     def stage(self, name: str, epochs: int, steps_per_epoch: int) -> None:
-        """A stage begins, or goes on after a resume."""
+        """A stage starts, or continues after a resume."""
         self.state.begin_stage(name, epochs, steps_per_epoch)
         if self.is_live:
             if self._epoch_bar is None or self._run_bar is None:
@@ -119,11 +119,11 @@ class RunDisplay:
             self._line(self.state.line(validation=True))
 
     def note(self, text: str) -> None:
-        """One line to be read, above the panel; may come from another thread."""
+        """Show one line above the panel; may be called from another thread."""
         self.console.print(Text(text), soft_wrap=not self.is_live)
 
     def end(self, state: str) -> None:
-        """Training is over; the panel stays, bars of later work go on below it."""
+        """Training is over; the panel stays, and bars of later work appear below it."""
         self.state.ended = state
         if self.is_live:
             self._draw_bars()
@@ -164,7 +164,7 @@ class RunDisplay:
 
 
 class _State:
-    """Where the run is, as far as it has told."""
+    """The known progress of a run."""
 
     def __init__(self) -> None:
         self.plan: dict[str, Any] = {}
@@ -196,13 +196,13 @@ class _State:
 
     @property
     def done(self) -> int:
-        """Steps done in the whole run; earlier stages count as whole, though one may have ended early."""
+        """Steps done in the whole run; earlier stages count as complete, even if one ended early."""
         before = sum(int(stage["epochs"]) for stage in self.stages[: self.stage_number - 1])
         return (before + self.epoch_number) * self.steps_per_epoch + self.step_in_epoch
 
     @property
     def total(self) -> int:
-        """Steps of the whole run, where every stage has as many an epoch as this one."""
+        """Steps of the whole run, assuming that every stage has as many steps per epoch as this one."""
         epochs = sum(int(stage["epochs"]) for stage in self.stages) or self.epochs
         return epochs * self.steps_per_epoch
 
@@ -215,7 +215,7 @@ class _State:
         return self.seconds_per_step * max(self.total - self.done, 0)
 
     def best(self, name: str) -> float | None:
-        """The best value so far, where it is known which direction is better."""
+        """The best value so far; None if the better direction is unknown."""
         metric = self.plan.get("metrics", {}).get(name.rsplit("/", 1)[-1])
         if metric is None:
             return None

@@ -1,4 +1,4 @@
-"""`gantk doctor`: is everything there that a run needs, and how is it mended?"""
+"""`gantk doctor`: check everything that a run needs, and say how to fix it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import typer
 
 from gantk.cli.console import write, write_json
-from gantk.cli.options import AsJson, TrackingUri
+from gantk.cli.options import AsJson, RunsFolder, TrackingUri
 from gantk.errors import GantkError, UsageError, redact
 from gantk.files import leftovers
 from gantk.runs.files import SPLIT, RunFiles, is_run, runs_in
@@ -37,7 +37,7 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """The outcome of one check."""
 
     name: str
     state: State
@@ -46,11 +46,14 @@ class Check:
 
 
 def doctor(
-    runs: Annotated[Path, typer.Option(help="The folder of the runs.")] = Path("runs"),
+    runs: RunsFolder = Path("runs"),
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check this computer: torch, device, memory, disk, leftovers, plugins, MLflow; exit code 1 if one fails."""
+    """Check this computer: torch, device, memory, disk, leftovers, plugins and MLflow.
+
+    The exit code is 1 if a check fails.
+    """
     checks = list(_all_checks(runs, tracking_uri))
     if as_json:
         write_json([vars(check) for check in checks])
@@ -75,7 +78,7 @@ def _all_checks(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
     for look in looks:
         try:
             yield from look()
-        except Exception as error:  # one broken part must not hide the others
+        except Exception as error:  # a broken part must not hide the other checks
             name = getattr(look, "__name__", "check").strip("_<>")
             mend = "reinstall gantk with its dependencies"
             yield Check(name, "fail", redact(f"{type(error).__name__}: {error}".splitlines()[0]), mend)
@@ -138,17 +141,17 @@ def _folders(runs: Path) -> Iterator[Check]:
             with tempfile.TemporaryFile(dir=there):
                 pass
         except OSError as error:
-            mend = "set GANTK_CACHE to a folder that you can write" if name == "cache" else "choose another with --out"
+            mend = "set GANTK_CACHE to a writable folder" if name == "cache" else "choose another folder with --runs"
             yield Check(name, "fail", f"{folder} cannot be written: {error.strerror}", mend)
             continue
         free = shutil.disk_usage(there).free
         found = f"{folder}, {free / GIB:.1f} GiB free"
         little: State = "warn" if free < 5 * GIB else "ok"
-        yield Check(name, little, found, "free some space: a run can take some GiB" if little == "warn" else "")
+        yield Check(name, little, found, "free some space: a run can take several GiB" if little == "warn" else "")
 
 
 def _left_behind(runs: Path) -> Iterator[Check]:
-    """What killed processes left: half-written files, and folders of runs that never began."""
+    """Leftovers of killed processes: half-written files, and folders of runs that never started."""
     partial = [path for root in (runs, _cache_folder()) for path in _half_written(root)]
     if partial:
         found = f"{_counted(partial, 'half-written file')} of killed processes"
@@ -165,7 +168,7 @@ def _half_written(root: Path) -> Iterator[Path]:
 
 
 def _never_began(folder: Path) -> bool:
-    """Whether a folder holds what a run begins with, and no recipe to go on from."""
+    """Whether a folder has only the first files of a run, and no recipe to resume from."""
     return not is_run(folder) and {path.name for path in folder.iterdir()} <= {SPLIT, ".lock"}
 
 
@@ -195,7 +198,7 @@ def _plugins() -> Iterator[Check]:
     for plugin in load_plugins(strict=False).plugins:
         name = f"plugin {plugin.name}"
         if plugin.state == "failed":
-            mend = f"mend or uninstall it, or set GANTK_DISABLE_PLUGINS={plugin.name}"
+            mend = f"repair or uninstall it, or set GANTK_DISABLE_PLUGINS={plugin.name}"
             yield Check(name, "fail", plugin.reason, mend)
         elif plugin.state == "disabled":
             yield Check(name, "warn", f"disabled: {plugin.reason}")
@@ -215,11 +218,11 @@ def _mlflow(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
     try:
         probe(uri)
         if store.database is not None and not store.database.exists():
-            yield Check("mlflow", "ok", f"{uri} (made by the first run)")
+            yield Check("mlflow", "ok", f"{uri} (the first run creates it)")
             return
         store.client()
     except GantkError as error:
-        mend = "runs go on without it, `gantk sync RUN` feeds it later"
+        mend = "runs continue without it; upload later with `gantk sync RUN`"
         yield Check("mlflow", "warn", str(error), mend)
     else:
         yield Check("mlflow", "ok", uri)

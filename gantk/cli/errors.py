@@ -1,4 +1,4 @@
-"""Errors at the command line: a paragraph and an exit code where a user can mend it, else a log file."""
+"""Errors at the command line: a paragraph and an exit code for a user's mistake, a log file for anything else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ELSEWHERE = {
 
 
 class Verbs(Group):
-    """The group of all verbs; turns what they raise into a message and an exit code.
+    """The group of all commands; turns exceptions into a message and an exit code.
 
     0 done, 1 failed, 2 bad recipe or usage, 130 interrupted. With `--json` the message stands in a JSON document, too.
     """
@@ -53,10 +53,10 @@ class Verbs(Group):
             _say("interrupted" if error.exit_code == INTERRUPTED else "error", str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            _say("interrupted", "Nothing is lost that was saved before.")
+            _say("interrupted", "Everything that was saved before is kept.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            sys.stderr.close()  # the reader of a pipe has gone, nobody is left to tell
+            sys.stderr.close()  # the reader of the pipe has ended; a message would fail too
             raise typer.Exit(1) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
@@ -69,7 +69,7 @@ class Verbs(Group):
 
 @contextmanager
 def _spoken_warnings() -> Iterator[None]:
-    """Warnings of gantk as a line for people, without file and source line."""
+    """Show warnings of gantk as one line, without file and source line."""
     with warnings.catch_warnings():
         warnings.simplefilter("default", GantkWarning)
         show = warnings.showwarning
@@ -85,7 +85,7 @@ def _spoken_warnings() -> Iterator[None]:
 
 
 def _usage_errors() -> tuple[type[BaseException], ...]:
-    """What the command-line library raises for wrong usage and prints itself."""
+    """The exceptions that the command-line library raises and prints for wrong usage."""
     return tuple(base for base in typer.BadParameter.__mro__ if base.__module__.startswith(("typer", "click")))
 
 

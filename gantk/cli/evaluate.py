@@ -1,4 +1,4 @@
-"""`gantk evaluate`: finished runs measured anew, without training."""
+"""`gantk evaluate`: evaluate trained runs again, without training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def evaluate(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change how it is measured: --set evaluation.KEY=VALUE; repeatable."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override of an evaluation key: --set evaluation.batch=8. Repeatable.",
         ),
     ] = None,
     device: Device = "auto",
@@ -25,9 +27,9 @@ def evaluate(
     below: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Measure trained runs, or those of a sweep, again: with other metrics, regions or baselines, without training.
+    """Evaluate trained runs or sweeps again, with other metrics, regions or baselines, without training.
 
-    The new results take the place of the old ones in the run's folder and report, in its sweep's table, and in MLflow.
+    The new results replace the old ones in the run's folder and report, in the table of its sweep, and in MLflow.
     """
     import gantk
     from gantk.progress import default_progress
@@ -36,7 +38,7 @@ def evaluate(
     from gantk.runs.sweeps import children_of
 
     folders = [gantk.resolve_run(run, below) for run in runs]
-    for folder in folders:  # soon told: torch takes seconds to import
+    for folder in folders:  # report mistakes before torch, which is slow, is imported
         for run in children_of(folder) or [folder]:
             recipe_to_measure(run, set_ or ())
     progress = default_progress()

@@ -1,4 +1,4 @@
-"""`gantk figure`: one slice through several methods as in a paper, or how a metric spreads over the patients."""
+"""`gantk figure`: one slice translated by several methods, or the distribution of a metric over the patients."""
 
 from __future__ import annotations
 
@@ -16,41 +16,49 @@ from gantk.errors import UsageError
 def figure(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="RUN…", help="Runs or sweeps: folders, or ids (or their starts) under --runs."),
+        typer.Argument(metavar="RUN", help="Runs or sweeps: folders, or ids (or starts of ids) under --runs."),
     ],
     patient: Annotated[
         str | None,
         typer.Option(
-            help="A test patient; default: the largest tumour among the examples of all runs.", show_default=False
+            help="Test patient; default: the largest tumor among the examples of all runs.", show_default=False
         ),
     ] = None,
     slice_: Annotated[
         int | None,
-        typer.Option("--slice", metavar="Z", min=0, help="Its slice; default: the largest tumour.", show_default=False),
+        typer.Option(
+            "--slice",
+            metavar="Z",
+            min=0,
+            help="Slice index; default: the slice with the largest tumor.",
+            show_default=False,
+        ),
     ] = None,
     histogram: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="Draw how a metric spreads over the patients instead.", show_default=False),
+        typer.Option(
+            metavar="METRIC", help="Draw the distribution of a metric over the patients instead.", show_default=False
+        ),
     ] = None,
     regions: Annotated[
         list[str] | None, typer.Option("--region", help="Regions of the histogram; default: all. Repeatable.")
     ] = None,
     roles: Annotated[
         list[str] | None,
-        typer.Option("--role", help="Roles that become rows; default: what the sweep reports. Repeatable."),
+        typer.Option("--role", help="Roles to show; default: the roles that the sweep reports. Repeatable."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Which of a sweep's seeds; default: the first.", show_default=False)
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="A .png or .pdf.")] = Path("figure.png"),
+    seed: Annotated[int | None, typer.Option(help="Seed of a sweep; default: the first.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write, .png or .pdf.")] = Path(
+        "figure.png"
+    ),
     device: Device = "auto",
     runs: RunsFolder = Path("runs"),
 ) -> None:
-    """Draw inputs, target, and per method its synthesis, error map and tumour, in one window, on one error scale."""
+    """Draw inputs and target, and for each method its output, error map and tumor, all with the same gray window."""
     if histogram is None and regions:
-        raise UsageError("regions belong to a histogram", where="--region", mend="add --histogram METRIC")
+        raise UsageError("regions apply only to a histogram", where="--region", mend="add --histogram METRIC")
     if histogram is not None and (patient is not None or slice_ is not None or seed is not None):
-        raise UsageError("a histogram is over all patients and seeds", mend="leave --patient, --slice and --seed out")
+        raise UsageError("a histogram covers all patients and seeds", mend="omit --patient, --slice and --seed")
     from gantk.report.saving import check_format
 
     check_format(out)

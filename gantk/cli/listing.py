@@ -1,4 +1,4 @@
-"""`gantk list`: the components that recipes can name."""
+"""`gantk list`: list the components that recipes can use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def list_components(
     glob: Annotated[str, typer.Argument(help="Names to list, as `unet*`.", autocompletion=completion.components)] = "*",
     as_json: AsJson = False,
 ) -> None:
-    """List the components of a kind, with plugin and parameters: generators, losses, datasets, …"""
+    """List the components of a kind (generators, losses, datasets and so on) with plugin and parameters."""
     from gantk.plugins import KINDS, load_plugins
 
     session = load_plugins(strict=False)
@@ -45,14 +45,14 @@ def list_components(
         return
     if not components:
         there = ", ".join(registry.names(kind)) or "none"
-        console().print(f"nothing among the {kind} is called {glob!r}; there are: {there}", soft_wrap=True)
+        console().print(f"no name among the {kind} matches {glob!r}; known: {there}", soft_wrap=True)
         return
     rows = [(c.name, c.plugin, _first_line(c.doc), _parameters(c)) for c in components]
     write(table(("name", "plugin", "what it is", "parameters"), rows))
 
 
 def say_failures(session: Session) -> None:
-    """A line on standard error for each plugin that is not loaded, though it should be."""
+    """Print a line on standard error for each plugin that failed to load."""
     for plugin in session.plugins:
         if plugin.state == "failed":
             console().print(
@@ -61,7 +61,7 @@ def say_failures(session: Session) -> None:
 
 
 def _parameters(component: Any) -> str:
-    """Parameters with their defaults; those without one must be given."""
+    """Parameters with their defaults; required parameters have none."""
     return ", ".join(p.name if p.required else f"{p.name}={p.default!r}" for p in component.parameters)
 
 

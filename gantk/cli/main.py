@@ -34,7 +34,7 @@ app = typer.Typer(
     name="gantk",
     cls=Verbs,
     no_args_is_help=True,
-    rich_markup_mode=None,  # pages are plain text: markup would swallow [brackets]
+    rich_markup_mode=None,  # rich markup would swallow [brackets] in help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

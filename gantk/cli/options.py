@@ -52,18 +52,20 @@ RunNames = Annotated[
         autocompletion=completion.runs,
     ),
 ]
-RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of the runs.")]
+RunsFolder = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder of the runs.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change the recipe, typed as TOML: --set training.x=1; repeatable."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override of a recipe key, with a TOML value: --set training.ema=0.999. Repeatable.",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        help="MLflow's store; default: the recipe's, MLFLOW_TRACKING_URI, or SQLite in the runs folder.",
+        help="MLflow address; default: tracking.uri of the recipe, MLFLOW_TRACKING_URI, or SQLite in the runs folder.",
         show_default=False,
     ),
 ]

@@ -1,4 +1,4 @@
-"""Pages of help: plain text, as it is written, and whole sentences."""
+"""Help pages of groups, with complete sentences."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Group"]
 
 
 class Group(TyperGroup):
-    """A group of commands whose page says all of what each is for, and not its first words alone."""
+    """A group of commands whose page shows the whole summary of each command, which typer would cut."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write each command with the first paragraph of its help."""
+        """List each command with the first paragraph of its help."""
         found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         rows = [(name, command.get_short_help_str(1000)) for name, command in found if command and not command.hidden]
         with formatter.section("Commands"):

@@ -1,4 +1,4 @@
-"""`gantk plugins`: which plugins are there, and what became of them."""
+"""`gantk plugins`: list the plugins and their states."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from gantk.cli.options import AsJson
 
 
 def plugins(as_json: AsJson = False) -> None:
-    """List plugins: version, distribution, state, and the reason where one is not loaded.
+    """List the plugins with version, distribution and state, and the reason why a plugin is not loaded.
 
-    GANTK_PLUGINS=a,b loads those alone, GANTK_DISABLE_PLUGINS=c all but that; GANTK_TRACE_PLUGINS=1 tells on standard
-    error what every verb loads, in which order and time, with tracebacks of what fails.
+    GANTK_PLUGINS=a,b loads only these plugins. GANTK_DISABLE_PLUGINS=c loads all but this plugin. With
+    GANTK_TRACE_PLUGINS=1, every command reports on standard error which plugins it loads, how long each takes, and the
+    tracebacks of failures.
     """
     from rich import box
     from rich.table import Table

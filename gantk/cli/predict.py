@@ -1,4 +1,4 @@
-"""`gantk predict`: a volume for one patient, or pictures."""
+"""`gantk predict`: translate one patient, or pictures."""
 
 from __future__ import annotations
 
@@ -16,31 +16,34 @@ def predict(
     run: RunName,
     patient: Annotated[
         Path,
-        typer.Argument(metavar="INPUT", help="The patient's folder with NIfTI files; a picture, or a folder of them."),
+        typer.Argument(
+            metavar="INPUT", help="Folder of a patient with NIfTI files, a picture, or a folder of pictures."
+        ),
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The file to write; a folder for a folder of pictures.", show_default=False),
+        typer.Option("--out", "-o", help="File to write; for a folder of pictures, a folder.", show_default=False),
     ],
     role: Annotated[
-        str | None, typer.Option(help="The translator to use; default: the recipe's.", show_default=False)
+        str | None,
+        typer.Option(help="Translator to use; default: the predicting role of the recipe.", show_default=False),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="What to synthesise, where the translator gives several.", show_default=False)
+        str | None, typer.Option(help="Target to write, if the translator has several.", show_default=False)
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist; the inputs' own never are.")
+        bool, typer.Option("--overwrite", help="Replace existing files, but never the inputs.")
     ] = False,
     size: Annotated[
         str | None,
         typer.Option(
-            metavar="HxW", help="Size that pictures are translated at; default: their own.", show_default=False
+            metavar="HxW", help="Size at which pictures are translated; default: their own size.", show_default=False
         ),
     ] = None,
     device: Device = "auto",
     runs: RunsFolder = Path("runs"),
 ) -> None:
-    """Synthesise the target of a patient or picture with a run's model, on the input's grid, header and depth."""
+    """Synthesize the target of a patient or picture with the model of a run, on the grid of the input."""
     import gantk
     from gantk.progress import default_progress
 
@@ -53,5 +56,5 @@ def predict(
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", text)
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no size; write height and width, as in 256x384", param_hint="--size")
+        raise typer.BadParameter(f"{text!r} is not a size; write height and width, as in 256x384", param_hint="--size")
     return int(found[1]), int(found[2])

@@ -18,13 +18,13 @@ def report(
         str | None,
         typer.Option(
             metavar="LABEL",
-            help="Of a sweep: a row's name; the others are tested against it. Default: what the sweep names.",
+            help="For sweeps: row that the others are tested against; default: the reference of the sweep.",
             show_default=False,
         ),
     ] = None,
     runs: RunsFolder = Path("runs"),
 ) -> None:
-    """Write report.html of a run or sweep again, from what its folder holds."""
+    """Write report.html of a run or sweep again, from the files in its folder."""
     import gantk
     from gantk.report.html import write_report
     from gantk.report.sweep import write_sweep_report
@@ -34,6 +34,8 @@ def report(
     if is_sweep(folder):
         write(str(write_sweep_report(folder, reference=reference)))
     elif reference is not None:
-        raise UsageError("a run's report tests nothing", where="--reference", mend="use `gantk compare`, or a sweep")
+        raise UsageError(
+            "the report of a single run has no tests", where="--reference", mend="use `gantk compare`, or name a sweep"
+        )
     else:
         write(str(write_report(folder)))

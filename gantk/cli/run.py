@@ -39,40 +39,43 @@ def run(
     device: Device = "auto",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--runs", "--out", metavar="DIR", help="The folder of the runs; default: ./runs.", show_default=False
-        ),
+        typer.Option("--runs", "--out", metavar="DIR", help="Folder of the runs; default: ./runs.", show_default=False),
     ] = None,
     tracking_uri: TrackingUri = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build everything, list the patients, train nothing, say what was found.")
+        bool,
+        typer.Option("--dry-run", help="Build the networks, list the patients and show the plan without training."),
     ] = False,
     list_: Annotated[
-        bool, typer.Option("--list", help="Of a recipe with variants or a grid: check and show its runs, start none.")
+        bool, typer.Option("--list", help="For sweeps: validate and list the runs without starting them.")
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, help="Of a sweep: the most runs at once; default: 1.", show_default=False),
+        typer.Option(
+            metavar="N", min=0, help="For sweeps: maximum number of simultaneous runs; default: 1.", show_default=False
+        ),
     ] = None,
     launcher: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Of a sweep: what starts its runs: local (default), submitit.", show_default=False
+            metavar="NAME",
+            help="For sweeps: launcher of the runs, local or submitit; default: local.",
+            show_default=False,
         ),
     ] = None,
     launch: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="A parameter of the launcher, as in partition=gpu; repeatable.",
+            help="Parameter of the launcher, such as partition=gpu. Repeatable.",
             show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a recipe: prepare the data, train, evaluate on the test patients, write the report.
+    """Run a recipe: prepare the data, train, evaluate on the test patients, and write the report.
 
-    A recipe with [variants.NAME] or [sweep] describes several runs: those that are finished stay, the others are run.
+    A recipe with [variants.NAME] or [sweep] describes several runs. Finished runs are kept and the others are run.
     """
     try:
         _run(recipe, set_ or (), resume, device, out, tracking_uri, dry_run, list_, workers, launcher, launch, as_json)
@@ -102,14 +105,14 @@ def _run(
 
     hold()
     if recipe is None and (resume is None or dry_run or list_):
-        raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
+        raise UsageError("there is nothing to run", mend="name a recipe, or a run with --resume")
     folder = _sweep_folder(resume, out)
     if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_)):
         if dry_run and folder is None and recipe is not None:
             _show_plans(gantk.dry_run(recipe, set_, device=device), as_json)
             return
         if folder is not None and (recipe is not None or set_):
-            raise UsageError("a sweep goes on with its own recipe", mend="give the recipe or --resume, not both")
+            raise UsageError("a sweep is resumed with its own recipe", mend="give the recipe or --resume, not both")
         if list_ and recipe is not None:
             _show_children(gantk.list_sweep(recipe, set_, out=out), as_json)
             return
@@ -147,14 +150,14 @@ def _run(
 
 
 def _is_sweep(recipe: Path, overrides: Sequence[str]) -> bool:
-    """Whether it describes several runs; what is wrong with it is soon told: torch takes seconds to import."""
+    """Whether a recipe describes several runs; mistakes are reported before torch, which is slow, is imported."""
     from gantk.recipe.variants import Sweep, described
 
     return isinstance(described(recipe, overrides), Sweep)
 
 
 def _sweep_folder(resume: str | None, runs: Path | None) -> Path | None:
-    """The folder of the sweep that `--resume` names, by path or by name under the folder of the runs."""
+    """The folder of the sweep that `--resume` names: a path, or a name in the folder of the runs."""
     from gantk.runs.files import is_sweep
 
     places = [] if resume is None else [Path(resume), (runs or Path("runs")) / resume]
@@ -177,7 +180,7 @@ def _run_sweep(recipe: Path | None, overrides: Sequence[str], as_json: bool, opt
         show_table(result.folder)
         here = result.folder.parent == Path("runs").absolute()
         name = result.folder.name if here else result.folder
-        write(f"sweep   {result.folder}\n\nGo on with\n  gantk table {name}\n  gantk report {name}")
+        write(f"sweep   {result.folder}\n\nNext:\n  gantk table {name}\n  gantk report {name}")
 
 
 def _show_children(result: SweepResult, as_json: bool, **more: str) -> None:
@@ -201,7 +204,7 @@ def show_table(sweep: Path) -> None:
 
 
 def _show_result(result: Any) -> None:
-    """The test results, where everything is, and the commands to go on with."""
+    """Print the test results, the paths of run and report, and useful next commands."""
     from rich.text import Text
 
     from gantk.tracking.folder import RunFolder
@@ -215,7 +218,7 @@ def _show_result(result: Any) -> None:
         Text(
             f"run     {result.folder}\n"
             f"report  {result.report}\n\n"
-            "Go on with\n"
+            "Next:\n"
             f"  gantk predict {name} INPUT -o OUTPUT\n"
             f"  gantk compare {name} OTHER_RUN\n"
             f"  gantk ui{'' if here else f' --runs {runs}'}"
@@ -237,7 +240,7 @@ def show_results(run: Path) -> None:
 
 
 def _show_plans(built: dict[str, Any], as_json: bool) -> None:
-    """What `gantk.dry_run` found, of one run or of all runs of a sweep."""
+    """Print what `gantk.dry_run` found, for one run or for all runs of a sweep."""
     if as_json:
         write_json(built)
     elif "runs" in built:
@@ -247,7 +250,7 @@ def _show_plans(built: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_runs(built: dict[str, Any]) -> None:
-    """The runs of a sweep: what each would train, and on how many patients."""
+    """Print what each run of a sweep would train, and on how many patients."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -265,7 +268,7 @@ def _show_runs(built: dict[str, Any]) -> None:
 
 
 def _show_plan(built: dict[str, Any]) -> None:
-    """What `gantk.dry_run` built, as a tree."""
+    """Print what `gantk.dry_run` built, as a tree."""
     from rich.text import Text
     from rich.tree import Tree
 

@@ -1,4 +1,4 @@
-"""`gantk schema`: what recipes may contain, for editors."""
+"""`gantk schema`: write the JSON Schema of recipes, for editors."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gantk.cli.console import console, write_json
 def schema(
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE", help="Where to write it; standard output where absent."),
+        typer.Option("-o", "--out", metavar="FILE", help="File to write; default: standard output."),
     ] = None,
 ) -> None:
     """Write the JSON Schema of recipes, composed from the installed plugins.
 
-    Editors with Taplo (Even Better TOML in VS Code) complete and check a recipe whose first line is `#:schema FILE`.
+    Editors with Taplo, such as VS Code with Even Better TOML, use it for recipes that begin with `#:schema FILE`.
     """
     from gantk.plugins import load_plugins
     from gantk.plugins.schema import recipe_schema

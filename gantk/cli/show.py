@@ -1,4 +1,4 @@
-"""`gantk show`: one component in full."""
+"""`gantk show`: show all details of one component."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Show one component: what it computes and where that is from, its parameters, what it needs, its plugin."""
+    """Show one component: what it computes, its source, parameters, requirements and plugin."""
     from gantk.plugins import load_plugins
     from gantk.plugins.describe import describe
 
@@ -77,7 +77,7 @@ def _show(said: dict[str, Any]) -> None:
 
 
 def _paragraph(paragraph: str) -> None:
-    """A paragraph broken at words, for people."""
+    """Print a paragraph, wrapped at words."""
     import textwrap
 
     write(textwrap.fill(paragraph, min(console().width, 110), break_on_hyphens=False) + "\n")

@@ -26,7 +26,7 @@ STYLES = {"finished": "green", "failed": "bold red", "interrupted": "yellow", "r
 
 
 class SweepDisplay:
-    """Listens to a sweep; a context manager.
+    """Shows the progress of a sweep; a context manager.
 
     Args:
         console: standard error where absent.
@@ -51,10 +51,10 @@ class SweepDisplay:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    # -- what a sweep tells -----------------------------------------------------------------------------------
+    # -- events of a sweep ------------------------------------------------------------------------------------
 
     def begin(self, name: str, children: Sequence[ChildState], *, alone: bool) -> None:
-        """The children begin; `alone`: each draws on this terminal itself, so nothing is drawn here."""
+        """The children start; `alone`: each draws on this terminal itself, so nothing is drawn here."""
         self.children = children
         self._began, self._done_before = time.monotonic(), self._done()
         self._last_line = self._began
@@ -77,7 +77,7 @@ class SweepDisplay:
         if self._bars is not None and child.id not in self._tasks:
             self._tasks[child.id] = self._bars.add_task(child.id, total=child.total, rest="")
         else:
-            self.note(f"{self._place(child)} {child.id} ({child.label}) {'goes on' if child.done else 'begins'}")
+            self.note(f"{self._place(child)} {child.id} ({child.label}) {'continues' if child.done else 'starts'}")
 
     def ended(self, child: ChildState) -> None:
         """A child ended."""
@@ -100,12 +100,12 @@ class SweepDisplay:
             self.note(f"{self._count()}{self._eta()} · {', '.join(running)}")
 
     def note(self, text: str) -> None:
-        """One line to be read; may come from another thread."""
+        """Show one line; may be called from another thread."""
         self._last_line = time.monotonic()
         self.console.print(Text(text), soft_wrap=True)
 
     def end(self) -> None:
-        """No child is at work any more."""
+        """No child is running any more."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
@@ -127,7 +127,7 @@ class SweepDisplay:
         return sum(map(_total, self.children))
 
     def _eta(self) -> str:
-        """From the steps since the sweep was started; failed children are not waited for."""
+        """The time left, estimated from the steps since the start of the sweep; failed children do not count."""
         done = self._done() - self._done_before
         if done <= 0:
             return ""

@@ -1,4 +1,4 @@
-"""`gantk sync`: feed MLflow what it has not got."""
+"""`gantk sync`: upload run data that MLflow does not have yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gantk.cli.options import RunNames, RunsFolder, TrackingUri
 
 
 def sync(runs: RunNames, tracking_uri: TrackingUri = None, below: RunsFolder = Path("runs")) -> None:
-    """Feed MLflow what it has not got of runs, after its server was away or with another store."""
+    """Upload run data that MLflow does not have yet, after its server was down or to another store."""
     import gantk
     from gantk.progress import default_progress
     from gantk.tracking import sync as sync_run

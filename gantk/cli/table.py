@@ -1,4 +1,4 @@
-"""`gantk table`: the table of a paper over a sweep or runs, for the terminal, Markdown, LaTeX or a spreadsheet."""
+"""`gantk table`: a table of sweeps or runs for the terminal, Markdown, LaTeX or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -20,47 +20,59 @@ Format = Literal["rich", "md", "csv", "latex"]
 
 def table(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SWEEP_OR_RUN…", help="Folders, or ids (or their starts) under --runs.")
+        list[str],
+        typer.Argument(metavar="SWEEP_OR_RUN", help="Folders, or ids (or starts of ids) under --runs."),
     ],
-    format_: Annotated[Format, typer.Option("--format", "-f", help="rich is for the terminal.")] = "rich",
+    format_: Annotated[
+        Format, typer.Option("--format", "-f", help="Output format; rich is for the terminal.")
+    ] = "rich",
     reference: Annotated[
         str | None,
         typer.Option(
             metavar="LABEL",
-            help="A row's name; the others are tested against it, paired by patient. Default: what the sweep names.",
+            help="Row that the others are tested against, paired by patient; default: the reference of the sweep.",
             show_default=False,
         ),
     ] = None,
     roles: Annotated[
         list[str] | None,
-        typer.Option("--role", help="Roles that become rows; default: what the sweep reports. Repeatable."),
+        typer.Option("--role", help="Roles to show; default: the roles that the sweep reports. Repeatable."),
     ] = None,
     regions: Annotated[
-        list[str] | None, typer.Option("--region", help="Regions that are shown; default: all. Repeatable.")
+        list[str] | None, typer.Option("--region", help="Regions to show; default: all. Repeatable.")
     ] = None,
     metrics: Annotated[
-        list[str] | None, typer.Option("--metric", help="Metrics that are shown; default: all. Repeatable.")
+        list[str] | None, typer.Option("--metric", help="Metrics to show; default: all. Repeatable.")
     ] = None,
     by: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="The key that groups the rows, or none; default: found.", show_default=False),
+        typer.Option(
+            metavar="KEY",
+            help="Recipe key that groups the rows, or `none` for no grouping; default: detected.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write into a file.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="File to write; default: standard output.", show_default=False
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option(help="Also put together runs that do not compare; the table says so.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Combine runs that are not comparable as well; the table says so.")
+    ] = False,
     runs: RunsFolder = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Make a table of methods and metrics, mean ± standard deviation over seeds, each metric's best in bold."""
+    """Make a table of methods and metrics: mean ± standard deviation over seeds, the best of each metric in bold."""
     from gantk.tables.exports import to_dict
     from gantk.tables.paper import reference_of, result_table
     from gantk.tables.significance import with_tests
 
     if out and not out.parent.is_dir():
-        raise UsageError("there is no such folder", where=out.parent, mend="make it, or write into another one")
+        raise UsageError("there is no such folder", where=out.parent, mend="create the folder, or name another file")
     if out and (as_json or format_ == "rich"):
-        raise UsageError("only md, csv and latex are written into a file", mend="name one with --format")
+        raise UsageError("only md, csv and latex can be written to a file", mend="name one of them with --format")
     folders = [gantk.resolve_run(source, runs) for source in sources]
     found = result_table(
         folders,
@@ -90,7 +102,7 @@ def _text(found: Table, format_: Format) -> str:
     if format_ == "csv":
         return to_csv(found)
     tests = found.significance_grid()
-    if format_ == "latex":  # a page is narrow
+    if format_ == "latex":  # one table per group, as a page is narrow
         return to_latex(*found.grids(), *([tests] if tests else []))
     return "\n".join(to_markdown(grid) for grid in (found.grid(), tests) if grid)
 
@@ -118,7 +130,7 @@ def _put(text: str, out: Path | None) -> None:
 
 
 def _say(found: Table) -> None:
-    """Caption and notes for people, where the table is for programs."""
+    """Print caption and notes on standard error."""
     lines = [found.title, found.caption, *found.notes]
     if found.significance:
         lines += [found.significance.caption, *found.significance.notes]

@@ -1,4 +1,4 @@
-"""`gantk ui`: the MLflow UI on the runs' store."""
+"""`gantk ui`: serve the MLflow UI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gantk.cli.options import RunsFolder, TrackingUri
 def ui(
     runs: RunsFolder = Path("runs"),
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Default: 5000, or a free one.", show_default=False)
+        int | None, typer.Option(min=1, max=65535, help="Port; default: 5000, or a free port.", show_default=False)
     ] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:

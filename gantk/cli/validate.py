@@ -1,4 +1,4 @@
-"""`gantk validate`: is a recipe right?"""
+"""`gantk validate`: check a recipe."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from gantk.errors import GantkError
 def validate(
     recipe: RecipeFile,
     set_: Set = None,
-    resolved: Annotated[bool, typer.Option(help="Print the whole recipe, with parents and defaults.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the complete recipe, including parents and defaults.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe: keys, types, names and parameters, and that its networks can be built.
+    """Check a recipe completely: keys, types, names, parameters, networks, and one training step of each stage.
 
-    Of a recipe with variants or a grid, every run is checked. No data is read and nothing is trained.
+    All networks are built, and the steps run on random images. No data is read and no run is made. For sweeps, every
+    run is checked.
     """
     import gantk
 

@@ -1,4 +1,4 @@
-"""Trivial answers that a method has to beat: an input as it is, and the mean of the training targets."""
+"""Trivial baselines: an unchanged input, and the mean of the training targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["baseline", "input_as_answer", "training_mean"]
 
 
 def baseline(name: str, layout: Layout, outputs: int, training: Iterator[Group]) -> Predictor:
-    """The predictor of a baseline's name, `input:NAME` or `training_mean`.
+    """The predictor for the name of a baseline, `input:NAME` or `training_mean`.
 
     Args:
         name: as in the recipe's `evaluation.baselines`.
@@ -43,7 +43,7 @@ def baseline(name: str, layout: Layout, outputs: int, training: Iterator[Group])
 
 
 def input_as_answer(modality: str, layout: Layout, outputs: int = 1) -> Predictor:
-    """A predictor that answers with one input modality, for each of `outputs` target channels.
+    """A predictor that returns one input modality, for each of `outputs` target channels.
 
     Raises:
         EvaluationError: when the recipe has no such input.
@@ -63,7 +63,7 @@ def input_as_answer(modality: str, layout: Layout, outputs: int = 1) -> Predicto
 
 
 def training_mean(groups: Iterator[Group]) -> Predictor:
-    """A predictor that answers with the mean of the training targets inside the brain and -1 outside.
+    """A predictor that returns the mean of the training targets inside the brain, and -1 outside.
 
     A pixel's mean is over the training slices in which it is brain; one that never is takes all brain's mean.
 
@@ -84,7 +84,7 @@ def training_mean(groups: Iterator[Group]) -> Predictor:
         raise EvaluationError(
             "the mean of the training targets needs paired training slices, and there are none",
             where="evaluation.baselines",
-            mend="Raise data.paired_fraction or take training_mean out of the baselines.",
+            mend="raise data.paired_fraction, or remove training_mean from the baselines",
         )
     overall = total.sum(dim=(1, 2), keepdim=True) / count.sum()
     mean = torch.where(count > 0, total / count.clamp(min=1), overall).float()

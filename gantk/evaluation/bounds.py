@@ -1,4 +1,4 @@
-"""The segmentation probe's bounds, kept in the cache: they are the same for every run on the same test patients."""
+"""Cache of the segmentation probe's bounds, which are the same for every run on the same test patients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Scores = Mapping[str, Mapping[str, float]]
 
 
 def digest(settings: Mapping[str, object], arrays: Sequence[np.ndarray | None], patients: Sequence[str]) -> str:
-    """32 hex digits of all that trained networks and their scores depend on, torch's version included."""
+    """A hash (32 hex digits) of everything that the trained networks and their scores depend on, including torch."""
     told = [torch.__version__, dict(sorted(settings.items())), list(patients)]
     hashed = hashlib.sha256(json.dumps(told).encode())
     for array in arrays:
@@ -32,7 +32,7 @@ def digest(settings: Mapping[str, object], arrays: Sequence[np.ndarray | None], 
 
 
 def known(key: str) -> Scores | None:
-    """What was kept for a key; None where nothing was, or it cannot be read."""
+    """The cached scores of a key; None if there are none or they cannot be read."""
     try:
         found: Scores = json.loads(_path(key).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -41,7 +41,7 @@ def known(key: str) -> Scores | None:
 
 
 def keep(key: str, scores: Scores) -> None:
-    """Keep scores for the next run; a cache that cannot be written costs time alone."""
+    """Cache scores for the next run; a cache that cannot be written only costs time."""
     with suppress(OSError), atomic_write(_path(key)) as temporary:
         temporary.write_text(json.dumps(scores), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""FID and KID: how far the synthesized images of the whole test set are from the real ones, pairs or not."""
+"""FID and KID: distances between the synthesized and the real images of the whole test set, paired or not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Features = Literal[64, 192, 768, 2048]
 
 
 class _Distance(ABC):
-    """What FID and KID share: the features of all slices, real and made by each method."""
+    """The common part of FID and KID: features of all slices, real and synthesized by each method."""
 
     higher_is_better = False
     paired = False
@@ -63,7 +63,7 @@ class _Distance(ABC):
         return RANDOM_FEATURES if self.weights == "random" else self.features
 
     def collect(self) -> _Collection:
-        """Begin an evaluation."""
+        """Start an evaluation."""
         return _Collection(self)
 
     @abstractmethod
@@ -81,7 +81,7 @@ class _Collection:
         self.patients: dict[str, None] = {}
 
     def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
-        """Take in slices; the target of a patient without images is real all the same."""
+        """Add slices; targets of patients without synthesized images count as real images too."""
         for region in self.metric.regions:
             mask = None if region == "image" else region_mask(region, group)
             if group.target is not None:
@@ -119,7 +119,7 @@ class _Collection:
 
 
 def cut_out(images: Tensor, mask: Tensor) -> Tensor:
-    """What of images (B, T, H, W) in [0, 1] lies in a region (B, 1, H, W), black around it, as large as the images.
+    """Cut a region (B, 1, H, W) out of images (B, T, H, W) in [0, 1], enlarged to their size, black around it.
 
     Each slice is cut to the region's bounding box, widened to the images' proportions, and brought to their size; those
     without the region are left out: (N, T, H, W) with N ≤ B.
@@ -159,7 +159,7 @@ class Fid(_Distance):
 
     One number per method and region, without deviation. It falls with the number of slices, so compare only what was
     measured on one test set; with fewer slices than features its covariance has not full rank. Three channels are one
-    colour image, otherwise each is a grey one.
+    color image, otherwise each is a gray one.
 
     Args:
         weights: "pretrained" for Inception's, downloaded once by torch-fidelity; the file of them; or "random" for a
@@ -168,7 +168,7 @@ class Fid(_Distance):
         regions: where; a region is cut out, its surroundings black, and enlarged to the image's size.
 
     Raises:
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     name = "fid"
@@ -206,7 +206,7 @@ class Kid(_Distance):
         regions: as FID's.
 
     Raises:
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     name = "kid"

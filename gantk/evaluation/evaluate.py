@@ -30,7 +30,7 @@ Predictor = Callable[["Group"], Tensor]
 
 
 def to_unit(image: Tensor) -> Tensor:
-    """Bring images from [-1, 1] to [0, 1], the metrics' range."""
+    """Map images from [-1, 1] to [0, 1], the range of the metrics."""
     return (image.float() + 1) / 2
 
 
@@ -92,7 +92,7 @@ def evaluate(
                     raise EvaluationError(
                         "there is no target image",
                         where=subject,
-                        mend="Evaluate where the target is known.",
+                        mend="evaluate subjects with a target",
                     )
                 slices, patient = slices + len(group), group.patients[0]
                 images = {m: _checked(predict(group), group, m, subject) for m, predict in predictors.items()}
@@ -173,7 +173,7 @@ def _measure(metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[
 
 
 def _checked(prediction: Tensor, group: Group, method: str, patient: str) -> Tensor:
-    """The prediction in [0, 1]; a NaN in it must not pass for a slice without the region."""
+    """The prediction in [0, 1]; a NaN is an error, as it would look like a slice without the region."""
     if group.target is not None and prediction.shape != group.target.shape:
         raise EvaluationError(
             f"the output of {method!r} has shape {tuple(prediction.shape)}, the target {tuple(group.target.shape)}",

@@ -1,4 +1,4 @@
-"""Slices shown side by side: inputs, target, what each role made of them, and the weight maps."""
+"""Example slices: inputs, target, the outputs of each role, and weight maps."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["TARGET_EXAMPLES", "Examples"]
 
 TARGET_EXAMPLES = "target_examples.npz"
-"""What translators of the other direction make of targets, beside `examples.npz`; of runs without test pairs."""
+"""Outputs of translators in the other direction, beside `examples.npz`, for runs without test pairs."""
 
 
 @dataclass
 class Examples:
-    """N slices for pictures; images are float32 in [-1, 1], (N, H, W), or (N, H, W, 3) in colour.
+    """N slices for pictures; images are float32 in [-1, 1], (N, H, W), or (N, H, W, 3) in color.
 
     Args:
         inputs: by modality.
@@ -55,7 +55,7 @@ class Examples:
         outputs: Mapping[str, Tensor],
         weights: Mapping[str, Tensor] | None = None,
     ) -> Examples:
-        """A group's slices; images are (N, C, H, W), of which three channels are colour, and else the first is shown.
+        """A group's slices; images are (N, C, H, W), of which three channels are color, and else the first is shown.
 
         A slice is named by its subject and its place, a picture that is alone by its name.
         """
@@ -70,7 +70,7 @@ class Examples:
         )
 
     def plus(self, outputs: Mapping[str, Tensor]) -> Examples:
-        """The same slices with further outputs, (N, C, H, W), after those that they have."""
+        """The same slices with further outputs (N, C, H, W) appended."""
         more = {name: _picture(image) for name, image in outputs.items() if name not in self.outputs}
         return replace(self, outputs={**self.outputs, **more})
 
@@ -89,7 +89,7 @@ class Examples:
 
     @classmethod
     def load(cls, path: Path) -> Examples:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
             EvaluationError: where the file is missing or not what it should be.
@@ -120,7 +120,7 @@ class Examples:
                 "the example slices cannot be read",
                 where=path,
                 why=f"{type(error).__name__}: {error}",
-                mend="Evaluate the run again.",
+                mend="evaluate the run again",
             ) from error
 
 

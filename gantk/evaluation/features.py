@@ -1,4 +1,4 @@
-"""Feature networks of metrics: Inception as FID knows it, or random ones that need no download."""
+"""Feature networks of metrics: the Inception network of FID, or random networks that need no download."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RANDOM_FEATURES = 64
 
 
 def to_colour(images: Tensor) -> tuple[Tensor, int]:
-    """(B, T, H, W) → colour images (B·n, 3, H, W) and n: three channels are one image, others are grey ones."""
+    """(B, T, H, W) → color images (B·n, 3, H, W) and n: three channels are one image, others are gray ones."""
     if images.shape[1] == 3:
         return images, 1
     return images.flatten(0, 1)[:, None].expand(-1, 3, -1, -1), images.shape[1]
 
 
 def draw(network: nn.Module, seed: int = 0) -> None:
-    """He's initialisation, N(0, 2 / fan-in), from a fixed seed (He et al. 2015)."""
+    """He's initialization, N(0, 2 / fan-in), from a fixed seed (He et al. 2015)."""
     generator = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -73,7 +73,7 @@ class _Inception(nn.Module):
 
 @lru_cache(maxsize=4)
 def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
-    """A network from colour images (B, 3, H, W) in [0, 1] to features (B, F).
+    """A network from color images (B, 3, H, W) in [0, 1] to features (B, F).
 
     Args:
         weights: "pretrained", the file of Inception's weights, or "random" for a small network without any.
@@ -81,13 +81,13 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
         where: who asks, for errors.
 
     Raises:
-        GantkError: Inception cannot be had.
+        GantkError: Inception could not be loaded.
     """
     if weights == "random":
         return _Random()
     path = weights if isinstance(weights, Path) else None
     if path is not None and not path.is_file():
-        raise GantkError("there is no such file", where=f"{where}: {path}", mend="Correct `weights` in the recipe")
+        raise GantkError("there is no such file", where=f"{where}: {path}", mend="correct `weights` in the recipe")
     offline = 'weights = "random" needs no download, but its numbers compare with nothing published'
     try:
         return _Inception(features, path)
@@ -96,13 +96,13 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
             "FID and KID need the package torch-fidelity, which has Inception v3",
             where=where,
             why=error,
-            mend=f"pip install torch-fidelity; {offline}",
+            mend=f"run `pip install torch-fidelity`; {offline}",
         ) from None
     except Exception as error:  # a download or a file can fail in many ways
         raise GantkError(
-            "the weights of Inception v3 cannot be had",
+            "the weights of Inception v3 could not be loaded",
             where=where if path is None else f"{where}: {path}",
             why=f"{type(error).__name__}: {error}".splitlines()[0],
-            mend="Download weights-inception-2015-12-05-6726825d.pth from torch-fidelity's release page on GitHub and "
+            mend="download weights-inception-2015-12-05-6726825d.pth from torch-fidelity's release page on GitHub and "
             f'name it here: weights = "path/to/it.pth"; {offline}',
         ) from None

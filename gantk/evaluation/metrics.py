@@ -1,4 +1,4 @@
-"""Metrics: of a slice inside a region, and what a metric over all patients must offer; images are in [0, 1]."""
+"""Metrics of slices inside a region, and protocols of metrics; images are in [0, 1]."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class UnitMetric(Metric, Protocol):
 
 @dataclass(frozen=True)
 class Findings:
-    """What a metric over all patients found.
+    """The values of a metric over all patients.
 
     Args:
         patients: by patient and method, values by column; a method may be the metric's own, such as a bound.
@@ -95,10 +95,10 @@ class Findings:
 
 
 class Collection(Protocol):
-    """What a metric over all patients gathers in one evaluation."""
+    """The accumulator of a metric over all patients, for one evaluation."""
 
     def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
-        """Take in the next slices of one subject; subjects follow one another, `group.patients` says whose they are.
+        """Add the next slices of one subject; subjects come one after the other, `group.patients` has their ids.
 
         Args:
             group: the slices; its target is None where the patient has none.
@@ -107,12 +107,12 @@ class Collection(Protocol):
         """
 
     def conclude(self, progress: Progress) -> Findings:
-        """The values, once all patients were added."""
+        """The values, after all patients were added."""
 
 
 @runtime_checkable
 class CohortMetric(Protocol):
-    """A component of kind `metric` that has no value before it has seen all patients.
+    """A component of kind `metric` whose value depends on all patients together.
 
     Attributes:
         higher_is_better: whether larger values are better.
@@ -127,7 +127,7 @@ class CohortMetric(Protocol):
     columns: Mapping[str, Column]
 
     def collect(self) -> Collection:
-        """Begin an evaluation."""
+        """Start an evaluation."""
 
 
 AnyMetric = Metric | CohortMetric
@@ -135,17 +135,17 @@ AnyMetric = Metric | CohortMetric
 
 
 def slice_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, Metric]:
-    """Those that score slices one by one."""
+    """The metrics that score individual slices."""
     return {name: metric for name, metric in metrics.items() if not isinstance(metric, CohortMetric)}
 
 
 def unpaired_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, CohortMetric]:
-    """Those that need no target of the same patient."""
+    """The metrics that need no target of the same patient."""
     return {name: metric for name, metric in metrics.items() if isinstance(metric, CohortMetric) and not metric.paired}
 
 
 def epoch_metrics(metrics: Mapping[str, AnyMetric], *, paired: bool) -> dict[str, AnyMetric]:
-    """Those that are measured after epochs, on validation patients with or without their targets."""
+    """The metrics computed after epochs, on validation patients with or without targets."""
     return {**slice_metrics(metrics)} if paired else {**unpaired_metrics(metrics)}
 
 
@@ -274,7 +274,7 @@ class Psnr:
 
 
 class Nmse:
-    """Squared error normalised by the target's energy, ‖prediction - target‖² / ‖target‖², of each slice.
+    """Squared error normalized by the target's energy, ‖prediction - target‖² / ‖target‖², of each slice.
 
     0 is perfect, 1 is what an answer of zeros gets. A region in which the target is 0 everywhere has no energy: there
     it is 0 for a perfect answer and NaN, which no mean counts, for any other.
@@ -322,7 +322,7 @@ class MsSsim:
 
     @property
     def reach(self) -> int:
-        """Pixels from the window's centre to its edge, as torchmetrics has it."""
+        """Pixels from the window's center to its edge, as torchmetrics has it."""
         return int(3.5 * self.sigma + 0.5)
 
     def scales(self, height: int, width: int) -> tuple[float, ...]:
@@ -341,7 +341,7 @@ class MsSsim:
             if scale:
                 prediction, target, weight = (F.avg_pool2d(image, 2) for image in (prediction, target, weight))
             last = scale == len(betas) - 1
-            # with a huge k1 the luminance term is 1, and what is left is contrast and structure
+            # with a huge k1 the luminance term is 1, which leaves contrast and structure
             similarity = Ssim(self.sigma, self.k1 if last else 1e4, self.k2).map(prediction, target)
             mean = weighted_mean(similarity, weight if last else self._inner(weight))
             value = value * mean.relu() ** beta

@@ -29,7 +29,7 @@ class Lpips:
 
     Over the whole image it is torchmetrics' value. In a region each layer's distances are averaged with the region
     brought to the layer's size, where a pixel counts by how much of it lies inside; what is seen there reaches as far
-    beyond the region as the layers do. Three channels are one colour image, otherwise each is a grey one; images of
+    beyond the region as the layers do. Three channels are one color image, otherwise each is a gray one; images of
     fewer than 64 pixels are enlarged.
 
     Args:
@@ -38,7 +38,7 @@ class Lpips:
             download and is not comparable with LPIPS.
 
     Raises:
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     higher_is_better = False
@@ -47,7 +47,7 @@ class Lpips:
         self.net = net
         self.weights = weights
         self.title = "LPIPS (random network)" if weights == "random" else "LPIPS"
-        _network(net, weights)  # what is lacking is said before training
+        _network(net, weights)  # fail before training if the weights are missing
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,), at least 0."""
@@ -78,10 +78,10 @@ def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTra
             return _NoTrainLpips(net=net)
         except (OSError, RuntimeError) as error:
             raise GantkError(
-                f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, and they cannot be had",
+                f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, which could not be loaded",
                 where=where,
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                mend=f"On a machine with a network run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
+                mend=f"on a machine with a network run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
                 'and copy the file that it names to this one: weights = "path/to/the.pth"; weights = "random" needs '
                 "no download but is not LPIPS",
             ) from None
@@ -99,10 +99,10 @@ def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         network.net.load_state_dict({name: stored[other] for name, other in names.items()})
-    except Exception as error:  # a file that is none fails in many ways
+    except Exception as error:  # an invalid file can fail in many ways
         raise GantkError(
-            "these are no weights of torchvision's network",
+            "the file does not contain the weights of torchvision's network",
             where=f"{where}: {path}",
             why=f"{type(error).__name__}: {error}".splitlines()[0],
-            mend='weights are "pretrained", "random" or the path of a file of torchvision\'s (.pth)',
+            mend='set weights to "pretrained", "random" or the path of a torchvision file (.pth)',
         ) from None

@@ -57,8 +57,8 @@ REGIONS: dict[str, Callable[[Group], Tensor]] = {
 def region_mask(name: str, group: Group) -> Tensor:
     """The mask (B, 1, H, W) bool of a region.
 
-    `image` is everything, `brain` or `body` the foreground, `outside` the rest, `tumour` the whole tumour,
-    `tc` the tumour core, `et` the enhancing tumour; `gantk.labels` says which labels these are.
+    `image` is everything, `brain` or `body` the foreground, `outside` the rest, `tumour` the whole tumor,
+    `tc` the tumor core, `et` the enhancing tumor; `gantk.labels` says which labels these are.
 
     Raises:
         EvaluationError: for an unknown name.

@@ -1,4 +1,4 @@
-"""What an evaluation found: one row per subject and method, its summary over patients, and both on disk."""
+"""Results of an evaluation: one row per subject and method, the summary over patients, and both on disk."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Subjects:
-    """What the rows of an evaluation are about, in the words of the tables.
+    """The subjects of an evaluation, as tables name them.
 
     Args:
         noun: what one is called.
@@ -70,12 +70,12 @@ class Subjects:
 
     @property
     def measured_at(self) -> str:
-        """`Measured at 96 × 80 pixels`; empty where it was not written down."""
+        """`Measured at 96 × 80 pixels`; empty if the size was not recorded."""
         return f"Measured at {self.size[0]} × {self.size[1]} pixels" if self.size else ""
 
     @property
     def warning(self) -> str:
-        """What every reader of the numbers must know; empty for nothing."""
+        """A warning for every reader of the numbers; may be empty."""
         return f"Measured on the training {self.plural}: nothing was held out" if self.trained_on else ""
 
 
@@ -112,7 +112,7 @@ class Statistic:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Statistic:
-        """The statistic of the values that are numbers."""
+        """The statistic of the values that are not NaN."""
         known = [v for v in values if not math.isnan(v)]
         spread = len(known) > 1 and all(map(math.isfinite, known))  # the PSNR of an equal image is infinite
         return cls(
@@ -122,19 +122,19 @@ class Statistic:
         )
 
     def to_dict(self) -> dict[str, float | int | None]:
-        """As in summary.json; a number that does not exist is null."""
+        """As in summary.json; NaN becomes null."""
         return {"mean": _number(self.mean), "std": _number(self.std), "n": self.n}
 
     @classmethod
     def from_dict(cls, found: Mapping[str, float | None]) -> Statistic:
-        """What `to_dict` gave; null is NaN."""
+        """The inverse of `to_dict`; null becomes NaN."""
         mean, std = (math.nan if found[key] is None else float(found[key] or 0) for key in ("mean", "std"))
         return cls(mean, std, int(found["n"] or 0))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The rows of all subjects and methods, with what is needed to know whether two evaluations compare.
+    """The rows of all subjects and methods, and the settings that decide whether two evaluations are comparable.
 
     Args:
         split: the split's hash.
@@ -163,7 +163,7 @@ class Evaluation:
 
     @property
     def summary(self) -> dict[str, dict[str, Statistic]]:
-        """By method and column, the statistic over patients, or the one number for all of them."""
+        """By method and column, the statistic over patients, or the single value for all patients."""
         return {
             method: {name: Statistic.of(values.values()) for name, values in self.values(method).items()}
             | self.overall.get(method, {})
@@ -171,7 +171,7 @@ class Evaluation:
         }
 
     def values(self, method: str) -> dict[str, dict[str, float]]:
-        """By column and patient, the values of one method: the mean over the patient's subjects that have one."""
+        """By column and patient, the values of one method: the mean over the subjects of the patient with a value."""
         rows: dict[str, list[Row]] = {}
         for row in self.rows:
             if row.method == method:
@@ -182,7 +182,7 @@ class Evaluation:
         }
 
     def to_dict(self) -> dict[str, object]:
-        """The content of summary.json; numbers that do not exist are null."""
+        """The content of summary.json; NaN becomes null."""
         overall = sorted({name for found in self.overall.values() for name in found})
         return {
             "split": self.split,
@@ -220,7 +220,7 @@ class Evaluation:
 
     @classmethod
     def read(cls, folder: Path) -> Evaluation:
-        """Read what `write` wrote.
+        """Read the files that `write` wrote.
 
         Raises:
             EvaluationError: where a file is missing or not what it should be.
@@ -268,7 +268,7 @@ def is_baseline(method: str) -> bool:
 
 
 def is_evaluated(folder: Path) -> bool:
-    """Whether a folder holds an evaluation, or what is left of one."""
+    """Whether a folder contains an evaluation, complete or damaged."""
     return any((folder / name).exists() for name in FILES)
 
 
@@ -280,11 +280,11 @@ def _reading(path: Path) -> Iterator[None]:
         raise EvaluationError(
             "there is no such file",
             where=path,
-            mend="Evaluate the run first: let it finish, or resume it.",
+            mend="let the run finish, or resume it",
         ) from None
     except OSError as error:
         raise EvaluationError(
-            "the evaluation cannot be read", where=path, why=error.strerror or error, mend="Mend its permissions."
+            "the evaluation cannot be read", where=path, why=error.strerror or error, mend="correct its permissions"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
         raise EvaluationError(
@@ -293,7 +293,7 @@ def _reading(path: Path) -> Iterator[None]:
             why="it is truncated or no JSON"
             if isinstance(error, json.JSONDecodeError)
             else f"{type(error).__name__}: {error}",
-            mend="Evaluate the run again.",
+            mend="evaluate the run again",
         ) from error
 
 

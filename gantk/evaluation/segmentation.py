@@ -1,4 +1,4 @@
-"""Segmentation with synthesized images: how well a tumour can be outlined with the answer of a method."""
+"""Segmentation with synthesized images: how well a tumor can be segmented with the output of a method."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["NO_TARGET", "REAL_TARGET", "SegmentationProbe", "dice", "folds"]
 """The bounds, as methods of the table: a colon marks what is no role."""
 
 VERSION = 1
-"""Raise it whenever the same images and settings give other bounds, which the cache keeps."""
+"""Version of the cached bounds; increase it when the same images and settings give different bounds."""
 
 _COLUMNS = {"dice_et": "et", "dice_tc": "tc", "dice_wt": "tumour"}
 
@@ -44,7 +44,7 @@ def dice(prediction: Tensor, truth: Tensor) -> float:
 
 
 def folds(patients: Sequence[str], count: int, seed: int) -> list[list[str]]:
-    """The patients in so many parts, as even as can be, drawn from the seed; a function of the set of ids."""
+    """Split the patients into parts of nearly equal size, drawn from the seed; depends only on the set of ids."""
     ids = sorted(patients)
     # sorting random numbers: this stream of NumPy's is fixed for good
     order = np.argsort(np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).random(len(ids)))
@@ -52,20 +52,20 @@ def folds(patients: Sequence[str], count: int, seed: int) -> list[list[str]]:
 
 
 class SegmentationProbe:
-    """Dice of tumour regions that a small U-Net finds with the inputs and the synthesized target.
+    """Dice of tumor regions that a small U-Net finds with the inputs and the synthesized target.
 
     The test patients are divided into folds; for each, a network learns on the other patients from the inputs (the
-    slices themselves, without neighbours) and a method's answer, and segments the fold's patients. So every patient has
-    a value that no network saw in training: Dice over all of the patient's slices of the enhancing tumour (`dice_et`),
-    the tumour core (`dice_tc`) and the whole tumour (`dice_wt`). Beside the methods stand `target:real`, with the real
+    slices themselves, without neighbors) and a method's answer, and segments the fold's patients. So every patient has
+    a value that no network saw in training: Dice over all of the patient's slices of the enhancing tumor (`dice_et`),
+    the tumor core (`dice_tc`) and the whole tumor (`dice_wt`). Beside the methods stand `target:real`, with the real
     target, and `target:none`, without any (background in its place): upper and lower bound, kept in the cache for other
     runs on the same test patients. All begin with the same weights and see the same slices in the same order. A patient
-    who lacks a region has no value there; one without any tumour takes no part.
+    who lacks a region has no value there; one without any tumor takes no part.
 
     Args:
         folds: parts; never more than there are patients.
         steps: updates of each network.
-        batch: slices of each update; half of them show tumour.
+        batch: slices of each update; half of them show tumor.
         channels: of the network's finest resolution, a multiple of 8.
         rate: of Adam at the beginning; it falls to 0 along a cosine.
         seed: of folds, weights and order.
@@ -101,12 +101,12 @@ class SegmentationProbe:
         return {name: Column(self.title, region, self.higher_is_better, unseen) for name, region in _COLUMNS.items()}
 
     def collect(self) -> _Collection:
-        """Begin an evaluation."""
+        """Start an evaluation."""
         return _Collection(self)
 
 
 class _Spool:
-    """Slices in a temporary file, 2 bytes a pixel: a cohort with every method's answers does not fit into memory."""
+    """Slices in a temporary file, 2 bytes per pixel, as a cohort with all outputs does not fit into memory."""
 
     def __init__(self) -> None:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the collection
@@ -126,7 +126,7 @@ class _Spool:
 
 @dataclass(frozen=True)
 class _Data:
-    """What one method's networks are trained and tested on.
+    """The data on which the networks of one method are trained and tested.
 
     Args:
         inputs: (N, C, H, W) float16 in [-1, 1].
@@ -171,12 +171,12 @@ class _Collection:
         self.device = torch.device("cpu")
 
     def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
-        """Take in slices with source, target and labels."""
+        """Add slices with source, target and labels."""
         assert group.source is not None
         assert group.target is not None
         assert group.segmentation is not None
         self.device = group.source.device
-        # the slices themselves: neighbours that one method is shown would make its probe another than others'
+        # only the slices, without neighbors, so that the probe is the same for every method
         self.inputs.add(group.source if group.own is None else group.source[:, list(group.own)])
         self.labels.append(group.segmentation[:, 0].cpu().numpy())
         self.patients += group.patients
@@ -220,7 +220,7 @@ class _Collection:
         return digest(settings | {"device": data.device.type, "channels of T": data.channels}, arrays, self.patients)
 
     def _scores(self, data: _Data, parts: Sequence[Sequence[str]], bar: Bar) -> Scores:
-        """Each fold's patients by a network that learned on the others."""
+        """Segment the patients of each fold with a network trained on the other folds."""
         found: dict[str, dict[str, float]] = {}
         for number, part in enumerate(parts):
             network = self._trained(data, [p for p in data.rows if p not in part], number, bar)
@@ -251,7 +251,7 @@ class _Collection:
 
 
 def _batches(data: _Data, patients: Sequence[str], size: int, seed: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches: half from slices with tumour, half from all; each slice is mirrored every other time."""
+    """Endless batches: half from slices with tumor, half from all; each slice is mirrored every other time."""
     everything = np.concatenate([data.rows[patient] for patient in patients])
     tumour = everything[data.labels[everything].any(axis=(1, 2))]
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))

@@ -1,4 +1,4 @@
-"""The small U-Net that judges synthesized images by what can be segmented with them."""
+"""The small U-Net of the segmentation probe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEVELS = 4
 
 
 class _Block(nn.Sequential):
-    """Two 3×3 convolutions, each with group normalisation and ReLU."""
+    """Two 3×3 convolutions, each with group normalization and ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         def layers(channels: int) -> list[nn.Module]:
@@ -62,7 +62,7 @@ def segmentation_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy plus 1 - soft Dice of each region over the batch; both (B, R, H, W), truth in {0, 1}.
 
     In the cross-entropy a region's pixels weigh more by the square root of how much rarer they are than others: without
-    it a region of few pixels, such as the enhancing tumour, is given up in the first steps.
+    it a region of few pixels, such as the enhancing tumor, is given up in the first steps.
     """
     probability = logits.sigmoid()
     over = (0, 2, 3)
@@ -83,7 +83,7 @@ def train(
     seed: int,
     after_step: Callable[[], None],
 ) -> SmallUNet:
-    """A network trained on as many batches as there are steps, Adam with a cosine-shaped rate.
+    """Train a network for the given number of steps, using Adam with a cosine learning rate.
 
     Args:
         batches: images (B, C, H, W) in [-1, 1] and regions (B, R, H, W) in {0, 1}, on the device to train on.

@@ -1,4 +1,4 @@
-"""Launchers: where the runs of a sweep are carried out."""
+"""Launchers: they start the runs of a sweep."""
 
 from gantk.launching.job import Handle, Job, Launcher
 

@@ -1,4 +1,4 @@
-"""What a sweep asks of a launcher."""
+"""The protocol of launchers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Handle", "Job", "Launcher"]
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be carried out.
+    """One run to start.
 
     Args:
         name: the run's id.
@@ -28,16 +28,16 @@ class Job:
 
 
 class Handle(Protocol):
-    """A job under way."""
+    """A running job."""
 
     def poll(self) -> int | None:
         """The exit code, negative for the signal that ended it; None before its end."""
 
     def stop(self) -> None:
-        """Ask it to save and end; asked again, to end at once."""
+        """Ask the job to save and end; a second call asks it to end at once."""
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill the job."""
 
 
 class Launcher(Protocol):

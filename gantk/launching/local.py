@@ -16,7 +16,7 @@ __all__ = ["Local"]
 
 
 class Local:
-    """Runs on this machine, each in a process of its own.
+    """Runs on this machine, each in its own process.
 
     Several at once share the cores: each gets OMP_NUM_THREADS = cores / workers, unless that is set.
 

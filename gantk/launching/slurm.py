@@ -82,7 +82,7 @@ def carry_out(command: list[str], log: str) -> int:
 
 
 class _Submitted:
-    """A job in Slurm's hands; one that the cluster ended has no exit code of its own and counts as failed."""
+    """A Slurm job; a job that the cluster ended has no exit code and counts as failed."""
 
     def __init__(self, job: Any) -> None:
         self.job = job

@@ -15,7 +15,7 @@ from gantk.phantom.vessels import dura_sheets, large_vessels
 
 __all__ = ["Anatomy", "Atlas", "Deformation", "load_atlas"]
 
-_DEPTH_UNIT = 0.25  # mm per grey level of the depth map
+_DEPTH_UNIT = 0.25  # mm per gray level of the depth map
 _DEPTH_OUTSIDE = 8.0  # mm outside the surface that the map still tells: -8 to 55.75 mm in a byte
 
 HEAD_SIZE = 0.91
@@ -36,7 +36,7 @@ class Atlas:
     """What all subjects share: maps of the ICBM 152 template, (X, Y, Z) uint8, RAS, 1 mm.
 
     Attributes:
-        grey, white: tissue probability, 255 = 1.
+        gray, white: tissue probability, 255 = 1.
         depth: distance below the brain's surface in quarters of a millimetre, from 8 mm outside it.
         myelin: what the T1 template shows beyond its three tissues (deep nuclei, tracts), 128 = nothing.
         vessel: large vessels, pituitary and choroid plexus, 255 = vessel.
@@ -60,7 +60,7 @@ class Matter:
     """One subject's healthy tissue on a grid; (X, Y, Z), fractions float32 in [0, 1].
 
     Attributes:
-        grey, white, csf: volume fractions, summing to 1 inside the brain and 0 outside.
+        gray, white, csf: volume fractions, summing to 1 inside the brain and 0 outside.
         brain: bool.
         depth: mm below the brain's surface, negative outside.
     """
@@ -224,7 +224,7 @@ class Deformation:
         return np.array([f.min() for f in found]) - 8, np.array([f.max() for f in found]) + 8
 
     def tissue(self, grid: Grid) -> Matter:
-        """This subject's grey and white matter and CSF on a grid."""
+        """This subject's gray and white matter and CSF on a grid."""
         return self._tissue(grid, *self(grid))
 
     def anatomy(self, grid: Grid) -> Anatomy:

@@ -12,12 +12,12 @@ BOX = ((-84.0, 84.0), (-120.0, 88.0), (-76.0, 92.0))
 """The field of view in MNI space, mm: left to right, posterior to anterior, inferior to superior."""
 
 Axes = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Voxel centres along x, y, z in mm, each (n,) float32 and evenly spaced."""
+"""Voxel centers along x, y, z in mm, each (n,) float32 and evenly spaced."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Voxel centres on a rectangular lattice, RAS: x to the right, y to the front, z upwards (mm)."""
+    """Voxel centers on a rectangular lattice, RAS: x to the right, y to the front, z upwards (mm)."""
 
     axes: Axes
 
@@ -43,7 +43,7 @@ class Grid:
 
     @property
     def corners(self) -> tuple[np.ndarray, np.ndarray]:
-        """The first and the last voxel's centre, (3,) mm each."""
+        """The first and the last voxel's center, (3,) mm each."""
         return np.array([a[0] for a in self.axes]), np.array([a[-1] for a in self.axes])
 
     @property

@@ -15,11 +15,11 @@ from gantk.phantom.subject import MODALITIES, Scan, scan
 __all__ = ["draw", "row"]
 
 COLOURS = {CORE: (214, 69, 65), EDEMA: (90, 160, 90), ENHANCING: (245, 205, 70)}
-"""Of the labels: core red, oedema green, enhancing tumour yellow."""
+"""Of the labels: core red, edema green, enhancing tumor yellow."""
 
 
 def row(result: Scan, height: int = 200, width: int = 156) -> np.ndarray:
-    """One subject's axial slice with the largest tumour core: T1, T2, FLAIR, T1ce, labels on FLAIR.
+    """One subject's axial slice with the largest tumor core: T1, T2, FLAIR, T1ce, labels on FLAIR.
 
     Each image's window runs from 0 to its 98.5th percentile; front is up, the patient's right on the left.
 
@@ -35,7 +35,7 @@ def row(result: Scan, height: int = 200, width: int = 156) -> np.ndarray:
         volume = result.images[name]
         level = np.percentile(volume[volume > 0], 98.5)
         grey = np.clip(volume[:, :, k].T / level * 255, 0, 255)
-        grey = np.rint(grey / 8) * 8 * (255 / 256)  # few grey levels: a small file
+        grey = np.rint(grey / 8) * 8 * (255 / 256)  # few gray levels: a small file
         tiles[name] = np.repeat(grey.astype(np.uint8)[:, :, None], 3, 2)
     painted = tiles["flair"] // 2
     for label, colour in COLOURS.items():

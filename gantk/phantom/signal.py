@@ -31,7 +31,7 @@ TISSUES = {  # at 3 T; sources in docs/phantom.md
     "csf": Tissue(4200, 1800, 1.00),
     "oedema": Tissue(1700, 180, 0.86),
     "core": Tissue(2300, 300, 0.93),  # necrosis of a high-grade glioma
-    "solid": Tissue(1850, 210, 0.89),  # non-enhancing solid tumour of a low-grade one
+    "solid": Tissue(1850, 210, 0.89),  # non-enhancing solid tumor of a low-grade one
     "enhancing": Tissue(1350, 140, 0.84),
     "clot": Tissue(600, 120, 0.85),  # methaemoglobin of a bleeding days to months ago
     "blood": Tissue(1650, 150, 0.85),
@@ -51,7 +51,7 @@ SPREAD = {"white": (0.05, 0.05), "grey": (0.05, 0.05), "csf": (0.04, 0.04), "blo
 """Standard deviation over patients of the logarithms of T1 and T2, at most twice that."""
 OTHER_SPREAD = 0.13, 0.28
 """The same of lesions and of what stripping leaves: grades, cells and water differ (T1: set by T1 in the enhancing
-tumour; T2: set by how well T1ce in tumours is learned)."""
+tumor; T2: set by how well T1ce in tumors is learned)."""
 
 
 def draw_tissues(rng: np.random.Generator, field: float) -> dict[str, Tissue]:

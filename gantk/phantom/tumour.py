@@ -1,4 +1,4 @@
-"""A glioma: cells and oedema spread along white matter; a core, an enhancing rim, a latent permeability."""
+"""A glioma: cells and edema spread along white matter; a core, an enhancing rim, a latent permeability."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gantk.phantom.grid import Grid
 
 __all__ = ["Plan", "Tumour", "arrival_time", "grow_tumour", "plan_tumour"]
 
-_SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 2007; deep: insula, thalamus)
+_SITES = (  # share of gliomas, MNI center of one side in mm (Larjavaara et al. 2007; deep: insula, thalamus)
     (0.40, (27.0, 32.0, 22.0)),  # frontal
     (0.29, (44.0, -22.0, -10.0)),  # temporal
     (0.14, (30.0, -46.0, 36.0)),  # parietal
@@ -22,21 +22,21 @@ _SITES = (  # share of gliomas, MNI centre of one side in mm (Larjavaara et al. 
     (0.14, (30.0, -6.0, 8.0)),  # deep
 )
 LOW_GRADE = 0.23
-"""Share of low-grade tumours: 76 of the 335 of BraTS 2019."""
+"""Share of low-grade tumors: 76 of the 335 of BraTS 2019."""
 RESECTED = 0.12
 """Share with a resection cavity: BraTS is pre-operative but for some sites (Baid et al. 2021); an estimate."""
 BLED = 0.25
 """Share with T1-bright blood before contrast; an estimate."""
 
 UPTAKE = 0.5, 0.55
-"""Standard deviations of the log contrast uptake: between patients, and within a tumour."""
+"""Standard deviations of the log contrast uptake: between patients, and within a tumor."""
 SEEN = 0.12
-"""Share of the variance within a tumour that also shows in the other images."""
+"""Share of the variance within a tumor that also shows in the other images."""
 RIM_MM = 4.6, 0.5
 """Median over patients of the enhancing rim's mean thickness, mm; standard deviation of its logarithm."""
 LIVING = 0.1, 0.9
-"""Range of the share of living tumour in a high-grade core: label 1 is necrosis and non-enhancing tumour alike
-(Bakas et al. 2018); set by how well T1ce in tumours is learned."""
+"""Range of the share of living tumor in a high-grade core: label 1 is necrosis and non-enhancing tumor alike
+(Bakas et al. 2018); set by how well T1ce in tumors is learned."""
 
 _STRIDE = 8  # steps between two looks at how far a front has come
 _STEP_MM = 2.5  # the growth's own lattice, whatever the image's voxel size
@@ -45,20 +45,20 @@ _FRONT_MM = 0.56  # how far a front moves in a step of pure white matter, measur
 
 @dataclass(frozen=True)
 class Plan:
-    """What is decided before the tumour grows.
+    """What is decided before the tumor grows.
 
     Attributes:
         centre: (3,) mm, in the subject's space.
         low_grade: little or no enhancement, a homogeneous bright core.
         core, oedema: volumes in mm³.
         rim: mean thickness of the enhancing rim, mm.
-        enhancing: share of the core that enhances where the tumour is low grade.
+        enhancing: share of the core that enhances where the tumor is low grade.
         push, reach: mass effect (see `Deformation.with_mass`).
         permeability: the subject's factor on contrast uptake; nothing else shows it.
         lean: (3,) how much thicker the rim is on one side: log thickness gained over a core's radius.
         cavity: share of the core that a resection left filled with fluid.
         clot: share of the core that has bled.
-        living: share of a high-grade core that looks like enhancing tumour before contrast and does not enhance.
+        living: share of a high-grade core that looks like enhancing tumor before contrast and does not enhance.
     """
 
     centre: np.ndarray
@@ -78,14 +78,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Tumour:
-    """A grown tumour on a grid, (X, Y, Z).
+    """A grown tumor on a grid, (X, Y, Z).
 
     Attributes:
         labels: uint8, BraTS: 0, 1, 2, 4.
         core, oedema, enhancing, cavity: float32 volume fractions; together at most 1.
         clot: float32, of the core; at most `core`.
         permeability: float32, contrast agent taken up relative to a typical enhancing rim; 0 outside it.
-        character: float32 field that shifts the tumour's relaxation times and, in part, its permeability.
+        character: float32 field that shifts the tumor's relaxation times and, in part, its permeability.
     """
 
     labels: np.ndarray
@@ -108,7 +108,7 @@ class Tumour:
 
 
 def plan_tumour(deformation: Deformation) -> Plan:
-    """Draw site, size and kind; log-normal volumes that make a tumour of 6 % of the brain, the real median."""
+    """Draw site, size and kind; log-normal volumes that make a tumor of 6 % of the brain, the real median."""
     seed, subject, atlas = deformation.seed, deformation.subject, deformation.atlas
     rng = stream(seed, subject, "tumour")
     shares = np.array([share for share, _ in _SITES])
@@ -208,9 +208,9 @@ def _sides(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Matter) -> Tumour:
-    """Grow the planned tumour in the deformed brain, on a lattice of 2.5 mm about it, and bring it to `grid`.
+    """Grow the planned tumor in the deformed brain, on a lattice of 2.5 mm about it, and bring it to `grid`.
 
-    Cells diffuse five times as fast in white matter as in grey and do not cross CSF; oedema spreads from the
+    Cells diffuse five times as fast in white matter as in gray and do not cross CSF; edema spreads from the
     core, thirty times as fast in white matter, which gives its fingers.
     """
     rng = stream(deformation.seed, deformation.subject, "growth")
@@ -274,9 +274,9 @@ def _composition(
     sharp = np.float32(1 / max(grid.spacing, 1.0))
     tissue = (1 - anatomy.csf) * anatomy.brain
     in_core = np.clip(0.5 + (cells + 0.35 * wobble) * sharp, 0, 1) * anatomy.brain
-    # the core has replaced what was there; oedema only soaks tissue, and grey matter hardly
+    # the core has replaced what was there; edema only soaks tissue, and gray matter hardly
     in_core *= np.clip(1.6 * tissue + 0.25, 0, 1)
-    # oedema fades over some millimetres and is uneven
+    # edema fades over some millimeters and is uneven
     wet = np.clip(0.5 + (fluid + 0.8 * wobble) / max(grid.spacing, 3.5), 0, 1)
     wet *= np.clip(1.4 * tissue - 0.2, 0, 1) * np.clip(0.1 + 1.4 * anatomy.white, 0, 1)
     wet = np.minimum(wet, 1 - in_core)

@@ -25,7 +25,7 @@ _TUBES: tuple[tuple[float, tuple[Point, ...]], ...] = (  # radius in mm, course
     (1.0, ((38, 4, -14), (38, -20, 6), (44, -34, 18))),  # its branches over the insula
     (1.0, ((7, 2, -18), (1, 30, -8), (1, 40, 12), (1, 10, 34))),  # anterior cerebral artery
 )
-_BLOBS: tuple[tuple[Point, Point], ...] = (  # centre, half-widths
+_BLOBS: tuple[tuple[Point, Point], ...] = (  # center, half-widths
     ((0, 3, -33), (5, 4, 3.5)),  # pituitary
 )
 _CHOROID: tuple[tuple[Point, Point], ...] = (

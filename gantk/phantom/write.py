@@ -153,7 +153,7 @@ def _complete(folder: Path, seed: int, index: int, spacing: float) -> bool:
             "the folder exists and holds another subject",
             where=folder,
             why=f"it holds {held}, wanted is {', '.join(f'{k} {v}' for k, v in wanted.items())}",
-            mend="Choose an empty folder, or remove this one",
+            mend="choose an empty folder, or remove this one",
         )
     return True
 
@@ -167,5 +167,5 @@ def _disk_errors(out: Path) -> Iterator[None]:
             "the phantom cannot be written",
             where=error.filename or out,
             why=error.strerror or error,
-            mend="Check free space and permissions; subjects already complete are kept",
+            mend="check free space and permissions; subjects already complete are kept",
         ) from error

@@ -1,1 +1,1 @@
-"""The report of a run: pictures in fixed windows, curves, and a page that needs nothing but itself."""
+"""The report of a run: pictures in fixed windows, curves, and a self-contained page."""

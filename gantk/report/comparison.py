@@ -1,4 +1,4 @@
-"""The paper's Figure 2: what several methods make of one slice, row by row, in one window and on one error scale."""
+"""A figure of one slice translated by several methods, one row each, with one gray window and one error scale."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ COLUMNS = 3
 SMALL, NORMAL = 6.5, 8.0
 FRAME = "#ffc400"
 NEAR = 1e-3
-"""Images of one slice differ by less, whatever computed them: half a code of a 16-bit image is 1.5e-5."""
+"""Images of the same slice differ by less than this: half a code of a 16-bit image is 1.5e-5."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One slice in one run; images are float32 in [-1, 1], (H, W), or (H, W, 3) in colour.
+    """One slice in one run; images are float32 in [-1, 1], (H, W), or (H, W, 3) in color.
 
     Args:
         inputs: by modality.
@@ -49,7 +49,7 @@ class Shown:
 
     @classmethod
     def of(cls, examples: Examples, index: int, role: str) -> Shown:
-        """One of a run's example slices, which have a target."""
+        """Take one of the example slices of a run, which have a target."""
         assert examples.target is not None
         return cls(
             inputs={name: images[index] for name, images in examples.inputs.items()},
@@ -61,7 +61,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One slice in several runs: what they share once, and by label what each makes of it."""
+    """One slice in several runs: the common images, and the output of each run by label."""
 
     title: str
     inputs: dict[str, np.ndarray]
@@ -71,7 +71,7 @@ class Comparison:
 
 
 def combine(title: str, shown: Mapping[str, Shown]) -> Comparison:
-    """Put one slice of several runs together, by label; of the inputs all that some run was given.
+    """Combine one slice of several runs, by label, with the inputs of all runs.
 
     Raises:
         EvaluationError: where the runs' targets are not one image.
@@ -92,14 +92,14 @@ def combine(title: str, shown: Mapping[str, Shown]) -> Comparison:
 
 
 def draw_comparison(comparison: Comparison, *, ink: str = "black", smooth: bool = True) -> Figure:
-    """Inputs once, then a row per method with target, synthesis and error map; on the right the tumour of each.
+    """Inputs once, then a row per method with target, synthesis and error map; on the right the tumor of each.
 
-    Images share the window [0, 1], error maps [0, 0.3] of an image in [0, 1]; without a tumour the right half is left
+    Images share the window [0, 1], error maps [0, 0.3] of an image in [0, 1]; without a tumor the right half is left
     out.
 
     Args:
         comparison: the slice.
-        ink: colour of text.
+        ink: color of text.
         smooth: interpolate images, for paper; else they are kept as they are, for a page that scales them itself.
     """
     box = tumour_box(comparison.segmentation)
@@ -165,9 +165,9 @@ class _Sheet:
         self.top += self.tall + GAP
 
     def _bars(self) -> None:
-        """The colours' scales below the columns that they belong to."""
+        """Draw the color bars below their columns."""
         grey = self.comparison.target.ndim == 2
-        bars = [(GREY, "intensity", 0, 2, (0.0, 1.0))] if grey else []  # pictures in colour need none
+        bars = [(GREY, "intensity", 0, 2, (0.0, 1.0))] if grey else []  # pictures in color need none
         bars.append((ERROR, "absolute error", 2, 1, (ERROR.low, ERROR.high)))
         for zoom in (False, True) if self.box else (False,):
             for window, title, column, span, (low, high) in bars:
@@ -209,7 +209,7 @@ class _Sheet:
 
     def _text(self, text: str, left: float, top: float, **how: Any) -> None:
         settings: dict[str, Any] = {"ha": "center", "va": "center", "size": SMALL, "color": self.ink} | how
-        # names are no formulas, whatever dollars they hold
+        # a dollar sign in a name is not a formula
         self.figure.text(left / self.width, 1 - top / self.height, text, parse_math=False, **settings)
 
 
@@ -217,7 +217,7 @@ def _other(title: str, why: str) -> EvaluationError:
     return EvaluationError(
         f"{title} is not the same image in all runs",
         why=why,
-        mend="Draw runs of the same data, spacing, crop and normalisation.",
+        mend="draw runs with the same data, spacing, crop and normalization",
     )
 
 

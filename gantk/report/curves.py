@@ -1,4 +1,4 @@
-"""Curves of a run from its journal, as inline SVG that takes the page's font and text colour."""
+"""Curves of a run from its journal, as inline SVG that takes the page's font and text color."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from matplotlib.ticker import MaxNLocator
 __all__ = ["COLOURS", "INK", "Chart", "Curves", "draw_chart", "gather", "inline"]
 
 INK = "#010203"
-"""Drawn with this colour by matplotlib, with the page's text colour by the browser."""
+"""Color that the page replaces by its own text color."""
 COLOURS = ("#3b82d6", "#e0702f", "#2f9e6e", "#b65fc2", "#c9a227", "#d1495b", "#5b8c9c", "#8a7a6a")
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
-"""When colours are used up."""
+"""Line styles for further series, when all colors are used."""
 MOST_POINTS = 300
 ONE_AXIS = 10
 """The factor by which losses on one linear axis may differ in size."""
@@ -35,7 +35,7 @@ Series = tuple[np.ndarray, np.ndarray]
 class Chart:
     """Series that share axes, by label; `logarithmic` where the values allow it.
 
-    Series of one kind, which `kinds` names by label, share a colour and a line of the legend.
+    Series of one kind, which `kinds` names by label, share a color and a line of the legend.
     """
 
     title: str
@@ -197,12 +197,12 @@ def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, 
         fontsize=9,
         handlelength=1.2,
     )
-    for text in legend.get_texts():  # names are no formulas, whatever dollars they hold
+    for text in legend.get_texts():  # a dollar sign in a name is not a formula
         text.set_parse_math(False)
 
 
 def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Middle step, mean, least and greatest value of spans with (almost) equally many points."""
+    """Middle step, mean, minimum and maximum of spans with (almost) the same number of points."""
     pieces = np.array_split(np.arange(len(steps)), MOST_POINTS // 2)
     middle = np.array([steps[p].mean() for p in pieces])
     parts = [values[p] for p in pieces]
@@ -215,7 +215,7 @@ def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def inline(svg: str, title: str) -> str:
-    """The `<svg>` element alone: no prolog, metadata or namespaces, which a page does not need."""
+    """The `<svg>` element without prolog, metadata and namespaces."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""How a metric spreads over the test patients: a histogram per method, all in the same bins."""
+"""The distribution of a metric over the test patients: a histogram per method, all with the same bins."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def draw_distributions(table: Table, *, ink: str = "black") -> Figure:
     for line, row in enumerate(rows):
         text = "\n".join(textwrap.wrap(row.name, 24)[:3])
         at = 1 - (TOP + (line + 0.5) * ROW) / height
-        # names are no formulas, whatever dollars they hold
+        # a dollar sign in a name is not a formula
         at_left = (LABEL - 0.1) / width
         figure.text(at_left, at, text, size=SMALL, ha="right", va="center", color=ink, parse_math=False)
     return figure

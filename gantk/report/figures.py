@@ -1,4 +1,4 @@
-"""The report's figure of a slice: target, synthesis and error map, and below them the tumour enlarged."""
+"""The report's figure of a slice: target, synthesis and error map, and below them the tumor enlarged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
     """One slice with all its pictures: inputs, target, and per role the output with its error map.
 
     Where the target is not known there are inputs and outputs.
-    The second row enlarges the box that the first row shows around the tumour; without one it is left out.
+    The second row enlarges the box that the first row shows around the tumor; without one it is left out.
     Images share the window [-1, 1], error maps [0, 0.3] of an image in [0, 1].
 
     Args:
@@ -52,11 +52,11 @@ def columns_of(figure: np.ndarray, examples: Examples) -> list[np.ndarray]:
 
 
 def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:
-    """The box around labels (H, W) > 0 with a margin, in the image's proportions; None without a tumour.
+    """The box around labels (H, W) > 0 with a margin, in the image's proportions; None without a tumor.
 
     Args:
         segmentation: (H, W) labels.
-        margin: share of the tumour's size left free on each side.
+        margin: share of the tumor's size left free on each side.
         smallest: least height or width in pixels, whichever is shorter.
     """
     rows, columns = np.nonzero(segmentation)

@@ -1,4 +1,4 @@
-"""The report of a run: one page that needs no network, made from what the run's folder holds."""
+"""The report of a run: one self-contained page from the files in the run's folder."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Picture:
 
 
 def write_report(run: Path) -> Path:
-    """Write `report.html` into a run's folder and return its path; of an unfinished run with what is there.
+    """Write `report.html` into a run's folder and return its path; an unfinished run is reported as far as it is.
 
     What is damaged is left out, on which the page and a `GantkWarning` speak.
 
@@ -76,11 +76,11 @@ def write_report(run: Path) -> Path:
     status, split = files.status(), files.split()
     on_training = split is not None and split.on_training
     if not is_run(folder.path) and not status:
-        raise EvaluationError("this is no run's folder", where=run, mend="Name a folder below runs/.")
+        raise EvaluationError("this is not the folder of a run", where=run, mend="name a folder below runs/")
     evaluation = folder.path / EVALUATION
     state = status.get("state") or "unknown"
     if state == "running" and not is_busy(folder.path):
-        state = "interrupted"  # what it says of itself is older than its death
+        state = "interrupted"  # status.json is older than the crash
     damages = [str(damage) for damage in files.damages()]
     results = _whole(lambda: _results(evaluation, folder.recipe), damages)
     weights = _whole(lambda: _weights(evaluation), damages)
@@ -139,7 +139,7 @@ def save_page(page: str, folder: Path) -> Path:
 
 
 def _whole(part: Callable[[], Part], damages: list[str]) -> Part | None:
-    """A part of the page; one that is damaged takes nothing but itself away."""
+    """Make a part of the page; if it fails, only this part is missing."""
     try:
         return part()
     except (GantkError, OSError) as error:
@@ -195,7 +195,7 @@ def _best_epoch(folder: RunFolder, columns: Mapping[str, Column]) -> str:
 
 
 def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The tables of the evaluation, None where the run has none; baselines and bounds are no rivals of the best."""
+    """The tables of the evaluation; None if there is none. Baselines and bounds do not compete for the best value."""
     if not is_evaluated(folder):
         return None
     evaluation = Evaluation.read(folder)
@@ -281,7 +281,7 @@ def _curves(path: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
 
 
 def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]:
-    """By key, a few of the panels from the first to the last, in a size for the page."""
+    """By key, some panels from the first to the last, in a size for the page."""
     by_key: dict[str, list[Panel]] = {}
     for panel in panels:
         by_key.setdefault(panel.key, []).append(panel)

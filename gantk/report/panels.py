@@ -1,4 +1,4 @@
-"""The panel of a validation: one row per slice, everything side by side."""
+"""The panel of a validation: one row per slice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
 
     Args:
         examples: N slices; without a target there are no errors.
-        tumour: draw the tumour's outline on target and outputs.
+        tumour: draw the tumor's outline on target and outputs.
 
     Returns:
         (height, width, 3) uint8.

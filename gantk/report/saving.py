@@ -35,7 +35,7 @@ def check_format(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise UsageError("a figure is a PNG or a PDF", where=path, mend="let its name end in .png or .pdf")
     if not path.parent.is_dir():
-        raise UsageError("there is no such folder", where=path.parent, mend="make it, or write into another one")
+        raise UsageError("there is no such folder", where=path.parent, mend="create the folder, or name another file")
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -54,7 +54,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def as_svg(figure: Figure, title: str, *, salt: str = "") -> str:
-    """An `<svg>` element for a page; what is drawn in `INK` takes the page's text colour.
+    """An `<svg>` element for a page; what is drawn in `INK` takes the page's text color.
 
     Args:
         figure: the figure.

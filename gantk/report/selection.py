@@ -1,4 +1,4 @@
-"""What a figure can show of runs and sweeps: their methods, and the example slices that all of them have."""
+"""The methods of runs and sweeps that a figure can show, and the example slices that all of them have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gantk.tables.model import Table
 
 __all__ = ["Method", "Selection", "SliceName", "select"]
 
-#: What must be equal for two runs' slices to compare; whether their targets are one image is seen when they are drawn.
+#: Settings that must agree for slices of two runs to be comparable; targets are compared when they are drawn.
 GEOMETRY = ("data.spacing", "data.crop", "data.normalisation", "data.intensities", "data.mask", "evaluation.mask")
 
 
@@ -67,7 +67,7 @@ class Selection:
     examples: dict[Path, Examples] = field(repr=False)
 
     def ranked(self) -> list[SliceName]:
-        """The slices that every method shows beside a target, those with the largest tumour first."""
+        """The slices that every method shows beside a target, those with the largest tumor first."""
         areas: dict[SliceName, int] = {}
         for number, method in enumerate(self.methods):
             here = {
@@ -80,7 +80,7 @@ class Selection:
         return sorted(areas, key=lambda name: -areas[name])
 
     def find(self, method: Method, name: SliceName) -> Shown | None:
-        """A slice as a method's run keeps it among its examples, None where it does not."""
+        """A slice among the examples of a method's run; None if it is not there."""
         examples = self.examples.get(method.folder)
         if examples is None or examples.target is None or method.role not in examples.outputs:
             return None
@@ -89,7 +89,7 @@ class Selection:
 
 
 def select(table: Table, named: Sequence[Path] = (), seed: int | None = None) -> Selection:
-    """The methods of a table: of runs that were named one by one each, of a sweep's variant one seed alone.
+    """The methods to draw: all named runs, and one seed of each variant of a sweep.
 
     Args:
         table: its rows but the baselines.
@@ -114,7 +114,7 @@ def select(table: Table, named: Sequence[Path] = (), seed: int | None = None) ->
             continue
         if seed is not None and seed not in runs:
             known = ", ".join(map(str, runs))
-            raise UsageError(f"{row.name} has no seed {seed}", where=SEED, mend=f"choose of {known}")
+            raise UsageError(f"{row.name} has no seed {seed}", where=SEED, mend=f"choose one of {known}")
         methods.append(Method(row.name, runs[row.seeds[0] if seed is None else seed], row.method))
     if not methods:
         raise EvaluationError("no run has a method to show")
@@ -135,7 +135,7 @@ def _check_geometry(methods: Sequence[Method]) -> None:
     if said:
         raise EvaluationError(
             "the runs cannot be put into one figure: " + "; ".join(said),
-            mend="Draw runs of the same data, spacing, crop and normalisation.",
+            mend="draw runs with the same data, spacing, crop and normalization",
         )
 
 

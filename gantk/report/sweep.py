@@ -1,4 +1,4 @@
-"""The report of a sweep: one page that needs no network, with its tables, curves, figures and patients."""
+"""The report of a sweep: one self-contained page with tables, curves, figures and patients."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from gantk.tracking.store import shown
 __all__ = ["write_sweep_report"]
 
 MOST_SLICES = 2
-#: Where `gantk ui` serves a store that has no server of its own.
+#: Address at which `gantk ui` serves a store without a server.
 UI = "http://127.0.0.1:5000"
 
 
@@ -52,7 +52,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Run:
-    """A child, as the page lists it; addresses are empty where there is nothing."""
+    """A child in the list of the page; missing addresses are empty."""
 
     id: str
     label: str
@@ -65,7 +65,7 @@ class Run:
 
 
 def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
-    """Write `report.html` into a sweep's folder and return its path; of an unfinished sweep with what is there.
+    """Write `report.html` into a sweep's folder and return its path; an unfinished sweep is reported as far as it is.
 
     Args:
         sweep: its folder.
@@ -78,7 +78,7 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
     """
     folder = RunFolder(sweep)
     if not folder.is_sweep:
-        raise EvaluationError("this is no sweep's folder", where=sweep, why="it holds no sweep.json")
+        raise EvaluationError("this is not the folder of a sweep", where=sweep, why="it has no sweep.json")
     head, status = sweep_head(folder.path), folder.status()
     members = read_members([folder.path])
     table, problem = _table(folder.path, members, reference)
@@ -121,7 +121,7 @@ def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Ru
 
 
 def _table(folder: Path, members: Members, asked: str | None) -> tuple[Table | None, str]:
-    """The table with its tests, or why there is none."""
+    """The table with its tests, or the reason why there is none."""
     try:
         table = result_table([folder])
     except GantkError as error:
@@ -135,7 +135,7 @@ def _table(folder: Path, members: Members, asked: str | None) -> tuple[Table | N
 
 
 def _first(table: Table, members: Members) -> TableRow | None:
-    """What the first variant predicts with; None where it has no rival."""
+    """The predicting role of the first variant; None if there is no other row."""
     rows = [row for row in table.rows if not row.baseline]
     first = next((member for member in members.members if member.evaluation is not None), None)
     if len(rows) < 2 or first is None or first.evaluation is None:
@@ -146,7 +146,7 @@ def _first(table: Table, members: Members) -> TableRow | None:
 
 
 def _tables(table: Table) -> list[tuple[str, Grid]]:
-    """One grid per region by its title, caption and notes with the last one alone."""
+    """One grid per region by its title; only the last one has caption and notes."""
     regions = dict.fromkeys(column.region for column in table.columns.values())
     return [(region_title(region), grid) for region, grid in zip(regions, table.grids(), strict=True)]
 
@@ -182,7 +182,7 @@ def _cell(value: float, digits: int) -> Cell:
 
 
 def _slices(table: Table) -> list[Drawing]:
-    """The slices with the largest tumours that every method shows, of different patients where there are several."""
+    """The slices with the largest tumors that every method shows, of different patients where there are several."""
     try:
         chosen = select(table)
     except GantkError:  # variants of different geometry have no slice in common
@@ -218,7 +218,7 @@ def _distributions(table: Table) -> list[Drawing]:
 
 
 def _curves(members: Members, table: Table | None) -> list[tuple[str, Markup]]:
-    """A chart per validation metric: a line per child and reported role, the seeds of a variant in one colour."""
+    """A chart per validation metric: a line per child and reported role, the seeds of a variant in one color."""
     charts: dict[str, dict[str, Series]] = {}
     kinds: dict[str, str] = {}
     for member in members.members:
@@ -245,7 +245,7 @@ def _validation(member: Member) -> Iterator[tuple[str, str, Series]]:
 
 
 def _kind(member: Member, role: str, table: Table | None) -> str:
-    """What a child's role is called, as in the table where it is in it; empty for a role that is not reported."""
+    """The name of a child's role, as in the table; empty for a role that is not reported."""
     if table is not None and member.evaluation is not None:
         rows = [row for row in table.rows if row.method == role and member.folder in row.folders]
         return rows[0].name if rows else ""
@@ -277,7 +277,7 @@ def _run(sweep: Path, member: Member) -> Run:
 
 
 def _mlflow(run: Path) -> str:
-    """Where the MLflow UI shows a run; of a store without a server, where `gantk ui` serves it. Without credentials."""
+    """The address of a run in the MLflow UI (of `gantk ui` if the store has no server), without credentials."""
     cursor = Cursor.load(run / TRACKING)
     if not cursor.run_id:
         return ""

@@ -1,4 +1,4 @@
-"""Tiles of a picture: values to colours in windows that never change, so that pictures compare."""
+"""Tiles of a picture: values mapped to colors in fixed windows, so that pictures are comparable."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ SMALLEST_TILE = 160
 
 @dataclass(frozen=True)
 class Window:
-    """The values between which colours run; what lies outside takes the end's colour."""
+    """The range of values that the colors span; values outside take the color of the nearer end."""
 
     low: float
     high: float
     colours: str
 
     def paint(self, values: np.ndarray) -> np.ndarray:
-        """(H, W), or (H, W, 3) which has its own colours, float → (H, W, 3) uint8."""
+        """(H, W), or (H, W, 3) which has its own colors, float → (H, W, 3) uint8."""
         share = (np.asarray(values, dtype=np.float32) - self.low) / (self.high - self.low)
         steps = np.clip(np.rint(share * 255), 0, 255).astype(np.uint8)
         return steps if steps.ndim == 3 else _lookup(self.colours)[steps]
 
 
 GREY = Window(-1.0, 1.0, "gray")
-"""Images in [-1, 1]; those in colour keep their own."""
+"""Images in [-1, 1]; those in color keep their own."""
 ERROR = Window(0.0, 0.3, "inferno")
 """Absolute errors of images in [0, 1]."""
 WEIGHT = Window(0.0, 1.5, "viridis")
@@ -48,7 +48,7 @@ WEIGHT = Window(0.0, 1.5, "viridis")
 
 @dataclass(frozen=True)
 class Strip:
-    """One column of a picture: a title, a tile (h, w, 3) uint8 per row, the window of its colour bar."""
+    """One column of a picture: a title, a tile (h, w, 3) uint8 per row, the window of its color bar."""
 
     title: str
     tiles: Sequence[np.ndarray]
@@ -58,7 +58,7 @@ class Strip:
 
 
 def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
-    """Bring an image (H, W) or (H, W, 3), or the part of it in `box`, to the size of a tile.
+    """Resize an image (H, W) or (H, W, 3), or the part of it in `box`, to the size of a tile.
 
     A tile is a whole multiple of the image, so that its shorter side has 160 pixels or more; bicubic, float32.
     """
@@ -75,7 +75,7 @@ def enlarge(values: np.ndarray, box: Box | None = None) -> np.ndarray:
 
 
 def error_map(image: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The absolute error of images in [0, 1], from images in [-1, 1]: (..., H, W), the mean over colours."""
+    """The absolute error of images in [0, 1], from images in [-1, 1]: (..., H, W), the mean over colors."""
     error = np.abs(image - target) / 2
     return error.mean(axis=-1) if error.shape[-1] == 3 else error
 
@@ -106,7 +106,7 @@ def frame(
 
 
 def compose(strips: Sequence[Strip], row_titles: Sequence[str]) -> np.ndarray:
-    """Columns side by side under their titles, a line above each row, colour bars below: (H, W, 3) uint8."""
+    """Columns side by side under their titles, a line above each row, color bars below: (H, W, 3) uint8."""
     height, width = strips[0].tiles[0].shape[:2]
     line = 20
     bars = 38 if any(strip.window for strip in strips) else 0
@@ -158,7 +158,7 @@ def _write(
     size: int = 13,
     bold: bool = False,
 ) -> None:
-    """Write one line, in smaller letters where the room is short."""
+    """Draw one line of text, in a smaller font if space is short."""
     while size > 8 and _font(size, bold).getlength(text) > room:
         size -= 1
     draw.text(at, text, fill=ink, font=_font(size, bold), anchor=anchor)

@@ -1,1 +1,1 @@
-"""A run's folder: the names of its files, reading them whatever happened to them, and who works on it."""
+"""A run's folder: names of its files, reading them even if they are damaged, and its lock."""

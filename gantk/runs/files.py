@@ -1,7 +1,7 @@
-"""The files of a run's folder, read whatever happened to them.
+"""Reading the files of a run's folder, even if they are damaged.
 
-A file that is missing, truncated, garbage, of another type or not to be opened is one case: what it said is taken from
-the run's other files where they know it, and `damages` says so. Nothing is written but by `mend`.
+Missing, truncated, unreadable and malformed files are treated alike: their content is taken from other files of the
+run where possible, and `damages` reports it. Only `mend` writes.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Damage:
-    """A file of a run that is not what the run wrote.
+    """A damaged file of a run.
 
     Attributes:
         path: the file.
         why: what is wrong with it.
-        instead: what stands in for it.
+        instead: what is used in its place.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class Damage:
 
 
 class RunFiles:
-    """What a run's folder says.
+    """The content of a run's folder.
 
     Args:
         folder: the run's. A file that is not there yet, before the first checkpoint, is no damage.
@@ -72,7 +72,7 @@ class RunFiles:
 
     @cached_property
     def checkpoint(self) -> dict[str, Any]:
-        """The `checkpoint.json` of the newest checkpoint that can be read; empty where there is none."""
+        """The `checkpoint.json` of the newest readable checkpoint; empty if there is none."""
         for path in sorted(self.folder.glob("checkpoints/step-*/checkpoint.json"), reverse=True):
             try:
                 facts = unsealed(read_object(path))
@@ -84,22 +84,22 @@ class RunFiles:
         return {}
 
     def status(self) -> dict[str, Any]:
-        """What the run is doing, as `status.json` has it; empty where it has not begun."""
+        """The content of `status.json`; empty if the run has not started."""
         return self._status[0]
 
     def environment(self) -> dict[str, Any]:
-        """Versions, machine and plugins, as `environment.json` has them; empty where they are not known."""
+        """The content of `environment.json`: versions, machine and plugins; empty if unknown."""
         return self._environment[0]
 
     @property
     def plugins(self) -> list[dict[str, Any]]:
-        """The plugins that the run began with: name, version, distribution; none where it has not begun."""
+        """The plugins that the run started with: name, version, distribution; empty if it has not started."""
         found = self.environment().get("plugins", ())
         named = [plugin for plugin in found if isinstance(plugin, dict) and isinstance(plugin.get("name"), str)]
         return [{"version": "", "distribution": None} | plugin for plugin in named]
 
     def recipe_text(self) -> str:
-        """The run's resolved recipe, TOML; empty where it has none yet.
+        """The resolved recipe of the run as TOML; empty if it has none yet.
 
         Raises:
             RecipeError: it is damaged, and there is no checkpoint to take it from.
@@ -110,11 +110,11 @@ class RunFiles:
         return text
 
     def recipe(self) -> dict[str, Any]:
-        """The run's resolved recipe as a table; see `recipe_text`."""
+        """The resolved recipe of the run as a table; see `recipe_text`."""
         return tomllib.loads(self.recipe_text())
 
     def split(self) -> Split | None:
-        """Who is in which part; None where it is not written yet.
+        """The split of the subjects; None if it is not written yet.
 
         Raises:
             DataError: `split.csv` is damaged, and there is no checkpoint to take it from.
@@ -126,7 +126,7 @@ class RunFiles:
 
     @property
     def split_hash(self) -> str | None:
-        """The hash of the split that the run began with; None where it has not begun."""
+        """The hash of the split that the run started with; None if it has not started."""
         split = self._split[0]
         return self._recorded_hash or (None if split is None else split.hash)
 
@@ -136,12 +136,12 @@ class RunFiles:
         return said if isinstance(said, str) else None
 
     def damages(self) -> list[Damage]:
-        """All that is not as the run wrote it."""
+        """All damaged files."""
         found = (self._recipe[1], self._status[1], self._environment[1], self._split[1], self._journal)
         return [damage for damage in found if damage is not None]
 
     def mend(self, split: Split) -> None:
-        """Write what a run goes on with where it is damaged or not there; for a process that has the folder alone.
+        """Write the files needed to resume that are damaged or missing; call it while holding the run's lock.
 
         Args:
             split: what `split.csv` should hold.
@@ -158,7 +158,7 @@ class RunFiles:
     # -- each file --------------------------------------------------------------------------------------------
 
     def _lost(self, path: Path) -> bool:
-        """Whether a file that is not there should be."""
+        """Whether a missing file should exist."""
         return bool(self.checkpoint) or not absent(path)
 
     @cached_property
@@ -215,7 +215,7 @@ class RunFiles:
         return text, None
 
     def _check_recipe(self, text: str) -> None:
-        """A recipe that was truncated between two lines is TOML still, and lacks keys that the checkpoint's has."""
+        """Detect a recipe truncated between two lines: it is valid TOML but lacks keys of the checkpoint's recipe."""
         try:
             table = tomllib.loads(text)
         except ValueError as error:
@@ -275,14 +275,14 @@ class RunFiles:
 
 
 def warn_of_damage(*folders: Path) -> None:
-    """Say by a `GantkWarning` what is damaged in the folders of runs, and what stands in for it."""
+    """Issue a `GantkWarning` for each damaged file in the folders of runs."""
     for folder in folders:
         for damage in RunFiles(folder).damages():
             warnings.warn(GantkWarning(str(damage)), stacklevel=2)
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run's or a sweep's, damaged or not."""
+    """Whether a folder belongs to a run or a sweep, damaged or not."""
     return (folder / RECIPE).is_file() or any(folder.glob("checkpoints/step-*/checkpoint.json")) or is_sweep(folder)
 
 
@@ -293,12 +293,12 @@ def runs_in(parent: Path) -> list[Path]:
 
 
 def is_sweep(folder: Path) -> bool:
-    """Whether a folder is a sweep's and not a run's."""
+    """Whether a folder belongs to a sweep."""
     return (folder / SWEEP).is_file() or any(folder.glob("children/*/child.json"))
 
 
 def last_step(folder: Path) -> int:
-    """The step of the last whole line of a run's journal, -1 where there is none."""
+    """The step of the last complete line of a run's journal; -1 if there is none."""
     try:
         return int(last_line(folder / JOURNAL)["step"])
     except Bad:
@@ -306,7 +306,7 @@ def last_step(folder: Path) -> int:
 
 
 def missing_settings(recipe: Mapping[str, Any], whole: str) -> list[str]:
-    """The dotted keys of a resolved recipe, given as TOML, that another lacks: what was truncated is missing.
+    """The dotted keys of a resolved recipe (TOML) that another recipe lacks because it was truncated.
 
     Of `[evaluation]`, whose parts may change, the keys of the table alone count.
     """

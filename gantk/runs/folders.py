@@ -1,4 +1,4 @@
-"""Run folders: making them, finding them, and what their status says."""
+"""Run folders: creating and finding them, and their status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUNS = "runs"
 
 
 def make_run_folder(recipe_name: str, recipe: str, split: Split, parent: Path | None = None) -> Path:
-    """Make `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`) with the recipe and the split, all at once.
+    """Create `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`) with recipe and split, atomically.
 
     So a process that is killed leaves a run that can be resumed, or none.
 
@@ -39,7 +39,7 @@ def make_run_folder(recipe_name: str, recipe: str, split: Split, parent: Path | 
 
 
 def resolve_run(text: str | Path, runs: Path | None = None) -> Path:
-    """The folder of the run, or of the sweep, that a path, an id or the unique beginning of an id names.
+    """Find the folder of a run or sweep by its path, its id or a unique start of its id.
 
     Args:
         text: which.
@@ -56,7 +56,7 @@ def resolve_run(text: str | Path, runs: Path | None = None) -> Path:
     if len(matches) == 1:
         return matches[0].absolute()
     if matches:
-        raise UsageError(f"{str(text)!r} is the beginning of {len(matches)} runs", mend="give more of its id")
+        raise UsageError(f"{str(text)!r} is the start of the ids of {len(matches)} runs", mend="write more of the id")
     raise UsageError(
         f"there is no run {str(text)!r}",
         where=path if path.exists() else None,
@@ -99,19 +99,19 @@ def recipe_to_measure(folder: Path, overrides: Changes) -> Recipe:
 
 
 def spoken(folder: Path) -> str:
-    """The shortest name that `resolve_run` knows a run's folder by from here."""
+    """The shortest name by which `resolve_run` finds a run from the working directory."""
     return folder.name if folder.parent == Path(RUNS).absolute() else str(folder)
 
 
 class Status:
-    """`status.json`: what a run is doing, rewritten as a whole."""
+    """`status.json`: the state of a run, rewritten completely at each change."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / STATUS
         self.facts: dict[str, Any] = dict(RunFiles(folder).status())
 
     def update(self, **facts: Any) -> None:
-        """Change some facts and write all.
+        """Change some entries and write the file.
 
         Raises:
             OSError: they cannot be written.
@@ -123,7 +123,7 @@ class Status:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self.path.is_file():
                 raise
-            # a full disk has no room for a second file, but for the first there is; torn, it is made from the others
+            # a full disk has no room for a temporary file; if this one is torn, it is restored from the other files
             with self.path.open("r+", encoding="utf-8") as file:
                 file.write(text)
                 file.truncate()

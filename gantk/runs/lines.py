@@ -1,4 +1,4 @@
-"""The lines of a run's journal: each ends with a checksum of its own, so that damage to one harms no other."""
+"""The lines of a run's journal: each has its own checksum, so that damage to one line does not affect others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """A line that has its end, as it lies in the file.
+    """A complete line of the file.
 
     Attributes:
         number: counted from 1.
@@ -42,7 +42,7 @@ def written(record: Mapping[str, Any]) -> bytes:
 
 
 def record_of(line: bytes) -> dict[str, Any]:
-    """What a line says; one of an older gantk, without a checksum, is believed where it has just the keys of a record.
+    """Parse a line; a line of an older gantk, without a checksum, is accepted if it has exactly the keys of a record.
 
     Raises:
         ValueError: it is damaged.
@@ -62,7 +62,7 @@ def record_of(line: bytes) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of a journal in order; a last one without its end, which a killed process left, is none.
+    """The lines of a journal in order; an incomplete last line, left by a killed process, is omitted.
 
     Raises:
         OSError: the file cannot be read.

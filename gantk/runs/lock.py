@@ -1,4 +1,4 @@
-"""Who works on a run's folder: one process at a time."""
+"""The lock of a run's folder: one process works on it at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["alone", "is_busy"]
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a run's folder; a process that dies, however it does, gives it back.
+    """Lock a run's folder against other processes; the lock ends with the process, however it ends.
 
     Raises:
         UsageError: another process works on the run.
@@ -32,7 +32,7 @@ def alone(folder: Path) -> Iterator[None]:
             "the run's folder cannot be written",
             where=folder,
             why=error.strerror or error,
-            mend="mend its permissions, or copy the folder",
+            mend="correct its permissions, or copy the folder",
         ) from None
     try:
         yield
@@ -41,7 +41,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def is_busy(folder: Path, *, unknown: bool = True) -> bool:
-    """Whether a process works on the run or the sweep; `unknown`: the answer where that cannot be asked."""
+    """Whether a process works on the run or sweep; `unknown` is returned if that cannot be determined."""
     if not (folder / ".lock").is_file():
         return False
     lock = FileLock(folder / ".lock", timeout=0)

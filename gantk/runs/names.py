@@ -1,4 +1,4 @@
-"""What the files and folders in a run's folder are called."""
+"""Names of the files and folders in a run's folder."""
 
 from __future__ import annotations
 

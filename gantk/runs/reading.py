@@ -1,4 +1,4 @@
-"""Side files as they lie on the disk: read and checked, or bad for a reason in a few words."""
+"""Reading side files of a run: checked content, or the reason why a file cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep's folder says of its children."""
+"""The children in a sweep's folder."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def child_folder(sweep: Path, child: str) -> Path:
 
 
 def children_of(sweep: Path) -> list[Path]:
-    """The folders of children that are there, listed in `sweep.json` or not, sorted."""
+    """The existing folders of children, sorted, whether or not `sweep.json` lists them."""
     return sorted(path.parent for path in sweep.glob(f"{CHILDREN}/*/{CHILD}"))
 
 
 def sweep_head(folder: Path) -> dict[str, Any]:
-    """The content of `sweep.json`; where it is missing, what its children's `child.json` say.
+    """The content of `sweep.json`, or of the children's `child.json` files if it is missing.
 
     Raises:
         UsageError: the folder is no sweep's, or the file is damaged.
@@ -42,7 +42,7 @@ def sweep_head(folder: Path) -> dict[str, Any]:
     if not isinstance(children, list) or not all(map(_is_child, children)):
         raise _damaged(path, "it holds something else than gantk writes")
     if not children:
-        raise UsageError("this is no sweep's folder", where=folder, why=f"it holds no {SWEEP} with children")
+        raise UsageError("this is not the folder of a sweep", where=folder, why=f"it has no {SWEEP} with children")
     return dict(head)
 
 
@@ -61,5 +61,5 @@ def _from_children(folder: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, why: object) -> UsageError:
     return UsageError(
-        "the sweep's folder is damaged", where=path, why=why, mend="run its recipe again: what is finished stays"
+        "the sweep's folder is damaged", where=path, why=why, mend="run its recipe again; finished runs are kept"
     )

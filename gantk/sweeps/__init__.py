@@ -1,1 +1,1 @@
-"""Sweeps: the runs that one recipe describes, carried out together; `gantk` itself offers its functions by name."""
+"""Sweeps: executing the runs that one recipe describes; `gantk` exports the functions."""

@@ -1,4 +1,4 @@
-"""One sweep from beginning to end: its children prepared and carried out, its state, table, page and MLflow run."""
+"""The course of a sweep: preparing and running its children, its state, table, report and MLflow run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
 
 __all__ = ["Course", "count_epochs", "write_page", "write_table"]
 
-#: Seconds that the children wait for MLflow to take their parent, which may create its database first.
+#: Seconds that the children wait for MLflow to create their parent run, and possibly its database.
 MLFLOW_PATIENCE = 30.0
 
 
 class Course:
-    """One sweep's course.
+    """The course of one sweep.
 
     Args:
         folder: the sweep's.
@@ -57,11 +57,11 @@ class Course:
         for state in states.values():
             state.look(alive=False)
         self.states = {c.id: states.pop(c.id) for c in selected}
-        #: Those that nobody asked for.
+        #: Children that were not requested.
         self.others = tuple(states.values())
 
     def prepare(self) -> dict[str, int]:
-        """Build every child's networks once and prepare its data, so that children neither fail at that nor race.
+        """Build the networks of every child once and prepare the data, so that children neither fail nor race there.
 
         Returns steps by child.
         """
@@ -80,7 +80,7 @@ class Course:
         settings: TrackingSettings,
         tracking_uri: str | None,
     ) -> SweepResult:
-        """Run what is not finished and tell the folder, readers and MLflow how it ended.
+        """Run the unfinished children, and record the outcome in the folder, the display and MLflow.
 
         Args:
             totals: steps by child, as `prepare` counted them.
@@ -150,7 +150,7 @@ class Course:
         return "finished" if states == {"finished"} else "failed"
 
     def _whole(self, state: str) -> tuple[str, str]:
-        """The state of the whole sweep and what to say of it, once what was asked for has come to this state."""
+        """The state of the whole sweep and a message, given the state of the requested children."""
         for other in self.others:
             other.look(alive=False)
         missing = [other.state for other in self.others if other.state != "finished"]
@@ -168,12 +168,12 @@ class Course:
             f"{len(bad)} of {len(result.children)} runs did not finish",
             where=self.folder,
             why="\n  ".join(["", *reasons]),
-            mend="Mend the cause, then start the sweep again: what is finished stays",
+            mend="fix the cause, then start the sweep again; finished runs are kept",
         )
 
 
 def count_epochs(child: Child, registry: Registry) -> int:
-    """Epochs of all stages, from the child's networks built."""
+    """Epochs of all stages of a child whose networks are built."""
     from gantk.api.checks import build
 
     with child.named():
@@ -182,7 +182,7 @@ def count_epochs(child: Child, registry: Registry) -> int:
 
 
 def _count_steps(child: Child, registry: Registry, cohorts: dict[str, Any], progress: Progress) -> int:
-    """Steps of all stages, from the child's networks built and its data prepared."""
+    """Steps of all stages of a child whose networks are built and whose data is prepared."""
     from gantk.api.checks import build
     from gantk.api.cohort import open_cohort
 
@@ -198,19 +198,19 @@ def _count_steps(child: Child, registry: Registry, cohorts: dict[str, Any], prog
 
 
 def write_table(folder: Path) -> None:
-    """The table of what is finished, for readers of the folder and for MLflow's description."""
+    """Write the table of the finished children, for the folder and for the description in MLflow."""
     from gantk.tables.grids import to_markdown
     from gantk.tables.paper import result_table
 
     try:
         text = to_markdown(result_table([folder]).grid())
-    except GantkError as error:  # nothing to show yet, or children that do not compare
+    except GantkError as error:  # nothing to show yet, or children that are not comparable
         text = f"There is no table: {error}\n"
     write_text(folder / TABLE, text)
 
 
 def write_page(folder: Path, note: Callable[[str], None]) -> None:
-    """The page of the whole sweep; what spoils it must not spoil the sweep."""
+    """Write the report of the sweep; a failure here must not fail the sweep."""
     from gantk.report.sweep import write_sweep_report  # matplotlib takes a second to import
 
     try:

@@ -1,4 +1,4 @@
-"""Children at work: started by a launcher, so many at once, watched until each has ended; none outlives its sweep."""
+"""Running children: a launcher starts a limited number at once; each is watched until it ends with the sweep."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["COMMAND", "Crew"]
 
 #: The command `gantk`; -P, so that no file of the working directory is taken for a module.
 COMMAND = (sys.executable, "-P", "-m", "gantk")
-#: Seconds between two looks at the children.
+#: Seconds between two checks of the children.
 PAUSE = 0.2
-#: Seconds that children have to end once they were told twice.
+#: Seconds that children have to end after the second signal.
 PATIENCE = 10.0
 
 
 class Crew:
-    """Carries children out.
+    """Runs the children of a sweep.
 
     Args:
         launcher: starts them.
@@ -43,11 +43,11 @@ class Crew:
         #: The children write to this terminal themselves.
         self.inherit = launcher.here and launcher.workers == 1 and sys.stderr.isatty()
         self._waiting: list[ChildState] = []
-        #: Children that another process works on, as a job does whose sweep was killed.
+        #: Children that another process works on, such as a job whose sweep was killed.
         self._elsewhere: set[str] = set()
 
     def work(self, waiting: list[ChildState]) -> None:
-        """Start children in this order, at most as many at once as the launcher wants, until none is left.
+        """Start the children in this order, up to the launcher's limit at once, until none is left.
 
         One that another process works on is waited for, and started where it did not finish.
 
@@ -90,7 +90,7 @@ class Crew:
             self.display.end()
 
     def _next(self) -> ChildState | None:
-        """The first that waits and that no other process works on."""
+        """The first waiting child that no other process works on."""
         for state in tuple(self._waiting):
             if is_busy(state.folder, unknown=False):
                 self._leave(state)
@@ -103,14 +103,14 @@ class Crew:
         return None
 
     def _leave(self, state: ChildState) -> None:
-        """To the other process that works on it."""
+        """Leave a child to the other process that works on it."""
         if state.id not in self._elsewhere:
             self._elsewhere.add(state.id)
             self.display.note(f"{state.id}: another process works on it and is waited for")
         state.look(alive=True)
 
     def _start(self, state: ChildState) -> Handle | None:
-        """A child at work, or None where it cannot start; the others may."""
+        """Start a child; None if it cannot start, which does not affect the others."""
         command = [*COMMAND, "run", "--resume", str(state.folder), *self.options]
         try:
             handle = self.launcher.start(Job(state.id, command, state.folder, None if self.inherit else state.log))

@@ -1,4 +1,4 @@
-"""Who is told of a sweep's progress: what a display must be, and one that shows nothing of the children."""
+"""The protocol of a sweep's display, and a display that shows only the preparation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["QuietSweep", "SweepDisplay"]
 
 
 class SweepDisplay(Protocol):
-    """Is told where a sweep's children are; the command line draws it."""
+    """Receives the progress of a sweep's children; the command line draws it."""
 
     progress: Progress
     """Shows the work before the first child starts."""
 
     def begin(self, name: str, children: Sequence[ChildState], *, alone: bool) -> None:
-        """The children begin; `alone`: they write to this terminal themselves, one at a time."""
+        """The children start; `alone`: they write to this terminal themselves, one at a time."""
 
     def started(self, child: ChildState) -> None:
         """A child was started."""
@@ -27,17 +27,17 @@ class SweepDisplay(Protocol):
         """A child finished, failed or was interrupted."""
 
     def look(self) -> None:
-        """The children's states are fresh."""
+        """The states of the children were updated."""
 
     def note(self, text: str) -> None:
-        """Something that the user should read."""
+        """Show a line to the user."""
 
     def end(self) -> None:
-        """No child is at work any more."""
+        """No child is running any more."""
 
 
 class QuietSweep:
-    """Shows the preparation as `progress` does, and nothing of the children."""
+    """Shows the preparation with `progress`, and nothing of the children."""
 
     def __init__(self, progress: Progress | None = None) -> None:
         self.progress = progress or default_progress()

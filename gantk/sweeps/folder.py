@@ -1,4 +1,4 @@
-"""The folder of a sweep: `sweep.json`, the recipe as written, and a folder per child, ready to be run."""
+"""The folder of a sweep: `sweep.json`, the recipe as written, and a folder per child, ready to run."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def folder_of(name: str, out: Path | None) -> Path:
 
 
 def write(folder: Path, sweep: Sweep) -> None:
-    """The sweep's folder with those of all children, ready to be run; what is there already stays."""
+    """Create the sweep's folder and the folders of all children, ready to run; existing files are kept."""
     if (folder / RECIPE).is_file() and not is_sweep(folder):
-        raise UsageError("there is a run of this name already", where=folder, mend="give the sweep another name")
+        raise UsageError("a run with this name exists already", where=folder, mend="give the sweep another name")
     entries = [
         {"id": c.id, "variant": c.variant, "changes": c.changes, "label": c.label, "report": write_rows(c.report)}
         for c in sweep.children
@@ -61,7 +61,7 @@ def write(folder: Path, sweep: Sweep) -> None:
 
 
 def plugins_of(folder: Path) -> list[dict[str, Any]]:
-    """The plugins that the children began with, each once; none where none has begun."""
+    """The plugins that the children started with, each once; empty if none has started."""
     found: dict[str, dict[str, Any]] = {}
     for child in folder.glob(f"{CHILDREN}/*"):
         found |= {plugin["name"]: plugin for plugin in RunFiles(child).plugins}
@@ -83,7 +83,7 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
             "the sweep's folder is damaged",
             where=folder,
             why=f"{type(error).__name__}: {error}",
-            mend="run its recipe again: what is finished stays",
+            mend="run its recipe again; finished runs are kept",
         ) from error
 
 
@@ -99,7 +99,7 @@ def _child(folder: Path, entry: dict[str, Any]) -> Child:
 
 
 def _keep(path: Path, text: str) -> None:
-    """Write a file unless it says this already."""
+    """Write a file unless it has this content already."""
     if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)
 

@@ -1,4 +1,4 @@
-"""The finished runs of a sweep measured anew, without training."""
+"""Evaluating the finished runs of a sweep again, without training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluate_sweep(
     progress: Progress | None = None,
     tracking_uri: str | None = None,
 ) -> list[RunResult]:
-    """Measure the finished runs of a sweep again, as `evaluate` does each, and write its table and page anew.
+    """Evaluate the finished runs of a sweep again, each as `evaluate` does, and rewrite the table and the report.
 
     Raises:
         UsageError: there is no such sweep, none of its runs is finished, or an override is not of `[evaluation]`.

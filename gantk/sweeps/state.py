@@ -1,4 +1,4 @@
-"""Where the children of a sweep are, and what a sweep came to."""
+"""States of the children of a sweep, and the result of a sweep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ChildState", "SweepFailed", "SweepResult"]
 
 @dataclass
 class ChildState:
-    """Where a child is.
+    """The state of a child.
 
     Attributes:
         id, label, folder: which it is.
@@ -37,7 +37,7 @@ class ChildState:
 
     @property
     def log(self) -> Path:
-        """The output of its process."""
+        """The file with the output of its process."""
         return self.folder / "log.txt"
 
     def look(self, alive: bool) -> None:
@@ -46,7 +46,7 @@ class ChildState:
         state = str(status.get("state", "waiting"))
         self.state = ("running" if state != "finished" else state) if alive else state
         if self.state == "running" and not alive:
-            self.state = "interrupted"  # what it says of itself is older than its death
+            self.state = "interrupted"  # status.json is older than the crash
         self.stage = str(status.get("stage", ""))
         self.message = str(status.get("message", ""))
         self.done = max(last_step(self.folder) + 1, 0) or int(status.get("step", 0))
@@ -58,7 +58,7 @@ class ChildState:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep's folder and the children that were asked for, in the order of tables.
+    """A sweep's folder and the requested children, in the order of tables.
 
     Attributes:
         state: of these children together; of a listing, that of the whole sweep as it was left.

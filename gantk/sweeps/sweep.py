@@ -1,4 +1,4 @@
-"""Sweeps: the runs that one recipe describes, listed or carried out, each in a process of its own."""
+"""Sweeps: listing or running the runs that one recipe describes, each in its own process."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def run_sweep(
     tracking_uri: str | None = None,
     display: SweepDisplay | None = None,
 ) -> SweepResult:
-    """Run the children of a recipe with variants or a grid; those that are finished stay, those begun go on.
+    """Run the children of a recipe with variants or a grid; finished children are kept, started ones are resumed.
 
     Args:
         path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.

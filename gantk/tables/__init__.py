@@ -1,1 +1,1 @@
-"""Tables: the rows and columns that runs give, their differences, and the forms in which they are written."""
+"""Tables of runs: their rows and columns, paired differences, and output formats."""

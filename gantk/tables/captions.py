@@ -1,4 +1,4 @@
-"""What a reader must be told with a table: how many seeds and patients, which spread, which split, what is odd."""
+"""Captions and notes of tables: numbers of seeds and patients, spread, split, and irregularities."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
 
 
 def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
-    """Over which seeds bold was decided where the rows of a group do not have the same."""
+    """The seeds over which bold was decided, if the rows of a group have different seeds."""
     for group in grouped([row for row in rows if not row.baseline], by):
         every = {seed for row in group for seed in row.seeds}
         common = sorted(every.intersection(*(row.seeds for row in group)))

@@ -1,6 +1,6 @@
-"""A table over the runs of one cohort; runs that were measured differently are not mixed in silence.
+"""A table of several runs of one cohort, with the paired differences of every method from a reference.
 
-Below it, the paired differences of every method from a reference.
+Runs that were measured differently are refused, or combined with a warning.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def compare(
     Args:
         runs: run folders with an `evaluation` folder each.
         force: compare although splits or settings differ; the title says so.
-        reference: a run and one of its methods, the one that predicts where None; default: of the first run. A run
+        reference: a run and one of its methods (None: the predicting role); default: the first run. A run
             that is not among `runs` is put before them.
-        all_regions: whether the differences are of every region, not of the whole image alone; a metric that is not
+        all_regions: whether to test in every region, not only in the whole image; a metric that is not
             measured in the whole image is tested in its regions anyway.
 
     Raises:
@@ -52,11 +52,13 @@ def compare(
         EvaluationError: where a run has no evaluation, no column is common, or splits or settings differ.
     """
     if not runs:
-        raise UsageError("there is no run to compare", mend="Name one run folder or more.")
+        raise UsageError("there is no run to compare", mend="name one or more runs")
     of, method = reference or (runs[0], None)
     for run in (*runs, of):
         if is_sweep(run):
-            raise UsageError("this is a sweep, not a run", where=run, mend="Use `gantk table`, or name its children.")
+            raise UsageError(
+                "this is a sweep, not a run", where=run, mend="use `gantk table`, or name runs of the sweep"
+            )
     runs = list(dict.fromkeys(run.resolve() for run in runs))
     if of.resolve() not in runs:
         runs = [of.resolve(), *runs]
@@ -68,7 +70,7 @@ def compare(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be compared: " + "; ".join(said),
-            mend="Measure them alike with `gantk evaluate` where their split is one, or force the comparison.",
+            mend="if their splits agree, evaluate them with the same settings (`gantk evaluate`), or use --force",
         )
     first = next(iter(found.values()))
     columns = {name: c for name, c in first.columns.items() if all(name in e.columns for e in found.values())}
@@ -130,7 +132,7 @@ def to_dict(table: Table) -> dict[str, object]:
 
 
 def _tests(table: Table, reference: tuple[str, str], *, all_regions: bool) -> Significance:
-    """Each row's differences from the reference."""
+    """The differences of each row from the reference."""
     run, method = reference
     other = next(row for row in table.rows if row.method == method and row.changes[RUN] in (run, EVERY_RUN))
     in_image = {column.title for column in table.columns.values() if column.region == "image"}

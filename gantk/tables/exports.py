@@ -1,4 +1,4 @@
-"""A table for programs: as JSON-like data, and as CSV."""
+"""Tables as JSON-like data and as CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["to_csv", "to_dict"]
 
 
 def to_dict(table: Table) -> dict[str, object]:
-    """The table as JSON-like data; numbers that do not exist are null."""
+    """The table as JSON-like data; missing numbers are null."""
     tests = table.significance
     return {
         "title": table.title,

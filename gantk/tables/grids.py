@@ -1,4 +1,4 @@
-"""A table as text in cells, and the forms in which it is written: terminal, Markdown, LaTeX."""
+"""Tables as text in cells, written for the terminal, as Markdown or as LaTeX."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def to_rich(grid: Grid) -> RenderableType:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A grid that is laid out once the terminal's width is known."""
+    """A grid whose layout depends on the width of the terminal."""
 
     grid: Grid
 
@@ -159,7 +159,7 @@ def _table(grid: Grid) -> Table:
 
 
 def to_markdown(grid: Grid) -> str:
-    """Aligned in the source too; ends with a newline."""
+    """The grid as Markdown, also aligned in the source; ends with a newline."""
     from rich.cells import cell_len
 
     def text(cell: Cell) -> str:
@@ -203,7 +203,7 @@ def _float(grid: Grid) -> Iterator[str]:
 
 
 def _longtable(grid: Grid) -> Iterator[str]:
-    """With one column of words, as a page is narrow."""
+    """The grid with one column of words, as a page is narrow."""
     count = len(grid.header) - grid.words + 1
     narrow = replace(grid, header=(" / ".join(grid.header[: grid.words]), *grid.header[grid.words :]), words=1)
     header = _line(map(latex, narrow.header))

@@ -1,4 +1,4 @@
-"""The runs that a table is made of: ordinary run folders, or the children of a sweep's folder."""
+"""The runs of a table: ordinary runs, or the children of a sweep."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """What was found in some folders.
+    """The members found in some folders.
 
     Args:
         members: in table order.
@@ -135,13 +135,13 @@ def predicting(recipe: Mapping[str, Any], evaluation: Evaluation) -> str | None:
 
 
 def trained(recipe: Mapping[str, Any], methods: Sequence[str]) -> list[str]:
-    """Of some methods those that the run trained."""
+    """The methods among the given ones that the run trained."""
     roles = recipe.get("translators") or {}
     return [m for m in methods if (m in roles if roles else not is_baseline(m))]
 
 
 def answering(recipe: Mapping[str, Any], methods: Sequence[str]) -> str | None:
-    """Of some methods the one that answers for the run."""
+    """The method among the given ones that represents the run."""
     own, named = trained(recipe, methods), recipe.get("predict")
     return named if named in own else own[-1] if own else None
 
@@ -189,7 +189,7 @@ def differences(found: Mapping[str, Evaluation], known: Mapping[str, Split] | No
 
 
 def _other_images(found: Mapping[str, Evaluation]) -> Iterator[str]:
-    """Patients who are called alike and are others, or were prepared otherwise."""
+    """Differences between patients of the same name: other patients, or another preparation."""
     known = [(name, evaluation.images) for name, evaluation in found.items() if evaluation.images]
     for name, images in known[1:]:
         first, those = known[0]
@@ -256,7 +256,7 @@ def _rows(said: Any, sweep: Path) -> Rows:
     try:
         return read_rows(said)
     except ValueError as error:
-        raise EvaluationError(f"report {error}", where=sweep / SWEEP, mend="Run the sweep again") from None
+        raise EvaluationError(f"report {error}", where=sweep / SWEEP, mend="run the sweep again") from None
 
 
 def _grid(recipe: Mapping[str, Any], members: Sequence[Member]) -> tuple[str, ...]:

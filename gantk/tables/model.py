@@ -1,4 +1,4 @@
-"""A table of results as data, and as text in cells; `run`, `compare` and `paper` make such tables."""
+"""The model of a table of results; `run`, `compare` and `paper` build such tables."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class Table:
         return [replace(grid, caption="", notes=()) for grid in grids[:-1]] + grids[-1:]
 
     def significance_grid(self) -> Grid | None:
-        """The differences from the reference as text, None where nothing is compared."""
+        """The differences from the reference as text; None if nothing is compared."""
         found = self.significance
         if found is None or not (found.lines or found.notes):
             return None
@@ -238,7 +238,7 @@ def key_title(key: str, keys: Sequence[str]) -> str:
 
 
 def written(key: str, value: object) -> str:
-    """A recipe's value for readers; fractions in percent."""
+    """The value of a recipe key for readers; fractions in percent."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""How numbers of an evaluation are written: titles, significant digits, and the best of a column."""
+"""Formatting numbers of an evaluation: titles, significant digits, and the best of a column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which changes the rows of a table show, what tells them apart, their order, and the best of each group."""
+"""The rows of a table: the changes they show, their names and order, and the best of each group."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keys_of(rows: Sequence[TableRow], grid: Sequence[str], by: str | None) -> tu
 
 
 def _shared(rows: Sequence[TableRow], key: str) -> bool:
-    """Whether several methods have one value of a key, and several values are had."""
+    """Whether a key has several values, one of which several methods share."""
     titles: dict[str, set[str]] = {}
     for row in rows:
         if key in row.changes:

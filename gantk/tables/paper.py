@@ -1,4 +1,4 @@
-"""The table of a paper from runs on disk: methods × metrics, over seeds, with what it leaves out said below it."""
+"""The table of a paper from runs on disk: methods × metrics over seeds, with notes on omitted runs."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def result_table(
         by: the dotted key that groups the rows, `none` for no groups; default: the first in which several methods
             share a value.
         reference: a row's title, label or baseline name; the others are tested against it.
-        force: put together what does not compare; the table says so.
+        force: combine runs that are not comparable; the table says so.
 
     Raises:
         UsageError: without a folder, or where a role, region, metric, key or reference is unknown.
         EvaluationError: where nothing was evaluated, or splits or settings differ.
     """
     if not folders:
-        raise UsageError("there is nothing to make a table of", mend="Name a sweep's folder, or runs.")
+        raise UsageError("there is nothing to make a table of", mend="name a sweep or runs")
     found = read_members(folders)
     evaluated, notes = _evaluated(found)
     evaluations = {_spoken(member, evaluated): evaluation for member, evaluation in evaluated}
@@ -68,7 +68,7 @@ def result_table(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be put into one table: " + "; ".join(said),
-            mend="Measure them alike with `gantk evaluate` where their split is one, or force the table.",
+            mend="if their splits agree, evaluate them with the same settings (`gantk evaluate`), or use --force",
         )
     columns = _columns(list(evaluations.values()), regions, metrics)
     groups = _groups(evaluated)
@@ -141,7 +141,7 @@ def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
             "nothing was evaluated yet",
             where=found.title,
             why="; ".join(notes),
-            mend="Let the runs finish first.",
+            mend="let the runs finish first",
         )
     return evaluated, notes
 

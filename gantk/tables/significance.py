@@ -1,4 +1,4 @@
-"""Which rows of a table differ from a reference row by more than chance."""
+"""Paired tests of the rows of a table against a reference row."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _holm(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
-    """What was done about several comparisons: `corrected for the 10 comparisons of a metric (9 of Dice ↑)`."""
+    """The correction for multiple comparisons: `corrected for the 10 comparisons of a metric (9 of Dice ↑)`."""
     counts = Counter(name for by_column in found for name, difference in by_column.items() if difference.p is not None)
     usual = Counter(counts.values()).most_common(1)[0][0] if counts else 1
     others: dict[int, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Is a difference between two methods more than chance? Paired by patient, with an interval and a test.
+"""Paired comparison of two methods over patients, with a confidence interval and a test.
 
 The interval is a bootstrap of the mean difference (Efron, 1987: bias-corrected and accelerated), the test Wilcoxon's
 signed-rank test, two-sided; both are scipy's. Several comparisons of one metric are corrected after Holm (1979).

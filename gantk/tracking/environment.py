@@ -1,4 +1,4 @@
-"""What a result depends on besides the recipe: versions, machine, threads and the state of the code."""
+"""The environment of a run: versions, machine, threads and the state of the code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PACKAGES = (
 
 
 class PluginLike(Protocol):
-    """What is recorded of a plugin."""
+    """The record of a plugin."""
 
     @property
     def name(self) -> str: ...
@@ -47,7 +47,7 @@ class PluginLike(Protocol):
 def environment(plugins: Iterable[PluginLike] = ()) -> dict[str, Any]:
     """Versions, platform, threads, git state of the working directory and loaded plugins, as JSON.
 
-    Nothing is imported for it: versions are those of the installed distributions, thread counts are torch's
+    Nothing is imported: versions are those of the installed distributions, and thread counts are torch's
     where torch is loaded already.
     """
     torch = sys.modules.get("torch")

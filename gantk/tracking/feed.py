@@ -1,4 +1,4 @@
-"""Feeding: brings one MLflow run up to what its run folder holds, one piece at a time."""
+"""Feeding: uploads the data of a run's folder that its MLflow run does not have yet, one piece at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LINES = 100
 
 
 class Stopped(Exception):
-    """Feeding was told to stop between two pieces."""
+    """Feeding was stopped between two pieces."""
 
 
 class Feed:
@@ -103,7 +103,7 @@ class Feed:
                 "the run's folder cannot be written, where what MLflow has is remembered",
                 where=self.folder.path,
                 why=error.strerror or error,
-                mend="mend its permissions, or copy the folder",
+                mend="correct its permissions, or copy the folder",
             ) from error
         self.cursor = Cursor.load(self._path)
         if self.cursor.uri != self.store.uri:
@@ -134,7 +134,7 @@ class Feed:
             raise
 
     def renew(self) -> None:
-        """Forget the connection, so that the next pass asks first whether the store answers."""
+        """Forget the connection, so that the next pass first checks that the store answers."""
         self.store = Store(self.store.uri)
 
     def left(self, state: str | None = None) -> Left:
@@ -190,7 +190,7 @@ class Feed:
         return os.environ.get("MLFLOW_RUN_NAME") or run_name(self.folder.id)
 
     def _ask_steps(self) -> None:
-        """Take from MLflow which metrics it has, where the cursor cannot know."""
+        """Ask MLflow which metrics it has, if the cursor does not know."""
         latest = self.store.client().get_run(self.cursor.run_id).data.to_proto().metrics
         self.cursor.steps |= {metric.key: metric.step for metric in latest}
         self.cursor.unsure = False
@@ -219,7 +219,7 @@ class Feed:
             self._save()
 
     def _tell(self, state: str) -> None:
-        """The run's state, when it is another than the one told last (a resumed run is running again)."""
+        """Send the state of the run if it has changed (a resumed run is running again)."""
         if state == self.cursor.status:
             return
         client, run_id = self.store.client(), self.cursor.run_id

@@ -1,4 +1,4 @@
-"""MLflow beside the training: a thread feeds it from the run folder, and `sync` feeds it later."""
+"""MLflow during training: a thread uploads data from the run folder; `sync` does so later."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SILENT_FILE, SILENT_SERVER = 10.0, 2.0
 
 
 class Feeder:
-    """Feeds MLflow from the run folder in a daemon thread of its own, from the moment it is made.
+    """Uploads data from the run folder to MLflow in a daemon thread, which starts at construction.
 
-    The run only ever writes its folder. A store that is dead, slow or broken costs it nothing: the thread
+    The run only writes its folder. A store that is down, slow or broken does not affect it: the thread
     tries again after 2, 4, … 60 s, and what is missing at the end stays in the folder for `gantk sync`.
 
     Args:
@@ -149,7 +149,7 @@ class Feeder:
 
 
 def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | None = None) -> dict[str, int | str]:
-    """Feed MLflow what it has not got of a run, now; returns counts, the store and MLflow's id of the run.
+    """Upload run data that MLflow does not have yet; return counts, the store and the id of the run in MLflow.
 
     Raises:
         TrackingError: the folder is no run, the store cannot be reached, or another process feeds the run.
@@ -173,7 +173,7 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
                     f"MLflow did not take the run {folder.id}",
                     where=str(feed),
                     why=_reason(error),
-                    mend="what it took is recorded; run the same command again to feed the rest",
+                    mend="run the same command again to upload the rest",
                 ) from error
     return {
         "metrics": left.metrics,

@@ -1,4 +1,4 @@
-"""A run folder as MLflow is to see it: parameters, tags, metrics, pictures, files, state."""
+"""The data of a run folder for MLflow: parameters, tags, metrics, pictures, files, state."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ class RunFolder:
 
 
 def entity_name(name: str) -> str:
-    """A name that MLflow takes: letters, digits, `_-. :/`, no empty or dotted path parts."""
+    """A name that MLflow accepts: letters, digits, `_-. :/`, no empty or dotted path parts."""
     bare = re.sub(r"[()\[\]{}]", "", name)  # `adversarial (D)` reads better without than as `adversarial _D_`
     clean = re.sub(r"[^\w\-. :/]", "_", bare, flags=re.ASCII)
     parts = [part for part in clean.split("/") if part.strip(".")]

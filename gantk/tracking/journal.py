@@ -1,4 +1,4 @@
-"""The journal of a run: an append-only `metrics.jsonl` that is right after any crash and any resume."""
+"""The journal of a run: an append-only `metrics.jsonl` that stays correct after crashes and resumes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Journal:
     A line is `{"seq", "step", "epoch", "stage", "time", "metrics", "crc"}`; `seq` counts lines from 0, `step` is the
     run's global training iteration and never decreases, `time` is in unix seconds, `metrics` maps names such
     as `train/teacher/pixelwise` to numbers (NaN and infinity are written as Python's json does), `crc` is the
-    checksum that `gantk.runs.lines` compares. A damaged line is nobody's: `RunFiles` says where there is one.
+    checksum that `gantk.runs.lines` verifies. Damaged lines are skipped; `RunFiles` reports them.
 
     Args:
         path: the file; it is created by the first `append`, reading a missing one gives no records.

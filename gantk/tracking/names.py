@@ -1,4 +1,4 @@
-"""What MLflow calls a run's numbers and pictures.
+"""Names of a run's metrics and pictures in MLflow.
 
 Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone:
 `baseline/METHOD/METRIC` of what was not trained; of a sweep, `children/best/METRIC` and `children/mean/METRIC`;

@@ -1,4 +1,4 @@
-"""How a run gets on, from its journal: the epoch, and seconds per step."""
+"""The pace of a run, from its journal: the epoch, and seconds per step."""
 
 from __future__ import annotations
 

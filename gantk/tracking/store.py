@@ -1,4 +1,4 @@
-"""Addresses of MLflow stores: which one a run uses, how it is created, whether it answers."""
+"""Addresses of MLflow stores: choosing, creating and probing them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BOUNDS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-#: Research data stays at home, and MLflow's own lines stay out of the live display and of standard output.
+#: No telemetry, and no lines of MLflow in the live display or on standard output.
 MANNERS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",

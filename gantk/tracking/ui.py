@@ -1,4 +1,4 @@
-"""The MLflow UI on the store of the runs, on this computer alone."""
+"""The MLflow UI for the store of the runs, on this computer only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PORT = 5000
 
 
 def store_of(runs: Path, option: str | None = None) -> str:
-    """The store whose UI shows the runs in a folder: the one asked for, or the one that they were fed to.
+    """The store that has the runs of a folder: the requested one, or the one that they were uploaded to.
 
     Raises:
         UsageError: there are no runs, no store yet, or the runs are in several.
@@ -45,7 +45,7 @@ def store_of(runs: Path, option: str | None = None) -> str:
         raise UsageError(
             "there is no MLflow store",
             where=database,
-            mend="a run makes it, or, for runs that are there, gantk sync RUN",
+            mend="start a run, or upload existing runs with `gantk sync RUN`",
         )
     return uri
 
@@ -75,7 +75,7 @@ def free_port(wanted: int | None = None) -> int:
             except OSError:
                 continue
             return int(candidate.getsockname()[1])
-    raise UsageError(f"port {wanted} is taken", mend="choose another with --port, or leave --port out")
+    raise UsageError(f"port {wanted} is taken", mend="choose another port with --port, or omit it")
 
 
 def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = print, wait: float = 60) -> int:

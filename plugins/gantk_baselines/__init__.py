@@ -1,4 +1,4 @@
-"""Baselines: the field's standard generators, discriminators, losses, weight maps and schedules."""
+"""Baselines: standard generators, discriminators, losses, weight maps and schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adversarial losses: one component holds both sides of the game."""
+"""Adversarial losses: one component has both sides, generator and discriminator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gantk import ImageRef, Needs, NonNegative, Positive, View
 __all__ = ["Hinge", "Lsgan", "Vanilla", "WganGp"]
 
 Pool = Annotated[int, Field(ge=0, le=10_000)]
-"""Past outputs that are kept, in memory and in every checkpoint; 0 for none."""
+"""Number of past outputs kept in memory and in every checkpoint; 0 for none."""
 
 
 class _Game:
-    """What all adversarial losses share: which image is real, and which translated ones the discriminator is shown."""
+    """The common part of adversarial losses: the real image, and the translated images for the discriminator."""
 
     def __init__(self, real: ImageRef, pool: int, second_order: bool = False) -> None:
         self.needs = Needs(second_order=second_order, pool=pool)

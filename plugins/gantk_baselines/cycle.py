@@ -1,4 +1,4 @@
-"""CycleGAN's terms: there and back again, and leaving alone what is already as it should be."""
+"""The terms of CycleGAN: cycle consistency and identity."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class PatchGan(nn.Module):
         antialias: blurred halving in place of strided convolutions.
         spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation.
+        init_gain: standard deviation or gain of the initialization.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PatchGan(nn.Module):
                 stack.append(BlurDown())
         self.layers = nn.Sequential(*stack, nn.Conv2d(widths[-1], 1, 4, padding=1))
         initialise(self, init, init_gain)
-        if spectral:  # after the initialisation, which could not reach the weights behind it
+        if spectral:  # after the initialization, which could not reach the weights behind it
             for layer in self.layers:
                 if isinstance(layer, nn.Conv2d):
                     spectral_norm(layer)

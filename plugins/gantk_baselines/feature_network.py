@@ -44,7 +44,7 @@ class FeatureNetwork(nn.Module):
 
     Raises:
         RecipeError: timm knows no such network, or it cannot be used here.
-        GantkError: the weights cannot be had.
+        GantkError: the weights could not be loaded.
     """
 
     mean: Tensor
@@ -137,7 +137,7 @@ def _as_rgb(image: Tensor) -> Tensor:
 
 
 def _names(body: nn.Module) -> Iterator[str]:
-    """The names of a network's layers, in the order in which they run."""
+    """The names of a network's layers, in execution order."""
     if not isinstance(body, nn.Sequential):
         yield from (stage["module"] for stage in body.feature_info)
         return
@@ -200,7 +200,7 @@ def _model(network: str, pretrained: bool, where: str) -> nn.Module:
             return timm.create_model(network, pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise GantkError(
-            "the pretrained weights cannot be had",
+            "the pretrained weights could not be loaded",
             where=where,
             why=f"timm says: {_reason(error)}",
             mend=f"on a machine with a network run `timm.create_model({network!r}, pretrained=True)` once and copy the "
@@ -214,7 +214,7 @@ def _reason(error: Exception) -> str:
 
 
 def _draw(body: nn.Module, seed: int = 0) -> None:
-    """He's initialisation, N(0, 2 / fan-in), from a fixed seed; norms as they begin (He et al., 2015)."""
+    """He's initialization, N(0, 2 / fan-in), from a fixed seed; norms as they begin (He et al., 2015)."""
     generator = torch.Generator().manual_seed(seed)
     for layer in body.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -226,7 +226,7 @@ def _draw(body: nn.Module, seed: int = 0) -> None:
 
 
 def _load(body: nn.Module, path: Path, where: str, prefix: str) -> None:
-    """Weights from a file; what it holds beyond the network, such as a classifier, is passed over."""
+    """Load weights from a file; entries beyond the network, such as a classifier, are ignored."""
     mend = "give a safetensors file, or a state dict saved by torch.save, of this network"
     try:
         if path.suffix == ".safetensors":
@@ -238,7 +238,7 @@ def _load(body: nn.Module, path: Path, where: str, prefix: str) -> None:
         body.load_state_dict(found, strict=False)
     except FileNotFoundError:
         raise GantkError(
-            f"there is no file {path}", where=where, mend='weights are "pretrained", "random" or the path of a file'
+            f"there is no file {path}", where=where, mend='set weights to "pretrained", "random" or the path of a file'
         ) from None
     except KeyError as error:
         raise GantkError(f"{path} holds no {error.args[0]}", where=where, mend=mend) from None

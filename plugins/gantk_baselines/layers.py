@@ -1,4 +1,4 @@
-"""Building blocks of the networks: norms, antialiased sampling, initialisation, feature taps."""
+"""Building blocks of the networks: norms, antialiased sampling, initialization, feature taps."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ __all__ = [
 Norm = Literal["instance", "batch", "none"]
 Init = Literal["normal", "xavier"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
-"""The probability of a zero; with 1 nothing would pass."""
+"""The probability of a zero, below 1."""
 Blocks = Annotated[int, Field(ge=0, le=1000)]
-"""Residual blocks, which may be none at all."""
+"""Number of residual blocks; may be 0."""
 Levels = Annotated[int, Field(ge=1, le=16)]
-"""Halvings of an image: 16 of them leave one pixel of 65536."""
+"""Number of halvings of an image; 16 reduce 65536 pixels to one."""
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalisation over (H, W), (B, C, H, W) to the same shape, the same at training and test time.
+    """Instance normalization over (H, W), (B, C, H, W) to the same shape, the same at training and test time.
 
-    Computed as group normalisation with one channel per group, which is the same function: on a CPU
+    Computed as group normalization with one channel per group, which is the same function: on a CPU
     `F.instance_norm` gives a wrong gradient at batch size 1 where the incoming one is strided as
     channels-last.
 
@@ -70,7 +70,7 @@ class InstanceNorm(nn.Module):
 
 
 def normalisation(norm: Norm, channels: int) -> nn.Module:
-    """The normalisation layer of that name over `channels` channels."""
+    """The normalization layer of that name over `channels` channels."""
     match norm:
         case "instance":
             return InstanceNorm(channels)
@@ -157,12 +157,12 @@ def final_convolution(in_channels: int, out_channels: int, kernel_size: int) -> 
 
 
 def initialise(module: nn.Module, init: Init = "xavier", gain: float = 0.02) -> None:
-    """Initialise all convolutions, linear layers and norms in place, as pix2pix, CycleGAN and CUT do.
+    """Initialize all convolutions, linear layers and norms in place, as pix2pix, CycleGAN and CUT do.
 
     Args:
         module: the network.
         init: "normal": weights N(0, gain²) (pix2pix, CycleGAN); "xavier": Xavier normal with that gain (CUT).
-            Biases are 0, learnt norm weights N(1, gain²).
+            Biases are 0, learned norm weights N(1, gain²).
         gain: the standard deviation or the gain.
     """
     for layer in module.modules():

@@ -1,4 +1,4 @@
-"""Many-to-many translation without pairs, whatever is available (DiamondGAN).
+"""Many-to-many translation without pairs, from any available modalities (DiamondGAN).
 
 Source: Li et al., "DiamondGAN: unified multi-modal generative adversarial networks for MRI sequences synthesis",
 MICCAI 2019, and its code. All terms compare images of one domain whose missing channels are background.
@@ -22,12 +22,12 @@ BACKGROUND = -1.0
 
 
 def available(image: Tensor) -> Tensor:
-    """Which channels of an image (B, C, H, W) are there, bool (B, C): those with any pixel above the background."""
+    """The available channels of an image (B, C, H, W), bool (B, C): those with any pixel above the background."""
     return (image > BACKGROUND).flatten(2).any(dim=2)
 
 
 class AvailabilityResnet(Resnet):
-    """ResNet generator that is told which of its inputs are there: (B, in, H, W) float to (B, out, H, W) in (−1, 1).
+    """ResNet generator conditioned on which inputs are available: (B, in, H, W) float to (B, out, H, W) in (−1, 1).
 
     The availability a ∈ {0, 1}^in is read from the image: a channel without any pixel above -1 is missing. Given to
     the first convolution as constant maps beside the image, it would add W·a to every pixel of that convolution's
@@ -43,7 +43,7 @@ class AvailabilityResnet(Resnet):
         antialias: blurred sampling in place of strided and transposed convolutions.
         dropout: probability inside each block.
         init: "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation.
+        init_gain: standard deviation or gain of the initialization.
         condition: "availability", or "none" for a plain ResNet.
     """
 

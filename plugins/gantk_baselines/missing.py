@@ -1,4 +1,4 @@
-"""Missing modalities: what is there and what is not, drawn at random, and the losses of MM-GAN.
+"""Missing modalities, drawn at random, and the losses of MM-GAN.
 
 Source: Sharma & Hamarneh, "Missing MRI pulse sequence synthesis using multi-modal GAN", IEEE TMI 2019, and its code.
 """
@@ -49,7 +49,7 @@ class ModalityDropout:
         curriculum: (epoch, first scenario) in ascending order of epochs; before the first, and without any, all
             scenarios are drawn. MM-GAN's code: [[0, 10], [11, 7], [21, 3], [31, 0]], of which index 10 is one missing.
         per: one draw for the "batch" (both published codes) or one per "sample".
-        planes: channels of one modality, 2·n + 1 with n neighbouring slices; they are hidden together.
+        planes: channels of one modality, 2·n + 1 with n neighboring slices; they are hidden together.
 
     Raises:
         GantkError: the scenarios or the curriculum do not fit together, or not the modalities of the source.
@@ -90,7 +90,7 @@ class ModalityDropout:
             raise GantkError(
                 f"{channels} channels are no multiple of planes = {self.planes}",
                 where="modality_dropout",
-                mend="planes is 2 · data.neighbours + 1",
+                mend="set planes to 2 · data.neighbours + 1",
             )
         table = self._table(channels // self.planes)
         first = self.first(moment.epoch)
@@ -126,7 +126,7 @@ class ModalityDropout:
 def outputs_available(view: View) -> Tensor:
     """Which of a view's outputs are among its inputs, bool (B, T).
 
-    The inputs are the outputs in the same order, each with its neighbouring slices.
+    The inputs are the outputs in the same order, each with its neighboring slices.
 
     Raises:
         GantkError: they are not: an available input is another image than the target in its place.
@@ -157,7 +157,7 @@ def imputed(view: View) -> Tensor:
 
 
 def known(view: View) -> Tensor:
-    """Which of a view's targets the patients have, bool (B, T): the others are background and say nothing."""
+    """The targets of a view that the patients have, bool (B, T); the others are background and are ignored."""
     return view.derive("targets known", view.target, lambda target: (target > BACKGROUND).flatten(2).any(dim=2))
 
 
@@ -240,7 +240,7 @@ class ModalityPatchGan(nn.Module):
         layers: n, the number of halvings.
         norm: "instance", "batch" or "none".
         init: "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation.
+        init_gain: standard deviation or gain of the initialization.
     """
 
     def __init__(

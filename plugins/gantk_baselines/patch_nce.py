@@ -1,4 +1,4 @@
-"""Patchwise contrastive learning (CUT), which a weight map turns into DS³-Net's eq. 3."""
+"""Patchwise contrastive learning (CUT); with a weight map it is eq. 3 of DS³-Net."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["PatchHeads", "PatchNce"]
 
 
 class PatchHeads(nn.Module):
-    """One projection per layer, Linear–ReLU–Linear, followed by l2 normalisation (Park et al., 2020).
+    """One projection per layer, Linear–ReLU–Linear, followed by l2 normalization (Park et al., 2020).
 
     Takes features by layer `(N, P, C)`, gives `(N, P, width)` of unit length.
 
@@ -44,7 +44,7 @@ class PatchHeads(nn.Module):
 
     def _project(self, layer: int, feature: Tensor) -> Tensor:
         z = self.layers[str(layer)](feature)
-        return z.to(torch.promote_types(z.dtype, torch.float32))  # autocast: normalise in single precision
+        return z.to(torch.promote_types(z.dtype, torch.float32))  # autocast: normalize in single precision
 
 
 class PatchNce:
@@ -117,7 +117,7 @@ class PatchNce:
         output = view.as_source(view.translate(image), self.reenter)
         mirrored = self.flip_equivariance > 0 and torch.rand(()).item() < self.flip_equivariance
         asked = view.derive("mirrored", image, lambda x: x.flip(-1)) if mirrored else image
-        keep = self.query == "source" or not self.detach_keys  # else nothing is learnt through the image's features
+        keep = self.query == "source" or not self.detach_keys  # else nothing is learned through the image's features
         theirs = view.features(asked, layers=self.layers, grad=keep)
         ours = view.features(output, layers=self.layers)
         places = {layer: self._places(feature) for layer, feature in theirs.items()}

@@ -74,7 +74,7 @@ class Perceptual(_FeatureLoss):
         distance: l1, as pGAN, or l2, the square, as Johnson et al.
         network: the frozen network, a name of timm.
         weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
-        imagenet_normalisation: normalise as the weights were trained; pGAN gives images in [−1, 1] as they are.
+        imagenet_normalisation: normalize as the weights were trained; pGAN gives images in [−1, 1] as they are.
         reference: y.
     """
 
@@ -109,7 +109,7 @@ class Content(Perceptual):
         layer_weights: λ_l; 1 where absent.
         network: the frozen network, a name of timm.
         weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
-        imagenet_normalisation: normalise as the weights were trained.
+        imagenet_normalisation: normalize as the weights were trained.
         reference: y.
     """
 
@@ -136,7 +136,7 @@ class Style(_FeatureLoss):
         layer_weights: λ_l; 1 where absent.
         network: the frozen network, a name of timm.
         weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
-        imagenet_normalisation: normalise as the weights were trained.
+        imagenet_normalisation: normalize as the weights were trained.
         reference: y.
     """
 
@@ -165,7 +165,7 @@ class DiscriminatorFeatures:
 
     The discriminator is the feature network, trained along with the generator, and here passes gradients on to the
     generator alone. MedGAN's perceptual term (Armanious et al., 2020), pix2pixHD's feature matching (Wang et
-    al., CVPR 2018). The judgement of the output is the adversarial term's own.
+    al., CVPR 2018). The judgment of the output is the adversarial term's own.
 
     Args:
         layers: layers of the discriminator; the default are the PatchGAN's activations.

@@ -11,7 +11,7 @@ __all__ = ["quiet_hub"]
 
 @contextmanager
 def quiet_hub() -> Iterator[None]:
-    """Keep the Hugging Face hub from printing a line per retry; the caller says what a failure means."""
+    """Keep the Hugging Face hub from printing a line per retry; the caller reports failures."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.ERROR)

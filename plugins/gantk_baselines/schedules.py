@@ -1,4 +1,4 @@
-"""Schedules of the learning rate, and of phases that follow one another; what timm has is computed by timm."""
+"""Schedules of the learning rate and of successive phases; timm computes the schedules that it has."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Warmup(Scheduler):
 
 @dataclass(frozen=True)
 class Copy:
-    """Weights that a phase begins with.
+    """Weights that a phase starts with.
 
     Args:
         source: the role whose weights are taken.
@@ -170,7 +170,7 @@ class Phases(Scheduler):
                 raise RecipeError(
                     f"the phase {phase.name!r} has {phase.epochs} epochs, of which {phase.decay_epochs} should decay",
                     where="schedule.phases",
-                    mend="decay_epochs counts the last of its epochs",
+                    mend="let decay_epochs be at most epochs",
                 )
 
     def stages(self, roles: Sequence[str]) -> list[Stage]:
@@ -186,7 +186,7 @@ class Phases(Scheduler):
 
 
 class EarlyStop(Scheduler):
-    """Ends a stage once a validation metric has not improved for so many epochs; made for `[[schedule.also]]`.
+    """Ends a stage when a validation metric has not improved for some epochs; use it in `[[schedule.also]]`.
 
     Epochs in which the metric is not measured, because the stage does not train the role or no validation is due, end
     nothing.

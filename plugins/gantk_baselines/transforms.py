@@ -1,4 +1,4 @@
-"""Transforms of training batches: mirrored, enlarged and cropped, brighter or darker; a pair stays a pair."""
+"""Transforms of training batches: flips, crops, poses and intensities; pairs stay aligned."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class InputJitter:
         gamma: standard deviation of log γ.
         bias: standard deviation of b on a grid of 4 × 4 points, between which it is bicubic.
         noise: standard deviation of n, on the scale of u.
-        planes: channels of one modality, 2·n + 1 with n neighbouring slices; they share v, γ and b.
+        planes: channels of one modality, 2·n + 1 with n neighboring slices; they share v, γ and b.
 
     Raises:
         GantkError: the source's channels are no multiple of `planes`.
@@ -136,7 +136,7 @@ class InputJitter:
             raise GantkError(
                 f"{channels} channels are no multiple of planes = {self.planes}",
                 where="input_jitter",
-                mend="planes is 2 · data.neighbours + 1",
+                mend="set planes to 2 · data.neighbours + 1",
             )
         modalities = channels // self.planes
         gain, gamma = torch.randn(2, batch, modalities, 1, 1)

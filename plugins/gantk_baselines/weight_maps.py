@@ -46,12 +46,12 @@ class Foreground:
 
 
 class TumourMask:
-    """One weight inside the tumour, another elsewhere.
+    """One weight inside the tumor, another elsewhere.
 
     Args:
         inside: weight of every voxel with one of the labels.
         outside: weight of all others.
-        labels: the labels that count as tumour.
+        labels: the labels that count as tumor.
     """
 
     def __init__(

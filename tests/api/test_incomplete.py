@@ -106,7 +106,7 @@ def test_they_are_translated(run: gantk.RunResult, tmp_path: Path, make_patient:
     (whole / "N_t2.nii.gz").unlink()
     np.testing.assert_array_equal(model.predict(whole, target="t2", progress=QuietProgress()), wanted)
     alone = make_patient(tmp_path / "alone" / "N", 50, ("t1ce",))
-    with pytest.raises(DataError, match=r"no image that 't1ce' can be made from.*Add one of t1, t2"):
+    with pytest.raises(DataError, match=r"no image that 't1ce' can be made from.*add one of t1, t2"):
         model.predict(alone, progress=QuietProgress())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -19,6 +20,7 @@ import gantk
 from gantk.cli import errors
 from gantk.cli.main import app
 from gantk.errors import DataError, GantkError, Interrupted, RecipeError
+from gantk.recipe import load_recipe
 
 VERBS = [
     "new",
@@ -132,12 +134,32 @@ def test_help_says_all_that_is_written(path: tuple[str, ...], command: Any) -> N
     page = " ".join(call(*path, "--help").stdout.split())
     texts = [command.help or "", *(getattr(p, "help", None) or "" for p in command.params if not p.hidden)]
     texts += [inner.help.partition("\n\n")[0] for inner in getattr(command, "commands", {}).values()]
-    assert texts
-    for text in texts:
+    assert command.help
+    for text in filter(None, texts):
         assert " ".join(text.split()) in page
+        assert all(paragraph.endswith(".") for paragraph in text.split("\n\n")), text
+        assert not re.search(r"\(\)|\[\]|``|\w  \w| [,.;:](\s|$)", text), text
     assert "..." not in page.replace("]...", "").replace("}...", "")
-    for sentence in command.help.split("\n\n"):
-        assert sentence.endswith((".", "…"))
+    assert "…" not in page
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*page, id=" ".join(page[0])) for page in pages(get_command(app))]
+)
+def test_every_argument_and_option_says_what_it_is(path: tuple[str, ...], command: Any) -> None:
+    shells = {"install_completion", "show_completion"}
+    for parameter in command.params:
+        if parameter.name in shells | {"help"}:
+            continue
+        assert re.match(r"[A-Z]", getattr(parameter, "help", None) or ""), f"{path} {parameter.name}"
+        assert not parameter.secondary_opts, "a flag that is off by default needs no --no-…"
+
+
+def test_examples_of_overrides_are_right(recipes: Path) -> None:
+    options = (parameter for _, command in pages(get_command(app)) for parameter in command.params)
+    examples = {found for option in options for found in re.findall(r"--set (\S+=\S+?)\.? ", f"{option.help} ")}
+    assert {example.partition("=")[0] for example in examples} == {"training.ema", "evaluation.batch"}
+    load_recipe(recipes / "pix2pix.toml", sorted(examples))
 
 
 def test_every_verb_is_listed_and_has_help() -> None:

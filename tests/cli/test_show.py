@@ -93,7 +93,7 @@ def test_a_docstring_in_parts() -> None:
 def test_list_reads_well(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"losses", "generators"} <= json.loads(call("list", "--json").stdout).keys()
     assert [c["name"] for c in json.loads(call("list", "losses", "l?", "--json").stdout)] == ["l1", "l2"]
-    assert "nothing among the losses is called 'zz*'; there are: " in call("list", "losses", "zz*").stderr
+    assert "no name among the losses matches 'zz*'; known: " in call("list", "losses", "zz*").stderr
     monkeypatch.setenv("GANTK_DISABLE_PLUGINS", "gantk_ds3net")
     listed = {p["name"]: p for p in json.loads(call("plugins", "--json").stdout)}
     assert (listed["gantk_ds3net"]["state"], listed["gantk_ds3net"]["components"]) == ("disabled", 0)

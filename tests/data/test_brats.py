@@ -251,6 +251,7 @@ def test_a_cohort_without_input_or_target_is_refused(cohort):
         by_target(subjects[3:], ["t1"], ["t1ce"])
 
 
+@pytest.mark.slow
 def test_the_phantom_is_written_once_and_read_as_brats(tmp_path, monkeypatch):
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
     phantom = Phantom(subjects=2, voxel=8.0)
@@ -285,6 +286,7 @@ def inverted(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.slow
 def test_a_damaged_phantom_in_the_cache_is_made_again(phantom_cache, monkeypatch, kind):
     monkeypatch.setenv("GANTK_CACHE", str(phantom_cache))
     phantom = Phantom(subjects=2, voxel=8.0)

@@ -63,6 +63,7 @@ def cohort(root, intensities, progress=None, **translator):
     return found, assemble(recipe, registry).transformed(batch, Moment("training", 0, 1, 0))["paired"]
 
 
+@pytest.mark.slow
 def test_labels_stay_labels_and_mean_the_same_in_all_patients(root):
     found, group = cohort(root, {"map": SAID})
     names = np.float32([-1 + 2 * (label + 1) / 5 for label in range(5)])  # 0 is no background
@@ -75,6 +76,7 @@ def test_labels_stay_labels_and_mean_the_same_in_all_patients(root):
     assert group.categories == (0,)
 
 
+@pytest.mark.slow
 def test_a_map_that_is_not_said_to_be_one_is_told(root):
     told = Told()
     _, group = cohort(root, {}, told)

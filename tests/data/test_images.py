@@ -451,6 +451,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_pairs_train_are_measured_and_drawn_in_colour(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("pix2pix")
     assert list(result.summary["methods"]) == ["generator", "input:a", "training_mean"]
@@ -469,6 +470,7 @@ def test_pairs_train_are_measured_and_drawn_in_colour(trained: Callable[[str], g
     assert "yellow box" not in page
 
 
+@pytest.mark.slow
 def test_kinds_train_and_are_drawn_without_a_table(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("cyclegan")
     assert result.summary == {}
@@ -493,6 +495,7 @@ def test_kinds_train_and_are_drawn_without_a_table(trained: Callable[[str], gant
     assert page.count("is the way back") == 2
 
 
+@pytest.mark.slow
 def test_kinds_are_measured_after_epochs_without_pairs(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("kid")
     losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]
@@ -538,6 +541,7 @@ def test_either_direction_predicts(trained: Callable[[str], gantk.RunResult], tm
         model.predict(path, role="a2b", target="a")
 
 
+@pytest.mark.slow
 def test_numbers_are_predicted_as_numbers(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:
     errors = trained("ct").summary["methods"]["generator"]
     assert errors["mae_unit"]["mean"] == pytest.approx(4096 * errors["mae"]["mean"], rel=1e-5)
@@ -624,6 +628,7 @@ def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunRes
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "there"]
 
 
+@pytest.mark.slow
 def test_nothing_held_out_is_trained_on_measured_on_and_said(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("two")
     assert result.summary["subjects"] == {"noun": "image", "trained_on": True, "size": (32, 32)}

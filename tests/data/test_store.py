@@ -128,6 +128,7 @@ def test_the_ends_of_the_range_are_exact():
     np.testing.assert_array_equal(store_module._encode(every), np.arange(65536))
 
 
+@pytest.mark.slow
 def test_workers_prepare_the_same_bytes_and_nothing_twice(cohort, tmp_path, monkeypatch):
     run(cohort, tmp_path / "one", workers=1)
     run(cohort, tmp_path / "two", workers=2)
@@ -252,6 +253,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(cohort, cache, monkeypatch, erro
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_a_bad_file_reaches_the_user_from_a_worker(cohort, cache, workers):
     bad = cohort / "LGG" / "P2" / "P2_t2.nii.gz"
     bad.write_bytes(bad.read_bytes()[:200])
@@ -294,6 +296,7 @@ def test_an_interrupted_preparation_leaves_whole_patients_alone(cohort, cache):
         assert len(store_module.PatientSlices(folder)) > 0
 
 
+@pytest.mark.slow
 def test_a_dying_worker_is_replaced_by_this_process(cohort, cache):
     progress = Recorded()
     store = run(cohort, cache, dataset=Dies(cohort, os.getpid()), workers=2, progress=progress)
@@ -314,6 +317,7 @@ class Dies(Brats):
         return super().read(subject, modalities, segmentation)
 
 
+@pytest.mark.slow
 def test_the_workers_modules_do_not_import_torch():
     code = "import sys, gantk.data.store, gantk.data.brats; assert not {'torch', 'mlflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -245,7 +245,7 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(GantkError, match=r"'vit_donor' cannot be had.*no network.*pretrained = \"\""):
+    with pytest.raises(GantkError, match=r"'vit_donor' could not be loaded.*no network.*pretrained = \"\""):
         network(pretrained="vit_donor")
     network(pretrained="vit_donor", transformers=())  # the CNN alone wants none
 

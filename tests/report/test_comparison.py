@@ -133,7 +133,7 @@ def test_runs_that_are_named_are_rows_and_seeds_of_a_sweep_are_not(tmp_path, exa
     assert [m.label for m in select(table, folders).methods] == ["r, seed 3", "r, seed 5"]
     assert [m.folder for m in select(table).methods] == folders[:1]
     assert [m.folder for m in select(table, seed=5).methods] == folders[1:]
-    with pytest.raises(UsageError, match=r"no seed 4.*choose of 3, 5"):
+    with pytest.raises(UsageError, match=r"no seed 4.*choose one of 3, 5"):
         select(table, seed=4)
 
 

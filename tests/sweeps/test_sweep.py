@@ -308,7 +308,7 @@ def test_a_sweep_is_not_taken_for_a_run(sweep_recipe: Path, recipe: Path, tmp_pa
         gantk.run(sweep_recipe, out=tmp_path)
     with pytest.raises(UsageError, match="one run"):
         run_sweep(recipe, out=tmp_path)
-    with pytest.raises(UsageError, match="no sweep's folder"):
+    with pytest.raises(UsageError, match="not the folder of a sweep"):
         run_sweep(resume=tmp_path)
 
 

@@ -26,6 +26,8 @@ from gantk.training.state import Position, TrainingState
 from gantk.training.update import Updater
 from gantk.translation import Moment, TransformSlot, assemble
 
+pytestmark = pytest.mark.slow
+
 TABLE: dict[str, Any] = {
     "name": "tiny",
     "data": {"dataset": "brats", "root": ".", "inputs": ["t1", "t2"], "target": "t1ce", "crop": [8, 10]},

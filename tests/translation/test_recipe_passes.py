@@ -36,6 +36,8 @@ from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import Assembly, StagePlan, assemble
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 BATCH = 2
 

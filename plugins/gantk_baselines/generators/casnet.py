@@ -34,7 +34,7 @@ class CasNet(LayeredGenerator):
         norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
         dropout: probability where the U-Net of pix2pix has it.
         init: "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation.
+        init_gain: standard deviation or gain of the initialization.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What generators with numbered layers have in common: how they are called, and what is checked."""
+"""The base class of generators with numbered layers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LayeredGenerator(nn.Module, ABC):
     @property
     @abstractmethod
     def layer_count(self) -> int:
-        """How many layers there are, numbered from 0."""
+        """The number of layers, which are numbered from 0."""
 
     @abstractmethod
     def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:

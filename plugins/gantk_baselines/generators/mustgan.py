@@ -25,7 +25,7 @@ __all__ = ["Mustgan"]
 
 
 class _Stream(nn.Module):
-    """The first layers of a ResNet generator, under the names that they have there."""
+    """The first layers of a ResNet generator, with the same names."""
 
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Mustgan(LayeredGenerator):
     Args:
         in_channels: channels of the source, K · stream_channels.
         out_channels: channels of the output.
-        stream_channels: channels of one modality, more than one where neighbouring slices are inputs too.
+        stream_channels: channels of one modality, more than one where neighboring slices are inputs too.
         join: the layer after which the streams are joined: "early" the encoder's last before the blocks,
             "middle" half of the blocks, "late" the decoder's first doubling with its norm and activation; or a number.
         train_streams: train the streams on; otherwise they stay as they are, without dropout and with stored
@@ -61,7 +61,7 @@ class Mustgan(LayeredGenerator):
         antialias: blurred sampling in place of strided and transposed convolutions.
         dropout: probability inside each residual block.
         init: "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation.
+        init_gain: standard deviation or gain of the initialization.
 
     Raises:
         GantkError: the modalities do not fit the channels, or the join lies outside the network.

@@ -108,7 +108,7 @@ class Resnet(LayeredGenerator):
         antialias: blurred sampling in place of strided and transposed convolutions.
         dropout: probability inside each block (pGAN: 0.5).
         init: "xavier" or "normal".
-        init_gain: gain or standard deviation of the initialisation.
+        init_gain: gain or standard deviation of the initialization.
     """
 
     size_multiple = 4

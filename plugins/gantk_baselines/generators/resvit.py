@@ -131,7 +131,7 @@ class Resvit(LayeredGenerator):
 
     A ResNet generator (strided, not antialiased) whose residual blocks are ART blocks; those named by `transformers`
     hold one. Their maps are halved twice more, so that a token stands for 16×16 pixels: H and W are multiples of 16
-    and at least 32, without transformers of 4 and at least 8. Learnt positions are kept for `image_size` and
+    and at least 32, without transformers of 4 and at least 8. Learned positions are kept for `image_size` and
     interpolated for other sizes. Layers are numbered as in the strided `resnet`: 0–9 encoder, then the blocks, then
     the decoder. A network without transformers has the same weights under the same names as one with them, but theirs.
 
@@ -155,12 +155,12 @@ class Resvit(LayeredGenerator):
         pretrained: name of a timm vision transformer whose blocks, of the same width and number, the transformers
             begin with (published: "vit_base_r50_s16_224.orig_in21k"); empty for none.
         norm: "instance", "batch" or "none".
-        init: initialisation of the convolutions: "default" is PyTorch's own, as in the code, "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation, where it is not PyTorch's own.
+        init: initialization of the convolutions: "default" is PyTorch's own, as in the code, "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialization, where it is not PyTorch's own.
 
     Raises:
         GantkError: a transformer outside the blocks, a width that heads do not divide, weights that do not fit or
-            cannot be had.
+            could not be loaded.
     """
 
     def __init__(
@@ -255,7 +255,7 @@ def _load_pretrained(transformer: Transformer, name: str) -> None:
             weights = create(name, pretrained=True, num_classes=0).state_dict()
     except (OSError, RuntimeError, ValueError) as error:
         raise GantkError(
-            f"the weights of {name!r} cannot be had",
+            f"the weights of {name!r} could not be loaded",
             where="Resvit",
             why=f"timm says: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
             mend=f'set pretrained = "", or load them once on a machine with a network, '

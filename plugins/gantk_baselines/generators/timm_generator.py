@@ -43,12 +43,12 @@ class TimmGenerator(LayeredGenerator):
         pretrained: start from timm's weights (downloaded once by timm; the first convolution is
             adapted to in_channels).
         norm: norm of the decoder; the backbone keeps its own.
-        init: initialisation of the decoder; the backbone keeps timm's.
-        init_gain: gain or standard deviation of the initialisation.
+        init: initialization of the decoder; the backbone keeps timm's.
+        init_gain: gain or standard deviation of the initialization.
         image_size: (H, W) for backbones that are built for one size (ViT, Swin); others take any.
 
     Raises:
-        GantkError: unknown backbone, one that offers no features, or weights that cannot be had.
+        GantkError: unknown backbone, one that offers no features, or weights that could not be loaded.
     """
 
     def __init__(

@@ -61,7 +61,7 @@ class Unet(LayeredGenerator):
         norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
         dropout: probability in the published places, the upward levels of full width but the innermost.
         init: "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialisation.
+        init_gain: standard deviation or gain of the initialization.
         bias: whether the convolutions but the last have one (MM-GAN: none); where absent, all but batch norm's do.
         encoder_dropout: probability in the downward levels of full width (MM-GAN: 0.2).
     """
