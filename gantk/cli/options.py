@@ -16,9 +16,13 @@ def found_recipe(ctx: Any, recipe: Path | None) -> Path | None:
     """The recipe's file; one that comes with gantk is named on standard error when it is used."""
     if recipe is None or ctx.resilient_parsing or recipe.exists():
         return recipe
+    from gantk.errors import RecipeError
     from gantk.recipe.shipped import find_recipe, is_shipped
 
-    found = find_recipe(recipe)
+    try:
+        found = find_recipe(recipe)
+    except RecipeError:  # the command tells it, as JSON where that is asked for
+        return recipe
     if is_shipped(found):
         from gantk.cli.console import console
 
