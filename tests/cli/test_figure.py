@@ -98,7 +98,7 @@ def test_histogram(runs, tmp_path):
         (["own", "--slice", "7"], 2, "a slice needs a patient"),
         (["own", "--patient", "Px"], 2, "'Px' is no test patient of own"),
         (["own", "--histogram", "psnr"], 2, "no metric 'psnr'"),
-        (["own", "--histogram", "ssim", "--patient", "Pa"], 2, "over all patients"),
+        (["own", "--histogram", "ssim", "--patient", "Pa"], 2, "covers all patients"),
         (["own", "--region", "brain"], 2, "--histogram"),
         (["abl", "--seed", "5"], 2, "has no seed 5"),
         (["nothing"], 2, "there is no run 'nothing'"),
