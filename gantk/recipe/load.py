@@ -252,8 +252,8 @@ _MODELS = (
 
 
 def _resolve_likes(table: Table, origins: Origins) -> None:
-    """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it; `average_of = "ROLE"`
-    for what of that table is not of its training."""
+    """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it, and `average_of`
+    for what of the table is not of training."""
     translators = table.get("translators")
     if not isinstance(translators, dict):
         return

@@ -15,8 +15,8 @@ class Consistency:
     """Consistency: mean of m·(G(x) − T⁻¹(G_T(T(x))))² or of the magnitudes, with the term's weight map m.
 
     T mirrors left and right, and G_T is the teacher, whose answer has no gradient. With a teacher that is the average
-    of the translator itself (`average_of`) this is Mean Teacher's term (Tarvainen and Valpola, "Mean teachers are better
-    role models", NeurIPS 2017, section 2); its weight is ramped up there, which `weight = { use = "ramp" }` does.
+    of the translator itself (`average_of`) this is Mean Teacher's term (Tarvainen and Valpola, "Mean teachers are
+    better role models", NeurIPS 2017, section 2); its weight is ramped up there: `weight = { use = "ramp", … }`.
 
     Args:
         teacher: the translator that is followed; it takes what the term's own takes.

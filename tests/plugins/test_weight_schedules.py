@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from gantk_baselines.weight_schedules import Ramp
 
 from gantk import Moment
+from gantk_baselines.weight_schedules import Ramp
 
 
 def at(ramp: Ramp, *steps: int) -> list[float]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.load import _override, merge
+from gantk.recipe.model import Selection
 
 BASE = """\
 name = "base"
@@ -219,7 +220,7 @@ def test_an_average_has_the_generator_that_it_follows(base: Path) -> None:
         (["translators.b.decay=0.9"], "average_of"),
         (['translators.mean={average_of="a", decay=1.0}'], "less than 1"),
         (['translators.mean={average_of="a", decay=0.9, discriminator={use="patchgan"}}'], "no discriminator of its"),
-        (['translators.mean={average_of="a", decay=0.9, generator={blocks=2}}'], "no generator of its own"),
+        (['translators.mean={average_of="a", decay=0.9, generator={blocks=3}}'], "no generator of its own"),
         (
             ['translators.mean={average_of="a", decay=0.9}', 'translators.mean2={average_of="mean", decay=0.9}'],
             "'mean' is an average itself",
