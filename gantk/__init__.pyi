@@ -64,6 +64,7 @@ from .translation.protocols import Sizes as Sizes
 from .translation.protocols import Transform as Transform
 from .translation.protocols import Translation as Translation
 from .translation.protocols import WeightMap as WeightMap
+from .translation.protocols import WeightSchedule as WeightSchedule
 from .translation.view import View as View
 
 __version__: str

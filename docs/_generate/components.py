@@ -25,6 +25,7 @@ PLACES = {
     "discriminator": "`[translators.ROLE]`, `discriminator = { use = … }`",
     "loss": "`[losses.NAME]`, `use = …`",
     "weight_map": '`[maps.NAME]`, `use = …`, and a loss\'s `map = "NAME"`',
+    "weight_schedule": "`[losses.NAME]`, `weight = { use = … }`",
     "transform": "`[transforms.NAME]`, `use = …`",
     "scheduler": "`[schedule]`, `use = …`",
     "dataset": "`[data]`, `dataset = …`",
@@ -144,6 +145,8 @@ def _named(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for settings in recipe.get(place, {}).values():
             if "use" in settings:
                 yield kind, settings["use"]
+            if isinstance(weight := settings.get("weight"), Mapping) and "use" in weight:
+                yield "weight_schedule", weight["use"]
     if "use" in recipe.get("schedule", {}):
         yield "scheduler", recipe["schedule"]["use"]
     if "dataset" in recipe.get("data", {}):

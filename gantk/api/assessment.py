@@ -90,7 +90,7 @@ def assess(
     settings = recipe.evaluation
     pairs = cohort.measured(cohort.split.test, recipe)
     patients, alone = (pairs, []) if pairs else _unpaired(cohort, recipe, metrics)
-    last = state.scheduler.stages(list(state.translators))[-1]
+    last = state.scheduler.stages(recipe.learning)[-1]
     plan = state.assembly.plan(last.name, last.roles)
     inference = Inference(state, plan)
     predictors = {role: inference.predictor(role) for role in recipe.evaluated}

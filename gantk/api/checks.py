@@ -42,7 +42,7 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
         made.append(component.make(values, where))
         check_roles(component, values, where, recipe)
     scheduler: Scheduler = made[0] if len(made) == 1 else Together(made)
-    stages = check_stages(recipe, scheduler.stages(list(recipe.translators)))
+    stages = check_stages(recipe, scheduler.stages(recipe.learning))
     for stage in stages:
         for role in stage.roles:
             if role not in recipe.translators:
@@ -50,6 +50,12 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
                     f"the schedule trains {role!r}, which is no translator",
                     where="schedule",
                     mend=nearest(role, recipe.translators),
+                )
+            if role not in recipe.learning:
+                raise RecipeError(
+                    f"the stage {stage.name!r} trains {role!r}, which is an average and follows what it averages",
+                    where="schedule",
+                    mend=f"train {recipe.translators[role].average_of!r}",
                 )
     return scheduler
 
@@ -87,7 +93,7 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     try:
         _check_watched(recipe, registry)
         assembly, scheduler = _build(recipe, registry)
-        rehearse(recipe, assembly, scheduler.stages(list(recipe.translators)))
+        rehearse(recipe, assembly, scheduler.stages(recipe.learning))
     except RecipeError as error:
         raise located(error, recipe) from None
     return assembly, scheduler
@@ -123,7 +129,7 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     scheduler = make_scheduler(recipe, registry)
     with enough_memory("for the networks", "the networks' channels, blocks or pools, or data.crop"):
         assembly = assemble(recipe, registry, channels)
-    for stage in scheduler.stages(list(recipe.translators)):
+    for stage in scheduler.stages(recipe.learning):
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")
     return assembly, scheduler
@@ -138,7 +144,7 @@ def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Sche
     """
     try:
         listing = list_cohort(recipe, registry, progress)
-        plans = [assembly.plan(stage.name, stage.roles) for stage in scheduler.stages(list(recipe.translators))]
+        plans = [assembly.plan(stage.name, stage.roles) for stage in scheduler.stages(recipe.learning)]
         paired = bool(listing.measured(listing.split.validation, recipe))
         metrics = epoch_metrics(make_metrics(recipe, registry), paired=paired)
         unknown = [(key, name) for key, name in watched(recipe, registry) if name not in metrics]
@@ -179,6 +185,13 @@ def dry_run(path: Given, overrides: Changes = (), device: str = "auto") -> dict[
     return {"recipe": sweep.name, "runs": runs}
 
 
+def _weight_words(weight: float | Selection) -> float | str:
+    """A weight, or the schedule of it in words: `ramp: to 5.0, steps 4000`."""
+    if not isinstance(weight, Selection):
+        return weight
+    return f"{weight.use}: " + ", ".join(f"{key} {value}" for key, value in weight.parameters.items())
+
+
 def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
     assembly, scheduler = build(recipe, session.registry)
     listing = look(recipe, session.registry, assembly, scheduler, QuietProgress())
@@ -194,12 +207,13 @@ def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
         translators[role] = {
             "takes": list(settings.takes or recipe.data.inputs),
             "gives": list(settings.gives or recipe.data.targets),
+            **({} if settings.average_of is None else {"average_of": settings.average_of, "decay": settings.decay}),
         } | {
             part: {"use": uses[part], "parameters": sum(p.numel() for p in module.parameters())}
             for part, module in translator.parts()
         }
     stages = []
-    for stage in scheduler.stages(list(recipe.translators)):
+    for stage in scheduler.stages(recipe.learning):
         plan = assembly.plan(stage.name, stage.roles)
         stages.append(
             {
@@ -216,7 +230,7 @@ def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
                         "on": term.role,
                         "group": term.group,
                         "map": term.map if term.map in plan.maps else None,
-                        "weight": term.weight,
+                        "weight": _weight_words(recipe.losses[term.name].weight),
                     }
                     for term in plan.terms
                 },

@@ -67,7 +67,7 @@ def evaluate(
         with made_with(RunFiles(folder).plugins, session):
             assembly, scheduler = rebuild(recipe, session.registry)
         checkpoint = newest_checkpoint(folder / CHECKPOINTS)
-        if checkpoint is None or checkpoint.position.stage < len(scheduler.stages(list(assembly.translators))):
+        if checkpoint is None or checkpoint.position.stage < len(scheduler.stages(recipe.learning)):
             raise UsageError(
                 "the run is not trained to its end",
                 where=folder,

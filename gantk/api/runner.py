@@ -106,7 +106,7 @@ def run(
             check_out(out, assembly, recipe.training.keep_checkpoints + (recipe.training.keep_best is not None))
         listing = look(recipe, session.registry, assembly, scheduler, display.progress)
         cohort = prepare_cohort(recipe, listing, display.progress)
-        for stage in scheduler.stages(list(assembly.translators)):  # before anything is written
+        for stage in scheduler.stages(recipe.learning):  # before anything is written
             cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)
         with enough_memory(f"on {chosen} for the networks", "their channels, blocks or pools"):
             state = TrainingState(recipe, assembly, scheduler, chosen)

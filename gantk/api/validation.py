@@ -52,7 +52,9 @@ class Validation:
 
     @enough_memory("to validate", "evaluation.batch or training.panel_slices")
     def __call__(self, plan: StagePlan, position: Position) -> dict[str, float]:
-        roles = [role for role in plan.roles if role in self.state.recipe.answering]
+        recipe = self.state.recipe
+        learnt = {role: recipe.translators[role].average_of or role for role in recipe.answering}
+        roles = [role for role, of in learnt.items() if of in plan.roles]
         found = self._by_slice(roles) if self.metrics else self._by_set(roles)
         if self.shown and self._panel_due(position):
             self._draw(plan, roles, position)

@@ -44,6 +44,11 @@ def register_weight_maps() -> Classes:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_weight_schedules() -> Classes:  # type: ignore[empty-body]
+    """Weight schedules by name: classes whose instances turn a `gantk.Moment` into the weight of a term."""
+
+
+@hookspec
 def register_transforms() -> Classes:  # type: ignore[empty-body]
     """Transforms by name: classes whose instances turn a `gantk.Group` and a `gantk.Moment` into a group."""
 

@@ -49,6 +49,7 @@ KINDS: dict[str, Kind] = {
             methods={"discriminator": ("view",), "build_modules": ("sizes",)},
         ),
         Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields), called_with=("view",)),
+        Kind("weight_schedule", "register_weight_schedules", called_with=("moment",)),
         Kind(
             "transform",
             "register_transforms",

@@ -139,6 +139,10 @@ class _Writer:
         }
         for key, (kind, model) in NAMED.items():
             table = self._table(key, kind, model)
+            if key == "losses":
+                self.defs["weight"] = self._table("weight", "weight_schedule", Selection)
+                number, _ = table["properties"]["weight"]["anyOf"]
+                table["properties"]["weight"] |= {"anyOf": [number, {"$ref": "#/$defs/weight"}]}
             tables[key] = _by_name(table)
         tables["schedule"] = self._table("schedule", "scheduler", ScheduleSettings)
         also = {**self._table("also", "scheduler", Selection), "required": ["use"]}
@@ -183,7 +187,7 @@ class _Writer:
                 "data": selected("data", "dataset", "inputs", "target"),
                 "translators": each(
                     {
-                        "if": {"required": ["like"]},
+                        "if": {"anyOf": [{"required": ["like"]}, {"required": ["average_of"]}]},
                         "else": {
                             "required": ["generator"],
                             "properties": {part: selected(part, "use") for part in ("generator", "discriminator")},
@@ -273,6 +277,8 @@ class _Writer:
             yield from self._dotted(there["properties"], f"{path}\\.")
         if isinstance(there.get("additionalProperties"), dict):
             yield from self._below(there["additionalProperties"], f"{path}\\.[^.]+")
+        for other in map(self._resolved, there.get("anyOf", ())):
+            yield from self._dotted(other.get("properties", {}), f"{path}\\.")
 
     def _resolved(self, schema: Schema) -> Schema:
         while "$ref" in schema:

@@ -20,7 +20,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: they are not; its place is a dotted key.
     """
-    for one in (_groups, _intensities, _terms, _measured, _roles, _best, _baselines):
+    for one in (_groups, _intensities, _averages, _terms, _measured, _roles, _best, _baselines):
         one(recipe)
 
 
@@ -51,9 +51,37 @@ def _intensities(recipe: Recipe) -> None:
         )
 
 
+def _averages(recipe: Recipe) -> None:
+    for role, settings in recipe.translators.items():
+        if settings.average_of is None:
+            continue
+        other, where = recipe.translators[settings.average_of], f"translators.{role}"
+        if other.average_of is not None:
+            raise RecipeError(
+                f"{settings.average_of!r} is an average itself, and does not learn",
+                where=f"{where}.average_of",
+                mend=f"write average_of = {other.average_of!r}, with a decay of its own",
+            )
+        averaged = other.model_copy(update={"discriminator": None})
+        keys = ("generator", "discriminator", "takes", "gives", "residual")
+        own = [key for key in keys if getattr(settings, key) != getattr(averaged, key)]
+        if own:
+            raise RecipeError(
+                f"an average has no {own[0]} of its own: it is the generator of {settings.average_of!r}, averaged",
+                where=f"{where}.{own[0]}",
+                mend=f"take it out of {where}",
+            )
+
+
 def _terms(recipe: Recipe) -> None:
     for name, term in recipe.losses.items():
         _known("translator", term.on, recipe.translators, f"losses.{name}.on")
+        if (followed := recipe.translators[term.on].average_of) is not None:
+            raise RecipeError(
+                f"the translator {term.on!r} is an average, which no term trains",
+                where=f"losses.{name}.on",
+                mend=f"place the term on {followed!r}, which it follows",
+            )
         if term.map is not None:
             _known("map", term.map, recipe.maps, f"losses.{name}.map")
 

@@ -136,19 +136,18 @@ def leave_out(base: Table, keys: Any, where: str | None) -> None:
         del table[last]
 
 
-# Keys that belong to the table itself, whatever component it names.
+# Keys that belong to the table itself, whatever component it names; * is any name.
 _OWN_KEYS = {
-    "data": set(DataSettings.model_fields),
-    "losses": set(LossSettings.model_fields),
-    "maps": set(MapSettings.model_fields),
-    "schedule": set(ScheduleSettings.model_fields),
-    "transforms": set(TransformSettings.model_fields),
+    ("data",): set(DataSettings.model_fields),
+    ("losses", "*"): set(LossSettings.model_fields),
+    ("maps", "*"): set(MapSettings.model_fields),
+    ("schedule",): set(ScheduleSettings.model_fields),
+    ("transforms", "*"): set(TransformSettings.model_fields),
+    ("translators", "*", "optimizer"): set(OptimizerSettings.model_fields),
 }
 
 #: Tables of things by name, in which a misspelt name would make a new thing.
 NAMED = ("translators", "transforms", "maps", "losses")
-
-_OPTIMIZER_KEYS = set(OptimizerSettings.model_fields)
 
 
 def merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -> None:
@@ -158,7 +157,7 @@ def merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -
     """
     selector = "dataset" if place == ("data",) else "use"
     if selector in change and selector in base and change[selector] != base[selector]:
-        own = _OPTIMIZER_KEYS if place[-1:] == ("optimizer",) else _OWN_KEYS.get(place[0], set()) if place else set()
+        own = _OWN_KEYS.get((*place[:1], *("*" for _ in place[1:2]), *place[2:]), set())
         for key in [key for key in base if key not in own]:
             del base[key]
     for key, value in change.items():
@@ -269,26 +268,36 @@ def _override(text: str) -> Table:
     return parsed
 
 
+#: Keys by which a translator takes over another's table, in words, and what it leaves of that.
+_MODELS = (
+    ("like", "like", frozenset[str]()),
+    ("average_of", "an average of", frozenset({"discriminator", "judges", "optimizer"})),
+)
+
+
 def _resolve_likes(table: Table, origins: Origins) -> None:
-    """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it."""
+    """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it, and `average_of`
+    for what of the table is not of training."""
     translators = table.get("translators")
     if not isinstance(translators, dict):
         return
     resolved: Table = {}
     for role, settings in translators.items():
-        if isinstance(settings, dict) and "like" in settings:
-            model = settings["like"]
+        merged: Table = {}
+        for key, words, left_out in _MODELS:
+            if not isinstance(settings, dict) or key not in settings:
+                continue
+            model = settings[key]
             if not isinstance(model, str) or model not in resolved:
                 raise RecipeError(
-                    f"{dotted(('translators', role))} is like {shown(model)}, which is no translator above it",
-                    where=origins.where(("translators", role, "like")),
+                    f"{dotted(('translators', role))} is {words} {shown(model)}, which is no translator above it",
+                    where=origins.where(("translators", role, key)),
                     mend=nearest(str(model), resolved),
                 )
-            merged = _copy(resolved[model])
+            merge(merged, {k: v for k, v in resolved[model].items() if k not in left_out})
+        if merged:
             merge(merged, {k: v for k, v in settings.items() if k != "like"}, ("translators", role))
-            resolved[role] = merged
-        else:
-            resolved[role] = settings
+        resolved[role] = merged or settings
     table["translators"] = resolved
 
 

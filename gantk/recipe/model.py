@@ -58,6 +58,7 @@ Amount = Annotated[NonNegative, Field(le=1e9)]
 Rate = Annotated[Positive, Field(le=1e9)]
 Intensity = Annotated[float, Field(ge=-1e30, le=1e30)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(gt=0, lt=1)]
 Number = Annotated[Count, Field(le=10**9)]
 Images = Annotated[Count, Field(le=2**16)]
 Pixels = Annotated[Count, Field(le=2**14)]
@@ -286,9 +287,19 @@ class TranslatorSettings(Settings):
     """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
     residual: Name | None = None
     """A modality that it takes and changes; where absent, the generator makes its images from nothing."""
+    average_of: Name | None = None
+    """A translator above it whose generator it follows: an exponential moving average, updated after each step."""
+    decay: Decay | None = None
+    """Of the average: how much of it stays after a step."""
     at_test: Literal["eval", "train"] = "eval"
     """`train` keeps dropout and the statistics of the batch at validation, test and prediction, as Pix2Pix's paper."""
     optimizer: OptimizerSettings = OptimizerSettings()
+
+    @model_validator(mode="after")
+    def _averages(self) -> TranslatorSettings:
+        if (self.average_of is None) != (self.decay is None):
+            raise ValueError("an average needs average_of, whose it is, and decay, how much of it stays after a step")
+        return self
 
 
 class MapSettings(Selection):
@@ -309,8 +320,8 @@ class LossSettings(Selection):
     """The batch group that the term is computed on."""
     map: Name | None = None
     """The weight map that the term is weighted by."""
-    weight: Annotated[float, Field(ge=-1e9, le=1e9)] = 1.0
-    """Factor on the generator's side of the term."""
+    weight: Annotated[float, Field(ge=-1e9, le=1e9)] | Selection = 1.0
+    """Factor on the generator's side of the term: a number, or a weight schedule as a table with `use`."""
     enabled: bool = True
     """Switched off, the term is not computed."""
     stages: Several[Name] | None = None
@@ -346,7 +357,7 @@ class TrainingSettings(Settings):
     """Batches whose gradients are summed into one step; both updates then follow the last of them."""
     clip_gradients: Rate | None = None
     """Largest norm of the gradient of one optimizer."""
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    ema: Decay | None = None
     """Decay of an exponential moving average of each generator, which then is what is evaluated."""
     compile: bool = False
     """Compile networks by torch.compile, but those that a second-order term differentiates through."""
@@ -469,6 +480,11 @@ class Recipe(Settings):
     def origins(self) -> Origins:
         """Where its keys come from."""
         return self._origins
+
+    @property
+    def learning(self) -> tuple[str, ...]:
+        """The translators that are trained: all but averages of others."""
+        return tuple(role for role, settings in self.translators.items() if settings.average_of is None)
 
     @property
     def measured(self) -> tuple[str, ...]:

@@ -177,8 +177,8 @@ def count_epochs(child: Child, registry: Registry) -> int:
     from gantk.api.checks import build
 
     with child.named():
-        assembly, scheduler = build(child.recipe, registry)
-    return sum(stage.epochs for stage in scheduler.stages(list(assembly.translators)))
+        _, scheduler = build(child.recipe, registry)
+    return sum(stage.epochs for stage in scheduler.stages(child.recipe.learning))
 
 
 def _count_steps(child: Child, registry: Registry, cohorts: dict[str, Any], progress: Progress) -> int:
@@ -193,7 +193,7 @@ def _count_steps(child: Child, registry: Registry, cohorts: dict[str, Any], prog
         if key not in cohorts:
             cohorts[key] = open_cohort(recipe, registry, progress)
         loader = cohorts[key].loader
-        stages = scheduler.stages(list(assembly.translators))
+        stages = scheduler.stages(recipe.learning)
         return sum(s.epochs * loader.steps(assembly.plan(s.name, s.roles).groups) for s in stages)
 
 

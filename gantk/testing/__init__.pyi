@@ -23,3 +23,4 @@ from .schedulers import SchedulerConformance as SchedulerConformance
 from .sessions import session as session
 from .transforms import TransformConformance as TransformConformance
 from .weight_maps import WeightMapConformance as WeightMapConformance
+from .weight_schedules import WeightScheduleConformance as WeightScheduleConformance

@@ -9,6 +9,7 @@ from gantk.testing.networks import DiscriminatorConformance, GeneratorConformanc
 from gantk.testing.schedulers import SchedulerConformance
 from gantk.testing.transforms import TransformConformance
 from gantk.testing.weight_maps import WeightMapConformance
+from gantk.testing.weight_schedules import WeightScheduleConformance
 
 __all__ = ["conformance"]
 
@@ -17,6 +18,7 @@ _CLASSES: list[type[Conformance]] = [
     DiscriminatorConformance,
     LossConformance,
     WeightMapConformance,
+    WeightScheduleConformance,
     TransformConformance,
     SchedulerConformance,
     DatasetConformance,

@@ -98,7 +98,7 @@ def run_recipe(
     run = RecipeRun(
         result.folder, [_losses(r) for r in records], [r["stage"] for r in records], result.summary, temporary
     )
-    wanted = [stage.name for stage in made.stages(list(taken.translators)) for _ in range(steps)]
+    wanted = [stage.name for stage in made.stages(taken.learning) for _ in range(steps)]
     expect(
         run.stages == wanted,
         f"steps of the stages {run.stages} were done, not {wanted}",

@@ -88,7 +88,7 @@ class Engine:
         self.validate = validate
         self.stopping = stopping
         self.best = best
-        self.stages = check_stages(recipe, state.scheduler.stages(list(state.translators)))
+        self.stages = check_stages(recipe, state.scheduler.stages(recipe.learning))
         self.autocast = autocasting(state.device, recipe.run.precision)
 
     def run(self) -> None:
@@ -147,9 +147,7 @@ class Engine:
             except NonFiniteError as error:
                 raise self._located(error, stage, position) from None
             pending = []
-            for role in stage.roles:
-                if role in state.averages:
-                    state.averages[role].update(state.translators[role].generator)
+            state.follow(stage.roles)
             state.position = replace(position, step=position.step + 1, total=position.total + 1)
             now = time.perf_counter()
             self.observer.step_done(stage, position, losses, rates, now - began)
@@ -221,15 +219,11 @@ class _Control:
         for part, module in self._translator(target).parts():
             if ("discriminator" if part == "critics" else part) in parts and part in origin:
                 self._load(module, origin[part], f"the {part} of {source!r}", f"that of {target!r}", into, shared)
-                average = self._engine.state.averages.get(target)
-                if part == "generator" and average is not None:
-                    average.set(module)
+        self._engine.state.begin_averages(target)
 
     def restore(self, role: str, stage: str, epoch: int) -> None:
         self._engine.history.restore(self._translator(role), stage, epoch)
-        average = self._engine.state.averages.get(role)
-        if average is not None:
-            average.set(self._translator(role).generator)
+        self._engine.state.begin_averages(role)
 
     def note(self, text: str) -> None:
         self._engine.observer.note(text)

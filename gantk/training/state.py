@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,16 +65,40 @@ class TrainingState:
             if recipe.training.channels_last:
                 translator.to(memory_format=torch.channels_last)
         self.averages: dict[str, ModelEmaV3] = {}
-        if recipe.training.ema is not None:
-            from timm.utils.model_ema import ModelEmaV3  # takes seconds
-
-            self.averages = {
-                role: ModelEmaV3(translator.generator, decay=recipe.training.ema)
-                for role, translator in self.translators.items()
-            }
+        self._followers: dict[str, list[ModelEmaV3]] = {role: [] for role in recipe.learning}
+        self._average()
         if recipe.training.compile:
             self._compile()
         self.optimizers = self.fresh_optimizers()
+
+    def _average(self) -> None:
+        """Begin all averages: those that answer for a role, and those that are a role."""
+        ema = self.recipe.training.ema
+        for role in self.recipe.learning if ema is not None else ():
+            self.averages[role] = self._follower(role, ema)
+        for role, settings in self.recipe.translators.items():
+            if settings.average_of is not None:
+                self._follower(settings.average_of, settings.decay).module = self.translators[role].generator
+                self.begin_averages(settings.average_of)
+
+    def _follower(self, role: str, decay: float | None) -> ModelEmaV3:
+        """A new average of a role's generator, that follows it from now on."""
+        from timm.utils.model_ema import ModelEmaV3  # takes seconds
+
+        assert decay is not None
+        self._followers[role].append(ModelEmaV3(self.translators[role].generator, decay=decay))
+        return self._followers[role][-1]
+
+    def follow(self, roles: Sequence[str]) -> None:
+        """Let the averages of these roles take up what a step has changed."""
+        for role in roles:
+            for average in self._followers[role]:
+                average.update(self.translators[role].generator)
+
+    def begin_averages(self, role: str) -> None:
+        """Let a role's averages begin anew, as its generator is now."""
+        for average in self._followers.get(role, ()):
+            average.set(self.translators[role].generator)
 
     def _compile(self) -> None:
         """Compile the networks in place; names and weights stay. Second-order gradients cannot be compiled."""
@@ -90,20 +114,20 @@ class TrainingState:
 
     def moment(self, stage: str) -> Moment:
         """Where the training is, seen from one of its stages: in it, or at its end where it is over."""
-        stages = self.scheduler.stages(list(self.translators))
+        stages = self.scheduler.stages(self.recipe.learning)
         index, epochs = next((i, s.epochs) for i, s in enumerate(stages) if s.name == stage)
         epoch = self.position.epoch if self.position.stage == index else epochs - 1
         return Moment(stage, min(epoch, epochs - 1), epochs, self.position.total)
 
     def fresh_optimizers(self) -> dict[str, Optimizers]:
-        """New optimizers for every role."""
+        """New optimizers for every role that learns."""
         return {
-            role: Optimizers(translator, self.recipe.translators[role].optimizer)
-            for role, translator in self.translators.items()
+            role: Optimizers(self.translators[role], self.recipe.translators[role].optimizer)
+            for role in self.recipe.learning
         }
 
     def generator(self, role: str) -> nn.Module:
-        """The generator that answers for a role: its average where one is kept."""
+        """The generator that answers for a role: its average where `training.ema` keeps one."""
         return self.averages[role].module if role in self.averages else self.translators[role].generator
 
     def tensors(self) -> dict[str, Tensor]:

@@ -132,7 +132,7 @@ class Updater:
                     loss = _value(term, term.generator_loss, View(step, term.role, term.group, term))
                     if loss is not None:
                         losses[f"{term.role}/{term.name}"] = loss
-                        total.append(term.weight * role_weights[term.role] * loss)
+                        total.append(term.weight_at(step.moment) * role_weights[term.role] * loss)
         return losses, torch.stack(total).sum() if total else None
 
     def _finite(self, losses: Mapping[str, Tensor]) -> Losses:

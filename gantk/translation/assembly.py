@@ -16,14 +16,14 @@ from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.groups import GroupName
-from gantk.recipe.model import LossSettings, Recipe, TranslatorSettings
+from gantk.recipe.model import LossSettings, Recipe, Selection, TranslatorSettings
 from gantk.recipe.toml import dotted
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import ImageRef, Moment, Needs, Role, Sizes
 from gantk.translation.residual import Residual
 from gantk.translation.shapes import Channels, feature_channels
-from gantk.translation.term import MapSlot, Term, TransformSlot
+from gantk.translation.term import MapSlot, Term, TransformSlot, WeightSlot
 from gantk.translation.translator import Translator
 
 
@@ -131,6 +131,8 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
         out_channels=gives.size,
         image_size=recipe.data.crop,
     )
+    if settings.average_of is not None:
+        generator.requires_grad_(False)
     if settings.residual is not None:
         start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
         generator = Residual(generator, start, takes.size, recipe.data.crop, origins["generator"])
@@ -217,7 +219,7 @@ def _term(
         role=settings.on,
         group=settings.group,
         loss=loss,
-        weight=settings.weight,
+        weight=_weight(settings.weight, f"{where}.weight", registry),
         map=settings.map,
         stages=None if settings.stages is None else frozenset(settings.stages),
         needs=needs,
@@ -225,6 +227,14 @@ def _term(
         pool=pool,
         origin=component.origin,
     )
+
+
+def _weight(said: float | Selection, where: str, registry: Registry) -> float | WeightSlot:
+    """A term's weight: a number, or a schedule of it."""
+    if not isinstance(said, Selection):
+        return said
+    component = registry.get("weight_schedule", said.use, f"{where}.use")
+    return WeightSlot(where, component.build(said.parameters, where), component.origin)
 
 
 def _check_learns_nothing(component: Any, origin: str, where: str) -> None:

@@ -152,6 +152,14 @@ class Loss(Protocol):
 
 
 @runtime_checkable
+class WeightSchedule(Protocol):
+    """A term's weight over the training; it has no state, so that a resumed run goes on with it."""
+
+    def __call__(self, moment: Moment) -> float:
+        """The factor on the generator's side of the term in this step."""
+
+
+@runtime_checkable
 class WeightMap(Protocol):
     """A weight map: called with the step as a term sees it, without gradient."""
 

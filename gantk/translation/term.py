@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from gantk.translation.protocols import Needs
+from gantk.errors import PluginError
+from gantk.plugins.blame import blame
+from gantk.translation.protocols import Moment, Needs, WeightSchedule
 
 if TYPE_CHECKING:
     from gantk.translation.view import View
+
+
+@dataclass(frozen=True)
+class WeightSlot:
+    """A weight schedule at its place, `where`."""
+
+    where: str
+    component: WeightSchedule
+    origin: str
+
+    def at(self, moment: Moment) -> float:
+        """The weight in a step.
+
+        Raises:
+            PluginError: the schedule gives no finite number.
+        """
+        with blame(self.origin, self.where):
+            weight = self.component(moment)
+        if not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise PluginError(
+                f"the {self.origin} gave {weight!r} in step {moment.step}",
+                where=self.where,
+                mend="let it return a finite number",
+            )
+        return weight
 
 
 @dataclass(frozen=True)
@@ -26,7 +54,7 @@ class Term:
     role: str
     group: str
     loss: Any
-    weight: float = 1.0
+    weight: float | WeightSlot = 1.0
     map: str | None = None
     stages: frozenset[str] | None = None
     needs: Needs = field(default_factory=Needs)
@@ -44,6 +72,10 @@ class Term:
     def discriminator_loss(self) -> Callable[[View], Tensor | None] | None:
         """The discriminator's side of an adversarial loss."""
         return getattr(self.loss, "discriminator", None)
+
+    def weight_at(self, moment: Moment) -> float:
+        """The factor on the generator's side in a step. Raises as its `WeightSlot` does."""
+        return self.weight.at(moment) if isinstance(self.weight, WeightSlot) else self.weight
 
     def active(self, stage: str, roles: tuple[str, ...]) -> bool:
         """Whether the term counts in a stage that trains these roles."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gantk import hookimpl
 from gantk_baselines.adversarial import Hinge, Lsgan, Vanilla, WganGp
+from gantk_baselines.consistency import Consistency
 from gantk_baselines.cycle import Cycle, Identity
 from gantk_baselines.discriminators import PatchGan
 from gantk_baselines.generators import CasNet, Mustgan, Resnet, Resvit, TimmGenerator, Unet
@@ -16,6 +17,7 @@ from gantk_baselines.projected_distillation import ProjectedDistillation
 from gantk_baselines.schedules import Constant, Cosine, EarlyStop, LinearDecay, Phases, Warmup
 from gantk_baselines.transforms import Affine, Flip, InputJitter, Jitter, ResizeAndCrop
 from gantk_baselines.weight_maps import Edges, Foreground, TumourMask, Uniform
+from gantk_baselines.weight_schedules import Ramp
 
 
 @hookimpl
@@ -41,8 +43,9 @@ def register_losses() -> dict[str, type]:
     return {
         "available_lsgan": AvailableLsgan,
         "change": Change,
-        "cycle": Cycle,
+        "consistency": Consistency,
         "content": Content,
+        "cycle": Cycle,
         "discriminator_features": DiscriminatorFeatures,
         "hinge": Hinge,
         "identity": Identity,
@@ -65,6 +68,11 @@ def register_losses() -> dict[str, type]:
 @hookimpl
 def register_weight_maps() -> dict[str, type]:
     return {"edges": Edges, "foreground": Foreground, "tumour": TumourMask, "uniform": Uniform}
+
+
+@hookimpl
+def register_weight_schedules() -> dict[str, type]:
+    return {"ramp": Ramp}
 
 
 @hookimpl

@@ -72,6 +72,7 @@ SMALL: dict[str, dict[str, Any]] = {
         }
     },
     "scheduler warmup": {"parameters": {"epochs": 4, "warmup_epochs": 2}},
+    "weight_schedule ramp": {"parameters": {"to": 5.0, "steps": 30, "after": 10, "shape": "sigmoid"}},
     "launcher submitit": dict.fromkeys(
         ("test_says_how_it_works", "test_exit_codes", "test_stop_and_kill")
     ),  # wants a cluster

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.load import _override, merge
+from gantk.recipe.model import Selection
 
 BASE = """\
 name = "base"
@@ -199,6 +200,50 @@ def test_a_like_role_may_use_another_component(write: Write) -> None:
     recipe = load_recipe(write(BASE.replace("generator.channels = 16", 'generator.use = "unet"'), "base.toml"))
     assert recipe.translators["b"].generator.parameters == {}
     assert recipe.translators["a"].generator.parameters == {"channels": 8, "blocks": 2}
+
+
+def test_an_average_has_the_generator_that_it_follows(base: Path) -> None:
+    mean = ['translators.mean={average_of="a", decay=0.9}', "translators.a.generator.blocks=5"]
+    recipe = load_recipe(base, mean)
+    assert recipe.translators["mean"].generator == recipe.translators["a"].generator
+    assert recipe.translators["mean"].discriminator is None
+    assert recipe.learning == ("a", "b")
+    assert recipe.answering == ("a", "b", "mean")
+    assert recipe_from_table(tomllib.loads(dump_recipe(recipe))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (['translators.mean={average_of="aa", decay=0.9}'], "an average of 'aa', which is no translator above it"),
+        (['translators.mean={average_of="a"}'], "decay"),
+        (["translators.b.decay=0.9"], "average_of"),
+        (['translators.mean={average_of="a", decay=1.0}'], "less than 1"),
+        (['translators.mean={average_of="a", decay=0.9, discriminator={use="patchgan"}}'], "no discriminator of its"),
+        (['translators.mean={average_of="a", decay=0.9, generator={blocks=3}}'], "no generator of its own"),
+        (
+            ['translators.mean={average_of="a", decay=0.9}', 'translators.mean2={average_of="mean", decay=0.9}'],
+            "'mean' is an average itself",
+        ),
+        (['translators.mean={average_of="a", decay=0.9}', "losses.pixelwise.on=mean"], "no term trains"),
+    ],
+)
+def test_what_an_average_cannot_be(base: Path, wrong: list[str], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        load_recipe(base, wrong)
+
+
+def test_a_weight_may_be_a_table(base: Path) -> None:
+    ramp = "losses.pixelwise.weight={use='ramp', to=2, steps=9}"
+    weight = load_recipe(base, [ramp, "losses.pixelwise.weight.to=3"]).losses["pixelwise"].weight
+    assert isinstance(weight, Selection)
+    assert (weight.use, weight.parameters) == ("ramp", {"to": 3, "steps": 9})
+    other = load_recipe(base, [ramp, "losses.pixelwise.weight.use=other"]).losses["pixelwise"].weight
+    assert isinstance(other, Selection)
+    assert other.use == "other"
+    assert load_recipe(base, [ramp, "losses.pixelwise.weight=4"]).losses["pixelwise"].weight == 4
+    with pytest.raises(RecipeError, match=r"losses\.pixelwise\.weight\.use.* is missing"):
+        load_recipe(base, ["losses.pixelwise.weight={to=2}"])
 
 
 def test_like_must_name_a_role_above(write: Write) -> None:

@@ -1,0 +1,46 @@
+"""Consistency with another translator, which is asked on another view of the slices."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from gantk import Needs, Role, View
+
+__all__ = ["Consistency"]
+
+
+class Consistency:
+    """Consistency: mean of m·(G(x) − T⁻¹(G_T(T(x))))² or of the magnitudes, with the term's weight map m.
+
+    T mirrors left and right, and G_T is the teacher, whose answer has no gradient. With a teacher that is the average
+    of the translator itself (`average_of`) this is Mean Teacher's term (Tarvainen and Valpola, "Mean teachers are
+    better role models", NeurIPS 2017, section 2); its weight is ramped up there: `weight = { use = "ramp", … }`.
+
+    Args:
+        teacher: the translator that is followed; it takes what the term's own takes.
+        view: what the teacher is shown: the slices mirrored, its answer mirrored back; or the slices as they are.
+        distance: l2 (the square) or l1.
+    """
+
+    def __init__(
+        self, teacher: Role, view: Literal["mirrored", "same"] = "mirrored", distance: Literal["l2", "l1"] = "l2"
+    ) -> None:
+        self.needs = Needs(roles=(teacher,))
+        self.teacher = teacher
+        self.view = view
+        self.distance = distance
+
+    def __call__(self, view: View) -> Tensor:
+        if self.view == "mirrored":
+            shown = view.derive("mirrored", view.source, _mirrored)
+            wanted = _mirrored(view.translate(shown, self.teacher, grad=False))
+        else:
+            wanted = view.translate(view.source, self.teacher, grad=False)
+        error = view.output - wanted
+        return view.weighted_mean(error.square() if self.distance == "l2" else error.abs())
+
+
+def _mirrored(image: Tensor) -> Tensor:
+    return image.flip(-1)

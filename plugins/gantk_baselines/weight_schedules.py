@@ -1,0 +1,45 @@
+"""Weights of terms over the training."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from gantk import Count, Finite, Moment, Whole
+
+__all__ = ["Ramp"]
+
+
+class Ramp:
+    """A ramp: w(s) = a + (b − a)·r(t) with t = (s − s₀)/n, held between 0 and 1, of the training's steps s from 0.
+
+    Linear, r(t) = t. As a sigmoid, r(t) = exp(−5·(1 − t)²) for t > 0 and r(0) = 0, the ramp of consistency terms (Laine
+    and Aila, "Temporal ensembling for semi-supervised learning", ICLR 2017). Below a it goes down.
+
+    Args:
+        to: b, the weight at the end and after it.
+        steps: n, the ramp's length.
+        start: a, the weight before it.
+        after: s₀, the step that it begins at.
+        shape: linear or sigmoid.
+    """
+
+    def __init__(
+        self,
+        to: Finite,
+        steps: Count,
+        start: Finite = 0.0,
+        after: Whole = 0,
+        shape: Literal["linear", "sigmoid"] = "linear",
+    ) -> None:
+        self.to = to
+        self.steps = steps
+        self.start = start
+        self.after = after
+        self.shape = shape
+
+    def __call__(self, moment: Moment) -> float:
+        along = min(max((moment.step - self.after) / self.steps, 0.0), 1.0)
+        if self.shape == "sigmoid" and along > 0:
+            along = math.exp(-5 * (1 - along) ** 2)
+        return self.start + (self.to - self.start) * along
