@@ -438,7 +438,7 @@ def test_system_metrics_by_one_key(store: Store, make_run: Make, monkeypatch: py
     found = {}
     for name, wanted in (("without", False), ("with", True)):
         made = make_run(name)
-        settings = TrackingSettings(system_metrics=wanted)
+        settings = TrackingSettings.model_validate({**RunFolder(made.path).tracking, "system_metrics": wanted})
         with Feeder(made.path, settings, store.uri, interval=0.05) as feeder:
             assert feeder.begun(60)
             ends = time.monotonic() + 30
@@ -446,7 +446,8 @@ def test_system_metrics_by_one_key(store: Store, make_run: Make, monkeypatch: py
                 if any(key.startswith("system/") for key in mlflow_run(store, made.path).data.metrics):
                     break
                 time.sleep(0.05)
-            made.finish(1)
+            made.finish(2)
+            assert feeder.close(60) is None
         found[name] = any(key.startswith("system/") for key in mlflow_run(store, made.path).data.metrics)
     assert found == {"without": False, "with": True}
 
