@@ -25,7 +25,7 @@ FAST = {"data", "recipe", "tables", "training", "translation", "test_files.py", 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests outside `FAST`, so that `pytest -m "not slow"` takes less than a minute."""
+    """Mark the tests outside `FAST`, so that `pytest -m "not slow"` takes about a minute."""
     for item in items:
         if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] not in FAST:
             item.add_marker("slow")
