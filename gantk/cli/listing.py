@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
 def list_components(
     kind: Annotated[
-        str | None, typer.Argument(help="A kind, as `losses`; without one, the kinds.", autocompletion=completion.kinds)
+        str | None,
+        typer.Argument(
+            metavar="KIND",
+            help="Kind of component, such as losses; default: list the kinds.",
+            autocompletion=completion.kinds,
+        ),
     ] = None,
-    glob: Annotated[str, typer.Argument(help="Names to list, as `unet*`.", autocompletion=completion.components)] = "*",
+    glob: Annotated[
+        str,
+        typer.Argument(metavar="GLOB", help="Pattern of names, such as unet*.", autocompletion=completion.components),
+    ] = "*",
     as_json: AsJson = False,
 ) -> None:
     """List the components of a kind (generators, losses, datasets and so on) with plugin and parameters."""

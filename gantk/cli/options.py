@@ -34,7 +34,7 @@ RecipeFile = Annotated[
     Path,
     typer.Argument(
         metavar="RECIPE",
-        help="A recipe: a TOML file, or the name of one that comes with gantk.",
+        help="Recipe: a TOML file, or the name of a recipe that comes with gantk.",
         show_default=False,
         callback=found_recipe,
         autocompletion=completion.recipes,
@@ -44,15 +44,15 @@ RunName = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run's folder, or its id (or the start of it) under --runs.",
+        help="Folder of a run, or the id (or start of the id) of a run under --runs.",
         autocompletion=completion.runs,
     ),
 ]
 RunNames = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN…",
-        help="Run folders, or ids (or their starts) under --runs.",
+        metavar="RUN",
+        help="Folders of runs, or ids (or starts of ids) of runs under --runs.",
         autocompletion=completion.runs,
     ),
 ]
@@ -65,7 +65,7 @@ Set = Annotated[
         help="Override of a recipe key, with a TOML value: --set training.ema=0.999. Repeatable.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)]
 TrackingUri = Annotated[
     str | None,
     typer.Option(

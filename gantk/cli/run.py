@@ -23,7 +23,7 @@ def run(
         Path | None,
         typer.Argument(
             metavar="RECIPE",
-            help="A recipe: a TOML file, or the name of one that comes with gantk; not needed with --resume.",
+            help="Recipe: a TOML file, or the name of a recipe that comes with gantk; not needed with --resume.",
             show_default=False,
             callback=found_recipe,
             autocompletion=completion.recipes,

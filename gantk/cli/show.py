@@ -14,12 +14,18 @@ from gantk.cli.options import AsJson
 
 def show(
     kind: Annotated[
-        str, typer.Argument(help="A kind, as `loss`.", show_default=False, autocompletion=completion.kinds)
+        str,
+        typer.Argument(
+            metavar="KIND", help="Kind of component, such as loss.", show_default=False, autocompletion=completion.kinds
+        ),
     ],
     name: Annotated[
         str,
         typer.Argument(
-            help="A name, as `gantk list` shows them.", show_default=False, autocompletion=completion.components
+            metavar="NAME",
+            help="Name of the component, as in `gantk list`.",
+            show_default=False,
+            autocompletion=completion.components,
         ),
     ],
     as_json: AsJson = False,
