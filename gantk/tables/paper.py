@@ -13,7 +13,8 @@ from gantk.evaluation.results import Column, Evaluation, Statistic
 from gantk.files import read_json
 from gantk.runs.files import SWEEP, RunFiles
 from gantk.tables.captions import beaten, caption, undecided, uneven
-from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members
+from gantk.tables.folds import fold_of, pooled
+from gantk.tables.members import Member, Members, alike, differences, methods_of, predicting, read_members
 from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
@@ -38,7 +39,8 @@ def result_table(
 ) -> Table:
     """The table of runs and sweeps.
 
-    Runs are comparable when they were measured with the same settings on the same held-out patients: which training
+    Runs that differ in their fold alone are one: their test patients are pooled, each once. Runs are comparable when
+    they were measured with the same settings on the same held-out patients: which training
     patients are paired may differ, as it must between paired fractions, and the caption says so.
 
     Args:
@@ -61,13 +63,17 @@ def result_table(
     evaluated, notes = _evaluated(found)
     evaluations = {_spoken(member, evaluated): evaluation for member, evaluation in evaluated}
     held_out = _held_out(evaluated)
-    said = tuple(differences(evaluations, held_out))
+    folds = {_spoken(member, evaluated): fold_of(member) for member, _ in evaluated}
+    said = tuple(differences(evaluations, held_out, folds))
     if said and not force:
         raise EvaluationError(
             "the runs cannot be put into one table: " + "; ".join(said),
             mend="Measure them alike with `gantk evaluate` where their split is one, or force the table.",
         )
-    columns = _columns(list(evaluations.values()), regions, metrics)
+    same_held_out = all(len({held_out[name] for name in group}) == 1 for group in alike(held_out, folds))
+    evaluated, pooling = pooled(evaluated)
+    found_in = [evaluation for _, evaluation in evaluated]
+    columns = _columns(found_in, regions, metrics)
     groups = _groups(evaluated)
     spread: Spread = "seeds" if any(len(group) > 1 for group in groups) else "patients"
     rows = [row for group in groups for row in _method_rows(group, columns, roles, spread)]
@@ -82,19 +88,19 @@ def result_table(
         title=found.title,
         columns=columns,
         rows=tuple(rows),
-        subjects=next(iter(evaluations.values())).subjects,
+        subjects=found_in[0].subjects,
         keys=keys,
         spread=spread,
         significant=DIGITS,
         caption=caption(
             rows,
-            list(evaluations.values()),
+            found_in,
             columns,
             spread=spread,
             by=by,
-            same_held_out=len(set(held_out.values())) == 1,
+            same_held_out=same_held_out,
         ),
-        notes=(*notes, *uneven(rows, spread), *undecided(rows, by), *beaten(rows, columns)),
+        notes=(*notes, *pooling, *uneven(rows, spread), *undecided(rows, by), *beaten(rows, columns)),
         differences=said,
     )
     return table if reference is None else replace(table, significance=significance(table, reference))
@@ -229,7 +235,8 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
         values=values_of,
         by_seed=by_seed,
         by_run={seed: {name: summary[name].mean for name in columns} for seed, summary in summaries.items()},
-        folders=tuple(member.folder for member, _ in having),
+        folders=tuple(folder for member, _ in having for folder in member.folders),
+        runs={member.seed: member.folders for member, _ in having},
         subjects=frozenset(row.subject for _, evaluation in having for row in evaluation.rows),
         source=member.source,
         variant=member.variant,
