@@ -5,6 +5,7 @@ from __future__ import annotations
 from gantk.data.brats import Brats
 from gantk.data.images import Images
 from gantk.data.phantom import Phantom
+from gantk.data.table import CohortTable
 from gantk.evaluation.distribution import Fid, Kid
 from gantk.evaluation.metrics import Mae, MaeInUnits, Mse, MsSsim, Nmse, Psnr, Ssim
 from gantk.evaluation.perceptual import Lpips
@@ -16,7 +17,7 @@ from gantk.plugins.hookspecs import hookimpl
 
 @hookimpl
 def register_datasets() -> dict[str, type]:
-    return {"brats": Brats, "images": Images, "phantom": Phantom}
+    return {"brats": Brats, "images": Images, "phantom": Phantom, "table": CohortTable}
 
 
 @hookimpl

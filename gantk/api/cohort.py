@@ -14,6 +14,7 @@ from typing import Any
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, check_modality, split_cohort
 from gantk.data.dataset import Dataset, make_data, noun_of
+from gantk.data.folds import parts_in_fold, strata_of
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
@@ -109,16 +110,8 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     _check_pickles(dataset, origin)
     needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
     noun = noun_of(dataset)
-    ratio, seed = (None, 0) if data.split == "none" else (data.split.ratio, data.split.seed)
-    split = split_cohort(
-        *by_target(subjects, needed, data.targets, noun, incomplete=data.incomplete),
-        parts={subject.id: subject.part for subject in subjects if subject.part is not None},
-        owners={subject.id: subject.patient for subject in subjects},
-        ratio=ratio,
-        seed=seed,
-        paired_fraction=data.paired_fraction,
-        noun=noun,
-    )
+    kinds = by_target(subjects, needed, data.targets, noun, incomplete=data.incomplete)
+    split = _split(subjects, kinds, recipe, noun, progress)
     if split.on_training:
         progress.note(f'All {len(split.subjects)} {noun}s are trained on and measured on: data.split is "none"')
     if data.mask is not None:
@@ -132,6 +125,49 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
                 mend=f"add the file, or leave the {noun} out",
             )
     return Listing(dataset, origin, subjects, split)
+
+
+def _split(
+    subjects: Sequence[Subject],
+    kinds: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    recipe: Recipe,
+    noun: str,
+    progress: Progress,
+) -> Split:
+    """The recipe's split of subjects with inputs and target, with inputs alone and with targets alone."""
+    settings = recipe.data.split
+    parts: dict[str, str] = {subject.id: subject.part for subject in subjects if subject.part is not None}
+    owners = {subject.id: subject.patient for subject in subjects}
+    ratio, seed, strata = None, 0, None
+    if settings != "none":
+        ratio, seed = settings.ratio, settings.seed
+        strata = None if settings.stratify is None else strata_of(subjects, settings.stratify, noun)
+        folds = {subject.id: subject.fold for subject in subjects if subject.fold is not None}
+        if settings.folds is not None and settings.fold is not None:
+            parts = parts_in_fold(
+                kinds[0] or [*kinds[1], *kinds[2]],
+                folds=settings.folds,
+                fold=settings.fold,
+                seed=seed,
+                parts=parts,
+                given=folds,
+                owners=owners,
+                strata=strata,
+                noun=noun,
+            )
+            ratio = (*ratio[:2], 0)
+        elif folds:
+            progress.note("The table's folds are not used: data.split.folds and data.split.fold would say which")
+    return split_cohort(
+        *kinds,
+        parts=parts,
+        owners=owners,
+        strata=strata,
+        ratio=ratio,
+        seed=seed,
+        paired_fraction=recipe.data.paired_fraction,
+        noun=noun,
+    )
 
 
 def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:

@@ -105,7 +105,7 @@ def compare_slices(
     table = result_table(
         folders, roles=roles, force=True
     )  # other metrics do not matter here; other geometry is refused
-    chosen = select(table, folders, seed)
+    chosen = select(table, folders, seed, patient)
     progress = progress or default_progress()
     if patient is not None:
         _check_held_out(table, chosen.methods, patient)

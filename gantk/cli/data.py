@@ -1,21 +1,25 @@
-"""`gantk data`: generate cohorts."""
+"""`gantk data`: generate cohorts, and list your own in a table."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from gantk.cli.console import write
 from gantk.cli.pages import Group
+from gantk.errors import UsageError
 
-app = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True)
+Layout = Literal["brats", "bids", "msd", "flat"]
+
+app = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True, help="Generate or list data.")
 
 
 @app.callback()
 def data_command() -> None:
-    """Generate data."""
+    """Generate or list data."""
 
 
 @app.command("phantom")
@@ -31,3 +35,52 @@ def phantom(
 
     written = write_phantom(out, subjects, spacing, seed, default_progress())
     write(f"{len(written)} patients in {out}")
+
+
+@app.command("table")
+def table(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="The data set's folder.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The table to write, .csv or .tsv.", show_default=False)
+    ],
+    layout: Annotated[
+        Layout,
+        typer.Option(
+            help="How the files lie: patient folders as in BraTS, BIDS, the Medical Segmentation Decathlon, or by "
+            "--pattern.",
+            show_default=False,
+        ),
+    ],
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="For flat: what files are called, as in {patient}-{modality}.nii.gz; a path below ROOT where it has "
+            "a slash; NAME=PATTERN for files of one modality. Repeatable.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists.")] = False,
+) -> None:
+    """List a folder's patients in a table, which dataset = "table" reads; edit it as you like."""
+    from gantk.data.cohort_table import is_table, write_table
+    from gantk.data.layouts import find_subjects
+    from gantk.data.modalities import in_order
+    from gantk.progress import default_progress
+
+    if not is_table(out):
+        raise UsageError("a table is written as CSV or TSV", where=out, mend="let the name end in .csv or .tsv")
+    if out.exists() and not overwrite:
+        raise UsageError("this file exists", where=out, mend="give another name, or --overwrite")
+    subjects = find_subjects(root, layout, default_progress(), pattern or ())
+    try:
+        write_table(out, subjects)
+    except OSError as error:
+        raise UsageError(
+            "the table cannot be written", where=out, why=error.strerror or error, mend="name another place"
+        ) from error
+    patients = len({subject.patient for subject in subjects})
+    visits = f" with {len(subjects)} visits" if len(subjects) > patients else ""
+    counts = Counter(name for subject in subjects for name in subject.files)
+    counts["seg"] = sum(subject.segmentation is not None for subject in subjects)
+    write(f"{patients} patients{visits} in {out}: {', '.join(f'{n} {counts[n]}' for n in in_order(+counts))}")
+    write(f'Read it with dataset = "table" and file = "{out}" in [data] of a recipe')

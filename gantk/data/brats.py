@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
-
-import numpy as np
-from pydantic import Field
 
 from gantk.data.dataset import Pattern, no_folder, with_patient
-from gantk.data.patient_folder import PatientFolder, layout_error
-from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_like
-from gantk.errors import DataError, nearest
+from gantk.data.patient_folder import EXPECTED, PatientFolder, folder_errors, layout_error
+from gantk.data.scans import Scans, Tolerance
+from gantk.data.volumes import TOLERANCE, Subject
+from gantk.errors import DataError
 from gantk.files import walk_folders
 from gantk.progress import Progress
 
 __all__ = ["Brats"]
 
-_LAYOUT = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz"
 _RELINK = "Make a new folder, in it links of different names to the patients' folders, and name it as data.root"
 _NOTES = 5  # that are shown
 _VISITS = r"BraTS-\w+-\d+(?=-\d{3}$)"  # since 2023: the number after the patient's is that of the visit
 
 
-class Brats:
+class Brats(Scans):
     """Patients in folders `X/X_{t1,t2,flair,t1ce,seg}.nii[.gz]` or `X/X-{t1n,t1c,t2w,t2f,seg}.nii[.gz]`, at any depth.
 
     What follows the folder's name in a file's name, in lower case, is the modality; any name will do. In files that
@@ -38,22 +32,10 @@ class Brats:
             beginning, such as `[^_]+` for `P1_visit2`; recognizes the visits of BraTS 2023 and later.
     """
 
-    writes = (".nii.gz", ".nii")
-
-    def __init__(
-        self,
-        root: Path,
-        tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = TOLERANCE,
-        patient: Pattern = _VISITS,
-    ) -> None:
+    def __init__(self, root: Path, tolerance: Tolerance = TOLERANCE, patient: Pattern = _VISITS) -> None:
+        super().__init__(tolerance)
         self.root = Path(root).expanduser()
-        self.tolerance = tolerance
         self.patient = patient
-
-    @property
-    def reading(self) -> dict[str, float]:
-        """What decides whether an image is read."""
-        return {"tolerance": self.tolerance}
 
     def subjects(self, progress: Progress) -> list[Subject]:
         """All patients sorted by id, which is the name of the patient's folder as it is written below the root.
@@ -66,12 +48,12 @@ class Brats:
         """
         if not self.root.is_dir():
             raise no_folder(self.root, "Correct data.root in the recipe")
-        with _folder_errors(self.root):
+        with folder_errors(self.root):
             folders, notes = self._folders()
         subjects: dict[str, Subject] = {}
         known: dict[frozenset[object], Subject] = {}  # by files
         for folder in folders:
-            subject, more = folder.subject()
+            subject, more = folder.subject(self.root)
             same = known.setdefault(frozenset(map(_identity, subject.files.values())), subject)
             if same is not subject:
                 notes.append(f"{folder.path} holds the files of patient {same.id!r} once more and is ignored")
@@ -82,7 +64,10 @@ class Brats:
             notes += more
         if not subjects:
             raise layout_error(
-                "this folder holds no patient", self.root, f"{_LAYOUT}, at any depth", "Correct data.root in the recipe"
+                "this folder holds no patient",
+                self.root,
+                f"{EXPECTED}, at any depth",
+                "Correct data.root in the recipe",
             )
         for note in notes[:_NOTES]:
             progress.note(note)
@@ -117,62 +102,12 @@ class Brats:
                 notes += [f"{file} belongs to no patient and is ignored" for file in folder.files]
         return patients, notes
 
-    @staticmethod
-    def _namesake(folder: PatientFolder, other: Path) -> DataError:
+    def _namesake(self, folder: PatientFolder, other: Path) -> DataError:
         what = f"two folders hold a patient {folder.path.name!r}"
         why = f"a patient's id is the name of the folder, the other one is {other}"
         if folder.named:
             return DataError(what, where=folder.path, why=why, mend=_RELINK)
-        return layout_error(what, folder.path, why)
-
-    @staticmethod
-    def subject_at(folder: Path, modalities: Sequence[str]) -> Subject:
-        """The patient in one folder.
-
-        Raises:
-            DataError: the folder does not exist, lacks one of the modalities, or may hold files of several patients.
-        """
-        folder = Path(folder).expanduser()
-        if not folder.is_dir():
-            raise no_folder(folder, "Name the folder of one patient")
-        with _folder_errors(folder):
-            found = PatientFolder.of(folder, next(walk_folders(folder))[1])
-        if found is None:
-            raise layout_error(
-                "this folder holds no image of a patient", folder, _LAYOUT, "Name the folder of one patient"
-            )
-        subject, _ = found.subject()
-        for name in modalities:
-            if name not in subject.files:
-                raise DataError(
-                    f"the patient in this folder has no {name!r} image",
-                    where=folder,
-                    why=f"for this name: {nearest(name, subject.files)}",
-                    mend=f"Add a file that ends in _{name}.nii.gz",
-                )
-        return subject
-
-    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Volumes:
-        """The patient's volumes; see `gantk.data.volumes.read_volumes`."""
-        return read_volumes(subject, modalities, segmentation=segmentation, tolerance=self.tolerance)
-
-    @staticmethod
-    def write(path: Path, image: np.ndarray, like: Path) -> None:
-        """Write an LPS volume with the affine and header of a file; see `gantk.data.volumes.write_like`."""
-        write_like(path, image, like)
-
-
-@contextmanager
-def _folder_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            "this folder cannot be read",
-            where=error.filename or folder,
-            why=error.strerror or error,
-            mend="Check its permissions",
-        ) from error
+        return layout_error(what, folder.path, why, root=self.root)
 
 
 def _identity(file: Path) -> object:

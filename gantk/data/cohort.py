@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from gantk.data.draw import drawn
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, nearest
 from gantk.files import atomic_write
@@ -253,6 +252,7 @@ def split_cohort(
     *,
     parts: Mapping[str, str] | None = None,
     owners: Mapping[str, str] | None = None,
+    strata: Mapping[str, str] | None = None,
     ratio: tuple[float, float, float] | None = (7, 1, 2),
     seed: int,
     paired_fraction: float,
@@ -274,6 +274,7 @@ def split_cohort(
         only_target: subjects with the target alone, which train as targets.
         parts: `training`, `validation` or `test`, of the subjects that the dataset puts there.
         owners: the patient of each subject; a subject that is not named is a patient itself.
+        strata: the stratum of each patient, such as a site, of which all parts have about the same share.
         ratio: training : validation : test; None holds nothing out.
         seed: of the permutation.
         paired_fraction: part of the training patients with target that is paired, [0, 1].
@@ -292,6 +293,7 @@ def split_cohort(
             without_target,
             only_target,
             owners=owners,
+            strata=strata,
             ratio=(1, 0, 0),
             seed=seed,
             paired_fraction=paired_fraction,
@@ -305,7 +307,7 @@ def split_cohort(
     training: list[str] = []  # patients with target, in the order in which they become paired
     for subjects, shares in ((with_target, ratio), (without_target, spare), (only_target, spare)):
         patients = {owners.get(name, name) for name in subjects}
-        drawn = _divide(patients, placed, given, shares, seed, noun)
+        drawn = _divide(patients, placed, given, shares, seed, strata, noun)
         training = training or list(drawn[0] if subjects is with_target else ())
         placed |= {patient: part for part, those in zip(_PARTS, drawn, strict=True) for patient in those}
     count = max(1, _share(len(training), paired_fraction)) if training and paired_fraction > 0 else 0
@@ -353,6 +355,7 @@ def _divide(
     parts: Mapping[str, str],
     ratio: tuple[float, float, float],
     seed: int,
+    strata: Mapping[str, str] | None,
     noun: str,
 ) -> tuple[list[str], list[str], list[str]]:
     """Training, validation and test patients of one kind of subjects, in the seed's order where it is drawn.
@@ -376,9 +379,7 @@ def _divide(
     validation, test = (max(1, _share(len(free), share / sum(ratio))) if ids and share else 0 for share in wanted)
     while validation + test >= max(len(free), 1):  # at least one subject trains
         validation, test = (validation - 1, test) if validation > test else (validation, test - 1)
-    # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
-    shuffled = [free[i] for i in np.argsort(generator.random(len(free)), kind="stable")]
+    shuffled = drawn(free, seed, strata)
     return (
         [*kept, *shuffled[validation + test :]],
         given["validation"] or shuffled[:validation],

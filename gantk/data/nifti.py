@@ -7,6 +7,7 @@ import io
 import logging
 import math
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from nibabel.spatialimages import HeaderDataError
 
 from gantk.errors import DataError
 
-__all__ = ["read_nifti"]
+__all__ = ["located", "read_nifti"]
 
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError)
+_NUMBERED = re.compile(r"(?P<file>.+\.nii(?:\.gz)?)#(?P<number>\d+)", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _INFLATION = 1032  # deflate makes at most this many bytes of one
 
@@ -28,19 +30,29 @@ _INFLATION = 1032  # deflate makes at most this many bytes of one
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
 
 
+def located(path: Path) -> tuple[Path, int | None]:
+    """The file that a path names, and which of its volumes: `X.nii.gz#2` is the third; None for a file of one."""
+    found = _NUMBERED.fullmatch(path.name)
+    return (path, None) if found is None else (path.with_name(found["file"]), int(found["number"]))
+
+
 def read_nifti(path: Path) -> nib.Nifti1Image:
     """One volume of a NIfTI-1 or NIfTI-2 file, `.nii` or compressed by gzip, as an image in memory.
 
+    Args:
+        path: a file with one volume, or `X.nii.gz#0` for the first of several; see `located`.
+
     Returns:
         The file's header and affine with float32 voxels, its scaling applied; (X, Y, Z), and any further axes of
-        length 1 that the file has.
+        length 1 that a file with one volume has.
 
     Raises:
         DataError: the file is missing, no NIfTI, truncated or damaged (its header does not fit its size, or the
-            checksum of the compressed stream is wrong), in color, complex, or holds other than one volume.
+            checksum of the compressed stream is wrong), in color, complex, holds several volumes of which the path
+            names none, or lacks the one that it names.
     """
     try:
-        with path.open("rb") as file:
+        with located(path)[0].open("rb") as file:
             packed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
             size = os.fstat(file.fileno()).st_size
@@ -71,6 +83,9 @@ def _read(path: Path, stream: io.BufferedIOBase, room: int) -> nib.Nifti1Image:
     stream.seek(end)
     if stream.read(1):  # at its end, a compressed stream compares its checksum
         raise _damaged(path, "it goes on behind the voxels that its header tells of")
+    number = located(path)[1]
+    if number is not None:  # a copy, so that the others do not stay in memory
+        voxels = voxels.reshape((*voxels.shape[:3], -1), order="F")[..., number].copy()
     return image_class(voxels, image.affine, image.header)
 
 
@@ -89,7 +104,7 @@ def _class_of(path: Path, head: bytes) -> type[nib.Nifti1Image]:
 
 
 def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
-    """Where the voxels end, in bytes; raises DataError unless the header tells of one volume that can be there."""
+    """Where the voxels end, in bytes; raises DataError unless the header tells of the volume and it can be there."""
     shape = tuple(int(n) for n in header.get_data_shape())
     try:
         dtype = header.get_data_dtype()
@@ -113,13 +128,22 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
             path, f"its header tells of {sizes} voxels of {dtype.itemsize} bytes from byte {start:.0f}, it has fewer"
         )
     volumes = math.prod(shape[3:])
-    if volumes > 1:
+    number = located(path)[1]
+    if number is not None and number >= volumes:
+        raise DataError(
+            f"this image has no volume #{number}",
+            where=path,
+            why=f"its {volumes} volumes are counted from #0",
+            mend="Correct the number behind the file's name",
+        )
+    if number is None and volumes > 1:
         raise DataError(
             f"this image holds {volumes} volumes {shape} where one is expected",
             where=path,
             why="it looks like a file of the Medical Segmentation Decathlon, which holds all modalities of a patient, "
             "or like a series over time or direction",
-            mend="Write each volume that you need to a file of its own, such as X/X_t1.nii.gz and X/X_t2.nii.gz",
+            mend='Say which one is meant in a table of the cohort (dataset = "table"), as in X.nii.gz#0 for the first; '
+            "`gantk data table ROOT -o cohort.csv --layout msd` writes one",
         )
     if dtype.kind not in "iuf":
         raise DataError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from gantk.data.recognize import recognize
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
 
-__all__ = ["PatientFolder", "layout_error"]
+__all__ = ["EXPECTED", "PatientFolder", "folder_errors", "layout_error"]
+
+EXPECTED = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz"
+"""The layout that is read, for errors."""
 
 _SEGMENTATION = ("seg", "segm")  # BraTS 2020 names one file (…355) …_Segm.nii
 
@@ -57,8 +61,11 @@ class PatientFolder:
         """Everything that it holds."""
         return [scan.path for scan in (*self.images, *self.segmentations)]
 
-    def subject(self) -> tuple[Subject, list[str]]:
+    def subject(self, root: Path | None = None) -> tuple[Subject, list[str]]:
         """The patient, and notes on files that are not his or may not be.
+
+        Args:
+            root: the data set's folder, which errors name where it is in another layout; this one where absent.
 
         Raises:
             DataError: the files may be those of several patients, or two of them are the same modality.
@@ -66,7 +73,7 @@ class PatientFolder:
         stems = sorted({scan.stem for scan in self.images})
         stem = _name(self.path) if self.named else stems[0]
         if not self.named and len(stems) > 1:
-            raise self._of_several(stems)
+            raise self._of_several(stems, root)
         mine = [scan for scan in self.images if scan.stem == stem]
         labels = [scan for scan in self.segmentations if scan.stem == stem]
         notes = []
@@ -79,12 +86,13 @@ class PatientFolder:
         notes += [f"{path} is not named as its patient is and is ignored" for path in self.files if path not in used]
         return Subject(_written(self.path), files, segmentation), notes
 
-    def _of_several(self, stems: Sequence[str]) -> DataError:
+    def _of_several(self, stems: Sequence[str], root: Path | None) -> DataError:
         first, second = (next(scan.path.name for scan in self.images if scan.stem == stem) for stem in stems[:2])
         return layout_error(
             f"this folder may hold files of several patients, such as {first} and {second}",
             self.path,
             "a patient's files begin with the name of the folder, or at least alike",
+            root=root,
         )
 
     def _by_modality(self, scans: Sequence[_Scan]) -> dict[str, Path]:
@@ -101,7 +109,23 @@ class PatientFolder:
         return files
 
 
-def layout_error(what: str, where: Path, why: str, mend: str = "Name another folder") -> DataError:
+@contextmanager
+def folder_errors(folder: Path) -> Iterator[None]:
+    """A context in which a folder is listed: what the system refuses is a `DataError` that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            "this folder cannot be read",
+            where=error.filename or folder,
+            why=error.strerror or error,
+            mend="Check its permissions",
+        ) from error
+
+
+def layout_error(
+    what: str, where: Path, why: str, mend: str = "Name another folder", *, root: Path | None = None
+) -> DataError:
     """An error that also says which layout the files below a folder look like, with one of them.
 
     Args:
@@ -109,8 +133,9 @@ def layout_error(what: str, where: Path, why: str, mend: str = "Name another fol
         where: the folder.
         why: what is expected.
         mend: what to do where no file could be an image.
+        root: the data set's folder; `where` where absent.
     """
-    found = recognize(where)
+    found = recognize(where, root)
     if found is None:
         return DataError(what, where=where, why=why, mend=mend)
     looks = f"looks like {found.layout}" if found.layout else "is named otherwise"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -18,12 +19,21 @@ _LINK = (
     "Make a new folder, in it a folder for each patient with links to its scans, such as "
     "{case}/{case}_{modality}.nii.gz, and name the new folder as data.root"
 )
-_SPLIT = (
-    "Write each volume of a file to a file of its own, such as {case}/{case}_t1.nii.gz, and name the folder above as "
-    "data.root"
-)
 _CONVERT = "Convert each series to NIfTI, such as X/X_t1.nii.gz, and name the folder above as data.root"
-_NO_READER = "There is no reader for this layout yet. "
+
+
+def _table(options: str, root: str = "root") -> str:
+    """How to have a folder listed; braces of patterns are doubled, those of `{root}` and `{above}` are filled in."""
+    return (
+        f"Write a table of it with `gantk data table {{{root}}} -o cohort.csv --layout {options}`, and read the table "
+        'with dataset = "table" and file = "cohort.csv" in the recipe'
+    )
+
+
+def _flat(*patterns: str) -> str:
+    return " ".join(["flat", *(f'--pattern "{pattern}{{end}}"' for pattern in patterns)])
+
+
 # what to call it, what its files are called below the root, what to do
 _LAYOUTS = tuple(
     (name, re.compile(pattern, re.IGNORECASE), mend)
@@ -31,34 +41,36 @@ _LAYOUTS = tuple(
         (
             "nnU-Net's layout",
             r"(?:^|/)(?:images|labels)t[rs]/(?P<case>[^/]+)_\d{4}" + _NIFTI,
-            _NO_READER + _LINK,
+            _table(_flat("imagesTr/{{patient}}_{{modality}}", "seg=labelsTr/{{patient}}"), "above"),
         ),
         (
             "the Medical Segmentation Decathlon's layout, all modalities of a patient in one file",
             r"(?:^|/)(?:images|labels)t[rs]/(?P<case>[^/]+)" + _NIFTI,
-            _NO_READER + _SPLIT,
+            _table("msd", "above"),
         ),
         (
             "BraTS 2023 or later, but in a folder of another name",
             r"(?:^|/)(?P<case>brats-[a-z]+-\d+-\d+)-(?P<modality>[^/]+)" + _NIFTI,
-            _LINK,
+            _table(_flat("{{patient}}-{{visit}}-{{modality}}")),
         ),
         (
             "UCSF-PDGM, in a folder of another name",
             r"(?:^|/)(?P<case>ucsf-pdgm-\d+)_(?P<modality>[^/]+)" + _NIFTI,
-            _LINK,
+            _table(_flat("{modality}={{patient}}_{written}")) + ", with a pattern for each modality",
         ),
         (
             "BIDS",
             r"(?:^|/)(?P<case>sub-[^/_]+)(?:_[^/_-]+-[^/_]+)*_(?P<modality>[^/_-]+)" + _NIFTI,
-            _NO_READER + _LINK,
+            _table("bids"),
         ),
         (
             "IXI's layout, a folder for each modality",
             r"(?:^|/)(?P<case>ixi\d+-[a-z]+-\d+)-(?P<modality>[^/]+)" + _NIFTI,
-            _NO_READER + _LINK,
+            _table(_flat("{{patient}}-{{modality}}")),
         ),
-        (None, r"(?:(?:^|/)(?P<case>[^/]+)[_-](?P<modality>[^/_-]+))?" + _NIFTI, _LINK),
+        (None, r"(?:^|/)[^/]+(?P<mark>[_-])[^/_-]+" + _NIFTI, _table(_flat("{{patient}}{mark}{{modality}}"))),
+        (None, r"^[^/]+/[^/]+/[^/]+" + _NIFTI, _table(_flat("{{patient}}/{{modality}}"))),
+        (None, _NIFTI, _LINK),
         ("DICOM", r"\.(?:dcm|dicom|ima)$|(?:^|/)dicomdir$|(?:^|/)(?:mr|ct)\.\d[^/]+$", _CONVERT),
         ("a volume that is not NIfTI", r"\.(?:mha|mhd|nrrd|mgh|mgz|mnc|hdr|nii\.(?:bz2|zst|xz|zip))$", _CONVERT),
         ("pictures", r"\.(?:png|jpe?g|tiff?|bmp)$", 'For pictures choose dataset = "images" in the recipe'),
@@ -81,25 +93,34 @@ class Recognized:
     mend: str
 
 
-def recognize(root: Path) -> Recognized | None:
-    """The layout that the files below a folder look like; None where there is nothing that could be an image."""
+def recognize(folder: Path, root: Path | None = None) -> Recognized | None:
+    """The layout that the files below a folder look like; None where there is nothing that could be an image.
+
+    Args:
+        folder: where it is looked.
+        root: the data set's folder, which is to be read; this one where absent.
+    """
     found: dict[str | None, Recognized] = {}
-    top = root.absolute().name
+    root = root or folder
+    top = folder.absolute().name
     with suppress(OSError):  # a folder that cannot be read: what was seen before it is enough
-        for _, files in islice(walk_folders(root), _FOLDERS):
+        for _, files in islice(walk_folders(folder), _FOLDERS):
             for file in files:
-                path = f"{top}/{file.relative_to(root).as_posix()}"
-                layout = _layout_of(path, file)
+                path = f"{top}/{file.relative_to(folder).as_posix()}"
+                layout = _layout_of(root, path, file)
                 if layout is not None:
                     found.setdefault(layout.layout, layout)
     return next((found[name] for name, *_ in _LAYOUTS if name in found), None)
 
 
-def _layout_of(path: str, file: Path) -> Recognized | None:
+def _layout_of(root: Path, path: str, file: Path) -> Recognized | None:
     for name, pattern, mend in _LAYOUTS:
         if match := pattern.search(path):
             words = {"case": "X", "modality": "t1"} | {key: word for key, word in match.groupdict().items() if word}
-            return Recognized(name, file, mend.format(**words | {"modality": words["modality"].lower()}))
+            words |= {"written": words["modality"], "modality": words["modality"].lower()}
+            words |= {"root": shlex.quote(str(root)), "above": shlex.quote(str(file.parent.parent))}
+            end = ".nii.gz" if file.name.lower().endswith(".gz") else ".nii"
+            return Recognized(name, file, mend.format(**words, end=end))
     return Recognized("DICOM", file, _CONVERT) if _is_dicom(file) else None
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from gantk.data.cache import cache_error
 from gantk.data.dataset import Dataset, noun_of
 from gantk.data.meaning import Meaning
+from gantk.data.nifti import located
 from gantk.data.normalisation import BACKGROUND, Scale
 from gantk.data.slices import Readable, SliceSettings, centre, placed, tell
 from gantk.data.volumes import Subject
@@ -359,11 +360,13 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
 
 
 def _identity(path: Path) -> tuple[str, int, int]:
+    file, number = located(path)
     try:
-        stat = path.stat()
+        stat = file.stat()
     except OSError as error:
         raise DataError("this file cannot be read", where=path, why=error.strerror, mend="Check the path") from error
-    return str(path.resolve()), stat.st_size, stat.st_mtime_ns
+    volume = "" if number is None else f"#{number}"
+    return f"{file.resolve()}{volume}", stat.st_size, stat.st_mtime_ns
 
 
 def _hash(meta: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +42,8 @@ class Subject:
         part: the part of the cohort that the dataset puts it in; None leaves that to the split.
         patient: whose it is; its id where it says nothing. All that is of one patient is in one part of the split, and
             counts once in statistics.
+        fold: the part of a cross-validation in which its patient is tested; None where the dataset says nothing.
+        facts: what else the dataset knows of it, such as its site, by name; a split can be stratified by one.
     """
 
     id: str
@@ -49,6 +51,8 @@ class Subject:
     segmentation: Path | None = None
     part: Literal["training", "validation", "test"] | None = None
     patient: str = ""
+    fold: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.patient:

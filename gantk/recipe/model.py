@@ -107,6 +107,23 @@ class SplitSettings(Settings):
     """Training, validation and test subjects."""
     seed: Seed = 0
     """Another seed puts other subjects into each part."""
+    folds: Annotated[Count, Field(le=1000)] | None = None
+    """Parts of a cross-validation; `ratio` then divides training and validation alone."""
+    fold: Whole | None = None
+    """Which of the folds is tested, from 0; all of them with `[sweep]` and `"data.split.fold" = [0, 1, 2, 3, 4]`."""
+    stratify: Annotated[str, Field(min_length=1)] | None = None
+    """A column of the dataset's table, such as a site, of which all parts and folds have about the same share."""
+
+    @model_validator(mode="after")
+    def _one_of_the_folds(self) -> SplitSettings:
+        if (self.folds is None) != (self.fold is None):
+            given, other = ("fold", "folds") if self.folds is None else ("folds", "fold")
+            raise ValueError(f"{given} needs {other}: a cross-validation is, for example, folds = 5 and fold = 0")
+        if self.folds == 1:
+            raise ValueError("folds are at least 2")
+        if self.folds is not None and self.fold is not None and self.fold >= self.folds:
+            raise ValueError(f"fold is one of 0 to {self.folds - 1}, as there are {self.folds} folds")
+        return self
 
     @field_validator("ratio")
     @classmethod

@@ -14,6 +14,7 @@ from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.recipe.dotted import value_at
 from gantk.report.comparison import Shown
+from gantk.runs.files import RunFiles
 from gantk.runs.names import EVALUATION
 from gantk.tables.members import SEED, read_recipe
 from gantk.tables.model import Table
@@ -88,13 +89,14 @@ class Selection:
         return Shown.of(examples, places[0], method.role) if places else None
 
 
-def select(table: Table, named: Sequence[Path] = (), seed: int | None = None) -> Selection:
+def select(table: Table, named: Sequence[Path] = (), seed: int | None = None, patient: str | None = None) -> Selection:
     """The methods to draw: all named runs, and one seed of each variant of a sweep.
 
     Args:
         table: its rows but the baselines.
         named: the folders that the user named.
         seed: which of a variant's seeds; the first where absent.
+        patient: of several folds that one in which this patient is tested is shown; the first where absent.
 
     Raises:
         UsageError: a variant has no such seed.
@@ -105,7 +107,7 @@ def select(table: Table, named: Sequence[Path] = (), seed: int | None = None) ->
     for row in table.rows:
         if row.baseline:
             continue
-        runs = dict(zip(row.seeds, row.folders, strict=True))
+        runs = {number: _testing(folders, patient) for number, folders in row.runs.items()}
         single = {number: folder for number, folder in runs.items() if folder.resolve() in own}
         for number, folder in single.items():
             label = row.name
@@ -145,3 +147,11 @@ def _told(value: object) -> str:
     if isinstance(value, list | np.ndarray):
         return " × ".join(map(str, value))
     return "the default" if value is None else str(value)
+
+
+def _testing(folders: Sequence[Path], patient: str | None) -> Path:
+    """Of the runs of several folds the one that tests a patient."""
+    if len(folders) > 1 and patient is not None:
+        splits = {folder: RunFiles(folder).split() for folder in folders}
+        return next((folder for folder, split in splits.items() if split and patient in split.test), folders[0])
+    return folders[0]

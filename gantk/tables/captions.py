@@ -76,7 +76,9 @@ def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:
     seeds = {row.seeds for row in rows if not row.baseline}
     if spread == "patients":
         which = f"seed {next(iter(seeds))[0]}" if len(seeds) == 1 else "seeds differ between rows"
-        return f"One run per row ({which}): mean ± sample standard deviation over {patients}, not over seeds"
+        several = any(len(folders) > 1 for row in rows for folders in row.runs.values())
+        each = "One run per row and fold" if several else "One run per row"
+        return f"{each} ({which}): mean ± sample standard deviation over {patients}, not over seeds"
     fixed = "; a baseline that does not depend on the seed has no deviation" if any(r.baseline for r in rows) else ""
     if len(seeds) == 1:
         only = next(iter(seeds))

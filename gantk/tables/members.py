@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from gantk.data.cohort import Split
 
 __all__ = [
+    "FOLD",
     "SEED",
     "Member",
     "Members",
+    "alike",
     "answering",
     "differences",
     "methods_of",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 SEED = "run.seed"
+FOLD = "data.split.fold"
 #: Scales and areas of one patient's images differ by less, whichever inputs they were prepared with.
 ALIKE = 0.05
 #: What a recipe says without changing a result.
@@ -58,6 +61,7 @@ class Member:
         recipe: the resolved recipe, empty where there is none.
         evaluation: None where there is none to be read.
         problem: why there is no evaluation, or what else is wrong with the run.
+        others: the folders of the runs whose test patients are pooled with its own, those of other folds.
     """
 
     folder: Path
@@ -71,6 +75,12 @@ class Member:
     recipe: dict[str, Any] = field(default_factory=dict, repr=False)
     evaluation: Evaluation | None = field(default=None, repr=False)
     problem: str = ""
+    others: tuple[Path, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Its run's folder, and those of other folds."""
+        return (self.folder, *self.others)
 
     @property
     def id(self) -> str:
@@ -162,30 +172,46 @@ def other_training(splits: Mapping[str, Split]) -> Iterator[str]:
         yield f"The runs were not trained on the same patients: {_grouped(splits, hashes, shown)}"
 
 
-def differences(found: Mapping[str, Evaluation], known: Mapping[str, Split] | None = None) -> Iterator[str]:
+def differences(
+    found: Mapping[str, Evaluation],
+    known: Mapping[str, Split] | None = None,
+    folds: Mapping[str, int | None] | None = None,
+) -> Iterator[str]:
     """What keeps evaluations from being compared, one phrase each.
 
     Args:
         found: the evaluations by a name for readers.
         known: their splits by the same names, of which the test part alone must be equal; without, the hash must be.
+        folds: which fold each tests; only those of one fold must hold out the same patients.
     """
     splits: dict[str, object] = {name: evaluation.split for name, evaluation in found.items()}
     if known and len(set(splits.values())) > 1:
         splits = {name: (split.test, split.on_training) for name, split in known.items()}
     settings = {name: evaluation.settings for name, evaluation in found.items()}
-    patients = {
-        name: frozenset((row.patient, row.subject) for row in evaluation.rows) for name, evaluation in found.items()
-    }
-    same_split = len(set(splits.values())) == 1
-    if not same_split:
-        yield f"different split ({_grouped(found, splits, {n: e.split for n, e in found.items()})})"
+    groups = [{name: found[name] for name in group} for group in alike(found, folds or {})]
+    same_split = [group for group in groups if len({splits[name] for name in group}) == 1]
+    for group in groups:
+        if group not in same_split:
+            yield f"different split ({_grouped(group, splits, {n: e.split for n, e in group.items()})})"
     if len(set(settings.values())) > 1:
         yield f"different evaluation settings ({_grouped(found, settings, settings)})"
-    if same_split and len(set(patients.values())) > 1:
-        counts = {name: f"{len(ids)} {found[name].subjects.plural}" for name, ids in patients.items()}
-        plural = next(iter(found.values())).subjects.plural
-        yield f"different {plural} of one split ({_grouped(found, patients, counts)})"
+    for group in same_split:
+        patients = {n: frozenset((row.patient, row.subject) for row in e.rows) for n, e in group.items()}
+        if len(set(patients.values())) > 1:
+            plural = next(iter(group.values())).subjects.plural
+            counts = {name: f"{len(ids)} {found[name].subjects.plural}" for name, ids in patients.items()}
+            yield f"different {plural} of one split ({_grouped(group, patients, counts)})"
     yield from islice(_other_images(found), 1)
+
+
+def alike(names: Iterable[str], folds: Mapping[str, int | None]) -> list[list[str]]:
+    """Names of runs whose held-out patients must be the same: those of one fold, all where some have none."""
+    if None in folds.values():
+        return [list(names)]
+    groups: dict[int | None, list[str]] = {}
+    for name in names:
+        groups.setdefault(folds.get(name), []).append(name)
+    return list(groups.values())
 
 
 def _other_images(found: Mapping[str, Evaluation]) -> Iterator[str]:

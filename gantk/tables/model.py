@@ -41,6 +41,7 @@ class TableRow:
         by_seed: by seed, column and patient, every single value.
         by_run: by seed and column, the mean of the seed's run.
         folders: of the runs, in the order of their seeds.
+        runs: by seed, the folders of its runs, of which there are several where folds are pooled.
         source: the sweep's name, or the run's id.
         variant: which of the sweep's it is.
         label: what the variant is called.
@@ -59,6 +60,7 @@ class TableRow:
     by_seed: dict[int, dict[str, dict[str, float]]] = field(repr=False)
     by_run: dict[int, dict[str, float]] = field(repr=False, default_factory=dict)
     folders: tuple[Path, ...] = ()
+    runs: dict[int, tuple[Path, ...]] = field(default_factory=dict)
     source: str = ""
     variant: str = ""
     label: str = ""

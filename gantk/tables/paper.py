@@ -15,7 +15,8 @@ from gantk.files import read_json
 from gantk.runs.files import SWEEP
 from gantk.runs.names import EVALUATION
 from gantk.tables.captions import caption, undecided, uneven
-from gantk.tables.members import Member, Members, differences, methods_of, predicting, read_members, splits_of
+from gantk.tables.folds import fold_of, pooled
+from gantk.tables.members import Member, Members, alike, differences, methods_of, predicting, read_members, splits_of
 from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
@@ -41,8 +42,9 @@ def result_table(
 ) -> Table:
     """The table of runs and sweeps.
 
-    Runs are comparable when they were measured with the same settings on the same test patients: those that are trained
-    on or paired may differ, as they must between paired fractions, and the caption says so.
+    Runs that differ in their fold alone are one: their test patients are pooled, each once. Runs are comparable when
+    they were measured with the same settings on the same test patients: those that are trained on or paired may differ,
+    as they must between paired fractions, and the caption says so.
 
     Args:
         folders: run folders or a sweep's parent folders.
@@ -64,13 +66,17 @@ def result_table(
     evaluated, notes = _evaluated(found)
     evaluations = {_spoken(member, evaluated): evaluation for member, evaluation in evaluated}
     splits = splits_of(evaluations, {_spoken(member, evaluated): member.folder for member, _ in evaluated})
-    said = tuple(differences(evaluations, splits))
+    folds = {_spoken(member, evaluated): fold_of(member) for member, _ in evaluated}
+    said = tuple(differences(evaluations, splits, folds))
     if said and not force:
         raise EvaluationError(
             "the runs cannot be put into one table: " + "; ".join(said),
             mend="if their splits agree, evaluate them with the same settings (`gantk evaluate`), or use --force",
         )
-    columns = _columns(list(evaluations.values()), regions, metrics)
+    same_test = bool(splits) and all(len({splits[name].test for name in group}) == 1 for group in alike(splits, folds))
+    evaluated, pooling = pooled(evaluated)
+    found_in = [evaluation for _, evaluation in evaluated]
+    columns = _columns(found_in, regions, metrics)
     groups = _groups(evaluated)
     spread: Spread = "seeds" if any(len(group) > 1 for group in groups) else "patients"
     rows = [row for group in groups for row in _method_rows(group, columns, roles, spread)]
@@ -85,22 +91,23 @@ def result_table(
         title=found.title,
         columns=columns,
         rows=tuple(rows),
-        subjects=next(iter(evaluations.values())).subjects,
+        subjects=found_in[0].subjects,
         keys=keys,
         spread=spread,
         significant=DIGITS,
         caption=caption(
             rows,
-            list(evaluations.values()),
+            found_in,
             columns,
             spread=spread,
             by=by,
-            same_test=len({split.test for split in splits.values()}) == 1,
+            same_test=same_test,
         ),
         notes=(
             *beaten(rows, columns, digits, by),
             *light_in_tumours(member.folder / EVALUATION for member, _ in evaluated),
             *notes,
+            *pooling,
             *uneven(rows, spread),
             *undecided(rows, by),
         ),
@@ -222,7 +229,8 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
         values=values_of,
         by_seed=by_seed,
         by_run={seed: {name: summary[name].mean for name in columns} for seed, summary in summaries.items()},
-        folders=tuple(member.folder for member, _ in having),
+        folders=tuple(folder for member, _ in having for folder in member.folders),
+        runs={member.seed: member.folders for member, _ in having},
         subjects=frozenset(row.subject for _, evaluation in having for row in evaluation.rows),
         source=member.source,
         variant=member.variant,

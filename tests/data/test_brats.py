@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from gantk.api.cohort import list_cohort
+from gantk.cli.main import app
 from gantk.data.brats import Brats
 from gantk.data.cohort import by_target
+from gantk.data.nifti import located
 from gantk.data.phantom import Phantom
+from gantk.data.table import CohortTable
 from gantk.errors import CacheError, DataError, RecipeError
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
@@ -213,9 +219,34 @@ def test_dicom_is_recognized_whatever_its_files_are_called(tmp_path):
         Brats(tmp_path).subjects(QUIET)
 
 
-def test_files_in_no_known_layout_are_shown_with_the_way_to_link_them(tmp_path):
-    touch(tmp_path, "scans/anna-T1.nii.gz")
-    with pytest.raises(DataError, match=r"scans/anna-T1\.nii\.gz is named otherwise.*anna/anna_t1\.nii\.gz"):
+@pytest.mark.parametrize("names", [["scans/anna-T1.nii.gz"], ["anna/T1.nii"], *LAYOUTS.values()])
+def test_the_command_that_an_error_names_lists_the_files(tmp_path, names):
+    """What is advised is done: the table holds what the folder does."""
+    root = tmp_path / "my data"
+    touch(root, *names)
+    images = [{"image": name} for name in names if name.startswith("images")]
+    (root / "dataset.json").write_text(json.dumps({"modality": {"0": "T1", "1": "T2"}, "training": images}))
+    with pytest.raises(DataError) as caught:
+        Brats(root).subjects(QUIET)
+    harmless(caught.value)
+    if not names[0].endswith((".nii", ".nii.gz")):
+        assert "gantk data table" not in caught.value.mend
+        return
+    command = shlex.split(re.search("`gantk (.*)`", caught.value.mend)[1])
+    table = tmp_path / "cohort.csv"
+    result = CliRunner().invoke(app, [str(table) if word == "cohort.csv" else word for word in command])
+    assert result.exit_code == 0, result.output
+    found = {located(file)[0] for s in CohortTable(table).subjects(QUIET) for file in s.files.values()}
+    labels = {root / name for name in names if "labels" in name}
+    wanted = {root / name for name in names} - labels
+    if "UCSF" in names[0]:  # the pattern of one modality, to be repeated
+        wanted = {file for file in wanted if "T1" in file.name}
+    assert found == wanted
+
+
+def test_files_that_no_pattern_can_name_are_shown_with_the_way_to_link_them(tmp_path):
+    touch(tmp_path, "anna.nii.gz")
+    with pytest.raises(DataError, match=r"anna\.nii\.gz is named otherwise.*Make a new folder"):
         Brats(tmp_path).subjects(QUIET)
 
 

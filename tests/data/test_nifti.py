@@ -137,3 +137,17 @@ def test_a_pair_of_files_is_not_one(tmp_path):
     nib.save(nib.Nifti1Pair(VOXELS, AFFINE), tmp_path / "X.img")
     with pytest.raises(DataError, match="not a NIfTI image"):
         read_nifti(tmp_path / "X.hdr")
+
+
+def test_one_of_several_volumes_is_read_by_its_number(tmp_path):
+    path = tmp_path / "all.nii.gz"
+    stack = np.stack([VOXELS, VOXELS + 1, VOXELS + 2], -1)
+    nib.save(nib.Nifti1Image(stack, AFFINE), path)
+    image = read_nifti(path.with_name("all.nii.gz#1"))
+    assert image.shape == VOXELS.shape
+    assert np.array_equal(np.asarray(image.dataobj), VOXELS + 1)
+    assert np.array_equal(image.affine, AFFINE)
+    with pytest.raises(DataError, match=r"no volume #3.*counted from #0"):
+        read_nifti(path.with_name("all.nii.gz#3"))
+    with pytest.raises(DataError, match=r"3 volumes.*gantk data table"):
+        read_nifti(path)

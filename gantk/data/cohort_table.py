@@ -1,0 +1,246 @@
+"""A cohort as a table, CSV or TSV: a row per patient or visit, a column per modality; read and written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gantk.data.modalities import SEGMENTATION, in_order
+from gantk.data.nifti import located
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, nearest
+from gantk.files import atomic_write
+
+__all__ = ["is_table", "read_table", "write_table"]
+
+_PATIENT, _SUBJECT, _VISIT, _PART, _FOLD = _NAMED = ("patient", "subject", "visit", "part", "fold")
+_PARTS: Mapping[str, Literal["training", "validation", "test"]] = {
+    "train": "training",
+    "training": "training",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+_ABSENT = ("", "n/a")  # as BIDS has it
+_IMAGE = re.compile(r"\.nii(?:\.gz)?(?:#\d+)?$", re.IGNORECASE)
+_SHOWN = 3  # files of those that are missing
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path is called as tables are."""
+    return path.suffix.lower() in (".csv", ".tsv")
+
+
+def read_table(path: Path) -> list[Subject]:
+    """The subjects of a table, sorted by id.
+
+    The first row names the columns. `patient` is needed; `subject` (or `visit`) tells several rows of one patient
+    apart, `part` and `fold` put a patient into a part of the split, `seg` is a segmentation. Any other column that
+    names NIfTI files, relative to the table's folder, is a modality; all others are facts. An empty cell: not there.
+
+    Raises:
+        DataError: the table cannot be read or has no row, a column or cell cannot be understood, a file does not
+            exist, or a subject comes twice.
+    """
+    path = Path(path)
+    header, rows = _rows(path)
+    images = [
+        name
+        for name in header
+        if name == SEGMENTATION or (name not in _NAMED and any(_IMAGE.search(row.cells[name]) for row in rows))
+    ]
+    facts = [name for name in header if name not in (*_NAMED, *images)]
+    found: dict[str, tuple[_Row, Subject]] = {}
+    for row in rows:
+        subject = row.subject(images, facts)
+        if subject.id in found:
+            raise DataError(
+                f"the subject {subject.id!r} is in two rows",
+                where=row.place,
+                why=f"the other one is line {found[subject.id][0].line}",
+                mend="Name each visit or scan of a patient in a column `visit`, or `subject`",
+            )
+        found[subject.id] = row, subject
+    _check_there(found.values())
+    return [found[name][1] for name in sorted(found)]
+
+
+def write_table(path: Path, subjects: Sequence[Subject]) -> None:
+    """Write subjects as `read_table` reads them, paths relative to the table's folder; atomic.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 — links stay as they are written
+    modalities = in_order({name for subject in subjects for name in subject.files})
+    facts = list(dict.fromkeys(name for subject in subjects for name in subject.facts))
+    columns: dict[str, list[str]] = {_PATIENT: [subject.patient for subject in subjects]}
+    if any(subject.id != subject.patient for subject in subjects):
+        columns[_SUBJECT] = [subject.id for subject in subjects]
+    columns |= {name: [_relative(subject.files.get(name), folder) for subject in subjects] for name in modalities}
+    columns[SEGMENTATION] = [_relative(subject.segmentation, folder) for subject in subjects]
+    for name in (name for name in facts if name not in (*columns, *_NAMED)):
+        columns[name] = [subject.facts.get(name, "") for subject in subjects]
+    columns[_PART] = [subject.part or "" for subject in subjects]
+    columns[_FOLD] = ["" if subject.fold is None else str(subject.fold) for subject in subjects]
+    used = {name: cells for name, cells in columns.items() if any(cells)}
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
+        writer.writerow(used)
+        writer.writerows(zip(*used.values(), strict=True))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row's cells by column, and where it stands."""
+
+    table: Path
+    line: int
+    cells: Mapping[str, str]
+
+    @property
+    def place(self) -> str:
+        return f"{self.table}:{self.line}"
+
+    def subject(self, images: Sequence[str], facts: Sequence[str]) -> Subject:
+        patient = self.cells[_PATIENT]
+        if not patient:
+            raise DataError("this row names no patient", where=self.place, mend="Fill in its column `patient`")
+        visit = self.cells.get(_VISIT)
+        files = {name: file for name in images if (file := self._file(name)) is not None}
+        return Subject(
+            id=self.cells.get(_SUBJECT) or (f"{patient}_{visit}" if visit else patient),
+            segmentation=files.pop(SEGMENTATION, None),
+            files=files,
+            part=self._part(),
+            patient=patient,
+            fold=self._fold(),
+            facts={name: self.cells[name] for name in facts},
+        )
+
+    def _file(self, name: str) -> Path | None:
+        cell = self.cells[name]
+        if not cell:
+            return None
+        if not _IMAGE.search(cell):
+            raise self._error(
+                name, "is no NIfTI file", "Name a .nii.gz or .nii file, or leave the cell empty where there is none"
+            )
+        return self.table.parent / Path(cell).expanduser()
+
+    def _part(self) -> Literal["training", "validation", "test"] | None:
+        cell = self.cells.get(_PART)
+        if cell and cell.lower() not in _PARTS:
+            raise self._error(_PART, "is no part of a split", f"Write one of {', '.join(sorted(set(_PARTS.values())))}")
+        return _PARTS[cell.lower()] if cell else None
+
+    def _fold(self) -> int | None:
+        cell = self.cells.get(_FOLD)
+        if cell and not cell.isdecimal():
+            raise self._error(_FOLD, "is no number of a fold", "Count folds from 0: 0, 1, 2, …")
+        return int(cell) if cell else None
+
+    def _error(self, column: str, what: str, mend: str) -> DataError:
+        return DataError(f"{self.cells[column]!r} in the column {column!r} {what}", where=self.place, mend=mend)
+
+
+def _rows(path: Path) -> tuple[list[str], list[_Row]]:
+    """The names of the columns, and the rows that are not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError("this table does not exist", where=path, mend="Correct the path of the table") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            "this table is not UTF-8 text", where=path, why=error, mend="Save it as CSV in the encoding UTF-8"
+        ) from None
+    except OSError as error:
+        raise DataError("this table cannot be read", where=path, why=error.strerror, mend="Check the path") from error
+    delimiter = _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [_column(name) for name in next(reader, [])]
+        _check_header(path, header)
+        rows = [_row(path, reader.line_num, header, cells) for cells in reader if any(map(str.strip, cells))]
+    except csv.Error as error:
+        where = f"{path}:{reader.line_num}"
+        raise DataError(
+            "this line is no CSV", where=where, why=error, mend="Close its quotes, or save the table anew as CSV"
+        ) from None
+    if not rows:
+        raise DataError("this table names no patient", where=path, mend="Add a row for each patient")
+    return [name for name in header if name], rows
+
+
+def _delimiter(text: str) -> str:
+    """What parts the names of the columns; spreadsheets of some languages write semicolons."""
+    head = text.partition("\n")[0]
+    return max("\t;,", key=head.count)
+
+
+def _column(name: str) -> str:
+    """A column's name; those that mean something here in any capitals."""
+    name = name.strip()
+    return name.lower() if name.lower() in (*_NAMED, SEGMENTATION) else name
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    if _PATIENT not in header:
+        raise DataError(
+            "this table has no column `patient`",
+            where=path,
+            why=nearest(_PATIENT, filter(None, header)),
+            mend="Name the columns in the first row: patient, one for each modality, and so on",
+        )
+    if twice := next((name for name in header if name and header.count(name) > 1), None):
+        raise DataError(
+            f"two columns are called {twice!r}", where=path, mend="Give each column a name of its own in the first row"
+        )
+
+
+def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> _Row:
+    if len(cells) > len(header):
+        raise DataError(
+            f"this row has {len(cells)} cells, but the table has {len(header)} columns",
+            where=f"{path}:{line}",
+            mend='Put cells that hold the separator into quotes ("…"), or name the further columns in the first row',
+        )
+    values = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
+    named = {name: value for name, value in zip(header, values, strict=True) if name}
+    return _Row(path, line, {name: "" if value in _ABSENT else value for name, value in named.items()})
+
+
+def _check_there(found: Iterable[tuple[_Row, Subject]]) -> None:
+    missing = [
+        (row, name, file)
+        for row, subject in found
+        for name, file in (*subject.files.items(), (SEGMENTATION, subject.segmentation))
+        if file is not None and not located(file)[0].is_file()
+    ]
+    if missing:
+        (row, name, file), *more = missing
+        others = [f"{other[2]} (line {other[0].line})" for other in more[:_SHOWN]]
+        others += [f"{len(more) - _SHOWN} more"] if len(more) > _SHOWN else []
+        raise DataError(
+            f"there is no file {file}, which the column {name!r} names",
+            where=row.place,
+            why=f"nor are there {', '.join(others)}" if others else None,
+            mend=f"Correct the path, which is relative to {row.table.parent}, or leave the cell empty",
+        )
+
+
+def _relative(file: Path | None, folder: Path) -> str:
+    if file is None:
+        return ""
+    absolute = os.path.abspath(file)  # noqa: PTH100
+    try:
+        return Path(os.path.relpath(absolute, folder)).as_posix()
+    except ValueError:  # another drive
+        return Path(absolute).as_posix()

@@ -1,0 +1,115 @@
+"""Cross-validation: each patient is tested in one of several folds, and trained on or validated in the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gantk.data.draw import drawn
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, nearest
+
+__all__ = ["parts_in_fold", "strata_of"]
+
+
+def parts_in_fold(
+    subjects: Sequence[str],
+    *,
+    folds: int,
+    fold: int,
+    seed: int,
+    parts: Mapping[str, str] | None = None,
+    given: Mapping[str, int] | None = None,
+    owners: Mapping[str, str] | None = None,
+    strata: Mapping[str, str] | None = None,
+    noun: str = "patient",
+) -> dict[str, str]:
+    """The parts of a split in one fold: those of the dataset, with the fold's patients in `test`.
+
+    A pure function of the sets of ids and what is said of them. The folds are disjoint, cover all patients who can be
+    tested, and differ by one patient in size where they are drawn. Where the dataset gives folds, they are those, and
+    a patient without one is never tested; a patient in the dataset's validation part is not drawn either.
+
+    Args:
+        subjects: those who can be tested.
+        folds: how many folds there are.
+        fold: which one is tested, from 0.
+        seed: of the order in which patients are drawn.
+        parts: of subjects that the dataset puts in a part.
+        given: of subjects to which the dataset gives a fold.
+        owners: the patient of each subject; a subject that is not named is a patient itself.
+        strata: the stratum of each patient, of which all folds have about the same share.
+        noun: what errors call a subject.
+
+    Raises:
+        DataError: the dataset has a test part or gives a patient two folds or one that does not exist, or there are
+            fewer patients than folds.
+    """
+    parts, owners = parts or {}, owners or {}
+    patients = sorted({owners.get(name, name) for name in subjects})
+    if tested := sorted(name for name, part in parts.items() if part == "test"):
+        raise DataError(
+            f"the data set puts {noun} {tested[0]!r} into the test part, and folds say who is tested",
+            where="data.split.folds",
+            mend="Leave the part of test patients empty in the table, or leave out data.split.folds",
+        )
+    if given:
+        known = _of_patients(given, owners, folds, noun)
+        chosen = {name for name in patients if known.get(name) == fold}
+    else:
+        validated = {owners.get(name, name) for name, part in parts.items() if part == "validation"}
+        order = drawn([name for name in patients if name not in validated], seed, strata)
+        if len(order) < folds:
+            raise DataError(
+                f"{folds} folds need at least as many {noun}s with inputs and target",
+                where="data.split.folds",
+                why=f"the cohort has {len(order)}",
+                mend=f"Lower data.split.folds, or add {noun}s",
+            )
+        chosen = set(order[fold * len(order) // folds : (fold + 1) * len(order) // folds])
+    if not chosen:
+        raise DataError(
+            f"no {noun} is in fold {fold}",
+            where="data.split.fold",
+            mend="Correct the column `fold` of the table, which counts from 0, or data.split.folds",
+        )
+    others = {name: part for name, part in parts.items() if owners.get(name, name) not in chosen}
+    return others | {name: "test" for name in subjects if owners.get(name, name) in chosen}
+
+
+def strata_of(subjects: Sequence[Subject], name: str, noun: str = "patient") -> dict[str, str]:
+    """By patient, the fact of that name: of the patient's first subject that has it, empty where none has.
+
+    Raises:
+        DataError: no subject has it.
+    """
+    found: dict[str, str] = {}
+    for subject in sorted(subjects, key=lambda subject: subject.id):
+        found[subject.patient] = found.get(subject.patient) or subject.facts.get(name, "")
+    if not any(found.values()):
+        raise DataError(
+            f"no {noun} has a {name!r} to stratify by",
+            where="data.split.stratify",
+            why=nearest(name, {fact for subject in subjects for fact in subject.facts}),
+            mend='Name a column of the table (dataset = "table") that is neither a modality nor the split',
+        )
+    return found
+
+
+def _of_patients(given: Mapping[str, int], owners: Mapping[str, str], folds: int, noun: str) -> dict[str, int]:
+    known: dict[str, int] = {}
+    for name, fold in sorted(given.items()):
+        patient = owners.get(name, name)
+        if fold >= folds:
+            raise DataError(
+                f"the data set puts {noun} {name!r} into fold {fold}",
+                where="data.split.folds",
+                why=f"the recipe has {folds} folds, which are counted from 0",
+                mend=f"Set data.split.folds = {max(given.values()) + 1}, or correct the table",
+            )
+        if known.setdefault(patient, fold) != fold:
+            raise DataError(
+                f"patient {patient!r} is in two folds of the data set, {known[patient]} and {fold}",
+                why="networks would be measured on patients that they were trained on",
+                mend="Give all rows of a patient one fold",
+            )
+    return known

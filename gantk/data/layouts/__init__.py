@@ -1,0 +1,54 @@
+"""Layouts of data sets on disk, each read into the subjects that a table lists: `brats`, `bids`, `msd`, `flat`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from gantk.data.dataset import no_folder
+from gantk.data.layouts.bids import bids
+from gantk.data.layouts.brats import brats
+from gantk.data.layouts.flat import flat
+from gantk.data.layouts.msd import msd
+from gantk.data.patient_folder import folder_errors
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, UsageError
+from gantk.progress import Progress
+
+__all__ = ["LAYOUTS", "Layout", "find_subjects"]
+
+Layout = Literal["brats", "bids", "msd", "flat"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+
+def find_subjects(root: Path, layout: Layout, progress: Progress, patterns: Sequence[str] = ()) -> list[Subject]:
+    """The subjects of a folder in a layout, sorted by id, their modalities under one name whatever files call them.
+
+    Args:
+        root: the data set's folder.
+        layout: how its files lie and are called.
+        progress: is told what is ignored.
+        patterns: for `flat`, what files are called; see `gantk.data.layouts.flat.flat`.
+
+    Raises:
+        UsageError: patterns lack where they are needed, or are given where they mean nothing.
+        DataError: the folder cannot be read, holds no subject in this layout, or two files are one image.
+    """
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise no_folder(root, "Name the folder of the data set")
+    if patterns and layout != "flat":
+        raise UsageError(f"the layout {layout!r} has no pattern", where="--pattern", mend="Choose --layout flat")
+    with folder_errors(root):
+        if layout == "flat":
+            found = flat(root, progress, patterns)
+        else:
+            found = {"brats": brats, "bids": bids, "msd": msd}[layout](root, progress)
+    if not found:
+        raise DataError(
+            f"this folder holds no patient in the layout {layout!r}",
+            where=root,
+            mend=f"Name another folder, or another layout: {', '.join(LAYOUTS)}",
+        )
+    return found

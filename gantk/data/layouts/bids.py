@@ -1,0 +1,73 @@
+"""BIDS, the Brain Imaging Data Structure: `sub-01/[ses-1/]anat/sub-01_[ses-1_]ce-gadolinium_T1w.nii.gz`."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from gantk.data.layouts.scan import Scan, subjects_of
+from gantk.data.modalities import MASK, SEGMENTATION, canonical
+from gantk.data.volumes import Subject
+from gantk.files import walk_folders
+from gantk.progress import Progress
+
+__all__ = ["bids"]
+
+_NAME = re.compile(
+    r"(?P<patient>sub-[^_]+)(?:_(?P<visit>ses-[^_]+))?(?P<entities>(?:_[^_-]+-[^_]+)*)_(?P<suffix>[^_-]+)\.nii(?:\.gz)?"
+)
+_BRAIN = ("brain", "head")  # whose mask is no segmentation
+
+
+def bids(root: Path, progress: Progress) -> list[Subject]:
+    """The subjects and sessions with images in folders `anat`; `participants.tsv` gives facts of them.
+
+    `T1w`, `T2w` and `FLAIR` are t1, t2 and flair, a T1w with the entity `ce` is t1ce. `dseg`, and a `mask` of anything
+    but the brain, is the segmentation. Of derivatives, masks and segmentations on the images' own grid are taken.
+
+    Raises:
+        DataError: two files are one image.
+        OSError: a folder cannot be read.
+    """
+    return subjects_of(_scans(root), progress, _participants(root / "participants.tsv"))
+
+
+def _scans(root: Path) -> Iterator[Scan]:
+    for folder, files in walk_folders(root):
+        if folder.name != "anat":
+            continue
+        derived = "derivatives" in folder.relative_to(root).parts
+        for file in files:
+            if found := _NAME.fullmatch(file.name):
+                entities = dict(entity.split("-", 1) for entity in found["entities"].split("_") if entity)
+                modality = _modality(found["suffix"], entities)
+                if derived and (modality not in (MASK, SEGMENTATION) or "space" in entities):
+                    continue
+                subject = "_".join(filter(None, (found["patient"], found["visit"])))
+                detail = "_".join(f"{key}-{value}" for key, value in entities.items() if key != "ce")
+                yield Scan(subject, found["patient"], modality, file, detail)
+
+
+def _modality(suffix: str, entities: dict[str, str]) -> str:
+    if suffix == "dseg":
+        return SEGMENTATION
+    if suffix == "mask":
+        what = entities.get("label", entities.get("desc", _BRAIN[0])).lower()
+        return MASK if what in _BRAIN else SEGMENTATION
+    name = canonical(suffix)
+    return f"{name}ce" if "ce" in entities else name
+
+
+def _participants(path: Path) -> dict[str, dict[str, str]]:
+    """What is known of each participant, such as site, age and sex; nothing where there is no such file."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t", restval=""))
+    return {
+        name: {key: value.strip() for key, value in row.items() if isinstance(value, str) and key}
+        for row in rows
+        if (name := row.pop("participant_id", None))
+    }

@@ -1,0 +1,82 @@
+"""One file of a data set as its name tells it, and the subjects that such files make up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gantk.data.modalities import SEGMENTATION
+from gantk.data.volumes import Subject
+from gantk.errors import DataError
+from gantk.progress import Progress
+
+__all__ = ["Scan", "stem", "subjects_of"]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A file, or one volume of it.
+
+    Attributes:
+        subject: id of the patient or visit.
+        patient: whose it is.
+        modality: by the name that all layouts share; `seg` for a segmentation.
+        path: the file.
+        detail: what tells it from others of one modality, such as `run-2`.
+    """
+
+    subject: str
+    patient: str
+    modality: str
+    path: Path
+    detail: str = ""
+
+
+def stem(path: Path) -> str:
+    """A NIfTI file's name without its suffixes."""
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def subjects_of(
+    scans: Iterable[Scan], progress: Progress, facts: Mapping[str, Mapping[str, str]] | None = None
+) -> list[Subject]:
+    """The subjects that scans belong to, sorted by id; those with nothing but segmentations are none.
+
+    Where a subject has several files of one modality, the one with the least detail keeps the name, the others have
+    their detail behind it, and a note says so.
+
+    Args:
+        scans: in any order.
+        progress: is told.
+        facts: what is known of a patient.
+
+    Raises:
+        DataError: two files are one image.
+    """
+    files: dict[str, dict[str, Path]] = {}
+    owners: dict[str, str] = {}
+    further: dict[str, Path] = {}
+    for scan in sorted(scans, key=lambda scan: (scan.subject, scan.modality, scan.detail, scan.path)):
+        own = files.setdefault(scan.subject, {})
+        owners[scan.subject] = scan.patient
+        name = scan.modality
+        if name in own and scan.detail:
+            name = f"{name}_{scan.detail}"
+            further.setdefault(name, scan.path)
+        if name in own:
+            raise DataError(
+                f"two files are the {name!r} image of {scan.subject!r}",
+                where=scan.path,
+                why=f"the other one is {own[name]}",
+                mend="Name a folder that holds one of them, or write the table by hand",
+            )
+        own[name] = scan.path
+    for name, path in further.items():
+        progress.note(f"{path} is one of several such images of a patient; the table calls it {name!r}")
+    segmentations = {subject: own.pop(SEGMENTATION, None) for subject, own in files.items()}
+    return [
+        Subject(name, own, segmentations[name], patient=owners[name], facts=(facts or {}).get(owners[name], {}))
+        for name, own in files.items()
+        if own
+    ]

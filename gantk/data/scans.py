@@ -1,0 +1,74 @@
+"""What all datasets of NIfTI files share: how a subject is read, found in one folder, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from gantk.data.dataset import no_folder
+from gantk.data.patient_folder import EXPECTED, PatientFolder, folder_errors, layout_error
+from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_like
+from gantk.errors import DataError, nearest
+from gantk.files import walk_folders
+
+__all__ = ["Scans", "Tolerance"]
+
+Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Scans:
+    """Subjects whose images are NIfTI files; a dataset adds how they are listed.
+
+    Args:
+        tolerance: how far the grids of a subject's images may lie apart, as a part of a voxel; the first one counts.
+    """
+
+    writes = (".nii.gz", ".nii")
+
+    def __init__(self, tolerance: float = TOLERANCE) -> None:
+        self.tolerance = tolerance
+
+    @property
+    def reading(self) -> dict[str, float]:
+        """What decides whether an image is read."""
+        return {"tolerance": self.tolerance}
+
+    @staticmethod
+    def subject_at(folder: Path, modalities: Sequence[str]) -> Subject:
+        """The patient in one folder.
+
+        Raises:
+            DataError: the folder does not exist, lacks one of the modalities, or may hold files of several patients.
+        """
+        folder = Path(folder).expanduser()
+        if not folder.is_dir():
+            raise no_folder(folder, "Name the folder of one patient")
+        with folder_errors(folder):
+            found = PatientFolder.of(folder, next(walk_folders(folder))[1])
+        if found is None:
+            raise layout_error(
+                "this folder holds no image of a patient", folder, EXPECTED, "Name the folder of one patient"
+            )
+        subject, _ = found.subject()
+        for name in modalities:
+            if name not in subject.files:
+                raise DataError(
+                    f"the patient in this folder has no {name!r} image",
+                    where=folder,
+                    why=f"for this name: {nearest(name, subject.files)}",
+                    mend=f"Add a file that ends in _{name}.nii.gz",
+                )
+        return subject
+
+    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Volumes:
+        """The subject's volumes; see `gantk.data.volumes.read_volumes`."""
+        return read_volumes(subject, modalities, segmentation=segmentation, tolerance=self.tolerance)
+
+    @staticmethod
+    def write(path: Path, image: np.ndarray, like: Path) -> None:
+        """Write an LPS volume with the affine and header of a file; see `gantk.data.volumes.write_like`."""
+        write_like(path, image, like)
