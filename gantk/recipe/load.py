@@ -266,7 +266,7 @@ def _resolve_likes(table: Table, origins: Origins) -> None:
             model = settings[key]
             if not isinstance(model, str) or model not in resolved:
                 raise RecipeError(
-                    f"{dotted(('translators', role))} is {words} {shown(model)}, which is no translator above it",
+                    f"{dotted(('translators', role))} is {words} {shown(model)}, which is not a name of a translator above it",
                     where=origins.where(("translators", role, key)),
                     mend=nearest(str(model), resolved),
                 )
