@@ -91,8 +91,8 @@ def _section(place: str, kind: str, model: type[BaseModel]) -> str:
         path = ".".join(filter(None, (place, name, below)))
         if inner is not None:
             kind_of = "component" if inner is Selection else "table"
-            if inner is not field.annotation and float in get_args(field.annotation):
-                kind_of = f"number or {kind_of}"
+            if inner is Selection and not field.is_required() and field.default is not None:
+                kind_of = "number or component"
             rows.append((f"[`{name}`](#{_anchor(path)})", kind_of, "", escape(said.get(name) or _about(inner))))
             continue
         default = "needed" if field.is_required() else default_words(field.get_default(call_default_factory=True))

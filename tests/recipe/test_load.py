@@ -217,7 +217,7 @@ def test_an_average_has_the_generator_that_it_follows(base: Path) -> None:
     [
         (
             ['translators.mean={average_of="aa", decay=0.9}'],
-            "an average of 'aa', which is not a name of a translator above it",
+            "average of 'aa', which is not a name of a translator",
         ),
         (['translators.mean={average_of="a"}'], "decay"),
         (["translators.b.decay=0.9"], "average_of"),
