@@ -91,7 +91,7 @@ def _section(place: str, kind: str, model: type[BaseModel]) -> str:
         path = ".".join(filter(None, (place, name, below)))
         if inner is not None:
             kind_of = "component" if inner is Selection else "table"
-            if inner is Selection and not field.is_required() and field.default is not None:
+            if isinstance(field.default, float):
                 kind_of = "number or component"
             rows.append((f"[`{name}`](#{_anchor(path)})", kind_of, "", escape(said.get(name) or _about(inner))))
             continue
