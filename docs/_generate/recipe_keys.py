@@ -25,6 +25,7 @@ KINDS = {
     "also": "schedulers",
     "data": "datasets",
     "losses": "losses",
+    "weight": "weight_schedules",
     "maps": "weight_maps",
     "transforms": "transforms",
 }
@@ -90,6 +91,8 @@ def _section(place: str, kind: str, model: type[BaseModel]) -> str:
         path = ".".join(filter(None, (place, name, below)))
         if inner is not None:
             kind_of = "component" if inner is Selection else "table"
+            if isinstance(field.default, float):
+                kind_of = "number or component"
             rows.append((f"[`{name}`](#{_anchor(path)})", kind_of, "", escape(said.get(name) or _about(inner))))
             continue
         default = "needed" if field.is_required() else default_words(field.get_default(call_default_factory=True))

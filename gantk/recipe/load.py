@@ -289,8 +289,9 @@ def _resolve_likes(table: Table, origins: Origins) -> None:
                 continue
             model = settings[key]
             if not isinstance(model, str) or model not in resolved:
+                said = f"{dotted(('translators', role))} is {words} {shown(model)}"
                 raise RecipeError(
-                    f"{dotted(('translators', role))} is {words} {shown(model)}, which is no translator above it",
+                    f"{said}, which is not a name of a translator above it",
                     where=origins.where(("translators", role, key)),
                     mend=nearest(str(model), resolved),
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from gantk import Count, Finite, Moment, Whole
+from gantk import Count, Moment, NonNegative, Whole
 
 __all__ = ["Ramp"]
 
@@ -26,9 +26,9 @@ class Ramp:
 
     def __init__(
         self,
-        to: Finite,
-        steps: Count,
-        start: Finite = 0.0,
+        to: NonNegative = 1.0,
+        steps: Count = 1000,
+        start: NonNegative = 0.0,
         after: Whole = 0,
         shape: Literal["linear", "sigmoid"] = "linear",
     ) -> None:

@@ -215,7 +215,10 @@ def test_an_average_has_the_generator_that_it_follows(base: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (['translators.mean={average_of="aa", decay=0.9}'], "an average of 'aa', which is no translator above it"),
+        (
+            ['translators.mean={average_of="aa", decay=0.9}'],
+            "average of 'aa', which is not a name of a translator",
+        ),
         (['translators.mean={average_of="a"}'], "decay"),
         (["translators.b.decay=0.9"], "average_of"),
         (['translators.mean={average_of="a", decay=1.0}'], "less than 1"),
