@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -103,6 +104,7 @@ def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
         raise GantkError(
             "the file does not contain the weights of torchvision's network",
             where=f"{where}: {path}",
-            why=f"{type(error).__name__}: {error}".splitlines()[0],
+            # torch's own words would advise to load what may run code
+            why=None if isinstance(error, UnpicklingError) else f"{type(error).__name__}: {error}".splitlines()[0],
             mend='set weights to "pretrained", "random" or the path of a torchvision file (.pth)',
         ) from None

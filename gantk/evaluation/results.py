@@ -187,7 +187,7 @@ class Evaluation:
         return {
             "split": self.split,
             "settings": self.settings,
-            "subjects": asdict(self.subjects),
+            "subjects": asdict(self.subjects) | {"size": list(self.subjects.size)},
             "metrics": {name: column.to_dict() for name, column in self.columns.items()},
             "methods": {
                 method: {name: statistic.to_dict() for name, statistic in found.items()}

@@ -111,7 +111,7 @@ class SplitSettings(Settings):
     """Parts of a cross-validation; `ratio` then divides training and validation alone."""
     fold: Whole | None = None
     """Which of the folds is tested, from 0; all of them with `[sweep]` and `"data.split.fold" = [0, 1, 2, 3, 4]`."""
-    stratify: Annotated[str, Field(min_length=1)] | None = None
+    stratify: Name | None = None
     """A column of the dataset's table, such as a site, of which all parts and folds have about the same share."""
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gantk.errors import RecipeError, nearest
@@ -25,13 +26,13 @@ def find_recipe(named: str | Path) -> Path:
         RecipeError: there is neither, of a name that is no path to a TOML file.
     """
     path = Path(named)
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, also where no file can be called so
         return path
     known = shipped_recipes()
     name = path.as_posix().removesuffix(".toml")
     if name in known:
         return known[name]
-    if path.suffix == ".toml":  # the reader says what is beside it
+    if path.suffix == ".toml" or path.is_absolute():  # the reader says what is beside it
         return path
     raise RecipeError(
         "no such recipe",

@@ -107,7 +107,7 @@ def test_run_hands_its_options_over_and_tells_how_to_go_on(
     assert seen["out"] == tmp_path / "elsewhere"
     assert f"gantk predict {folder} INPUT -o OUTPUT" in result.stdout
     assert "0.900 ± 0.141" in result.stdout
-    assert json.loads(call("run", "--resume", "x", "--json").stdout)["summary"] == SUMMARY
+    assert json.loads(call("run", "--resume", "x", "--json").stdout)["summary"] == json.loads(json.dumps(SUMMARY))
     assert (seen["path"], seen["resume"]) == (None, "x")
 
 

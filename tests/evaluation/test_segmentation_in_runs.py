@@ -28,7 +28,7 @@ def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_run_with_all_of_them(tmp_path: Path) -> None:
     metrics = f'["ssim", "nmse", {{use="ms_ssim", sigma=1.0}}, {{use="kid", weights="random", subsets=2}}, {PROBE}]'
     run = run_recipe(
-        RECIPES / "ds3_semi.toml",
+        RECIPES / "ds3_published.toml",
         [
             "data.crop=[32, 32]",
             "data.slices=all",

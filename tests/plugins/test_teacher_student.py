@@ -147,10 +147,11 @@ def test_what_the_student_starts_from() -> None:
 
 def test_the_engine_copies_the_parts_and_nothing_else(build: Any) -> None:
     built = build(
-        "ds3_semi.toml", ["translators.teacher.generator.channels=4", "translators.teacher.discriminator.channels=4"]
+        "ds3_published.toml",
+        ["translators.teacher.generator.channels=4", "translators.teacher.discriminator.channels=4"],
     )
     teacher, student = built.translators["teacher"], built.translators["student"]
-    state = SimpleNamespace(translators=built.translators, averages={})
+    state = SimpleNamespace(translators=built.translators, averages={}, begin_averages=lambda _: None)
     _Control(SimpleNamespace(state=state)).copy("teacher", "student", ("generator", "heads"))  # type: ignore[arg-type]
     for part, same in [("generator", True), ("heads", True), ("discriminator", False)]:
         ours, theirs = dict(teacher.parts())[part], dict(student.parts())[part]
@@ -161,7 +162,7 @@ def test_the_engine_copies_the_parts_and_nothing_else(build: Any) -> None:
 
 def test_a_student_of_another_shape_is_refused(build: Any) -> None:
     small = ["translators.teacher.generator.channels=4", "translators.student.generator.channels=8"]
-    built = build("ds3_semi.toml", small)
+    built = build("ds3_published.toml", small)
     control = _Control(SimpleNamespace(state=SimpleNamespace(translators=built.translators, averages={})))  # type: ignore[arg-type]
     with pytest.raises(PluginError, match="the generator of 'teacher' does not fit into that of 'student'"):
         control.copy("teacher", "student", ("generator",))

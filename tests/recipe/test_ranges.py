@@ -57,6 +57,8 @@ map = "m"
 stages = ["main"]
 [schedule]
 use = "constant"
+[training]
+keep_best = { metric = "ssim" }
 [evaluation]
 metrics = ["ssim"]
 baselines = ["training_mean"]

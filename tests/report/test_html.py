@@ -147,6 +147,6 @@ def test_unfinished_run(run: Path, tmp_path: Path, kept, sections):
 
 
 def test_no_run(tmp_path: Path):
-    with pytest.raises(EvaluationError, match="no run"):
+    with pytest.raises(EvaluationError, match="not the folder of a run"):
         write_report(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -64,10 +64,10 @@ def test_networks_or_images_that_differ_are_run_again(build: Build, images: list
 def test_layers_that_a_term_wants_besides_are_looked_for(build: Build, images: list[Tensor]) -> None:
     small = ["data.crop=[16, 24]", "translators.teacher.generator.channels=4"]
     layers = "losses.teacher_patchwise.layers=[0, 4, 12]"
-    build("ds3_semi.toml", small)
+    build("ds3_published.toml", small)
     with pytest.raises(Exception, match="does not offer the layers"):
-        build("ds3_semi.toml", [*small, layers.replace("12", "999")])
-    built = build("ds3_semi.toml", [*small, layers])
+        build("ds3_published.toml", [*small, layers.replace("12", "999")])
+    built = build("ds3_published.toml", [*small, layers])
     assert set(built.translators["teacher"].heads["patch_nce"].layers) == {"0", "4", "12"}
 
 
