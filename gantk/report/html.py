@@ -91,6 +91,7 @@ def write_report(run: Path) -> Path:
     ]
     curves = _whole(lambda: _curves(folder.path / JOURNAL), damages)
     best = _whole(lambda: _best_epoch(folder, results["columns"] if results else {}), damages)
+    plural = results["subjects"].plural if results else "subjects"
     panels = _panels(folder.panels(), damages)
     for damage in damages:
         warnings.warn(GantkWarning(damage), stacklevel=2)
@@ -104,7 +105,7 @@ def write_report(run: Path) -> Path:
         state=state,
         message=status.get("message") or "",
         damages=damages,
-        facts=_facts(folder, status, files.environment(), on_training, best or ""),
+        facts=_facts(folder, status, files.environment(), on_training, best or "", plural),
         on_training=on_training,
         results=results,
         weights=weights,
@@ -148,7 +149,12 @@ def _whole(part: Callable[[], Part], damages: list[str]) -> Part | None:
 
 
 def _facts(
-    folder: RunFolder, status: Mapping[str, Any], environment: Mapping[str, Any], on_training: bool, best: str
+    folder: RunFolder,
+    status: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    on_training: bool,
+    best: str,
+    plural: str,
 ) -> list[tuple[str, str]]:
     """The line below the title: what a reader asks first."""
     git = environment.get("git") or {}
@@ -158,7 +164,7 @@ def _facts(
     version = (environment.get("packages") or {}).get("gantk")
     facts = [
         ("seed", "" if seed is None else str(seed)),
-        ("patients", ", ".join(f"{count} {part}" for part, count in folder.parts().items())),
+        (plural, ", ".join(f"{count} {part}" for part, count in folder.parts().items())),
         ("split", str(status.get("split") or "") + (", nothing held out" if on_training else "")),
         ("best epoch", best),
         ("started", "" if started is None else f"{datetime.fromtimestamp(started / 1000, UTC):%Y-%m-%d %H:%M} UTC"),

@@ -221,9 +221,11 @@ class ImputedLsgan:
 
 
 def _mean(errors: Tensor, view: View) -> Tensor:
-    """The mean of errors (B, T, h, w) over the modalities whose target is known."""
+    """The mean of errors (B, T, h, w) over the modalities whose target is known; 0 where none is."""
     there = known(view)
-    return errors.mean() if there.all() else errors[there].mean()
+    if there.all():
+        return errors.mean()
+    return torch.where(there, errors.mean(dim=(2, 3)), 0).sum() / there.sum().clamp_min(1)
 
 
 class ModalityPatchGan(nn.Module):

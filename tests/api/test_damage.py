@@ -187,7 +187,7 @@ calls = []
 def spoilt(self, view):
     calls.append(1)
     loss = true(self, view)
-    return {spoilt} if len(calls) == 5 else loss
+    return {spoilt} if len(calls) == 7 else loss  # two calls are the rehearsal of the stages
 module.L1.__call__ = spoilt
 """
 

@@ -113,8 +113,12 @@ def test_they_are_translated(run: gantk.RunResult, tmp_path: Path, make_patient:
 def test_without_the_key_they_are_refused_and_it_is_named(holes: Path) -> None:
     with pytest.raises(DataError, match=r"no patient has the target.*data\.incomplete = true"):
         gantk.dry_run(holes, ["data.incomplete=false"])
+    other = holes.with_name("other.toml")
+    other.write_text(
+        f'extends = "{(ROOT / "recipes" / "unet_l1.toml").as_posix()}"\n'
+        'without = ["data.subjects", "data.voxel"]\n'
+        f'[data]\ndataset = "brats"\nroot = "{(holes.parent / "patients").as_posix()}"\ninputs = ["t1", "t2"]\ncrop = [32, 32]\n'
+        "[translators.generator]\ngenerator = { levels = 3 }\n"
+    )
     with pytest.raises(DataError, match=r"has no 't.' image.*data\.incomplete = true"):
-        gantk.dry_run(
-            holes,
-            ["data.incomplete=false", 'data.target=["t1ce"]', 'data.inputs=["t1", "t2"]', "evaluation.missing=[]"],
-        )
+        gantk.dry_run(other)

@@ -26,7 +26,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
             "translators.generator.discriminator.layers=6",
             r"^--set translators\.generator\.discriminator\.layers",
         ),
-        ("ds3_semi", "data.crop=[4, 4]", r"^--set data\.crop: .*cannot take images of 4 × 4 pixels"),
+        ("ds3_published", "data.crop=[4, 4]", r"^--set data\.crop: .*cannot take images of 4 × 4 pixels"),
         ("unet_l1", "data.crop=[50, 64]", r"^--set data\.crop: .*does not fit"),
         (
             "unet_l1",

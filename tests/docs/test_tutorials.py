@@ -15,7 +15,10 @@ import pytest
 KINDS = {
     "charbonnier": 10,
     "relativistic": 10,
+    "lazy_r1": 6,
+    "uncertain_l1": 6,
     "rim": 6,
+    "staircase": 3,
     "plain": 15,
     "pixelgan": 12,
     "noise": 6,

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 import gantk.testing
+from gantk.data.brats import Brats
+from gantk.data.cohort_table import write_table
 from gantk.plugins import load_plugins
+from gantk.progress import QuietProgress
 from gantk.testing import write_pictures
+from gantk.testing.cohort import write_cohort
 
 pytest_plugins = ["gantk.testing.plugin"]
 
@@ -85,11 +89,21 @@ def _pictures(self: Any, folder: Path) -> Mapping[str, Any]:
     return {"root": str(write_pictures(folder))}
 
 
+def _table(self: Any, folder: Path) -> Mapping[str, Any]:
+    cohort = Brats(write_cohort(folder, 10, (*self.inputs, *self.targets)))
+    write_table(folder / "cohort.csv", cohort.subjects(QuietProgress()))
+    return {"file": str(folder / "cohort.csv")}
+
+
 def _nothing(self: Any, folder: Path) -> Mapping[str, Any]:
     return {}
 
 
-DATA = {"dataset images": {"write": _pictures}, "dataset phantom": {"write": _nothing}}
+DATA = {
+    "dataset images": {"write": _pictures},
+    "dataset phantom": {"write": _nothing},
+    "dataset table": {"write": _table},
+}
 
 
 @pytest.fixture(autouse=True)

@@ -404,7 +404,7 @@ class Recorder:
 
     def __init__(self, modules: list[nn.Module]) -> None:
         self.parameters = [p for module in modules for p in module.parameters()]
-        self.param_groups = [{"params": self.parameters}]
+        self.param_groups = [{"params": self.parameters, "part": "generator"}]
         self.gradients: list[Tensor | None] = []
 
     def step(self) -> None:
@@ -436,7 +436,7 @@ def update(built: Any, epoch: int) -> tuple[dict[str, float], dict[str, Recorder
     for role, translator in built.translators.items():
         recorders[role] = Recorder([translator.generator, translator.heads])
         sides = {"generator": recorders[role], "discriminator": Recorder([translator.discriminator])}
-        optimizers[role] = SimpleNamespace(sides=sides)
+        optimizers[role] = SimpleNamespace(sides=sides, rates={})
         recorders[f"{role}/discriminator"] = sides["discriminator"]
     weights = {role: built.scheduler.weight(built.stage, role, epoch) for role in built.stage.roles}
     updater = Updater(built.translators, optimizers, built.plan, built.recipe.training, built.step.autocast)
