@@ -117,7 +117,8 @@ def test_without_the_key_they_are_refused_and_it_is_named(holes: Path) -> None:
     other.write_text(
         f'extends = "{(ROOT / "recipes" / "unet_l1.toml").as_posix()}"\n'
         'without = ["data.subjects", "data.voxel"]\n'
-        f'[data]\ndataset = "brats"\nroot = "{(holes.parent / "patients").as_posix()}"\ninputs = ["t1", "t2"]\ncrop = [32, 32]\n'
+        f'[data]\ndataset = "brats"\nroot = "{(holes.parent / "patients").as_posix()}"\n'
+        'inputs = ["t1", "t2"]\ncrop = [32, 32]\n'
         "[translators.generator]\ngenerator = { levels = 3 }\n"
     )
     with pytest.raises(DataError, match=r"has no 't.' image.*data\.incomplete = true"):

@@ -658,7 +658,7 @@ def test_pictures_are_no_patients(trained: Callable[[str], gantk.RunResult], tmp
     assert tests is not None
     told += [tests.caption, *tests.notes, *(cell.text for part in tests.sections for row in part for cell in row)]
     found = compare([result.folder])
-    differences = found.difference_grid()
+    differences = found.significance_grid()
     assert differences is not None
     told += [found.grids()[0].title, differences.caption, *differences.notes]
     assert not [text for text in told if "atient" in text]
