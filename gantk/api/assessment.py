@@ -32,7 +32,7 @@ from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_me
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Row, Subjects
 from gantk.evaluation.weights import WEIGHTS
-from gantk.files import atomic_write
+from gantk.files import atomic_write, sealed
 from gantk.memory import enough_memory
 from gantk.plugins import Registry
 from gantk.progress import Progress
@@ -147,7 +147,7 @@ def assess(
         _show_targets(state, cohort, out / TARGET_EXAMPLES)
     if plan.maps and pairs:
         with atomic_write(out / WEIGHTS) as temporary:
-            temporary.write_text(json.dumps(weights.means, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(sealed(weights.means), indent=1) + "\n", encoding="utf-8")
     return evaluation
 
 

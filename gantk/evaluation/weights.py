@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gantk.errors import EvaluationError
+from gantk.files import unsealed
 
 __all__ = ["WEIGHTS", "MapWeight", "light_in_tumours", "read_weights"]
 
@@ -41,7 +42,7 @@ def read_weights(evaluation: Path) -> list[MapWeight]:
     if not path.is_file():
         return []
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = unsealed(json.loads(path.read_text(encoding="utf-8")))
         return [
             MapWeight(name, *(float(found.get(key, math.nan)) for key in ("tumour", "brain")))
             for name, found in read.items()

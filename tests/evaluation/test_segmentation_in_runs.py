@@ -1,6 +1,5 @@
 """Metrics with parameters, of regions and over all patients, in whole runs: what reaches the files on disk."""
 
-import json
 import math
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import gantk
 from gantk.errors import RecipeError
 from gantk.evaluation.results import Evaluation
+from gantk.evaluation.weights import read_weights
 from gantk.recipe import dump_recipe, load_recipe
 from gantk.recipe.load import recipe_from_table
 from gantk.testing import run_recipe, write_pictures
@@ -50,8 +50,9 @@ def test_a_run_with_all_of_them(tmp_path: Path) -> None:
     assert math.isnan(summary["target:real"]["ssim"].mean)
     head = (run.folder / "evaluation" / "patients.csv").read_text().splitlines()[0]
     assert head.endswith("kid,dice_et,dice_tc,dice_wt")
-    weights = json.loads((run.folder / "evaluation" / "weights.json").read_text())
-    assert all(mean > 0 for regions in weights.values() for mean in regions.values())
+    weights = read_weights(run.folder / "evaluation")
+    assert weights
+    assert all(found.tumour > 0 and found.brain > 0 for found in weights)
     journal = (run.folder / "metrics.jsonl").read_text()
     assert "/nmse" in journal  # at validation, where those over all patients are not
     assert "/kid" not in journal
