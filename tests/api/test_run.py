@@ -172,7 +172,7 @@ def test_a_dry_run_reads_no_image_and_writes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("gantk.data.brats.read_volumes", None)
+    monkeypatch.setattr("gantk.data.scans.read_volumes", None)
     built = gantk.dry_run(recipe, device="cpu")
     assert list(tmp_path.iterdir()) == []
     counts = {role: built["patients"][role] for role in ("paired", "unpaired", "validation", "test")}
