@@ -51,7 +51,7 @@ def pooled(evaluated: Sequence[Evaluated]) -> tuple[list[Evaluated], list[str]]:
     common = sorted(set(every).intersection(*groups.values()))
     if not common:
         raise EvaluationError(
-            "the runs have no fold in common", mend="Let the same folds of all of them finish, or name fewer runs."
+            "the runs have no fold in common", mend="let the same folds of all of them finish, or name fewer runs"
         )
     total = max(int(value_at(member.recipe, FOLDS) or 0) for found in groups.values() for member, _ in found.values())
     notes = [f"Test patients of folds {_listed(common)} of {total} are pooled, each once"]
@@ -72,7 +72,7 @@ def _one(folds: Sequence[Evaluated]) -> Evaluated:
                     f"patient {patient!r} is tested in two folds",
                     where=own.folder,
                     why=f"the other one is {other.folder}; their splits are not of one cross-validation",
-                    mend="Run the folds anew with one cohort, one data.split.seed and one data.split.folds.",
+                    mend="run the folds anew with one cohort, one data.split.seed and one data.split.folds",
                 )
     evaluations = [evaluation for _, evaluation in folds]
     whole = {name for evaluation in evaluations for overall in evaluation.overall.values() for name in overall}

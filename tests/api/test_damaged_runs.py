@@ -274,7 +274,7 @@ def test_a_report_that_has_no_room_leaves_a_finished_run(run: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("gantk.report.html.write_text", full)
-    with pytest.raises(GantkError, match=r"the report cannot be written.*No space left.*gantk report"):
+    with pytest.raises(GantkError, match=r"(?s)the report cannot be written.*No space left.*gantk report"):
         resume(run)
     assert RunFiles(run).status()["state"] == "finished"
 
