@@ -63,6 +63,11 @@ NETWORKS = {
         "generator.generator.heads=2",
         "generator.discriminator.channels=4",
     ],
+    "spade": [
+        "generator.generator.channels=2",
+        "generator.generator.hidden=4",
+        "generator.discriminator.channels=4",
+    ],
     "unet_committee": ["teacher.generator.channels=4"],
     "unet_l1": ["generator.generator.channels=4"],
 }

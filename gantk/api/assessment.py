@@ -141,7 +141,7 @@ def assess(
         group = cohort.loader.rows(rows)
         shown = examples(state, plan, group, recipe.evaluated, recipe)
         if not pairs and group.source is not None:
-            shown = shown.plus(there_and_back(state, group.source, "source"))
+            shown = shown.plus(there_and_back(state, group, "source"))
         shown.save(out / "examples.npz")
     if not pairs:
         _show_targets(state, cohort, out / TARGET_EXAMPLES)
@@ -165,7 +165,7 @@ def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:
     group = cohort.loader.rows(rows) if rows else None
     if group is None or group.target is None:
         return
-    outputs = there_and_back(state, group.target, "target")
+    outputs = there_and_back(state, group, "target")
     if outputs:
         names = {name: group.target[:, list(layout.image("target", name))] for name in recipe.measured}
         Examples.of(group, names, None, {}).plus(outputs).save(path)

@@ -14,6 +14,7 @@ from typing import Any
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.cohort import Split, by_target, check_modality, split_cohort
 from gantk.data.dataset import Dataset, make_data, noun_of
+from gantk.data.extra import of_image
 from gantk.data.folds import parts_in_fold, strata_of
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
@@ -28,6 +29,7 @@ from gantk.plugins import Registry
 from gantk.plugins.blame import blame
 from gantk.progress import Progress
 from gantk.recipe import Recipe
+from gantk.recipe.model import SEGMENTATION, ExtraSettings
 from gantk.runs.files import SPLIT, RunFiles
 
 
@@ -44,7 +46,8 @@ class Cohort:
     def fingerprint(self) -> str:
         """12 hex digits over all that is read of the images, wherever they lie, and what it is taken to mean."""
         stored = {patient: slices.checksum for patient, slices in self.store.items()}
-        told = json.dumps([stored, self.meaning.to_dict()], sort_keys=True)
+        facts = [self.loader.facts] if self.loader.extra else []
+        told = json.dumps([stored, self.meaning.to_dict(), *facts], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def shown(self, patients: Sequence[str]) -> list[str]:
@@ -76,7 +79,12 @@ def slice_settings(recipe: Recipe) -> SliceSettings:
     """What shapes the stored slices."""
     data = recipe.data
     return SliceSettings(
-        data.modalities, data.spacing, data.crop, normalisation(recipe), intensities=data.intensities, mask=data.mask
+        data.modalities,
+        data.spacing,
+        data.crop,
+        normalisation(recipe),
+        intensities=data.label_maps | data.intensities,
+        mask=data.mask,
     )
 
 
@@ -114,17 +122,41 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     split = _split(subjects, kinds, recipe, noun, progress)
     if split.on_training:
         progress.note(f'All {len(split.subjects)} {noun}s are trained on and measured on: data.split is "none"')
-    if data.mask is not None:
-        check_modality(subjects, data.mask, "data.mask", noun)
-    for subject in subjects if data.mask is not None else ():
-        if data.mask not in subject.files:
+    wanted = {} if data.mask is None else {data.mask: "data.mask"}
+    wanted |= dict.fromkeys((name for name in data.label_maps if name not in data.inputs), "data.extra")
+    for name, where in wanted.items():
+        check_modality(subjects, name, where, noun)
+        for subject in subjects:
+            if name not in subject.files:
+                raise DataError(
+                    f"{noun} {subject.id!r} has no {name!r} image",
+                    where=subject.folder,
+                    why=f"{where} names it",
+                    mend=f"add the file, or leave the {noun} out",
+                )
+    for name, extra in data.extra.items():
+        _check_extra(name, extra, subjects, noun)
+    return Listing(dataset, origin, subjects, split)
+
+
+def _said(extra: Mapping[str, ExtraSettings], subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
+    """What subjects' facts say of what a recipe declares beside images."""
+    names = {settings.of or name for name, settings in extra.items() if settings.per == "image"}
+    return {subject.id: {k: v for k, v in subject.facts.items() if k in names} for subject in subjects}
+
+
+def _check_extra(name: str, extra: ExtraSettings, subjects: Sequence[Subject], noun: str) -> None:
+    """Whether what a recipe declares beside images is known of every subject, as far as no image tells."""
+    for subject in subjects:
+        if extra.per == "image":
+            of_image(name, extra, subject.facts, subject.id)
+        elif (extra.of or name) == SEGMENTATION and subject.segmentation is None:
             raise DataError(
-                f"{noun} {subject.id!r} has no {data.mask!r} image",
+                f"{noun} {subject.id!r} has no segmentation",
                 where=subject.folder,
-                why="data.mask names it",
+                why=f"data.extra.{name} is made of it",
                 mend=f"add the file, or leave the {noun} out",
             )
-    return Listing(dataset, origin, subjects, split)
 
 
 def _split(
@@ -214,6 +246,8 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         steps_per_epoch=data.steps_per_epoch,
         missing=recipe.evaluation.missing,
         measured=recipe.measured,
+        extra=data.extra,
+        facts=_said(data.extra, listing.subjects),
     )
     return Cohort(store, listing.split, loader, meaning)
 

@@ -76,8 +76,9 @@ def translation(
     def predict(group: Group) -> Tensor:
         image = group.image(translator.takes)
         assert image is not None
+        beside = translator.given({name: values.to(device) for name, values in group.extra.items()})
         with as_tested(generator, translator.role, recipe), autocast():
-            output = generator(image.to(device)).float()
+            output = generator(image.to(device), **beside).float()
         return _answer(output, group, translator, layout, recipe)
 
     return predict
@@ -123,7 +124,7 @@ class Inference:
             assert self._step is not None
             assert self._step.group(SEEN).source is group.source
             with as_tested(translator.generator, role, self.state.recipe):
-                output = self._step.translate(role, self._step.image(SEEN, translator.takes))
+                output = self._step.translate(role, self._step.image(SEEN, translator.takes), group=SEEN)
             return _answer(output, group, translator, self.state.assembly.layout, self.state.recipe)
 
         return predict
@@ -183,23 +184,26 @@ def picture(
     )
 
 
-def there_and_back(state: TrainingState, images: Tensor, side: Side) -> dict[str, Tensor]:
+def there_and_back(state: TrainingState, group: Group, side: Side) -> dict[str, Tensor]:
     """What translators make of all images of one side and, where another leads back, what that makes of it.
 
     Args:
         state: whose networks are asked.
-        images: (B, C, H, W), a group's source or target.
+        group: whose source or target.
         side: which of the two.
 
     Returns:
         By role, `b2a(a2b)` for the way back; images as they are shown.
     """
     autocast = autocasting(state.device, state.recipe.run.precision)
+    images = group.source if side == "source" else group.target
+    assert images is not None
+    extra = {name: values.to(state.device) for name, values in group.extra.items()}
 
     def made(role: str, images: Tensor) -> Tensor:
         generator = state.generator(role)
         with as_tested(generator, role, state.recipe), autocast():
-            return generator(images.to(state.device)).float()
+            return generator(images.to(state.device), **state.translators[role].given(extra)).float()
 
     found = {}
     for role, there in state.translators.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import as_tested
 from gantk.api.windows import in_windows
 from gantk.data.dataset import noun_of
+from gantk.data.extra import of_image, planes
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND
@@ -28,6 +29,7 @@ from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress, default_progress
 from gantk.recipe import Recipe
+from gantk.recipe.model import SEGMENTATION
 from gantk.runs.files import warn_of_damage
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
@@ -97,6 +99,7 @@ class Model:
         target: str | None = None,
         overwrite: bool = False,
         size: tuple[int, int] | None = None,
+        given: Mapping[str, object] | None = None,
     ) -> np.ndarray:
         """The synthesized image of one patient, full field of view.
 
@@ -111,6 +114,8 @@ class Model:
             overwrite: whether a file that exists is replaced; what lies with the inputs never is.
             size: height and width that a picture is translated at; its own where absent, enlarged where it is smaller
                 than the training's crop. The result has the picture's size in any case.
+            given: what is said beside the patient's images (`[data.extra]`), by name; what the dataset knows of the
+                patient where absent.
 
         Returns:
             For volumes float32 (X, Y, Z) in LPS orientation, in the target's unit and with its background, both as in
@@ -126,14 +131,20 @@ class Model:
         if out is not None:
             self._check_out(Path(out), Path(patient), overwrite)
         progress = progress or default_progress()
-        made = self._synthesize(Path(patient), role, target, progress, size)
+        made = self._synthesize(Path(patient), role, target, progress, size, given or {})
         tell(progress, [made.remarks])
         if out is not None:
             self._write(Path(out), made)
         return made.image
 
     def _synthesize(
-        self, path: Path, role: str | None, target: str | None, progress: Progress, size: tuple[int, int] | None
+        self,
+        path: Path,
+        role: str | None,
+        target: str | None,
+        progress: Progress,
+        size: tuple[int, int] | None,
+        given: Mapping[str, object],
     ) -> _Made:
         role, takes, target, place = self._request(role, target)
         if not hasattr(self.dataset, "subject_at"):
@@ -143,9 +154,14 @@ class Model:
                 mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
             )
         settings = slice_settings(self.recipe)
-        subject, inputs = self._subject(path, takes, target, settings.mask)
-        needed = [*inputs, *(() if settings.mask in (None, *inputs) else [settings.mask])]
-        read = self.dataset.read(subject, needed, segmentation=False)
+        extra = self.translators[role].extra
+        if unknown := next((name for name in given if name not in extra), None):
+            raise UsageError(f"{role!r} is not given {unknown!r}", where="given", mend=nearest(unknown, extra))
+        maps = [one.of or name for name, one in extra.items() if one.per == "pixel"]
+        further = [name for name in (settings.mask, *maps) if name not in (None, SEGMENTATION)]
+        subject, inputs = self._subject(path, takes, target, further)
+        needed = list(dict.fromkeys((*inputs, *further)))
+        read = self.dataset.read(subject, needed, segmentation=SEGMENTATION in maps)
         remarks: dict[str, str] = {}
         if hasattr(read, "sized"):
             read, remark = self._sized(read, role, size)
@@ -160,18 +176,25 @@ class Model:
         slices = self.slices(read, subject, inputs, settings)
         images = self._source(slices, takes, self.translators[role].takes.side)
         fill = BACKGROUND if slices.pixel is not None else None
-        translated = self._translate(images, slices, role, place, fill, progress)
+        pixels = planes(extra, slices, self.meaning.labels, subject)
+        facts = {**subject.facts, **{extra[name].of or name: said for name, said in given.items()}}
+        said = {n: of_image(n, one, facts, subject.id) for n, one in extra.items() if one.per == "image"}
+        images = np.concatenate([images, *(codes[:, None].astype(np.float32) for codes in pixels.values())], axis=1)
+        network = partial(self._batch, role, list(pixels), said)
+        translated = self._translate(images, slices, network, role, place, fill, progress)
         scale = self.meaning.predicted(target, slices, inputs)
         made = read.restore(translated, inputs, settings, slices, scale)
         return _Made(made, subject.files[inputs[0]], {**slices.remarks, **remarks})
 
-    def _subject(self, path: Path, takes: Sequence[str], target: str, mask: str | None) -> tuple[Subject, list[str]]:
+    def _subject(
+        self, path: Path, takes: Sequence[str], target: str, further: Sequence[str]
+    ) -> tuple[Subject, list[str]]:
         """The subject and the inputs that its images are made from: not the image that is to be made."""
         hidden = {*self.recipe.evaluation.missing, target}
         if not self.recipe.data.incomplete:
             inputs = [name for name in takes if name not in hidden] or list(takes)
-            return self.dataset.subject_at(path, [*inputs, *(() if mask in (None, *inputs) else [mask])]), inputs
-        subject = self.dataset.subject_at(path, [] if mask is None else [mask])
+            return self.dataset.subject_at(path, list(dict.fromkeys((*inputs, *further)))), inputs
+        subject = self.dataset.subject_at(path, list(further))
         inputs = [name for name in takes if name != target and name in subject.files]
         if not inputs:
             raise DataError(
@@ -235,6 +258,7 @@ class Model:
         target: str | None = None,
         overwrite: bool = False,
         size: tuple[int, int] | None = None,
+        given: Mapping[str, object] | None = None,
     ) -> list[Path]:
         """Predict one subject into a file, or every image of a folder into a folder; see `predict`.
 
@@ -245,7 +269,7 @@ class Model:
         ask = getattr(self.dataset, "members", None)
         members = ask(Path(path)) if ask else None
         if members is None:
-            self.predict(path, out, role, progress, target, overwrite, size)
+            self.predict(path, out, role, progress, target, overwrite, size, given)
             return [out]
         if not out.is_dir() and (out.exists() or out.suffix.lower() in self.dataset.writes):
             raise UsageError(
@@ -261,7 +285,7 @@ class Model:
         written, remarks = [], []
         with progress.task("Synthesizing", len(members)) as bar:
             for member in members:
-                made = self._synthesize(member, role, target, QuietProgress(), size)
+                made = self._synthesize(member, role, target, QuietProgress(), size, given or {})
                 written.append(out / self._named(member, made.image))
                 self._write(written[-1], made)
                 remarks.append(made.remarks)
@@ -345,9 +369,19 @@ class Model:
         "evaluation.batch=1",
     )
     def _translate(
-        self, images: np.ndarray, slices: Slices, role: str, place: slice, fill: float | None, progress: Progress
+        self,
+        images: np.ndarray,
+        slices: Slices,
+        network: Callable[[np.ndarray], np.ndarray],
+        role: str,
+        place: slice,
+        fill: float | None,
+        progress: Progress,
     ) -> np.ndarray:
-        """Slices `(Z, C, H, W)` through the generator, padded to a size it takes; empty ones left out."""
+        """Slices `(Z, C, H, W)` through the generator, padded to a size it takes; empty ones left out.
+
+        What is said of their pixels are further channels, which `network` takes apart.
+        """
         height, width = images.shape[-2:]
         crop = self.recipe.data.crop
         # scans are padded to no less than what training saw: background is background
@@ -360,7 +394,7 @@ class Model:
         with progress.task("Synthesizing", len(full)) as bar:
             for first in range(0, len(full), size):
                 rows = full[first : first + size]
-                output = in_windows(partial(self._batch, role), centre(images[rows], padded, fill), window)
+                output = in_windows(network, centre(images[rows], padded, fill), window)
                 result[rows] = centre(output[:, place], (height, width))
                 bar.advance(len(rows))
         return result
@@ -368,11 +402,18 @@ class Model:
     def _find_fitting(self, role: str, size: tuple[int, int]) -> tuple[int, int] | None:
         return fitting_size(self.translators[role], size, self.recipe.data.crop)
 
-    def _batch(self, role: str, images: np.ndarray) -> np.ndarray:
-        generator = self.translators[role].generator
+    def _batch(self, role: str, maps: Sequence[str], said: Mapping[str, float], whole: np.ndarray) -> np.ndarray:
+        translator = self.translators[role]
         autocast = autocasting(self.device, self.recipe.run.precision)
-        with as_tested(generator, role, self.recipe), autocast():
-            output = generator(torch.from_numpy(np.ascontiguousarray(images)).to(self.device)).float()
+        image, *pixels = (
+            torch.from_numpy(np.ascontiguousarray(whole))
+            .to(self.device)
+            .split([translator.takes.size, *(1 for _ in maps)], dim=1)
+        )
+        extra = {name: codes.clamp(min=0) for name, codes in zip(maps, pixels, strict=True)}  # padded with background
+        extra |= {name: torch.full((len(image),), value, device=self.device) for name, value in said.items()}
+        with as_tested(translator.generator, role, self.recipe), autocast():
+            output = translator.generator(image, **translator.given(extra)).float()
         array: np.ndarray = output.cpu().numpy()
         return array
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,12 @@ def predict(
             metavar="HxW", help="Size at which pictures are translated; default: their own size.", show_default=False
         ),
     ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="What is said beside the images (data.extra); repeatable.", show_default=False
+        ),
+    ] = None,
     device: Device = "auto",
     runs: RunsFolder = Path("runs"),
 ) -> None:
@@ -49,8 +56,18 @@ def predict(
 
     wanted = None if size is None else _size(size)
     model = gantk.load(gantk.resolve_run(run, runs), device=device)
-    for file in model.predict_all(patient, out, role, default_progress(), target, overwrite, wanted):
+    for file in model.predict_all(
+        patient, out, role, default_progress(), target, overwrite, wanted, _given(given or ())
+    ):
         write(str(file))
+
+
+def _given(said: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in said]
+    for name, equals, value in pairs:
+        if not (name and equals and value):
+            raise typer.BadParameter(f"write NAME=VALUE, not {name + equals + value!r}", param_hint="--given")
+    return {name: value for name, _, value in pairs}
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class Group:
         own: the source channels that show the slices themselves, where others show their neighbours; None for all.
         categories: the source channels whose numbers are names, as in a label map: what lies between two means nothing.
         subjects: id of each slice's subject, such as a patient's visit; the patients where nothing is said.
+        extra: what `[data.extra]` declares, by name: of pixels places among the categories, uint8 (B, 1, H, W); of
+            images places among the categories, int64 (B,), or numbers, float32 (B,).
     """
 
     source: Tensor | None
@@ -35,6 +37,7 @@ class Group:
     own: tuple[int, ...] | None = None
     categories: tuple[int, ...] = ()
     subjects: tuple[str, ...] = ()
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.subjects = self.subjects or self.patients
@@ -77,7 +80,11 @@ class Group:
             return None if tensor is None else tensor.to(device, non_blocking=True)
 
         return replace(
-            self, source=moved(self.source), target=moved(self.target), segmentation=moved(self.segmentation)
+            self,
+            source=moved(self.source),
+            target=moved(self.target),
+            segmentation=moved(self.segmentation),
+            extra={name: values.to(device, non_blocking=True) for name, values in self.extra.items()},
         )
 
     def __len__(self) -> int:

@@ -14,11 +14,13 @@ import torch
 
 from gantk.data.batch import Batch, Group
 from gantk.data.cohort import Split
+from gantk.data.extra import of_image, of_pixels
 from gantk.data.layout import Layout, Side
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.store import PatientSlices, SliceStore
 from gantk.errors import DataError, RecipeError, nearest
 from gantk.recipe.groups import GroupName
+from gantk.recipe.model import SEGMENTATION, ExtraSettings
 
 __all__ = ["Loader", "members"]
 
@@ -96,6 +98,8 @@ class Loader:
         steps_per_epoch: length of an epoch; None lets the longest group decide.
         missing: inputs that `rows` and `patient` hide.
         measured: targets without which `rows` and `patient` give none; all where absent.
+        extra: what groups hold beside images, by name.
+        facts: what is known of each subject, by name.
     """
 
     def __init__(
@@ -111,10 +115,13 @@ class Loader:
         steps_per_epoch: int | None = None,
         missing: Sequence[str] = (),
         measured: Sequence[str] | None = None,
+        extra: Mapping[str, ExtraSettings] | None = None,
+        facts: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.store, self.split, self.layout = store, split, layout
         self.sizes, self.slices, self.core_fraction = dict(sizes), slices, core_fraction
         self.seed, self.steps_per_epoch = seed, steps_per_epoch
+        self.extra, self.facts = dict(extra or {}), facts or {}
         self.measured = frozenset(layout.targets if measured is None else measured)
         self._hidden = [plane for name in missing for plane in layout.planes("source", name)]
         self._pools = lru_cache(maxsize=None)(self._find_pools)
@@ -194,7 +201,21 @@ class Loader:
             own=self.layout.own,
             categories=self.layout.named,
             subjects=tuple(subject for subject, _ in rows),
+            extra={name: torch.from_numpy(self._extra(name, rows)) for name in self.extra},
         )
+
+    def _extra(self, name: str, rows: Sequence[Row]) -> np.ndarray:
+        """What is said beside images, of rows; see `Group.extra`."""
+        settings = self.extra[name]
+        if settings.per == "image":
+            said = [of_image(name, settings, self.facts.get(subject, {}), subject) for subject, _ in rows]
+            return np.array(said, np.float32 if settings.categories is None else np.int64)
+        found, of = [], settings.of or name
+        for subject, row in rows:
+            slices = self._patient(subject)
+            labels = slices.segmentation([row]) if of == SEGMENTATION else slices.categories([row], of)
+            found.append(of_pixels(name, settings, labels, subject))
+        return np.stack(found)
 
     def _image(self, side: Side, patient: str, row: int) -> np.ndarray:
         """The channels of one slice, float32 (C, H, W); a modality that the patient lacks is background."""

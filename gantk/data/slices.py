@@ -23,6 +23,7 @@ __all__ = [
     "Readable",
     "SliceSettings",
     "Slices",
+    "categories_of",
     "category_scale",
     "centre",
     "few_numbers",
@@ -256,10 +257,15 @@ def category_scale(name: str, image: np.ndarray, settings: SliceSettings, type: 
         raise DataError(
             f"this image holds {others[0]:g}, which is none of the categories {first:g} to {last:g}",
             where=name,
-            why=f"data.intensities.{name}.range says so",
+            why=f"data.intensities.{name}.range, or data.extra, says so",
             mend="Correct the range in the recipe, or the file; what was resampled must take the nearest pixel's",
         )
     return fixed_scale(*given.span, background=first, type=type)
+
+
+def categories_of(image: np.ndarray, scale: Scale) -> np.ndarray:
+    """The numbers of an image on its `category_scale`, int64; outside the foreground the first category."""
+    return np.rint(np.maximum(scale.invert(image), scale.background)).astype(np.int64)
 
 
 def few_numbers(name: str, image: np.ndarray, settings: SliceSettings) -> str:

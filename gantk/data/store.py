@@ -19,7 +19,7 @@ from gantk.data.dataset import Dataset, noun_of
 from gantk.data.meaning import Meaning
 from gantk.data.nifti import located
 from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import Readable, SliceSettings, centre, placed, tell
+from gantk.data.slices import Readable, SliceSettings, categories_of, centre, placed, tell
 from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError, nearest
 from gantk.files import atomic_folder, checksum, sweep_partial
@@ -139,6 +139,13 @@ class PatientSlices:
             image = np.s_[:, place * self.channels : (place + 1) * self.channels]
             images[image] = values[codes[image]]
         return images
+
+    def categories(self, rows: Sequence[int] | np.ndarray, modality: str) -> np.ndarray:
+        """The numbers of a modality that holds categories, int64 (len(rows), H, W); outside the foreground the first.
+
+        Raises as `images` does.
+        """
+        return categories_of(self.images(rows, [modality])[:, 0], self.scales[modality])
 
     def segmentation(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Canonical labels, uint8 (len(rows), H, W); zeros where the patient has no segmentation."""

@@ -38,8 +38,8 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("generator", "register_generators", frozenset({"in_channels", "out_channels", "image_size"})),
-        Kind("discriminator", "register_discriminators", frozenset({"in_channels", "target_channels"})),
+        Kind("generator", "register_generators", frozenset({"in_channels", "out_channels", "image_size", "given"})),
+        Kind("discriminator", "register_discriminators", frozenset({"in_channels", "target_channels", "given"})),
         Kind(
             "loss",
             "register_losses",

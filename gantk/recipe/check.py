@@ -20,7 +20,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: they are not; its place is a dotted key.
     """
-    for one in (_groups, _intensities, _averages, _terms, _measured, _roles, _best, _baselines):
+    for one in (_groups, _intensities, _extras, _averages, _terms, _measured, _roles, _best, _baselines):
         one(recipe)
 
 
@@ -51,6 +51,21 @@ def _intensities(recipe: Recipe) -> None:
         )
 
 
+def _extras(recipe: Recipe) -> None:
+    for role, settings in recipe.translators.items():
+        for name in settings.given:
+            _known("extra", name, recipe.data.extra, f"translators.{role}.given")
+    images = {*recipe.data.inputs, *recipe.data.targets}
+    for name, extra in recipe.data.extra.items():
+        said = extra.of or name
+        if extra.per == "pixel" and said in images and said not in recipe.data.categories:
+            raise RecipeError(
+                f"{said!r} holds intensities, and networks are given it as categories beside images",
+                where=f"data.extra.{name}",
+                mend=f'say data.intensities.{said}.unit = "categories" and its range, or name a label map',
+            )
+
+
 def _averages(recipe: Recipe) -> None:
     for role, settings in recipe.translators.items():
         if settings.average_of is None:
@@ -63,7 +78,7 @@ def _averages(recipe: Recipe) -> None:
                 mend=f"write average_of = {other.average_of!r}, with a decay of its own",
             )
         averaged = other.model_copy(update={"discriminator": None})
-        keys = ("generator", "discriminator", "takes", "gives", "residual")
+        keys = ("generator", "discriminator", "takes", "gives", "given", "residual")
         own = [key for key in keys if getattr(settings, key) != getattr(averaged, key)]
         if own:
             raise RecipeError(

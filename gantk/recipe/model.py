@@ -6,6 +6,7 @@ they are kept apart as `parameters` and checked against the component's construc
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -67,6 +68,9 @@ Labels = Unlike[Annotated[Count, Field(le=255)]]
 # TOML has lists alone, so a list is what a tuple is made of.
 Pair = Annotated[tuple[T, T], Field(strict=False)]
 Triple = Annotated[tuple[T, T, T], Field(strict=False)]
+
+SEGMENTATION = "segmentation"
+"""What a dataset reads besides modalities, where `[data.extra]` names it."""
 
 #: Types are TOML's: an integer is a number, and neither true nor a text is.
 STRICT = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants")
@@ -192,6 +196,51 @@ class LabelSettings(Settings):
         return self
 
 
+class ExtraSettings(Settings):
+    """`[data.extra.NAME]`: what networks can be given beside images, under this name."""
+
+    per: Literal["image", "pixel"] = "image"
+    """One value for each image, or one for each pixel."""
+    of: Name | None = None
+    """Where it comes from: of pixels `segmentation` or a modality, of images a fact that the dataset knows of a
+    subject, such as a column of its table; what is called as it is where absent."""
+    categories: Annotated[Unlike[int] | Unlike[str], Field(min_length=2, max_length=256)] | None = None
+    """All values that there are, which networks are given one-hot in this order; where absent, it is a number."""
+    value: Intensity | str | None = None
+    """What it is where nothing says it."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> ExtraSettings:
+        if self.per == "pixel" and not all(isinstance(one, int) for one in self.categories or [""]):
+            raise ValueError("what is said of pixels are categories, whole numbers")
+        if self.per == "pixel" and self.value is not None:
+            raise ValueError("a value stands for what is not said of an image, not of pixels")
+        if self.value is not None:
+            self.code(self.value)
+        return self
+
+    @property
+    def width(self) -> int:
+        """Channels of what a network is given."""
+        return len(self.categories or [0])
+
+    def code(self, said: object) -> float:
+        """The number, or the place among the categories, of what is said of an image.
+
+        Raises:
+            ValueError: it is none of them, or no number.
+        """
+        if self.categories is None:
+            number = float(str(said))
+            if not isfinite(number):
+                raise ValueError(f"{said} is no finite number")
+            return number
+        words = list(map(str, self.categories))
+        if str(said) not in words:
+            raise ValueError(f"{said!r} is none of {', '.join(words)}")
+        return words.index(str(said))
+
+
 class DataSettings(BaseModel):
     """`[data]`: the cohort, what is read from it, and the batches; also the dataset's own parameters."""
 
@@ -213,6 +262,8 @@ class DataSettings(BaseModel):
     normalisation: NormalisationSettings = NormalisationSettings()
     intensities: dict[Name, IntensitySettings] = {}
     """What the numbers of a modality mean, by modality."""
+    extra: dict[Name, ExtraSettings] = {}
+    """What networks can be given beside images, as `[translators.ROLE]` says by `given`."""
     mask: Name | None = None
     """A modality that is not 0 where there is foreground; where absent, foreground is found in the inputs."""
     labels: LabelSettings | None = None
@@ -265,9 +316,19 @@ class DataSettings(BaseModel):
         return frozenset(name for name, given in self.intensities.items() if given.categories)
 
     @property
+    def label_maps(self) -> dict[str, IntensitySettings]:
+        """The modalities that networks are given beside images, and what their numbers mean."""
+        found = {extra.of or name: extra for name, extra in self.extra.items() if extra.per == "pixel"}
+        return {
+            name: IntensitySettings(unit="categories", range=(min(codes), max(codes)))
+            for name, extra in found.items()
+            if name != SEGMENTATION and (codes := [int(code) for code in extra.categories or ()])
+        }
+
+    @property
     def modalities(self) -> tuple[str, ...]:
-        """Inputs, then the targets that are none of them."""
-        return (*self.inputs, *(name for name in self.targets if name not in self.inputs))
+        """Inputs, the targets that are none of them, and label maps that are neither."""
+        return tuple(dict.fromkeys((*self.inputs, *self.targets, *self.label_maps)))
 
 
 class OptimizerSettings(Settings):
@@ -302,6 +363,8 @@ class TranslatorSettings(Settings):
     """The modalities that the generator is given; all inputs where absent, `"targets"` for all targets."""
     gives: Several[Name] | None = None
     """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
+    given: Unlike[Name] = []
+    """What of `[data.extra]` its networks are given, as keyword arguments of these names."""
     residual: Name | None = None
     """A modality that it takes and changes; where absent, the generator makes its images from nothing."""
     average_of: Name | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, get_args
 
 import torch
@@ -11,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantk.data.batch import Batch
+from gantk.data.extra import blank
 from gantk.plugins import Component, Registry
 from gantk.recipe.load import recipe_from_table
 from gantk.testing.batches import make_group
@@ -117,6 +120,9 @@ class Bench:
         background: whether images are nothing but background.
         ones: whether the term is weighted by a map that is 1 everywhere.
         seed: of the networks and images.
+        generator: the class of generators.
+        discriminator: the class of discriminators.
+        extra: what networks are given beside images, as recipes declare it in `[data.extra]`.
         dtype: of networks and images.
         autocast: the context in which networks run.
     """
@@ -136,6 +142,9 @@ class Bench:
         seed: int = 0,
         dtype: torch.dtype = torch.float32,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        generator: type[nn.Module] = TinyGenerator,
+        discriminator: type[nn.Module] = TinyDiscriminator,
+        extra: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.component, self.inputs, self.targets = component, tuple(inputs), tuple(targets)
         self.autocast = autocast
@@ -152,6 +161,7 @@ class Bench:
         for translator in translators.values():
             translator["generator"] = translator["discriminator"] = {"use": "tiny"}
             translator["judges"] = judges
+            translator["given"] = list(extra)
             translator["optimizer"] = {"rates": {"generator": 0.01, "discriminator": 0.01}}
         if needs.start:
             translators[OWN]["residual"] = inputs[0]
@@ -170,6 +180,7 @@ class Bench:
                 "inputs": list(inputs),
                 "target": list(targets),
                 "crop": list(size),
+                "extra": {name: dict(settings) for name, settings in extra.items()},
                 "batch": dict.fromkeys(("paired", "unpaired", "source", "target"), batch),
             },
             "translators": translators,
@@ -179,7 +190,7 @@ class Bench:
             "evaluation": {"missing": [name for name in inputs if name in targets]},
         }
         self.recipe = recipe_from_table(table)
-        self.assembly = assemble(self.recipe, _registry(component))
+        self.assembly = assemble(self.recipe, _registry(component, generator, discriminator))
         self.translators = self.assembly.translators
         if needs.start:  # where it is the identity, what depends on the change has no gradient
             stirred(self.own)
@@ -208,7 +219,8 @@ class Bench:
                 shared = [place for place, modality in enumerate(self.inputs) if modality in self.targets]
                 for image, place in enumerate(shared[: max(len(shared) - 1, 0)]):
                     group.source[image % batch, place] = -1.0
-            made[name] = group
+            beside = {name: blank(settings, batch, size) for name, settings in self.recipe.data.extra.items()}
+            made[name] = replace(group, extra=beside)
         return made
 
     @property
@@ -270,11 +282,11 @@ def _is(annotation: Any, kind: Any) -> bool:
     return annotation is kind or kind in get_args(annotation)
 
 
-def _registry(component: Component) -> Registry:
+def _registry(component: Component, generator: type[nn.Module], discriminator: type[nn.Module]) -> Registry:
     registry = Registry()
     helpers = {
-        ("generator", "tiny"): TinyGenerator,
-        ("discriminator", "tiny"): TinyDiscriminator,
+        ("generator", "tiny"): generator,
+        ("discriminator", "tiny"): discriminator,
         ("loss", "mean_error"): MeanError,
         ("weight_map", "ones"): ConstantMap,
     }

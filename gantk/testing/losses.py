@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gantk.testing.base import Conformance
-from gantk.testing.bench import OWN, Bench
+from gantk.testing.bench import OWN, Bench, TinyDiscriminator, TinyGenerator
 from gantk.testing.failures import ConformanceError, expect, skip
 from gantk.testing.networks import check_finite, check_slope, pickled
 from gantk.training.device import autocasting
@@ -25,6 +26,9 @@ class LossConformance(Conformance):
         judges: what the discriminator is given, "image" or "source and image".
         bf16_tolerance: difference from fp32 that is allowed, relative to the value.
         mappable: whether a weight map can be put on it.
+        generator: the class of generators that it is tried with; it takes any layer as a feature, or none.
+        discriminator: the class of discriminators.
+        extra: what networks are given beside images by name, as recipes declare it in `[data.extra]`.
     """
 
     kind = "loss"
@@ -33,10 +37,14 @@ class LossConformance(Conformance):
     judges: ClassVar[str] = "image"
     bf16_tolerance: ClassVar[float] = 0.1
     mappable: ClassVar[bool] = True
+    generator: ClassVar[type[nn.Module]] = TinyGenerator
+    discriminator: ClassVar[type[nn.Module]] = TinyDiscriminator
+    extra: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def bench(self, **options: Any) -> Bench:
         """The loss in its recipe; see `gantk.testing.Bench` for the options."""
-        settings = {"inputs": self.inputs, "targets": self.targets, "judges": self.judges}
+        names = ("inputs", "targets", "judges", "generator", "discriminator", "extra")
+        settings = {name: getattr(self, name) for name in names}
         return Bench(self.registered, self.given, **{**settings, **options})
 
     def test_value(self) -> None:

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from gantk.data.extra import blank, encoded
 from gantk.errors import GantkError
+from gantk.recipe.model import ExtraSettings
 from gantk.testing.base import Conformance
 from gantk.testing.batches import make_image
 from gantk.testing.failures import ConformanceError, expect, skip
@@ -193,6 +195,18 @@ def check_slope(value: Callable[[], Tensor], network: nn.Module, what: str, step
     expect(abs(slope - norm) <= 1e-3 * norm, f"{what} rises by {slope:.6g}, its gradient says {norm:.6g}", mend)
 
 
+class _Giving:
+    """A hook that gives a network what belongs to an image, where there are no data."""
+
+    def __init__(self, extra: Mapping[str, ExtraSettings]) -> None:
+        self.extra = dict(extra)
+
+    def __call__(self, network: nn.Module, arguments: tuple[Any, ...], given: dict[str, Any]) -> Any:
+        image = arguments[0]
+        beside = {n: encoded(s, blank(s, len(image), image.shape[-2:])).to(image) for n, s in self.extra.items()}
+        return arguments, beside | given
+
+
 class _NetworkConformance(Conformance):
     """What generators and discriminators have in common.
 
@@ -201,12 +215,14 @@ class _NetworkConformance(Conformance):
         size: H and W; brought up to the generator's `size_multiple`. Not square, so that the two cannot be mixed up.
         bf16_tolerance: mean difference from fp32 that is allowed, relative to the output's spread.
         features: layers that are checked; all that it offers where None, none where empty.
+        extra: what it is given beside images by name, as recipes declare it in `[data.extra]`.
     """
 
     in_channels: ClassVar[int] = 2
     size: ClassVar[tuple[int, int]] = (32, 48)
     bf16_tolerance: ClassVar[float] = 0.15
     features: ClassVar[tuple[int, ...] | None] = None
+    extra: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def arguments(self, size: tuple[int, int]) -> Mapping[str, Any]:
         """What the core supplies to the constructor, for images of this size."""
@@ -223,7 +239,15 @@ class _NetworkConformance(Conformance):
 
     def build(self) -> nn.Module:
         """A new instance from the seed as it is."""
-        return self.make(**self.arguments(self.fitted))
+        return self.make_given(self.fitted)
+
+    def make_given(self, size: tuple[int, int]) -> nn.Module:
+        """An instance that is always given `extra` beside its image."""
+        extra = {name: ExtraSettings.model_validate(settings) for name, settings in self.extra.items()}
+        network: nn.Module = self.make(**self.arguments(size), given={name: one.width for name, one in extra.items()})
+        if extra:
+            network.register_forward_pre_hook(_Giving(extra), with_kwargs=True)
+        return network
 
     def image(self, batch: int = 2, *, background: bool = False) -> Tensor:
         """A batch that it can take."""
@@ -420,7 +444,7 @@ class GeneratorConformance(_NetworkConformance):
     @cached_property
     def fitted(self) -> tuple[int, int]:
         with torch.random.fork_rng(devices=[]):
-            multiple = int(getattr(self.make(**self.arguments(self.size)), "size_multiple", 1))
+            multiple = int(getattr(self.make_given(self.size), "size_multiple", 1))
         height, width = (-(-side // multiple) * multiple for side in self.size)
         return height, width + multiple if width == height else width
 

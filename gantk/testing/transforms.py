@@ -91,6 +91,7 @@ class TransformConformance(Conformance):
             inside = group.segmentation > 0
             marked = replace(
                 group,
+                extra={"labels": group.segmentation.clone(), "site": torch.arange(len(group))},
                 source=torch.where(inside, group.source.clamp(min=-0.5), -1.0),
                 target=torch.where(inside, group.target.clamp(min=-0.5), -1.0),
             )
@@ -99,6 +100,11 @@ class TransformConformance(Conformance):
             assert given.target is not None
             assert given.source is not None
             place = given.segmentation > 0
+            moved = torch.equal(given.extra["labels"], given.segmentation)
+            moved &= torch.equal(given.extra["site"], marked.extra["site"])
+            expect(
+                moved, "segmentation and group.extra part", "move what is said of pixels as labels, and nothing else"
+            )
             mend = (
                 "draw once per image, and move source, target and segmentation by the same draw, labels by the nearest"
             )

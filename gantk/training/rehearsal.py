@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from math import ceil, lcm
@@ -11,11 +11,12 @@ from math import ceil, lcm
 import torch
 
 from gantk.data.batch import Group
+from gantk.data.extra import blank
 from gantk.data.layout import Layout
 from gantk.data.made import make_group, make_image
 from gantk.memory import enough_memory
 from gantk.recipe.groups import GroupName
-from gantk.recipe.model import Recipe
+from gantk.recipe.model import ExtraSettings, Recipe
 from gantk.training.optimizers import Optimizers
 from gantk.training.scheduler import Stage
 from gantk.training.update import Updater
@@ -57,14 +58,14 @@ def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tu
             translator.train(role in stage.roles)
         plan = assembly.plan(stage.name, stage.roles)
         slices = {name: min(recipe.data.batch[name], SLICES) for name in plan.groups}
-        groups = {name: _group(name, count, assembly.layout, size) for name, count in slices.items()}
+        groups = {name: _group(name, count, assembly.layout, size, recipe.data.extra) for name, count in slices.items()}
         moment = Moment(stage.name, 0, stage.epochs, 0)
         optimizers = {role: Optimizers(translators[role], recipe.translators[role].optimizer) for role in stage.roles}
         updater = Updater(translators, optimizers, plan, recipe.training, nullcontext)
         updater.rehearse(assembly.transformed(groups, moment), moment)
 
 
-def _group(name: str, slices: int, layout: Layout, size: tuple[int, int]) -> Group:
+def _group(name: str, slices: int, layout: Layout, size: tuple[int, int], extra: Mapping[str, ExtraSettings]) -> Group:
     """Slices of a batch group; a modality that is both input and target is the same in both."""
     base, channels = GroupName.parse(name), layout.channels
     planes = {
@@ -79,4 +80,5 @@ def _group(name: str, slices: int, layout: Layout, size: tuple[int, int]) -> Gro
         source=source if base.has_source else None,
         target=target if base.has_target else None,
         own=layout.own,
+        extra={name: blank(settings, slices, size) for name, settings in extra.items()},
     )

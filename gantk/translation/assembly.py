@@ -24,7 +24,7 @@ from gantk.translation.protocols import ImageRef, Moment, Needs, Role, Sizes
 from gantk.translation.residual import Residual
 from gantk.translation.shapes import Channels, feature_channels
 from gantk.translation.term import MapSlot, Term, TransformSlot, WeightSlot
-from gantk.translation.translator import Translator
+from gantk.translation.translator import Translator, needs_given, takes_given
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
     gives = layout.given(settings.gives, f"{where}.gives")
     conditional = settings.judges == "source and image"
     origins: dict[str, str] = {}
+    extra = {name: recipe.data.extra[name] for name in settings.given}
+    widths = {name: one.width for name, one in extra.items()}
 
     def build(kind: str, part: str, use: str, parameters: Mapping[str, Any], **supplied: Any) -> nn.Module:
         torch.manual_seed(_seed(recipe, role, part))
@@ -130,12 +132,10 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
         in_channels=takes.size,
         out_channels=gives.size,
         image_size=recipe.data.crop,
+        given=widths,
     )
     if settings.average_of is not None:
         generator.requires_grad_(False)
-    if settings.residual is not None:
-        start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
-        generator = Residual(generator, start, takes.size, recipe.data.crop, origins["generator"])
     discriminator = None
     if settings.discriminator is not None:
         discriminator = build(
@@ -145,8 +145,14 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             settings.discriminator.parameters,
             in_channels=gives.size + (takes.size if conditional else 0),
             target_channels=gives.size,
+            given=widths,
         )
-    translator = Translator(role, takes, gives, generator, discriminator, conditional, origins)
+    translator = Translator(role, takes, gives, generator, discriminator, conditional, origins, extra)
+    _check_given(translator, where)
+    if settings.residual is not None:
+        start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
+        beside = translator.blank(torch.empty(1, takes.size, *recipe.data.crop))
+        translator.generator = Residual(generator, start, takes.size, recipe.data.crop, origins["generator"], beside)
     multiple = translator.size_multiple
     if any(size % multiple for size in recipe.data.crop):
         raise RecipeError(
@@ -155,6 +161,27 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             mend=f"make height and width multiples of {multiple}",
         )
     return translator
+
+
+def _check_given(translator: Translator, where: str) -> None:
+    """Whether the networks take what they are given beside images, and are given what they cannot do without."""
+    networks = {"generator": translator.generator, "discriminator": translator.discriminator}
+    for name in translator.extra:
+        if not any(takes_given(network, name) for network in networks.values()):
+            raise RecipeError(
+                f"no network of {translator.role!r} takes {name!r}",
+                where=f"{where}.given",
+                why=f"the {translator.origins['generator']} has no keyword argument of this name in its forward",
+                mend="choose a generator or discriminator that takes it, or call the extra as that calls it",
+            )
+    for part, network in networks.items():
+        for name in () if network is None else needs_given(network):
+            if name not in translator.extra:
+                raise RecipeError(
+                    f"the {translator.origins[part]} wants {name!r} beside images",
+                    where=f"{where}.{part}",
+                    mend=f"declare it in [data.extra.{name}], and say given = [{name!r}] in {where}",
+                )
 
 
 def _start(modality: str, takes: Domain, layout: Layout, where: str) -> tuple[int, ...]:
@@ -285,11 +312,11 @@ def _check_images(
 
 def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
     """The key of a term's image pool."""
-    if translator.conditional:
+    if translator.conditional or any(takes_given(translator.discriminator, one) for one in translator.extra):
         raise RecipeError(
-            "an image pool keeps images without their sources, and this discriminator is given both",
+            "an image pool keeps images without their sources, and this discriminator is given more than images",
             where=f"losses.{name}",
-            mend='set the pool to 0, or judges = "image"',
+            mend='set the pool to 0, or judges = "image" and a discriminator that takes nothing beside',
         )
     key = name.replace(".", "-")
     translator.pools[key] = ImagePool(size, (translator.gives.size, *recipe.data.crop))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -27,25 +28,34 @@ class Residual(nn.Module):
         in_channels: C.
         size: (H, W) of an image that the network takes.
         origin: how errors call the network, with its plugin.
+        given: what it is given beside the image.
 
     Raises:
         PluginError: the network does not give 0 when its last layer is zero.
     """
 
     def __init__(
-        self, network: nn.Module, channels: Sequence[int], in_channels: int, size: Sequence[int], origin: str
+        self,
+        network: nn.Module,
+        channels: Sequence[int],
+        in_channels: int,
+        size: Sequence[int],
+        origin: str,
+        given: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self.network = network
         self.channels = tuple(channels)
         self.size_multiple = int(getattr(network, "size_multiple", 1))
-        _start_at_zero(network, torch.zeros(1, in_channels, *size), origin)
+        _start_at_zero(network, torch.zeros(1, in_channels, *size), origin, given)
 
-    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+    def forward(
+        self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True, **given: Tensor
+    ) -> Tensor | Translation:
         """As the network's; features are the network's own."""
         if not layers and decode:
-            return self._moved(image, self.network(image))
-        output, features = self.network(image, layers, decode)
+            return self._moved(image, self.network(image, **given))
+        output, features = self.network(image, layers, decode, **given)
         return Translation(None if output is None else self._moved(image, output), features)
 
     def start(self, image: Tensor) -> Tensor:
@@ -65,7 +75,7 @@ def bare(module: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _start_at_zero(network: nn.Module, image: Tensor, origin: str) -> None:
+def _start_at_zero(network: nn.Module, image: Tensor, origin: str, given: Mapping[str, Tensor]) -> None:
     """Set the parameters of the layer that runs last to zero."""
     ran: list[nn.Module] = []
     leaves = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
@@ -73,10 +83,10 @@ def _start_at_zero(network: nn.Module, image: Tensor, origin: str) -> None:
     training = network.training
     network.eval()
     try:
-        network(image)
+        network(image, **given)
         for parameter in ran[-1].parameters(recurse=False) if ran else ():
             parameter.zero_()
-        output = network(image)
+        output = network(image, **given)
     except GantkError:  # of a size that it cannot take: told where sizes are checked
         return
     finally:

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from gantk.errors import GantkError, PluginError, RecipeError
 from gantk.memory import is_shortage
 from gantk.plugins.blame import blame
-from gantk.recipe.model import Recipe
+from gantk.recipe.model import Recipe, Update
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 
@@ -76,7 +76,8 @@ def _takes(translator: Translator, size: tuple[int, int]) -> bool:
     network.eval()
     try:
         with torch.no_grad():
-            output = _in_earnest(network, image) if _is_small(network, image) else _weightless(network, image)
+            run = _in_earnest if _is_small(network, image) else _weightless
+            output = run(network, image, translator.blank(image))
     except Exception as error:
         if is_shortage(error):
             raise
@@ -91,7 +92,8 @@ def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequ
     settings = recipe.translators[translator.role].model_dump_json(exclude={"optimizer"})
     sizes = (translator.takes.size, translator.gives.size, min(recipe.data.batch.values()), *recipe.data.crop)
     asked = tuple(tuple(sorted({layer for layers in by_term.values() for layer in layers})) for by_term in wanted)
-    return settings, tuple(map(type, translator.modules())), sizes, asked
+    given = tuple((name, extra.per, extra.width) for name, extra in translator.extra.items())
+    return settings, tuple(map(type, translator.modules())), sizes, asked, given
 
 
 def _run_through(
@@ -115,21 +117,22 @@ def _run_through(
 
 
 def _pass(
-    translator: Translator, part: str, recipe: Recipe, channels: int, wanted: Mapping[str, Sequence[int]]
+    translator: Translator, part: Update, recipe: Recipe, channels: int, wanted: Mapping[str, Sequence[int]]
 ) -> tuple[Any, dict[int, int]]:
     """What a part makes of the recipe's smallest batch, and the channels of the layers that terms want, these by the
     term's name."""
     network: nn.Module = getattr(translator, part)
     image = torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.crop, device="meta")
+    given = translator.blank(image, part)
     where = f"translators.{translator.role}.{part}"
     try:
-        return _shapes(network, image, {layer for layers in wanted.values() for layer in layers})
+        return _shapes(network, image, given, {layer for layers in wanted.values() for layer in layers})
     except Exception as error:
         if is_shortage(error):
             raise
         fault = error
     try:
-        _shapes(network, image, ())
+        _shapes(network, image, given, ())
     except GantkError as error:
         height, width = image.shape[-2:]
         raise RecipeError(
@@ -143,7 +146,7 @@ def _pass(
             raise
     for name, layers in wanted.items():
         try:
-            _shapes(network, image, layers)
+            _shapes(network, image, given, layers)
         except Exception as error:
             raise RecipeError(
                 f"the {part} of {translator.role!r} does not offer the layers {list(layers)}",
@@ -155,18 +158,20 @@ def _pass(
 
 
 @torch.no_grad()
-def _shapes(network: nn.Module, image: Tensor, layers: Iterable[int]) -> tuple[Any, dict[int, int]]:
+def _shapes(
+    network: nn.Module, image: Tensor, given: Mapping[str, Tensor], layers: Iterable[int]
+) -> tuple[Any, dict[int, int]]:
     """The output of a network in training and its features' channels."""
     arguments = (tuple(sorted(layers)),) if layers else ()
     if _is_small(network, image):
-        found = _in_earnest(network, image, *arguments)
+        found = _in_earnest(network, image, given, *arguments)
     else:
         try:
-            found = _weightless(network, image, *arguments)
+            found = _weightless(network, image, given, *arguments)
         except GantkError:
             raise
         except Exception:  # a fault, or an operation that needs values
-            found = _in_earnest(network, image, *arguments)
+            found = _in_earnest(network, image, given, *arguments)
     output, features = found if layers else (found, {})
     return output, {layer: features[layer].shape[1] for layer in layers}
 
@@ -177,16 +182,17 @@ def _is_small(network: nn.Module, image: Tensor) -> bool:
     return pixels <= 2**16 and sum(p.numel() for p in network.parameters()) <= 2**23
 
 
-def _weightless(network: nn.Module, image: Tensor, *arguments: Any) -> Any:
+def _weightless(network: nn.Module, image: Tensor, given: Mapping[str, Tensor], *arguments: Any) -> Any:
     """What a network makes of an image without memory."""
-    tensors = (*network.named_parameters(), *network.named_buffers())
-    return functional_call(network, {name: tensor.to("meta") for name, tensor in tensors}, (image, *arguments))
+    tensors = {n: tensor.to("meta") for n, tensor in (*network.named_parameters(), *network.named_buffers())}
+    return functional_call(network, tensors, (image, *arguments), dict(given))
 
 
-def _in_earnest(network: nn.Module, image: Tensor, *arguments: Any) -> Any:
+def _in_earnest(network: nn.Module, image: Tensor, given: Mapping[str, Tensor], *arguments: Any) -> Any:
     """What a network makes of an image of background; it and torch's random numbers stay as they are."""
+    nothing = {name: torch.zeros(values.shape) for name, values in given.items()}
     with torch.random.fork_rng(devices=[]):
-        return copy.deepcopy(network).cpu()(torch.full(image.shape, -1.0), *arguments)
+        return copy.deepcopy(network).cpu()(torch.full(image.shape, -1.0), *arguments, **nothing)
 
 
 def _said(error: BaseException) -> str:

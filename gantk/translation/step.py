@@ -16,14 +16,18 @@ from gantk.errors import PluginError, TrainingError
 from gantk.plugins.blame import blame
 from gantk.translation.plan import Known, StagePlan, Wanted
 from gantk.translation.protocols import Judgement, Moment, Translation
-from gantk.translation.translator import Translator
+from gantk.translation.translator import Translator, takes_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gantk.data.batch import Batch, Group
+    from gantk.recipe.model import Update
 
 T = TypeVar("T")
+Given = Mapping[str, Tensor]
+"""What a network is given beside an image, by name."""
+Key = tuple[tuple[str, int], ...]
 
 
 class Step:
@@ -56,14 +60,17 @@ class Step:
         self.autocast = autocast
         self.moment = moment or Moment(plan.stage, 0, 1, 0)
         self._inference = inference
-        self._translations: dict[tuple[str, int, bool], tuple[Tensor, Translation]] = {}
-        self._features: dict[tuple[str, int, tuple[int, ...], bool], tuple[Tensor, dict[int, Tensor]]] = {}
-        self._judgements: dict[tuple[str, int, int, bool], tuple[Tensor, Tensor, Judgement]] = {}
+        self._translations: dict[tuple[str, int, Key, bool], tuple[Tensor, Given, Translation]] = {}
+        self._features: dict[tuple[str, int, Key, tuple[int, ...], bool], tuple[Tensor, Given, dict[int, Tensor]]] = {}
+        self._judgements: dict[tuple[str, int, Key, int, bool], tuple[Tensor, Tensor, Given, Judgement]] = {}
+        self._given: dict[tuple[str, str, Update], Given] = {}
+        self._owners: dict[int, str] = {}  # the group that an image of the memo belongs to
         self._weights: dict[tuple[str, str, str], Tensor] = {}
         self._derived: dict[tuple[str, int], tuple[Tensor, Any]] = {}
         self._versions: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         for group in batch.values():
-            self._share(group.source, group.target, group.segmentation)
+            self._share(group.source, group.target, group.segmentation, *group.extra.values())
+        self._owners |= {id(image): name for name, g in batch.items() for image in (g.source, g.target)}
 
     def _share(self, *tensors: Tensor | None) -> None:
         """Remember what several components will see, to notice when one of them changes it."""
@@ -116,29 +123,72 @@ class Step:
             return images
         return self.derive(f"channels {domain.channels}", images, lambda x: x[:, list(domain.channels or ())])
 
-    def translate(self, role: str, image: Tensor, grad: bool = True) -> Tensor:
-        """G_role(image) `(B, T, H, W)` in [-1, 1]; without `grad` it is detached from the generator."""
-        output = self._translation(role, image, grad).output
+    def given(self, role: str, group: str, part: Update = "generator") -> Given:
+        """What a role's network is given of a batch group beside images; the same tensors each time."""
+        key = (role, group, part)
+        if key not in self._given:
+            extra = self.batch[group].extra if group in self.batch else {}
+            self._given[key] = self.translators[role].given(extra, part)
+            self._share(*self._given[key].values())
+        return self._given[key]
+
+    def _beside(self, role: str, part: Update, image: Tensor, group: str, given: Given | None) -> Given:
+        """What a network is given beside an image: what belongs to the image's group (`group` where that is not
+        known), and what a term gives, by name."""
+        found = self.given(role, self._owners.get(id(image), group), part)
+        for name in given or ():
+            if not takes_given(getattr(self.translators[role], part), name):
+                raise PluginError(
+                    f"a component gives {name!r} to the {self.translators[role].origins[part]}, which does not take it",
+                    where=f"translators.{role}.{part}",
+                    mend=f"choose a {part} whose forward has a keyword argument of this name",
+                )
+        return {**found, **given} if given else found
+
+    def translate(
+        self, role: str, image: Tensor, grad: bool = True, group: str = "", given: Given | None = None
+    ) -> Tensor:
+        """G_role(image) `(B, T, H, W)` in [-1, 1]; without `grad` it is detached from the generator.
+
+        `group` is the batch group of an image that no group holds, `given` what a term gives besides.
+        """
+        output = self._translation(role, image, grad, self._beside(role, "generator", image, group, given)).output
         assert output is not None
         return output
 
-    def features(self, role: str, image: Tensor, layers: tuple[int, ...], grad: bool = True) -> dict[int, Tensor]:
+    def features(
+        self,
+        role: str,
+        image: Tensor,
+        layers: tuple[int, ...],
+        grad: bool = True,
+        group: str = "",
+        given: Given | None = None,
+    ) -> dict[int, Tensor]:
         """Generator features by layer, from the pass that translates the image where there is one."""
-        wanted = self._wanted(role, image)
+        wanted, beside = self._wanted(role, image), self._beside(role, "generator", image, group, given)
         if wanted.output and set(layers) <= set(wanted.layers):
-            found = self._translation(role, image, grad).features
+            found = self._translation(role, image, grad, beside).features
             return {layer: found[layer] for layer in layers}
         layers = tuple(sorted(set(layers) | set(wanted.layers)))
-        key = (role, id(image), layers, grad)
+        key = (role, id(image), _key(beside), layers, grad)
         if key not in self._features:
             self._check_taken(role, image)
             with self._running(grad), self._blaming(role, "generator"):
-                found = self.translators[role].translate(image, layers, decode=False).features
-                self._features[key] = (image, {k: _full(v) for k, v in found.items()})
-                self._share(*self._features[key][1].values())
-        return self._features[key][1]
+                found = self.translators[role].translate(image, layers, decode=False, given=beside).features
+                self._features[key] = (image, beside, {k: _full(v) for k, v in found.items()})
+                self._share(*self._features[key][2].values())
+        return self._features[key][2]
 
-    def judge(self, role: str, image: Tensor, source: Tensor, full_precision: bool = False) -> Judgement:
+    def judge(
+        self,
+        role: str,
+        image: Tensor,
+        source: Tensor,
+        full_precision: bool = False,
+        group: str = "",
+        given: Given | None = None,
+    ) -> Judgement:
         """D_role(image): scores `(B, K, h, w)` and the features that terms need; a conditional one gets the source."""
         translator = self.translators[role]
         if translator.discriminator is None:
@@ -146,15 +196,16 @@ class Step:
                 f"a component asks for the judgement of {role!r}, which has no discriminator",
                 mend=f"give translators.{role} a discriminator, or take the component out",
             )
-        key = (role, id(image), id(source) if translator.conditional else 0, full_precision)
+        beside = self._beside(role, "discriminator", image, group, given)
+        key = (role, id(image), _key(beside), id(source) if translator.conditional else 0, full_precision)
         if key not in self._judgements:
             with self._running(True, full_precision), self._blaming(role, "discriminator"):
-                given = torch.cat([source, image], dim=1) if translator.conditional else image
-                scores, features = translator.judge(given, self.plan.judged.get(role, ()))
+                shown = torch.cat([source, image], dim=1) if translator.conditional else image
+                scores, features = translator.judge(shown, self.plan.judged.get(role, ()), beside)
                 judgement = Judgement(_full(scores), {k: _full(v) for k, v in features.items()})
-            self._judgements[key] = (image, source, judgement)
+            self._judgements[key] = (image, source, beside, judgement)
             self._share(judgement.scores, *judgement.features.values())
-        return self._judgements[key][2]
+        return self._judgements[key][3]
 
     def weight(self, name: str, role: str, group: str) -> Tensor | None:
         """A weight map `(B, 1, H, W)` without gradient; None where it is not active in this stage."""
@@ -185,12 +236,19 @@ class Step:
         key = (name, id(image))
         if key not in self._derived:
             self._derived[key] = (image, made := make(image))
-            self._share(made if isinstance(made, Tensor) else None)
+            if isinstance(made, Tensor):
+                self._share(made)
+                self._belongs(made, image)
         return self._derived[key][1]
 
     def detached(self, image: Tensor) -> Tensor:
         """The image cut from its gradient; the same tensor each time it is asked for."""
         return self.derive("detached", image, Tensor.detach)
+
+    def _belongs(self, made: Tensor, image: Tensor) -> None:
+        """Remember that what was made of an image is of the same group."""
+        if id(image) in self._owners:
+            self._owners[id(made)] = self._owners[id(image)]
 
     def forget_judgements(self) -> None:
         """Drop what depends on the discriminators, after they have been updated."""
@@ -210,23 +268,27 @@ class Step:
             return False
         return self.image(known.group, known.domain) is image
 
-    def _translation(self, role: str, image: Tensor, grad: bool) -> Translation:
-        known = self._translations.get((role, id(image), grad))
-        if known is None and not grad and (with_grad := self._translations.get((role, id(image), True))):
-            output, features = with_grad[1]
+    def _translation(self, role: str, image: Tensor, grad: bool, beside: Given) -> Translation:
+        key = (role, id(image), _key(beside))
+        known = self._translations.get((*key, grad))
+        if known is None and not grad and (with_grad := self._translations.get((*key, True))):
+            output, features = with_grad[2]
             assert output is not None
-            known = (image, Translation(self.detached(output), {k: v.detach() for k, v in features.items()}))
-            self._translations[role, id(image), grad] = known
+            known = (image, beside, Translation(self.detached(output), {k: v.detach() for k, v in features.items()}))
+            self._translations[*key, grad] = known
         if known is None:
             self._check_taken(role, image)
             with self._running(grad), self._blaming(role, "generator"):
-                output, features = self.translators[role].translate(image, self._wanted(role, image).layers)
+                layers = self._wanted(role, image).layers
+                output, features = self.translators[role].translate(image, layers, given=beside)
                 self._check_output(role, image, output)
                 assert output is not None
-                known = (image, Translation(_full(output), {k: _full(v) for k, v in features.items()}))
-            self._translations[role, id(image), grad] = known
-            self._share(known[1].output, *known[1].features.values())
-        return known[1]
+                known = (image, beside, Translation(_full(output), {k: _full(v) for k, v in features.items()}))
+            self._translations[*key, grad] = known
+            self._share(known[2].output, *known[2].features.values())
+            assert known[2].output is not None
+            self._belongs(known[2].output, image)
+        return known[2]
 
     def _check_taken(self, role: str, image: Tensor) -> None:
         """The generator is not at fault where a term gives it what its translator does not take."""
@@ -261,6 +323,11 @@ class Step:
         gradient = torch.set_grad_enabled(grad and not self._inference)
         with gradient, nullcontext() if full_precision else self.autocast():
             yield
+
+
+def _key(given: Given) -> Key:
+    """What tells one set of further arguments from another."""
+    return tuple((name, id(values)) for name, values in sorted(given.items()))
 
 
 def _full(tensor: Tensor) -> Tensor:

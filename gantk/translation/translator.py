@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
+from gantk.data.extra import blank, encoded
 from gantk.data.layout import Domain
-from gantk.recipe.model import Update
+from gantk.recipe.model import ExtraSettings, Update
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import Judgement, Translation
+from gantk.translation.residual import bare
 
 
 class Translator(nn.Module):
@@ -23,6 +27,7 @@ class Translator(nn.Module):
         discriminator: maps images to scores `(B, K, h, w)`; None for methods without one.
         conditional: whether the discriminator is given the source with the image.
         origins: how errors call generator and discriminator, with their plugins.
+        extra: what the networks are given beside images, by name.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class Translator(nn.Module):
         discriminator: nn.Module | None,
         conditional: bool,
         origins: Mapping[str, str] | None = None,
+        extra: Mapping[str, ExtraSettings] | None = None,
     ) -> None:
         super().__init__()
         self.role = role
@@ -42,6 +48,7 @@ class Translator(nn.Module):
         self.generator = generator
         self.discriminator = discriminator
         self.conditional = conditional
+        self.extra = dict(extra or {})
         self.origins = {"generator": "generator", "discriminator": "discriminator", **(origins or {})}
         self.heads = nn.ModuleDict()
         self.critics = nn.ModuleDict()
@@ -52,18 +59,37 @@ class Translator(nn.Module):
         """What height and width must be multiples of; 1 where the generator takes any size."""
         return int(getattr(self.generator, "size_multiple", 1))
 
-    def translate(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Translation:
+    def given(self, extra: Mapping[str, Tensor], part: Update = "generator") -> dict[str, Tensor]:
+        """What a network is given of a group's `extra`, as it takes it: `(B, K)`, or `(B, K, H, W)` of pixels."""
+        names = [name for name in self.extra if takes_given(getattr(self, part), name)]
+        return {name: encoded(self.extra[name], extra[name]) for name in names if name in extra}
+
+    def blank(self, image: Tensor, part: Update = "generator") -> dict[str, Tensor]:
+        """What a network is given beside an image of which nothing is known, such as one without memory."""
+        size = (image.shape[-2], image.shape[-1])
+        extra = {name: blank(settings, len(image), size) for name, settings in self.extra.items()}
+        return {name: values.to(image.device) for name, values in self.given(extra, part).items()}
+
+    def translate(
+        self,
+        image: Tensor,
+        layers: tuple[int, ...] = (),
+        decode: bool = True,
+        given: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> Translation:
         """One forward pass of the generator, with features where asked for."""
         if not layers:
-            return Translation(self.generator(image), {})
-        return self.generator(image, layers, decode)
+            return Translation(self.generator(image, **given), {})
+        return self.generator(image, layers, decode, **given)
 
-    def judge(self, image: Tensor, layers: tuple[int, ...] = ()) -> Judgement:
+    def judge(
+        self, image: Tensor, layers: tuple[int, ...] = (), given: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> Judgement:
         """One forward pass of the discriminator, with features where asked for."""
         assert self.discriminator is not None
         if not layers:
-            return Judgement(self.discriminator(image), {})
-        return self.discriminator(image, layers)
+            return Judgement(self.discriminator(image, **given), {})
+        return self.discriminator(image, layers, **given)
 
     def pool(self, name: str) -> ImagePool:
         """A term's pool of past outputs."""
@@ -87,3 +113,17 @@ class Translator(nn.Module):
     def modules_of(self, side: Update) -> nn.ModuleDict:
         """The terms' own modules that learn with a side."""
         return self.heads if side == "generator" else self.critics
+
+
+def takes_given(network: nn.Module | None, name: str) -> bool:
+    """Whether a network takes a keyword argument of this name."""
+    if network is None:
+        return False
+    parameters = inspect.signature(bare(network).forward).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def needs_given(network: nn.Module) -> list[str]:
+    """The keyword arguments that a network cannot do without."""
+    parameters = inspect.signature(network.forward).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]

@@ -13,7 +13,7 @@ from gantk.translation.residual import Residual
 from gantk.translation.step import Step, resize_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gantk.data.batch import Group
     from gantk.recipe.model import Update
@@ -99,17 +99,32 @@ class View:
     @property
     def output(self) -> Tensor:
         """What the term's translator makes of the source, `(B, T, H, W)`, with gradient."""
-        return self.step.translate(self.role, self.source)
+        return self.translate()
+
+    @property
+    def given(self) -> Mapping[str, Tensor]:
+        """What the term's generator is given beside the source, by name: `(B, K)`, or `(B, K, H, W)` of pixels;
+        categories are one-hot. `group.extra` has the same as places among the categories."""
+        return self.step.given(self.role, self._group)
 
     @property
     def fake(self) -> Tensor:
         """The output without gradient, as a discriminator is trained on it."""
         return self.step.detached(self.output)
 
-    def translate(self, image: Tensor | None = None, role: str | None = None, grad: bool = True) -> Tensor:
-        """An image (what the role takes, where absent) through a role's generator (the term's where absent)."""
+    def translate(
+        self,
+        image: Tensor | None = None,
+        role: str | None = None,
+        grad: bool = True,
+        given: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """An image (what the role takes, where absent) through a role's generator (the term's where absent).
+
+        The generator has what the recipe says it is given of the image's group, and `given` besides or in its place.
+        """
         role = role or self.role
-        return self.step.translate(role, self._taken(role) if image is None else image, grad)
+        return self.step.translate(role, self._taken(role) if image is None else image, grad, self._group, given)
 
     def features(
         self,
@@ -117,11 +132,13 @@ class View:
         layers: tuple[int, ...] = (),
         role: str | None = None,
         grad: bool = True,
+        given: Mapping[str, Tensor] | None = None,
     ) -> dict[int, Tensor]:
         """Generator features of an image (what the role takes, where absent), `(S·B, C, h, w)` for S streams."""
         self._check_declared("layers", layers)
         role = role or self.role
-        return self.step.features(role, self._taken(role) if image is None else image, layers, grad)
+        image = self._taken(role) if image is None else image
+        return self.step.features(role, image, layers, grad, self._group, given)
 
     def _check_declared(self, need: Literal["layers", "judged"], layers: tuple[int, ...]) -> None:
         """What is not declared would cost a pass more, or not be there at all. Weight maps declare nothing."""
@@ -142,9 +159,10 @@ class View:
         source: Tensor | None = None,
         role: str | None = None,
         full_precision: bool = False,
+        given: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """A discriminator's scores `(B, K, h, w)` for an image (the output where absent)."""
-        return self._judgement(image, source, role, full_precision).scores
+        """A discriminator's scores `(B, K, h, w)` for an image (the output where absent); `given` as in `translate`."""
+        return self._judgement(image, source, role, full_precision, given).scores
 
     def judge_features(
         self,
@@ -152,21 +170,27 @@ class View:
         source: Tensor | None = None,
         role: str | None = None,
         layers: tuple[int, ...] = (),
+        given: Mapping[str, Tensor] | None = None,
     ) -> dict[int, Tensor]:
         """A discriminator's features `(B, C, h, w)` by layer, from the pass that judges; see `Needs.judged`."""
         self._check_declared("judged", layers)
-        features = self._judgement(image, source, role).features
+        features = self._judgement(image, source, role, given=given).features
         return {layer: features[layer] for layer in layers}
 
     def _judgement(
-        self, image: Tensor | None, source: Tensor | None, role: str | None, full_precision: bool = False
+        self,
+        image: Tensor | None,
+        source: Tensor | None,
+        role: str | None,
+        full_precision: bool = False,
+        given: Mapping[str, Tensor] | None = None,
     ) -> Judgement:
         role = role or self.role
         conditional = self.step.translators[role].conditional
         image = self.output if image is None else image
         if source is None:
             source = self._taken(role) if conditional else image
-        return self.step.judge(role, image, source, full_precision)
+        return self.step.judge(role, image, source, full_precision, self._group, given)
 
     def pooled(self, image: Tensor) -> Tensor:
         """Images as the term's pool gives them back, without gradient; see `Needs.pool`."""
@@ -187,7 +211,7 @@ class View:
         owner, dot, what = reference.rpartition(".")
         if what == "output":
             role = owner or self.role
-            return self.step.translate(role, self._taken(role), grad=False)
+            return self.translate(role=role, grad=False)
         if dot:
             return self.step.image(owner, Domain("source" if what == "source" else "target", None, 0))
         return self.target if what == "target" else self.source

@@ -200,7 +200,7 @@ class Affine:
 
 
 def _everywhere(group: Group, images: Callable[[Tensor], Tensor], labels: Callable[[Tensor], Tensor]) -> Group:
-    """The group with its images and its labels changed; source channels of categories are changed as labels are."""
+    """The group with its images and its labels changed; categories, in the source too, are changed as labels are."""
     source = group.source
     if source is not None:
         changed = images(source)
@@ -213,6 +213,7 @@ def _everywhere(group: Group, images: Callable[[Tensor], Tensor], labels: Callab
         source=source,
         target=None if group.target is None else images(group.target),
         segmentation=None if group.segmentation is None else labels(group.segmentation),
+        extra={name: labels(values) if values.ndim == 4 else values for name, values in group.extra.items()},
     )
 
 

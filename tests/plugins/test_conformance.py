@@ -28,6 +28,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "generator resvit": {
         "parameters": {"channels": 4, "blocks": 2, "transformers": [1], "hidden": 8, "depth": 1, "heads": 2}
     },
+    "generator spade": {
+        "parameters": {"channels": 4, "levels": 2, "hidden": 4},
+        "extra": {"labels": {"per": "pixel", "categories": [0, 1, 4]}},
+    },
     "generator timm": {"parameters": {"backbone": "resnet10t", "channels": 2}, "size": (64, 96)},
     "generator unet": {"parameters": {"channels": 4, "levels": 3}},
     "discriminator modality_patchgan": {"parameters": {"channels": 4, "layers": 2}},

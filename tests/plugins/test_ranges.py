@@ -154,7 +154,9 @@ def test_networks_at_the_edges_work_or_are_refused_by_name(registry: Registry, d
     if bounds.get("le", 0) > 2 and value > 2:  # a network of a thousand blocks is right, and slow
         component.check(given_, "here")
         return
+    given_beside = {"labels": torch.zeros(2, 3, 32, 32)} if "given" in component.arguments else {}
     supplied = {"in_channels": 2, "out_channels": 1, "image_size": (32, 32), "target_channels": 1}
+    supplied["given"] = {name: values.shape[1] for name, values in given_beside.items()}
     try:
         network = component.build(given_, "here", **supplied)
     except RecipeError as error:  # of parameters that do not fit one another
@@ -164,7 +166,7 @@ def test_networks_at_the_edges_work_or_are_refused_by_name(registry: Registry, d
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            output = network(torch.rand(2, 2, 32, 32))
+            output = network(torch.rand(2, 2, 32, 32), **given_beside)
     except GantkError as error:  # of the size of the image
         if "image" not in str(error):
             raise

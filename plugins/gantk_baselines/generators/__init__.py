@@ -4,7 +4,8 @@ from gantk_baselines.generators.casnet import CasNet
 from gantk_baselines.generators.mustgan import Mustgan
 from gantk_baselines.generators.resnet import Resnet
 from gantk_baselines.generators.resvit import Resvit
+from gantk_baselines.generators.spade import Spade
 from gantk_baselines.generators.timm_generator import TimmGenerator
 from gantk_baselines.generators.unet import Unet
 
-__all__ = ["CasNet", "Mustgan", "Resnet", "Resvit", "TimmGenerator", "Unet"]
+__all__ = ["CasNet", "Mustgan", "Resnet", "Resvit", "Spade", "TimmGenerator", "Unet"]

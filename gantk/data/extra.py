@@ -1,0 +1,96 @@
+"""What networks are given beside images: one value per image, or categories per pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gantk.data.labels import Labels
+from gantk.data.slices import Slices, categories_of
+from gantk.data.volumes import Subject
+from gantk.errors import DataError
+from gantk.recipe.model import SEGMENTATION, ExtraSettings
+
+__all__ = ["blank", "encoded", "of_image", "of_pixels", "planes"]
+
+
+def of_image(name: str, settings: ExtraSettings, facts: Mapping[str, object], subject: str) -> float:
+    """What is said of a subject's images: a number, or the place among the categories.
+
+    Raises:
+        DataError: nothing says it, or it is none of the categories.
+    """
+    said = facts.get(settings.of or name, settings.value)
+    try:
+        if said is None:
+            raise ValueError("nothing says it")
+        return settings.code(said)
+    except ValueError as error:
+        raise DataError(
+            f"what {name!r} is of {subject!r} is not known",
+            where=f"data.extra.{name}",
+            why=error,
+            mend="let the dataset know it of every subject, as a column of its table, or give data.extra."
+            f"{name} a value, or the category that lacks",
+        ) from None
+
+
+def of_pixels(name: str, settings: ExtraSettings, labels: np.ndarray, subject: str) -> np.ndarray:
+    """The place of each label among the categories, uint8 of the same shape.
+
+    Raises:
+        DataError: a label is none of the categories.
+    """
+    categories = [int(category) for category in settings.categories or ()]
+    strange = np.setdiff1d(labels, categories)
+    if strange.size:
+        raise DataError(
+            f"{name!r} holds {strange[0]:g} in {subject!r}, which is none of its categories",
+            where=f"data.extra.{name}.categories",
+            mend="name all of them",
+        )
+    order = np.argsort(categories)
+    return order[np.searchsorted(categories, labels, sorter=order)].astype(np.uint8)
+
+
+def encoded(settings: ExtraSettings, values: Tensor) -> Tensor:
+    """What a network is given of a group's values, float: `(B, K, H, W)` of pixels and `(B, K)` of images, categories
+    one-hot, K = 1 for numbers."""
+    if settings.categories is None:
+        return values.float()[:, None]
+    hot = F.one_hot(values.long().squeeze(1) if values.ndim > 1 else values.long(), settings.width)
+    return hot.movedim(-1, 1).float()
+
+
+def blank(settings: ExtraSettings, batch: int, size: tuple[int, int]) -> Tensor:
+    """Values as a group has them, where there are no data: categories in turn along rows, and the
+    first of images."""
+    if settings.per == "pixel":
+        return (torch.arange(size[1]) % settings.width).to(torch.uint8).expand(batch, 1, *size)
+    return torch.zeros(batch, dtype=torch.float32 if settings.categories is None else torch.int64)
+
+
+def planes(
+    extra: Mapping[str, ExtraSettings], slices: Slices, labels: Labels, subject: Subject
+) -> dict[str, np.ndarray]:
+    """What is said of the pixels of a subject's slices, by name: places among the categories, uint8 (Z, H, W).
+
+    Raises:
+        DataError: it has no segmentation, where one is wanted, or a label is none of the categories.
+    """
+    found = {}
+    for name, settings in extra.items():
+        if settings.per == "pixel":
+            of = settings.of or name
+            if of != SEGMENTATION:
+                codes = categories_of(slices.images[of].reshape(slices.foreground.shape), slices.scales[of])
+            elif slices.segmentation is not None:
+                codes = labels.canonical(slices.segmentation)
+            else:
+                raise DataError(f"{subject.id!r} has no segmentation, of which {name!r} is made", where=subject.folder)
+            found[name] = of_pixels(name, settings, codes, subject.id)
+    return found
