@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,13 +14,12 @@ import torch
 
 from gantk.api.cohort import make_dataset, slice_settings
 from gantk.api.inference import as_tested
-from gantk.api.windows import in_windows
 from gantk.data.dataset import noun_of
 from gantk.data.extra import of_image, planes
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
-from gantk.data.normalisation import BACKGROUND
-from gantk.data.slices import Readable, Slices, SliceSettings, centre, placed, tell
+from gantk.data.slices import Readable, Slices, SliceSettings, placed, tell
+from gantk.data.stacks import Network, own_size, stacked, through
 from gantk.data.volumes import Subject
 from gantk.errors import CheckpointError, DataError, PluginError, UsageError, nearest
 from gantk.files import sweep_partial
@@ -38,8 +37,6 @@ from gantk.training.checkpoint import Checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
 from gantk.translation.shapes import fitting_size
-
-WINDOW = 1024  # pixels of a side that a generator is given at once
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ class Model:
         read = self.dataset.read(subject, needed, segmentation=SEGMENTATION in maps)
         remarks: dict[str, str] = {}
         if hasattr(read, "sized"):
-            read, remark = self._sized(read, role, size)
+            read, remark = own_size(read, size, self.recipe.data.crop, partial(self._fitting, role))
             settings = replace(settings, crop=read.size)
             remarks = {remark: str(path)} if remark else {}
         elif size is not None:
@@ -175,13 +172,12 @@ class Model:
             )
         slices = self.slices(read, subject, inputs, settings)
         images = self._source(slices, takes, self.translators[role].takes.side)
-        fill = BACKGROUND if slices.pixel is not None else None
         pixels = planes(extra, slices, self.meaning.labels, subject)
         facts = {**subject.facts, **{extra[name].of or name: said for name, said in given.items()}}
         said = {n: of_image(n, one, facts, subject.id) for n, one in extra.items() if one.per == "image"}
         images = np.concatenate([images, *(codes[:, None].astype(np.float32) for codes in pixels.values())], axis=1)
         network = partial(self._batch, role, list(pixels), said)
-        translated = self._translate(images, slices, network, role, place, fill, progress)
+        translated = self._translate(images, slices, network, role, place, progress)
         scale = self.meaning.predicted(target, slices, inputs)
         made = read.restore(translated, inputs, settings, slices, scale)
         return _Made(made, subject.files[inputs[0]], {**slices.remarks, **remarks})
@@ -204,19 +200,6 @@ class Model:
                 mend=f"add one of {', '.join(name for name in takes if name != target)}",
             )
         return subject, inputs
-
-    def _sized(self, read: Any, role: str, size: tuple[int, int] | None) -> tuple[Any, str]:
-        """A picture at the size that it is translated at, and what is to be said of it."""
-        trained = (read.size or self.recipe.data.crop)[:2]
-        if size is None:
-            grown = max(1.0, *(t / n for t, n in zip(self.recipe.data.crop, read.own_size, strict=True)))
-            size = (round(grown * read.own_size[0]), round(grown * read.own_size[1]))
-        if self._fitting(role, _within(size)) is None:
-            height, width = self.recipe.data.crop
-            told = f"The generator takes {height} × {width} pixels alone; what it makes is enlarged"
-            return read.sized((height, width)), told if size != (height, width) else ""
-        told = f"Translated at the pictures' own size; training saw them at {trained[0]} × {trained[1]} pixels"
-        return read.sized(size), told if size == read.own_size != trained else ""
 
     def _write(self, out: Path, made: _Made) -> None:
         sweep_partial(out.parent)
@@ -347,21 +330,8 @@ class Model:
             raise _exists(out)
 
     def _source(self, slices: Slices, takes: Sequence[str], side: str) -> np.ndarray:
-        """What the role is given, (Z, C, H, W); a modality that is hidden is background."""
-        layout = self.layout
-        shape = (len(slices.foreground), layout.channels, *slices.foreground.shape[1:])
-        full = np.flatnonzero(slices.foreground.any(axis=(1, 2)))
-        reach = layout.neighbours if side == "source" else 0
-        planes = []
-        for name in takes:
-            image = (
-                slices.images[name].reshape(shape) if name in slices.images else np.full(shape, BACKGROUND, np.float32)
-            )
-            for step in range(-reach, reach + 1):
-                near = image.copy()
-                near[full] = image[full[np.clip(np.arange(len(full)) + step, 0, len(full) - 1)]]
-                planes.append(near)
-        return np.concatenate(planes, axis=1)
+        """What the role is given, (Z, C, H, W)."""
+        return stacked(slices, takes, self.layout.channels, self.layout.neighbours if side == "source" else 0)
 
     @enough_memory(
         "to predict",
@@ -369,35 +339,23 @@ class Model:
         "evaluation.batch=1",
     )
     def _translate(
-        self,
-        images: np.ndarray,
-        slices: Slices,
-        network: Callable[[np.ndarray], np.ndarray],
-        role: str,
-        place: slice,
-        fill: float | None,
-        progress: Progress,
+        self, images: np.ndarray, slices: Slices, network: Network, role: str, place: slice, progress: Progress
     ) -> np.ndarray:
-        """Slices `(Z, C, H, W)` through the generator, padded to a size it takes; empty ones left out.
+        """Slices `(Z, C, H, W)` through the generator.
 
         What is said of their pixels are further channels, which `network` takes apart.
         """
-        height, width = images.shape[-2:]
-        crop = self.recipe.data.crop
-        # scans are padded to no less than what training saw: background is background
-        least = (height, width) if fill is None else (max(height, crop[0]), max(width, crop[1]))
-        window = self._fitting(role, _within(least)) or crop
-        padded = max(least[0], window[0]), max(least[1], window[1])
-        result = np.full((len(images), place.stop - place.start, height, width), BACKGROUND, np.float32)
-        full = np.flatnonzero(slices.foreground.any(axis=(1, 2)))
-        size = self.recipe.evaluation.batch
-        with progress.task("Synthesizing", len(full)) as bar:
-            for first in range(0, len(full), size):
-                rows = full[first : first + size]
-                output = in_windows(network, centre(images[rows], padded, fill), window)
-                result[rows] = centre(output[:, place], (height, width))
-                bar.advance(len(rows))
-        return result
+        with progress.task("Synthesizing", int(slices.foreground.any(axis=(1, 2)).sum())) as bar:
+            return through(
+                network,
+                images,
+                slices,
+                place,
+                crop=self.recipe.data.crop,
+                fitting=partial(self._fitting, role),
+                batch=self.recipe.evaluation.batch,
+                advance=bar.advance,
+            )
 
     def _find_fitting(self, role: str, size: tuple[int, int]) -> tuple[int, int] | None:
         return fitting_size(self.translators[role], size, self.recipe.data.crop)
@@ -416,11 +374,6 @@ class Model:
             output = translator.generator(image, **translator.given(extra)).float()
         array: np.ndarray = output.cpu().numpy()
         return array
-
-
-def _within(size: tuple[int, int]) -> tuple[int, int]:
-    """What of an image is translated at once."""
-    return min(size[0], WINDOW), min(size[1], WINDOW)
 
 
 def _exists(out: Path) -> UsageError:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from gantk.errors import DataError
 
@@ -167,8 +166,29 @@ def _union(bodies: Sequence[np.ndarray]) -> np.ndarray:
 
 def _filled(body: np.ndarray) -> np.ndarray:
     """A body with its enclosed holes; labelling is far faster than scipy's `binary_fill_holes` on large volumes."""
+    try:
+        from scipy import ndimage
+    except ImportError:  # exported networks run without it
+        return _filled_slowly(body)
     holes, count = ndimage.label(~body)
     outside = np.zeros(count + 1, bool)
     outside[_border(holes)] = True
     outside[0] = False  # the body itself
     return ~outside[holes]
+
+
+def _filled_slowly(body: np.ndarray) -> np.ndarray:
+    """The same by NumPy alone: from the border, what is free spreads along every axis until it reaches no more."""
+    free, outside = ~body, np.zeros_like(body)
+    for axis in [axis for axis in range(body.ndim) if body.shape[axis] > 1] or [0]:
+        for side in (0, -1):
+            face = (*[slice(None)] * axis, side)
+            outside[face] = free[face]
+    count = -1
+    while count != (count := int(np.count_nonzero(outside))):
+        for axis in range(body.ndim):
+            reached, open_ = np.moveaxis(outside, axis, 0), np.moveaxis(free, axis, 0)
+            for places in (range(1, len(reached)), range(len(reached) - 2, -1, -1)):
+                for place in places:
+                    reached[place] |= reached[place - places.step] & open_[place]
+    return ~outside

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gantk.errors import DataError
 from gantk.labels import CORE, EDEMA, ENHANCING, REGIONS
-from gantk.recipe.model import LabelSettings
+
+if TYPE_CHECKING:
+    from gantk.recipe.model import LabelSettings
 
 __all__ = ["Labels", "decide_labels"]
 

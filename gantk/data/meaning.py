@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from gantk.data.labels import Labels
 from gantk.data.normalisation import Scale, fixed_scale, is_full, shared_scale, typical_scale
 from gantk.data.slices import Slices
-from gantk.recipe.model import IntensitySettings
+
+if TYPE_CHECKING:
+    from gantk.recipe.model import IntensitySettings
 
 __all__ = ["Absolute", "Brightness", "Intensities", "Meaning", "Relative", "Stored", "decide_intensities"]
 
@@ -166,18 +168,18 @@ def decide_intensities(
 
 
 def _decide(name: str, having: Sequence[Stored], told: IntensitySettings | None) -> Intensities:
-    told = told or IntensitySettings()
+    span, unit = (None, "auto") if told is None else (told.span, told.unit)
     scales = [patient.scales[name] for patient in having]
     negative = [patient.negative[name] for patient in having if name in patient.negative]
     typical = typical_scale(scales)
-    if told.span is not None:
-        return Absolute(fixed_scale(*told.span, typical.background, typical.type))
+    if span is not None:
+        return Absolute(fixed_scale(*span, typical.background, typical.type))
     if not negative and np.dtype(typical.type).kind == "u":
         return Brightness(typical)
-    if not negative or told.unit == "relative":
+    if not negative or unit == "relative":
         return Relative(typical)
     signed = median(negative) > _SIGNED or typical.below_zero(typical.background)
-    return Absolute(shared_scale(scales)) if signed or told.unit == "absolute" else Relative(typical)
+    return Absolute(shared_scale(scales)) if signed or unit == "absolute" else Relative(typical)
 
 
 def _brightness(name: str, having: Sequence[Stored], first: str, others: Sequence[Stored]) -> float:

@@ -12,11 +12,11 @@ import numpy as np
 from gantk.data.foreground import Foreground, check_plausible, find_foreground
 from gantk.data.normalisation import Normalisation, Scale, fit_scale, fixed_scale
 from gantk.errors import DataError
-from gantk.progress import Progress
-from gantk.recipe.model import IntensitySettings
 
 if TYPE_CHECKING:
-    from gantk.data.volumes import Subject, Volumes
+    from gantk.data.subject import Subject, Volumes
+    from gantk.progress import Progress
+    from gantk.recipe.model import IntensitySettings
 
 __all__ = [
     "Plane",
@@ -270,7 +270,8 @@ def categories_of(image: np.ndarray, scale: Scale) -> np.ndarray:
 
 def few_numbers(name: str, image: np.ndarray, settings: SliceSettings) -> str:
     """What a user must be told of an image that may be a label map, and is not said to be one; empty for nothing."""
-    if settings.intensities.get(name, IntensitySettings()).unit != "auto":
+    said = settings.intensities.get(name)
+    if said is not None and said.unit != "auto":
         return ""
     sample = np.unique(image.ravel()[:: max(1, image.size // _SAMPLE)])  # cheap, and most images end here
     if len(sample) > _FEW or (sample != np.rint(sample)).any() or len(np.unique(image)) > _FEW:

@@ -91,12 +91,12 @@ def _resampling(kind: Literal["down", "up"], size: int, dtype: torch.dtype, devi
     """The (size, size / 2) or (size, 2 · size) matrix of one axis's blur and resampling, border included."""
     # the cache may be filled inside inference_mode, whose tensors could never be saved for a backward pass
     with torch.inference_mode(False), torch.no_grad():
-        axis = torch.eye(size, dtype=torch.float64).unsqueeze(1)
+        axis = torch.eye(size).unsqueeze(1)
         if kind == "down":
-            taps = torch.tensor([[[1, 2, 1]]], dtype=torch.float64) / 4
+            taps = torch.tensor([[[1.0, 2.0, 1.0]]]) / 4
             matrix = F.conv1d(F.pad(axis, (1, 1), mode="reflect"), taps, stride=2)
         else:
-            taps = torch.tensor([[[1, 3, 3, 1]]], dtype=torch.float64) / 4
+            taps = torch.tensor([[[1.0, 3.0, 3.0, 1.0]]]) / 4
             padded = F.pad(axis, (1, 1), mode="replicate")
             matrix = F.conv_transpose1d(padded, taps, stride=2)[..., 3:-3]
         return matrix.squeeze(1).to(dtype=dtype, device=device)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from gantk.data.foreground import body_of, check_plausible, find_background, find_foreground
+from gantk.data.foreground import _filled, body_of, check_plausible, find_background, find_foreground
 from gantk.errors import DataError
 
 SHAPE = (40, 44, 12)
@@ -124,3 +126,14 @@ def test_an_empty_image_is_not_blamed_on_the_one_before_it():
     with pytest.raises(DataError, match="7 everywhere") as caught:
         check({"t1": MR, "t2": np.full(SHAPE, 7.0)}, ("t1", "t2"))
     assert caught.value.where == "t2"
+
+
+def test_holes_are_filled_alike_with_and_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    shapes = [(6, 7, 5), (5, 6, 1), (1, 1, 7), (3, 1, 4), (1, 1, 1)]
+    bodies = [random.random(shape) < share for shape in shapes for share in (0.4, 0.6, 0.8) for _ in range(10)]
+    filled = [_filled(body) for body in bodies]
+    assert any((one != body).any() for one, body in zip(filled, bodies, strict=True))  # some had holes
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    for body, one in zip(bodies, filled, strict=True):
+        assert np.array_equal(_filled(body), one)

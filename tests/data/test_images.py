@@ -591,7 +591,7 @@ def test_a_picture_is_translated_at_its_own_size_or_the_one_that_is_named(
     assert detail[0] > 1.5 * detail[1]
     small = model.predict(save(tmp_path / "small.png", noise(16, 20)), progress=QUIET)
     assert (small.shape, given.pop()) == ((16, 20, 3), (32, 40))  # as large as the crop
-    monkeypatch.setattr("gantk.api.model.WINDOW", 40)
+    monkeypatch.setattr("gantk.data.stacks.WINDOW", 40)
     given.clear()
     model = gantk.load(trained("pix2pix").folder, device="cpu")
     model.translators["generator"].generator = generator

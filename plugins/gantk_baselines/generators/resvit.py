@@ -78,7 +78,8 @@ class _Bridge(nn.Module):
         grid = self.embedding(self.down(x))
         size = grid.shape[-2:]
         positions = self.positions
-        if positions.shape[-2:] != size:
+        # an exported network takes images of other sizes than the one that it is traced with
+        if torch.compiler.is_exporting() or positions.shape[-2:] != size:
             positions = F.interpolate(positions, size=size, mode="bicubic", align_corners=False)
         tokens = self.dropout(grid + positions).flatten(2).transpose(1, 2)
         context = transformer(tokens).transpose(1, 2).unflatten(2, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gantk.api.windows import in_windows
+from gantk.data.windows import in_windows
 
 
 @pytest.mark.parametrize("size", [(16, 12), (17, 12), (40, 53)])

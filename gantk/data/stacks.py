@@ -1,0 +1,115 @@
+"""A subject's slices as a generator is given them, and through any network as it is run; needs NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gantk.data.normalisation import BACKGROUND
+from gantk.data.slices import Slices, centre
+from gantk.data.windows import in_windows
+
+__all__ = ["Fitting", "Network", "own_size", "stacked", "through"]
+
+WINDOW = 1024  # pixels of a side that a generator is given at once
+
+Network = Callable[[np.ndarray], np.ndarray]
+"""(B, C, h, w) float32 to (B, T, h, w)."""
+Fitting = Callable[[tuple[int, int]], tuple[int, int] | None]
+"""The smallest height and width, at least those given, that a network takes; None where it takes no such size."""
+
+
+def stacked(slices: Slices, takes: Sequence[str], channels: int, reach: int) -> np.ndarray:
+    """What a generator is given, (Z, C, H, W); a modality that is hidden is background.
+
+    Args:
+        slices: a subject's.
+        takes: the modalities in the order of their channels.
+        channels: of one image.
+        reach: slices on either side that come with each; at the ends the last one that shows anything comes again.
+    """
+    shape = (len(slices.foreground), channels, *slices.foreground.shape[1:])
+    full = _full(slices)
+    planes = []
+    for name in takes:
+        image = slices.images[name].reshape(shape) if name in slices.images else np.full(shape, BACKGROUND, np.float32)
+        for step in range(-reach, reach + 1):
+            near = image.copy()
+            near[full] = image[full[np.clip(np.arange(len(full)) + step, 0, len(full) - 1)]]
+            planes.append(near)
+    return np.concatenate(planes, axis=1)
+
+
+def through(
+    network: Network,
+    images: np.ndarray,
+    slices: Slices,
+    place: slice,
+    *,
+    crop: tuple[int, int],
+    fitting: Fitting,
+    batch: int,
+    advance: Callable[[int], None] = lambda n: None,
+) -> np.ndarray:
+    """Slices (Z, C, H, W) through a network, padded to a size that it takes; empty ones are left out.
+
+    Args:
+        network: gives all images of its translator.
+        images: what `stacked` gave.
+        slices: of the same subject; scans, whose pixels have a size in the world, are padded with background.
+        place: which of the output's channels are kept.
+        crop: (H, W) that training saw.
+        fitting: finds a size that the network takes.
+        batch: slices that are translated at once.
+        advance: told how many slices are done.
+
+    Returns:
+        (Z, T, H, W) float32 in [-1, 1].
+    """
+    height, width = images.shape[-2:]
+    fill = BACKGROUND if slices.pixel is not None else None
+    # scans are padded to no less than what training saw: background is background
+    least = (height, width) if fill is None else (max(height, crop[0]), max(width, crop[1]))
+    window = fitting(_within(least)) or crop
+    padded = max(least[0], window[0]), max(least[1], window[1])
+    result = np.full((len(images), place.stop - place.start, height, width), BACKGROUND, np.float32)
+    full = _full(slices)
+    for first in range(0, len(full), batch):
+        rows = full[first : first + batch]
+        output = in_windows(network, centre(images[rows], padded, fill), window)
+        result[rows] = centre(output[:, place], (height, width))
+        advance(len(rows))
+    return result
+
+
+def own_size(read: Any, asked: tuple[int, int] | None, crop: tuple[int, int], fitting: Fitting) -> tuple[Any, str]:
+    """A picture at the size that it is translated at, and what is to be said of it.
+
+    Args:
+        read: a `Readable` with `own_size` and `sized`.
+        asked: (H, W) that the user wants; the picture's own where absent, enlarged where it is smaller than the crop.
+        crop: (H, W) that training saw.
+        fitting: finds a size that the network takes.
+    """
+    trained = (read.size or crop)[:2]
+    size = asked
+    if size is None:
+        grown = max(1.0, *(t / n for t, n in zip(crop, read.own_size, strict=True)))
+        size = (round(grown * read.own_size[0]), round(grown * read.own_size[1]))
+    if fitting(_within(size)) is None:
+        told = f"The generator takes {crop[0]} × {crop[1]} pixels alone; what it makes is enlarged"
+        return read.sized(crop), told if size != crop else ""
+    told = f"Translated at the pictures' own size; training saw them at {trained[0]} × {trained[1]} pixels"
+    return read.sized(size), told if size == read.own_size != trained else ""
+
+
+def _full(slices: Slices) -> np.ndarray:
+    """The slices that show anything."""
+    return np.flatnonzero(slices.foreground.any(axis=(1, 2)))
+
+
+def _within(size: tuple[int, int]) -> tuple[int, int]:
+    """What of an image is translated at once."""
+    return min(size[0], WINDOW), min(size[1], WINDOW)

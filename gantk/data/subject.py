@@ -1,0 +1,88 @@
+"""What is translated as one, and its volumes on one grid; needs NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gantk.data.normalisation import Scale
+from gantk.data.slices import Slices, SliceSettings, intensities_of, normalised_slices
+
+__all__ = ["Subject", "Volumes"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is translated as one: a patient, one of a patient's visits or scans, or a picture; and its files.
+
+    Attributes:
+        id: its name, which no other subject has.
+        files: by modality; inputs or targets may be lacking.
+        segmentation: file with labels.
+        part: the part of the cohort that the dataset puts it in; None leaves that to the split.
+        patient: whose it is; its id where it says nothing. All that is of one patient is in one part of the split, and
+            counts once in statistics.
+        fold: the part of a cross-validation in which its patient is tested; None where the dataset says nothing.
+        facts: what else the dataset knows of it, such as its site, by name; a split can be stratified by one.
+    """
+
+    id: str
+    files: Mapping[str, Path]
+    segmentation: Path | None = None
+    part: Literal["training", "validation", "test"] | None = None
+    patient: str = ""
+    fold: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.patient:
+            object.__setattr__(self, "patient", self.id)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its first file is."""
+        files = [*self.files.values(), *filter(None, [self.segmentation])]
+        return files[0].parent if files else None
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """One subject's volumes on one LPS grid (axis 0 → left, 1 → posterior, 2 → superior).
+
+    Attributes:
+        images: modality name -> float32 (X, Y, Z), scanner units.
+        segmentation: uint8 (X, Y, Z), labels as the file has them, or None.
+        affine: (4, 4), from voxel indices of this grid to RAS+ millimetres, as nibabel has it; the first image's.
+        grid_difference: how far the grids of the files lie apart at most, as a part of a voxel.
+    """
+
+    images: dict[str, np.ndarray]
+    segmentation: np.ndarray | None
+    affine: np.ndarray
+    grid_difference: float = 0.0
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size along X, Y, Z in mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along X, Y, Z."""
+        x, y, z = next(iter(self.images.values())).shape
+        return x, y, z
+
+    def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
+        """Axial slices; see `gantk.data.slices.normalised_slices`."""
+        return normalised_slices(self, inputs, settings)
+
+    def restore(
+        self, image: np.ndarray, inputs: Sequence[str], settings: SliceSettings, slices: Slices, scale: Scale
+    ) -> np.ndarray:
+        """Slices (Z, 1, H, W) in [-1, 1] as a volume float32 (X, Y, Z); the scale's background outside the brain."""
+        return intensities_of(image[:, 0], self, inputs, settings, scale)
