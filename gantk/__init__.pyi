@@ -9,6 +9,8 @@ from . import translation as translation
 from .api.checks import dry_run as dry_run
 from .api.model import Model as Model
 from .api.model import load as load
+from .api.predict import Predictions as Predictions
+from .api.predict import predict_cohort as predict_cohort
 from .api.remeasure import evaluate as evaluate
 from .api.runner import RunResult as RunResult
 from .api.runner import run as run

@@ -52,15 +52,31 @@ def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
 def cohort_metrics(recipe: Recipe, registry: Registry, cohort: Cohort, progress: Progress) -> dict[str, AnyMetric]:
     """The recipe's metrics by name; those in units are bound to the cohort's, or left out with a note."""
     metrics = make_metrics(recipe, registry)
-    for name, metric in list(metrics.items()):
-        if isinstance(metric, UnitMetric):
-            to_units = _to_units(cohort.meaning, recipe.measured, cohort.loader.layout.channels)
-            if to_units is None:
-                del metrics[name]
-                progress.note(f"{name} is left out: {', '.join(recipe.measured)} has no absolute unit")
-            else:
-                metrics[name] = metric.in_units(to_units)
-    return metrics
+    bound = in_units(metrics, cohort.meaning, recipe.measured, cohort.loader.layout.channels)
+    for name in metrics.keys() - bound.keys():
+        progress.note(f"{name} is left out: {', '.join(recipe.measured)} has no absolute unit")
+    return bound
+
+
+def in_units(
+    metrics: Mapping[str, AnyMetric], meaning: Meaning, targets: Sequence[str], channels: int
+) -> dict[str, AnyMetric]:
+    """Metrics by name; those in units are bound to the targets', or left out where one has no absolute unit.
+
+    Args:
+        metrics: by name.
+        meaning: of the targets' numbers.
+        targets: the modalities that are measured, in their order.
+        channels: of one image.
+    """
+    to_units = _to_units(meaning, targets, channels)
+    bound: dict[str, AnyMetric] = {}
+    for name, metric in metrics.items():
+        if not isinstance(metric, UnitMetric):
+            bound[name] = metric
+        elif to_units is not None:
+            bound[name] = metric.in_units(to_units)
+    return bound
 
 
 def _to_units(meaning: Meaning, targets: Sequence[str], channels: int) -> ToUnits | None:

@@ -1,4 +1,4 @@
-"""`gantk predict`: translate one patient, or pictures."""
+"""`gantk predict`: translate one patient or picture, or a cohort of them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from gantk.cli.options import Device, RunName, RunsFolder
 
 def predict(
     run: RunName,
-    patient: Annotated[
+    source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="Folder of a patient with NIfTI files, a picture, or a folder of pictures."
+            metavar="INPUT",
+            help="Folder of a patient with NIfTI files, or a picture. Of many: a table (CSV, TSV), a folder of "
+            "patients, a BIDS data set, or a folder of pictures.",
         ),
     ],
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="File to write; for a folder of pictures, a folder.", show_default=False),
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; of many, the folder.", show_default=False)],
     role: Annotated[
         str | None,
         typer.Option(help="Translator to use; default: the predicting role of the recipe.", show_default=False),
@@ -32,6 +31,23 @@ def predict(
     target: Annotated[
         str | None, typer.Option(help="Target to write, if the translator has several.", show_default=False)
     ] = None,
+    suffix: Annotated[
+        str | None,
+        typer.Option(
+            help="Of many: what follows a subject's name in a file's; default: _TARGET, nothing for pictures.",
+            show_default=False,
+        ),
+    ] = None,
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A further run: the mean of all is written, and beside it the standard deviation. Repeatable.",
+        ),
+    ] = None,
+    flips: Annotated[
+        bool, typer.Option("--flips", help="Average over each slice and its left-right mirror image.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing files, but never the inputs.")
     ] = False,
@@ -50,16 +66,41 @@ def predict(
     device: Device = "auto",
     runs: RunsFolder = Path("runs"),
 ) -> None:
-    """Synthesize the target of a patient or picture with the model of a run, on the grid of the input."""
+    """Synthesize the target of a patient or picture, or of a cohort, with the model of a run, on the inputs' grids.
+
+    Of a cohort, files that exist are kept. A patient who cannot be read is reported, and the others are made; the exit
+    code is then 1. predictions.csv lists what was made, with the recipe's metrics where targets are there.
+    """
     import gantk
-    from gantk.progress import default_progress
+    from gantk.api.ensemble import Ensemble
+    from gantk.api.model import Request
+    from gantk.api.predict import predict_cohort
 
     wanted = None if size is None else _size(size)
-    model = gantk.load(gantk.resolve_run(run, runs), device=device)
-    for file in model.predict_all(
-        patient, out, role, default_progress(), target, overwrite, wanted, _given(given or ())
-    ):
-        write(str(file))
+    models = [gantk.load(gantk.resolve_run(name, runs), device=device) for name in (run, *(ensemble or ()))]
+    if models[0].members(source) is None:
+        asked = Request(role, target, wanted, flips, _given(given or ()))
+        for file in Ensemble(models).predict(source, out, asked, overwrite=overwrite):
+            write(str(file))
+        return
+    result = predict_cohort(
+        models,
+        source,
+        out,
+        role=role,
+        target=target,
+        suffix=suffix,
+        size=wanted,
+        flips=flips,
+        given=_given(given or ()),
+        overwrite=overwrite,
+    )
+    for row in result.rows:
+        if row.status == "made":
+            write(str(out / row.file))
+    write(f"{', '.join(f'{n} {status}' for status, n in sorted(result.counts.items()))}: {result.table}")
+    if result.failed:
+        raise typer.Exit(1)
 
 
 def _given(said: Sequence[str]) -> dict[str, str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantk.data.dataset import Pattern, no_folder, with_patient
-from gantk.data.patient_folder import EXPECTED, PatientFolder, folder_errors, layout_error
+from gantk.data.patient_folder import EXPECTED, PatientFolder, folder_errors, layout_error, patient_folders
 from gantk.data.scans import Scans, Tolerance
 from gantk.data.volumes import TOLERANCE, Subject
 from gantk.errors import DataError
-from gantk.files import walk_folders
 from gantk.progress import Progress
 
 __all__ = ["Brats"]
@@ -49,7 +48,7 @@ class Brats(Scans):
         if not self.root.is_dir():
             raise no_folder(self.root, "Correct data.root in the recipe")
         with folder_errors(self.root):
-            folders, notes = self._folders()
+            folders, notes = patient_folders(self.root)
         subjects: dict[str, Subject] = {}
         known: dict[frozenset[object], Subject] = {}  # by files
         for folder in folders:
@@ -78,29 +77,6 @@ class Brats(Scans):
         visits = f" with {len(found)} visits" if len(found) > patients else ""
         progress.note(f"{patients} patients{visits} in {self.root}")
         return found
-
-    def _folders(self) -> tuple[list[PatientFolder], list[str]]:
-        """The patients' folders, and notes on what lies beside them.
-
-        Files beside patients' folders, such as a template, are no patient; nor are files in a folder inside a
-        patient's, such as masks, unless they are named after that folder.
-        """
-        found: list[PatientFolder] = []
-        notes = []
-        for path, files in walk_folders(self.root):
-            folder = PatientFolder.of(path, files)
-            if folder is not None:
-                found.append(folder)
-            notes += [f"{file} is a link that leads nowhere" for file in files if not file.exists()]
-        above = {parent for folder in found for parent in folder.path.parents}
-        certain = {folder.path for folder in found if folder.named and folder.path != self.root}
-        patients = []
-        for folder in found:
-            if folder.path in certain or not (folder.path in above or certain.intersection(folder.path.parents)):
-                patients.append(folder)
-            else:
-                notes += [f"{file} belongs to no patient and is ignored" for file in folder.files]
-        return patients, notes
 
     def _namesake(self, folder: PatientFolder, other: Path) -> DataError:
         what = f"two folders hold a patient {folder.path.name!r}"

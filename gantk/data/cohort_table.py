@@ -38,12 +38,16 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".tsv")
 
 
-def read_table(path: Path) -> list[Subject]:
+def read_table(path: Path, *, complete: bool = True) -> list[Subject]:
     """The subjects of a table, sorted by id.
 
     The first row names the columns. `patient` is needed; `subject` (or `visit`) tells several rows of one patient
     apart, `part` and `fold` put a patient into a part of the split, `seg` is a segmentation. Any other column that
     names NIfTI files, relative to the table's folder, is a modality; all others are facts. An empty cell: not there.
+
+    Args:
+        path: the table.
+        complete: whether all files must be there.
 
     Raises:
         DataError: the table cannot be read or has no row, a column or cell cannot be understood, a file does not
@@ -68,7 +72,8 @@ def read_table(path: Path) -> list[Subject]:
                 mend="Name each visit or scan of a patient in a column `visit`, or `subject`",
             )
         found[subject.id] = row, subject
-    _check_there(found.values())
+    if complete:
+        _check_there(found.values())
     return [found[name][1] for name in sorted(found)]
 
 

@@ -34,10 +34,11 @@ class Dataset(Protocol):
     """A component of kind `dataset`; it travels to worker processes, so it must pickle.
 
     Optional members: `make(progress)`, which writes or fetches the files of `subjects` that are not there yet, called
-    once before any is read; `subject_at(folder, modalities)`, `writes` (file endings), `members(path)` (the subjects
-    of a folder) and `named(path, image)` (a prediction's name among others) for `gantk predict`; `reading`, the
-    parameters that change what it reads of a file, plain JSON types; `noun`, what one subject is called where it is no
-    patient.
+    once before any is read; `subject_at(folder, modalities)`, `write(path, image, like)`, `writes` (file endings),
+    `members(path)` (the subjects at a path, or the paths that `subject_at` takes; None for a path of one) and
+    `named(path, image)` (a prediction's file name among others, where it keeps the input's) for `gantk predict`;
+    `reading`, the parameters that change what it reads of a file, plain JSON types; `noun`, what one subject is called
+    where it is no patient.
     """
 
     def subjects(self, progress: Progress) -> Sequence[Subject]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from gantk.data.recognize import recognize
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
+from gantk.files import walk_folders
 
-__all__ = ["EXPECTED", "PatientFolder", "folder_errors", "layout_error"]
+__all__ = ["EXPECTED", "PatientFolder", "folder_errors", "layout_error", "patient_folders"]
 
 EXPECTED = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz"
 """The layout that is read, for errors."""
@@ -107,6 +108,30 @@ class PatientFolder:
                 )
             files[scan.modality] = scan.path
         return files
+
+
+def patient_folders(root: Path) -> tuple[list[PatientFolder], list[str]]:
+    """The patients' folders at any depth below a root, and notes on what lies beside them.
+
+    Files beside patients' folders, such as a template, are no patient; nor are files in a folder inside a
+    patient's, such as masks, unless they are named after that folder.
+    """
+    found: list[PatientFolder] = []
+    notes = []
+    for path, files in walk_folders(root):
+        folder = PatientFolder.of(path, files)
+        if folder is not None:
+            found.append(folder)
+        notes += [f"{file} is a link that leads nowhere" for file in files if not file.exists()]
+    above = {parent for folder in found for parent in folder.path.parents}
+    certain = {folder.path for folder in found if folder.named and folder.path != root}
+    patients = []
+    for folder in found:
+        if folder.path in certain or not (folder.path in above or certain.intersection(folder.path.parents)):
+            patients.append(folder)
+        else:
+            notes += [f"{file} belongs to no patient and is ignored" for file in folder.files]
+    return patients, notes
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from gantk.data.dataset import no_folder
+from gantk.data.modalities import canonical
 from gantk.data.patient_folder import EXPECTED, PatientFolder, folder_errors, layout_error
 from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_like
 from gantk.errors import DataError, nearest
@@ -54,6 +56,8 @@ class Scans:
                 "this folder holds no image of a patient", folder, EXPECTED, "Name the folder of one patient"
             )
         subject, _ = found.subject()
+        usual = {canonical(name): file for name, file in subject.files.items()}  # as tables name them
+        subject = replace(subject, files={**usual, **subject.files})
         for name in modalities:
             if name not in subject.files:
                 raise DataError(
@@ -63,6 +67,13 @@ class Scans:
                     mend=f"Add a file that ends in _{name}.nii.gz",
                 )
         return subject
+
+    @staticmethod
+    def members(path: Path) -> Sequence[Path | Subject] | None:
+        """The patients of a table or a folder; see `gantk.data.members.patients_at`."""
+        from gantk.data.members import patients_at  # which knows the layouts, and these the datasets
+
+        return patients_at(path)
 
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Volumes:
         """The subject's volumes; see `gantk.data.volumes.read_volumes`."""

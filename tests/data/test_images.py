@@ -522,8 +522,8 @@ def test_prediction_has_the_picture_s_size_and_depth(trained: Callable[[str], ga
     assert abs(found / 257 - expected).max() < 0.6  # the same picture, in finer steps
     assert len(np.unique(found % 257)) > 50
     Image.fromarray(noise(50, 37)).save(tmp_path / "in" / "odd.jpg")
-    written = model.predict_all(tmp_path / "in", tmp_path / "out", progress=QUIET)
-    assert [path.name for path in written] == ["deep.tif", "odd.png", "same.png"]
+    rows = gantk.predict_cohort(model, tmp_path / "in", tmp_path / "out", progress=QUIET).rows
+    assert [row.file for row in rows] == ["deep.tif", "odd.png", "same.png"]
     assert Image.open(tmp_path / "out" / "odd.png").size == (37, 50)
     with pytest.raises(UsageError, match=r"end in \.png"):
         model.predict(deep, tmp_path / "x.nii.gz")
@@ -554,7 +554,9 @@ def test_numbers_are_predicted_as_numbers(trained: Callable[[str], gantk.RunResu
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "x.tif"), expected)
     with pytest.raises(UsageError, match=r"PNG cannot hold int16 numbers.*\.tif"):
         model.predict(path, tmp_path / "x.png", progress=QUIET)
-    assert [p.name for p in model.predict_all(tmp_path / "in", tmp_path / "out", progress=QUIET)] == ["x.tif"]
+    assert [
+        row.file for row in gantk.predict_cohort(model, tmp_path / "in", tmp_path / "out", progress=QUIET).rows
+    ] == ["x.tif"]
 
 
 def test_a_pair_of_the_data_set_is_predicted_by_its_input(
@@ -562,10 +564,12 @@ def test_a_pair_of_the_data_set_is_predicted_by_its_input(
 ) -> None:
     model = gantk.load(trained("pix2pix").folder, device="cpu")
     told = Told()
-    written = model.predict_all(Path(model.dataset.root) / "test", tmp_path / "out", progress=told)
-    assert [path.name for path in written] == ["0.png", "1.png"]
+    made = gantk.predict_cohort(model, Path(model.dataset.root) / "test", tmp_path / "out", progress=told)
+    assert [row.file for row in made.rows] == ["0.png", "1.png"]
     single = save(tmp_path / "single.png", shapes("a", 1))
-    np.testing.assert_array_equal(read_pixels(written[1], "rgb").values, model.predict(single, progress=QUIET))
+    np.testing.assert_array_equal(
+        read_pixels(made.folder / "1.png", "rgb").values, model.predict(single, progress=QUIET)
+    )
     assert told.tasks == [("Synthesizing", 2)]  # not one for each picture
     assert told.notes == [f"The right half of images is left out: {model.dataset.root / 'test' / '0.png'}, and 1 more"]
 
@@ -622,9 +626,9 @@ def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunRes
     (tmp_path / "there").write_text("a file")
     for name in ("one.png", "one.TIFF", "there"):
         with pytest.raises(UsageError, match=f"{name}.*name of one file"):
-            model.predict_all(tmp_path / "in", tmp_path / name, progress=QUIET)
+            gantk.predict_cohort(model, tmp_path / "in", tmp_path / name, progress=QUIET)
     with pytest.raises(UsageError, match="does not take the place"):
-        model.predict_all(tmp_path / "in", tmp_path / "in", progress=QUIET)
+        gantk.predict_cohort(model, tmp_path / "in", tmp_path / "in", progress=QUIET)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "there"]
 
 

@@ -13,12 +13,39 @@ from gantk.data.volumes import Subject
 from gantk.files import walk_folders
 from gantk.progress import Progress
 
-__all__ = ["bids"]
+__all__ = ["bids", "derivative_name", "is_bids"]
 
 _NAME = re.compile(
     r"(?P<patient>sub-[^_]+)(?:_(?P<visit>ses-[^_]+))?(?P<entities>(?:_[^_-]+-[^_]+)*)_(?P<suffix>[^_-]+)\.nii(?:\.gz)?"
 )
 _BRAIN = ("brain", "head")  # whose mask is no segmentation
+_SUBJECT = re.compile(r"(?P<patient>sub-[A-Za-z0-9]+)(?:_(?P<visit>ses-[A-Za-z0-9]+))?")
+_WRITTEN = {"t1": "T1w", "t2": "T2w", "flair": "FLAIR", "t1ce": "T1w"}
+
+
+def is_bids(root: Path) -> bool:
+    """Whether a folder has subjects as BIDS has them."""
+    return any(next(root.glob(pattern), None) for pattern in ("sub-*/anat", "sub-*/ses-*/anat"))
+
+
+def derivative_name(subject: Subject, modality: str, description: str) -> str | None:
+    """The path below a derivative's folder of an image made for a subject, without suffix.
+
+    Args:
+        subject: whose images it was made from.
+        modality: as tables name it.
+        description: what BIDS calls `desc`, letters and digits.
+
+    Returns:
+        `sub-01/anat/sub-01_ce-gadolinium_desc-synthetic_T1w`; None where the subject's files are not named by BIDS.
+    """
+    found = _SUBJECT.fullmatch(subject.id)
+    if found is None or not any(_NAME.fullmatch(file.name) for file in subject.files.values()):
+        return None
+    folders = [part for part in (found["patient"], found["visit"]) if part]
+    contrast = ["ce-gadolinium"] if modality == "t1ce" else []
+    suffix = _WRITTEN.get(modality) or re.sub("[^A-Za-z0-9]", "", modality)
+    return "/".join([*folders, "anat", "_".join([*folders, *contrast, f"desc-{description}", suffix])])
 
 
 def bids(root: Path, progress: Progress) -> list[Subject]:

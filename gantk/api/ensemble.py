@@ -1,0 +1,138 @@
+"""Models that are asked together: their mean image, and how far they disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gantk.api.model import Model, Prepared, Request
+from gantk.api.outputs import check_file, check_writes, write_image
+from gantk.data.slices import tell
+from gantk.data.volumes import Subject
+from gantk.errors import UsageError
+from gantk.files import sweep_partial
+from gantk.progress import Progress, default_progress
+
+__all__ = ["Ensemble", "Made"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image, and by how much the members of an ensemble differ in it.
+
+    Attributes:
+        image: on the subject's own grid, in the target's unit.
+        spread: the standard deviation over the members, alike; None for one member.
+    """
+
+    image: np.ndarray
+    spread: np.ndarray | None
+
+
+class Ensemble:
+    """One model or several, such as those of the folds or seeds of a recipe; their images are averaged in their unit.
+
+    Args:
+        models: as `gantk.load` gives them; the first one says how files are found and written.
+
+    Raises:
+        UsageError: two runs read images in different ways.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self.models = list(models)
+        first = self.models[0]
+        for other in self.models[1:]:
+            for key in ("dataset", "mask", "spacing", "crop"):
+                ours, theirs = getattr(first.recipe.data, key), getattr(other.recipe.data, key)
+                if ours != theirs:
+                    raise UsageError(
+                        f"{other.run} cannot be in one ensemble with {first.run}",
+                        where="--ensemble",
+                        why=f"data.{key} is {ours!r} in {first.run} and {theirs!r} in {other.run}",
+                        mend="name runs of one recipe, such as its folds and seeds",
+                    )
+
+    @property
+    def first(self) -> Model:
+        """The member that says how files are found and written."""
+        return self.models[0]
+
+    def target(self, request: Request) -> str:
+        """The modality that is made.
+
+        Raises:
+            UsageError: a member has no such role or target, or two make different ones.
+        """
+        targets = {model.asked(request)[2]: model.run for model in self.models}
+        if len(targets) > 1:
+            told = ", ".join(f"{run} makes {target}" for target, run in targets.items())
+            raise UsageError(
+                "the runs of one ensemble make one image", where="--ensemble", why=told, mend="set --target"
+            )
+        return next(iter(targets))
+
+    def prepare(self, case: Path | Subject, request: Request) -> list[Prepared]:
+        """A subject as each member is shown it; raises as `Model.prepare` does."""
+        return [model.prepare(case, request) for model in self.models]
+
+    def translate(self, prepared: Sequence[Prepared], request: Request, progress: Progress) -> list[np.ndarray]:
+        """What each member makes of it, (Z, C, H, W) in [-1, 1]; raises as `Model.translate` does."""
+        return [
+            model.translate(one, progress, flips=request.flips)
+            for model, one in zip(self.models, prepared, strict=True)
+        ]
+
+    @staticmethod
+    def restore(prepared: Sequence[Prepared], translated: Sequence[np.ndarray]) -> Made:
+        """The mean on the subject's own grid, and the deviation; of the members' type, rounded where it is whole."""
+        images = [one.restore(image) for one, image in zip(prepared, translated, strict=True)]
+        if len(images) == 1:
+            return Made(images[0], None)
+        kind = images[0].dtype
+        moments = np.mean(images, axis=0, dtype=np.float64), np.std(images, axis=0, dtype=np.float64)
+        mean, spread = ((m if kind.kind == "f" else np.rint(m)).astype(kind) for m in moments)
+        return Made(mean, spread)
+
+    def predict(
+        self,
+        case: Path | Subject,
+        out: Path,
+        request: Request | None = None,
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Path]:
+        """Write one subject's image, and beside it `NAME_std` where there are several members.
+
+        Returns:
+            The files written.
+
+        Raises:
+            UsageError: as `Model.predict`.
+            DataError: the subject cannot be read.
+        """
+        request, progress, dataset = request or Request(), progress or default_progress(), self.first.dataset
+        self.target(request)
+        check_writes(dataset, self.first.recipe.data.dataset)
+        files = [out] if len(self.models) == 1 else [out, _beside(out, dataset.writes)]
+        for file in files:
+            check_file(file, case, dataset, overwrite)
+        prepared = self.prepare(case, request)
+        made = self.restore(prepared, self.translate(prepared, request, progress))
+        tell(progress, [prepared[0].remarks])
+        sweep_partial(out.parent)
+        for file, image in zip(files, (made.image, made.spread), strict=False):
+            assert image is not None
+            write_image(dataset, file, image, prepared[0].like)
+        return files
+
+
+def _beside(out: Path, writes: Sequence[str]) -> Path:
+    """The file of the deviation: `X_std.nii.gz` beside `X.nii.gz`."""
+    ending = next((end for end in writes if out.name.lower().endswith(end)), out.suffix)
+    stem = out.name[: len(out.name) - len(ending)]
+    return out.with_name(f"{stem}_std{out.name[len(stem) :]}")

@@ -1,0 +1,178 @@
+"""Where predictions are written: what a file may be called, what it never replaces, and the names of a cohort's."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gantk.data.layouts.bids import derivative_name
+from gantk.data.volumes import Subject
+from gantk.errors import PluginError, UsageError
+from gantk.names import path_in
+
+__all__ = ["Outputs", "check_file", "check_folder", "check_writes", "takes_the_place", "write_image"]
+
+_NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|]')
+
+
+def check_writes(dataset: Any, name: str) -> None:
+    """Whether a dataset, of that name in recipes, can write images.
+
+    Raises:
+        PluginError: it cannot.
+    """
+    if not hasattr(dataset, "write"):
+        raise PluginError(
+            f"the dataset {name!r} cannot write an image",
+            where="data.dataset",
+            mend="let it have write(path, image, like), or predict without a file",
+        )
+
+
+def check_file(out: Path, source: Path | Subject, dataset: Any, overwrite: bool) -> None:
+    """What would keep a file from being written is said before the network runs.
+
+    Raises:
+        UsageError: it cannot be written, lies with the inputs, or exists and is not to be replaced.
+    """
+    if out.is_dir():
+        raise _not_writable(out, "it is a folder")
+    check_folder(out.absolute().parent)
+    writes: tuple[str, ...] = getattr(dataset, "writes", ())
+    if writes and not out.name.lower().endswith(writes):
+        raise UsageError(
+            "an image of this dataset cannot be written under such a name",
+            where=out,
+            mend=f"let the name end in {' or '.join(writes)}",
+        )
+    if out.exists() and _lies_with(out, source):
+        raise takes_the_place(out)
+    if out.exists() and not overwrite:
+        raise UsageError("this file exists", where=out, mend="give another name, or --overwrite (overwrite=True)")
+
+
+def check_folder(folder: Path) -> None:
+    """Whether files can be written to a folder, which need not exist.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise _not_writable(folder, f"{there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _not_writable(folder, f"{there} may not be written to")
+
+
+def _not_writable(out: Path, why: str) -> UsageError:
+    return UsageError(
+        "the prediction cannot be written",
+        where=out,
+        why=why,
+        mend="name a file in a folder that can be written to",
+    )
+
+
+def _lies_with(out: Path, source: Path | Subject) -> bool:
+    """Whether a file that exists is one of a subject's, or in the folder that is the subject."""
+    if isinstance(source, Subject):
+        files = [*source.files.values(), *filter(None, [source.segmentation])]
+        return any(file.exists() and out.samefile(file) for file in files)
+    beside = out.parent if source.is_dir() else out
+    return source.exists() and beside.samefile(source)
+
+
+def takes_the_place(out: Path) -> UsageError:
+    """That a prediction does not replace what may be an input."""
+    return UsageError(
+        "a prediction does not take the place of what lies with its inputs",
+        where=out,
+        why="there may be no copy of it",
+        mend="give another name or folder with -o",
+    )
+
+
+def write_image(dataset: Any, out: Path, image: np.ndarray, like: Path) -> None:
+    """Write an image by its dataset; atomic.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    try:
+        dataset.write(out, image, like)
+    except OSError as error:
+        raise UsageError(
+            "the prediction cannot be written",
+            where=out,
+            why=error.strerror or error,
+            mend="make room, or name another place",
+        ) from error
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files that a cohort's predictions become.
+
+    Attributes:
+        folder: holds them all.
+        dataset: writes them.
+        target: the modality that is made.
+        suffix: what follows a subject's name; None for what is usual: `_TARGET` behind a patient, nothing behind a
+            picture, and the name of a derivative where the inputs are named by BIDS.
+    """
+
+    folder: Path
+    dataset: Any
+    target: str
+    suffix: str | None = None
+
+    def stem(self, case: Path | Subject, spread: bool = False) -> str:
+        """The path below the folder, without its ending, of a case's prediction, or of the deviation in an ensemble."""
+        if (derivative := self._derivative(case, "syntheticstd" if spread else "synthetic")) is not None:
+            return derivative
+        if isinstance(case, Subject):
+            name = _NOT_IN_NAMES.sub("_", case.id)
+        else:
+            name = case.stem if case.is_file() else case.name
+        return f"{name}{self._suffix}{'_std' if spread else ''}"
+
+    def in_bids(self, case: Path | Subject) -> bool:
+        """Whether a case's prediction has the name of a BIDS derivative."""
+        return self._derivative(case, "synthetic") is not None
+
+    def _derivative(self, case: Path | Subject, description: str) -> str | None:
+        if self.suffix is not None or not isinstance(case, Subject):
+            return None
+        return derivative_name(case, self.target, description)
+
+    @property
+    def _suffix(self) -> str:
+        if self.suffix is not None:
+            return self.suffix
+        return "" if self._named is not None else f"_{self.target}"
+
+    @property
+    def _named(self) -> Any:
+        return getattr(self.dataset, "named", None)
+
+    def there(self, case: Path | Subject) -> Path | None:
+        """The prediction of a case that exists already."""
+        stem = self.stem(case)
+        return next((path for end in self.dataset.writes if (path := self.folder / f"{stem}{end}").is_file()), None)
+
+    def file(self, case: Path | Subject, image: np.ndarray, spread: bool = False) -> Path:
+        """The file of a case's image.
+
+        Raises:
+            UsageError: a subject is called as no file can be.
+        """
+        ending = self.dataset.writes[0]
+        if self._named is not None and isinstance(case, Path):
+            ending = Path(self._named(case, image)).suffix
+        path = self.folder / f"{self.stem(case, spread)}{ending}"
+        return path_in(path.parent, path.name)

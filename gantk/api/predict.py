@@ -1,0 +1,359 @@
+"""Prediction of a whole cohort: read ahead, translated one by one, written behind; what went wrong stops no other."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from gantk import __version__
+from gantk.api.ensemble import Ensemble
+from gantk.api.measuring import Measure
+from gantk.api.model import Model, Prepared, Request
+from gantk.api.outputs import Outputs, check_file, check_folder, check_writes, takes_the_place, write_image
+from gantk.data.dataset import noun_of
+from gantk.data.slices import tell
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, GantkError, UsageError
+from gantk.files import atomic_write, sweep_partial, write_text
+from gantk.progress import Progress, QuietProgress, default_progress
+
+__all__ = ["TABLE", "Prediction", "Predictions", "predict_cohort"]
+
+TABLE = "predictions.csv"
+_COLUMNS = ("subject", "status", "file", "made_by", "note")
+_AHEAD = 2  # subjects that are read, or written, while another is translated
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What became of one subject.
+
+    Attributes:
+        subject: its id.
+        status: `made`, `kept` where the file was there before, `failed`, or `pending` while others are made.
+        file: relative to the folder of predictions; empty where there is none.
+        made_by: runs and roles that made it.
+        note: why it failed, or was not measured.
+        metrics: by column; empty where there is no target.
+    """
+
+    subject: str
+    status: str
+    file: str = ""
+    made_by: str = ""
+    note: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What became of a cohort.
+
+    Attributes:
+        folder: where the files are.
+        rows: one for each subject, in order.
+    """
+
+    folder: Path
+    rows: Sequence[Prediction]
+
+    @property
+    def failed(self) -> list[Prediction]:
+        """The subjects without a prediction."""
+        return [row for row in self.rows if row.status == "failed"]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many were `made`, `kept` and `failed`."""
+        return Counter(row.status for row in self.rows)
+
+    @property
+    def table(self) -> Path:
+        """The CSV of all rows."""
+        return self.folder / TABLE
+
+    def write(self) -> None:
+        """Write the CSV; atomic.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        metrics = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
+        with atomic_write(self.table) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle, lineterminator="\n")
+            writer.writerow([*_COLUMNS, *metrics])
+            for row in self.rows:
+                values = [row.metrics.get(name, "") for name in metrics]
+                writer.writerow([*(getattr(row, name) for name in _COLUMNS), *values])
+
+
+def predict_cohort(
+    models: Model | Sequence[Model],
+    cohort: str | Path,
+    out: str | Path,
+    *,
+    role: str | None = None,
+    target: str | None = None,
+    suffix: str | None = None,
+    size: tuple[int, int] | None = None,
+    flips: bool = False,
+    given: Mapping[str, object] | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Predict all subjects of a table or folder into a folder, with `predictions.csv` of what was made and measured.
+
+    Files that exist are kept, so a call that was interrupted is repeated to go on. A subject that cannot be read is
+    told and noted in the table, and the others are made.
+
+    Args:
+        models: as `gantk.load` gives them; of several, the mean is written, and the standard deviation beside it.
+        cohort: a CSV or TSV file, a folder of patients, a BIDS data set, or a folder of pictures.
+        out: the folder; files in it are named after subjects.
+        role: the translator; the recipe's `predict` where absent.
+        target: which of the images that the role gives; the first that the recipe measures where absent.
+        suffix: what follows a subject's name in a file's; where absent `_TARGET` for patients, nothing for pictures,
+            and the name of a derivative for BIDS.
+        size: height and width that pictures are translated at.
+        flips: whether the mean over each slice and its left-right mirror image is made.
+        given: what is said beside the images of all subjects (`[data.extra]`), by name; what the dataset knows of each
+            where absent.
+        overwrite: whether files that exist are made again; inputs are never replaced.
+        progress: shows a bar over subjects, and what failed.
+
+    Raises:
+        UsageError: there is no such role or target, or the folder cannot be written to.
+        DataError: no subject is found.
+    """
+    ensemble = Ensemble([models] if isinstance(models, Model) else models)
+    cohort, out, progress = Path(cohort).expanduser(), Path(out), progress or default_progress()
+    cases = ensemble.first.members(cohort)
+    if cases is None:
+        noun = noun_of(ensemble.first.dataset)
+        raise DataError(f"this is one {noun}, or no cohort", where=cohort, mend="predict it into a file")
+    request = Request(role, target, size, flips, given or {})
+    outputs = Outputs(out, ensemble.first.dataset, ensemble.target(request), suffix)
+    check_writes(ensemble.first.dataset, ensemble.first.recipe.data.dataset)
+    _check_folder(out, cohort, cases, outputs.dataset.writes)
+    _check_apart(cases, outputs)
+    sweep_partial(out)
+    _describe(outputs, cases)
+    return _Course(ensemble, request, outputs, overwrite, progress).go(cases)
+
+
+@dataclass
+class _Course:
+    """The prediction of a cohort under way."""
+
+    ensemble: Ensemble
+    request: Request
+    outputs: Outputs
+    overwrite: bool
+    progress: Progress
+
+    def go(self, cases: Sequence[Path | Subject]) -> Predictions:
+        """Make what is not there yet."""
+        before = _read(self.outputs.folder / TABLE)
+        rows = {name: Prediction(name, "pending") for name in map(_name, cases)}
+        others = [
+            row for name, row in before.items() if name not in rows and (self.outputs.folder / row.file).is_file()
+        ]
+        left = []
+        for case in cases:
+            name, there = _name(case), None if self.overwrite else self.outputs.there(case)
+            if there is None:
+                left.append(case)
+            else:
+                file = there.relative_to(self.outputs.folder).as_posix()
+                known = before.get(name)
+                same = known is not None and known.file == file
+                rows[name] = replace(known, status="kept") if known and same else Prediction(name, "kept", file)
+        self._tell_kept([row for row in rows.values() if row.status == "kept"])
+        remarks: list[Mapping[str, str]] = []
+        with self.progress.task("Synthesizing", len(left)) as bar:
+            for row, more in self._made(left):
+                rows[row.subject] = row
+                remarks.append(more)
+                if row.status == "failed":
+                    self.progress.note(f"{row.subject} is left out: {row.note}")
+                self._write([*rows.values(), *others])  # after each, so that an interruption loses no number
+                bar.advance()
+        tell(self.progress, remarks)
+        if not left:
+            self._write([*rows.values(), *others])
+        return Predictions(self.outputs.folder, [*rows.values()])
+
+    def _write(self, rows: Sequence[Prediction]) -> None:
+        table = Predictions(self.outputs.folder, rows)
+        try:
+            table.write()
+        except OSError as error:
+            raise UsageError(
+                "this table cannot be written",
+                where=table.table,
+                why=error.strerror or error,
+                mend="make room, or name another folder",
+            ) from error
+
+    def _made(self, cases: Sequence[Path | Subject]) -> Iterator[tuple[Prediction, Mapping[str, str]]]:
+        """Every case, in order of completion: read in one thread, translated in this one, written in another."""
+        measure = Measure(self.ensemble.models, self.outputs.target)
+        with ThreadPoolExecutor(_AHEAD) as readers, ThreadPoolExecutor(_AHEAD) as writers:
+            waiting = deque(cases)
+            read: deque[tuple[Path | Subject, Future[list[Prepared]]]] = deque()
+            written: deque[Future[tuple[Prediction, Mapping[str, str]]]] = deque()
+            try:
+                while waiting or read:
+                    while waiting and len(read) < _AHEAD:
+                        case = waiting.popleft()
+                        read.append((case, readers.submit(self._prepare, case)))
+                    case, future = read.popleft()
+                    try:
+                        prepared = future.result()
+                        translated = self.ensemble.translate(prepared, self.request, QuietProgress())
+                    except GantkError as error:
+                        yield Prediction(_name(case), "failed", note=str(error)), {}
+                        continue
+                    written.append(writers.submit(self._finish, case, prepared, translated, measure))
+                    while len(written) > _AHEAD:
+                        yield written.popleft().result()
+                while written:
+                    yield written.popleft().result()
+            finally:
+                for _, future in read:
+                    future.cancel()
+
+    def _prepare(self, case: Path | Subject) -> list[Prepared]:
+        with _one_subject():
+            return self.ensemble.prepare(case, self.request)
+
+    def _finish(
+        self, case: Path | Subject, prepared: Sequence[Prepared], translated: Sequence[np.ndarray], measure: Measure
+    ) -> tuple[Prediction, Mapping[str, str]]:
+        """Write a case's files, its own last, and measure it."""
+        name, dataset = _name(case), self.ensemble.first.dataset
+        try:
+            with _one_subject():
+                made = self.ensemble.restore(prepared, translated)
+                file = self.outputs.file(case, made.image)
+                files = [(self.outputs.file(case, made.spread, True), made.spread)] if made.spread is not None else []
+                for path, image in (*files, (file, made.image)):
+                    check_file(path, prepared[0].subject, dataset, overwrite=True)
+                    write_image(dataset, path, image, prepared[0].like)
+        except GantkError as error:
+            return Prediction(name, "failed", note=str(error)), prepared[0].remarks
+        metrics, note = {}, ""
+        try:
+            with _one_subject():
+                metrics = dict(measure(prepared, translated))
+        except GantkError as error:
+            note = f"not measured: {error}"
+        row = Prediction(name, "made", file.relative_to(self.outputs.folder).as_posix(), self._made_by, note, metrics)
+        return row, prepared[0].remarks
+
+    @property
+    def _made_by(self) -> str:
+        roles = [f"{model.run}:{model.asked(self.request)[0]}" for model in self.ensemble.models]
+        return " + ".join(roles) + (" with flips" if self.request.flips else "")
+
+    def _tell_kept(self, kept: Sequence[Prediction]) -> None:
+        others = [row for row in kept if row.made_by and row.made_by != self._made_by]
+        if kept:
+            self.progress.note(f"{len(kept)} of the files exist and are kept; --overwrite makes them again")
+        if others:
+            self.progress.note(
+                f"{len(others)} of these were made by another run or in another way, such as {others[0].file} by "
+                f"{others[0].made_by}"
+            )
+
+
+def _name(case: Path | Subject) -> str:
+    """What a case is called in the table."""
+    return case.id if isinstance(case, Subject) else case.name
+
+
+@contextmanager
+def _one_subject() -> Iterator[None]:
+    """What a subject's files make a library raise is an error of that subject."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        raise DataError("this one cannot be read or written", why=f"{type(error).__name__}: {error}") from error
+
+
+def _read(table: Path) -> dict[str, Prediction]:
+    """The rows of a table that an earlier call wrote, by subject; none where there is no such table."""
+    try:
+        with table.open(newline="", encoding="utf-8") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return {}
+    found = {}
+    for row in rows:
+        if isinstance(name := row.get("subject"), str) and row.get("file"):
+            told = {column: row.get(column) or "" for column in _COLUMNS}
+            metrics = {key: float(value) for key, value in row.items() if key not in _COLUMNS and _is_number(value)}
+            found[name] = Prediction(**told, metrics=metrics)
+    return found
+
+
+def _is_number(text: object) -> bool:
+    try:
+        float(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def _check_folder(out: Path, cohort: Path, cases: Sequence[Path | Subject], writes: Sequence[str]) -> None:
+    """Whether predictions of these cases can lie in a folder, and do not lie among the patients."""
+    if not out.is_dir() and (out.exists() or out.name.lower().endswith(tuple(writes))):
+        raise UsageError(
+            "a cohort is translated into a folder, and this is the name of one file",
+            where=out,
+            mend="name a folder with -o",
+        )
+    check_folder(out)
+    inside = cohort.is_dir() and (
+        out.resolve() == cohort.resolve()
+        or (cohort.resolve() in out.resolve().parents and any(isinstance(c, Path) and c.is_dir() for c in cases))
+    )
+    if inside:
+        raise takes_the_place(out)
+
+
+def _check_apart(cases: Sequence[Path | Subject], outputs: Outputs) -> None:
+    """Whether each subject's prediction has a name of its own."""
+    seen: dict[str, Path | Subject] = {}
+    for case in cases:
+        other = seen.setdefault(outputs.stem(case).casefold(), case)
+        if other is not case:
+            places = [str(c.folder if isinstance(c, Subject) else c) for c in (other, case)]
+            raise DataError(
+                f"the predictions of two subjects would be called {outputs.stem(case)!r}",
+                where=places[1],
+                why=f"the other one is {places[0]}",
+                mend="predict them into two folders, or name them in the column `subject` of a table",
+            )
+
+
+def _describe(outputs: Outputs, cases: Sequence[Path | Subject]) -> None:
+    """What BIDS asks of a folder of derivatives."""
+    path = outputs.folder / "dataset_description.json"
+    if path.exists() or not any(outputs.in_bids(case) for case in cases):
+        return
+    told = {
+        "Name": "Synthesized images",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "gantk", "Version": __version__}],
+    }
+    write_text(path, json.dumps(told, indent=2) + "\n")
