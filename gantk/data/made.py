@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import ceil
+
 import torch
 from torch import Tensor
 
 from gantk.data.batch import Group
 
-__all__ = ["make_group", "make_image"]
+__all__ = ["make_group", "make_image", "sizes_to_try"]
+
+#: Height and width of small images, in pixels at least.
+SMALL = (32, 64)
+
+
+def sizes_to_try(size: Sequence[int], multiple: int) -> list[tuple[int, int]]:
+    """Heights and widths to try networks with, the smallest first and `size` last.
+
+    Large networks take many seconds where images are large; some take no other size than their own.
+
+    Args:
+        size: (H, W) that the networks take for certain.
+        multiple: what both must be multiples of.
+    """
+    sides = dict.fromkeys(multiple * ceil(small / multiple) for small in SMALL)
+    return [*((side, side) for side in sides if side < min(size)), (size[0], size[1])]
 
 
 def make_image(

@@ -6,53 +6,76 @@ import copy
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from math import ceil, lcm
+from math import lcm
+from typing import Any, TypeVar
 
 import torch
 
 from gantk.data.batch import Group
 from gantk.data.extra import blank
 from gantk.data.layout import Layout
-from gantk.data.made import make_group, make_image
+from gantk.data.made import make_group, make_image, sizes_to_try
 from gantk.memory import enough_memory
+from gantk.plugins.blame import blame
 from gantk.recipe.groups import GroupName
 from gantk.recipe.model import ExtraSettings, Recipe
 from gantk.training.optimizers import Optimizers
 from gantk.training.scheduler import Stage
 from gantk.training.update import Updater
-from gantk.translation import Assembly, Moment
+from gantk.translation import Assembly, Moment, Term
+from gantk.translation.term import MapSlot, TransformSlot
 
 __all__ = ["rehearse"]
 
 #: Slices of a group: with one alone, networks that normalise over the batch would refuse what they will not later.
 SLICES = 2
-#: Height and width of what is tried first, in pixels at least: large networks take seconds where images are large.
-SMALL = 64
+
+Slot = TypeVar("Slot", Term, MapSlot, TransformSlot)
 
 
 def rehearse(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage]) -> None:
     """Compute all transforms and terms of every stage once, on made images, on the CPU.
 
-    The images are small where all parts take them, else of the recipe's size. Networks are copies, and torch's random
-    numbers stay as they are: a run is the same with and without it.
+    The images are small where all parts take them, else of the recipe's size. Networks and components are copies, and
+    torch's random numbers stay as they are: a run is the same with and without it.
 
     Raises:
         GantkError: what the first step of the stage would raise, but for what depends on the images' values.
+        PluginError: a component cannot be copied.
         MemoryShortage: memory does not suffice.
     """
     stages = list(stages)
     multiple = lcm(*(translator.size_multiple for translator in assembly.translators.values()))
-    least = multiple * ceil(SMALL / multiple)
-    height, width = recipe.data.crop
+    *small, own = sizes_to_try(recipe.data.crop, multiple)
     with torch.random.fork_rng(devices=[]), enough_memory("for a step", "data.crop or the networks' channels"):
-        if min(height, width) > least:
+        for size in small:
             with suppress(Exception):  # a part may take images of the recipe's size alone
-                return _steps(recipe, assembly, stages, (least, least))
-        _steps(recipe, assembly, stages, (height, width))
+                return _steps(recipe, _copy(assembly), stages, size)
+        _steps(recipe, _copy(assembly), stages, own)
+
+
+def _copy(assembly: Assembly) -> Assembly:
+    """Networks and components that may change without effect on the run; what they share, the copies share."""
+    memo: dict[int, Any] = {}
+
+    def copied(kind: str, slots: Iterable[Slot]) -> list[Slot]:
+        copies = []
+        for slot in slots:
+            with blame(slot.origin, f"{kind}.{slot.name}", "let copy.deepcopy copy the component"):
+                copies.append(copy.deepcopy(slot, memo))
+        return copies
+
+    return Assembly(
+        assembly.layout,
+        copy.deepcopy(assembly.translators, memo),
+        copied("losses", assembly.terms),
+        {slot.name: slot for slot in copied("maps", assembly.maps.values())},
+        copied("transforms", assembly.transforms),
+    )
 
 
 def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tuple[int, int]) -> None:
-    translators = copy.deepcopy(assembly.translators)
+    translators = assembly.translators
     for stage in stages:
         for role, translator in translators.items():
             translator.train(role in stage.roles)

@@ -151,8 +151,9 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
     _check_given(translator, where)
     if settings.residual is not None:
         start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
-        beside = translator.blank(torch.empty(1, takes.size, *recipe.data.crop))
-        translator.generator = Residual(generator, start, takes.size, recipe.data.crop, origins["generator"], beside)
+        translator.generator = Residual(
+            generator, start, takes.size, recipe.data.crop, origins["generator"], translator.blank
+        )
     multiple = translator.size_multiple
     if any(size % multiple for size in recipe.data.crop):
         raise RecipeError(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 
+from gantk.data.made import sizes_to_try
 from gantk.data.normalisation import BACKGROUND
 from gantk.errors import GantkError, PluginError
 from gantk.translation.protocols import Translation
 
 __all__ = ["Residual", "bare"]
+
+Given = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 class Residual(nn.Module):
@@ -28,7 +31,7 @@ class Residual(nn.Module):
         in_channels: C.
         size: (H, W) of an image that the network takes.
         origin: how errors call the network, with its plugin.
-        given: what it is given beside the image.
+        given: what it is given beside an image.
 
     Raises:
         PluginError: the network does not give 0 when its last layer is zero.
@@ -41,13 +44,14 @@ class Residual(nn.Module):
         in_channels: int,
         size: Sequence[int],
         origin: str,
-        given: Mapping[str, Tensor] = MappingProxyType({}),
+        given: Given = lambda image: {},
     ) -> None:
         super().__init__()
         self.network = network
         self.channels = tuple(channels)
         self.size_multiple = int(getattr(network, "size_multiple", 1))
-        _start_at_zero(network, torch.zeros(1, in_channels, *size), origin, given)
+        *small, own = (torch.zeros(1, in_channels, *fitting) for fitting in sizes_to_try(size, self.size_multiple))
+        _start_at_zero(network, small, own, origin, given)
 
     def forward(
         self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True, **given: Tensor
@@ -75,27 +79,40 @@ def bare(module: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _start_at_zero(network: nn.Module, image: Tensor, origin: str, given: Mapping[str, Tensor]) -> None:
-    """Set the parameters of the layer that runs last to zero."""
-    ran: list[nn.Module] = []
-    leaves = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
-    hooks = [leaf.register_forward_hook(lambda module, *_: ran.append(module)) for leaf in leaves]
+def _start_at_zero(network: nn.Module, small: Sequence[Tensor], own: Tensor, origin: str, given: Given) -> None:
+    """Set the parameters of the layer that runs last to zero; small images are tried before one of its own size."""
     training = network.training
     network.eval()
     try:
-        network(image, **given)
-        for parameter in ran[-1].parameters(recurse=False) if ran else ():
-            parameter.zero_()
-        output = network(image, **given)
+        for image in small:
+            with suppress(Exception):
+                output = _zeroed(network, image, given)
+                break
+        else:
+            output = _zeroed(network, own, given)
     except GantkError:  # of a size that it cannot take: told where sizes are checked
         return
     finally:
         network.train(training)
-        for hook in hooks:
-            hook.remove()
     if output.any():
         raise PluginError(
             f"the {origin} cannot start at zero, so it cannot change an input",
             why="its output is not 0 where the parameters of its last layer are 0",
             mend="take `residual` out of the translator, or end the network in a layer that gives 0 for zero weights",
         )
+
+
+def _zeroed(network: nn.Module, image: Tensor, given: Given) -> Tensor:
+    """The output of a network whose last layer was set to zero."""
+    ran: list[nn.Module] = []
+    leaves = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
+    hooks = [leaf.register_forward_hook(lambda module, *_: ran.append(module)) for leaf in leaves]
+    try:
+        network(image, **given(image))
+        for parameter in ran[-1].parameters(recurse=False) if ran else ():
+            parameter.zero_()
+        output: Tensor = network(image, **given(image))
+        return output
+    finally:
+        for hook in hooks:
+            hook.remove()

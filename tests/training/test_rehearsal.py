@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import torch
 
 import gantk
 from gantk.api.checks import build
+from gantk.data.batch import Group
 from gantk.data.layout import Layout
-from gantk.errors import GantkError
+from gantk.errors import GantkError, PluginError
 from gantk.plugins import Registry
 from gantk.recipe import load_recipe
 from gantk.training.rehearsal import _group, rehearse
-from gantk.translation import Term, View
+from gantk.translation import Moment, Term, View
+from gantk.translation.term import TransformSlot
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,48 @@ def test_a_term_for_the_recipes_size_alone_is_accepted(recipes: Path, registry: 
         return view.output.mean()
 
     rehearse(recipe, replace(assembly, terms=[Term("own", "generator", "paired", loss)]), stages)
-    assert seen[0] != seen[1] == recipe.data.crop
+    assert seen[0] != seen[-1] == recipe.data.crop
+
+
+class Counting:
+    """A loss with a state."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, view: View) -> torch.Tensor:
+        self.calls += 1
+        return view.output.mean()
+
+
+def test_a_components_state_stays_as_it_was(recipes: Path, registry: Registry) -> None:
+    recipe, assembly, stages = made(recipes, registry, "unet_l1")
+    loss, transform = Counting(), Turning()
+    terms = [Term(name, "generator", "paired", loss) for name in ("one", "two")]
+    rehearse(recipe, replace(assembly, terms=terms, transforms=[TransformSlot("own", transform)]), stages)
+    assert loss.calls == transform.calls == 0
+
+
+class Turning:
+    """A transform with a state."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, group: Group, moment: Moment) -> Group:
+        self.calls += 1
+        return group
+
+
+def test_a_component_that_cannot_be_copied_is_named(recipes: Path, registry: Registry) -> None:
+    recipe, assembly, stages = made(recipes, registry, "unet_l1")
+    loss = Counting()
+    loss.lock = threading.Lock()  # type: ignore[attr-defined]
+    term = Term("own", "generator", "paired", loss, origin="loss 'counting' of mine")
+    with pytest.raises(PluginError, match=r"loss 'counting' of mine raised TypeError.*lock") as caught:
+        rehearse(recipe, replace(assembly, terms=[term]), stages)
+    assert caught.value.where == "losses.own"
+    assert "deepcopy" in str(caught.value.mend)
 
 
 def test_a_modality_is_the_same_image_wherever_it_stands() -> None:

@@ -49,6 +49,28 @@ def test_a_change_moves_the_input_towards_the_nearer_end(change: float, start: f
     torch.testing.assert_close(moved(change, start), torch.full((1, 1, 4, 4), expected), atol=1e-6, rtol=0)
 
 
+class Patient(Fixed):
+    """It notes the sizes of its images, and takes none below `least`."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(0.5)
+        self.least, self.seen = least, []
+
+    def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
+        self.seen.append(image.shape[-1])
+        if image.shape[-1] < self.least:
+            raise ValueError("too small")
+        return super().forward(image, layers, decode)
+
+
+@pytest.mark.parametrize(("least", "seen"), [(1, [32, 32]), (33, [32, 64, 64]), (224, [32, 64, 224, 224])])
+def test_its_start_is_found_with_the_smallest_images_that_the_network_takes(least: int, seen: list[int]) -> None:
+    network = Patient(least)
+    Residual(network, (1,), 2, (224, 224), "generator")
+    assert network.seen == seen
+    assert not network.layer.weight.any()
+
+
 def test_training_starts_at_the_input_and_background_stays() -> None:
     network = Fixed(0.5)
     residual = Residual(network, (1,), 2, (4, 4), "generator")
