@@ -32,7 +32,7 @@ class GantkError(Exception):
     Args:
         what: what went wrong, a full sentence without its full stop.
         where: file, recipe key or component concerned.
-        why: the cause, where `what` does not already say it.
+        why: the cause, where `what` does not already say it; of an `OSError` without its number and path.
         mend: what the user can do now.
         command: to be copied; it stands on a line of its own.
     """
@@ -50,7 +50,7 @@ class GantkError(Exception):
     ) -> None:
         self.what = redact(what)
         self.where = None if where is None else redact(str(where))
-        self.why = None if why is None else redact(str(why))
+        self.why = None if why is None else redact(str((isinstance(why, OSError) and why.strerror) or why))
         self.mend = mend
         self.command = command
         super().__init__(str(self))

@@ -74,9 +74,10 @@ class _PlainBar:
     def advance(self, n: int = 1) -> None:
         self.done += n
         now = time.monotonic()
-        if self.done >= self.total or now - self.last >= 10:
+        ends = self.done - n < self.total <= self.done
+        if ends or now - self.last >= 10:
             self.last = now
-            eta = (now - self.start) / max(self.done, 1) * (self.total - self.done)
+            eta = (now - self.start) / max(self.done, 1) * max(self.total - self.done, 0)
             print(f"{self.description}: {self.done}/{self.total}, ETA {duration(eta)}", file=sys.stderr, flush=True)
 
 

@@ -161,7 +161,7 @@ def _begin(recipe: Recipe, cohort: Cohort, out: Path | None) -> Path:
         raise UsageError(
             "the run's folder cannot be made",
             where=out or RUNS,
-            why=error.strerror or error,
+            why=error,
             mend="give another place with --out",
         ) from error
 
@@ -257,7 +257,7 @@ class _Run:
         return TrainingError(
             "a file of the run cannot be read or written",
             where=error.filename or self.folder,
-            why=error.strerror or error,
+            why=error,
             mend="make room or mend the permissions, then go on with",
             command=self._resume,
         )

@@ -75,9 +75,7 @@ def table(
     try:
         write_table(out, subjects)
     except OSError as error:
-        raise UsageError(
-            "the table cannot be written", where=out, why=error.strerror or error, mend="name another place"
-        ) from error
+        raise UsageError("the table cannot be written", where=out, why=error, mend="name another place") from error
     patients = len({subject.patient for subject in subjects})
     visits = f" with {len(subjects)} visits" if len(subjects) > patients else ""
     counts = Counter(name for subject in subjects for name in subject.files)

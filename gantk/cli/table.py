@@ -125,7 +125,7 @@ def _put(text: str, out: Path | None) -> None:
         with atomic_write(out) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError("the file cannot be written", where=out, why=error.strerror or error) from error
+        raise UsageError("the file cannot be written", where=out, why=error) from error
     console().print(f"wrote {out}", soft_wrap=True, markup=False)
 
 

@@ -28,4 +28,4 @@ def cache_error(error: OSError, folder: Path, *, full: bool = False) -> CacheErr
         return CacheError(
             "the disk is full, the cache cannot be written", where=folder, mend=f"free some space, or {mend}"
         )
-    return CacheError("the cache cannot be written", where=folder, why=error.strerror or error, mend=mend)
+    return CacheError("the cache cannot be written", where=folder, why=error, mend=mend)

@@ -143,7 +143,7 @@ def folder_errors(folder: Path) -> Iterator[None]:
         raise DataError(
             "this folder cannot be read",
             where=error.filename or folder,
-            why=error.strerror or error,
+            why=error,
             mend="Check its permissions",
         ) from error
 

@@ -112,9 +112,7 @@ class Examples:
                     **named,
                 )
         except OSError as error:
-            raise EvaluationError(
-                "the example slices cannot be read", where=path, why=error.strerror or error
-            ) from error
+            raise EvaluationError("the example slices cannot be read", where=path, why=error) from error
         except Exception as error:  # of the many that zlib, zipfile and NumPy raise at a damaged archive
             raise EvaluationError(
                 "the example slices cannot be read",

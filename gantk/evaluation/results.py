@@ -284,7 +284,7 @@ def _reading(path: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise EvaluationError(
-            "the evaluation cannot be read", where=path, why=error.strerror or error, mend="correct its permissions"
+            "the evaluation cannot be read", where=path, why=error, mend="correct its permissions"
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, csv.Error) as error:
         raise EvaluationError(

@@ -64,9 +64,7 @@ class _Process:
                     log.close()
         except OSError as error:
             os.close(self._lifeline)
-            raise TrainingError(
-                "the run's process cannot be started", where=job.folder, why=error.strerror or error
-            ) from error
+            raise TrainingError("the run's process cannot be started", where=job.folder, why=error) from error
         finally:
             os.close(reading)
 

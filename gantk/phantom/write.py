@@ -138,7 +138,7 @@ def _identity(seed: int, index: int, spacing: float) -> dict[str, Any]:
 
 
 def _complete(folder: Path, seed: int, index: int, spacing: float) -> bool:
-    """Whether the folder holds this very subject; raises DataError where it holds anything else."""
+    """Whether the folder holds this very subject; raises DataError where it holds anything else, or is damaged."""
     if not folder.exists():
         return False
     wanted = _identity(seed, index, spacing)
@@ -153,7 +153,14 @@ def _complete(folder: Path, seed: int, index: int, spacing: float) -> bool:
             "the folder exists and holds another subject",
             where=folder,
             why=f"it holds {held}, wanted is {', '.join(f'{k} {v}' for k, v in wanted.items())}",
-            mend="choose an empty folder, or remove this one",
+            mend="choose an empty folder",
+        )
+    if not _intact(folder, wanted):
+        raise DataError(
+            "the phantom patient is damaged",
+            where=folder,
+            why=f"its files differ from the checksums in {MANIFEST}",
+            mend="move this folder elsewhere, then run the same command again: it writes the same patient",
         )
     return True
 
@@ -166,6 +173,6 @@ def _disk_errors(out: Path) -> Iterator[None]:
         raise DataError(
             "the phantom cannot be written",
             where=error.filename or out,
-            why=error.strerror or error,
+            why=error,
             mend="check free space and permissions; subjects already complete are kept",
         ) from error

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -16,7 +18,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["COLOURS", "INK", "Chart", "Curves", "draw_chart", "gather", "inline"]
+from gantk.runs.names import JOURNAL
+from gantk.tracking.journal import Journal
+
+__all__ = ["COLOURS", "INK", "Chart", "Curves", "draw_chart", "gather", "inline", "records_of"]
 
 INK = "#010203"
 """Color that the page replaces by its own text color."""
@@ -53,6 +58,12 @@ class Curves:
 
 
 SECTIONS = {"train": "losses", "rate": "rates"}
+
+
+def records_of(run: Path) -> Iterator[dict[str, Any]]:
+    """The records of a run's journal; none where it cannot be read, which `RunFiles.damages` reports."""
+    with suppress(OSError):
+        yield from Journal(run / JOURNAL).records()
 
 
 def gather(records: Iterable[Mapping[str, Any]]) -> Curves:

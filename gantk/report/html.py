@@ -25,17 +25,16 @@ from gantk.evaluation.weights import light_in_tumours, read_weights
 from gantk.files import write_text
 from gantk.progress import duration
 from gantk.recipe.dotted import value_at
-from gantk.report.curves import draw_chart, gather
+from gantk.report.curves import draw_chart, gather, records_of
 from gantk.report.figures import columns_of, draw_figure
 from gantk.report.saving import QUALITY
-from gantk.runs.files import JOURNAL, RunFiles, is_run
+from gantk.runs.files import RunFiles, is_run
 from gantk.runs.lock import is_busy
 from gantk.runs.names import EVALUATION, REPORT
 from gantk.tables.members import answering
 from gantk.tables.numbers import column_title, method_title, write_value
 from gantk.tables.run import table_of
 from gantk.tracking.folder import Panel, RunFolder, flatten, milliseconds
-from gantk.tracking.journal import Journal
 
 __all__ = ["save_page", "write_report"]
 
@@ -89,7 +88,7 @@ def write_report(run: Path) -> Path:
         for name in ("examples.npz", TARGET_EXAMPLES)
         if (found := _whole(partial(_figures, evaluation / name, folder.recipe), damages)) is not None
     ]
-    curves = _whole(lambda: _curves(folder.path / JOURNAL), damages)
+    curves = _whole(lambda: _curves(folder.path), damages)
     best = _whole(lambda: _best_epoch(folder, results["columns"] if results else {}), damages)
     plural = results["subjects"].plural if results else "subjects"
     panels = _panels(folder.panels(), damages)
@@ -132,7 +131,7 @@ def save_page(page: str, folder: Path) -> Path:
         raise EvaluationError(
             "the report cannot be written",
             where=path,
-            why=error.strerror or error,
+            why=error,
             mend="make room or mend the permissions, or copy the run's folder; then",
             command=f"gantk report {folder}",
         ) from error
@@ -183,9 +182,8 @@ def _best_epoch(folder: RunFolder, columns: Mapping[str, Column]) -> str:
     """The epoch with the best validation of what the run keeps its best by, else of the first metric of its answer."""
     kept = value_at(folder.recipe, "training.keep_best.metric")
     watched = [name for name in columns if not kept or name == str(kept).rpartition("/")[2]]
-    records = Journal(folder.path / JOURNAL).records()
     found: dict[str, list[tuple[float, str]]] = {}
-    for record in records:
+    for record in records_of(folder.path):
         for name, value in record["metrics"].items():
             kind, _, rest = name.partition("/")
             if kind == "validation" and rest.rpartition("/")[2] in watched and math.isfinite(value):
@@ -271,9 +269,9 @@ def _figures(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _curves(path: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
+def _curves(run: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
     """By section, title and drawing of each chart; a drawing is SVG whose text matplotlib has escaped."""
-    curves = gather(Journal(path).records())
+    curves = gather(records_of(run))
     return [
         (
             section,
@@ -299,7 +297,7 @@ def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]
                 with Image.open(found[i].path) as image:
                     small = image.convert("RGB")
             except (OSError, SyntaxError, ValueError) as error:  # Pillow's, of a file that is no picture
-                damages.append(f"{found[i].path} cannot be shown ({error})")
+                damages.append(str(GantkError("this panel cannot be shown", where=found[i].path, why=error)))
                 continue
             small.thumbnail((PANEL_WIDTH, small.height), Image.Resampling.LANCZOS)
             picture = _picture(np.asarray(small), f"step {found[i].step:,}")

@@ -50,7 +50,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         with matplotlib.rc_context(SETTINGS), atomic_write(path) as fresh:
             figure.savefig(fresh, format=path.suffix[1:].lower(), dpi=DPI, metadata=metadata, facecolor="white")
     except OSError as error:
-        raise UsageError("the figure cannot be written", where=path, why=error.strerror or error) from error
+        raise UsageError("the figure cannot be written", where=path, why=error) from error
 
 
 def as_svg(figure: Figure, title: str, *, salt: str = "") -> str:

@@ -15,12 +15,12 @@ from markupsafe import Markup
 from gantk.errors import EvaluationError, GantkError
 from gantk.progress import duration
 from gantk.report.comparison import combine, draw_comparison
-from gantk.report.curves import INK, Chart, Series, draw_chart, gather
+from gantk.report.curves import INK, Chart, Series, draw_chart, gather, records_of
 from gantk.report.distributions import draw_distributions, shown_rows
 from gantk.report.html import Cell, save_page
 from gantk.report.saving import as_svg
 from gantk.report.selection import select
-from gantk.runs.files import JOURNAL, RunFiles
+from gantk.runs.files import RunFiles
 from gantk.runs.names import REPORT, TRACKING
 from gantk.runs.sweeps import sweep_head
 from gantk.tables.grids import Grid
@@ -31,7 +31,6 @@ from gantk.tables.paper import reference_of, result_table
 from gantk.tables.significance import significance, with_tests
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.folder import RunFolder
-from gantk.tracking.journal import Journal
 from gantk.tracking.store import shown
 
 __all__ = ["write_sweep_report"]
@@ -235,10 +234,7 @@ def _curves(members: Members, table: Table | None) -> list[tuple[str, Markup]]:
 
 
 def _validation(member: Member) -> Iterator[tuple[str, str, Series]]:
-    try:
-        curves = gather(Journal(member.folder / JOURNAL).records())
-    except OSError:
-        return
+    curves = gather(records_of(member.folder))
     for chart in curves.sections.get("validation", []):
         for role, series in chart.series.items():
             yield chart.title, role, series

@@ -31,7 +31,7 @@ def alone(folder: Path) -> Iterator[None]:
         raise UsageError(
             "the run's folder cannot be written",
             where=folder,
-            why=error.strerror or error,
+            why=error,
             mend="correct its permissions, or copy the folder",
         ) from None
     try:

@@ -68,7 +68,7 @@ def new_plugin(name: str, kind: str, parent: Path = Path()) -> list[Path]:
                 (new / path).parent.mkdir(exist_ok=True)
                 (new / path).write_text(_fill(template, facts), encoding="utf-8")
     except OSError as error:
-        raise UsageError("the folder cannot be made", where=folder, why=error.strerror or error) from error
+        raise UsageError("the folder cannot be made", where=folder, why=error) from error
     return [Path(name) / path for path in files]
 
 

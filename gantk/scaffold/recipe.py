@@ -77,7 +77,7 @@ def write_new(path: Path, text: str, *, replace: bool = False) -> None:
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError("the file cannot be written", where=path, why=error.strerror or error) from error
+        raise UsageError("the file cannot be written", where=path, why=error) from error
 
 
 def _named(text: str, name: str) -> str:

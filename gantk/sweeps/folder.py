@@ -55,7 +55,7 @@ def write(folder: Path, sweep: Sweep) -> None:
         raise UsageError(
             "the sweep's folder cannot be made",
             where=folder,
-            why=error.strerror or error,
+            why=error,
             mend="give another place with --out",
         ) from error
 

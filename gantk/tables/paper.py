@@ -148,7 +148,7 @@ def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
             "nothing was evaluated yet",
             where=found.title,
             why="; ".join(notes),
-            mend="let the runs finish first",
+            mend="let the runs finish first, or mend what is said of their evaluations",
         )
     return evaluated, notes
 

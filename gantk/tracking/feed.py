@@ -102,7 +102,7 @@ class Feed:
             raise TrackingError(
                 "the run's folder cannot be written, where what MLflow has is remembered",
                 where=self.folder.path,
-                why=error.strerror or error,
+                why=error,
                 mend="correct its permissions, or copy the folder",
             ) from error
         self.cursor = Cursor.load(self._path)
@@ -122,7 +122,7 @@ class Feed:
         """
         state = state or self.folder.state
         try:
-            self._begin()
+            self.begin()
             self._describe()
             self._metrics(ended=state != "RUNNING")
             self._panels()
@@ -138,16 +138,17 @@ class Feed:
         self.store = Store(self.store.uri)
 
     def left(self, state: str | None = None) -> Left:
-        """Counts what `feed` would send now, without asking MLflow."""
-        metrics = sum(1 for record in Journal(self._tail.path).records() for _ in self._new(record))
+        """Counts what `feed` would send now, without asking MLflow, of whose run `begin` makes sure."""
         ended = (state or self.folder.state) != "RUNNING"
+        records = _with_pace(Journal(self._tail.path).records(), Pace(), ended)
+        metrics = sum(1 for record in records for _ in self._new(record))
         panels = sum(1 for _ in self._new_panels())
         return Left(metrics, panels, sum(1 for _ in self._new_files(ended)))
 
     # -- the run ------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        """Find or create the MLflow run."""
+    def begin(self) -> None:
+        """Find or create the MLflow run. Raises as `feed` does."""
         from mlflow.exceptions import MlflowException
 
         client = self.store.client()
@@ -253,17 +254,10 @@ class Feed:
         """What the journal gained, one by one: it may have millions of values."""
         from mlflow.entities import Metric
 
-        def sent(record: Mapping[str, Any]) -> Iterator[Metric]:
+        gained = (record for records in iter(lambda: self._tail.read(LINES), []) for record in records)
+        for record in _with_pace(gained, self._pace, ended):
             for name, value in self._new(record):
                 yield Metric(name, value, int(record["time"] * 1000), record["step"])
-
-        while records := self._tail.read(LINES):
-            for record in records:
-                yield from sent(record)
-                for derived in self._pace.of(record):
-                    yield from sent(derived)
-        for derived in self._pace.end() if ended else ():
-            yield from sent(derived)
 
     # -- pictures and files -------------------------------------------------------------------------------
 
@@ -325,6 +319,15 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def _with_pace(records: Iterable[Mapping[str, Any]], pace: Pace, ended: bool) -> Iterator[Mapping[str, Any]]:
+    """Records of the journal, and what the pace says of them."""
+    for record in records:
+        yield record
+        yield from pace.of(record)
+    if ended:
+        yield from pace.end()
 
 
 def _signature(path: Path) -> str:

@@ -160,21 +160,22 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
     warn_of_damage(folder.path)
     feed = Feed(folder, uri=uri)
     with feed:
-        left = feed.left()
-        total = left.metrics + left.panels + left.files
-        with (progress or QuietProgress()).task(f"Feeding MLflow with {folder.id}", total) as bar:
-            feed.advance = bar.advance
-            try:
+        try:
+            feed.begin()
+            left = feed.left()
+            total = left.metrics + left.panels + left.files
+            with (progress or QuietProgress()).task(f"Feeding MLflow with {folder.id}", total) as bar:
+                feed.advance = bar.advance
                 feed.feed()
-            except TrackingError:
-                raise
-            except Exception as error:
-                raise TrackingError(
-                    f"MLflow did not take the run {folder.id}",
-                    where=str(feed),
-                    why=_reason(error),
-                    mend="run the same command again to upload the rest",
-                ) from error
+        except TrackingError:
+            raise
+        except Exception as error:
+            raise TrackingError(
+                f"MLflow did not take the run {folder.id}",
+                where=str(feed),
+                why=_reason(error),
+                mend="run the same command again to upload the rest",
+            ) from error
     return {
         "metrics": left.metrics,
         "panels": left.panels,

@@ -144,6 +144,7 @@ def test_damage_is_said_and_stops_nothing_that_it_need_not(
         said = said_by(verb, spoilt)
         if not (damage == "missing" and file in MAY_BE_MISSING):
             assert any(path.name in text for text in said), (verb, said)
+        assert not [text for text in said if "Errno" in text], (verb, said)
         words = ("Traceback", "unexpectedly", "Error:", "remove", "delete")
         if file in SIDE:
             assert not [text for text in said if any(word in text for word in words)], (verb, said)

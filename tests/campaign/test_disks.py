@@ -69,7 +69,7 @@ def test_runs(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_pat
         (run,) = disk.iterdir()
         assert_same(run, reference)
 
-    full(harms, tmp_path, 1, 150, 2 * needed, start, check)
+    full(harms, tmp_path, 1, 60, 2 * needed, start, check)
 
 
 def test_slices(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_slices(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_p
         (run,) = (tmp_path / "runs").iterdir()
         assert_same(run, reference)
 
-    full(harms, tmp_path, 1, 80, 2**20, start, check)
+    full(harms, tmp_path, 1, 40, 2**20, start, check)
 
 
 def test_phantom(harms: Any, server: Any, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_phantom(harms: Any, server: Any, tmp_path: Path) -> None:
         command = ("data", "phantom", disk / "out", "--subjects", "2", "--spacing", "8")
         return server.start(tmp_path, *command, before=here)
 
-    full(harms, tmp_path, 1, 60, 2**18, start, lambda disk: None)
+    full(harms, tmp_path, 1, 30, 2**18, start, lambda disk: None)
 
 
 def test_predict(harms: Any, server: Any, uninterrupted: Any, tmp_path: Path) -> None:

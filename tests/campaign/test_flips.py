@@ -155,7 +155,7 @@ def test_slice_store(harms: Any, recipe: Path, own_cache: Path) -> None:
         cohort = open_cohort(read_recipe, registry, QuietProgress())
         return cohort.fingerprint, [path.read_bytes() for path in files]
 
-    flips(harms, 6, 400, files, read)
+    flips(harms, 6, 200, files, read)
 
 
 def test_phantom_cache(harms: Any, own_cache: Path) -> None:
@@ -169,7 +169,7 @@ def test_phantom_cache(harms: Any, own_cache: Path) -> None:
         (subject,) = dataset.subjects(QuietProgress())
         return dataset.read(subject, ["t1", "t1ce"]).images
 
-    flips(harms, 3, 150, files, read)
+    flips(harms, 3, 60, files, read)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_side_files_in_a_resume(harms: Any, run: Path, name: str) -> None:
                 if path.is_file() and path.name != name:
                     shutil.copy2(path, run / path.name)
 
-    flips(harms, 10, 250, [run / name], read)
+    flips(harms, 10, 100, [run / name], read)
 
 
 @pytest.mark.parametrize("name", ["recipe.toml", "split.csv", "status.json", "environment.json", "metrics.jsonl"])
@@ -233,7 +233,7 @@ def test_side_files_in_a_report(harms: Any, run: Path, name: str) -> None:
         write_report(run)
         return [*Journal(run / "metrics.jsonl").records()], str(compare([run]))
 
-    flips(harms, 5, 250, [run / name], read, checksum=name != "recipe.toml")
+    flips(harms, 5, 100, [run / name], read, checksum=name != "recipe.toml")
 
 
 @pytest.mark.parametrize("name", ["patients.csv", "summary.json", "weights.json", "examples.npz"])

@@ -83,7 +83,7 @@ def test_runs(harms: Any, killer: Killer, fresh: Any, recipe: Path, uninterrupte
     """From the run's folder to its evaluation: killed one to three times, then resumed."""
     reference = uninterrupted("plain")
     total = killer.changes(fresh("runs"), "run", recipe)
-    for one in harms.tries(1, 150):
+    for one in harms.tries(1, 60):
         with harms.trying(one):
             fresh("runs")
             places = [one.random.randint(1, total) for _ in range(one.random.randint(1, 3))]
@@ -107,7 +107,7 @@ def test_runs_at_any_moment(
     fresh("runs")
     assert server.start(tmp_path, "run", recipe).wait() == 0
     lasts = time.monotonic() - began
-    for one in harms.tries(1, 150):
+    for one in harms.tries(1, 60):
         with harms.trying(one):
             fresh("runs")
             moments = [one.random.uniform(0, lasts) for _ in range(one.random.randint(1, 4))]
@@ -135,7 +135,7 @@ def test_slice_preparation(
     fresh("cache")
     total = killer.changes(cache, *command, before=own)
     expected = stored(cache)
-    for one in harms.tries(1, 100):
+    for one in harms.tries(1, 40):
         with harms.trying(one):
             fresh("runs"), fresh("cache")
             place = one.random.randint(1, total)
@@ -157,7 +157,7 @@ def test_phantom(harms: Any, killer: Killer, fresh: Any, tmp_path: Path) -> None
     command = ("data", "phantom", out, "--subjects", "2", "--spacing", "8")
     total = killer.changes(out, *command, before=here)
     expected = stored(out)
-    for one in harms.tries(1, 100):
+    for one in harms.tries(1, 40):
         with harms.trying(one):
             fresh("phantom")
             place = one.random.randint(1, total)
@@ -230,7 +230,7 @@ def test_sweeps(harms: Any, killer: Killer, fresh: Any, recipe: Path, tmp_path: 
         return found
 
     expected = results()
-    for one in harms.tries(1, 40):
+    for one in harms.tries(1, 20):
         with harms.trying(one):
             fresh("runs")
             place = one.random.randint(1, total)
@@ -268,7 +268,7 @@ def test_sync(harms: Any, uninterrupted: Any, tmp_path: Path) -> None:
     run = Path(shutil.copytree(uninterrupted("plain"), tmp_path / "runs" / "whole"))
     sync(run, f"sqlite:///{tmp_path}/whole/mlflow.db")
     expected = points(tmp_path / "whole" / "mlflow.db")
-    for one in harms.tries(1, 60):
+    for one in harms.tries(1, 40):
         with harms.trying(one):
             store = tmp_path / f"store-{one.number}"  # MLflow keeps in memory what it knows of a store's path
             uri = f"sqlite:///{store}/mlflow.db"

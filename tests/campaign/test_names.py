@@ -77,7 +77,7 @@ def assert_in_words(process: Any) -> None:
 def test_recipes(harms: Any, server: Any, recipe: Path, tmp_path: Path) -> None:
     inner = tmp_path / "outer" / "inner"
     drawn = "import importlib, gantk.report.html as html; importlib.reload(html)"
-    for one in harms.tries(5, 1200):
+    for one in harms.tries(5, 300):
         with harms.trying(one):
             shutil.rmtree(tmp_path / "outer", ignore_errors=True)
             inner.mkdir(parents=True)
@@ -113,7 +113,7 @@ def test_patients(harms: Any, server: Any, recipe: Path, template: Path, tmp_pat
     table = tomllib.loads(recipe.read_text())
     table["schedule"] |= {"teacher_epochs": 1, "joint_epochs": 1, "rewind": 0}
     table["data"] |= {"steps_per_epoch": 1, "paired_fraction": 1.0}
-    for one in harms.tries(1, 80):
+    for one in harms.tries(1, 40):
         with harms.trying(one):
             shutil.rmtree(tmp_path / "outer", ignore_errors=True)
             inner.mkdir(parents=True)

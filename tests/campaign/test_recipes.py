@@ -249,7 +249,7 @@ def test_recipes(
 
     @seed(campaign.seed)
     @settings(
-        max_examples=campaign.count(15, 2000),
+        max_examples=campaign.count(15, 600),
         deadline=None,
         database=None,
         phases=[Phase.generate],

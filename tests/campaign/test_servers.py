@@ -213,7 +213,7 @@ def test_servers(
     """A fault while the run is under way; afterwards the server is well."""
     port, database = behind
     in_sample = kind in ("refused", "wrong content", "drops")
-    for one in harms.tries(int(in_sample), 2 if kind in ("silent", "mute") else 8):
+    for one in harms.tries(int(in_sample), 2 if kind in ("silent", "mute") else 4):
         with harms.trying(one):
             one.done = kind
             proxy = Proxy(port)

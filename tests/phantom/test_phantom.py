@@ -7,6 +7,7 @@ import json
 import math
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,6 +112,18 @@ def test_complete_subjects_are_kept(cohort: list[Path]) -> None:
     before = [f.stat().st_mtime_ns for folder in cohort for f in sorted(folder.iterdir())]
     write_phantom(cohort[0].parent, 2, SPACING, SEED, QuietProgress())
     assert [f.stat().st_mtime_ns for folder in cohort for f in sorted(folder.iterdir())] == before
+
+
+def test_a_damaged_subject_is_named_and_kept(cohort: list[Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(cohort[0], tmp_path / cohort[0].name))
+    path = folder / f"{folder.name}_t1.nii.gz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged.*checksums.*move this folder elsewhere") as caught:
+        write_phantom(tmp_path, 1, SPACING, SEED, QuietProgress())
+    assert caught.value.where == str(folder)
+    assert path.read_bytes() == content
 
 
 def test_leftovers_of_a_killed_process_are_swept(cohort: list[Path]) -> None:

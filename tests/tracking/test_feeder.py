@@ -7,7 +7,8 @@ import re
 import socket
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 
 from gantk.errors import TrackingError
 from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.progress import Bar, QuietProgress
 from gantk.recipe.model import TrackingSettings
 from gantk.tracking.cursor import Cursor
 from gantk.tracking.feed import Feed
@@ -109,10 +111,10 @@ def test_a_dead_server_costs_nothing_and_nothing_is_lost(store: Store, make_run:
     left = feeder.close(30)
     assert time.monotonic() - start < 10
     assert left is not None
-    assert (left.metrics, left.panels) == (40, 1)
+    assert (left.metrics, left.panels) == (40 + len(["run/epoch", "run/seconds per step"]), 1)
     assert "the run goes on" in notes[0]
     assert notes[-1].endswith(f"are not yet in MLflow; feed them with:\n  gantk sync {made.path}")
-    assert sync(made.path, store.uri)["metrics"] == 40
+    assert sync(made.path, store.uri)["metrics"] == left.metrics
     run = mlflow_run(store, made.path)
     assert steps(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 21))
     assert len(images(store, run.info.run_id)) == 2
@@ -204,6 +206,37 @@ def test_a_store_that_was_deleted_gets_everything_again(store: Store, make_run: 
     made.steps(4, 4)
     sync(made.path, store.uri)
     assert steps(store, mlflow_run(store, made.path).info.run_id, "train/student/pixelwise") == [1, 2, 3, 4]
+
+
+class Counted(QuietProgress):
+    """Counts what tasks promise and what they do."""
+
+    def __init__(self) -> None:
+        self.total = self.done = 0
+
+    @contextmanager
+    def task(self, description: str, total: int) -> Iterator[Bar]:
+        self.total += total
+        yield self
+
+    def advance(self, n: int = 1) -> None:
+        self.done += n
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_is_said_to_be_fed_is_what_is_fed(store: Store, make_run: Make, lost: bool) -> None:
+    """The values that are derived from the journal count, and so does a store that lost the run."""
+    made = make_run(f"counted-{lost}")
+    made.steps(1, 3)
+    made.status("finished", 3)
+    if lost:
+        sync(made.path, store.uri)
+        store.client().delete_run(mlflow_run(store, made.path).info.run_id)
+    progress = Counted()
+    fed = sync(made.path, store.uri, progress)
+    assert fed["metrics"] == 2 * 3 + len(["run/epoch", "run/seconds per step"])
+    assert progress.total == progress.done == fed["metrics"] + fed["files"]
+    assert fed["files"] > 0
 
 
 @pytest.mark.parametrize(
