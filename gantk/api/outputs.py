@@ -109,7 +109,7 @@ def write_image(dataset: Any, out: Path, image: np.ndarray, like: Path) -> None:
         raise UsageError(
             "the prediction cannot be written",
             where=out,
-            why=error.strerror or error,
+            why=error,
             mend="make room, or name another place",
         ) from error
 

@@ -199,7 +199,7 @@ class _Course:
             raise UsageError(
                 "this table cannot be written",
                 where=table.table,
-                why=error.strerror or error,
+                why=error,
                 mend="make room, or name another folder",
             ) from error
 
