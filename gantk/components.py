@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from gantk.data.brats import Brats
 from gantk.data.images import Images
 from gantk.data.phantom import Phantom
@@ -13,6 +16,7 @@ from gantk.evaluation.segmentation import SegmentationProbe
 from gantk.launching.local import Local
 from gantk.launching.slurm import Submitit
 from gantk.plugins.hookspecs import hookimpl
+from gantk.training.torch_optimizers import OPTIMIZERS
 
 
 @hookimpl
@@ -35,6 +39,11 @@ def register_metrics() -> dict[str, type]:
         "kid": Kid,
         "segmentation_probe": SegmentationProbe,
     }
+
+
+@hookimpl
+def register_optimizers() -> Mapping[str, Any]:
+    return OPTIMIZERS
 
 
 @hookimpl

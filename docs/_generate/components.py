@@ -27,6 +27,7 @@ PLACES = {
     "weight_map": '`[maps.NAME]`, `use = …`, and a loss\'s `map = "NAME"`',
     "weight_schedule": "`[losses.NAME]`, `weight = { use = … }`",
     "transform": "`[transforms.NAME]`, `use = …`",
+    "optimizer": "`[translators.ROLE.optimizer]`, `use = …`",
     "scheduler": "`[schedule]`, `use = …`",
     "dataset": "`[data]`, `dataset = …`",
     "metric": "`[evaluation]`, `metrics = […]`",
@@ -141,6 +142,8 @@ def _named(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for part in ("generator", "discriminator"):
             if isinstance(made := translator.get(part), Mapping) and "use" in made:
                 yield part, made["use"]
+        if "use" in (optimizer := translator.get("optimizer", {})):
+            yield "optimizer", optimizer["use"]
     for kind, place in (("loss", "losses"), ("weight_map", "maps"), ("transform", "transforms")):
         for settings in recipe.get(place, {}).values():
             if "use" in settings:

@@ -21,6 +21,7 @@ __all__ = ["keys", "recipe_page"]
 KINDS = {
     "generator": "generators",
     "discriminator": "discriminators",
+    "optimizer": "optimizers",
     "schedule": "schedulers",
     "also": "schedulers",
     "data": "datasets",

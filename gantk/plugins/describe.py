@@ -20,6 +20,7 @@ EXAMPLES = {
     "transform": '[transforms.NAME]\nuse = "{name}"',
     "generator": '[translators.ROLE]\ngenerator = {{ use = "{name}" }}',
     "discriminator": '[translators.ROLE]\ndiscriminator = {{ use = "{name}" }}',
+    "optimizer": '[translators.ROLE.optimizer]\nuse = "{name}"',
     "scheduler": '[schedule]\nuse = "{name}"',
     "dataset": '[data]\ndataset = "{name}"',
     "metric": '[evaluation]\nmetrics = ["{name}"]',

@@ -59,6 +59,11 @@ def register_schedulers() -> Classes:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_optimizers() -> Classes:  # type: ignore[empty-body]
+    """Optimizers by name: classes derived from `torch.optim.Optimizer`, given parameter groups as `params`."""
+
+
+@hookspec
 def register_datasets() -> Classes:  # type: ignore[empty-body]
     """Datasets by name: classes that list subjects and read their volumes."""
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gantk.recipe.model import DataSettings, LossSettings, MapSettings, ScheduleSettings, TransformSettings
+from gantk.recipe.model import (
+    DataSettings,
+    LossSettings,
+    MapSettings,
+    OptimizerSettings,
+    ScheduleSettings,
+    TransformSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,12 @@ KINDS: dict[str, Kind] = {
                 "before_stage": ("stage", "control"),
                 "after_epoch": ("stage", "epoch", "metrics", "control"),
             },
+        ),
+        Kind(
+            "optimizer",
+            "register_optimizers",
+            frozenset({"params", "lr"}),
+            reserved=frozenset(OptimizerSettings.model_fields),
         ),
         Kind("dataset", "register_datasets", reserved=frozenset(DataSettings.model_fields)),
         Kind("metric", "register_metrics", called_with=("prediction", "target", "mask"), or_has="collect"),

@@ -167,7 +167,8 @@ class _Writer:
         for part in ("generator", "discriminator"):
             self.defs[part] = self._table(part, part, Selection)
             table["properties"][part] = {"$ref": f"#/$defs/{part}"}
-        table["properties"]["optimizer"] = self._model(OptimizerSettings)
+        self.defs["optimizer"] = self._table("optimizer", "optimizer", OptimizerSettings)
+        table["properties"]["optimizer"] = {"$ref": "#/$defs/optimizer"}
         table["properties"]["like"] = {**TEXT, "description": "A translator above this one, whose table is copied."}
         return table
 

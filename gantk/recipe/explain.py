@@ -69,7 +69,10 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
         )
     reason = WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     value = "" if parts[-1:] == ("[key]",) or isinstance(given, Mapping) else f" (it is {shown(given)})"
-    if isinstance(given, list) and problem["type"] in ("missing", "too_long") and (size := _size(place)):
+    inside = parts[len(place) :]
+    if isinstance(given, list) and len(inside) > 1:
+        reason = f"{dotted(tuple(map(str, inside[1:])))!r} of number {int(inside[0]) + 1}: {reason}"
+    elif isinstance(given, list) and problem["type"] in ("missing", "too_long") and (size := _size(place)):
         reason = f"{size} values are expected"
     close = nearest(problem["input"], words) if words and isinstance(problem["input"], str) else ""
     return RecipeError(

@@ -58,7 +58,6 @@ Several = Annotated[Unlike[T], Field(min_length=1)]
 Amount = Annotated[NonNegative, Field(le=1e9)]
 Rate = Annotated[Positive, Field(le=1e9)]
 Intensity = Annotated[float, Field(ge=-1e30, le=1e30)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(gt=0, lt=1)]
 Number = Annotated[Count, Field(le=10**9)]
 Images = Annotated[Count, Field(le=2**16)]
@@ -331,17 +330,43 @@ class DataSettings(BaseModel):
         return tuple(dict.fromkeys((*self.inputs, *self.targets, *self.label_maps)))
 
 
-class OptimizerSettings(Settings):
+class RateSettings(Settings):
+    """`[[translators.ROLE.optimizer.groups]]`: weights with a rate of their own."""
+
+    match: Annotated[str, Field(min_length=1)]
+    """Which weights, by their names in the network: `encoder.*`, where `*` is any text. The first match counts."""
+    rate: Amount
+    """Their learning rate, which the scheduler's factors multiply; 0 freezes them."""
+    part: Part = "generator"
+    """The part whose weights they are."""
+    stages: Several[Name] | None = None
+    """Stages in which they have it; all where absent."""
+
+    def active(self, stage: str) -> bool:
+        """Whether they have it in a stage."""
+        return self.stages is None or stage in self.stages
+
+
+class OptimizerSettings(Selection):
     """`[translators.ROLE.optimizer]`: one optimizer for generator and heads, one for the discriminator."""
 
-    use: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    """The kind of optimizer."""
+    use: str = "adam"
+    """The optimizer component's name."""
     rates: dict[Part, Rate] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
     """Learning rates by part; heads learn as fast as their generator where absent."""
-    betas: Pair[Momentum] = (0.5, 0.999)
-    """Of Adam and AdamW; the first is also the momentum of SGD."""
-    weight_decay: Amount = 0.0
-    """Of AdamW decoupled from the gradient, of the others added to it."""
+    groups: list[RateSettings] = []
+    """Weights with rates of their own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_before(cls, said: Any) -> Any:
+        """Recipes of gantk 0.2 gave betas to every optimizer: SGD took the first for its momentum."""
+        match said:
+            case {"use": "sgd", "betas": [momentum, _], **others}:
+                return {"use": "sgd", "momentum": momentum, **others}
+            case {"use": "rmsprop", "betas": _, **others}:
+                return {"use": "rmsprop", **others}
+        return said
 
     @field_validator("rates")
     @classmethod

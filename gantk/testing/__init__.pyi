@@ -16,6 +16,7 @@ from .losses import LossConformance as LossConformance
 from .metrics import MetricConformance as MetricConformance
 from .networks import DiscriminatorConformance as DiscriminatorConformance
 from .networks import GeneratorConformance as GeneratorConformance
+from .optimizers import OptimizerConformance as OptimizerConformance
 from .recipes import RecipeRun as RecipeRun
 from .recipes import run_recipe as run_recipe
 from .schedulers import Rehearsal as Rehearsal

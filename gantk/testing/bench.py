@@ -20,6 +20,7 @@ from gantk.testing.batches import make_group
 from gantk.testing.failures import skip
 from gantk.testing.networks import stirred
 from gantk.training.optimizers import Optimizers
+from gantk.training.torch_optimizers import OPTIMIZERS
 from gantk.training.update import Updater
 from gantk.translation import Judgement, Moment, Needs, Role, Step, Translation, View, assemble
 
@@ -269,7 +270,7 @@ class Bench:
     def train(self, steps: int = 1, seed: int = 0) -> list[dict[str, float]]:
         """Updates of all networks, as in training; the terms' values."""
         optimizers = {
-            role: Optimizers(translator, self.recipe.translators[role].optimizer)
+            role: Optimizers(translator, self.assembly.optimizers[role])
             for role, translator in self.translators.items()
         }
         updater = Updater(self.translators, optimizers, self.plan, self.recipe.training, self.autocast)
@@ -284,7 +285,8 @@ def _is(annotation: Any, kind: Any) -> bool:
 
 def _registry(component: Component, generator: type[nn.Module], discriminator: type[nn.Module]) -> Registry:
     registry = Registry()
-    helpers = {
+    helpers: dict[tuple[str, str], Any] = {
+        ("optimizer", "adam"): OPTIMIZERS["adam"],
         ("generator", "tiny"): generator,
         ("discriminator", "tiny"): discriminator,
         ("loss", "mean_error"): MeanError,

@@ -6,6 +6,7 @@ from gantk.testing.launchers import LauncherConformance
 from gantk.testing.losses import LossConformance
 from gantk.testing.metrics import MetricConformance
 from gantk.testing.networks import DiscriminatorConformance, GeneratorConformance
+from gantk.testing.optimizers import OptimizerConformance
 from gantk.testing.schedulers import SchedulerConformance
 from gantk.testing.transforms import TransformConformance
 from gantk.testing.weight_maps import WeightMapConformance
@@ -20,6 +21,7 @@ _CLASSES: list[type[Conformance]] = [
     WeightMapConformance,
     WeightScheduleConformance,
     TransformConformance,
+    OptimizerConformance,
     SchedulerConformance,
     DatasetConformance,
     MetricConformance,

@@ -199,9 +199,9 @@ def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
     tensors, optimizers = checkpoint.tensors(), checkpoint.optimizers()
     with _fitting(checkpoint):
         state.load_tensors(tensors)
-        state.load_optimizer_states(optimizers)
         state.scheduler.load_state_dict(checkpoint.facts["scheduler"])
-    state.position = checkpoint.position
+        state.position = checkpoint.position
+        state.load_optimizer_states(optimizers)
 
 
 def restore_generators(translators: Mapping[str, Translator], checkpoint: Checkpoint) -> None:

@@ -286,11 +286,14 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
             )
     for table in ("transforms", "maps", "losses"):
         for name, settings in getattr(recipe, table).items():
-            for wanted in settings.stages or ():
-                if wanted not in names:
-                    raise RecipeError(
-                        f"the scheduler has no stage {wanted!r}",
-                        where=f"{table}.{name}.stages",
-                        mend=nearest(wanted, names),
-                    )
+            _check_known(settings.stages, names, f"{table}.{name}.stages")
+    for role, translator in recipe.translators.items():
+        for number, group in enumerate(translator.optimizer.groups):
+            _check_known(group.stages, names, f"translators.{role}.optimizer.groups.{number}.stages")
     return list(stages)
+
+
+def _check_known(wanted: Sequence[str] | None, names: Sequence[str], where: str) -> None:
+    for name in wanted or ():
+        if name not in names:
+            raise RecipeError(f"the scheduler has no stage {name!r}", where=where, mend=nearest(name, names))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from math import lcm
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -83,12 +84,20 @@ def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tu
         slices = {name: min(recipe.data.batch[name], SLICES) for name in plan.groups}
         groups = {name: _group(name, count, assembly.layout, size, recipe.data.extra) for name, count in slices.items()}
         moment = Moment(stage.name, 0, stage.epochs, 0)
-        optimizers = {role: Optimizers(translators[role], recipe.translators[role].optimizer) for role in stage.roles}
+        optimizers = {
+            role: Optimizers(translators[role], assembly.optimizers[role], stage.name) for role in stage.roles
+        }
         updater = Updater(translators, optimizers, plan, recipe.training, nullcontext)
         updater.rehearse(assembly.transformed(groups, moment), moment)
 
 
-def _group(name: str, slices: int, layout: Layout, size: tuple[int, int], extra: Mapping[str, ExtraSettings]) -> Group:
+def _group(
+    name: str,
+    slices: int,
+    layout: Layout,
+    size: tuple[int, int],
+    extra: Mapping[str, ExtraSettings] = MappingProxyType({}),
+) -> Group:
     """Slices of a batch group; a modality that is both input and target is the same in both."""
     base, channels = GroupName.parse(name), layout.channels
     planes = {

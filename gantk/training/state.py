@@ -120,10 +120,11 @@ class TrainingState:
         return Moment(stage, min(epoch, epochs - 1), epochs, self.position.total)
 
     def fresh_optimizers(self) -> dict[str, Optimizers]:
-        """New optimizers for every role that learns."""
+        """New optimizers for every role that learns, as the stage of the position has them."""
+        stages = self.scheduler.stages(self.recipe.learning)
+        stage = stages[min(self.position.stage, len(stages) - 1)].name
         return {
-            role: Optimizers(self.translators[role], self.recipe.translators[role].optimizer)
-            for role in self.recipe.learning
+            role: Optimizers(self.translators[role], slot, stage) for role, slot in self.assembly.optimizers.items()
         }
 
     def generator(self, role: str) -> nn.Module:
@@ -158,7 +159,10 @@ class TrainingState:
         }
 
     def load_optimizer_states(self, states: Mapping[str, Any]) -> None:
-        """Take up the state of every optimizer."""
+        """Take up the state of every optimizer; where a stage begins, they begin anew."""
+        self.optimizers = self.fresh_optimizers()
+        if self.position.begins_stage:
+            return
         for role, optimizers in self.optimizers.items():
             for side, optimizer in optimizers.sides.items():
                 optimizer.load_state_dict(states[f"{role}/{side}"])

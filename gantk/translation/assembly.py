@@ -16,26 +16,28 @@ from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.groups import GroupName
-from gantk.recipe.model import LossSettings, Recipe, Selection, TranslatorSettings
+from gantk.recipe.model import LossSettings, OptimizerSettings, Recipe, Selection, TranslatorSettings
 from gantk.recipe.toml import dotted
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import ImageRef, Moment, Needs, Role, Sizes
 from gantk.translation.residual import Residual
 from gantk.translation.shapes import Channels, feature_channels
-from gantk.translation.term import MapSlot, Term, TransformSlot, WeightSlot
+from gantk.translation.term import MapSlot, OptimizerSlot, Term, TransformSlot, WeightSlot
 from gantk.translation.translator import Translator, needs_given, takes_given
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """What a recipe describes, built: translators by role, and all enabled terms, maps (by name) and transforms."""
+    """What a recipe describes, built: translators and what optimizes them by role, and all enabled terms, maps (by
+    name) and transforms."""
 
     layout: Layout
     translators: dict[str, Translator]
     terms: list[Term]
     maps: dict[str, MapSlot]
     transforms: list[TransformSlot]
+    optimizers: dict[str, OptimizerSlot]
 
     def plan(self, stage: str, roles: tuple[str, ...]) -> StagePlan:
         """What one stage computes."""
@@ -83,7 +85,17 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
         raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
     widths = {role: feature_channels(translator, terms, recipe) for role, translator in translators.items()}
     terms = [_with_modules(term, recipe, translators, widths) for term in terms]
-    return Assembly(layout, translators, terms, maps, _transforms(recipe, registry))
+    optimizers = {
+        role: optimizer_slot(recipe.translators[role].optimizer, f"translators.{role}.optimizer", registry)
+        for role in recipe.learning
+    }
+    return Assembly(layout, translators, terms, maps, _transforms(recipe, registry), optimizers)
+
+
+def optimizer_slot(settings: OptimizerSettings, where: str, registry: Registry) -> OptimizerSlot:
+    """What a recipe says of an optimizer, checked. Raises as `assemble` does."""
+    component = registry.get("optimizer", settings.use, f"{where}.use")
+    return OptimizerSlot(where, component, component.check(settings.parameters, where), settings)
 
 
 def build_translators(recipe: Recipe, registry: Registry, layout: Layout) -> dict[str, Translator]:

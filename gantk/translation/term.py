@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+from torch.optim import Optimizer
 
 from gantk.errors import PluginError
 from gantk.plugins.blame import blame
+from gantk.plugins.registry import Component
+from gantk.recipe.model import OptimizerSettings
 from gantk.translation.protocols import Moment, Needs, WeightSchedule
 
 if TYPE_CHECKING:
@@ -40,6 +43,33 @@ class WeightSlot:
                 mend="let it return a finite number",
             )
         return weight
+
+
+@dataclass(frozen=True)
+class OptimizerSlot:
+    """An optimizer at its place, `where`, with the parameters and rates that the recipe gives it."""
+
+    where: str
+    component: Component
+    values: Mapping[str, Any]
+    settings: OptimizerSettings
+
+    def make(self, groups: list[dict[str, Any]]) -> Optimizer:
+        """An optimizer of parameter groups, which carry their rates as `lr`.
+
+        Raises:
+            RecipeError: it refuses its parameters.
+            PluginError: it is no optimizer of torch's kind.
+        """
+        rate = self.settings.rates["generator"]
+        made = self.component.make(self.values, self.where, params=groups, lr=rate)
+        if not isinstance(made, Optimizer):
+            raise PluginError(
+                f"the {self.component.origin} is a {type(made).__name__}",
+                where=self.where,
+                mend="derive it from torch.optim.Optimizer",
+            )
+        return made
 
 
 @dataclass(frozen=True)

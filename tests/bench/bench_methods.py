@@ -131,7 +131,7 @@ class Side:
         self._step: Callable[[], Mapping[str, float | Tensor]]
         if ours:
             self.generators = [t.generator for t in assembly.translators.values()]
-            optimizers = {r: Optimizers(t, recipe.translators[r].optimizer) for r, t in assembly.translators.items()}
+            optimizers = {r: Optimizers(t, assembly.optimizers[r]) for r, t in assembly.translators.items()}
             updater = Updater(assembly.translators, optimizers, plan, recipe.training, autocast)
             weights = dict.fromkeys(plan.roles, 1.0)
             self._step = lambda: updater.step([self.batch], weights)

@@ -18,10 +18,12 @@ from torch import nn
 
 from gantk.data.batch import Group
 from gantk.data.layout import Domain
+from gantk.plugins import load_plugins
 from gantk.recipe.model import OptimizerSettings, TrainingSettings
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import StagePlan, Term, Translator
+from gantk.translation.assembly import optimizer_slot
 from gantk_baselines.adversarial import Vanilla
 from gantk_baselines.discriminators import PatchGan
 from gantk_baselines.generators import Resnet, Unet
@@ -76,7 +78,8 @@ def by_gantk(generator: nn.Module, discriminator: nn.Module) -> Step:
         Term("adversarial", "g", "paired", Vanilla(discriminator_weight=0.5)),
     ]
     rates = {"generator": RATE, "heads": RATE, "discriminator": RATE}
-    optimizers = {"g": Optimizers(translators["g"], OptimizerSettings(use="adam", rates=rates, betas=BETAS))}
+    slot = optimizer_slot(OptimizerSettings(rates=rates, betas=BETAS), "optimizer", load_plugins().registry)
+    optimizers = {"g": Optimizers(translators["g"], slot)}
     plan = StagePlan("training", ("g",), terms, {}, translators)
     updater = Updater(translators, optimizers, plan, TrainingSettings(), nullcontext)
     return lambda group: updater.step([{"paired": group}], {"g": 1.0})

@@ -179,7 +179,7 @@ def recipes(draw: st.DrawFn, registry: Registry, root: Path) -> dict[str, Any]:
         recipe["transforms"] = {"a": component("transform")}
         places.extend(keys(recipe["transforms"]["a"], TransformSettings))
     elif extra == "optimizer":
-        translator["optimizer"] = {}
+        translator["optimizer"] = component("optimizer")
         places.extend(keys(translator["optimizer"], OptimizerSettings))
     places.extend(keys(recipe["run"], RunSettings))
     places.extend(keys(data, DataSettings))

@@ -236,9 +236,7 @@ def test_two_steps_of_the_recipe(build: Callable[..., Any], make_group: Callable
     def train() -> tuple[list[Tensor], set[int]]:
         built = build("diamondgan.toml", TINY)
         assert any(isinstance(slot.component, ModalityDropout) for slot in built.assembly.transforms)
-        optimizers = {
-            role: Optimizers(t, built.recipe.translators[role].optimizer) for role, t in built.translators.items()
-        }
+        optimizers = {role: Optimizers(t, built.assembly.optimizers[role]) for role, t in built.translators.items()}
         updater = Updater(built.translators, optimizers, built.plan, built.recipe.training, nullcontext)
         before = [p.clone() for t in built.translators.values() for p in t.parameters()]
         numbers = set()

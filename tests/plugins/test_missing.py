@@ -331,9 +331,7 @@ def test_a_discriminator_of_one_map_is_refused(mmgan: Callable[..., View]) -> No
 def test_two_steps_of_the_recipe(build: Callable[..., Any], make_group: Callable[..., Group]) -> None:
     def train() -> list[Tensor]:
         built = build("mmgan.toml", TINY)
-        optimizers = {
-            role: Optimizers(t, built.recipe.translators[role].optimizer) for role, t in built.translators.items()
-        }
+        optimizers = {role: Optimizers(t, built.assembly.optimizers[role]) for role, t in built.translators.items()}
         updater = Updater(built.translators, optimizers, built.plan, built.recipe.training, nullcontext)
         before = [p.clone() for p in built.translators["generator"].parameters()]
         for step in range(2):

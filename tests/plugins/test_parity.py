@@ -315,7 +315,7 @@ class Trial:
         for translator in self.translators.values():
             translator.to(memory_format=self.layout)
         optimizers = {
-            role: Optimizers(translator, self.recipe.translators[role].optimizer)
+            role: Optimizers(translator, built.assembly.optimizers[role])
             for role, translator in self.translators.items()
         }
         self.updater = Updater(self.translators, optimizers, self.plan, self.recipe.training, nullcontext)

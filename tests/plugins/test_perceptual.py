@@ -613,8 +613,7 @@ def test_spectral_norm_in_bf16() -> None:
 
 
 def train(built: Any, batch: dict[str, Group], steps: int) -> list[dict[str, float]]:
-    settings = built.recipe.translators
-    optimizers = {role: Optimizers(t, settings[role].optimizer) for role, t in built.translators.items()}
+    optimizers = {role: Optimizers(t, built.assembly.optimizers[role]) for role, t in built.translators.items()}
     updater = Updater(built.translators, optimizers, built.plan, built.recipe.training, nullcontext)
     return [updater.step([batch], dict.fromkeys(built.translators, 1.0)) for _ in range(steps)]
 

@@ -34,15 +34,19 @@ mask = "m"
 batch = { paired = 1 }
 [data.intensities.t1]
 unit = "absolute"
+[data.extra.site]
+categories = ["north", "south"]
 [data.labels]
 tumour = [1]
 [translators.a]
 generator = { use = "resnet" }
 discriminator = { use = "patchgan" }
 takes = ["t1"]
+given = ["site"]
 gives = ["t2"]
 [translators.a.optimizer]
 rates = { generator = 1e-4 }
+groups = [{ match = "*", rate = 0, stages = ["main"] }]
 [transforms.t]
 use = "flip"
 groups = ["paired"]
@@ -65,8 +69,8 @@ baselines = ["training_mean"]
 targets = ["t2"]
 roles = ["a"]
 """)
-#: Texts that are no names: sentences, addresses, names that the registry knows, baselines, which are looked up.
-FREE = {"description", "use", "dataset", "uri", "experiment", "baselines"}
+#: Texts that are no names: sentences, values, patterns, addresses, and names that are looked up elsewhere.
+FREE = {"description", "use", "dataset", "uri", "experiment", "baselines", "categories", "value", "match"}
 Place = tuple[str, ...]
 
 
@@ -86,10 +90,15 @@ def places(annotation: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
             yield place, "key"
         yield from places(arguments[1], (*place, next(iter(at(WHOLE, place)))))
     elif origin is list:
-        yield from ((where, "item") for where, _ in places(arguments[0], place))
+        inside = list(places(arguments[0], place))
+        yield from inside if is_table(arguments[0]) else ((where, "item") for where, _ in inside)
     elif origin is not None and origin is not Literal:  # a union, a tuple
         for argument in arguments:
             yield from places(argument, place)
+
+
+def is_table(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def at(table: Any, place: Place) -> Any:
@@ -104,6 +113,7 @@ def put(place: Place, value: Any, key: bool = False) -> dict[str, Any]:
     inner = table
     for part in place if key else place[:-1]:
         inner = inner.setdefault(part, {})
+        inner = inner[0] if isinstance(inner, list) else inner
     if key:
         inner[value] = inner.pop(next(iter(inner)))
     else:

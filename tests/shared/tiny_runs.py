@@ -154,6 +154,10 @@ OPTIONS = {
     "accumulation": ["training.accumulate=2"],
     "bf16": ["run.precision=bf16"],
     "channels-last": ["training.channels_last=true"],
+    "groups": [
+        "translators.teacher.optimizer={use='timm', name='lion', rates={generator=1e-4}, groups=[{match='*.bias', "
+        "rate=0}, {match='*', part='discriminator', rate=1e-3, stages=['joint']}]}",
+    ],
     "committee": [
         "data.batch.paired:1/2=1",
         "data.batch.paired:2/2=1",

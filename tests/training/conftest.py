@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from gantk.data.batch import Group
 from gantk.data.layout import Domain
+from gantk.plugins import load_plugins
 from gantk.recipe.model import OptimizerSettings, TrainingSettings
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import StagePlan, Term, Translator, View
+from gantk.translation.assembly import optimizer_slot
 
 TAKES, GIVES = Domain("source", None, 2), Domain("target", None, 1)
 
@@ -86,8 +88,8 @@ class Bench:
             )
             for i, role in enumerate(roles)
         }
-        rates = OptimizerSettings(**optimizer)
-        self.optimizers = {role: Optimizers(t, rates) for role, t in self.translators.items()}
+        slot = optimizer_slot(OptimizerSettings(**optimizer), "optimizer", load_plugins().registry)
+        self.optimizers = {role: Optimizers(t, slot) for role, t in self.translators.items()}
         placed = [Term(name, loss.__dict__.get("on", roles[0]), "paired", loss) for name, loss in terms.items()]
         self.plan = StagePlan("stage", trained or roles, placed, {}, self.translators)
         settings = TrainingSettings(**training)

@@ -194,10 +194,12 @@ def test_a_loss_must_be_one_number(bench: Any, batch: Any) -> None:
             bench({"wrong": wrong}).step(batch(1, 0))
 
 
-@pytest.mark.parametrize("use", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("use", ["adam", "adamw", "sgd", "rmsprop", "timm"])
 def test_every_optimizer_learns_and_resumes_exactly(bench: Any, losses: Any, batch: Any, use: str) -> None:
     terms = {"pixelwise": losses["pixelwise"](), "adversarial": losses["adversarial"]()}
     optimizer = {"use": use, "betas": (0.5, 0.9), "weight_decay": 0.01}
+    if use == "timm":
+        optimizer["name"] = "lion"
     whole, resumed = bench(terms, optimizer=optimizer), bench(terms, optimizer=optimizer)
     first = whole.step(batch(1, 0))["g/pixelwise"]
     whole.step(batch(1, 0))

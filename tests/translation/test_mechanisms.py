@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gantk import ImageRef, Judgement, Moment, Needs, PluginError, RecipeError, Role, Sizes
 from gantk.plugins import Component, Registry
 from gantk.recipe import recipe_from_table
-from gantk.recipe.model import OptimizerSettings, TrainingSettings
+from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import Assembly, Step, View, assemble
@@ -293,7 +293,7 @@ MINE |= {
 def trained(assembly: Assembly, make_group: Any, steps: int = 1, **settings: Any) -> Updater:
     """An updater after some steps."""
     roles = tuple(assembly.translators)
-    optimizers = {role: Optimizers(t, OptimizerSettings()) for role, t in assembly.translators.items()}
+    optimizers = {role: Optimizers(t, assembly.optimizers[role]) for role, t in assembly.translators.items()}
     plan = assembly.plan("training", roles)
     updater = Updater(assembly.translators, optimizers, plan, TrainingSettings(**settings), nullcontext)
     batches = [begin(assembly, make_group).batch] * settings.get("accumulate", 1)

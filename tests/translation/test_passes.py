@@ -50,7 +50,7 @@ def passes(build: Callable[..., Any], make_group: Callable[..., Any]) -> Callabl
                 watch(f"decoder {role}", translator.generator.decoder[-1])
         groups = {group: make_group(2, seed=i, target=group == "paired") for i, group in enumerate(built.plan.groups)}
         optimizers = {
-            role: Optimizers(translator, built.recipe.translators[role].optimizer)
+            role: Optimizers(translator, built.assembly.optimizers[role])
             for role, translator in built.translators.items()
         }
         updater = Updater(built.translators, optimizers, built.plan, built.recipe.training, nullcontext)
@@ -241,9 +241,7 @@ def test_scores_made_for_one_side_are_not_used_by_the_other(
     counted = calls(built.translators["generator"].discriminator)
     before = [p.detach().clone() for p in built.translators["generator"].discriminator.parameters()]
     settings = built.recipe.training.model_copy(update={"updates": updates})
-    optimizers = {
-        "generator": Optimizers(built.translators["generator"], built.recipe.translators["generator"].optimizer)
-    }
+    optimizers = {"generator": Optimizers(built.translators["generator"], built.assembly.optimizers["generator"])}
     updater = Updater(built.translators, optimizers, built.plan, settings, nullcontext)
     updater.step([{"paired": make_group(2, seed=1)}] * accumulate, {"generator": 1.0})
     assert counted == [3 * accumulate]

@@ -323,9 +323,7 @@ def counted(recipe: Recipe, registry: Registry) -> dict[str, dict[str, float]]:
     found = {}
     for stage in make_scheduler(recipe, registry).stages(list(recipe.translators)):
         plan = assembly.plan(stage.name, stage.roles)
-        optimizers = {
-            role: Optimizers(made, recipe.translators[role].optimizer) for role, made in assembly.translators.items()
-        }
+        optimizers = {role: Optimizers(made, assembly.optimizers[role]) for role, made in assembly.translators.items()}
         updater = Updater(assembly.translators, optimizers, plan, recipe.training, nullcontext)
         with Count(assembly, plan, recipe.data.crop) as count:
             updater.step([batch(recipe, assembly, plan)], dict.fromkeys(stage.roles, 1.0))
