@@ -66,12 +66,12 @@ def _copy(assembly: Assembly) -> Assembly:
                 copies.append(copy.deepcopy(slot, memo))
         return copies
 
-    return Assembly(
-        assembly.layout,
-        copy.deepcopy(assembly.translators, memo),
-        copied("losses", assembly.terms),
-        {slot.name: slot for slot in copied("maps", assembly.maps.values())},
-        copied("transforms", assembly.transforms),
+    return replace(
+        assembly,
+        translators=copy.deepcopy(assembly.translators, memo),
+        terms=copied("losses", assembly.terms),
+        maps={slot.name: slot for slot in copied("maps", assembly.maps.values())},
+        transforms=copied("transforms", assembly.transforms),
     )
 
 
