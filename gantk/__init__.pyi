@@ -3,10 +3,12 @@ from . import evaluation as evaluation
 from . import plugins as plugins
 from . import recipe as recipe
 from . import report as report
+from . import runtime as runtime
 from . import tracking as tracking
 from . import training as training
 from . import translation as translation
 from .api.checks import dry_run as dry_run
+from .api.export import export as export
 from .api.model import Model as Model
 from .api.model import load as load
 from .api.predict import Predictions as Predictions

@@ -11,6 +11,7 @@ from gantk.cli import (
     data,
     doctor,
     evaluate,
+    export,
     figure,
     listing,
     new,
@@ -42,6 +43,7 @@ app.command("run")(run.run)
 app.command("validate")(validate.validate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("table")(table.table)
 app.command("figure")(figure.figure)

@@ -17,7 +17,7 @@ from gantk.recipe.model import Recipe, Update
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 
-__all__ = ["Channels", "feature_channels", "fitting_size"]
+__all__ = ["Channels", "feature_channels", "fitting_multiple", "fitting_size"]
 
 Channels = tuple[dict[int, int], dict[int, int]]
 """Of a generator's and of a discriminator's features, by layer."""
@@ -62,6 +62,25 @@ def fitting_size(translator: Translator, size: tuple[int, int], trained: tuple[i
     if sizes[0] == trained or not _takes(translator, trained):  # it cannot be asked: an operation needs values
         return sizes[0]
     return next((fitting for fitting in sizes if _takes(translator, fitting)), None)
+
+
+def fitting_multiple(translator: Translator, trained: tuple[int, int]) -> int | None:
+    """What height and width must be multiples of, so that a generator takes them; None where `trained` alone fits.
+
+    A size rounded up to it is the one that `fitting_size` finds.
+
+    Args:
+        translator: whose generator is asked.
+        trained: (H, W) that it takes for certain.
+    """
+    if not _takes(translator, trained):  # it cannot be asked
+        return translator.size_multiple
+    for power in range(9):
+        step = translator.size_multiple * 2**power
+        height, width = _rounded_up(trained, step)
+        if _takes(translator, (height, width)) and _takes(translator, (height + step, width + step)):
+            return step
+    return None
 
 
 def _rounded_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:

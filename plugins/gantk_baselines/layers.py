@@ -86,20 +86,24 @@ def convolution_bias(norm: Norm) -> bool:
     return norm != "batch"
 
 
-@lru_cache(maxsize=64)
 def _resampling(kind: Literal["down", "up"], size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The (size, size / 2) or (size, 2 · size) matrix of one axis's blur and resampling, border included."""
+    axis = torch.eye(size).unsqueeze(1)
+    if kind == "down":
+        taps = torch.tensor([[[1.0, 2.0, 1.0]]]) / 4
+        matrix = F.conv1d(F.pad(axis, (1, 1), mode="reflect"), taps, stride=2)
+    else:
+        taps = torch.tensor([[[1.0, 3.0, 3.0, 1.0]]]) / 4
+        matrix = F.conv_transpose1d(F.pad(axis, (1, 1), mode="replicate"), taps, stride=2)[..., 3:-3]
+    return matrix.squeeze(1).to(dtype=dtype, device=device)
+
+
+@lru_cache(maxsize=64)
+def _kept(kind: Literal["down", "up"], size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The same, made once."""
     # the cache may be filled inside inference_mode, whose tensors could never be saved for a backward pass
     with torch.inference_mode(False), torch.no_grad():
-        axis = torch.eye(size).unsqueeze(1)
-        if kind == "down":
-            taps = torch.tensor([[[1.0, 2.0, 1.0]]]) / 4
-            matrix = F.conv1d(F.pad(axis, (1, 1), mode="reflect"), taps, stride=2)
-        else:
-            taps = torch.tensor([[[1.0, 3.0, 3.0, 1.0]]]) / 4
-            padded = F.pad(axis, (1, 1), mode="replicate")
-            matrix = F.conv_transpose1d(padded, taps, stride=2)[..., 3:-3]
-        return matrix.squeeze(1).to(dtype=dtype, device=device)
+        return _resampling(kind, size, dtype, device)
 
 
 class _Resample(nn.Module):
@@ -112,8 +116,9 @@ class _Resample(nn.Module):
     kind: Literal["down", "up"]
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = _resampling(self.kind, x.shape[-2], x.dtype, x.device)
-        columns = _resampling(self.kind, x.shape[-1], x.dtype, x.device)
+        make = _resampling if torch.compiler.is_exporting() else _kept  # an exported network takes any size
+        rows = make(self.kind, x.shape[-2], x.dtype, x.device)
+        columns = make(self.kind, x.shape[-1], x.dtype, x.device)
         return rows.t() @ (x @ columns)
 
 

@@ -17,7 +17,7 @@ from gantk_baselines.layers import (
     BlurUp,
     InstanceNorm,
     OneMapConv2d,
-    _resampling,
+    _kept,
     initialise,
     normalisation,
 )
@@ -401,7 +401,7 @@ def test_blur_up_is_the_published_filter(h, w):
 
 
 def test_resampling_matrices_first_made_for_inference_can_be_trained_with():
-    _resampling.cache_clear()
+    _kept.cache_clear()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         BlurDown()(torch.rand(1, 1, 6, 6))
     x = torch.rand(1, 1, 6, 6, requires_grad=True)

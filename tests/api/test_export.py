@@ -1,0 +1,144 @@
+"""Export: what is written gives the torch module's images, and without torch the volumes of `gantk predict`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import gantk
+from gantk.api import export as exports
+from gantk.errors import GantkError, UsageError
+from gantk.progress import QuietProgress
+
+INPUTS = ("t1", "t2")
+
+WITHOUT_TORCH = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ImportError(f"{{name}} is not there")
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.fixture(scope="session")
+def run(uninterrupted: Any) -> Path:
+    return uninterrupted("plain")
+
+
+@pytest.fixture(scope="session")
+def onnx(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason=f"ONNX needs {name}: pip install 'gantk[export]'")
+    out = tmp_path_factory.mktemp("exported") / "model.onnx"
+    report = gantk.export(run, out, progress=QuietProgress())
+    assert report.files == (out, out.with_name("model.onnx.json"))
+    assert 0 <= report.difference < 1e-5
+    return out
+
+
+def test_an_onnx_file_gives_the_predicted_volume_without_torch(
+    run: Path, onnx: Path, make_patient: Any, tmp_path: Path
+) -> None:
+    patient = make_patient(tmp_path / "N1", seed=77, modalities=INPUTS)
+    wanted = gantk.load(run, device="cpu").predict(patient, progress=QuietProgress())
+    images = {name: patient / f"N1_{name}.nii.gz" for name in INPUTS}
+    arrays = {name: np.asarray(nib.as_closest_canonical(nib.load(file)).dataobj) for name, file in images.items()}
+    np.savez(tmp_path / "in.npz", **{name: array[::-1, ::-1].astype(np.float32) for name, array in arrays.items()})
+    script = WITHOUT_TORCH.format(names={"torch", "pydantic", "nibabel", "scipy", "rich", "mlflow"}) + (
+        "import numpy as np, gantk.runtime\n"
+        f"model = gantk.runtime.load({str(onnx)!r})\n"
+        f"volume = model.predict(dict(np.load({str(tmp_path / 'in.npz')!r})), spacing=(3.0, 3.0, 6.0))\n"
+        f"np.save({str(tmp_path / 'out.npy')!r}, volume)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert np.abs(np.load(tmp_path / "out.npy") - wanted).max() <= 1e-4 * wanted.max()
+
+
+def test_files_in_and_a_file_out(onnx: Path, make_patient: Any, tmp_path: Path) -> None:
+    patient = make_patient(tmp_path / "N1", seed=78, modalities=INPUTS)
+    from gantk.runtime.__main__ import main
+
+    named = [f"{name}={patient / f'N1_{name}.nii.gz'}" for name in INPUTS]
+    main([str(onnx), *named, "-o", str(tmp_path / "out.nii.gz")])
+    made, like = nib.load(tmp_path / "out.nii.gz"), nib.load(patient / "N1_t1.nii.gz")
+    assert made.shape == like.shape
+    assert np.array_equal(made.affine, like.affine)
+    with pytest.raises(SystemExit, match=r"out\.nii\.gz.*exists"):
+        main([str(onnx), *named, "-o", str(tmp_path / "out.nii.gz")])
+
+
+def test_what_a_runtime_cannot_use_is_said(onnx: Path, tmp_path: Path) -> None:
+    model = gantk.runtime.load(onnx)
+    image = np.ones((30, 34, 8), np.float32)
+    with pytest.raises(GantkError, match="'t2' image is not there"):
+        model.predict({"t1": image}, (3, 3, 6))
+    with pytest.raises(GantkError, match="takes no 'flair'"):
+        model.predict({"t1": image, "t2": image, "flair": image}, (3, 3, 6))
+    with pytest.raises(GantkError, match="different shapes"):
+        model.predict({"t1": image, "t2": image[1:]}, (3, 3, 6))
+    copy = tmp_path / "model.onnx"
+    copy.write_bytes(onnx.read_bytes() + b" ")
+    with pytest.raises(UsageError, match="cannot be read"):
+        gantk.runtime.load(copy)
+    copy.with_name("model.onnx.json").write_text(onnx.with_name("model.onnx.json").read_text())
+    with pytest.raises(UsageError, match="another than the one that is described"):
+        gantk.runtime.load(copy)
+
+
+def test_torch_export_takes_any_batch_and_size(run: Path, tmp_path: Path) -> None:
+    report = gantk.export(run, tmp_path / "model.pt2", role="teacher", progress=QuietProgress())
+    module = torch.export.load(tmp_path / "model.pt2").module()
+    generator = gantk.load(run, device="cpu").translators["teacher"].generator.eval()
+    multiple = report.description.multiple
+    assert multiple == 4
+    for batch, height, width in ((1, 32, 32), (3, 40, 36)):
+        image = torch.rand(batch, 2, height, width) * 2 - 1
+        with torch.no_grad():
+            assert torch.allclose(module(image), generator(image), atol=1e-5)
+    assert json.loads((tmp_path / "model.pt2.json").read_text())["facts"]["role"] == "teacher"
+
+
+def test_a_folder_holds_the_weights(run: Path, tmp_path: Path) -> None:
+    report = gantk.export(run, tmp_path / "model", progress=QuietProgress())
+    assert report.difference < 1e-6  # the batch is another
+    assert {file.name for file in (tmp_path / "model").iterdir()} == {
+        "generator.safetensors",
+        "description.json",
+        "recipe.toml",
+    }
+    weights = load_file(tmp_path / "model" / "generator.safetensors")
+    gantk.load(run, device="cpu").translators["student"].generator.load_state_dict(weights)
+    with pytest.raises(UsageError, match="exists"):
+        gantk.export(run, tmp_path / "model", overwrite=True, progress=QuietProgress())
+
+
+@pytest.mark.parametrize(("name", "said"), [("model.h5", "no format"), ("there.pt2", "exists")])
+def test_a_name_that_cannot_be_written_is_refused_at_once(run: Path, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "there.pt2").write_text("of somebody")
+    with pytest.raises(UsageError, match=said):
+        gantk.export(run, tmp_path / name)
+    assert (tmp_path / "there.pt2").read_text() == "of somebody"
+
+
+def test_what_differs_from_the_torch_module_is_not_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = exports.load_file
+    monkeypatch.setattr(exports, "load_file", lambda path: {name: t + 0.1 for name, t in plain(path).items()})
+    with pytest.raises(GantkError, match="differ by"):
+        gantk.export(run, tmp_path / "model", progress=QuietProgress())
+    assert not list(tmp_path.iterdir())
