@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from gantk.recipe import Recipe
 
 
+class Beside:
+    """The observer of a process beside the first one: it tells nobody."""
+
+    def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None: ...
+
+    def step_done(
+        self, stage: Stage, position: Position, losses: Mapping[str, float], rates: Mapping[str, float], seconds: float
+    ) -> None: ...
+
+    def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
 class Recorder:
     """The engine's observer: writes `metrics.jsonl` and `status.json`, tells display and lifecycle hooks."""
 

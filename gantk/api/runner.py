@@ -6,7 +6,7 @@ import json
 import time
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from gantk.api.checks import build, look
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.display import Display, Quiet
 from gantk.api.preflight import check_out
-from gantk.api.recorder import Recorder
+from gantk.api.recorder import Beside, Recorder
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import Interrupted, RecipeError, TrainingError, UsageError
@@ -40,9 +40,9 @@ from gantk.tracking.journal import Journal
 from gantk.tracking.store import check_uri
 from gantk.training.best import Best, evaluated_checkpoint
 from gantk.training.checkpoint import newest_checkpoint, restore
-from gantk.training.device import pick_device
-from gantk.training.engine import Engine
+from gantk.training.engine import Engine, Observer
 from gantk.training.state import TrainingState
+from gantk.training.world import World, world
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def run(
 ) -> RunResult:
     """Run a recipe: train, evaluate, track and report; or resume a run.
 
+    Under `torchrun` its processes train the run together, and the first of them alone evaluates, tracks and reports.
+
     Args:
         path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.
         overrides: `key.of.table=value`, or values by dotted key, laid over the recipe.
@@ -82,8 +84,21 @@ def run(
         Interrupted: a signal stopped the run; its state is saved.
         GantkError: anything that the user can mend.
     """
-    display = display or Quiet(progress)
-    chosen = pick_device(device)
+    with world(device) as processes:
+        return _run_on(processes, path, overrides, resume, out, tracking_uri, display or Quiet(progress))
+
+
+def _run_on(
+    processes: World,
+    path: Given | None,
+    overrides: Changes,
+    resume: str | Path | None,
+    out: Path | None,
+    tracking_uri: str | None,
+    display: Display,
+) -> RunResult:
+    if not processes.first:
+        display = Quiet(QuietProgress())
     session = load_plugins()
     if resume is None:
         if path is None:
@@ -104,18 +119,23 @@ def run(
             assembly, scheduler = build(recipe, session.registry)
         if resume is None:
             check_out(out, assembly, recipe.training.keep_checkpoints + (recipe.training.keep_best is not None))
-        listing = look(recipe, session.registry, assembly, scheduler, display.progress)
-        cohort = prepare_cohort(recipe, listing, display.progress)
+        with processes.in_turn():
+            listing = look(recipe, session.registry, assembly, scheduler, display.progress)
+            cohort = prepare_cohort(recipe, listing, display.progress)
         for stage in scheduler.stages(recipe.learning):  # before anything is written
-            cohort.loader.steps(assembly.plan(stage.name, stage.roles).groups)
-        with enough_memory(f"on {chosen} for the networks", "their channels, blocks or pools"):
-            state = TrainingState(recipe, assembly, scheduler, chosen)
+            groups = assembly.plan(stage.name, stage.roles).groups
+            cohort.loader.steps(groups)
+            processes.check(recipe.data.batch, groups)
+        with enough_memory(f"on {processes.device} for the networks", "their channels, blocks or pools"):
+            state = TrainingState(recipe, assembly, scheduler, processes.device)
         if folder is None:
-            folder = _begin(recipe, cohort, out)
-        with alone(folder):
-            work = _Run(folder, recipe, session, cohort, state, display, signals)
+            folder = processes.told(lambda: _begin(recipe, cohort, out))
+        with alone(folder) if processes.first else nullcontext():
+            work = _Run(folder, recipe, session, cohort, state, display, signals, processes)
             work.restore()
-            return work.carry_out(tracking_uri)
+            if not processes.first:
+                work.accompany()
+            return processes.told(lambda: work.carry_out(tracking_uri))
 
 
 def _resumed_recipe(folder: Path, path: Given | None, overrides: Changes) -> Recipe:
@@ -178,7 +198,9 @@ class _Run:
         state: TrainingState,
         display: Display,
         signals: StopSignals,
+        processes: World,
     ) -> None:
+        self.processes = processes
         self.folder = folder
         self.recipe = recipe
         self.session = session
@@ -203,6 +225,12 @@ class _Run:
         if checkpoint is not None:
             check_same_data(self.cohort, checkpoint.facts.get("data"), self.folder)
             restore(self.state, checkpoint)
+            before = checkpoint.facts.get("processes", 1)
+            if before != self.processes.size:
+                self.display.note(
+                    f"The run had {before} processes until now, and goes on with {self.processes.size}: "
+                    "what it gives is no longer the same to the last bit"
+                )
 
     def carry_out(self, tracking_uri: str | None) -> RunResult:
         """Train, evaluate and report from where the state is.
@@ -219,7 +247,7 @@ class _Run:
             if self.recipe.tracking.enabled:
                 feeder = Feeder(self.folder, self.recipe.tracking, tracking_uri, self.display.note)
             hook.before_run(**facts)
-            self._train()
+            self._train_and_tell()
             summary = self._evaluate()
             hook.after_run(**facts, summary=summary)
         except KeyboardInterrupt:
@@ -270,6 +298,7 @@ class _Run:
         self.journal.rewind(self.state.position.total - 1)
         self.environment = environment(self.session.plugins) | {
             "device": str(self.state.device),
+            "processes": self.processes.size,
             "precision": self.recipe.run.precision,
         }
         write_text(self.folder / ENVIRONMENT, json.dumps(self.environment, indent=1) + "\n")
@@ -283,20 +312,14 @@ class _Run:
             message="",
         )
 
-    def _train(self) -> None:
+    def accompany(self) -> None:
+        """Train beside the first process, which alone writes. Raises as `carry_out` does."""
+        self._train(self._engine(Beside(), {}, None, self._metrics(QuietProgress())))
+
+    def _train_and_tell(self) -> None:
         recorder = Recorder(self.folder, self.recipe, self.session, self.journal, self.status, self.display)
-        metrics = cohort_metrics(self.recipe, self.session.registry, self.cohort, self.display.progress)
-        engine = Engine(
-            self.recipe,
-            self.state,
-            self.cohort.loader,
-            self.folder,
-            self._checkpoint_facts(),
-            recorder,
-            Validation(self.state, self.cohort, metrics, self.folder),
-            lambda: self.signals.asked,
-            self._best(metrics),
-        )
+        metrics = self._metrics(self.display.progress)
+        engine = self._engine(recorder, self._checkpoint_facts(), self._best(metrics), metrics)
         stages = [{"name": s.name, "epochs": s.epochs, "roles": list(s.roles)} for s in engine.stages]
         self.display.begin(
             {
@@ -308,17 +331,41 @@ class _Run:
             }
         )
         ended = "failed"
-        self.signals.training = True
         try:
-            with enough_memory("to train", "data.batch, data.crop or the networks' channels"):
-                engine.run()
+            self._train(engine)
             ended = "finished"
         except Interrupted:
             ended = "interrupted"
             raise
         finally:
-            self.signals.training = False
             self.display.end(ended)
+
+    def _metrics(self, progress: Progress) -> dict[str, AnyMetric]:
+        return cohort_metrics(self.recipe, self.session.registry, self.cohort, progress)
+
+    def _engine(
+        self, observer: Observer, facts: Mapping[str, Any], best: Best | None, metrics: Mapping[str, AnyMetric]
+    ) -> Engine:
+        return Engine(
+            self.recipe,
+            self.state,
+            self.cohort.loader,
+            self.folder,
+            facts,
+            observer,
+            Validation(self.state, self.cohort, metrics, self.folder, self.processes),
+            lambda: self.signals.asked,
+            best,
+            self.processes,
+        )
+
+    def _train(self, engine: Engine) -> None:
+        self.signals.training = True
+        try:
+            with enough_memory("to train", "data.batch, data.crop or the networks' channels"):
+                engine.run()
+        finally:
+            self.signals.training = False
 
     def _best(self, metrics: Mapping[str, AnyMetric]) -> Best | None:
         """What keeps the best epoch's checkpoint, where the recipe wants it."""
@@ -339,7 +386,7 @@ class _Run:
         checkpoint = evaluated_checkpoint(self.folder / "checkpoints", self.recipe.evaluation.checkpoint)
         if checkpoint is not None and checkpoint.position != self.state.position:
             restore(self.state, checkpoint)
-        metrics = cohort_metrics(self.recipe, self.session.registry, self.cohort, QuietProgress())
+        metrics = self._metrics(QuietProgress())
         evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
         return evaluation.to_dict() if evaluation.rows else {}
 
@@ -351,6 +398,7 @@ class _Run:
             "data": self.cohort.fingerprint,
             "split": {"hash": split.hash, **split.to_dict()},
             "meaning": self.cohort.meaning.to_dict(),
+            "processes": self.processes.size,
         }
 
     def _ended(self, state: str, message: str) -> None:

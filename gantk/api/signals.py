@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: save and stop while training, stop at once elsewhere."""
+"""SIGINT, SIGTERM and SIGUSR1 (a scheduler's warning): save and stop while training, stop at once elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
 class StopSignals:

@@ -20,6 +20,7 @@ from gantk.memory import enough_memory
 from gantk.progress import QuietProgress
 from gantk.report.panels import draw_panel
 from gantk.training.state import Position, TrainingState
+from gantk.training.world import World
 from gantk.translation import StagePlan
 
 
@@ -35,9 +36,18 @@ class Validation:
         metrics: by name, scored on the whole image; where there are pairs, those over all patients are left to the
             evaluation.
         folder: the run's folder; panels go to `panels/validation/`.
+        world: the processes that share the slices; each then has all metrics.
     """
 
-    def __init__(self, state: TrainingState, cohort: Cohort, metrics: Mapping[str, AnyMetric], folder: Path) -> None:
+    def __init__(
+        self,
+        state: TrainingState,
+        cohort: Cohort,
+        metrics: Mapping[str, AnyMetric],
+        folder: Path,
+        world: World | None = None,
+    ) -> None:
+        self.world = world or World()
         self.state = state
         self.cohort = cohort
         self.panels = folder / "panels" / "validation"
@@ -55,14 +65,14 @@ class Validation:
         recipe = self.state.recipe
         learnt = {role: recipe.translators[role].average_of or role for role in recipe.answering}
         roles = [role for role, of in learnt.items() if of in plan.roles]
-        found = self._by_slice(roles) if self.metrics else self._by_set(roles)
-        if self.shown and self._panel_due(position):
+        found = self._by_slice(roles) if self.metrics else self.world.told(lambda: self._by_set(roles))
+        if self.shown and self.world.first and self._panel_due(position):
             self._draw(plan, roles, position)
         return found
 
     def _by_slice(self, roles: Sequence[str]) -> dict[str, float]:
         values: dict[str, list[float]] = {f"{role}/{name}": [] for role in roles for name in self.metrics}
-        for group in self._groups(self.rows):
+        for group in self._groups(self.rows[self.world.rank :: self.world.size]):
             assert group.target is not None
             target = to_unit(group.target)
             everywhere = torch.ones_like(target[:, :1], dtype=torch.bool)
@@ -70,7 +80,9 @@ class Validation:
                 prediction = to_unit(predictor(self.state, role)(group))
                 for name, metric in self.metrics.items():
                     values[f"{role}/{name}"] += metric(prediction, target, everywhere).tolist()
-        return {name: math.fsum(v) / len(v) for name, v in values.items() if v}
+        parts = self.world.gather(values)
+        together = {name: [value for part in parts for value in part[name]] for name in values}
+        return {name: math.fsum(v) / len(v) for name, v in together.items() if v}
 
     def _by_set(self, roles: Sequence[str]) -> dict[str, float]:
         """What is found over all slices together."""

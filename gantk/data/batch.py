@@ -87,6 +87,24 @@ class Group:
             extra={name: values.to(device, non_blocking=True) for name, values in self.extra.items()},
         )
 
+    def part(self, number: int, of: int) -> Group:
+        """One of equal parts of the slices, in their order."""
+        size = len(self) // of
+        own = slice(number * size, (number + 1) * size)
+
+        def cut(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[own]
+
+        return replace(
+            self,
+            source=cut(self.source),
+            target=cut(self.target),
+            segmentation=cut(self.segmentation),
+            patients=self.patients[own],
+            slices=self.slices[own],
+            subjects=self.subjects[own],
+        )
+
     def __len__(self) -> int:
         return len(self.patients)
 

@@ -26,6 +26,7 @@ from gantk.training.history import History
 from gantk.training.scheduler import Stage
 from gantk.training.state import Position, TrainingState
 from gantk.training.update import Losses, Updater
+from gantk.training.world import World
 from gantk.translation import Moment, StagePlan, Translator
 from gantk.translation.residual import bare
 
@@ -64,6 +65,7 @@ class Engine:
         validate: gives validation metrics (`ROLE/METRIC`) after an epoch.
         stopping: asked after each step whether to save and stop.
         best: keeps the checkpoint of the best epoch.
+        world: the processes that train together; this one alone where absent.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Engine:
         validate: Validate,
         stopping: Callable[[], bool] = lambda: False,
         best: Best | None = None,
+        world: World | None = None,
     ) -> None:
         self.recipe = recipe
         self.state = state
@@ -86,10 +89,12 @@ class Engine:
         self.facts = facts
         self.observer = observer
         self.validate = validate
-        self.stopping = stopping
+        self.world = world or World()
+        self._asked = stopping
         self.best = best
         self.stages = check_stages(recipe, state.scheduler.stages(recipe.learning))
         self.autocast = autocasting(state.device, recipe.run.precision)
+        self._buffers = [buffer for translator in state.translators.values() for buffer in translator.buffers()]
 
     def run(self) -> None:
         """Train from the state's position to the end.
@@ -100,7 +105,8 @@ class Engine:
         """
         while self.state.position.stage < len(self.stages):
             self._stage(self.state.position.stage)
-        self.history.clear()
+        if self.world.first:
+            self.history.clear()
 
     def _stage(self, index: int) -> None:
         state, stage = self.state, self.stages[index]
@@ -110,7 +116,7 @@ class Engine:
             state.optimizers = state.fresh_optimizers()
         batches = self.loader.steps(plan.groups)
         steps = self.recipe.data.steps_per_epoch or ceil(batches / self.recipe.training.accumulate)
-        updater = Updater(state.translators, state.optimizers, plan, self.recipe.training, self.autocast)
+        updater = Updater(state.translators, state.optimizers, plan, self.recipe.training, self.autocast, self.world)
         self.observer.stage_begins(stage, index, len(self.stages), steps, state.position)
         while state.position.stage == index:
             self._epoch(stage, plan, updater, steps)
@@ -139,7 +145,7 @@ class Engine:
                 torch.manual_seed(zlib.crc32(f"{self.recipe.run.seed}:{position.total}".encode()))
             moved = {name: group.to(state.device) for name, group in batch.items()}
             moment = Moment(stage.name, epoch, stage.epochs, position.total)
-            pending.append(state.assembly.transformed(moved, moment))
+            pending.append(self.world.share(state.assembly.transformed(moved, moment)))
             if len(pending) < accumulate:
                 continue
             try:
@@ -147,6 +153,7 @@ class Engine:
             except NonFiniteError as error:
                 raise self._located(error, stage, position) from None
             pending = []
+            self.world.align(self._buffers)
             state.follow(stage.roles)
             state.position = replace(position, step=position.step + 1, total=position.total + 1)
             now = time.perf_counter()
@@ -167,21 +174,27 @@ class Engine:
         last = replace(state.position, step=steps - 1, total=state.position.total - 1)
         self._check_weights(stage, last)
         metrics = self._validate(stage, plan, last)
-        self.history.record(stage, epoch, state.translators)
+        if self.world.first:
+            self.history.record(stage, epoch, state.translators)
         ended = scheduler.after_epoch(stage, epoch, metrics, _Control(self))
         self.observer.epoch_done(stage, last, metrics)
         index, total = state.position.stage, state.position.total
         over = ended or epoch + 1 == stage.epochs
         state.position = Position(index + 1, 0, 0, total) if over else Position(index, epoch + 1, 0, total)
-        if self.best is not None:
+        if self.best is not None and self.world.first:
             self.best.keep(state, metrics, self.facts)
 
     def _validate(self, stage: Stage, plan: StagePlan, position: Position) -> Mapping[str, float]:
         due = (position.epoch + 1) % self.recipe.training.validate_every == 0 or position.epoch + 1 == stage.epochs
         return self.validate(plan, position) if due else {}
 
+    def stopping(self) -> bool:
+        """Whether any process is asked to save and stop."""
+        return self.world.any(self._asked())
+
     def _save(self) -> None:
-        save_checkpoint(self.checkpoints, self.state, self.facts, self.recipe.training.keep_checkpoints)
+        if self.world.first:
+            save_checkpoint(self.checkpoints, self.state, self.facts, self.recipe.training.keep_checkpoints)
 
     def _check_weights(self, stage: Stage, position: Position) -> None:
         """A loss can be finite where its gradient is not: such weights must not get into a checkpoint."""
@@ -222,6 +235,7 @@ class _Control:
         self._engine.state.begin_averages(target)
 
     def restore(self, role: str, stage: str, epoch: int) -> None:
+        self._engine.world.wait()  # until the first process has written them
         self._engine.history.restore(self._translator(role), stage, epoch)
         self._engine.state.begin_averages(role)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from gantk.errors import NonFiniteError, PluginError
 from gantk.plugins.blame import blame
 from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import Optimizers
+from gantk.training.world import World
 from gantk.translation import Moment, StagePlan, Step, Term, Translator, View
 
 Losses = dict[str, float]
@@ -38,7 +40,9 @@ class Updater:
         plan: StagePlan,
         settings: TrainingSettings,
         autocast: Callable[[], AbstractContextManager[Any]],
+        world: World | None = None,
     ) -> None:
+        self.world = world or World()
         self.translators = translators
         self.optimizers = optimizers
         self.plan = plan
@@ -46,6 +50,7 @@ class Updater:
         self.autocast = autocast
         self.idle = {f"{role}/{part}" for role in plan.roles for part in optimizers[role].rates}
         self._learning = {side: self._parameters(side) for side in ("generator", "discriminator")}
+        self._sides = {side: self.world.together(_Side(self, side)) for side in self._learning}
         self._judging = [
             p
             for t in translators.values()
@@ -80,14 +85,15 @@ class Updater:
                 if side in done:  # its networks have changed since: nothing computed so far holds
                     step, done = Step(self.translators, self.plan, batch, self.autocast, moment=moment), set()
                 done.add(side)
-                discriminating = side == "discriminator"
-                losses, total = self._discriminator(step) if discriminating else self._generator(step, role_weights)
-                if number == 0:
-                    # not after the update: what is freed here, backward takes up at once, its pages still mapped
-                    self._clear(side)
-                if total is not None and self._learning[side]:
-                    # into what learns with this side alone: a term may reach into the other side and into other roles
-                    total.backward(inputs=self._learning[side])
+                losses: dict[str, Tensor] = {}
+                with self.world.apart(self._sides[side]) if number + 1 < len(batches) else nullcontext():
+                    total = self._sides[side](step, role_weights, losses)
+                    if number == 0:
+                        # not after the update: what is freed here, backward takes up at once, its pages still mapped
+                        self._clear(side)
+                    if total is not None and self._learning[side]:
+                        # into what learns with this side alone: a term may reach into the other side and other roles
+                        total.backward(inputs=self._learning[side])
                 found |= self._finite(losses)
                 if len(batches) == 1:
                     self._apply(side)
@@ -103,11 +109,16 @@ class Updater:
         """Compute every term's sides as `step` does, and change no weight. Raises what they raise."""
         step = Step(self.translators, self.plan, batch, self.autocast, moment=moment)
         for side in sorted(set(self.settings.updates)):
-            if side == "discriminator":
-                self._discriminator(step)
-            else:
-                self._generator(step, dict.fromkeys(self.plan.roles, 1.0))
+            self.total(side, step, dict.fromkeys(self.plan.roles, 1.0), {})
             step.forget_judgements()
+
+    def total(
+        self, side: str, step: Step, role_weights: Mapping[str, float], losses: dict[str, Tensor]
+    ) -> Tensor | None:
+        """The sum that a side minimizes, None where all its terms are absent; each term's own value into `losses`."""
+        found, total = self._discriminator(step) if side == "discriminator" else self._generator(step, role_weights)
+        losses |= {name: value.detach() for name, value in found.items()}
+        return total
 
     def _parameters(self, side: str) -> list[nn.Parameter]:
         """What a side's optimizers train."""
@@ -143,7 +154,7 @@ class Updater:
         """
         if not losses:
             return {}
-        values = dict(zip(losses, torch.stack(list(losses.values())).detach().tolist(), strict=True))
+        values = dict(zip(losses, self.world.mean(torch.stack(list(losses.values()))).tolist(), strict=True))
         for name, value in values.items():
             if not math.isfinite(value):
                 place = name.removesuffix(" (D)").partition("/")[2]
@@ -175,6 +186,18 @@ class Updater:
                 if not torch.isfinite(norm):
                     raise NonFiniteError(f"the gradient of {role}'s {side} became {norm.item()}")
             optimizer.step()
+
+
+class _Side(nn.Module):
+    """All terms of a side as one module: one forward and one backward, so that processes exchange gradients once."""
+
+    def __init__(self, updater: Updater, side: str) -> None:
+        super().__init__()
+        self.learning = nn.ParameterList(updater._learning[side])
+        self._total = partial(updater.total, side)
+
+    def forward(self, step: Step, role_weights: Mapping[str, float], losses: dict[str, Tensor]) -> Tensor | None:
+        return self._total(step, role_weights, losses)
 
 
 def _value(term: Term, side: Callable[[View], Tensor | None], view: View) -> Tensor | None:
