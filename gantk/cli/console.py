@@ -6,6 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from gantk.ranks import rank
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -13,10 +15,10 @@ __all__ = ["console", "write", "write_json"]
 
 
 def console() -> Console:
-    """The console on standard error, for progress and messages."""
+    """The console on standard error, for progress and messages; it is silent beside the first process of a run."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, quiet=rank() > 0)
 
 
 def write(*renderables: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ import typer
 
 from gantk.cli.pages import Group
 from gantk.errors import GantkError, GantkWarning, UsageError, redact
+from gantk.ranks import rank
 
 __all__ = ["Verbs"]
 
 INTERRUPTED = 130
+#: Seconds in which the first of several processes may say what is wrong before another does.
+DEFERENCE = 3.0
 #: Verbs of other tools, and what they are called here.
 ELSEWHERE = {
     "train": "run", "fit": "run", "start": "run", "resume": "run --resume", "sweep": "run",
@@ -95,7 +99,11 @@ def _say(kind: str, text: str) -> None:
     from gantk.cli.console import console
 
     style = "bold red" if kind == "error" else "yellow"
-    console().print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
+    out = console()
+    if rank() and kind == "error":
+        time.sleep(DEFERENCE)  # where the first process fails too, torchrun ends this one before it says the same
+        out.quiet, text = False, f"process {rank()}: {text}"
+    out.print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
 
 
 def _unexpected(error: Exception, debug: bool) -> None:

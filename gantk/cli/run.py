@@ -13,6 +13,8 @@ from gantk.cli import completion
 from gantk.cli.console import console, write, write_json
 from gantk.cli.options import AsJson, Device, Set, TrackingUri, found_recipe
 from gantk.errors import EvaluationError, GantkError, Interrupted, UsageError
+from gantk.launching.torchrun import become_torchrun
+from gantk.ranks import rank, world_size
 
 if TYPE_CHECKING:
     from gantk.sweeps.sweep import SweepResult
@@ -71,12 +73,23 @@ def run(
             show_default=False,
         ),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Train with N processes of this machine, one per GPU, as under torchrun; default: 1.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe: prepare the data, train, evaluate on the test patients, and write the report.
 
     A recipe with [variants.NAME] or [sweep] describes several runs. Finished runs are kept and the others are run.
     """
+    if processes is not None and processes > 1 and world_size() == 1:
+        become_torchrun(processes)
     try:
         _run(recipe, set_ or (), resume, device, out, tracking_uri, dry_run, list_, workers, launcher, launch, as_json)
     except GantkError as error:
@@ -142,6 +155,8 @@ def _run(
             tracking_uri=tracking_uri,
             display=display,
         )
+    if rank():
+        return  # the first process shows the result
     if as_json:
         content = {"folder": result.folder, "state": result.state, "report": result.report}
         write_json({name: str(value) for name, value in content.items()} | {"summary": result.summary})

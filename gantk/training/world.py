@@ -16,19 +16,15 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gantk.data.batch import Batch
 from gantk.errors import RecipeError, TrainingError, UsageError
+from gantk.ranks import world_size
 from gantk.training.device import pick_device
 
-__all__ = ["World", "rank_here", "world"]
+__all__ = ["World", "world"]
 
 T = TypeVar("T")
 
 #: One process may prepare data, validate or evaluate for hours while the others wait. One that dies is noticed at once.
 PATIENCE = timedelta(days=7)
-
-
-def rank_here() -> int:
-    """This process's number among those that `torchrun` started; 0 where it is alone."""
-    return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def world(device: str = "auto") -> Iterator[World]:
         UsageError: there is no such device, or a machine has fewer GPUs than processes.
         TrainingError: another process ended while this one waited for it.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = world_size()
     if size == 1:
         yield World(device=pick_device(device))
         return
