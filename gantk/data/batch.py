@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -75,35 +76,24 @@ class Group:
 
     def to(self, device: torch.device | str) -> Group:
         """The same group on a device."""
-
-        def moved(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
-
-        return replace(
-            self,
-            source=moved(self.source),
-            target=moved(self.target),
-            segmentation=moved(self.segmentation),
-            extra={name: values.to(device, non_blocking=True) for name, values in self.extra.items()},
-        )
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
     def part(self, number: int, of: int) -> Group:
         """One of equal parts of the slices, in their order."""
         size = len(self) // of
         own = slice(number * size, (number + 1) * size)
-
-        def cut(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor[own]
-
         return replace(
-            self,
-            source=cut(self.source),
-            target=cut(self.target),
-            segmentation=cut(self.segmentation),
+            self._changed(lambda tensor: tensor[own]),
             patients=self.patients[own],
             slices=self.slices[own],
             subjects=self.subjects[own],
         )
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Group:
+        """The group with all its tensors changed."""
+        tensors = {"source": self.source, "target": self.target, "segmentation": self.segmentation}
+        changed = {name: None if tensor is None else change(tensor) for name, tensor in tensors.items()}
+        return replace(self, **changed, extra={name: change(values) for name, values in self.extra.items()})
 
     def __len__(self) -> int:
         return len(self.patients)

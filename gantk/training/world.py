@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -39,7 +39,7 @@ class World:
 
     rank: int = 0
     size: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def first(self) -> bool:
@@ -71,8 +71,8 @@ class World:
         """The module, with gradients that are the mean over the processes (DistributedDataParallel)."""
         if self.size == 1 or not any(p.requires_grad for p in module.parameters()):
             return module
-        # unused parameters: terms may be absent in a step. Buffers: see `align`
-        return DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=True)
+        # unused parameters: those of terms that are absent in a step
+        return DistributedDataParallel(module, find_unused_parameters=True)
 
     def apart(self, module: nn.Module) -> AbstractContextManager[None]:
         """A context in which gradients of a module from `together` accumulate without being exchanged."""

@@ -27,19 +27,17 @@ import torch
 from torch import nn
 
 from gantk.api.checks import make_scheduler
-from gantk.data.batch import Group
 from gantk.plugins import Registry
 from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
 from gantk.recipe.variants import is_sweep, load_sweep
-from gantk.testing import make_group
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
-from gantk.translation import Assembly, StagePlan, assemble
+from gantk.translation import Assembly, StagePlan, Translator, assemble
+from small_recipes import BATCH, batch, small
 
 pytestmark = pytest.mark.slow
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-BATCH = 2
 
 Passes = dict[str, int]
 
@@ -236,35 +234,6 @@ def outcomes(recipe: Recipe, name: str, id: str) -> Iterator[Any]:
         yield pytest.param(recipe_from_table(table), name + outcome, id=id + outcome)
 
 
-def small(recipe: Recipe) -> Recipe:
-    """The recipe on small images, with narrow networks."""
-    table = tomllib.loads(dump_recipe(recipe))
-    table["data"]["crop"] = [32, 32]
-    for settings in table["translators"].values():
-        for part in ("generator", "discriminator"):
-            if part in settings:
-                settings[part]["channels"] = 4
-        if settings["generator"]["use"] == "resvit":
-            settings["generator"] |= {"hidden": 8, "depth": 1, "heads": 2}
-        if settings["generator"]["use"] == "timm":
-            table["data"]["crop"] = [64, 64]
-    return recipe_from_table(table)
-
-
-def batch(recipe: Recipe, assembly: Assembly, plan: StagePlan) -> dict[str, Group]:
-    """Random slices for the groups that a stage reads."""
-    groups = {}
-    for number, name in enumerate(plan.groups):
-        inputs = 0 if name == "target" else assembly.layout.size("source")
-        targets = 0 if name in ("source", "unpaired") else assembly.layout.size("target")
-        group = make_group(BATCH, inputs, targets, recipe.data.crop, seed=number)
-        if recipe.data.inputs == list(assembly.layout.targets):  # any to any: the last one is to be made
-            group.source = group.target.clone()
-            group.source[:, -1] = -1
-        groups[name] = group
-    return groups
-
-
 class Count:
     """Counts passes of a stage's networks while it lives as a context."""
 
@@ -273,7 +242,7 @@ class Count:
         self.handles: list[Any] = []
         for role, made in assembly.translators.items():
             image = torch.full((1, made.takes.size, *size), -1.0)
-            first, last = ends(made.generator, image)
+            first, last = ends(made, image)
             self._watch(first, f"encode {role}")
             self._watch(last, f"decode {role}")
             if made.discriminator is not None:
@@ -304,12 +273,13 @@ class Count:
 
 
 @torch.no_grad()
-def ends(network: nn.Module, image: torch.Tensor) -> tuple[nn.Module, nn.Module]:
-    """The layers that run first and last."""
+def ends(translator: Translator, image: torch.Tensor) -> tuple[nn.Module, nn.Module]:
+    """The layers of a generator that run first and last."""
+    network = translator.generator
     order: list[nn.Module] = []
     layers = [module for module in network.modules() if not list(module.children())]
     handles = [layer.register_forward_pre_hook(lambda layer, _: order.append(layer)) for layer in layers]
-    network.eval()(image)
+    network.eval()(image, **translator.blank(image))
     network.train()
     for handle in handles:
         handle.remove()
