@@ -273,6 +273,7 @@ class _Run:
             report = write_report(self.folder)
             return RunResult(self.folder, "finished", summary, report)
         finally:
+            self.signals.over = False
             self.journal.close()
             if feeder is not None:
                 feeder.close()
@@ -362,7 +363,7 @@ class _Run:
     def _train(self, engine: Engine) -> None:
         self.signals.training = True
         try:
-            with enough_memory("to train", "data.batch, data.crop or the networks' channels"):
+            with self.processes.heard(), enough_memory("to train", "data.batch, data.crop or the networks' channels"):
                 engine.run()
         finally:
             self.signals.training = False
@@ -402,6 +403,7 @@ class _Run:
         }
 
     def _ended(self, state: str, message: str) -> None:
+        self.signals.over = state != "finished"
         seconds = self.spent_before + time.time() - self.began
         with suppress(OSError):  # a full disk is reported by what it stopped
             self.status.update(state=state, message=message, seconds=seconds)

@@ -11,11 +11,18 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") i
 
 
 class StopSignals:
-    """While entered, the first signal during training asks for a stop after the step; any other interrupts at once."""
+    """While entered, the first signal during training asks for a stop after the step; any other interrupts at once.
+
+    Attributes:
+        training: whether training is under way.
+        asked: whether a stop was asked for.
+        over: whether all that is left is to say how it ended, which no signal interrupts.
+    """
 
     def __init__(self) -> None:
         self.training = False
         self.asked = False
+        self.over = False
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -29,6 +36,8 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.over:
+            return
         if not self.training or self.asked:
             raise KeyboardInterrupt
         self.asked = True

@@ -13,7 +13,7 @@ from gantk.cli import completion
 from gantk.cli.console import console, write, write_json
 from gantk.cli.options import AsJson, Device, Set, TrackingUri, found_recipe
 from gantk.errors import EvaluationError, GantkError, Interrupted, UsageError
-from gantk.launching.torchrun import become_torchrun
+from gantk.launching.processes import run_processes
 from gantk.ranks import rank, world_size
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def run(
     A recipe with [variants.NAME] or [sweep] describes several runs. Finished runs are kept and the others are run.
     """
     if processes is not None and processes > 1 and world_size() == 1:
-        become_torchrun(processes)
+        raise typer.Exit(run_processes(processes))
     try:
         _run(recipe, set_ or (), resume, device, out, tracking_uri, dry_run, list_, workers, launcher, launch, as_json)
     except GantkError as error:

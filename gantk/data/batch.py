@@ -91,9 +91,17 @@ class Group:
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Group:
         """The group with all its tensors changed."""
-        tensors = {"source": self.source, "target": self.target, "segmentation": self.segmentation}
-        changed = {name: None if tensor is None else change(tensor) for name, tensor in tensors.items()}
-        return replace(self, **changed, extra={name: change(values) for name, values in self.extra.items()})
+
+        def changed(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else change(tensor)
+
+        return replace(
+            self,
+            source=changed(self.source),
+            target=changed(self.target),
+            segmentation=changed(self.segmentation),
+            extra={name: change(values) for name, values in self.extra.items()},
+        )
 
     def __len__(self) -> int:
         return len(self.patients)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ FORMAT = 7  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
 _ARRAYS = ("images.npy", "segmentation.npy")
 _NOTED = 1e-3  # of a voxel: grids that differ by more are told
+_PARSING = Lock()  # NumPy parses headers with `ast`, which fails at random in threads of Python 3.11 (gh-106905)
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -402,13 +404,16 @@ def _decoding(own: Scale, to: Scale) -> np.ndarray:
     return own.moved(_values(), to)
 
 
-@lru_cache(maxsize=128)  # each map holds a file descriptor, of which a process has about a thousand
-def _map(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r")
+def _load(path: Path) -> np.ndarray:
+    with _PARSING:
+        return np.load(path, mmap_mode="r")
+
+
+_map = lru_cache(maxsize=128)(_load)  # each map holds a file descriptor, of which a process has about a thousand
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: type) -> None:
     """Raise `ValueError` or `OSError` unless the file holds this array, complete."""
-    array = np.load(path, mmap_mode="r")
+    array = _load(path)
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{path.name} holds {array.dtype} {array.shape} where {np.dtype(dtype)} {shape} is expected")

@@ -120,6 +120,23 @@ class World:
             dist.barrier()
 
     @contextmanager
+    def heard(self) -> Iterator[None]:
+        """A context that says it in words when another process died.
+
+        Raises:
+            TrainingError: in place of what torch says when it did.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.size == 1 or not _is_connection(error):
+                raise
+            raise TrainingError(
+                f"another of the {self.size} processes of this run has ended",
+                mend="read its own message, if it could leave one; then go on with --resume",
+            ) from error
+
+    @contextmanager
     def in_turn(self) -> Iterator[None]:
         """The first process does it, then the others, which find what the first has stored."""
         if not self.first:
@@ -150,16 +167,10 @@ def world(device: str = "auto") -> Iterator[World]:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+    processes = World(dist.get_rank(), size, chosen)
     try:
-        yield World(dist.get_rank(), size, chosen)
-    except RuntimeError as error:
-        if not _is_connection(error):
-            raise
-        raise TrainingError(
-            f"another of the {size} processes of this run has ended",
-            why=str(error).splitlines()[0],
-            mend="read its own message; then go on with --resume from the last checkpoint",
-        ) from error
+        with processes.heard():
+            yield processes
     finally:
         dist.destroy_process_group()
 

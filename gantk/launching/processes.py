@@ -1,0 +1,35 @@
+"""One run on several processes of this machine, as torchrun starts them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import uuid
+
+__all__ = ["INTERRUPTED", "run_processes"]
+
+INTERRUPTED = 130
+
+
+def run_processes(count: int) -> int:
+    """Start this command's line again in several processes that train together; the exit code when they have ended."""
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import elastic_launch
+    from torch.distributed.run import config_from_args, parse_args
+
+    # torchrun's own choice is one thread each, whatever the cores
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of parameters that are unused, or might be
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes say what went wrong
+    meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
+    settings = parse_args([*meeting, f"--nproc-per-node={count}", "-m", "gantk", *sys.argv[1:]])
+    config, program, arguments = config_from_args(settings)
+    try:
+        elastic_launch(config, program)(*arguments)
+    except ChildFailedError as error:
+        return max(1, error.get_first_failure()[1].exitcode)
+    except (SignalException, KeyboardInterrupt):
+        return INTERRUPTED
+    return 0
