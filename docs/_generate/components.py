@@ -27,6 +27,7 @@ PLACES = {
     "weight_map": '`[maps.NAME]`, `use = …`, and a loss\'s `map = "NAME"`',
     "weight_schedule": "`[losses.NAME]`, `weight = { use = … }`",
     "transform": "`[transforms.NAME]`, `use = …`",
+    "balance": "`[balance]`, `use = …`",
     "optimizer": "`[translators.ROLE.optimizer]`, `use = …`",
     "scheduler": "`[schedule]`, `use = …`",
     "dataset": "`[data]`, `dataset = …`",
@@ -150,6 +151,8 @@ def _named(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield kind, settings["use"]
             if isinstance(weight := settings.get("weight"), Mapping) and "use" in weight:
                 yield "weight_schedule", weight["use"]
+    if "use" in recipe.get("balance", {}):
+        yield "balance", recipe["balance"]["use"]
     if "use" in recipe.get("schedule", {}):
         yield "scheduler", recipe["schedule"]["use"]
     if "dataset" in recipe.get("data", {}):

@@ -21,6 +21,7 @@ __all__ = ["keys", "recipe_page"]
 KINDS = {
     "generator": "generators",
     "discriminator": "discriminators",
+    "balance": "balances",
     "optimizer": "optimizers",
     "schedule": "schedulers",
     "also": "schedulers",

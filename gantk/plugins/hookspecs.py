@@ -49,6 +49,11 @@ def register_weight_schedules() -> Classes:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_balances() -> Classes:  # type: ignore[empty-body]
+    """Balances by name: `torch.nn.Module` classes that make one loss of several terms'; see `gantk.Balance`."""
+
+
+@hookspec
 def register_transforms() -> Classes:  # type: ignore[empty-body]
     """Transforms by name: classes whose instances turn a `gantk.Group` and a `gantk.Moment` into a group."""
 

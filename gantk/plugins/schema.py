@@ -21,6 +21,7 @@ from gantk.names import ID, LONGEST, PATTERN
 from gantk.plugins.docstring import parse
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.model import (
+    BalanceSettings,
     DataSettings,
     EvaluationSettings,
     LossSettings,
@@ -144,6 +145,7 @@ class _Writer:
                 number, _ = table["properties"]["weight"]["anyOf"]
                 table["properties"]["weight"] |= {"anyOf": [number, {"$ref": "#/$defs/weight"}]}
             tables[key] = _by_name(table)
+        tables["balance"] = self._table("balance", "balance", BalanceSettings)
         tables["schedule"] = self._table("schedule", "scheduler", ScheduleSettings)
         also = {**self._table("also", "scheduler", Selection), "required": ["use"]}
         tables["schedule"]["properties"]["also"] |= {"items": also}

@@ -20,7 +20,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: they are not; its place is a dotted key.
     """
-    for one in (_groups, _intensities, _extras, _averages, _terms, _measured, _roles, _best, _baselines):
+    for one in (_groups, _intensities, _extras, _averages, _terms, _balance, _measured, _roles, _best, _baselines):
         one(recipe)
 
 
@@ -99,6 +99,20 @@ def _terms(recipe: Recipe) -> None:
             )
         if term.map is not None:
             _known("map", term.map, recipe.maps, f"losses.{name}.map")
+
+
+def _balance(recipe: Recipe) -> None:
+    if recipe.balance is None:
+        return
+    for name in recipe.balance.terms:
+        _known("term", name, recipe.losses, "balance.terms")
+    roles = sorted({recipe.losses[name].on for name in recipe.balance.terms})
+    if len(roles) > 1:
+        raise RecipeError(
+            f"the terms to be balanced train {' and '.join(roles)}",
+            where="balance.terms",
+            mend="name terms of one translator",
+        )
 
 
 def _measured(recipe: Recipe) -> None:

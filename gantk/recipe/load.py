@@ -18,6 +18,7 @@ from gantk.recipe.dotted import leaves, value_at
 from gantk.recipe.explain import FILE_KEYS, explain
 from gantk.recipe.locate import at
 from gantk.recipe.model import (
+    BalanceSettings,
     DataSettings,
     LossSettings,
     MapSettings,
@@ -138,6 +139,7 @@ def leave_out(base: Table, keys: Any, where: str | None) -> None:
 
 # Keys that belong to the table itself, whatever component it names; * is any name.
 _OWN_KEYS = {
+    ("balance",): set(BalanceSettings.model_fields),
     ("data",): set(DataSettings.model_fields),
     ("losses", "*"): set(LossSettings.model_fields),
     ("maps", "*"): set(MapSettings.model_fields),

@@ -438,10 +438,19 @@ class TransformSettings(Selection):
 
     enabled: bool = True
     """Switched off, it changes nothing."""
+    on_request: bool = False
+    """Whether it changes no batch by itself, but is there for terms to ask for a batch so changed."""
     groups: Several[BatchGroup] | None = None
     """Batch groups that are changed; all where absent."""
     stages: Several[Name] | None = None
     """Stages in which it is used; all where absent."""
+
+
+class BalanceSettings(Selection):
+    """`[balance]`: how several terms of one translator count beside one another, where their weights do not say it."""
+
+    terms: Annotated[Unlike[Name], Field(min_length=2)]
+    """Those terms; what a term's weight says is a factor all the same."""
 
 
 class BestSettings(Settings):
@@ -574,6 +583,7 @@ class Recipe(Settings):
     transforms: dict[Name, TransformSettings] = {}
     maps: dict[Name, MapSettings] = {}
     losses: dict[Name, LossSettings] = Field(min_length=1)
+    balance: BalanceSettings | None = None
     schedule: ScheduleSettings
     """The scheduler: stages, learning rates and weights over time."""
     training: TrainingSettings = TrainingSettings()

@@ -1,3 +1,4 @@
+from .balances import BalanceConformance as BalanceConformance
 from .base import Conformance as Conformance
 from .batches import make_group as make_group
 from .batches import make_image as make_image

@@ -1,5 +1,6 @@
 """The conformance class of each kind of component."""
 
+from gantk.testing.balances import BalanceConformance
 from gantk.testing.base import Conformance
 from gantk.testing.datasets import DatasetConformance
 from gantk.testing.launchers import LauncherConformance
@@ -21,6 +22,7 @@ _CLASSES: list[type[Conformance]] = [
     WeightMapConformance,
     WeightScheduleConformance,
     TransformConformance,
+    BalanceConformance,
     OptimizerConformance,
     SchedulerConformance,
     DatasetConformance,

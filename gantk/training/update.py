@@ -19,6 +19,7 @@ from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import Optimizers
 from gantk.training.world import World
 from gantk.translation import Moment, StagePlan, Step, Term, Translator, View
+from gantk.translation.term import BalanceSlot
 
 Losses = dict[str, float]
 
@@ -95,6 +96,10 @@ class Updater:
                         # into what learns with this side alone: a term may reach into the other side and other roles
                         total.backward(inputs=self._learning[side])
                 found |= self._finite(losses)
+                if self.plan.balance is not None and total is not None and not total.isfinite():
+                    raise NonFiniteError(
+                        f"what the {self.plan.balance.origin} makes of the terms became {total.item()}"
+                    )
                 if len(batches) == 1:
                     self._apply(side)
                 step.forget_judgements()  # made with the other side's parameters frozen, or before their update
@@ -136,14 +141,21 @@ class Updater:
         return losses, torch.stack(list(losses.values())).sum() if losses else None
 
     def _generator(self, step: Step, role_weights: Mapping[str, float]) -> tuple[dict[str, Tensor], Tensor | None]:
-        losses, total = {}, []
+        losses: dict[str, Tensor] = {}
+        total, balance, balanced = [], self.plan.balance, {}
         with _frozen(self._judging):
             for term in self.plan.terms:
                 if term.generator_loss is not None:
                     loss = _value(term, term.generator_loss, View(step, term.role, term.group, term))
                     if loss is not None:
                         losses[f"{term.role}/{term.name}"] = loss
-                        total.append(term.weight_at(step.moment) * role_weights[term.role] * loss)
+                        weighted = term.weight_at(step.moment) * role_weights[term.role] * loss
+                        if balance is not None and term.name in balance.terms:
+                            balanced[term.name] = weighted
+                        else:
+                            total.append(weighted)
+            if balance is not None and balanced:
+                total.append(_balanced(balance, balanced, step))
         return losses, torch.stack(total).sum() if total else None
 
     def _finite(self, losses: Mapping[str, Tensor]) -> Losses:
@@ -198,6 +210,20 @@ class _Side(nn.Module):
 
     def forward(self, step: Step, role_weights: Mapping[str, float], losses: dict[str, Tensor]) -> Tensor | None:
         return self._total(step, role_weights, losses)
+
+
+def _balanced(balance: BalanceSlot, losses: dict[str, Tensor], step: Step) -> Tensor:
+    """What a balance makes of terms that are there in this step."""
+    view = View(step, balance.role, next(t.group for t in step.plan.terms if t.name in losses))
+    with blame(balance.origin, "balance"):
+        loss = step.translators[balance.role].heads[balance.key](losses, view)
+    if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
+        raise PluginError(
+            f"the {balance.origin} gave no number with gradient",
+            where="balance",
+            mend="return a sum of the losses that it is given, each with its weight",
+        )
+    return loss
 
 
 def _value(term: Term, side: Callable[[View], Tensor | None], view: View) -> Tensor | None:

@@ -16,14 +16,14 @@ from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.groups import GroupName
-from gantk.recipe.model import LossSettings, OptimizerSettings, Recipe, Selection, TranslatorSettings
+from gantk.recipe.model import BalanceSettings, LossSettings, OptimizerSettings, Recipe, Selection, TranslatorSettings
 from gantk.recipe.toml import dotted
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import ImageRef, Moment, Needs, Role, Sizes
 from gantk.translation.residual import Residual
 from gantk.translation.shapes import Channels, feature_channels
-from gantk.translation.term import MapSlot, OptimizerSlot, Term, TransformSlot, WeightSlot
+from gantk.translation.term import BalanceSlot, MapSlot, OptimizerSlot, Term, TransformSlot, WeightSlot
 from gantk.translation.translator import Translator, needs_given, takes_given
 
 
@@ -38,10 +38,12 @@ class Assembly:
     maps: dict[str, MapSlot]
     transforms: list[TransformSlot]
     optimizers: dict[str, OptimizerSlot]
+    balance: BalanceSlot | None = None
 
     def plan(self, stage: str, roles: tuple[str, ...]) -> StagePlan:
         """What one stage computes."""
-        return StagePlan(stage, roles, self.terms, self.maps, self.translators)
+        requested = {slot.name: slot for slot in self.transforms if slot.on_request}
+        return StagePlan(stage, roles, self.terms, self.maps, self.translators, requested, self.balance)
 
     def transformed(self, batch: Batch, moment: Moment) -> Batch:
         """A training batch as the transforms make it, each group in its turn."""
@@ -85,11 +87,31 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
         raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
     widths = {role: feature_channels(translator, terms, recipe) for role, translator in translators.items()}
     terms = [_with_modules(term, recipe, translators, widths) for term in terms]
+    balance = None if recipe.balance is None else _balance(recipe.balance, recipe, registry, translators)
     optimizers = {
         role: optimizer_slot(recipe.translators[role].optimizer, f"translators.{role}.optimizer", registry)
         for role in recipe.learning
     }
-    return Assembly(layout, translators, terms, maps, _transforms(recipe, registry), optimizers)
+    return Assembly(layout, translators, terms, maps, _transforms(recipe, registry), optimizers, balance)
+
+
+def _balance(
+    settings: BalanceSettings, recipe: Recipe, registry: Registry, translators: Mapping[str, Translator]
+) -> BalanceSlot:
+    """What balances terms, built among the modules that learn with their generator."""
+    component = registry.get("balance", settings.use, "balance.use")
+    role = recipe.losses[settings.terms[0]].on
+    torch.manual_seed(_seed(recipe, role, "balance"))
+    built = component.build(settings.parameters, "balance", terms=tuple(settings.terms))
+    if not isinstance(built, nn.Module):
+        raise PluginError(
+            f"the {component.origin} is a {type(built).__name__}",
+            where="balance",
+            mend="derive it from torch.nn.Module, whose weights and buffers are in checkpoints",
+        )
+    key = f"balance:{settings.use}".replace(".", "-")
+    translators[role].heads[key] = built
+    return BalanceSlot(tuple(settings.terms), role, key, component.origin)
 
 
 def optimizer_slot(settings: OptimizerSettings, where: str, registry: Registry) -> OptimizerSlot:
@@ -112,7 +134,7 @@ def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:
         if settings.enabled:
             groups = None if settings.groups is None else frozenset(settings.groups)
             stages = None if settings.stages is None else frozenset(settings.stages)
-            slots.append(TransformSlot(name, built, groups, stages, component.origin))
+            slots.append(TransformSlot(name, built, groups, stages, component.origin, settings.on_request))
     return slots
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gantk.data.layout import Domain
-from gantk.translation.term import MapSlot, Term
+from gantk.translation.term import BalanceSlot, MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
 
 
@@ -36,6 +37,8 @@ class StagePlan:
         terms: all terms of the recipe.
         maps: all weight maps of the recipe.
         translators: all translators of the recipe.
+        requested: the transforms that terms may ask for, by name.
+        balance: how terms are balanced.
     """
 
     def __init__(
@@ -45,11 +48,15 @@ class StagePlan:
         terms: Iterable[Term],
         maps: Mapping[str, MapSlot],
         translators: Mapping[str, Translator],
+        requested: Mapping[str, TransformSlot] = MappingProxyType({}),
+        balance: BalanceSlot | None = None,
     ) -> None:
         self.stage = stage
         self.roles = roles
         self.terms = [term for term in terms if term.active(stage, roles)]
         self.maps = {name: slot for name, slot in maps.items() if slot.active(stage)}
+        self.requested = requested
+        self.balance = balance if balance is not None and balance.role in roles else None
         self.wanted = self._wanted(translators)
         self.judged = self._judged()
 

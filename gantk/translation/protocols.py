@@ -159,6 +159,17 @@ class WeightSchedule(Protocol):
         """The factor on the generator's side of the term in this step."""
 
 
+class Balance(Protocol):
+    """Makes one loss of several terms'; an `nn.Module`, whose weights learn with the generator at the rate of heads.
+
+    Its constructor is given `terms`, their names. What it remembers belongs into buffers.
+    """
+
+    def __call__(self, losses: Mapping[str, Tensor], view: View) -> Tensor:
+        """The loss that the generator descends, a scalar, of the terms that are there in a step, by name, each with its
+        own weight as a factor; `view` is the step as the first of them sees it, without a weight map."""
+
+
 @runtime_checkable
 class WeightMap(Protocol):
     """A weight map: called with the step as a term sees it, without gradient."""

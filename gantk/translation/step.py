@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from gantk.data.layout import Domain
-from gantk.errors import PluginError, TrainingError
+from gantk.errors import PluginError, TrainingError, nearest
 from gantk.plugins.blame import blame
 from gantk.translation.plan import Known, StagePlan, Wanted
 from gantk.translation.protocols import Judgement, Moment, Translation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from gantk.data.batch import Batch, Group
     from gantk.recipe.model import Update
+    from gantk.translation.term import TransformSlot
 
 T = TypeVar("T")
 Given = Mapping[str, Tensor]
@@ -56,7 +58,7 @@ class Step:
     ) -> None:
         self.translators = translators
         self.plan = plan
-        self.batch = batch
+        self.batch = dict(batch)
         self.autocast = autocast
         self.moment = moment or Moment(plan.stage, 0, 1, 0)
         self._inference = inference
@@ -64,13 +66,17 @@ class Step:
         self._features: dict[tuple[str, int, Key, tuple[int, ...], bool], tuple[Tensor, Given, dict[int, Tensor]]] = {}
         self._judgements: dict[tuple[str, int, Key, int, bool], tuple[Tensor, Tensor, Given, Judgement]] = {}
         self._given: dict[tuple[str, str, Update], Given] = {}
+        self._asked: dict[str, tuple[str, TransformSlot, int]] = {}
         self._owners: dict[int, str] = {}  # the group that an image of the memo belongs to
         self._weights: dict[tuple[str, str, str], Tensor] = {}
         self._derived: dict[tuple[str, int], tuple[Tensor, Any]] = {}
         self._versions: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        for group in batch.values():
-            self._share(group.source, group.target, group.segmentation, *group.extra.values())
-        self._owners |= {id(image): name for name, g in batch.items() for image in (g.source, g.target)}
+        for name, group in batch.items():
+            self._know(name, group)
+
+    def _know(self, name: str, group: Group) -> None:
+        self._share(group.source, group.target, group.segmentation, *group.extra.values())
+        self._owners |= {id(image): name for image in (group.source, group.target) if image is not None}
 
     def _share(self, *tensors: Tensor | None) -> None:
         """Remember what several components will see, to notice when one of them changes it."""
@@ -105,6 +111,37 @@ class Step:
             return self.batch[name]
         except KeyError:
             raise TrainingError(f"the batch has no group {name!r}", mend=f"it has: {', '.join(self.batch)}") from None
+
+    def augmented(self, group: str, transform: str) -> str:
+        """The name of what a transform that is asked for makes of a batch group; drawn once per step.
+
+        Raises:
+            PluginError: the recipe has no such transform.
+        """
+        made = f"{group} {transform}"
+        if made not in self.batch:
+            if transform not in self.plan.requested:
+                raise PluginError(
+                    f"a component asks for slices as the transform {transform!r} makes them, and there is none to ask",
+                    mend=f"{nearest(transform, self.plan.requested)}; a transform can be asked where on_request = true",
+                )
+            self._asked[made] = (group, self.plan.requested[transform], int(torch.randint(2**62, ())))
+            self.batch[made] = self._as_asked(made, self.group(group))
+            self._know(made, self.batch[made])
+        return made
+
+    def moved(self, made: str, image: Tensor) -> Tensor:
+        """An image of the group that `augmented` began with, moved along with that group's targets, with gradient."""
+        group = replace(self.group(self._asked[made][0]), target=image)
+        return self.derive(f"moved {made}", image, lambda image: _there(self._as_asked(made, group).target))
+
+    def _as_asked(self, made: str, group: Group) -> Group:
+        """A group as the transform makes it, by the same draws each time."""
+        _, slot, seed = self._asked[made]
+        with torch.random.fork_rng(devices=[]), blame(slot.origin, f"transforms.{slot.name}"):
+            torch.manual_seed(seed)
+            changed: Group = slot.component(group, self.moment)
+        return changed
 
     def image(self, group: str, domain: Domain) -> Tensor:
         """The images `(B, c, H, W)` of a domain in a batch group; the same tensor each time.
@@ -323,6 +360,11 @@ class Step:
         gradient = torch.set_grad_enabled(grad and not self._inference)
         with gradient, nullcontext() if full_precision else self.autocast():
             yield
+
+
+def _there(image: Tensor | None) -> Tensor:
+    assert image is not None
+    return image
 
 
 def _key(given: Given) -> Key:

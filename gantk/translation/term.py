@@ -113,6 +113,16 @@ class Term:
 
 
 @dataclass(frozen=True)
+class BalanceSlot:
+    """A balance at its place: the terms that it weighs, and the key of its module in their translator's heads."""
+
+    terms: tuple[str, ...]
+    role: str
+    key: str
+    origin: str
+
+
+@dataclass(frozen=True)
 class MapSlot:
     """A weight-map component at its place."""
 
@@ -135,7 +145,12 @@ class TransformSlot:
     groups: frozenset[str] | None = None
     stages: frozenset[str] | None = None
     origin: str = "transform"
+    on_request: bool = False
 
     def active(self, stage: str, group: str) -> bool:
-        """Whether the transform changes a group in a stage."""
-        return (self.stages is None or stage in self.stages) and (self.groups is None or group in self.groups)
+        """Whether the transform changes a group in a stage, unasked."""
+        return (
+            not self.on_request
+            and (self.stages is None or stage in self.stages)
+            and (self.groups is None or group in self.groups)
+        )

@@ -43,6 +43,18 @@ class View:
         """The term's batch group."""
         return self.step.group(self._group)
 
+    def augmented(self, transform: str) -> View:
+        """The step seen on the term's group as a transform of the recipe makes it that is applied `on_request`.
+
+        All that the view offers is of that group: source, target, segmentation, output, weight map, what is given.
+        """
+        return View(self.step, self.role, self.step.augmented(self._group, transform), self._term, self._side)
+
+    def moved(self, image: Tensor) -> Tensor:
+        """Of an augmented view: an image that belongs to the slices as they were, changed as its target was; with
+        gradient. So what a network made of the slices is compared with what it makes of the augmented ones."""
+        return self.step.moved(self._group, image)
+
     @property
     def moment(self) -> Moment:
         """Where in the training the step is: stage, epoch, and step over the run; at rest, where the training is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gantk import hookimpl
 from gantk_baselines.adversarial import Hinge, Lsgan, Vanilla, WganGp
+from gantk_baselines.balances import GradientRatio, Uncertainty
 from gantk_baselines.consistency import Consistency
 from gantk_baselines.cycle import Cycle, Identity
 from gantk_baselines.discriminators import PatchGan
@@ -74,6 +75,11 @@ def register_weight_maps() -> dict[str, type]:
 @hookimpl
 def register_weight_schedules() -> dict[str, type]:
     return {"ramp": Ramp}
+
+
+@hookimpl
+def register_balances() -> dict[str, type]:
+    return {"gradient_ratio": GradientRatio, "uncertainty": Uncertainty}
 
 
 @hookimpl

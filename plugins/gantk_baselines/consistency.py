@@ -21,16 +21,23 @@ class Consistency:
     Args:
         teacher: the translator that is followed; it takes what the term's own takes.
         view: what the teacher is shown: the slices mirrored, its answer mirrored back; or the slices as they are.
+        augmented: a transform of the recipe that is applied `on_request`: the translator is shown the slices as it
+            makes them, and the teacher's answer is changed as a target would be.
         distance: l2 (the square) or l1.
     """
 
     def __init__(
-        self, teacher: Role, view: Literal["mirrored", "same"] = "mirrored", distance: Literal["l2", "l1"] = "l2"
+        self,
+        teacher: Role,
+        view: Literal["mirrored", "same"] = "mirrored",
+        distance: Literal["l2", "l1"] = "l2",
+        augmented: str = "",
     ) -> None:
         self.needs = Needs(roles=(teacher,))
         self.teacher = teacher
         self.view = view
         self.distance = distance
+        self.augmented = augmented
 
     def __call__(self, view: View) -> Tensor:
         if self.view == "mirrored":
@@ -38,6 +45,9 @@ class Consistency:
             wanted = _mirrored(view.translate(shown, self.teacher, grad=False))
         else:
             wanted = view.translate(view.source, self.teacher, grad=False)
+        if self.augmented:
+            view = view.augmented(self.augmented)
+            wanted = view.moved(wanted)
         error = view.output - wanted
         return view.weighted_mean(error.square() if self.distance == "l2" else error.abs())
 

@@ -50,6 +50,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "metric fid": {"parameters": {"weights": "random"}},
     "metric kid": {"parameters": {"weights": "random", "subsets": 3}},
     "metric segmentation_probe": {"parameters": {"folds": 2, "steps": 2, "batch": 4, "channels": 8}},
+    "balance gradient_ratio": {"parameters": {"reference": "first"}},
     "optimizer timm": {"parameters": {"name": "lion"}},
     "scheduler constant": {"parameters": {"epochs": 3}},
     "scheduler cosine": {"parameters": {"epochs": 6, "warmup_epochs": 2}},

@@ -59,6 +59,12 @@ use = "l1"
 on = "a"
 map = "m"
 stages = ["main"]
+[losses.n]
+use = "l2"
+on = "a"
+[balance]
+use = "uncertainty"
+terms = ["l", "n"]
 [schedule]
 use = "constant"
 [training]

@@ -158,6 +158,11 @@ OPTIONS = {
         "translators.teacher.optimizer={use='timm', name='lion', rates={generator=1e-4}, groups=[{match='*.bias', "
         "rate=0}, {match='*', part='discriminator', rate=1e-3, stages=['joint']}]}",
     ],
+    "balance": ["balance={use='uncertainty', terms=['pixelwise', 'patchwise']}"],
+    "augmented": [
+        "transforms.strong={use='affine', on_request=true}",
+        "losses.agreement={use='consistency', on='student', group='unpaired', teacher='teacher', augmented='strong'}",
+    ],
     "committee": [
         "data.batch.paired:1/2=1",
         "data.batch.paired:2/2=1",
