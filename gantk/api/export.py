@@ -35,7 +35,7 @@ from gantk.translation import build_translators
 from gantk.translation.shapes import fitting_multiple
 from gantk.translation.translator import takes_given
 
-__all__ = ["TOLERANCE", "Report", "export"]
+__all__ = ["TOLERANCE", "Report", "check_packages", "export"]
 
 TOLERANCE = 1e-4
 """How far an exported network may differ from the torch module, of images in [-1, 1]."""
@@ -97,7 +97,8 @@ def export(
     out, progress = Path(out), progress or default_progress()
     kind = _kind(out)
     _check_out(out, kind, overwrite)
-    _check_packages(kind)
+    if kind == "onnx":
+        check_packages()
     folder = resolve_run(run)
     model = load(folder, device="cpu")
     role, description, remarks = _described(model, role, target)
@@ -190,8 +191,13 @@ def _check_out(out: Path, kind: str, overwrite: bool) -> None:
         )
 
 
-def _check_packages(kind: str) -> None:
-    for name in ("onnx", "onnxscript", "onnxruntime") if kind == "onnx" else ():
+def check_packages() -> None:
+    """Whether what exports to ONNX is installed.
+
+    Raises:
+        UsageError: a package is not.
+    """
+    for name in ("onnx", "onnxscript", "onnxruntime"):
         try:
             metadata.version(name)
         except metadata.PackageNotFoundError:

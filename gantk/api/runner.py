@@ -15,11 +15,12 @@ from gantk.api.assessment import assess, cohort_metrics
 from gantk.api.checks import build, look
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.display import Display, Quiet
+from gantk.api.export import check_packages
 from gantk.api.preflight import check_out
 from gantk.api.recorder import Beside, Recorder
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
-from gantk.errors import Interrupted, RecipeError, TrainingError, UsageError
+from gantk.errors import GantkError, Interrupted, RecipeError, TrainingError, UsageError
 from gantk.evaluation.metrics import AnyMetric
 from gantk.files import sweep_partial, write_text
 from gantk.memory import enough_memory
@@ -114,6 +115,8 @@ def _run_on(
         warn_of_damage(folder)
         recipe = _resumed_recipe(folder, path, overrides)
     tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
+    if recipe.tracking.enabled and recipe.tracking.model:
+        check_packages()
     with StopSignals() as signals:
         with made_with([] if folder is None else RunFiles(folder).plugins, session):
             assembly, scheduler = build(recipe, session.registry)
@@ -271,12 +274,24 @@ class _Run:
 
             self._ended("finished", "")
             report = write_report(self.folder)
+            self._write_model()
             return RunResult(self.folder, "finished", summary, report)
         finally:
             self.signals.over = False
             self.journal.close()
             if feeder is not None:
                 feeder.close()
+
+    def _write_model(self) -> None:
+        """The model for MLflow, where the recipe asks for one; a run without it is finished all the same."""
+        if not (self.recipe.tracking.enabled and self.recipe.tracking.model):
+            return
+        from gantk.api.mlflow_model import write_model
+
+        try:
+            write_model(self.folder, self.display.progress)
+        except GantkError as error:
+            self.display.note(f"MLflow gets no model of this run: {error}")
 
     @property
     def _resume(self) -> str:

@@ -557,6 +557,8 @@ class TrackingSettings(Settings):
     """Whether panels are sent."""
     checkpoints: bool = True
     """Whether the last checkpoint is sent at the end."""
+    model: bool = False
+    """Whether the predicting role's network is exported at the end, as a model that MLflow registers and serves."""
     system_metrics: bool = False
     """Whether processor, memory, disk, network and GPU are sent every ten seconds, as MLflow's `system/` metrics."""
 

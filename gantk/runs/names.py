@@ -10,6 +10,8 @@ JOURNAL = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 EVALUATION = "evaluation"
 REPORT = "report.html"
+#: The MLflow model, where `tracking.model` asks for one.
+MODEL = "model"
 TRACKING = "tracking.json"
 #: In a sweep's folder.
 SWEEP = "sweep.json"

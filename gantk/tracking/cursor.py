@@ -26,6 +26,7 @@ class Cursor:
         panels: pictures fed, as `key/step-00001234.png`.
         files: artifacts fed, relative path to size and modification time.
         status: the state MLflow was told last.
+        model: the model that is there, by size and modification time.
     """
 
     uri: str = ""
@@ -38,6 +39,7 @@ class Cursor:
     panels: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     status: str = ""
+    model: str = ""
 
     @classmethod
     def load(cls, path: Path) -> Cursor:

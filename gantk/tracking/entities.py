@@ -15,7 +15,7 @@ from gantk.tracking.names import RESULTS, panel_name, results
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
 
-__all__ = ["dataset_inputs", "image_files", "result_metrics"]
+__all__ = ["dataset_inputs", "image_files", "last_step", "result_metrics"]
 
 #: Pixels: the interface shows a thumbnail at its own size and no larger, on the whole screen too. MLflow's own have
 #: 256, too few for a panel of many columns.
@@ -48,9 +48,14 @@ def result_metrics(folder: RunFolder, time: int, former: Iterable[str]) -> list[
 
     found = results(folder)
     gone = [name for name in former if name.startswith(RESULTS) and name not in found]
-    done = folder.status().get("step")
-    step = max(done - 1, 0) if isinstance(done, int) else 0
+    step = last_step(folder)
     return [Metric(name, found.get(name, math.nan), time, step) for name in (*found, *gone)]
+
+
+def last_step(folder: RunFolder) -> int:
+    """The run's last step, counted from 0; a sweep takes none."""
+    done = folder.status().get("step")
+    return max(done - 1, 0) if isinstance(done, int) else 0
 
 
 def image_files(panel: Panel, run_id: str, folder: Path) -> Iterator[Path]:

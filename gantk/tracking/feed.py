@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 from gantk.errors import TrackingError
 from gantk.files import write_text
 from gantk.recipe.model import TrackingSettings
-from gantk.runs.names import JOURNAL, TABLE, TRACKING
+from gantk.runs.names import JOURNAL, MODEL, TABLE, TRACKING
 from gantk.tracking.cursor import Cursor, Left
-from gantk.tracking.entities import dataset_inputs, image_files, result_metrics
+from gantk.tracking.entities import dataset_inputs, image_files, last_step, result_metrics
 from gantk.tracking.folder import Panel, RunFolder, milliseconds
 from gantk.tracking.journal import Journal, Tail
 from gantk.tracking.names import child_name, metric_name, run_name
@@ -128,6 +128,7 @@ class Feed:
             self._panels()
             self._files(ended=state != "RUNNING")
             self._tell(state)
+            self._model(ended=state != "RUNNING")
         except BaseException:
             self._tail.back()
             self._pace = Pace()
@@ -143,7 +144,7 @@ class Feed:
         records = _with_pace(Journal(self._tail.path).records(), Pace(), ended)
         metrics = sum(1 for record in records for _ in self._new(record))
         panels = sum(1 for _ in self._new_panels())
-        return Left(metrics, panels, sum(1 for _ in self._new_files(ended)))
+        return Left(metrics, panels, sum(1 for _ in self._new_files(ended)) + bool(self._new_model(ended)))
 
     # -- the run ------------------------------------------------------------------------------------------
 
@@ -302,6 +303,30 @@ class Feed:
         metrics = result_metrics(self.folder, int(path.stat().st_mtime * 1000), former)
         for some in _chunks(metrics, self.store.batch):
             self.store.log_metrics(self.cursor.run_id, some)
+
+    def _new_model(self, ended: bool) -> str:
+        """What the run's model is known by, where MLflow does not have it."""
+        described = self.folder.path / MODEL / "MLmodel"
+        found = _signature(described) if ended and described.is_file() else ""
+        return "" if found == self.cursor.model else found
+
+    def _model(self, ended: bool) -> None:
+        """The run's model, as one of MLflow's own."""
+        new = self._new_model(ended)
+        if not new:
+            return
+        from mlflow.entities import LoggedModelOutput
+
+        self._go_on()
+        client, run_id = self.store.client(), self.cursor.run_id
+        experiment = client.get_run(run_id).info.experiment_id
+        model = client.create_logged_model(experiment, MODEL, source_run_id=run_id)
+        client.log_model_artifacts(model.model_id, str(self.folder.path / MODEL))
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, last_step(self.folder))])
+        self.cursor.model = new
+        self._save()
+        self.advance(1)
 
     def _go_on(self) -> None:
         if self.stop():

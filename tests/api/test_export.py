@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
@@ -23,6 +26,7 @@ INPUTS = ("t1", "t2")
 
 WITHOUT_TORCH = """
 import sys
+from importlib import metadata
 from importlib.abc import MetaPathFinder
 
 class Absent(MetaPathFinder):
@@ -142,3 +146,55 @@ def test_what_differs_from_the_torch_module_is_not_written(
     with pytest.raises(GantkError, match="differ by"):
         gantk.export(run, tmp_path / "model", progress=QuietProgress())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_is_loaded_from_mlflow_and_registered(
+    run: Path, onnx: Path, make_patient: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    from gantk.api import mlflow_model
+    from gantk.tracking import sync
+
+    def exported(run: Path, out: Path, **_: object) -> Any:  # as the fixture exported it
+        for file in onnx.parent.iterdir():
+            shutil.copy(file, out.with_name(file.name.replace("model", "network")))
+        description = json.loads(onnx.with_name("model.onnx.json").read_text())
+        return SimpleNamespace(role="student", description=exports.Description.from_dict(description))
+
+    monkeypatch.setattr(mlflow_model, "export", exported)
+    folder = shutil.copytree(run, tmp_path / "runs" / run.name)
+    mlflow_model.write_model(folder, QuietProgress())
+    assert "torch" not in (folder / "model" / "requirements.txt").read_text()
+    fed = sync(folder, uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert fed["files"] > 1
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(fed["uri"])
+    try:
+        model = mlflow.pyfunc.load_model(f"runs:/{fed['run_id']}/model")
+        registered = mlflow.register_model(f"runs:/{fed['run_id']}/model", "t1ce")
+        again = sync(folder)
+        assert len(mlflow.MlflowClient().search_logged_models([mlflow.get_run(fed["run_id"]).info.experiment_id])) == 1
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert again["files"] == 0
+    assert registered.run_id == fed["run_id"]
+    assert model.predict(model.input_example).shape == (32, 32, 1)
+    patient = make_patient(tmp_path / "N1", seed=79, modalities=INPUTS)
+    arrays = {name: np.asarray(nib.load(patient / f"N1_{name}.nii.gz").dataobj, np.float32) for name in INPUTS}
+    made = model.predict({**arrays, "spacing": np.array([3.0, 3.0, 6.0])})
+    wanted = gantk.load(run, device="cpu").predict(patient, progress=QuietProgress())
+    assert np.abs(made - wanted).max() <= 1e-4 * wanted.max()
+
+
+def test_a_model_that_cannot_be_made_is_said_before_the_run(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(exports.metadata, "version", absent)
+    changes = {"tracking.enabled": True, "tracking.model": True, "tracking.uri": f"sqlite:///{tmp_path / 'm.db'}"}
+    with pytest.raises(UsageError, match="onnx"):
+        gantk.run(recipe, changes, out=tmp_path / "runs", device="cpu", progress=QuietProgress())
+    assert not (tmp_path / "runs").exists()
