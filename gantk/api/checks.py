@@ -8,6 +8,7 @@ from typing import Any
 from gantk.api.assessment import make_metrics
 from gantk.api.cohort import Listing, list_cohort, make_dataset
 from gantk.api.preflight import check_images, check_listing
+from gantk.api.sources import find_sources
 from gantk.data.cohort import ROLES
 from gantk.data.layout import Layout
 from gantk.data.loader import members
@@ -173,6 +174,7 @@ def dry_run(path: Given, overrides: Changes = (), device: str = "auto") -> dict[
     session = load_plugins()
     if not is_sweep(path):
         recipe = load_recipe(path, overrides)
+        find_sources(recipe)
         return _plan(recipe, session, device)
     sweep = load_sweep(path, overrides)
     plans: dict[str, dict[str, Any]] = {}

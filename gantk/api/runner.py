@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import assess, cohort_metrics
-from gantk.api.checks import build, look
+from gantk.api.checks import build, look, make_scheduler
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.display import Display, Quiet
 from gantk.api.export import check_packages
+from gantk.api.extension import Extension, extended_recipe
 from gantk.api.preflight import check_out
 from gantk.api.recorder import Beside, Recorder
 from gantk.api.signals import StopSignals
+from gantk.api.sources import find_sources, start_from, with_sources
 from gantk.api.validation import Validation
 from gantk.errors import GantkError, Interrupted, RecipeError, TrainingError, UsageError
 from gantk.evaluation.metrics import AnyMetric
@@ -40,7 +42,7 @@ from gantk.tracking.feeder import Feeder
 from gantk.tracking.journal import Journal
 from gantk.tracking.store import check_uri
 from gantk.training.best import Best, evaluated_checkpoint
-from gantk.training.checkpoint import newest_checkpoint, restore
+from gantk.training.checkpoint import newest_checkpoint, restore, save_checkpoint
 from gantk.training.engine import Engine, Observer
 from gantk.training.state import TrainingState
 from gantk.training.world import World, world
@@ -61,6 +63,7 @@ def run(
     overrides: Changes = (),
     *,
     resume: str | Path | None = None,
+    extend: Changes = (),
     device: str = "auto",
     out: Path | None = None,
     progress: Progress | None = None,
@@ -75,6 +78,7 @@ def run(
         path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.
         overrides: `key.of.table=value`, or values by dotted key, laid over the recipe.
         resume: a run (folder or id) to go on with, exactly where its last checkpoint is.
+        extend: changes of the schedule, `schedule.epochs=300`: a new run begins where `resume` is, which stays.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         out: the folder in which the run's folder is made; `./runs` where absent.
         progress: shows the work; a rich display or plain lines where absent.
@@ -86,7 +90,7 @@ def run(
         GantkError: anything that the user can mend.
     """
     with world(device) as processes:
-        return _run_on(processes, path, overrides, resume, out, tracking_uri, display or Quiet(progress))
+        return _run_on(processes, path, overrides, resume, extend, out, tracking_uri, display or Quiet(progress))
 
 
 def _run_on(
@@ -94,6 +98,7 @@ def _run_on(
     path: Given | None,
     overrides: Changes,
     resume: str | Path | None,
+    extend: Changes,
     out: Path | None,
     tracking_uri: str | None,
     display: Display,
@@ -101,6 +106,7 @@ def _run_on(
     if not processes.first:
         display = Quiet(QuietProgress())
     session = load_plugins()
+    parent = None
     if resume is None:
         if path is None:
             raise UsageError("nothing to run", mend="name a recipe, or a run with --resume")
@@ -108,19 +114,34 @@ def _run_on(
             raise UsageError(
                 "this recipe describes several runs", where=said_of(path), mend="run it with gantk.run_sweep"
             )
+        if extend:
+            raise UsageError("there is no run to extend", where="--extend", mend="name it with --resume")
         recipe = load_recipe(path, overrides)
         folder = None
+        if recipe.parent is not None:
+            raise RecipeError(
+                f"this recipe is that of a run that went on from {recipe.parent.run}",
+                where="parent",
+                mend="go on from that run in the same way, or take [parent] out of the recipe to start from nothing",
+                command=f"gantk run --resume {recipe.parent.run} --extend schedule.KEY=VALUE",
+            )
     else:
         folder = resolve_run(resume, out)
         warn_of_damage(folder)
         recipe = _resumed_recipe(folder, path, overrides)
+        if extend:
+            parent, folder = folder, None
+            recipe = extended_recipe(parent, extend)
+    sources = find_sources(recipe, out) if resume is None else {}
+    recipe = with_sources(recipe, sources)
     tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     if recipe.tracking.enabled and recipe.tracking.model:
         check_packages()
     with StopSignals() as signals:
-        with made_with([] if folder is None else RunFiles(folder).plugins, session):
+        before = folder or parent
+        with made_with([] if before is None else RunFiles(before).plugins, session):
             assembly, scheduler = build(recipe, session.registry)
-        if resume is None:
+        if folder is None:
             check_out(out, assembly, recipe.training.keep_checkpoints + (recipe.training.keep_best is not None))
         with processes.in_turn():
             listing = look(recipe, session.registry, assembly, scheduler, display.progress)
@@ -131,8 +152,11 @@ def _run_on(
             processes.check(recipe.data.batch, groups)
         with enough_memory(f"on {processes.device} for the networks", "their channels, blocks or pools"):
             state = TrainingState(recipe, assembly, scheduler, processes.device)
+        for note in start_from(state, sources):
+            display.progress.note(note)
+        fill = None if parent is None else _extended(parent, state, cohort, session, display, processes.size)
         if folder is None:
-            folder = processes.told(lambda: _begin(recipe, cohort, out))
+            folder = processes.told(lambda: _begin(recipe, cohort, out, fill))
         with alone(folder) if processes.first else nullcontext():
             work = _Run(folder, recipe, session, cohort, state, display, signals, processes)
             work.restore()
@@ -176,10 +200,32 @@ def _another_recipe(where: Path, mend: str) -> UsageError:
     )
 
 
-def _begin(recipe: Recipe, cohort: Cohort, out: Path | None) -> Path:
+def _extended(
+    parent: Path, state: TrainingState, cohort: Cohort, session: Session, display: Display, processes: int
+) -> Callable[[Path], None]:
+    """Bring a state to where another run is; what then fills the new run's folder.
+
+    Raises:
+        UsageError: the schedule does not go on there.
+        DataError: the data is not that of the run.
+        CheckpointError: its checkpoint is damaged.
+    """
+    before = make_scheduler(recipe_of(parent), session.registry)
+    extension = Extension(parent, before, state.scheduler, state.recipe.learning)
+    checkpoint = extension.checkpoint
+    check_same_split(cohort.split, RunFiles(parent))
+    check_same_data(cohort, checkpoint.facts.get("data"), parent)
+    restore(state, checkpoint, extension.position)
+    for note in extension.notes():
+        display.progress.note(note)
+    facts = _checkpoint_facts(state.recipe, cohort, environment(session.plugins)["plugins"], processes)
+    return extension.fill(lambda folder: save_checkpoint(folder, state, facts, keep=1))
+
+
+def _begin(recipe: Recipe, cohort: Cohort, out: Path | None, fill: Callable[[Path], None] | None) -> Path:
     """A new run's folder, with what resuming needs; none where it cannot be written."""
     try:
-        return make_run_folder(recipe.name, dump_recipe(recipe), cohort.split, out)
+        return make_run_folder(recipe.name, dump_recipe(recipe), cohort.split, out, fill or (lambda _: None))
     except OSError as error:
         raise UsageError(
             "the run's folder cannot be made",
@@ -187,6 +233,18 @@ def _begin(recipe: Recipe, cohort: Cohort, out: Path | None) -> Path:
             why=error,
             mend="give another place with --out",
         ) from error
+
+
+def _checkpoint_facts(recipe: Recipe, cohort: Cohort, plugins: object, processes: int) -> dict[str, Any]:
+    """What a prediction needs besides the weights."""
+    return {
+        "recipe": dump_recipe(recipe),
+        "plugins": plugins,
+        "data": cohort.fingerprint,
+        "split": {"hash": cohort.split.hash, **cohort.split.to_dict()},
+        "meaning": cohort.meaning.to_dict(),
+        "processes": processes,
+    }
 
 
 class _Run:
@@ -335,7 +393,8 @@ class _Run:
     def _train_and_tell(self) -> None:
         recorder = Recorder(self.folder, self.recipe, self.session, self.journal, self.status, self.display)
         metrics = self._metrics(self.display.progress)
-        engine = self._engine(recorder, self._checkpoint_facts(), self._best(metrics), metrics)
+        facts = _checkpoint_facts(self.recipe, self.cohort, self.environment["plugins"], self.processes.size)
+        engine = self._engine(recorder, facts, self._best(metrics), metrics)
         stages = [{"name": s.name, "epochs": s.epochs, "roles": list(s.roles)} for s in engine.stages]
         self.display.begin(
             {
@@ -405,17 +464,6 @@ class _Run:
         metrics = self._metrics(QuietProgress())
         evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
         return evaluation.to_dict() if evaluation.rows else {}
-
-    def _checkpoint_facts(self) -> dict[str, Any]:
-        split = self.cohort.split
-        return {
-            "recipe": dump_recipe(self.recipe),
-            "plugins": self.environment["plugins"],
-            "data": self.cohort.fingerprint,
-            "split": {"hash": split.hash, **split.to_dict()},
-            "meaning": self.cohort.meaning.to_dict(),
-            "processes": self.processes.size,
-        }
 
     def _ended(self, state: str, message: str) -> None:
         self.signals.over = state != "finished"

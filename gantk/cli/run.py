@@ -38,6 +38,15 @@ def run(
             metavar="RUN", help="Go on with a stopped run.", show_default=False, autocompletion=completion.runs
         ),
     ] = None,
+    extend: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="With --resume: start a new run where that one is, with a longer schedule, such as "
+            "schedule.epochs=300. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     out: Annotated[
         Path | None,
@@ -91,7 +100,21 @@ def run(
     if processes is not None and processes > 1 and world_size() == 1:
         raise typer.Exit(run_processes(processes))
     try:
-        _run(recipe, set_ or (), resume, device, out, tracking_uri, dry_run, list_, workers, launcher, launch, as_json)
+        _run(
+            recipe,
+            set_ or (),
+            resume,
+            extend or (),
+            device,
+            out,
+            tracking_uri,
+            dry_run,
+            list_,
+            workers,
+            launcher,
+            launch,
+            as_json,
+        )
     except GantkError as error:
         if as_json and not hasattr(error, "result"):  # whose document was written
             state = "interrupted" if isinstance(error, Interrupted) else "failed"
@@ -103,6 +126,7 @@ def _run(
     recipe: Path | None,
     set_: Sequence[str],
     resume: str | None,
+    extend: Sequence[str],
     device: str,
     out: Path | None,
     tracking_uri: str | None,
@@ -120,6 +144,8 @@ def _run(
     if recipe is None and (resume is None or dry_run or list_):
         raise UsageError("there is nothing to run", mend="name a recipe, or a run with --resume")
     folder = _sweep_folder(resume, out)
+    if extend and (resume is None or folder is not None or dry_run):
+        raise UsageError("--extend goes on from one run", where="--extend", mend="name the run with --resume alone")
     if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_)):
         if dry_run and folder is None and recipe is not None:
             _show_plans(gantk.dry_run(recipe, set_, device=device), as_json)
@@ -150,6 +176,7 @@ def _run(
             recipe,
             set_,
             resume=resume,
+            extend=extend,
             device=device,
             out=out,
             tracking_uri=tracking_uri,

@@ -377,6 +377,17 @@ class OptimizerSettings(Selection):
         return {"generator": generator, "heads": rates.get("heads", generator), "discriminator": discriminator}
 
 
+class WeightsSettings(Settings):
+    """`[translators.ROLE.weights]`: weights that a generator starts with."""
+
+    source: str
+    """`"RUN:ROLE"`, or a safetensors file with the names of the generator's weights."""
+    shared: bool = False
+    """Take only the weights that both have under one name and in one shape; all must fit otherwise."""
+    sha256: str | None = None
+    """Checksum of the file, which a run writes down and a later run compares."""
+
+
 class TranslatorSettings(Settings):
     """`[translators.ROLE]`: a generator, its discriminator and their optimizers."""
 
@@ -398,6 +409,8 @@ class TranslatorSettings(Settings):
     """Of the average: how much of it stays after a step."""
     at_test: Literal["eval", "train"] = "eval"
     """`train` keeps dropout and the statistics of the batch at validation, test and prediction, as Pix2Pix's paper."""
+    weights: str | WeightsSettings | None = None
+    """What the generator starts with: `"RUN:ROLE"`, a safetensors file, or a table; drawn by the seed where absent."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
     @model_validator(mode="after")
@@ -570,6 +583,15 @@ class ScheduleSettings(Selection):
     """Further schedulers, whose factors on rates and weights multiply the first's, and which may end stages early."""
 
 
+class ParentSettings(Settings):
+    """`[parent]`: the run that this one goes on from, as `gantk run --resume RUN --extend` writes it."""
+
+    run: str
+    """Its name."""
+    step: int
+    """The step at which it ended."""
+
+
 class Recipe(Settings):
     """A whole recipe."""
 
@@ -591,6 +613,8 @@ class Recipe(Settings):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     tracking: TrackingSettings = TrackingSettings()
+    parent: ParentSettings | None = None
+    """The run that this one went on from; written by `gantk run --resume RUN --extend`."""
     _origins: Origins = PrivateAttr(default_factory=Origins)
 
     @property

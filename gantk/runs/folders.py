@@ -6,6 +6,7 @@ import errno
 import json
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,23 @@ from gantk.runs.files import RECIPE, SPLIT, STATUS, RunFiles, is_run, runs_in
 RUNS = "runs"
 
 
-def make_run_folder(recipe_name: str, recipe: str, split: Split, parent: Path | None = None) -> Path:
+def make_run_folder(
+    recipe_name: str,
+    recipe: str,
+    split: Split,
+    parent: Path | None = None,
+    fill: Callable[[Path], None] = lambda _: None,
+) -> Path:
     """Create `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`) with recipe and split, atomically.
 
     So a process that is killed leaves a run that can be resumed, or none.
+
+    Args:
+        recipe_name: what its name begins with.
+        recipe: as TOML.
+        split: of its patients.
+        parent: the folder of the runs.
+        fill: puts what else it begins with into the new folder.
 
     Raises:
         OSError: it cannot be made.
@@ -35,6 +49,7 @@ def make_run_folder(recipe_name: str, recipe: str, split: Split, parent: Path | 
     with atomic_folder(folder) as fresh:
         split.to_csv(fresh / SPLIT)
         write_text(fresh / RECIPE, recipe)
+        fill(fresh)
     return folder
 
 

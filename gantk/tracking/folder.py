@@ -149,6 +149,10 @@ class RunFolder:
                 "gantk.variant": child.get("variant"),
                 "gantk.label": child.get("label"),
             }
+        if self.recipe.get("parent"):
+            name = self.recipe["parent"].get("run", "")
+            tags["gantk.parent"] = name
+            tags.setdefault("mlflow.parentRunId", read_json(self.path.parent / str(name) / TRACKING).get("run_id"))
         return {name: str(value)[:TAG_LENGTH] for name, value in tags.items() if value not in (None, "")}
 
     def _note(self) -> str:

@@ -190,8 +190,13 @@ def newest_checkpoint(parent: Path) -> Checkpoint | None:
     return open_checkpoint(found[-1]) if found else None
 
 
-def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
+def restore(state: TrainingState, checkpoint: Checkpoint, at: Position | None = None) -> None:
     """Bring a state to where a checkpoint was written, ready to train on.
+
+    Args:
+        state: changed in place.
+        checkpoint: its weights, optimizers and scheduler.
+        at: where the state then is; the checkpoint's own position where absent.
 
     Raises:
         CheckpointError: it is damaged, or its networks are not those of the state.
@@ -200,7 +205,7 @@ def restore(state: TrainingState, checkpoint: Checkpoint) -> None:
     with _fitting(checkpoint):
         state.load_tensors(tensors)
         state.scheduler.load_state_dict(checkpoint.facts["scheduler"])
-        state.position = checkpoint.position
+        state.position = at or checkpoint.position
         state.load_optimizer_states(optimizers)
 
 
@@ -212,11 +217,23 @@ def restore_generators(translators: Mapping[str, Translator], checkpoint: Checkp
     """
     tensors = checkpoint.tensors()
     for role, translator in translators.items():
-        average, own = f"average.{role}.", f"{role}.generator."
-        prefix = average if any(name.startswith(average) for name in tensors) else own
-        weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
         with _fitting(checkpoint):
-            translator.generator.load_state_dict(weights)
+            translator.generator.load_state_dict(_generator(tensors, role))
+
+
+def generator_tensors(checkpoint: Checkpoint, role: str) -> dict[str, Tensor]:
+    """The weights of a role's generator by name, its average's where one was kept.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+    """
+    return _generator(checkpoint.tensors(), role)
+
+
+def _generator(tensors: Mapping[str, Tensor], role: str) -> dict[str, Tensor]:
+    average, own = f"average.{role}.", f"{role}.generator."
+    prefix = average if any(name.startswith(average) for name in tensors) else own
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 @contextmanager
