@@ -586,9 +586,9 @@ class ScheduleSettings(Selection):
 class ParentSettings(Settings):
     """`[parent]`: the run that this one goes on from, as `gantk run --resume RUN --extend` writes it."""
 
-    run: str
+    run: Name
     """Its name."""
-    step: int
+    step: Count
     """The step at which it ended."""
 
 

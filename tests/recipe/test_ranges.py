@@ -74,9 +74,12 @@ metrics = ["ssim"]
 baselines = ["training_mean"]
 targets = ["t2"]
 roles = ["a"]
+[parent]
+run = "b"
+step = 1
 """)
 #: Texts that are no names: sentences, values, patterns, addresses, and names that are looked up elsewhere.
-FREE = {"description", "use", "dataset", "uri", "experiment", "baselines", "categories", "value", "match"}
+FREE = {"description", "use", "dataset", "uri", "experiment", "baselines", "categories", "value", "match", "weights"}
 Place = tuple[str, ...]
 
 
