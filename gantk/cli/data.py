@@ -1,4 +1,4 @@
-"""`gantk data`: generate cohorts, and list your own in a table."""
+"""`gantk data`: generate cohorts, list your own in a table, and check them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gantk.errors import UsageError
 
 Layout = Literal["brats", "bids", "msd", "flat"]
 
-app = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True, help="Generate or list data.")
+app = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True, help="Generate, list or check data.")
 
 
 @app.callback()
 def data_command() -> None:
-    """Generate or list data."""
+    """Generate, list or check data."""
 
 
 @app.command("phantom")
@@ -82,3 +82,47 @@ def table(
     counts["seg"] = sum(subject.segmentation is not None for subject in subjects)
     write(f"{patients} patients{visits} in {out}: {', '.join(f'{n} {counts[n]}' for n in in_order(+counts))}")
     write(f'Read it with dataset = "table" and file = "{out}" in [data] of a recipe')
+
+
+@app.command("check")
+def check(
+    cohort: Annotated[
+        Path,
+        typer.Argument(
+            metavar="COHORT", help="A table (CSV, TSV), a folder of patients, or a BIDS data set.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of check.html and check.csv.")] = Path(
+        "data-check"
+    ),
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="How far grids of one patient may lie apart, as a part of a voxel.")
+    ] = 0.05,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes; default: one per core.", show_default=False)
+    ] = None,
+) -> None:
+    """Read every file of a cohort once and report what looks wrong; exit code 1 where there are errors."""
+    from gantk.data.check import check_cohort
+    from gantk.progress import default_progress
+    from gantk.report.data_check import write_data_check
+
+    found = check_cohort(cohort, default_progress(), tolerance=tolerance, workers=workers)
+    try:
+        write_data_check(found, out / "check.html")
+        found.write(out / "check.csv")
+    except OSError as error:
+        raise UsageError(
+            "the check cannot be written", where=out, why=error.strerror or error, mend="name another folder"
+        ) from error
+    for finding in found.findings:
+        write(f"{finding.level}: {finding.text}")
+    for patient in found.patients:
+        for finding in patient.findings:
+            write(f"{finding.level}: {patient.id}: {finding.text}")
+    write(
+        f"{len(found.patients)} patients, {found.count('error')} errors, {found.count('warning')} warnings: "
+        f"{out / 'check.html'}, {out / 'check.csv'}"
+    )
+    if found.count("error"):
+        raise typer.Exit(1)

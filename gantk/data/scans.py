@@ -39,23 +39,14 @@ class Scans:
         """What decides whether an image is read."""
         return {"tolerance": self.tolerance}
 
-    @staticmethod
-    def subject_at(folder: Path, modalities: Sequence[str]) -> Subject:
+    @classmethod
+    def subject_at(cls, folder: Path, modalities: Sequence[str]) -> Subject:
         """The patient in one folder.
 
         Raises:
             DataError: the folder does not exist, lacks one of the modalities, or may hold files of several patients.
         """
-        folder = Path(folder).expanduser()
-        if not folder.is_dir():
-            raise no_folder(folder, "Name the folder of one patient")
-        with folder_errors(folder):
-            found = PatientFolder.of(folder, next(walk_folders(folder))[1])
-        if found is None:
-            raise layout_error(
-                "this folder holds no image of a patient", folder, EXPECTED, "Name the folder of one patient"
-            )
-        subject, _ = found.subject()
+        subject = cls.listed_at(folder)
         usual = {canonical(name): file for name, file in subject.files.items()}  # as tables name them
         subject = replace(subject, files={**usual, **subject.files})
         for name in modalities:
@@ -67,6 +58,24 @@ class Scans:
                     mend=f"Add a file that ends in _{name}.nii.gz",
                 )
         return subject
+
+    @staticmethod
+    def listed_at(folder: Path) -> Subject:
+        """The patient in one folder, whatever images there are, as their files call them.
+
+        Raises:
+            DataError: the folder does not exist, holds no image, or may hold files of several patients.
+        """
+        folder = Path(folder).expanduser()
+        if not folder.is_dir():
+            raise no_folder(folder, "Name the folder of one patient")
+        with folder_errors(folder):
+            found = PatientFolder.of(folder, next(walk_folders(folder))[1])
+        if found is None:
+            raise layout_error(
+                "this folder holds no image of a patient", folder, EXPECTED, "Name the folder of one patient"
+            )
+        return found.subject()[0]
 
     @staticmethod
     def members(path: Path) -> Sequence[Path | Subject] | None:

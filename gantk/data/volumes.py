@@ -46,10 +46,10 @@ def read_volumes(
     """
     reader = _Reader(tolerance)
     paths = {name: _file_of(subject, name) for name in modalities}
-    images = {name: _intensities(path, reader.read(path)) for name, path in paths.items()}
+    images = {name: intensities(path, reader.read(path)) for name, path in paths.items()}
     labels = None
     if segmentation and subject.segmentation is not None:
-        labels = _labels(subject.segmentation, reader.read(subject.segmentation))
+        labels = labels_of(subject.segmentation, reader.read(subject.segmentation))
     if reader.grid is None:
         raise DataError(f"no image of patient {subject.id!r} was asked for", mend="Name at least one modality")
     return Volumes(images, labels, reader.grid.lps_affine(), reader.difference)
@@ -82,7 +82,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise DataError("a volume is written as NIfTI", where=path, mend="Let the name end in .nii.gz or .nii")
     like = read_nifti(reference)
-    grid = _Grid.of(reference, like)
+    grid = Grid.of(reference, like)
     shape = apply_orientation(np.empty(grid.shape, np.bool_), grid.transform).shape
     if array.shape != shape:
         raise DataError(
@@ -99,7 +99,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Grid:
+class Grid:
     """The grid of a file and its way to LPS."""
 
     path: Path
@@ -108,7 +108,7 @@ class _Grid:
     orientation: np.ndarray
 
     @classmethod
-    def of(cls, path: Path, image: nib.Nifti1Image) -> _Grid:
+    def of(cls, path: Path, image: nib.Nifti1Image) -> Grid:
         affine = image.affine
         if affine is None or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
             raise DataError(
@@ -159,18 +159,18 @@ class _Reader:
 
     def __init__(self, tolerance: float) -> None:
         self.tolerance = tolerance
-        self.grid: _Grid | None = None
+        self.grid: Grid | None = None
         self.difference = 0.0
 
     def read(self, path: Path) -> np.ndarray:
         """Voxels float32 (X, Y, Z) in LPS."""
         image = read_nifti(path)
-        self.grid = self.grid or _Grid.of(path, image)
+        self.grid = self.grid or Grid.of(path, image)
         self.difference = max(self.difference, self.grid.difference(path, image, self.tolerance))
         return self.grid.to_lps(np.asarray(image.dataobj).reshape(self.grid.shape))
 
 
-def _intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
+def intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
     bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
     if bad:
         raise DataError(
@@ -188,7 +188,7 @@ def _intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
     return voxels
 
 
-def _labels(path: Path, voxels: np.ndarray) -> np.ndarray:
+def labels_of(path: Path, voxels: np.ndarray) -> np.ndarray:
     """Labels as they are, uint8; tools that interpolate or scale leave them a little off whole numbers."""
     labels = np.rint(voxels)
     good = (np.abs(voxels - labels) <= _ROUNDING) & (labels >= 0) & (labels <= 255)  # NaN is not good

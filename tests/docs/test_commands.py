@@ -32,6 +32,7 @@ NOT_RUN = {
     "gantk predict RUN patients -o made": "tests/api/test_predict_cohort.py predicts cohorts",
     "gantk predict RUN cohort.csv -o made --flips": "the same",
     "gantk predict RUN bids -o bids/derivatives/gantk --ensemble RUN2 --ensemble RUN3": "the same",
+    "gantk data check patients -o data-check": "tests/data/test_check.py checks cohorts",
     "gantk run --resume RUN --extend schedule.epochs=300": "tests/api/test_extension.py extends runs",
     "gantk sync RUN": "creates an MLflow database; tests/tracking does it",
     "gantk sync RUN --tracking-uri http://127.0.0.1:5000": "needs a server",

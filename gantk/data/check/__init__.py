@@ -1,0 +1,6 @@
+"""`gantk data check`: what is in a cohort's files, patient by patient, and what of it looks wrong."""
+
+from gantk.data.check.cohort import CohortCheck, check_cohort
+from gantk.data.check.patient import Finding, PatientCheck
+
+__all__ = ["CohortCheck", "Finding", "PatientCheck", "check_cohort"]

@@ -1,0 +1,197 @@
+"""A cohort's patients checked in parallel, and compared with one another."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gantk.data.check.patient import Finding, PatientCheck, check_patient
+from gantk.data.dataset import no_folder
+from gantk.data.labels import decide_labels
+from gantk.data.members import patients_at
+from gantk.data.modalities import in_order
+from gantk.data.scans import Scans
+from gantk.data.volumes import TOLERANCE, Subject
+from gantk.errors import DataError
+from gantk.files import atomic_write
+from gantk.progress import Progress
+from gantk.workers import in_processes
+
+__all__ = ["CohortCheck", "check_cohort"]
+
+_FAR = 6.0  # deviations from the cohort's median, by the median absolute one
+_LEAST = 0.05  # of the median: a deviation that is as small is none
+_SEVERAL = 6  # patients at least, of whom one can be an outlier
+_SHARE = 0.5  # of a cohort: what fewer have in common is nobody's rule
+
+
+@dataclass(frozen=True)
+class CohortCheck:
+    """What was found in a cohort.
+
+    Attributes:
+        source: the folder or table.
+        patients: in order.
+        findings: of the cohort as a whole.
+    """
+
+    source: Path
+    patients: Sequence[PatientCheck]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def modalities(self) -> list[str]:
+        """All that any patient has."""
+        return in_order({name for patient in self.patients for name in patient.images})
+
+    def count(self, level: str) -> int:
+        """How many findings of a level there are."""
+        every = [*self.findings, *(finding for patient in self.patients for finding in patient.findings)]
+        return sum(finding.level == level for finding in every)
+
+    def write(self, path: Path) -> None:
+        """Write a CSV with a row for each patient; atomic.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        facts = ("low", "median", "high", "top", "background")
+        header = ["subject", "patient", "errors", "warnings", "brain_ml", "labels"]
+        header += [f"{name}_{fact}" for name in self.modalities for fact in ("shape", "spacing", "orientation", *facts)]
+        with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle, lineterminator="\n")
+            writer.writerow(header)
+            for patient in self.patients:
+                told = {level: [f.text for f in patient.findings if f.level == level] for level in ("error", "warning")}
+                row = [patient.id, patient.patient, "; ".join(told["error"]), "; ".join(told["warning"])]
+                row += [_number(patient.brain), " ".join(f"{label}:{n}" for label, n in patient.labels.items())]
+                for name in self.modalities:
+                    image = patient.images.get(name)
+                    row += (
+                        [""] * 8
+                        if image is None
+                        else [
+                            "x".join(map(str, image.shape)),
+                            "x".join(f"{size:g}" for size in image.spacing),
+                            image.orientation,
+                            *(_number(getattr(image, fact)) for fact in facts),
+                        ]
+                    )
+                writer.writerow(row)
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.6g}"
+
+
+def check_cohort(
+    source: Path,
+    progress: Progress,
+    *,
+    tolerance: float = TOLERANCE,
+    workers: int | None = None,
+) -> CohortCheck:
+    """Read all files of a cohort once, in parallel.
+
+    Args:
+        source: a table (CSV or TSV), a folder of patients, a BIDS data set, or the folder of one patient.
+        progress: shows a bar over patients.
+        tolerance: how far grids of one patient may lie apart, as a part of a voxel.
+        workers: processes; as many as the machine has cores where absent.
+
+    Raises:
+        DataError: no patient is found, or the table cannot be read.
+    """
+    source = Path(source).expanduser()
+    if not source.exists():
+        raise no_folder(source, "Name a folder of patients, or a table")
+    subjects, patients = _listed(source)
+    jobs = [(subject, tolerance) for subject in subjects]
+    with progress.task("Checking", len(jobs)) as bar:
+        for patient in in_processes(check_patient, jobs, workers or os.cpu_count() or 1, progress):
+            patients.append(patient)
+            bar.advance()
+    patients.sort(key=lambda patient: patient.id)
+    more = defaultdict(list)
+    for name, finding in [*_duplicates(patients), *_outliers(patients), *_unlike(patients)]:
+        more[name].append(finding)
+    together = [replace(p, findings=(*p.findings, *more.get(p.id, ()))) for p in patients]
+    return CohortCheck(source, together, tuple(_labels(patients, subjects)))
+
+
+def _listed(source: Path) -> tuple[list[Subject], list[PatientCheck]]:
+    """The subjects, and what is known already of those who cannot be listed."""
+    subjects: list[Subject] = []
+    failed = []
+    for case in patients_at(source) or [source]:
+        try:
+            subjects.append(case if isinstance(case, Subject) else Scans.listed_at(case))
+        except DataError as error:
+            assert isinstance(case, Path)
+            failed.append(PatientCheck(case.name, case.name, (Finding("error", str(error)),)))
+    return subjects, failed
+
+
+def _duplicates(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
+    """Images whose voxels are those of another."""
+    seen: dict[str, tuple[PatientCheck, str]] = {}
+    for patient in patients:
+        for name, image in patient.images.items():
+            other, known = seen.setdefault(image.digest, (patient, name))
+            if (other.id, known) != (patient.id, name):
+                whose = "its own" if other.id == patient.id else f"{other.id}'s"
+                visits = other.id != patient.id and other.patient == patient.patient
+                said = f"{name} holds the same voxels as {whose} {known}"
+                yield patient.id, Finding("warning" if visits else "error", said)
+
+
+def _outliers(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
+    """Patients far from the others in the size of the brain or in an image's intensities."""
+    values: dict[str, dict[str, float]] = {"the brain's volume, in ml,": {p.id: p.brain for p in patients}}
+    for name in {name for patient in patients for name in patient.images}:
+        having = {p.id: p.images[name] for p in patients if name in p.images}
+        if np.median([image.low for image in having.values()]) < 0:  # numbers that mean the same in all patients
+            values[f"{name}: the median inside the brain"] = {
+                patient: image.median for patient, image in having.items()
+            }
+        else:  # brightness, which differs between scanners by any factor
+            ratios = {patient: image.high / image.median for patient, image in having.items() if image.median}
+            values[f"{name}: the 99th percentile inside the brain, by the median,"] = ratios
+    for what, by_patient in values.items():
+        known = {name: value for name, value in by_patient.items() if np.isfinite(value)}
+        if len(known) < _SEVERAL:
+            continue
+        middle = float(np.median(list(known.values())))
+        spread = 1.4826 * float(np.median([abs(value - middle) for value in known.values()]))
+        for name, value in known.items():
+            if abs(value - middle) > _FAR * max(spread, _LEAST * abs(middle)):
+                yield name, Finding("warning", f"{what} is {value:.4g}, that of the median patient {middle:.4g}")
+
+
+def _unlike(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
+    """Patients whose files have another orientation, voxel size or set of images than most."""
+    for what, ask in (
+        ("orientation", lambda p: next(iter(p.images.values())).orientation),
+        ("voxel size", lambda p: " × ".join(f"{size:.3g}" for size in next(iter(p.images.values())).spacing)),
+        ("set of images", lambda p: ", ".join(in_order(p.images))),
+    ):
+        found: Mapping[str, str] = {p.id: ask(p) for p in patients if p.images}
+        (usual, count), *_ = Counter(found.values()).most_common(1) or [("", 0)]
+        for name, value in found.items():
+            if value != usual and len(found) >= _SEVERAL and count > _SHARE * len(found):
+                yield name, Finding("warning", f"the {what} is {value}, that of most patients {usual}")
+
+
+def _labels(patients: Sequence[PatientCheck], subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Whether the labels of the cohort follow a convention that is known."""
+    files = {subject.id: subject.segmentation for subject in subjects}
+    try:
+        decide_labels({patient.id: list(patient.labels) for patient in patients}, files=files)
+    except DataError as error:
+        yield Finding("warning", f"{error.what} ({error.why}). {error.mend}")
