@@ -27,6 +27,7 @@ PLACES = {
     "weight_map": '`[maps.NAME]`, `use = …`, and a loss\'s `map = "NAME"`',
     "weight_schedule": "`[losses.NAME]`, `weight = { use = … }`",
     "transform": "`[transforms.NAME]`, `use = …`",
+    "augmentation": "`[translators.ROLE]`, `shown = { use = … }`",
     "balance": "`[balance]`, `use = …`",
     "optimizer": "`[translators.ROLE.optimizer]`, `use = …`",
     "scheduler": "`[schedule]`, `use = …`",
@@ -143,6 +144,8 @@ def _named(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for part in ("generator", "discriminator"):
             if isinstance(made := translator.get(part), Mapping) and "use" in made:
                 yield part, made["use"]
+        if "use" in (shown := translator.get("shown", {})):
+            yield "augmentation", shown["use"]
         if "use" in (optimizer := translator.get("optimizer", {})):
             yield "optimizer", optimizer["use"]
     for kind, place in (("loss", "losses"), ("weight_map", "maps"), ("transform", "transforms")):

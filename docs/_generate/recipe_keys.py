@@ -21,6 +21,7 @@ __all__ = ["keys", "recipe_page"]
 KINDS = {
     "generator": "generators",
     "discriminator": "discriminators",
+    "shown": "augmentations",
     "balance": "balances",
     "optimizer": "optimizers",
     "schedule": "schedulers",

@@ -49,6 +49,11 @@ def register_weight_schedules() -> Classes:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_augmentations() -> Classes:  # type: ignore[empty-body]
+    """Augmentations by name: `torch.nn.Module` classes that change what discriminators are shown."""
+
+
+@hookspec
 def register_balances() -> Classes:  # type: ignore[empty-body]
     """Balances by name: `torch.nn.Module` classes that make one loss of several terms'; see `gantk.Balance`."""
 

@@ -58,6 +58,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields), called_with=("view",)),
         Kind("weight_schedule", "register_weight_schedules", called_with=("moment",)),
+        Kind("augmentation", "register_augmentations"),
         Kind("balance", "register_balances", frozenset({"terms"}), frozenset(BalanceSettings.model_fields)),
         Kind(
             "transform",

@@ -169,6 +169,8 @@ class _Writer:
         for part in ("generator", "discriminator"):
             self.defs[part] = self._table(part, part, Selection)
             table["properties"][part] = {"$ref": f"#/$defs/{part}"}
+        self.defs["shown"] = self._table("shown", "augmentation", Selection)
+        table["properties"]["shown"] = {"$ref": "#/$defs/shown"}
         self.defs["optimizer"] = self._table("optimizer", "optimizer", OptimizerSettings)
         table["properties"]["optimizer"] = {"$ref": "#/$defs/optimizer"}
         table["properties"]["like"] = {**TEXT, "description": "A translator above this one, whose table is copied."}

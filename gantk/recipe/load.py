@@ -273,7 +273,7 @@ def _override(text: str) -> Table:
 #: Keys by which a translator takes over another's table, in words, and what it leaves of that.
 _MODELS = (
     ("like", "like", frozenset[str]()),
-    ("average_of", "an average of", frozenset({"discriminator", "judges", "optimizer"})),
+    ("average_of", "an average of", frozenset({"discriminator", "judges", "optimizer", "shown"})),
 )
 
 

@@ -393,6 +393,8 @@ class TranslatorSettings(Settings):
 
     generator: Selection
     discriminator: Selection | None = None
+    shown: Selection | None = None
+    """An augmentation of all that the discriminator judges in training, with `use` and its parameters."""
     judges: Literal["image", "source and image"] = "image"
     """What the discriminator is given: the image alone, or the source stacked on it (conditional)."""
     takes: Several[Name] | None = None

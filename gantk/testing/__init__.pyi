@@ -1,3 +1,4 @@
+from .augmentations import AugmentationConformance as AugmentationConformance
 from .balances import BalanceConformance as BalanceConformance
 from .base import Conformance as Conformance
 from .batches import make_group as make_group

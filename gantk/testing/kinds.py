@@ -1,5 +1,6 @@
 """The conformance class of each kind of component."""
 
+from gantk.testing.augmentations import AugmentationConformance
 from gantk.testing.balances import BalanceConformance
 from gantk.testing.base import Conformance
 from gantk.testing.datasets import DatasetConformance
@@ -22,6 +23,7 @@ _CLASSES: list[type[Conformance]] = [
     WeightMapConformance,
     WeightScheduleConformance,
     TransformConformance,
+    AugmentationConformance,
     BalanceConformance,
     OptimizerConformance,
     SchedulerConformance,

@@ -195,6 +195,27 @@ def check_slope(value: Callable[[], Tensor], network: nn.Module, what: str, step
     expect(abs(slope - norm) <= 1e-3 * norm, f"{what} rises by {slope:.6g}, its gradient says {norm:.6g}", mend)
 
 
+def _one_map(network: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
+    """A hook that makes one map of the scores of several scales, so that a discriminator is tested as one."""
+    scores = output.scores if isinstance(output, Judgement) else output
+    if not isinstance(scores, tuple) or isinstance(output, Translation):
+        return output
+    for scale in scores:
+        check_scores(scale, len(arguments[0]))
+    one = torch.cat([scale.flatten(1) for scale in scores], dim=1)[:, None, None]
+    return Judgement(one, output.features) if isinstance(output, Judgement) else one
+
+
+def check_scores(scores: Any, batch: int) -> None:
+    """Whether scores are a map for each image."""
+    shown = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+    expect(
+        isinstance(scores, Tensor) and scores.ndim == 4 and scores.shape[0] == batch and scores.numel() > 0,
+        f"the scores are {shown} where ({batch}, K, h, w) is wanted",
+        "return a map of scores, or a tuple of maps; a single score per image is (B, 1, 1, 1)",
+    )
+
+
 class _Giving:
     """A hook that gives a network what belongs to an image, where there are no data."""
 
@@ -245,6 +266,7 @@ class _NetworkConformance(Conformance):
         """An instance that is always given `extra` beside its image."""
         extra = {name: ExtraSettings.model_validate(settings) for name, settings in self.extra.items()}
         network: nn.Module = self.make(**self.arguments(size), given={name: one.width for name, one in extra.items()})
+        network.register_forward_hook(_one_map)
         if extra:
             network.register_forward_pre_hook(_Giving(extra), with_kwargs=True)
         return network
@@ -514,12 +536,7 @@ class DiscriminatorConformance(_NetworkConformance):
         return {"in_channels": self.in_channels, "target_channels": self.target_channels}
 
     def check_output(self, output: Any, batch: int) -> None:
-        shown = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        expect(
-            isinstance(output, Tensor) and output.ndim == 4 and output.shape[0] == batch and output.numel() > 0,
-            f"the scores are {shown} where ({batch}, K, h, w) is wanted",
-            "return a map of scores; a single score per image is (B, 1, 1, 1)",
-        )
+        check_scores(output, batch)
         expect(output.dtype == torch.float32, f"the scores are {output.dtype}", "compute in the image's own type")
         check_finite("the scores", output)
 

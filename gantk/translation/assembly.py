@@ -181,7 +181,18 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             target_channels=gives.size,
             given=widths,
         )
-    translator = Translator(role, takes, gives, generator, discriminator, conditional, origins, extra)
+    augmentation = None
+    if settings.shown is not None:
+        if discriminator is None:
+            raise RecipeError(f"{role!r} has no discriminator that could be shown anything", where=f"{where}.shown")
+        augmentation = build("augmentation", "shown", settings.shown.use, settings.shown.parameters)
+        if not isinstance(augmentation, nn.Module):
+            raise PluginError(
+                f"the {origins['shown']} is a {type(augmentation).__name__}",
+                where=f"{where}.shown",
+                mend="derive it from torch.nn.Module, whose buffers are in checkpoints",
+            )
+    translator = Translator(role, takes, gives, generator, discriminator, conditional, origins, extra, augmentation)
     _check_given(translator, where)
     if settings.residual is not None:
         start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)

@@ -35,9 +35,10 @@ class Translation(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """A discriminator's scores `(B, K, h, w)` and the features that were asked for, `(B, C, h, w)` by layer number."""
+    """A discriminator's scores `(B, K, h, w)`, several where it looks at several scales, and the features that were
+    asked for, `(B, C, h, w)` by layer number."""
 
-    scores: Tensor
+    scores: Tensor | tuple[Tensor, ...]
     features: dict[int, Tensor]
 
 
@@ -75,15 +76,26 @@ class FeatureGenerator(Protocol):
 class Discriminator(Protocol):
     """A network that judges images; an `nn.Module`. Its constructor is given `in_channels`."""
 
-    def forward(self, image: Tensor, /) -> Tensor:
-        """`(B, in_channels, H, W)` in [-1, 1] → scores `(B, K, h, w)`."""
+    def forward(self, image: Tensor, /) -> Tensor | tuple[Tensor, ...]:
+        """`(B, in_channels, H, W)` in [-1, 1] → scores `(B, K, h, w)`; of several scales a tuple of them."""
 
 
 class FeatureDiscriminator(Protocol):
     """A discriminator whose layers have numbers."""
 
-    def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | Judgement:
+    def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | tuple[Tensor, ...] | Judgement:
         """The scores, or with `layers` a `Judgement`."""
+
+
+class Augmentation(Protocol):
+    """Changes what a discriminator is shown in training, real and translated images alike; an `nn.Module`.
+
+    It has a gradient by the image, draws from torch's global generator, and keeps what it remembers in buffers. An
+    optional member, `observe(scores, images)`, is told the scores of real images in the discriminator's update.
+    """
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """`(B, C, H, W)`, with the source stacked on it where the discriminator is conditional → the same shape."""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class Step:
         self._judgements: dict[tuple[str, int, Key, int, bool], tuple[Tensor, Tensor, Given, Judgement]] = {}
         self._given: dict[tuple[str, str, Update], Given] = {}
         self._asked: dict[str, tuple[str, TransformSlot, int]] = {}
+        self._real: set[int] = set()
         self._owners: dict[int, str] = {}  # the group that an image of the memo belongs to
         self._weights: dict[tuple[str, str, str], Tensor] = {}
         self._derived: dict[tuple[str, int], tuple[Tensor, Any]] = {}
@@ -77,6 +78,7 @@ class Step:
     def _know(self, name: str, group: Group) -> None:
         self._share(group.source, group.target, group.segmentation, *group.extra.values())
         self._owners |= {id(image): name for image in (group.source, group.target) if image is not None}
+        self._real |= {id(image) for image in (group.source, group.target)}
 
     def _share(self, *tensors: Tensor | None) -> None:
         """Remember what several components will see, to notice when one of them changes it."""
@@ -158,7 +160,9 @@ class Step:
             )
         if domain.channels is None:
             return images
-        return self.derive(f"channels {domain.channels}", images, lambda x: x[:, list(domain.channels or ())])
+        images = self.derive(f"channels {domain.channels}", images, lambda x: x[:, list(domain.channels or ())])
+        self._real.add(id(images))
+        return images
 
     def given(self, role: str, group: str, part: Update = "generator") -> Given:
         """What a role's network is given of a batch group beside images; the same tensors each time."""
@@ -237,11 +241,14 @@ class Step:
         key = (role, id(image), _key(beside), id(source) if translator.conditional else 0, full_precision)
         if key not in self._judgements:
             with self._running(True, full_precision), self._blaming(role, "discriminator"):
-                shown = torch.cat([source, image], dim=1) if translator.conditional else image
+                shown = translator.shown(torch.cat([source, image], dim=1) if translator.conditional else image)
                 scores, features = translator.judge(shown, self.plan.judged.get(role, ()), beside)
-                judgement = Judgement(_full(scores), {k: _full(v) for k, v in features.items()})
+                several = tuple(map(_full, scores)) if isinstance(scores, tuple) else _full(scores)
+                judgement = Judgement(several, {k: _full(v) for k, v in features.items()})
             self._judgements[key] = (image, source, beside, judgement)
-            self._share(judgement.scores, *judgement.features.values())
+            if id(image) in self._real and scales_of(judgement)[0].requires_grad:  # else the generator learns
+                translator.observe(scales_of(judgement), len(image))
+            self._share(*scales_of(judgement), *judgement.features.values())
         return self._judgements[key][3]
 
     def weight(self, name: str, role: str, group: str) -> Tensor | None:
@@ -360,6 +367,11 @@ class Step:
         gradient = torch.set_grad_enabled(grad and not self._inference)
         with gradient, nullcontext() if full_precision else self.autocast():
             yield
+
+
+def scales_of(judgement: Judgement) -> tuple[Tensor, ...]:
+    """The scores of every scale."""
+    return judgement.scores if isinstance(judgement.scores, tuple) else (judgement.scores,)
 
 
 def _there(image: Tensor | None) -> Tensor:

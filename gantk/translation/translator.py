@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
 from gantk.data.extra import blank, encoded
@@ -28,6 +29,7 @@ class Translator(nn.Module):
         conditional: whether the discriminator is given the source with the image.
         origins: how errors call generator and discriminator, with their plugins.
         extra: what the networks are given beside images, by name.
+        augmentation: changes what the discriminator is shown in training.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Translator(nn.Module):
         conditional: bool,
         origins: Mapping[str, str] | None = None,
         extra: Mapping[str, ExtraSettings] | None = None,
+        augmentation: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.role = role
@@ -53,6 +56,7 @@ class Translator(nn.Module):
         self.heads = nn.ModuleDict()
         self.critics = nn.ModuleDict()
         self.pools = nn.ModuleDict()
+        self.augmentation = augmentation
 
     @property
     def size_multiple(self) -> int:
@@ -90,6 +94,16 @@ class Translator(nn.Module):
         if not layers:
             return Judgement(self.discriminator(image, **given), {})
         return self.discriminator(image, layers, **given)
+
+    def shown(self, image: Tensor) -> Tensor:
+        """An image as the discriminator is shown it."""
+        return image if self.augmentation is None or not self.training else self.augmentation(image)
+
+    def observe(self, scores: Sequence[Tensor], images: int) -> None:
+        """Tell the augmentation, where it wants to know, the scores of real images."""
+        observe = getattr(self.augmentation, "observe", None)
+        if self.training and callable(observe):
+            observe(torch.cat([scale.detach().flatten() for scale in scores]), images)
 
     def pool(self, name: str) -> ImagePool:
         """A term's pool of past outputs."""

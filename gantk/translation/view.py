@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError
 from gantk.translation.residual import Residual
-from gantk.translation.step import Step, resize_weight
+from gantk.translation.step import Step, resize_weight, scales_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,8 +173,32 @@ class View:
         full_precision: bool = False,
         given: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """A discriminator's scores `(B, K, h, w)` for an image (the output where absent); `given` as in `translate`."""
-        return self._judgement(image, source, role, full_precision, given).scores
+        """A discriminator's scores `(B, K, h, w)` for an image (the output where absent); `given` as in `translate`.
+
+        Raises:
+            PluginError: it has scores of several scales.
+        """
+        scores = self._judgement(image, source, role, full_precision, given).scores
+        if isinstance(scores, tuple):
+            origin = self.step.translators[role or self.role].origins["discriminator"]
+            raise PluginError(
+                f"a component asks for one map of scores, and the {origin} has {len(scores)}",
+                mend="choose a loss that asks for view.judge_scales(image), or a discriminator of one scale",
+            )
+        return scores
+
+    def judge_scales(
+        self,
+        image: Tensor | str | None = None,
+        source: Tensor | None = None,
+        role: str | None = None,
+        full_precision: bool = False,
+        given: Mapping[str, Tensor] | None = None,
+    ) -> tuple[Tensor, ...]:
+        """As `judge`, for discriminators of one scale and of several; an image may be named by a `gantk.ImageRef`."""
+        if isinstance(image, str):
+            image, source = self._named(image)
+        return scales_of(self._judgement(image, source, role, full_precision, given))
 
     def judge_features(
         self,
@@ -230,10 +254,14 @@ class View:
 
     def judge_image(self, reference: str) -> Tensor:
         """The term's discriminator on the image that a `gantk.ImageRef` names, with that image's own source."""
+        return self.judge(*self._named(reference))
+
+    def _named(self, reference: str) -> tuple[Tensor, Tensor]:
+        """The image that a `gantk.ImageRef` names, and its source where the discriminator is conditional."""
         owner, dot, what = reference.rpartition(".")
         own = View(self.step, self.role, owner) if dot and what != "output" else self
         image = self.image(reference)
-        return self.judge(image, source=own.source if self.translator.conditional else image)
+        return image, own.source if self.translator.conditional else image
 
     def as_source(self, image: Tensor, how: Literal["repeat", "first"] = "repeat") -> Tensor:
         """An image `(B, T, H, W)` in the shape of the source, so that a generator can take it.

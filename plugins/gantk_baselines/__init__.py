@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from gantk import hookimpl
-from gantk_baselines.adversarial import Hinge, Lsgan, Vanilla, WganGp
+from gantk_baselines.adversarial import R1, Hinge, Lsgan, Vanilla, WganGp
+from gantk_baselines.augmentations import AdaptiveAugment, DiffAugment
 from gantk_baselines.balances import GradientRatio, Uncertainty
 from gantk_baselines.consistency import Consistency
 from gantk_baselines.cycle import Cycle, Identity
-from gantk_baselines.discriminators import PatchGan
+from gantk_baselines.discriminators import MultiscalePatchGan, PatchGan
 from gantk_baselines.generators import CasNet, Mustgan, Resnet, Resvit, Spade, TimmGenerator, Unet
 from gantk_baselines.many_to_many import AvailabilityResnet, AvailableLsgan, MaskedCycle
 from gantk_baselines.missing import ImputedLsgan, MissingL1, ModalityDropout, ModalityPatchGan
@@ -37,7 +38,11 @@ def register_generators() -> dict[str, type]:
 
 @hookimpl
 def register_discriminators() -> dict[str, type]:
-    return {"modality_patchgan": ModalityPatchGan, "patchgan": PatchGan}
+    return {
+        "modality_patchgan": ModalityPatchGan,
+        "multiscale_patchgan": MultiscalePatchGan,
+        "patchgan": PatchGan,
+    }
 
 
 @hookimpl
@@ -60,6 +65,7 @@ def register_losses() -> dict[str, type]:
         "patch_nce": PatchNce,
         "projected_distillation": ProjectedDistillation,
         "perceptual": Perceptual,
+        "r1": R1,
         "ssim": Ssim,
         "style": Style,
         "vanilla": Vanilla,
@@ -75,6 +81,11 @@ def register_weight_maps() -> dict[str, type]:
 @hookimpl
 def register_weight_schedules() -> dict[str, type]:
     return {"ramp": Ramp}
+
+
+@hookimpl
+def register_augmentations() -> dict[str, type]:
+    return {"ada": AdaptiveAugment, "diff_augment": DiffAugment}
 
 
 @hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import torch
@@ -9,16 +10,19 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from gantk import ImageRef, Needs, NonNegative, Positive, View
+from gantk import Count, ImageRef, Needs, NonNegative, Positive, View
 
-__all__ = ["Hinge", "Lsgan", "Vanilla", "WganGp"]
+__all__ = ["R1", "Hinge", "Lsgan", "Vanilla", "WganGp"]
 
 Pool = Annotated[int, Field(ge=0, le=10_000)]
 """Number of past outputs kept in memory and in every checkpoint; 0 for none."""
 
 
 class _Game:
-    """The common part of adversarial losses: the real image, and the translated images for the discriminator."""
+    """The common part of adversarial losses: the real image, and the translated images for the discriminator.
+
+    Of a discriminator of several scales a loss is the mean of those of its scales.
+    """
 
     def __init__(self, real: ImageRef, pool: int, second_order: bool = False) -> None:
         self.needs = Needs(second_order=second_order, pool=pool)
@@ -28,6 +32,11 @@ class _Game:
     def fake(self, view: View) -> Tensor:
         """The translated images for the discriminator's update: this step's, or some of earlier steps from the pool."""
         return view.pooled(view.fake) if self.pool else view.fake
+
+
+def _mean(loss: Callable[[Tensor], Tensor], scales: Sequence[Tensor]) -> Tensor:
+    """The mean over scales of the mean over a map."""
+    return torch.stack([loss(scores).mean() for scores in scales]).mean()
 
 
 class Lsgan(_Game):
@@ -48,15 +57,15 @@ class Lsgan(_Game):
         self.discriminator_weight = discriminator_weight
 
     def __call__(self, view: View) -> Tensor:
-        return self._to(view.judge(), 1.0)
+        return self._to(view.judge_scales(), 1.0)
 
     def discriminator(self, view: View) -> Tensor:
-        real, fake = view.judge_image(self.real), view.judge(self.fake(view))
+        real, fake = view.judge_scales(self.real), view.judge_scales(self.fake(view))
         return self.discriminator_weight * (self._to(real, 1.0) + self._to(fake, 0.0))
 
     @staticmethod
-    def _to(scores: Tensor, label: float) -> Tensor:
-        return (scores - label).square().mean()
+    def _to(scales: Sequence[Tensor], label: float) -> Tensor:
+        return _mean(lambda scores: (scores - label).square(), scales)
 
 
 class Vanilla(_Game):
@@ -75,11 +84,11 @@ class Vanilla(_Game):
         self.discriminator_weight = discriminator_weight
 
     def __call__(self, view: View) -> Tensor:
-        return F.softplus(-view.judge()).mean()
+        return _mean(lambda scores: F.softplus(-scores), view.judge_scales())
 
     def discriminator(self, view: View) -> Tensor:
-        real, fake = view.judge_image(self.real), view.judge(self.fake(view))
-        return self.discriminator_weight * (F.softplus(-real).mean() + F.softplus(fake).mean())
+        real = _mean(lambda scores: F.softplus(-scores), view.judge_scales(self.real))
+        return self.discriminator_weight * (real + _mean(F.softplus, view.judge_scales(self.fake(view))))
 
 
 class Hinge(_Game):
@@ -94,10 +103,11 @@ class Hinge(_Game):
         super().__init__(real, pool)
 
     def __call__(self, view: View) -> Tensor:
-        return -view.judge().mean()
+        return -_mean(torch.clone, view.judge_scales())
 
     def discriminator(self, view: View) -> Tensor:
-        return F.relu(1 - view.judge_image(self.real)).mean() + F.relu(1 + view.judge(self.fake(view))).mean()
+        real = _mean(lambda scores: F.relu(1 - scores), view.judge_scales(self.real))
+        return real + _mean(lambda scores: F.relu(1 + scores), view.judge_scales(self.fake(view)))
 
 
 class WganGp(_Game):
@@ -128,3 +138,31 @@ class WganGp(_Game):
         (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
         norm = (gradient.flatten(1).square().sum(1) + 1e-16).sqrt()
         return wasserstein + self.penalty * (norm - 1).square().mean()
+
+
+class R1:
+    """R1, a penalty beside any adversarial term: n·γ/2·E[‖∇D(y)‖²] in every n-th step, for the discriminator alone.
+
+    Sources: Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018; every n-th step:
+    Karras et al., StyleGAN2, CVPR 2020.
+
+    Args:
+        real: y.
+        gamma: γ.
+        every: n.
+    """
+
+    needs = Needs(output=False, second_order=True)
+
+    def __init__(self, real: ImageRef = ImageRef("target"), gamma: Positive = 10.0, every: Count = 16) -> None:
+        self.real, self.gamma, self.every = real, gamma, every
+
+    def discriminator(self, view: View) -> Tensor | None:
+        if view.moment.step % self.every:
+            return None
+        real = view.image(self.real).detach().requires_grad_()
+        source = view.source[: len(real)] if view.translator.conditional else None
+        scales = view.judge_scales(real, source=source, full_precision=True)
+        total = torch.stack([scores.sum() for scores in scales]).sum()
+        (slope,) = torch.autograd.grad(total, real, create_graph=True)
+        return self.every * self.gamma / 2 * slope.square().sum((1, 2, 3)).mean()

@@ -1,9 +1,13 @@
-"""The N-layer PatchGAN discriminator of pix2pix."""
+"""The N-layer PatchGAN discriminator of pix2pix, and several of them at several scales."""
 
 from __future__ import annotations
 
-from typing import overload
+from collections.abc import Mapping
+from typing import Annotated, overload
 
+import torch
+import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -21,7 +25,7 @@ from gantk_baselines.layers import (
     run_layers,
 )
 
-__all__ = ["PatchGan"]
+__all__ = ["MultiscalePatchGan", "PatchGan"]
 
 
 class PatchGan(nn.Module):
@@ -103,3 +107,65 @@ class PatchGan(nn.Module):
         check_layers(layers, len(self.layers), "PatchGan")
         scores, features = run_layers(self.layers, image, layers)
         return Judgement(scores, features) if layers else scores
+
+
+class MultiscalePatchGan(nn.Module):
+    """PatchGANs on the image, its half, its quarter and so on: (B, in_channels, H, W) to a map of scores for each.
+
+    The image is halved by averaging 3 × 3 pixels. Where it is given `labels`, categories per pixel, it judges them with
+    the image. Layers are numbered through all scales, from the full size: layer l of scale s is s·(3·layers + 3) + l.
+
+    Source: Wang et al., "High-resolution image synthesis and semantic manipulation with conditional GANs" (pix2pixHD),
+    CVPR 2018 (3 scales of 3 layers).
+
+    Args:
+        in_channels: channels of the judged image (with the source's, where the discriminator is conditional).
+        given: channels of labels.
+        scales: number of PatchGANs.
+        channels: width of the first convolution of each.
+        layers: the number of halvings in each.
+        norm: "instance", "batch" or "none".
+        spectral: divide the weights of every convolution by their largest singular value.
+        init: "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialization.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        given: Mapping[str, int],
+        scales: Annotated[int, Field(ge=1, le=8)] = 3,
+        channels: Count = 64,
+        layers: Levels = 3,
+        norm: Norm = "instance",
+        spectral: bool = False,
+        init: Init = "normal",
+        init_gain: Positive = 0.02,
+    ) -> None:
+        super().__init__()
+        taken = in_channels + given.get("labels", 0)
+        self.scales = nn.ModuleList(
+            PatchGan(taken, channels, layers, norm, False, spectral, init, init_gain) for _ in range(scales)
+        )
+
+    def forward(
+        self, image: Tensor, layers: tuple[int, ...] = (), *, labels: Tensor | None = None
+    ) -> tuple[Tensor, ...] | Judgement:
+        """Judge every patch at every scale, and take features in the same pass. Raises as `PatchGan` does.
+
+        Returns:
+            Scores (B, 1, h, w) by scale, or with layers those and the features by number.
+        """
+        x = image if labels is None else torch.cat([image, labels], dim=1)
+        count = len(self.scales[0].layers)
+        check_layers(layers, count * len(self.scales), "MultiscalePatchGan")
+        found, features = [], {}
+        for scale, network in enumerate(self.scales):
+            if scale:
+                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+            wanted = tuple(layer - scale * count for layer in layers if layer // count == scale)
+            judged = network(x, wanted)
+            scores, own = judged if isinstance(judged, Judgement) else (judged, {})
+            found.append(scores)
+            features |= {scale * count + layer: feature for layer, feature in own.items()}
+        return Judgement(tuple(found), features) if layers else tuple(found)

@@ -35,6 +35,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "generator timm": {"parameters": {"backbone": "resnet10t", "channels": 2}, "size": (64, 96)},
     "generator unet": {"parameters": {"channels": 4, "levels": 3}},
     "discriminator modality_patchgan": {"parameters": {"channels": 4, "layers": 2}},
+    "discriminator multiscale_patchgan": {
+        "parameters": {"channels": 2, "layers": 1, "scales": 2},
+        "extra": {"labels": {"per": "pixel", "categories": [0, 1]}},
+    },
     "discriminator patchgan": {"parameters": {"channels": 4, "layers": 2}},
     # one of the pair's modalities is missing in each image, and made
     "loss imputed_lsgan": {"inputs": ("a", "b"), "targets": ("a", "b")},

@@ -159,6 +159,12 @@ OPTIONS = {
         "rate=0}, {match='*', part='discriminator', rate=1e-3, stages=['joint']}]}",
     ],
     "balance": ["balance={use='uncertainty', terms=['pixelwise', 'patchwise']}"],
+    "shown": [
+        "translators.teacher.shown={use='ada', images=20, every=1}",
+        "translators.student.shown={use='diff_augment'}",
+        "translators.teacher.discriminator={use='multiscale_patchgan', scales=2, channels=2, layers=1}",
+        "losses.penalty={use='r1', on='teacher', every=2}",
+    ],
     "augmented": [
         "transforms.strong={use='affine', on_request=true}",
         "losses.agreement={use='consistency', on='student', group='unpaired', teacher='teacher', augmented='strong'}",

@@ -1,0 +1,124 @@
+"""What discriminators are shown: images changed at random, real and translated alike, by steps that have a gradient."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gantk import Count, Fraction
+
+__all__ = ["AdaptiveAugment", "DiffAugment"]
+
+BACKGROUND = -1.0
+
+
+class DiffAugment(nn.Module):
+    """Differentiable augmentation: brightness and contrast, a shift, and a square that is cut out.
+
+    Source: Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020 (shift 1/8, cutout
+    1/2); saturation, which grey images have not got, is left out.
+
+    Args:
+        color: whether brightness and contrast change.
+        shift: greatest shift, as a part of height and width; 0 for none.
+        cutout: side of the square, as a part of height and width; 0 for none.
+    """
+
+    def __init__(self, color: bool = True, shift: Fraction = 0.125, cutout: Fraction = 0.5) -> None:
+        super().__init__()
+        self.color, self.shift, self.cutout = color, shift, cutout
+
+    def forward(self, image: Tensor) -> Tensor:
+        every = torch.ones(len(image), dtype=torch.bool)
+        if self.color:
+            image = _colored(image, every, 0.5, 0.5)
+        if self.shift:
+            image = _posed(image, every, 0.0, 0.0, self.shift)
+        return _cut(image, self.cutout) if self.cutout else image
+
+
+class AdaptiveAugment(nn.Module):
+    """ADA: each change with a probability p, which rises while the discriminator is too sure of real images.
+
+    The changes are a flip, turn, size and shift, brightness and contrast. p follows r = E[sign D(y)] over the last real
+    images, up where it lies above the target and down below it. Source: Karras et al., "Training generative adversarial
+    networks with limited data", NeurIPS 2020 (target 0.6; p from 0 to 1 over 500 000 images).
+
+    Args:
+        target: of r.
+        images: real images over which p goes from 0 to 1 at most.
+        limit: the highest p.
+        every: judgments of real images between two changes of p.
+    """
+
+    probability: Tensor
+    signs: Tensor
+
+    def __init__(
+        self, target: Fraction = 0.6, images: Count = 500_000, limit: Fraction = 0.8, every: Count = 4
+    ) -> None:
+        super().__init__()
+        self.target, self.images, self.limit, self.every = target, images, limit, every
+        self.register_buffer("probability", torch.zeros(()))
+        self.register_buffer("signs", torch.zeros(3))  # sum of signs, their number, and that of judgments
+
+    def forward(self, image: Tensor) -> Tensor:
+        probability = self.probability.item()
+
+        def chosen() -> Tensor:
+            return torch.rand(len(image)) < probability
+
+        flipped = chosen().to(image.device)[:, None, None, None]
+        image = torch.where(flipped, image.flip(-1), image)
+        image = _posed(image, chosen(), math.pi, 0.2, 0.125)
+        return _colored(image, chosen(), 0.2, 0.5)
+
+    @torch.no_grad()
+    def observe(self, scores: Tensor, images: int) -> None:
+        """Take in the scores of real images.
+
+        Args:
+            scores: of any shape.
+            images: how many they are of.
+        """
+        self.signs += torch.stack([scores.sign().mean() * images, scores.new_tensor(images), scores.new_ones(())])
+        if self.signs[2] >= self.every:
+            sign, count, _ = self.signs.tolist()
+            step = math.copysign(count / self.images, sign / count - self.target)
+            self.probability.add_(step).clamp_(0, self.limit)
+            self.signs.zero_()
+
+
+def _colored(image: Tensor, chosen: Tensor, brightness: float, contrast: float) -> Tensor:
+    """Foreground with another brightness and contrast where chosen, (B,)."""
+    draws = (torch.rand(2, len(image), 1, 1, 1) * 2 - 1).to(image)
+    mean = image.mean(dim=(1, 2, 3), keepdim=True)
+    changed = (image - mean) * (1 + contrast * draws[0]) + mean + brightness * draws[1]
+    there = chosen.to(image.device)[:, None, None, None] & (image > BACKGROUND)
+    return torch.where(there, changed, image)
+
+
+def _posed(image: Tensor, chosen: Tensor, turn: float, size: float, shift: float) -> Tensor:
+    """Turned (radians), larger or smaller, and shifted where chosen; what comes in is background."""
+    draws = (torch.rand(4, len(image)) * 2 - 1) * chosen
+    angle, scale = turn * draws[0], torch.exp(size * draws[1])
+    height, width = image.shape[-2:]
+    cos, sin = scale * angle.cos(), scale * angle.sin()
+    rows = [
+        torch.stack([cos, -sin * height / width, 2 * shift * draws[2]], dim=1),
+        torch.stack([sin * width / height, cos, 2 * shift * draws[3]], dim=1),
+    ]
+    grid = F.affine_grid(torch.stack(rows, dim=1).to(image), list(image.shape), align_corners=False)
+    return F.grid_sample(image - BACKGROUND, grid, align_corners=False) + BACKGROUND
+
+
+def _cut(image: Tensor, part: float) -> Tensor:
+    """A square of each image as background."""
+    height, width = image.shape[-2:]
+    centre = torch.rand(2, len(image), 1, 1)
+    down = (torch.arange(height)[:, None] / height - centre[0]).abs() < part / 2
+    right = (torch.arange(width)[None] / width - centre[1]).abs() < part / 2
+    return torch.where((down & right)[:, None].to(image.device), BACKGROUND, image)
