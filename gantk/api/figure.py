@@ -6,15 +6,19 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gantk.errors import DataError, EvaluationError, UsageError, nearest
+from gantk.evaluation.examples import Examples
+from gantk.evaluation.results import Evaluation
 from gantk.progress import Progress, default_progress
-from gantk.report.comparison import Comparison, Shown, combine, draw_comparison
-from gantk.report.distributions import draw_distributions, shown_rows
-from gantk.report.saving import check_format, save_figure
+from gantk.report import relations
+from gantk.report.comparison import Comparison, Shown, combine
+from gantk.report.distributions import shown_rows
+from gantk.report.saving import check_format
 from gantk.report.selection import Method, Selection, SliceName, select
 from gantk.runs.files import RunFiles
+from gantk.runs.names import EVALUATION
 from gantk.tables.model import Table
 from gantk.tables.paper import result_table
 
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from gantk.api.model import Model
     from gantk.data.loader import Loader
 
-__all__ = ["compare_slices", "figure", "histogram"]
+__all__ = ["Relation", "compare_slices", "difficulty", "figure", "histogram", "relation"]
 
 
 def figure(
@@ -36,7 +40,7 @@ def figure(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Comparison:
-    """Draw what `compare_slices` finds into a PNG or PDF.
+    """Draw what `compare_slices` finds into a PNG or PDF, with a CSV beside it.
 
     Raises:
         UsageError: also where the file's name or place is wrong.
@@ -45,8 +49,75 @@ def figure(
     found = compare_slices(
         folders, patient=patient, place=place, roles=roles, seed=seed, device=device, progress=progress
     )
-    save_figure(draw_comparison(found), out)
+    relations.save(relations.slice_of(found), out)
     return found
+
+
+Relation = Literal["violin", "bland-altman", "tumour-size"]
+
+
+def relation(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    kind: Relation,
+    metric: str,
+    regions: Sequence[str] = (),
+    roles: Sequence[str] = (),
+) -> Path:
+    """Draw a metric over the test patients into a PNG or PDF, and write the numbers beside it as CSV.
+
+    Args:
+        folders: of runs and sweeps.
+        out: the figure.
+        kind: what is drawn, see `gantk.report.relations`.
+        metric: the metric.
+        regions: panels; all where empty.
+        roles: of every run; those that its sweep reports where empty.
+
+    Returns:
+        The CSV file.
+
+    Raises:
+        UsageError: a metric, region or role is unknown, or the file's name or place is wrong.
+        EvaluationError: nothing was evaluated, or there is nothing to be drawn.
+    """
+    check_format(out)
+    table = result_table(folders, metrics=[metric], regions=regions, roles=roles)
+    if not shown_rows(table):
+        raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="choose another metric")
+    if kind == "violin":
+        return relations.save(relations.violins(table), out)
+    if kind == "bland-altman":
+        return relations.save(relations.agreement(table), out)
+    runs = {folder for row in table.rows for folders in row.runs.values() for folder in folders}
+    runs |= {folder for row in table.rows for folder in row.folders}
+    images = [Evaluation.read(run / EVALUATION).images for run in sorted(runs)]
+    sizes = {subject: facts["tumour"] for found in images for subject, facts in found.items() if "tumour" in facts}
+    return relations.save(relations.tumour_size(table, sizes), out)
+
+
+def difficulty(folders: Sequence[Path], out: Path, *, name: str, roles: Sequence[str] = ()) -> Path:
+    """Draw the error of example slices over a weight map into a PNG or PDF, with a CSV beside it, which is returned.
+
+    Args:
+        folders: of runs and sweeps.
+        out: the figure.
+        name: the map with its role, `difficulty/student`.
+        roles: of every run; those that its sweep reports where empty.
+
+    Raises:
+        UsageError: a role is unknown, or the file's name or place is wrong.
+        EvaluationError: no run has such a map on example slices.
+    """
+    check_format(out)
+    table = result_table(folders, roles=roles, force=True)
+    shown = {
+        row.name: (Examples.load(row.folders[0] / EVALUATION / "examples.npz"), row.method)
+        for row in table.rows
+        if not row.baseline and row.folders
+    }
+    return relations.save(relations.difficulty(shown, name), out)
 
 
 def histogram(
@@ -68,7 +139,7 @@ def histogram(
     table = result_table(folders, metrics=[metric], regions=regions, roles=roles, force=force)
     if not shown_rows(table):
         raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="choose another metric")
-    save_figure(draw_distributions(table), out)
+    relations.save(relations.distribution(table), out)
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ import gantk
 from gantk.cli.console import console
 from gantk.cli.options import Device, RunsFolder
 from gantk.errors import UsageError
+
+if TYPE_CHECKING:
+    from gantk.api.figure import Relation
 
 
 def figure(
@@ -40,8 +43,31 @@ def figure(
             metavar="METRIC", help="Draw the distribution of a metric over the patients instead.", show_default=False
         ),
     ] = None,
+    violin: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="Draw a violin with a box per method and region.", show_default=False),
+    ] = None,
+    agreement: Annotated[
+        str | None,
+        typer.Option(
+            "--bland-altman",
+            metavar="METRIC",
+            help="Draw each method's difference from the first over the mean of both.",
+            show_default=False,
+        ),
+    ] = None,
+    tumour_size: Annotated[
+        str | None,
+        typer.Option(metavar="METRIC", help="Draw a metric over the size of the tumor.", show_default=False),
+    ] = None,
+    difficulty: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MAP/ROLE", help="Draw the error of example slices over a weight map.", show_default=False
+        ),
+    ] = None,
     regions: Annotated[
-        list[str] | None, typer.Option("--region", help="Regions of the histogram; default: all. Repeatable.")
+        list[str] | None, typer.Option("--region", help="Regions of a metric; default: all. Repeatable.")
     ] = None,
     roles: Annotated[
         list[str] | None,
@@ -55,19 +81,31 @@ def figure(
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Draw inputs and target, and for each method its output, error map and tumor, all with the same gray window."""
-    if histogram is None and regions:
-        raise UsageError("regions apply only to a histogram", where="--region", mend="add --histogram METRIC")
-    if histogram is not None and (patient is not None or slice_ is not None or seed is not None):
-        raise UsageError("a histogram covers all patients and seeds", mend="omit --patient, --slice and --seed")
+    over: dict[Relation, str | None] = {"violin": violin, "bland-altman": agreement, "tumour-size": tumour_size}
+    asked = {f"--{kind}": named for kind, named in (*over.items(), ("histogram", histogram)) if named is not None}
+    if not asked and regions:
+        raise UsageError(
+            "regions apply only to a metric", where="--region", mend="add --violin METRIC or --histogram METRIC"
+        )
+    if len(asked) + (difficulty is not None) > 1:
+        raise UsageError("a figure shows one thing", where=", ".join(asked), mend="make one figure after the other")
+    if (asked or difficulty is not None) and (patient is not None or slice_ is not None or seed is not None):
+        raise UsageError("this figure covers all patients and seeds", mend="omit --patient, --slice and --seed")
     from gantk.report.saving import check_format
 
     check_format(out)
     folders = [gantk.resolve_run(source, runs) for source in sources]
     from gantk.api import figure as figures
 
-    if histogram is not None:
+    if difficulty is not None:
+        said = f" and {figures.difficulty(folders, out, name=difficulty, roles=roles or ())}"
+    elif histogram is None and asked:
+        kind, metric = next((kind, named) for kind, named in over.items() if named is not None)
+        beside = figures.relation(folders, out, kind=kind, metric=metric, regions=regions or (), roles=roles or ())
+        said = f" and {beside}"
+    elif histogram is not None:
         figures.histogram(folders, out, metric=histogram, regions=regions or (), roles=roles or ())
-        said = ""
+        said = f" and {out.with_suffix('.csv')}"
     else:
         found = figures.figure(folders, out, patient=patient, place=slice_, roles=roles or (), seed=seed, device=device)
         said = f": {found.title}, {len(found.outputs)} methods"

@@ -57,7 +57,19 @@ def pooled(evaluated: Sequence[Evaluated]) -> tuple[list[Evaluated], list[str]]:
     notes = [f"Test patients of folds {_listed(common)} of {total} are pooled, each once"]
     if lacking := sorted({*range(total), *every} - {*common}):
         notes.append(f"Without folds {_listed(lacking)}, which not all rows have: a part of the patients is not tested")
+    whole = sorted({title for found in groups.values() for fold in common for title in _whole(found[fold][1])})
+    if whole:
+        notes.append(
+            f"{' and '.join(whole)} {'is' if len(whole) == 1 else 'are'} one number for all images of an evaluation: "
+            "this cannot be pooled over folds and is left out; each fold has its own"
+        )
     return alone + [_one([found[fold] for fold in common]) for found in groups.values()], notes
+
+
+def _whole(evaluation: Evaluation) -> set[str]:
+    """The titles of what has one number for all patients together."""
+    names = {name for overall in evaluation.overall.values() for name in overall}
+    return {evaluation.columns[name].title for name in names if name in evaluation.columns}
 
 
 def _one(folds: Sequence[Evaluated]) -> Evaluated:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from gantk.data.cohort import Split
 from gantk.errors import EvaluationError, UsageError
-from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.tables.exports import to_csv, to_dict
 from gantk.tables.grids import Cell, Grid, to_latex, to_markdown, to_rich
 from gantk.tables.model import Table, TableRow
@@ -681,6 +681,19 @@ def test_folds_are_pooled_with_every_patient_once(tmp_path):
     ((_, _, by_column),) = table.significance.lines[:1]
     assert by_column["ssim"].n == 8
     assert [row.values["ssim"].n for row in table.rows if row.baseline] == [8, 8]
+
+
+def test_what_has_one_number_for_all_patients_is_not_pooled_and_said(tmp_path):
+    sweep = SweepFolder(tmp_path / "cv", "[variants.a]\n")
+    crossed(sweep, "a", 0.9, 0, folds=2, done=2)
+    for folder in (sweep.root / "children").iterdir():
+        found = Evaluation.read(folder / "evaluation")
+        columns = {**found.columns, "fid": Column("FID", "image", False)}
+        overall = {method: {"fid": Statistic(3.0, math.nan, 4)} for method in found.methods}
+        replace(found, columns=columns, overall=overall).write(folder / "evaluation")
+    table = result_table([sweep.root])
+    assert "fid" not in table.columns
+    assert any(note.startswith("FID is one number for all images") for note in table.notes)
 
 
 def test_seeds_of_folds_have_a_spread_of_their_own(tmp_path):

@@ -1,0 +1,267 @@
+"""Figures over the test patients: violins, agreement after Bland and Altman, errors over tumor size or difficulty."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from gantk.data.normalisation import BACKGROUND
+from gantk.errors import EvaluationError
+from gantk.evaluation.examples import Examples
+from gantk.files import write_text
+from gantk.report.comparison import Comparison, draw_comparison
+from gantk.report.curves import COLOURS
+from gantk.report.distributions import BASELINE, draw_distributions, shown_rows
+from gantk.report.saving import save_figure
+from gantk.tables.model import Table, TableRow, region_title
+from gantk.tables.numbers import column_title
+
+__all__ = ["Drawn", "agreement", "difficulty", "distribution", "save", "slice_of", "tumour_size", "violins"]
+
+PANEL, HIGH = 2.9, 2.7  # inches
+SMALL, NORMAL = 7.0, 8.0
+LIMIT = 1.96
+BINS = 12
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, and the numbers in it.
+
+    Attributes:
+        figure: the figure.
+        header: names of the columns of the numbers.
+        rows: the numbers.
+    """
+
+    figure: Figure
+    header: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+def save(drawn: Drawn, path: Path) -> Path:
+    """Write a PNG or PDF, and its numbers beside it as CSV, whose path is returned.
+
+    Raises:
+        UsageError: the name ends in something else, or a file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(drawn.header)
+    writer.writerows(drawn.rows)
+    save_figure(drawn.figure, path)
+    beside = path.with_suffix(".csv")
+    write_text(beside, text.getvalue())
+    return beside
+
+
+def violins(table: Table) -> Drawn:
+    """A panel per column of the table, a violin per method: density, box of the quartiles, a point per patient."""
+    rows = shown_rows(table)
+    figure, panels = _panels(table, width=max(1.6, 0.55 * len(rows) + 0.6))
+    numbers: list[Sequence[object]] = []
+    random = np.random.default_rng(0)  # where points lie beside each other
+    for (name, column), axes in zip(table.columns.items(), panels, strict=True):
+        for place, (row, colour) in enumerate(_painted(rows)):
+            values = {p: v for p, v in row.patients()[name].items() if np.isfinite(v)}
+            numbers += [(row.name, name, patient, value) for patient, value in values.items()]
+            found = np.array([*values.values()])
+            if not found.size:
+                continue
+            if np.ptp(found) > 0:
+                bodies: Any = axes.violinplot(found, [place], widths=0.8, showextrema=False)["bodies"]
+                for body in bodies:
+                    body.set_facecolor(colour)
+                    body.set_alpha(0.35)
+            axes.boxplot(
+                found,
+                positions=[place],
+                widths=0.18,
+                showfliers=False,
+                manage_ticks=False,
+                medianprops={"color": colour},
+                boxprops={"linewidth": 0.7},
+                whiskerprops={"linewidth": 0.7},
+                capprops={"linewidth": 0.7},
+            )
+            beside = place + random.uniform(-0.12, 0.12, found.size)
+            axes.plot(beside, found, ".", color=colour, markersize=2.5, alpha=0.8)
+        axes.set_xticks(range(len(rows)), [row.name for row in rows], rotation=30, ha="right", parse_math=False)
+        axes.set_ylabel(column_title(column), size=SMALL)
+    return Drawn(figure, ("method", "column", table.subjects.noun, "value"), numbers)
+
+
+def agreement(table: Table) -> Drawn:
+    """Bland and Altman: each method's values against those of the first row, difference over mean, per patient.
+
+    Raises:
+        EvaluationError: there is one method alone.
+    """
+    first, *others = shown_rows(table)
+    if not others:
+        raise EvaluationError("agreement is of two methods, and there is one", mend="name more runs or roles")
+    figure, panels = _panels(table)
+    numbers: list[Sequence[object]] = []
+    for (name, column), axes in zip(table.columns.items(), panels, strict=True):
+        known = first.patients()[name]
+        for row, colour in _painted(others):
+            found = row.patients()[name]
+            both = [p for p in known if p in found and np.isfinite(known[p]) and np.isfinite(found[p])]
+            mean = np.array([(found[p] + known[p]) / 2 for p in both])
+            difference = np.array([found[p] - known[p] for p in both])
+            if not both:
+                continue
+            bias = float(difference.mean())
+            spread = LIMIT * float(difference.std(ddof=1)) if len(both) > 1 else 0.0
+            axes.plot(mean, difference, "o", color=colour, markersize=3, alpha=0.8, label=row.name)
+            for height, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
+                axes.axhline(height, color=colour, linestyle=style, linewidth=0.8)
+            numbers += [
+                (row.name, first.name, name, p, m, d, bias, bias - spread, bias + spread)
+                for p, m, d in zip(both, mean, difference, strict=True)
+            ]
+        axes.axhline(0, color="black", linewidth=0.4)
+        axes.set_xlabel(f"mean of both, {column_title(column)}", size=SMALL)
+        axes.set_ylabel(f"difference from {first.name}", size=SMALL, parse_math=False)
+    _legend(figure)
+    header = ("method", "reference", "column", table.subjects.noun, "mean", "difference", "bias", "lower", "upper")
+    return Drawn(figure, header, numbers)
+
+
+def tumour_size(table: Table, sizes: Mapping[str, float]) -> Drawn:
+    """A metric over the tumor's size, a point per patient, with the least-squares line over the size's logarithm.
+
+    Raises:
+        EvaluationError: no patient has a tumor whose size was recorded.
+    """
+    known = {patient: size for patient, size in sizes.items() if size > 0}
+    if not known:
+        raise EvaluationError(
+            f"no {table.subjects.noun} has a tumor whose size was recorded",
+            mend="evaluate runs whose patients have segmentations",
+        )
+    return _scatter(table, known, "tumor size, pixels of all slices")
+
+
+def difficulty(examples: Mapping[str, tuple[Examples, str]], name: str) -> Drawn:
+    """The error over a weight map, pixels of the foreground of example slices in equally filled bins.
+
+    Args:
+        examples: by method its example slices, and which output is meant.
+        name: of the weight map.
+
+    Raises:
+        EvaluationError: no run has such a map on its example slices.
+    """
+    figure, (axes,) = _figure(1, PANEL * 1.3)
+    numbers: list[Sequence[object]] = []
+    for (method, (shown, role)), colour in zip(examples.items(), cycle(COLOURS), strict=False):
+        weights = shown.weights.get(name)
+        if weights is None or shown.target is None:
+            continue
+        inside = np.max([*shown.inputs.values()], axis=0) > BACKGROUND
+        inside = inside if inside.ndim == 3 else inside.any(axis=-1)
+        error = np.abs(shown.outputs[role] - shown.target) / 2
+        error = error if error.ndim == 3 else error.mean(axis=-1)
+        weight, error = weights[inside], error[inside]
+        order = np.argsort(weight, kind="stable")
+        parts = [part for part in np.array_split(order, BINS) if part.size]
+        middle = [float(weight[part].mean()) for part in parts]
+        low, mean, high = (
+            [float(f(error[part])) for part in parts]
+            for f in (lambda e: np.percentile(e, 25), np.mean, lambda e: np.percentile(e, 75))
+        )
+        axes.fill_between(middle, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(middle, mean, "o-", color=colour, markersize=3, linewidth=1, label=method)
+        numbers += [(method, name, *values) for values in zip(middle, low, mean, high, map(len, parts), strict=True)]
+    if not numbers:
+        known = sorted({one for shown, _ in examples.values() for one in shown.weights})
+        raise EvaluationError(
+            f"no example slice has the weight map {name!r}",
+            why=f"there are {', '.join(known)}" if known else "these runs weigh nothing by a map",
+            mend="name a map with its role, as in difficulty/student" if known else "",
+        )
+    axes.set_xlabel(name, size=SMALL, parse_math=False)
+    axes.set_ylabel("absolute error of images in [0, 1]:\nmean and quartiles", size=SMALL)
+    _legend(figure)
+    return Drawn(figure, ("method", "map", "weight", "error 25 %", "error mean", "error 75 %", "pixels"), numbers)
+
+
+def distribution(table: Table) -> Drawn:
+    """A histogram per method and column, see `draw_distributions`."""
+    numbers = [
+        (row.name, name, patient, value)
+        for name in table.columns
+        for row in shown_rows(table)
+        for patient, value in row.patients()[name].items()
+        if np.isfinite(value)
+    ]
+    return Drawn(draw_distributions(table), ("method", "column", table.subjects.noun, "value"), numbers)
+
+
+def slice_of(shown: Comparison) -> Drawn:
+    """One slice by several methods, see `draw_comparison`; its numbers are the mean absolute errors."""
+    numbers = [(m, shown.title, float(np.abs(o - shown.target).mean() / 2)) for m, o in shown.outputs.items()]
+    return Drawn(draw_comparison(shown), ("method", "slice", "mean absolute error of images in [0, 1]"), numbers)
+
+
+def _scatter(table: Table, places: Mapping[str, float], title: str) -> Drawn:
+    figure, panels = _panels(table)
+    numbers: list[Sequence[object]] = []
+    for (name, column), axes in zip(table.columns.items(), panels, strict=True):
+        for row, colour in _painted(shown_rows(table)):
+            found = {p: v for p, v in row.patients()[name].items() if p in places and np.isfinite(v)}
+            x, y = np.array([places[p] for p in found]), np.array([*found.values()])
+            axes.plot(x, y, "o", color=colour, markersize=3, alpha=0.8, label=row.name)
+            if len({*x}) > 1:
+                slope, start = np.polyfit(np.log(x), y, 1)
+                ends = np.geomspace(x.min(), x.max(), 32)
+                axes.plot(ends, slope * np.log(ends) + start, color=colour, linewidth=0.8)
+            numbers += [(row.name, name, p, places[p], v) for p, v in found.items()]
+        axes.set_xscale("log")
+        axes.set_xlabel(title, size=SMALL)
+        axes.set_ylabel(column_title(column), size=SMALL)
+    _legend(figure)
+    return Drawn(figure, ("method", "column", table.subjects.noun, "size", "value"), numbers)
+
+
+def _painted(rows: Sequence[TableRow]) -> list[tuple[TableRow, str]]:
+    colours = cycle(COLOURS)
+    return [(row, BASELINE if row.baseline else next(colours)) for row in rows]
+
+
+def _panels(table: Table, width: float = PANEL) -> tuple[Figure, list[Axes]]:
+    figure, panels = _figure(len(table.columns), width)
+    if len({column.region for column in table.columns.values()}) > 1:
+        for column, axes in zip(table.columns.values(), panels, strict=True):
+            axes.set_title(region_title(column.region), size=NORMAL, weight="bold")
+    return figure, panels
+
+
+def _figure(count: int, width: float) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(count * width, HIGH), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels: list[Axes] = [figure.add_subplot(1, count, place + 1) for place in range(count)]
+    for axes in panels:
+        axes.tick_params(labelsize=SMALL, length=2, width=0.5)
+        axes.grid(True, alpha=0.15, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def _legend(figure: Figure) -> None:
+    """One for all panels, beside none of their points."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    legend = figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)

@@ -1,0 +1,104 @@
+"""Figures over patients: their numbers are those of the evaluation, and stand beside them as CSV."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from gantk.cli.main import app
+from gantk.evaluation.examples import Examples
+from gantk.evaluation.results import Column, Evaluation, Row
+
+COLUMNS = {"mse": Column("MSE", "image", False), "mse_tumour": Column("MSE", "tumour", False)}
+VALUES = {"teacher": [0.1, 0.2, 0.4], "student": [0.2, 0.4, 0.3]}
+SIZES = [10.0, 100.0, 0.0]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "demo-1"
+    folder.mkdir(parents=True)
+    (folder / "recipe.toml").write_text(
+        'name = "demo"\n[data]\nspacing = 2.0\n[translators.teacher]\n[translators.student]\n'
+    )
+    rows = [Row(f"P{i}", m, 3, dict.fromkeys(COLUMNS, v)) for m, values in VALUES.items() for i, v in enumerate(values)]
+    images = {f"P{i}": {"tumour": size} for i, size in enumerate(SIZES)}
+    Evaluation("s", "e", COLUMNS, rows, images=images).write(folder / "evaluation")
+    target = np.full((1, 24, 20), -1, np.float32)
+    target[:, 4:20, 4:16] = np.linspace(-0.5, 0.5, 12, dtype=np.float32)
+    weights = np.where(target > -1, target + 1, 0).astype(np.float32)
+    output = target + 0.1 * weights * (target > -1)
+    labels = np.zeros((1, 24, 20), np.uint8)
+    Examples(
+        {"t1": target},
+        target,
+        {"student": output, "teacher": target},
+        {"hard/student": weights},
+        labels,
+        ["P0, slice 1"],
+    ).save(folder / "evaluation" / "examples.npz")
+    return folder
+
+
+def drawn(*options: str) -> list[dict[str, str]]:
+    done = CliRunner().invoke(app, ["figure", "demo-1", *options, "-o", "f.png"])
+    assert done.exit_code == 0, done.output
+    with Image.open("f.png") as image:
+        assert len(np.unique(np.asarray(image.convert("L")))) > 10
+    with Path("f.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("kind", ["--violin", "--histogram"])
+def test_every_value_is_shown(run: Path, kind: str) -> None:
+    rows = drawn(kind, "mse", "--role", "teacher", "--role", "student")
+    assert len(rows) == 12
+    shown = [float(r["value"]) for r in rows if r["column"] == "mse_tumour" and "student" in r["method"]]
+    assert shown == VALUES["student"]
+    assert len(drawn(kind, "mse", "--role", "student", "--region", "tumour")) == 3
+
+
+def test_bias_and_limits_are_those_of_bland_and_altman(run: Path) -> None:
+    rows = drawn("--bland-altman", "mse", "--role", "teacher", "--role", "student", "--region", "image")
+    differences = np.array(VALUES["student"]) - VALUES["teacher"]
+    assert [float(r["difference"]) for r in rows] == pytest.approx(differences)
+    assert [float(r["mean"]) for r in rows] == pytest.approx([0.15, 0.3, 0.35])
+    assert float(rows[0]["bias"]) == pytest.approx(differences.mean())
+    half = 1.96 * differences.std(ddof=1)
+    assert float(rows[0]["lower"]) == pytest.approx(differences.mean() - half)
+    assert float(rows[0]["upper"]) == pytest.approx(differences.mean() + half)
+
+
+def test_patients_without_a_tumor_are_not_drawn_over_its_size(run: Path) -> None:
+    rows = drawn("--tumour-size", "mse", "--role", "student", "--region", "image")
+    assert [(r["patient"], float(r["size"]), float(r["value"])) for r in rows] == [("P0", 10, 0.2), ("P1", 100, 0.4)]
+
+
+def test_the_error_is_shown_over_the_weight(run: Path) -> None:
+    rows = drawn("--difficulty", "hard/student", "--role", "student")
+    weights, errors = ([float(r[name]) for r in rows] for name in ("weight", "error mean"))
+    assert weights == sorted(weights)
+    assert errors == pytest.approx([0.05 * weight for weight in weights], rel=1e-4)  # of images in [0, 1]
+    assert sum(int(r["pixels"]) for r in rows) == 16 * 12
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--difficulty", "easy/student"], "there are hard/student"),
+        (["--bland-altman", "mse", "--role", "student"], "there is one"),
+        (["--violin", "mse", "--histogram", "mse"], "one thing"),
+        (["--violin", "mse", "--slice", "3", "--patient", "P0"], "all patients"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run: Path, options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["figure", "demo-1", *options, "-o", "f.png"])
+    assert done.exit_code
+    assert said in " ".join(done.output.split())
+    assert not Path("f.png").exists()
