@@ -57,8 +57,10 @@ class GantkError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        sentences = [head, self.why, self.mend]
-        said = " ".join(s if s.endswith(("?", "!")) else s.rstrip(". ") + "." for s in sentences if s)
+        said = " ".join(s if s.endswith(("?", "!")) else s.rstrip(". ") + "." for s in (head, self.why) if s)
+        if self.mend:
+            mend = self.mend.rstrip(". ") + ("" if self.mend.endswith(("?", "!")) else ".")
+            said = f"{said.rstrip('.')}; {mend}" if mend[0].islower() else f"{said} {mend}"
         return f"{said.rstrip('.')}:\n  {self.command}" if self.command else said
 
 

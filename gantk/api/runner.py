@@ -353,7 +353,8 @@ class _Run:
 
     @property
     def _resume(self) -> str:
-        return f"gantk run --resume {spoken(self.folder)}"
+        together = f" --processes {self.processes.size}" if self.processes.size > 1 else ""
+        return f"gantk run --resume {spoken(self.folder)}{together}"
 
     def _unwritable(self, error: OSError) -> TrainingError:
         return TrainingError(

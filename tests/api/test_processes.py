@@ -1,0 +1,96 @@
+"""One run on two processes: real ones, started by the command line, killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kills import assert_same
+
+SECONDS = 240
+EVEN = ["--set", "data.batch.paired=2", "--set", "data.batch.unpaired=2"]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`gantk run … --processes 2` in a folder."""
+    command = [sys.executable, "-m", "gantk", "run", *arguments, "--processes", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def the_run(folder: Path) -> Path:
+    (run,) = (folder / "runs").iterdir()
+    return run
+
+
+def state(folder: Path) -> str:
+    return json.loads((the_run(folder) / "status.json").read_text())["state"]
+
+
+def kill(gantk: subprocess.Popen[str], folder: Path, rank: int, number: int) -> None:
+    """Send a signal to one of the processes as soon as the run has written a checkpoint."""
+    deadline = time.monotonic() + SECONDS
+    while not list(folder.glob("runs/*/checkpoints/step-*/checkpoint.json")):
+        assert gantk.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    processes = psutil.Process(gantk.pid).children()
+    os.kill(next(p.pid for p in processes if p.environ().get("RANK") == str(rank)), number)
+
+
+@pytest.fixture(scope="module")
+def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    gantk = start(folder, str(recipe), *EVEN)
+    said, _ = gantk.communicate(timeout=SECONDS)
+    assert gantk.returncode == 0, said
+    assert said.count("training finished") == said.count("Test patients") == 1  # the first process alone speaks
+    environment = json.loads((the_run(folder) / "environment.json").read_text())
+    assert environment["processes"] == 2
+    return the_run(folder)
+
+
+def test_a_process_is_killed_and_the_run_resumed(whole: Path, recipe: Path, tmp_path: Path) -> None:
+    gantk = start(tmp_path, str(recipe), *EVEN)
+    kill(gantk, tmp_path, 1, signal.SIGKILL)
+    said, _ = gantk.communicate(timeout=60)  # nobody waits for one that is gone
+    assert gantk.returncode == 1, said
+    assert "another of the 2 processes of this run has ended" in said
+    assert state(tmp_path) == "failed"
+    again = start(tmp_path, "--resume", str(the_run(tmp_path)))
+    said, _ = again.communicate(timeout=SECONDS)
+    assert again.returncode == 0, said
+    assert_same(the_run(tmp_path), whole)
+
+
+def test_one_is_asked_to_stop_and_another_number_goes_on(recipe: Path, tmp_path: Path) -> None:
+    gantk = start(tmp_path, str(recipe), *EVEN)
+    kill(gantk, tmp_path, 1, signal.SIGTERM)
+    said, _ = gantk.communicate(timeout=60)
+    assert gantk.returncode == 130, said
+    assert f"gantk run --resume {the_run(tmp_path)} --processes 2" in said
+    assert state(tmp_path) == "interrupted"
+    command = [sys.executable, "-m", "gantk", "run", "--resume", str(the_run(tmp_path))]
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert "had 2 processes until now, and goes on with 1" in again.stderr
+    assert state(tmp_path) == "finished"
+
+
+def test_what_cannot_be_divided_is_said_once(recipe: Path, tmp_path: Path) -> None:
+    gantk = start(tmp_path, str(recipe))
+    said, _ = gantk.communicate(timeout=SECONDS)
+    assert gantk.returncode == 2, said
+    assert said.count("1 images cannot be divided evenly among 2 processes") == 1
+    assert not (tmp_path / "runs").exists()
