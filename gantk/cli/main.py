@@ -9,6 +9,7 @@ import typer
 from gantk.cli import (
     compare,
     data,
+    describe,
     doctor,
     evaluate,
     export,
@@ -47,6 +48,7 @@ app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("table")(table.table)
 app.command("figure")(figure.figure)
+app.command("describe")(describe.describe)
 app.command("report")(report.report)
 app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)

@@ -1,0 +1,24 @@
+"""`gantk describe`: the methods paragraph of a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gantk.cli.console import write
+from gantk.cli.options import RunName, RunsFolder
+
+
+def describe(
+    run: RunName,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the BibTeX entries alone.")] = False,
+    runs: RunsFolder = Path("runs"),
+) -> None:
+    """Print what a paper says of a run: data, preprocessing, networks, training, versions, and BibTeX."""
+    import gantk
+    from gantk.report.methods import describe as described
+
+    found = described(gantk.resolve_run(run, runs))
+    write(found.bibtex if bibtex else f"{found.text}\n\n{found.bibtex}")

@@ -1,0 +1,231 @@
+"""The methods paragraph of a paper, from a run's folder, with BibTeX of what it used."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from gantk.errors import EvaluationError
+from gantk.evaluation.results import Evaluation, is_evaluated
+from gantk.progress import duration
+from gantk.runs.files import RunFiles, is_run
+from gantk.runs.names import EVALUATION
+from gantk.tables.model import region_title
+
+__all__ = ["Methods", "describe"]
+
+REFERENCES = "references.bib"
+GROUP = "gantk"
+ALWAYS = "always"
+
+
+@dataclass(frozen=True)
+class Methods:
+    """What a paper says of a run.
+
+    Attributes:
+        paragraphs: by heading, sentences.
+        bibtex: entries of the methods, metrics, data and software that the run used.
+    """
+
+    paragraphs: Mapping[str, str]
+    bibtex: str
+
+    @property
+    def text(self) -> str:
+        """The paragraphs, each behind its heading."""
+        return "\n\n".join(f"{heading}. {said}" for heading, said in self.paragraphs.items())
+
+
+def describe(run: Path) -> Methods:
+    """Describe a run's data, preprocessing, networks, training, evaluation and software as its folder records them.
+
+    Raises:
+        EvaluationError: the folder is no run.
+        RecipeError: the recipe is damaged, and there is no checkpoint to take it from.
+    """
+    files = RunFiles(run)
+    if not is_run(run):
+        raise EvaluationError("this is not the folder of a run", where=run, mend="name a folder below runs/")
+    recipe = files.recipe()
+    evaluation = Evaluation.read(run / EVALUATION) if is_evaluated(run / EVALUATION) else None
+    noun = evaluation.subjects.noun if evaluation else "patient"
+    said = {
+        "Data": _data(files, recipe, noun),
+        "Preprocessing": _preprocessing(recipe),
+        "Networks": _networks(recipe),
+        "Training": _training(files, recipe),
+        "Evaluation": _evaluation(recipe, evaluation, noun),
+        "Software": _software(files),
+    }
+    return Methods(said, "\n\n".join(_entries(_used(recipe))))
+
+
+def _data(files: RunFiles, recipe: Mapping[str, Any], noun: str) -> str:
+    data, split = recipe["data"], files.split()
+    targets = [data["target"]] if isinstance(data["target"], str) else data["target"]
+    said = f"{_and(targets)} was synthesized from {_and(data['inputs'])} (dataset {data['dataset']})."
+    if split is None:
+        return said
+    kinds = {
+        "for training with inputs and target": split.paired,
+        "for training with inputs alone": split.unpaired,
+        "for training with targets alone": split.target,
+        "for validation": split.validation,
+        "for testing": split.test,
+    }
+    parts = [f"{len(ids)} {kind}" for kind, ids in kinds.items() if ids]
+    if split.on_training:
+        return f"{said} All {len(split.subjects)} {noun}s were trained on and measured on."
+    used = f"Of {len(split.subjects)} {noun}s, {_and(parts)} were used."
+    return f"{said} {used} The split is by patient (hash {split.hash})."
+
+
+def _preprocessing(recipe: Mapping[str, Any]) -> str:
+    data = recipe["data"]
+    height, width = data["crop"]
+    if data["dataset"] == "images":
+        return f"Pictures were resized and cropped to {height} × {width} pixels and mapped to [-1, 1]."
+    spacing = data.get("spacing")
+    rule = data.get("normalisation", {})
+    grid = f"resampled to {spacing:g} mm in plane and " if spacing else ""
+    near = data.get("neighbours", 0)
+    return (
+        f"Volumes were brought to LPS orientation; axial slices were {grid}cropped or padded to {height} × {width} "
+        f"pixels{f', with {near} slices on either side as further channels' if near else ''}. "
+        f"Inside the foreground, intensities up to {rule.get('reach', 2):g} times their percentile "
+        f"{rule.get('percentile', 80):g} were mapped linearly to [-1, 0.9] and those above to [0.9, 1], for each "
+        "volume or, where numbers mean the same in all patients, with one scale for the cohort; the background is -1."
+    )
+
+
+def _networks(recipe: Mapping[str, Any]) -> str:
+    said = []
+    for role, settings in recipe["translators"].items():
+        if settings.get("average_of"):
+            said.append(f"{role} is an exponential moving average of {settings['average_of']}")
+            continue
+        judge = settings.get("discriminator")
+        text = f"{role}: generator {_component(settings['generator'])}"
+        if settings.get("residual"):
+            text += f", which changes {settings['residual']}"
+        said.append(text + (f", discriminator {_component(judge)}" if judge else ", no discriminator"))
+    return "; ".join(said) + "."
+
+
+def _training(files: RunFiles, recipe: Mapping[str, Any]) -> str:
+    terms = [
+        f"{name} ({loss['use']} on {loss['on']}, weight {_weight(loss.get('weight', 1))})"
+        for name, loss in recipe["losses"].items()
+        if loss.get("enabled", True)
+    ]
+    optimizers = dict.fromkeys(
+        _component(settings["optimizer"]) for settings in recipe["translators"].values() if "optimizer" in settings
+    )
+    batch = [f"{count} {group}" for group, count in recipe["data"].get("batch", {}).items()]
+    status, run = files.status(), recipe.get("run", {})
+    steps, seconds = status.get("step"), status.get("seconds")
+    took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
+    device = files.environment().get("device")
+    parts = [
+        f"The objective was the sum of {_and(terms)}.",
+        f"Optimizer: {' and '.join(optimizers)}." if optimizers else "",
+        f"Schedule: {_component(recipe['schedule'])}.",
+        f"Each step took {_and(batch)} slices; {steps:,} steps were made{took}{f' on {device}' if device else ''}."
+        if isinstance(steps, int)
+        else "",
+        f"Precision {run.get('precision', 'fp32')}, seed {run.get('seed', 0)}.",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _evaluation(recipe: Mapping[str, Any], evaluation: Evaluation | None, noun: str) -> str:
+    if evaluation is None:
+        return "The run was not evaluated."
+    titles = dict.fromkeys(column.title for column in evaluation.columns.values())
+    regions = dict.fromkeys(region_title(column.region) for column in evaluation.columns.values())
+    count = len({row.patient for row in evaluation.rows})
+    weights = f" Evaluated checkpoint: {evaluation.checkpoint}." if evaluation.checkpoint else ""
+    return (
+        f"{_and(list(titles))} were measured on {_and(list(regions))} of {count} {evaluation.subjects.measured} and "
+        f"are given as mean and standard deviation over {noun}s.{weights}"
+    )
+
+
+def _software(files: RunFiles) -> str:
+    environment = files.environment()
+    packages = {name: version for name, version in (environment.get("packages") or {}).items() if version}
+    commit = (environment.get("git") or {}).get("commit")
+    python = environment.get("python")
+    listed = ", ".join(f"{name} {version}" for name, version in packages.items())
+    return f"Python {python}, {listed}{f'; commit {commit}' if commit else ''}."
+
+
+def _component(table: Mapping[str, Any]) -> str:
+    parameters = [f"{key} {_value(value)}" for key, value in table.items() if key != "use" and value not in ([], {})]
+    return f"{table['use']} ({', '.join(parameters)})" if parameters else str(table["use"])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " and ".join(f"{_value(one)} ({key})" for key, one in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _weight(weight: object) -> str:
+    return _component(weight) if isinstance(weight, Mapping) else _value(weight)
+
+
+def _and(items: Sequence[object]) -> str:
+    *most, last = map(str, items)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _used(recipe: Mapping[str, Any]) -> set[str]:
+    """The components that a recipe uses, as `kind:name`."""
+    kinds = {
+        "generator": [settings.get("generator") for settings in recipe["translators"].values()],
+        "discriminator": [settings.get("discriminator") for settings in recipe["translators"].values()],
+        "optimizer": [settings.get("optimizer") for settings in recipe["translators"].values()],
+        "loss": [table for table in recipe["losses"].values() if table.get("enabled", True)],
+        "weight_map": [table for table in recipe.get("maps", {}).values() if table.get("enabled", True)],
+        "transform": [table for table in recipe.get("transforms", {}).values() if table.get("enabled", True)],
+        "scheduler": [recipe["schedule"], *recipe["schedule"].get("also", [])],
+        "balance": [recipe.get("balance")],
+        "augmentation": [settings.get("shown") for settings in recipe["translators"].values()],
+        "metric": [one if isinstance(one, Mapping) else {"use": one} for one in recipe["evaluation"]["metrics"]],
+        "dataset": [{"use": recipe["data"]["dataset"]}],
+    }
+    return {f"{kind}:{table['use']}" for kind, tables in kinds.items() for table in tables if table and "use" in table}
+
+
+def _entries(used: set[str]) -> Iterator[str]:
+    """The BibTeX entries of the installed plugins whose keywords name something that was used; each once."""
+    seen = set()
+    for file in _bibliographies():
+        for entry in re.findall(r"^@\w+\{.*?^\}", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            keywords = re.search(r"^\s*keywords\s*=\s*\{(.*?)\},?\s*$", entry, re.MULTILINE)
+            named = {word.strip() for word in keywords[1].split(",")} if keywords else set()
+            plain = entry if keywords is None else entry.replace(keywords[0].strip("\n") + "\n", "")
+            if named & {*used, ALWAYS} and plain not in seen:
+                seen.add(plain)
+                yield plain
+
+
+def _bibliographies() -> list[Path]:
+    """`references.bib` of gantk and of every installed plugin's package, without importing it."""
+    packages = dict.fromkeys(point.value.partition(":")[0].partition(".")[0] for point in entry_points(group=GROUP))
+    found = []
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+            if (Path(folder) / REFERENCES).is_file():
+                found.append(Path(folder) / REFERENCES)
+    return found

@@ -1,0 +1,73 @@
+"""The methods paragraph says what the run's folder records, and cites what the run used and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gantk.cli.main import app
+from gantk.data.cohort import Split
+from gantk.errors import EvaluationError
+from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.recipe import dump_recipe, load_recipe
+from gantk.report.methods import describe
+
+
+@pytest.fixture
+def run(tmp_path: Path, recipes: Path) -> Path:
+    changes = ["data.spacing=1.5", "losses.pixelwise.weight=42.0", "run.seed=7", 'evaluation.metrics=["psnr"]']
+    (tmp_path / "recipe.toml").write_text(dump_recipe(load_recipe(recipes / "pix2pix.toml", changes)))
+    Split(("a", "b"), (), ("c",), ("d", "e")).to_csv(tmp_path / "split.csv")
+    (tmp_path / "environment.json").write_text(json.dumps({"python": "3.11.9", "packages": {"torch": "2.7.0"}}))
+    (tmp_path / "status.json").write_text(json.dumps({"state": "finished", "step": 1234, "seconds": 61.0}))
+    rows = [Row(patient, "generator", 3, {"psnr_tumour": 20.0}) for patient in ("d", "e")]
+    Evaluation("s", "e", {"psnr_tumour": Column("PSNR", "tumour", True)}, rows).write(tmp_path / "evaluation")
+    return tmp_path
+
+
+def test_the_paragraphs_say_what_was_done(run: Path) -> None:
+    said = describe(run).paragraphs
+    assert "t1ce was synthesized from t1, t2 and flair" in said["Data"]
+    assert "Of 5 patients, 2 for training with inputs and target, 1 for validation and 2 for testing" in said["Data"]
+    assert "resampled to 1.5 mm in plane" in said["Preprocessing"]
+    assert "generator unet (" in said["Networks"]
+    assert "weight 42" in said["Training"]
+    assert "seed 7" in said["Training"]
+    assert "1,234 steps were made in 1 min 01 s" in said["Training"]
+    assert "PSNR were measured on tumour of 2 test patients" in said["Evaluation"]
+    assert said["Software"] == "Python 3.11.9, torch 2.7.0."
+
+
+def test_what_was_used_is_cited_once_and_nothing_else(run: Path) -> None:
+    cited = describe(run).bibtex
+    for key in ("gantk", "paszke2019pytorch", "isola2017pix2pix"):
+        assert cited.count(f"{{{key},") == 1
+    assert "wang2004ssim" not in cited  # no SSIM was measured
+    assert "huang2022ds3net" not in cited
+    assert "keywords" not in cited
+
+
+def test_every_entry_names_components_that_there_are(registry: object) -> None:
+    import re
+
+    from gantk.plugins.kinds import KINDS
+    from gantk.report.methods import ALWAYS, _bibliographies
+
+    known = {f"{kind}:{name}" for kind in KINDS for name in registry.names(kind)} | {ALWAYS}  # type: ignore[attr-defined]
+    files = _bibliographies()
+    assert len(files) == 3
+    for file in files:
+        for keywords in re.findall(r"keywords\s*=\s*\{(.*?)\}", file.read_text(encoding="utf-8")):
+            assert {word.strip() for word in keywords.split(",")} <= known
+
+
+def test_the_command_prints_both(run: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["describe", str(run)])
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("Data. ")
+    assert CliRunner().invoke(app, ["describe", str(run), "--bibtex"]).output.startswith("@")
+    with pytest.raises(EvaluationError, match="not the folder of a run"):
+        describe(tmp_path / "evaluation")
