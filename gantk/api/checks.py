@@ -159,7 +159,8 @@ def _counted(listing: Listing) -> dict[str, Any]:
     """How many patients there are, by what they have and by their role."""
     images = Counter(modality for subject in listing.subjects for modality in subject.files)
     split = {role: len(getattr(listing.split, role)) for role in ROLES}
-    return {"listed": len(listing.subjects), **split, "images": dict(sorted(images.items()))}
+    left_out = {"left_out": listing.left_out} if listing.left_out else {}
+    return {"listed": len(listing.subjects), **left_out, **split, "images": dict(sorted(images.items()))}
 
 
 def dry_run(path: Given, overrides: Changes = (), device: str = "auto") -> dict[str, Any]:

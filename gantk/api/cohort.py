@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantk.data.cache import gantk_cache_dir
-from gantk.data.cohort import Split, by_target, check_modality, split_cohort
+from gantk.data.cohort import Split, by_target, check_modality, complete, split_cohort
 from gantk.data.dataset import Dataset, make_data, noun_of
 from gantk.data.extra import of_image
 from gantk.data.folds import parts_in_fold, strata_of
@@ -31,6 +31,8 @@ from gantk.progress import Progress
 from gantk.recipe import Recipe
 from gantk.recipe.model import SEGMENTATION, ExtraSettings
 from gantk.runs.files import SPLIT, RunFiles
+
+_SHOWN = 8  # names of patients who are left out
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Listing:
     origin: str
     subjects: Sequence[Subject]
     split: Split
+    left_out: int = 0
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
         """The patients of those who have all targets that are measured, and an input."""
@@ -118,7 +121,13 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     _check_pickles(dataset, origin)
     needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
     noun = noun_of(dataset)
-    kinds = by_target(subjects, needed, data.targets, noun, incomplete=data.incomplete)
+    listed = subjects
+    if data.incomplete == "skip":
+        subjects = complete(subjects, needed, data.targets)
+        if names := sorted({subject.id for subject in listed} - {subject.id for subject in subjects}):
+            shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+            progress.note(f"{len(names)} of {len(listed)} {noun}s lack an input and are left out: {shown}")
+    kinds = by_target(subjects, needed, data.targets, noun, incomplete=data.may_lack)
     split = _split(subjects, kinds, recipe, noun, progress)
     if split.on_training:
         progress.note(f'All {len(split.subjects)} {noun}s are trained on and measured on: data.split is "none"')
@@ -136,7 +145,7 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
                 )
     for name, extra in data.extra.items():
         _check_extra(name, extra, subjects, noun)
-    return Listing(dataset, origin, subjects, split)
+    return Listing(dataset, origin, subjects, split, len(listed) - len(subjects))
 
 
 def _said(extra: Mapping[str, ExtraSettings], subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:

@@ -218,7 +218,7 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
             where=f"translators.{role}",
             mend="predict with gantk, or export another role (--role)",
         )
-    hidden = {target} if recipe.data.incomplete else {*recipe.evaluation.missing, target}
+    hidden = {target} if recipe.data.may_lack else {*recipe.evaluation.missing, target}
     dataset = model.dataset
     description = Description(
         takes=tuple(takes),
@@ -228,7 +228,7 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
         channels=model.layout.channels,
         reach=model.layout.neighbours if translator.takes.side == "source" else 0,
         pictures=".nii.gz" not in getattr(dataset, "writes", ()),
-        incomplete=recipe.data.incomplete,
+        incomplete=recipe.data.may_lack,
         size=getattr(dataset, "size", None),
         settings=slice_settings(recipe),
         meaning=model.meaning,

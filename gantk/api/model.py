@@ -97,7 +97,7 @@ class Prepared:
     @property
     def like(self) -> Path:
         """The file whose grid the image has."""
-        return self.subject.files[self.inputs[0]]
+        return getattr(self.read, "reference", None) or self.subject.files[self.inputs[0]]
 
     def restore(self, translated: np.ndarray) -> np.ndarray:
         """What was translated, (Z, C, H, W) in [-1, 1], as an image on the subject's own grid, in its own units."""
@@ -292,7 +292,7 @@ class Model:
     ) -> tuple[Subject, list[str]]:
         """The subject and the inputs that its images are made from: not the image that is to be made."""
         hidden = {*self.recipe.evaluation.missing, target}
-        if not self.recipe.data.incomplete:
+        if not self.recipe.data.may_lack:
             inputs = [name for name in takes if name not in hidden] or list(takes)
             needed = list(dict.fromkeys((*inputs, *further)))
             return case if isinstance(case, Subject) else self.dataset.subject_at(case, needed), inputs

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gantk.data.dataset import Pattern, no_folder, with_patient
 from gantk.data.patient_folder import EXPECTED, PatientFolder, folder_errors, layout_error, patient_folders
-from gantk.data.scans import Scans, Tolerance
+from gantk.data.scans import Resampling, Scans, Tolerance
 from gantk.data.volumes import TOLERANCE, Subject
 from gantk.errors import DataError
 from gantk.progress import Progress
@@ -29,10 +29,18 @@ class Brats(Scans):
         tolerance: how far the grids of a patient's images may lie apart, as a part of a voxel; the first one counts.
         patient: where folders are visits, a regular expression that matches the patient's part of their names from the
             beginning, such as `[^_]+` for `P1_visit2`; recognizes the visits of BraTS 2023 and later.
+        resample: `to:t1` resamples images that lie further apart onto the grid of t1, linearly, label maps by the
+            nearest voxel; they are refused where absent.
     """
 
-    def __init__(self, root: Path, tolerance: Tolerance = TOLERANCE, patient: Pattern = _VISITS) -> None:
-        super().__init__(tolerance)
+    def __init__(
+        self,
+        root: Path,
+        tolerance: Tolerance = TOLERANCE,
+        patient: Pattern = _VISITS,
+        resample: Resampling | None = None,
+    ) -> None:
+        super().__init__(tolerance, resample)
         self.root = Path(root).expanduser()
         self.patient = patient
 

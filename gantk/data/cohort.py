@@ -14,7 +14,7 @@ from gantk.data.volumes import Subject
 from gantk.errors import DataError, nearest
 from gantk.files import atomic_write
 
-__all__ = ["ROLES", "Split", "by_target", "check_modality", "split_cohort"]
+__all__ = ["ROLES", "Split", "by_target", "check_modality", "complete", "split_cohort"]
 
 ROLES = ("paired", "unpaired", "target", "validation", "test")
 _HELD_OUT = ("validation", "test")
@@ -162,6 +162,18 @@ def check_modality(subjects: Sequence[Subject], name: str, key: str, noun: str =
         )
 
 
+def complete(subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str]) -> list[Subject]:
+    """The subjects that have all inputs, or nothing but targets.
+
+    Args:
+        subjects: of a dataset.
+        inputs: modalities that all need but those with targets alone.
+        targets: modalities to be synthesized.
+    """
+    alone = set(targets) - set(inputs)
+    return [s for s in subjects if set(inputs) <= s.files.keys() or (s.files and s.files.keys() <= alone)]
+
+
 def by_target(
     subjects: Sequence[Subject],
     inputs: Sequence[str],
@@ -200,8 +212,8 @@ def by_target(
                     f"{noun} {subject.id!r} has no {name!r} image",
                     where=next((file.parent for file in subject.files.values()), None),
                     why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
-                    mend=f"Add the file, leave the {noun} out, or, for a method that was made to do without inputs, "
-                    "set data.incomplete = true",
+                    mend=f'Add the file; to leave such {noun}s out, set data.incomplete = "skip"; for a method that '
+                    "was made to do without inputs, data.incomplete = true",
                 )
         (both if complete else sources).append(subject.id)
     if not both and not alone:

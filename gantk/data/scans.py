@@ -17,9 +17,11 @@ from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_
 from gantk.errors import DataError, nearest
 from gantk.files import walk_folders
 
-__all__ = ["Scans", "Tolerance"]
+__all__ = ["Resampling", "Scans", "Tolerance"]
 
+_ONTO = "to:"
 Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Resampling = Annotated[str, Field(pattern=f"^{_ONTO}.+$")]
 
 
 class Scans:
@@ -27,17 +29,18 @@ class Scans:
 
     Args:
         tolerance: how far the grids of a subject's images may lie apart, as a part of a voxel; the first one counts.
+        resample: `to:NAME` resamples images that lie further apart onto the grid of that modality.
     """
 
     writes = (".nii.gz", ".nii")
 
-    def __init__(self, tolerance: float = TOLERANCE) -> None:
-        self.tolerance = tolerance
+    def __init__(self, tolerance: float = TOLERANCE, resample: str | None = None) -> None:
+        self.tolerance, self.resample = tolerance, resample
 
     @property
-    def reading(self) -> dict[str, float]:
-        """What decides whether an image is read."""
-        return {"tolerance": self.tolerance}
+    def reading(self) -> dict[str, float | str]:
+        """What decides whether an image is read, and onto which grid."""
+        return {"tolerance": self.tolerance} | ({} if self.resample is None else {"resample": self.resample})
 
     @classmethod
     def subject_at(cls, folder: Path, modalities: Sequence[str]) -> Subject:
@@ -86,7 +89,8 @@ class Scans:
 
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Volumes:
         """The subject's volumes; see `gantk.data.volumes.read_volumes`."""
-        return read_volumes(subject, modalities, segmentation=segmentation, tolerance=self.tolerance)
+        onto = None if self.resample is None else self.resample.removeprefix(_ONTO)
+        return read_volumes(subject, modalities, segmentation=segmentation, tolerance=self.tolerance, onto=onto)
 
     @staticmethod
     def write(path: Path, image: np.ndarray, like: Path) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "category_scale",
     "centre",
     "few_numbers",
+    "holds_few_numbers",
     "intensities_of",
     "normalised_slices",
     "placed",
@@ -268,13 +269,18 @@ def categories_of(image: np.ndarray, scale: Scale) -> np.ndarray:
     return np.rint(np.maximum(scale.invert(image), scale.background)).astype(np.int64)
 
 
+def holds_few_numbers(image: np.ndarray) -> bool:
+    """Whether an image holds a few whole numbers alone, as label maps and masks do."""
+    sample = np.unique(image.ravel()[:: max(1, image.size // _SAMPLE)])  # cheap, and most images end here
+    return len(sample) <= _FEW and not (sample != np.rint(sample)).any() and len(np.unique(image)) <= _FEW
+
+
 def few_numbers(name: str, image: np.ndarray, settings: SliceSettings) -> str:
     """What a user must be told of an image that may be a label map, and is not said to be one; empty for nothing."""
     said = settings.intensities.get(name)
     if said is not None and said.unit != "auto":
         return ""
-    sample = np.unique(image.ravel()[:: max(1, image.size // _SAMPLE)])  # cheap, and most images end here
-    if len(sample) > _FEW or (sample != np.rint(sample)).any() or len(np.unique(image)) > _FEW:
+    if not holds_few_numbers(image):
         return ""
     return (
         f"{name} holds a few whole numbers alone and is treated as brightness, interpolated among others; if they are "

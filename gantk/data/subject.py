@@ -58,12 +58,14 @@ class Volumes:
         segmentation: uint8 (X, Y, Z), labels as the file has them, or None.
         affine: (4, 4), from voxel indices of this grid to RAS+ millimetres, as nibabel has it; the first image's.
         grid_difference: how far the grids of the files lie apart at most, as a part of a voxel.
+        reference: the file whose grid it is, where images were resampled; that of the first image where None.
     """
 
     images: dict[str, np.ndarray]
     segmentation: np.ndarray | None
     affine: np.ndarray
     grid_difference: float = 0.0
+    reference: Path | None = None
 
     @property
     def spacing(self) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantk.data.cohort_table import read_table
-from gantk.data.scans import Scans, Tolerance
+from gantk.data.scans import Resampling, Scans, Tolerance
 from gantk.data.volumes import TOLERANCE, Subject
 from gantk.progress import Progress
 
@@ -23,10 +23,12 @@ class CohortTable(Scans):
     Args:
         file: the table.
         tolerance: how far the grids of a patient's images may lie apart, as a part of a voxel; the first one counts.
+        resample: `to:t1` resamples images that lie further apart onto the grid of t1, linearly, label maps by the
+            nearest voxel; they are refused where absent.
     """
 
-    def __init__(self, file: Path, tolerance: Tolerance = TOLERANCE) -> None:
-        super().__init__(tolerance)
+    def __init__(self, file: Path, tolerance: Tolerance = TOLERANCE, resample: Resampling | None = None) -> None:
+        super().__init__(tolerance, resample)
         self.file = Path(file).expanduser()
 
     def subjects(self, progress: Progress) -> list[Subject]:

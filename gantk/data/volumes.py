@@ -15,8 +15,11 @@ from nibabel.orientations import (
     io_orientation,
     ornt_transform,
 )
+from scipy import ndimage
 
+from gantk.data.foreground import find_background
 from gantk.data.nifti import read_nifti
+from gantk.data.slices import holds_few_numbers
 from gantk.data.subject import Subject, Volumes
 from gantk.errors import DataError, nearest
 from gantk.files import atomic_write
@@ -30,7 +33,12 @@ TOLERANCE = 0.05
 
 
 def read_volumes(
-    subject: Subject, modalities: Sequence[str], *, segmentation: bool = True, tolerance: float = TOLERANCE
+    subject: Subject,
+    modalities: Sequence[str],
+    *,
+    segmentation: bool = True,
+    tolerance: float = TOLERANCE,
+    onto: str | None = None,
 ) -> Volumes:
     """Read a subject's modalities, and its segmentation where it has one, brought to LPS by the first one's affine.
 
@@ -39,12 +47,15 @@ def read_volumes(
         modalities: those to read.
         segmentation: whether to read the segmentation too.
         tolerance: how far the grids may lie apart at their corners, as a part of a voxel of the first image.
+        onto: a modality onto whose grid images that lie further apart are resampled: linear, segmentations and images
+            of a few whole numbers by the nearest voxel, background outside their field of view.
 
     Raises:
-        DataError: a modality is missing; a file is unreadable, truncated or damaged, not 3D, not finite, all zero or
-            on another grid than the first; the segmentation holds other than whole numbers from 0 to 255.
+        DataError: a modality is missing; a file is unreadable, truncated or damaged, not 3D, not finite, all zero or,
+            where nothing is resampled, on another grid than the first; the segmentation holds other than whole
+            numbers from 0 to 255.
     """
-    reader = _Reader(tolerance)
+    reader = _Reader(tolerance, None if onto is None else _file_of(subject, onto))
     paths = {name: _file_of(subject, name) for name in modalities}
     images = {name: intensities(path, reader.read(path)) for name, path in paths.items()}
     labels = None
@@ -52,7 +63,9 @@ def read_volumes(
         labels = labels_of(subject.segmentation, reader.read(subject.segmentation))
     if reader.grid is None:
         raise DataError(f"no image of patient {subject.id!r} was asked for", mend="Name at least one modality")
-    return Volumes(images, labels, reader.grid.lps_affine(), reader.difference)
+    return Volumes(
+        images, labels, reader.grid.lps_affine(), reader.difference, None if onto is None else reader.grid.path
+    )
 
 
 def _file_of(subject: Subject, modality: str) -> Path:
@@ -135,7 +148,7 @@ class Grid:
         Raises:
             DataError: it has another shape, or lies further apart than the tolerance.
         """
-        mend = "Register and resample all images of a patient to one grid first"
+        mend = 'Register all images of a patient; resample them to one grid, or set data.resample = "to:t1"'
         if image.shape[:3] != self.shape:
             raise DataError(
                 f"this image has the shape {image.shape}, but {self.path.name} has {self.shape}",
@@ -155,19 +168,35 @@ class Grid:
 
 
 class _Reader:
-    """Reads files onto the grid of the first of them."""
+    """Reads files onto the grid of the first of them, or onto that of another file, to which they are resampled."""
 
-    def __init__(self, tolerance: float) -> None:
-        self.tolerance = tolerance
-        self.grid: Grid | None = None
+    def __init__(self, tolerance: float, onto: Path | None = None) -> None:
+        self.tolerance, self.resamples = tolerance, onto is not None
+        self.grid = None if onto is None else Grid.of(onto, read_nifti(onto))
         self.difference = 0.0
 
     def read(self, path: Path) -> np.ndarray:
         """Voxels float32 (X, Y, Z) in LPS."""
         image = read_nifti(path)
         self.grid = self.grid or Grid.of(path, image)
-        self.difference = max(self.difference, self.grid.difference(path, image, self.tolerance))
+        try:
+            self.difference = max(self.difference, self.grid.difference(path, image, self.tolerance))
+        except DataError:
+            if not self.resamples:
+                raise
+            return _resampled(np.asarray(image.dataobj), Grid.of(path, image), self.grid)
         return self.grid.to_lps(np.asarray(image.dataobj).reshape(self.grid.shape))
+
+
+def _resampled(voxels: np.ndarray, own: Grid, onto: Grid) -> np.ndarray:
+    """A file's voxels on another grid, float32 (X, Y, Z) in LPS."""
+    volume = own.to_lps(voxels.reshape(own.shape))
+    matrix = np.linalg.solve(own.lps_affine(), onto.lps_affine())
+    shape = apply_orientation(np.empty(onto.shape, np.bool_), onto.transform).shape
+    order = 0 if holds_few_numbers(volume) else 1
+    background = find_background(volume) if np.isfinite(volume).all() else 0.0
+    moved: np.ndarray = ndimage.affine_transform(volume, matrix, output_shape=shape, order=order, cval=background)
+    return moved.astype(np.float32, copy=False)
 
 
 def intensities(path: Path, voxels: np.ndarray) -> np.ndarray:

@@ -250,8 +250,9 @@ class DataSettings(BaseModel):
     """The modalities that are translated, in the order of their channels."""
     target: Name | Several[Name]
     """The modality to be synthesized, or several."""
-    incomplete: bool = False
-    """Whether patients may lack inputs, for methods that are trained to do without; what is not there is background."""
+    incomplete: bool | Literal["skip"] = False
+    """Whether patients may lack inputs, for methods that are trained to do without; what is not there is background.
+    `"skip"` leaves such patients out."""
     neighbours: Annotated[Whole, Field(le=64)] = 0
     """Slices on either side that come with each input slice, as further channels."""
     spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
@@ -323,6 +324,11 @@ class DataSettings(BaseModel):
             for name, extra in found.items()
             if name != SEGMENTATION and (codes := [int(code) for code in extra.categories or ()])
         }
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether patients who lack inputs are kept."""
+        return self.incomplete is True
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -11,12 +11,20 @@ import pytest
 from gantk.api.cohort import list_cohort, open_cohort
 from gantk.data.cohort_table import read_table, write_table
 from gantk.data.table import CohortTable
-from gantk.errors import DataError
+from gantk.errors import DataError, RecipeError
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe.load import recipe_from_table
 
 QUIET = QuietProgress()
+
+
+class Told(QuietProgress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def touch(root: Path, *names: str) -> None:
@@ -174,9 +182,18 @@ def test_patients_who_lack_an_input_are_left_to_the_recipe(root):
     file = table(
         root,
         "patient,t1,t2,t1ce\nA,img/a1.nii.gz,img/b2.nii.gz,img/a2.nii.gz\nB,img/b1.nii.gz,,img/b2.nii.gz\n"
-        "C,img/c1.nii.gz,img/c1.nii.gz,img/b2.nii.gz\n",
+        "C,img/c1.nii.gz,img/c1.nii.gz,img/b2.nii.gz\nD,img/c1.nii.gz,img/c1.nii.gz,img/b2.nii.gz\n",
     )
     with pytest.raises(DataError, match="'B' has no 't2' image"):
         list_cohort(recipe(file, inputs=["t1", "t2"]), load_plugins().registry, QUIET)
     split = list_cohort(recipe(file, inputs=["t1", "t2"], incomplete=True), load_plugins().registry, QUIET).split
-    assert set(split.subjects) == {"A", "B", "C"}
+    assert set(split.subjects) == {"A", "B", "C", "D"}
+    told = Told()
+    listing = list_cohort(
+        recipe(file, inputs=["t1", "t2"], incomplete="skip", resample="to:t1"), load_plugins().registry, told
+    )
+    assert set(listing.split.subjects) == {"A", "C", "D"}
+    assert listing.left_out == 1
+    assert "1 of 4 patients lack an input and are left out: B" in told.notes
+    with pytest.raises(RecipeError, match="resample"):
+        list_cohort(recipe(file, resample="t1"), load_plugins().registry, QUIET)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from gantk.data.volumes import Subject, read_volumes, write_like
 from gantk.errors import CacheError, DataError
@@ -255,3 +256,41 @@ def test_errors_cross_processes():
         "c",
     )
     assert str(error) == "a: it broke. b. c."
+
+
+def test_images_on_other_grids_are_resampled_where_asked(tmp_path: Path) -> None:
+    """The same world in three grids: a ball, brighter toward one side, and its label."""
+
+    def ball(affine: np.ndarray, shape: tuple[int, int, int], what: str) -> np.ndarray:
+        index = np.stack([*np.meshgrid(*map(np.arange, shape), indexing="ij"), np.ones(shape)])
+        x, y, z, _ = np.tensordot(affine, index, 1)
+        inside = (x - 4) ** 2 + (y + 6) ** 2 + z**2 < 30**2
+        return np.where(inside, 200 + x + 2 * y, -1000) if what == "image" else 3.0 * inside
+
+    one = np.array([[2.0, 0, 0, -40], [0, 2, 0, -46], [0, 0, 2, -40], [0, 0, 0, 1]])
+    other = np.array([[-1.5, 0, 0, 44], [0, 0, 3, -50], [0, 1.7, 0, -45], [0, 0, 0, 1]])  # turned, too
+    subject = Subject(
+        "X",
+        {
+            "t1": write(tmp_path / "t1.nii.gz", ball(one, (42, 44, 41), "image"), one),
+            "t2": write(tmp_path / "t2.nii.gz", ball(other, (60, 54, 31), "image"), other),
+        },
+        write(tmp_path / "seg.nii.gz", ball(other, (60, 54, 31), "label"), other),
+    )
+    with pytest.raises(DataError, match=r'data\.resample = "to:t1"'):
+        read_volumes(subject, ["t2", "t1"])
+    found = read_volumes(subject, ["t2", "t1"], onto="t1")
+    alone = read_volumes(Subject("X", {"t1": subject.files["t1"]}), ["t1"])
+    assert np.array_equal(found.affine, alone.affine)
+    assert np.array_equal(found.images["t1"], alone.images["t1"])
+    assert found.reference == subject.files["t1"]
+    assert found.segmentation is not None
+    assert set(np.unique(found.segmentation)) == {0, 3}
+    deep = ndimage.binary_erosion(found.images["t1"] > -1000, iterations=2)
+    assert abs(found.images["t2"] - found.images["t1"])[deep].max() < 0.01  # linear in space, so exact
+    assert ((found.segmentation == 3) ^ (found.images["t1"] > -1000)).mean() < 0.02
+    far = ~ndimage.binary_dilation(found.images["t1"] > -1000, iterations=3)
+    assert (found.images["t2"][far] == -1000).all()  # outside of its field of view, too
+    write_like(tmp_path / "out.nii.gz", found.images["t2"], found.reference)  # as a prediction is written
+    with pytest.raises(DataError, match="has no 'pd' image"):
+        read_volumes(subject, ["t2"], onto="pd")
