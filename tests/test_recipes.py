@@ -39,6 +39,7 @@ NETWORKS = {
         "teacher.generator.backbone=mobilenetv3_small_050",
         "teacher.discriminator.channels=4",
     ],
+    "flow_matching": ["generator.generator.channels=4", "generator.generator.steps=2"],
     "mean_teacher": ["student.generator.channels=4"],
     "medgan": ["generator.generator.channels=4", "generator.generator.levels=3", "generator.discriminator.channels=4"],
     "mmgan": ["generator.generator.channels=4", "generator.discriminator.channels=4"],

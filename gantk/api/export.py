@@ -102,7 +102,15 @@ def export(
     folder = resolve_run(run)
     model = load(folder, device="cpu")
     role, description, remarks = _described(model, role, target)
-    generator = _Plain(model.translators[role].generator)
+    translator = model.translators[role]
+    if translator.extra or hasattr(translator.generator, "sample"):
+        why = (
+            "it makes images of noise, in steps" if not translator.extra else f"it takes {', '.join(translator.extra)}"
+        )
+        raise UsageError(
+            f"{role!r} cannot be exported", where="role", why=f"{why}; what is exported takes images alone"
+        )
+    generator = _Plain(translator.generator)
     title, image = _real_slice(folder, model, role)
     images = [image]
     if description.multiple is not None:

@@ -18,6 +18,7 @@ from gantk.recipe import Recipe
 from gantk.training.device import autocasting
 from gantk.training.state import TrainingState
 from gantk.translation import StagePlan, Step, Translator
+from gantk.translation.residual import bare
 
 #: The batch group that translations are asked of, beside those of the terms; they are all one.
 SEEN = "seen"
@@ -38,25 +39,37 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @contextmanager
-def as_tested(generator: nn.Module, role: str, recipe: Recipe) -> Iterator[None]:
+def as_tested(generator: nn.Module, role: str, recipe: Recipe, sample: int = 0) -> Iterator[None]:
     """A role's generator as the recipe tests it, without gradient; it and torch's random numbers stay as they were.
 
-    Dropout that is kept at test draws from the recipe's seed, so that the same images give the same.
+    Dropout that is kept at test, and a generator that samples, draw from the recipe's seed, so that the same images give
+    the same; `sample` numbers further draws.
     """
-    if recipe.translators[role].at_test == "eval":
+    if not draws(generator, role, recipe):
         with at_rest([generator]):
             yield
         return
     mode, buffers = generator.training, [(buffer, buffer.clone()) for buffer in generator.buffers()]
-    generator.train()
+    generator.train(recipe.translators[role].at_test == "train")
     try:
         with torch.no_grad(), torch.random.fork_rng():
-            torch.manual_seed(recipe.run.seed)
+            torch.manual_seed(recipe.run.seed + sample)
             yield
     finally:
         generator.train(mode)
         for buffer, before in buffers:
             buffer.copy_(before)
+
+
+def draws(generator: nn.Module, role: str, recipe: Recipe) -> bool:
+    """Whether what a generator makes at test is drawn at random."""
+    return recipe.translators[role].at_test == "train" or hasattr(bare(generator), "sample")
+
+
+def answer(generator: nn.Module, image: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+    """What a generator answers at test: its `sample`, where it makes images in steps, else its output."""
+    made: Tensor = getattr(generator, "sample", generator)(image, **given)
+    return made.float()
 
 
 def translation(
@@ -78,7 +91,7 @@ def translation(
         assert image is not None
         beside = translator.given({name: values.to(device) for name, values in group.extra.items()})
         with as_tested(generator, translator.role, recipe), autocast():
-            output = generator(image.to(device), **beside).float()
+            output = answer(generator, image.to(device), beside)
         return _answer(output, group, translator, layout, recipe)
 
     return predict
@@ -116,9 +129,9 @@ class Inference:
 
     def predictor(self, role: str) -> Predictor:
         """As the function `predictor`, for the group that was seen last, or another view of its source."""
-        if role in self.state.averages:  # another network than the one that maps ask
-            return predictor(self.state, role)
         translator = self.state.translators[role]
+        if role in self.state.averages or hasattr(translator.generator, "sample"):  # not what maps ask for
+            return predictor(self.state, role)
 
         def predict(group: Group) -> Tensor:
             assert self._step is not None
@@ -203,7 +216,7 @@ def there_and_back(state: TrainingState, group: Group, side: Side) -> dict[str, 
     def made(role: str, images: Tensor) -> Tensor:
         generator = state.generator(role)
         with as_tested(generator, role, state.recipe), autocast():
-            return generator(images.to(state.device), **state.translators[role].given(extra)).float()
+            return answer(generator, images.to(state.device), state.translators[role].given(extra))
 
     found = {}
     for role, there in state.translators.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from gantk.api.cohort import make_dataset, slice_settings
-from gantk.api.inference import as_tested
+from gantk.api.inference import answer, as_tested, draws
 from gantk.api.outputs import check_file, check_writes, write_image
 from gantk.data.dataset import noun_of
 from gantk.data.extra import of_image, planes
@@ -131,6 +132,7 @@ class Model:
         self.dataset = dataset
         self.layout = layout
         self.device = device
+        self.sample = 0
         self.meaning = Meaning.from_dict(checkpoint.facts["meaning"])
         self._network = Lock()  # a cohort's images are prepared while others are translated
         self._fitting = lru_cache(maxsize=None)(self._find_fitting)
@@ -368,6 +370,25 @@ class Model:
                 advance=bar.advance,
             )
 
+    def samples(self, number: int, role: str | None = None) -> list[Model]:
+        """So many models that draw differently, for `gantk.api.ensemble`: of generators that sample, or keep dropout.
+
+        Raises:
+            UsageError: what the role makes is not drawn.
+        """
+        role = self.asked(Request(role))[0]
+        if number > 1 and not draws(self.translators[role].generator, role, self.recipe):
+            raise UsageError(
+                f"{role!r} makes the same image each time",
+                where="samples",
+                mend='leave samples out; at_test = "train" in its translator keeps dropout at test',
+            )
+        made = []
+        for sample in range(number):
+            made.append(copy.copy(self))
+            made[-1].sample = sample
+        return made
+
     def _find_fitting(self, role: str, size: tuple[int, int]) -> tuple[int, int] | None:
         with self._network:
             return fitting_size(self.translators[role], size, self.recipe.data.crop)
@@ -383,8 +404,8 @@ class Model:
         )
         extra = {name: codes.clamp(min=0) for name, codes in zip(maps, pixels, strict=True)}  # padded with background
         extra |= {name: torch.full((len(image),), value, device=self.device) for name, value in said.items()}
-        with self._network, as_tested(translator.generator, role, self.recipe), autocast():
-            output = translator.generator(image, **translator.given(extra)).float()
+        with self._network, as_tested(translator.generator, role, self.recipe, self.sample), autocast():
+            output = answer(translator.generator, image, translator.given(extra))
         array: np.ndarray = output.cpu().numpy()
         return array
 

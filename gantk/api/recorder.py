@@ -57,6 +57,14 @@ class Recorder:
         metrics = {f"train/{name}": value for name, value in losses.items()}
         metrics |= {f"rate/{name}": value for name, value in rates.items()}
         self.journal.append(position.total, position.epoch, stage.name, metrics)
+        self.session.hook.after_step(
+            folder=self.folder,
+            recipe=self.recipe,
+            stage=stage.name,
+            epoch=position.epoch,
+            step=position.total,
+            losses=losses,
+        )
         self.display.step(stage.name, position.epoch, position.step, self.steps_per_epoch, losses, seconds)
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:

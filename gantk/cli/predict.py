@@ -48,6 +48,12 @@ def predict(
     flips: Annotated[
         bool, typer.Option("--flips", help="Average over each slice and its left-right mirror image.")
     ] = False,
+    samples: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Images drawn of a generator that draws: their mean is written, and the standard deviation."
+        ),
+    ] = 1,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing files, but never the inputs.")
     ] = False,
@@ -78,6 +84,7 @@ def predict(
 
     wanted = None if size is None else _size(size)
     models = [gantk.load(gantk.resolve_run(name, runs), device=device) for name in (run, *(ensemble or ()))]
+    models = [sample for model in models for sample in model.samples(samples, role)]
     if models[0].members(source) is None:
         asked = Request(role, target, wanted, flips, _given(given or ()))
         for file in Ensemble(models).predict(source, out, asked, overwrite=overwrite):

@@ -99,6 +99,11 @@ def before_stage(folder: Path, recipe: Recipe, stage: str) -> None:
 
 
 @hookspec
+def after_step(folder: Path, recipe: Recipe, stage: str, epoch: int, step: int, losses: Mapping[str, float]) -> None:
+    """Called after every step, counted over the run from 0, with its losses. The return value is ignored."""
+
+
+@hookspec
 def after_epoch(folder: Path, recipe: Recipe, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
     """Called after an epoch and its validation. The return value is ignored."""
 

@@ -153,7 +153,9 @@ class Rehearsal:
             trace.append((stage.name, self.epoch, rates, ended, tuple(self.actions)))
             self.epoch += 1
             self.lengths[stage.name] = self.epoch
-            if ended or self.epoch == stage.epochs:
+            if ("stop",) in self.actions:
+                self.stage, self.epoch = len(stages), 0
+            elif ended or self.epoch == stage.epochs:
                 self.stage, self.epoch = self.stage + 1, 0
         return trace
 
@@ -181,6 +183,9 @@ class Rehearsal:
             "give that stage a longer history, or restore a later epoch",
         )
         self.actions.append(("restore", role, stage, epoch))
+
+    def stop(self) -> None:
+        self.actions.append(("stop",))
 
     def note(self, text: str) -> None:
         self.actions.append(("note", text))

@@ -176,11 +176,13 @@ class Engine:
         metrics = self._validate(stage, plan, last)
         if self.world.first:
             self.history.record(stage, epoch, state.translators)
-        ended = scheduler.after_epoch(stage, epoch, metrics, _Control(self))
+        control = _Control(self)
+        ended = scheduler.after_epoch(stage, epoch, metrics, control)
         self.observer.epoch_done(stage, last, metrics)
         index, total = state.position.stage, state.position.total
-        over = ended or epoch + 1 == stage.epochs
-        state.position = Position(index + 1, 0, 0, total) if over else Position(index, epoch + 1, 0, total)
+        over = ended or control.stops or epoch + 1 == stage.epochs
+        following = len(self.stages) if control.stops else index + 1
+        state.position = Position(following, 0, 0, total) if over else Position(index, epoch + 1, 0, total)
         if self.best is not None and self.world.first:
             self.best.keep(state, metrics, self.facts)
 
@@ -226,6 +228,10 @@ class _Control:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.stops = False
+
+    def stop(self) -> None:
+        self.stops = True
 
     def copy(self, source: str, target: str, parts: Sequence[str], *, into: str = "", shared: bool = False) -> None:
         origin = dict(self._translator(source).parts())

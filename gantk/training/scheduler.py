@@ -43,6 +43,9 @@ class Control(Protocol):
     def restore(self, role: str, stage: str, epoch: int) -> None:
         """Give a role the weights that it had at the end of an epoch of a stage that keeps a history."""
 
+    def stop(self) -> None:
+        """End the training with this epoch, the stages that follow included; called after an epoch."""
+
     def note(self, text: str) -> None:
         """Tell the user."""
 

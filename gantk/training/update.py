@@ -70,7 +70,7 @@ class Updater:
             moment: where in the training it is.
 
         Returns:
-            The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
+            What terms recorded by `ROLE/TERM.NAME`, and the value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
             are absent in this step are left out.
 
         Raises:
@@ -100,6 +100,7 @@ class Updater:
                     raise NonFiniteError(
                         f"what the {self.plan.balance.origin} makes of the terms became {total.item()}"
                     )
+                found |= self._logged(step)
                 if len(batches) == 1:
                     self._apply(side)
                 step.forget_judgements()  # made with the other side's parameters frozen, or before their update
@@ -176,6 +177,13 @@ class Updater:
                     why=f"it is the {origin}: look there for a division by 0 or the logarithm or root of 0",
                 )
         return values
+
+    def _logged(self, step: Step) -> Losses:
+        """The numbers that terms recorded, those that are finite."""
+        if not step.logged:
+            return {}
+        values = self.world.mean(torch.stack(list(step.logged.values()))).tolist()
+        return {name: value for name, value in zip(step.logged, values, strict=True) if math.isfinite(value)}
 
     def _clear(self, side: str) -> None:
         for role in self.plan.roles:

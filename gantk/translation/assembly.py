@@ -195,6 +195,12 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
     translator = Translator(role, takes, gives, generator, discriminator, conditional, origins, extra, augmentation)
     _check_given(translator, where)
     if settings.residual is not None:
+        if hasattr(generator, "sample"):
+            raise RecipeError(
+                f"the generator {settings.generator.use!r} makes images of noise, and so changes none",
+                where=f"{where}.residual",
+                mend="leave residual out",
+            )
         start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
         translator.generator = Residual(
             generator, start, takes.size, recipe.data.crop, origins["generator"], translator.blank

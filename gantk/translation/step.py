@@ -66,6 +66,7 @@ class Step:
         self._features: dict[tuple[str, int, Key, tuple[int, ...], bool], tuple[Tensor, Given, dict[int, Tensor]]] = {}
         self._judgements: dict[tuple[str, int, Key, int, bool], tuple[Tensor, Tensor, Given, Judgement]] = {}
         self._given: dict[tuple[str, str, Update], Given] = {}
+        self.logged: dict[str, Tensor] = {}
         self._asked: dict[str, tuple[str, TransformSlot, int]] = {}
         self._real: set[int] = set()
         self._owners: dict[int, str] = {}  # the group that an image of the memo belongs to

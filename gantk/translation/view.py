@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError
+from gantk.names import check_name
 from gantk.translation.residual import Residual
 from gantk.translation.step import Step, resize_weight, scales_of
 
@@ -275,6 +276,18 @@ class View:
             return self.step.derive("repeat", image, lambda x: x.repeat(1, self.source.shape[1] // x.shape[1], 1, 1))
         rest = self.source[:, image.shape[1] :]
         return self.step.derive("first", image, lambda x: torch.cat([x, rest], dim=1))
+
+    def log(self, name: str, value: Tensor | float) -> None:
+        """Record a number of this step, the mean of a tensor, in journal and MLflow, as `ROLE/TERM.NAME`.
+
+        It has no effect on the training; where it is not finite the step is without it.
+
+        Raises:
+            ValueError: the name is none.
+        """
+        device = next(self.translator.parameters()).device
+        place = check_name(name) if self._term is None else f"{self._term.name}.{check_name(name)}"
+        self.step.logged[f"{self.role}/{place}"] = torch.as_tensor(value, device=device).detach().float().mean()
 
     @property
     def weight(self) -> Tensor | None:

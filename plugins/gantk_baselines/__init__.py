@@ -9,6 +9,7 @@ from gantk_baselines.balances import GradientRatio, Uncertainty
 from gantk_baselines.consistency import Consistency
 from gantk_baselines.cycle import Cycle, Identity
 from gantk_baselines.discriminators import MultiscalePatchGan, PatchGan
+from gantk_baselines.flow import FlowMatching, FlowUnet
 from gantk_baselines.generators import CasNet, Mustgan, Resnet, Resvit, Spade, TimmGenerator, Unet
 from gantk_baselines.many_to_many import AvailabilityResnet, AvailableLsgan, MaskedCycle
 from gantk_baselines.missing import ImputedLsgan, MissingL1, ModalityDropout, ModalityPatchGan
@@ -27,6 +28,7 @@ def register_generators() -> dict[str, type]:
     return {
         "availability_resnet": AvailabilityResnet,
         "casnet": CasNet,
+        "flow_unet": FlowUnet,
         "mustgan": Mustgan,
         "resnet": Resnet,
         "resvit": Resvit,
@@ -54,6 +56,7 @@ def register_losses() -> dict[str, type]:
         "content": Content,
         "cycle": Cycle,
         "discriminator_features": DiscriminatorFeatures,
+        "flow_matching": FlowMatching,
         "hinge": Hinge,
         "identity": Identity,
         "imputed_lsgan": ImputedLsgan,

@@ -15,14 +15,22 @@ from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.testing import write_pictures
 from gantk.testing.cohort import write_cohort
+from gantk_baselines.flow import FlowUnet
 
 pytest_plugins = ["gantk.testing.plugin"]
+
+
+class TinyFlow(FlowUnet):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, channels=4, levels=2)
+
 
 # What makes a component small, or is not to be had from its defaults; attributes of its conformance class.
 SMALL: dict[str, dict[str, Any]] = {
     "generator availability_resnet": {"parameters": {"channels": 4, "blocks": 2}},
     "generator casnet": {"parameters": {"channels": 4, "blocks": 2, "levels": 3}},
     "generator ds3": {"parameters": {"channels": 4, "blocks": 2, "reduction": 2}},
+    "generator flow_unet": {"parameters": {"channels": 4, "levels": 2, "steps": 2}},
     "generator mustgan": {"parameters": {"channels": 4, "blocks": 2}},
     "generator resnet": {"parameters": {"channels": 4, "blocks": 2}},
     "generator resvit": {
@@ -40,6 +48,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "extra": {"labels": {"per": "pixel", "categories": [0, 1]}},
     },
     "discriminator patchgan": {"parameters": {"channels": 4, "layers": 2}},
+    "loss flow_matching": {"generator": TinyFlow},
     # one of the pair's modalities is missing in each image, and made
     "loss imputed_lsgan": {"inputs": ("a", "b"), "targets": ("a", "b")},
     "loss missing_l1": {"inputs": ("a", "b"), "targets": ("a", "b")},

@@ -657,3 +657,38 @@ def test_schedulers_beside_the_first_multiply_and_end_stages(engine: Any) -> Non
     checkpoint = newest_checkpoint(tested.checkpoints)
     assert checkpoint.facts["scheduler"] == {"0": {}, "1": {"epoch": 1}, "2": {"epoch": 1}}
     restore(tested.state, checkpoint)
+
+
+def test_a_scheduler_may_end_the_training(engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(schedule={"use": "constant", "epochs": 5})
+    seen: list[int] = []
+
+    def after_epoch(stage: Stage, epoch: int, metrics: Any, control: Any) -> bool:
+        seen.append(epoch)
+        if epoch == 1:
+            control.stop()
+        return False
+
+    monkeypatch.setattr(made.state.scheduler, "after_epoch", after_epoch)
+    made.run()
+    assert seen == [0, 1]
+    assert made.state.position.stage == len(made.stages)
+
+
+def test_terms_record_numbers(engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(schedule={"use": "constant", "epochs": 1})
+    (term, *_) = made.state.assembly.terms
+    asked = type(term.loss).__call__
+
+    def recording(self: Any, view: Any) -> Any:
+        view.log("half", torch.tensor([0.25, 0.75]))
+        view.log("lost", float("nan"))
+        with pytest.raises(ValueError, match="name"):
+            view.log("a/b", 1.0)
+        return asked(self, view)
+
+    monkeypatch.setattr(type(term.loss), "__call__", recording)
+    made.run()
+    losses = [losses for _, losses, _ in made.observer.steps]
+    assert all(found[f"{term.role}/{term.name}.half"] == 0.5 for found in losses)
+    assert not any(f"{term.role}/{term.name}.lost" in found for found in losses)

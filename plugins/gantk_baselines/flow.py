@@ -1,0 +1,96 @@
+"""Flow matching: a generator that turns noise into an image in steps, and the loss that trains it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gantk import Count, Needs, Translation, View
+from gantk_baselines.generators.unet import Unet
+from gantk_baselines.layers import Dropout, Levels, Norm
+
+__all__ = ["FlowMatching", "FlowUnet"]
+
+
+class FlowUnet(nn.Module):
+    """A U-Net that says the target from a state between noise and it: (B, C, H, W) to (B, out_channels, H, W).
+
+    x̂ = U(x, x_t, t), with the state x_t (B, out_channels, H, W) and the time t (B, 1) as further channels: given by the
+    term, 0 where absent. In evaluation and prediction it samples: from noise x_0 in n steps of Euler's method along the
+    velocity (x̂ − x_t) / (1 − t). `gantk predict --samples` makes several.
+
+    Sources: Lipman et al., "Flow matching for generative modeling", ICLR 2023; the image in place of the velocity as what
+    is predicted: Li and He, "Back to basics: let denoising generative models denoise", 2025.
+
+    Args:
+        in_channels: channels of the source.
+        out_channels: channels of the output.
+        steps: n.
+        levels: halvings of the U-Net.
+        channels: width of its first level.
+        norm: "instance", "batch" or "none".
+        dropout: probability in its upward levels of full width.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        steps: Annotated[int, Field(ge=1, le=1000)] = 10,
+        levels: Levels = 4,
+        channels: Count = 64,
+        norm: Norm = "instance",
+        dropout: Dropout = 0.0,
+    ) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.steps = steps
+        self.network = Unet(in_channels + out_channels + 1, out_channels, levels, channels, norm, dropout)
+        self.size_multiple = self.network.size_multiple
+
+    def forward(
+        self,
+        image: Tensor,
+        layers: tuple[int, ...] = (),
+        decode: bool = True,
+        *,
+        state: Tensor | None = None,
+        t: Tensor | None = None,
+    ) -> Tensor | Translation:
+        """What the target is likely to be; layers are the U-Net's."""
+        batch, _, height, width = image.shape
+        state = image.new_zeros(batch, self.out_channels, height, width) if state is None else state
+        t = image.new_zeros(batch, 1) if t is None else t
+        time = t[:, :, None, None].expand(-1, 1, height, width)
+        return self.network(torch.cat([image, state, time], dim=1), layers, decode)
+
+    def sample(self, image: Tensor) -> Tensor:
+        """One image of those that the target may be, drawn from torch's global generator."""
+        batch, _, height, width = image.shape
+        state = torch.randn(batch, self.out_channels, height, width).to(image)
+        for step in range(self.steps):
+            t = image.new_full((batch, 1), step / self.steps)
+            likely = self(image, state=state, t=t)
+            state = state + (likely - state) / (self.steps - step)
+        return state.clamp(-1, 1)
+
+
+class FlowMatching:
+    """Flow matching: mean of m·(v̂ − v)² with x_t = t·y + (1 − t)·x_0, v = y − x_0, noise x_0 and t uniform in [0, 1].
+
+    The generator predicts y, so v̂ − v = (x̂ − y) / (1 − t), where 1 − t counts as 0.05 at least. It must take `state` and
+    `t`, as `flow_unet` does. Sources: there.
+    """
+
+    needs = Needs(target=True, output=False)
+
+    def __call__(self, view: View) -> Tensor:
+        target = view.target
+        t = torch.rand(len(target), 1).to(target)
+        along = t[:, :, None, None]
+        state = along * target + (1 - along) * torch.randn(target.shape).to(target)
+        likely = view.translate(given={"state": state, "t": t})
+        return view.weighted_mean(((likely - target) / (1 - along).clamp(min=0.05)).square())

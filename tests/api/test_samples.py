@@ -1,0 +1,67 @@
+"""Generators that draw: asked by their sampler at test, the same image again, and several on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gantk
+from gantk.api.ensemble import Ensemble
+from gantk.api.export import export
+from gantk.api.model import Request
+from gantk.errors import GantkError, UsageError
+from gantk.progress import QuietProgress
+from gantk.testing import run_recipe
+from tiny_runs import RECIPE, toml
+
+CHANGES = [
+    'data.slices="all"',
+    'translators.only={generator={use="flow_unet", channels=4, levels=2, steps=3}}',
+    'losses={only={use="flow_matching", on="only"}}',
+]
+
+
+@pytest.fixture(scope="module")
+def model(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    recipe = RECIPE.format(root=toml(cohort)).split("[translators.teacher]")[0].replace('predict = "student"', "")
+    recipe = recipe + '[schedule]\nuse = "constant"\nepochs = 1\n[evaluation]\nregions = ["tumour"]\nexamples = 1\n'
+    run = run_recipe(recipe, CHANGES, cohort=cohort, folder=tmp_path_factory.mktemp("drawn"))
+    return gantk.load(run.folder, device="cpu")
+
+
+def test_a_prediction_is_a_sample_and_the_same_again(model: Any, cohort: Path, monkeypatch: Any) -> None:
+    first = model.predict(cohort / "P0", progress=QuietProgress())
+    assert np.array_equal(first, model.predict(cohort / "P0", progress=QuietProgress()))
+    generator = model.translators["only"].generator
+    monkeypatch.setattr(generator, "sample", lambda image: generator.forward(image) * 0 - 0.5)
+    assert not np.array_equal(first, model.predict(cohort / "P0", progress=QuietProgress()))
+
+
+def test_several_samples_have_a_mean_and_a_spread(model: Any, cohort: Path) -> None:
+    one, *others = model.samples(3)
+    images = [m.predict(cohort / "P0", progress=QuietProgress()) for m in (one, *others)]
+    assert np.array_equal(images[0], model.predict(cohort / "P0", progress=QuietProgress()))
+    assert not np.array_equal(images[0], images[1])
+    ensemble, request = Ensemble([one, *others]), Request()
+    prepared = ensemble.prepare(cohort / "P0", request)
+    made = ensemble.restore(prepared, ensemble.translate(prepared, request, QuietProgress()))
+    assert made.spread is not None
+    assert made.spread.max() > 0
+
+
+def test_what_is_not_drawn_has_no_samples(uninterrupted: Any) -> None:
+    fixed = gantk.load(uninterrupted("plain"), device="cpu")
+    assert len(fixed.samples(1)) == 1
+    with pytest.raises(UsageError, match="'student' makes the same image each time"):
+        fixed.samples(2)
+
+
+def test_a_sampler_is_neither_exported_nor_residual(model: Any, tmp_path: Path, recipe: Path) -> None:
+    with pytest.raises(UsageError, match="it makes images of noise"):
+        export(model.run, tmp_path / "it.safetensors")
+    change = ['translators.teacher={generator={use="flow_unet", channels=4, levels=2}, residual="t1"}']
+    with pytest.raises(GantkError, match="makes images of noise, and so changes none"):
+        gantk.dry_run(recipe, change)
