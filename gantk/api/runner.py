@@ -17,6 +17,7 @@ from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_
 from gantk.api.display import Display, Quiet
 from gantk.api.export import check_packages
 from gantk.api.extension import Extension, extended_recipe
+from gantk.api.notebook import notebook_display, show
 from gantk.api.preflight import check_out
 from gantk.api.recorder import Beside, Recorder
 from gantk.api.signals import StopSignals
@@ -57,6 +58,16 @@ class RunResult:
     summary: dict[str, Any] = field(repr=False)
     report: Path = field(repr=False)
 
+    def _repr_html_(self) -> str:
+        """The run in a notebook: its table and slices with every role's output."""
+        from gantk.report.notebook import run_html
+
+        return run_html(self.folder)
+
+    def show(self) -> None:
+        """Show the run: in a notebook its table and slices, elsewhere its table as text."""
+        show(self)
+
 
 def run(
     path: Given | None = None,
@@ -83,14 +94,15 @@ def run(
         out: the folder in which the run's folder is made; `./runs` where absent.
         progress: shows the work; a rich display or plain lines where absent.
         tracking_uri: MLflow's address, above the recipe's.
-        display: draws the training.
+        display: draws the training; where absent a line that moves in a notebook, and nothing elsewhere.
 
     Raises:
         Interrupted: a signal stopped the run; its state is saved.
         GantkError: anything that the user can mend.
     """
     with world(device) as processes:
-        return _run_on(processes, path, overrides, resume, extend, out, tracking_uri, display or Quiet(progress))
+        drawn = display or notebook_display(progress) or Quiet(progress)
+        return _run_on(processes, path, overrides, resume, extend, out, tracking_uri, drawn)
 
 
 def _run_on(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
 
-__all__ = ["Cell", "Grid", "fitted", "latex", "to_latex", "to_markdown", "to_rich"]
+__all__ = ["Cell", "Grid", "fitted", "latex", "to_html", "to_latex", "to_markdown", "to_rich"]
 
 FOLD = 16
 """Columns of words in a terminal are not made narrower than this many letters."""
@@ -182,6 +182,23 @@ def to_markdown(grid: Grid) -> str:
     parts += [text(Cell(grid.caption))] if grid.caption else []
     parts += ["\n".join(f"- {text(Cell(note))}" for note in grid.notes)] if grid.notes else []
     return "\n\n".join(parts) + "\n"
+
+
+def to_html(grid: Grid) -> str:
+    """The grid as an HTML table for notebooks: the best of a column bold; caption and notes below."""
+    from html import escape
+
+    def cell(text: str, place: int, tag: str = "td", best: bool = False) -> str:
+        side = "left" if place < grid.words else "right"
+        return f'<{tag} style="text-align:{side}">{f"<b>{escape(text)}</b>" if best else escape(text)}</{tag}>'
+
+    def line(row: Sequence[Cell]) -> str:
+        return "<tr>" + "".join(cell(one.text, place, best=one.best) for place, one in enumerate(row)) + "</tr>"
+
+    head = "".join(cell(title, place, "th") for place, title in enumerate(grid.header))
+    bodies = "".join(f"<tbody>{''.join(line(row) for row in section)}</tbody>" for section in grid.sections)
+    below = "".join(f"<div>{escape(text)}</div>" for text in (grid.caption, *grid.notes) if text)
+    return f"<div><b>{escape(grid.head)}</b></div><table><thead><tr>{head}</tr></thead>{bodies}</table>{below}"
 
 
 def to_latex(*grids: Grid) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gantk.evaluation.results import Column, Statistic, Subjects
-from gantk.tables.grids import Cell, Grid
+from gantk.tables.grids import Cell, Grid, to_html
 from gantk.tables.numbers import column_title, decimals, write_p, write_statistic
 from gantk.tables.statistics import PairedDifference
 
@@ -172,6 +172,10 @@ class Table:
             notes=self.notes,
             warning="; ".join(self.differences),
         )
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        return to_html(self.grid())
 
     def grids(self) -> list[Grid]:
         """One grid per region, for pages that are narrow; caption and notes with the last one alone."""

@@ -1,0 +1,44 @@
+"""A run as a cell of a notebook shows it."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from gantk.evaluation.examples import Examples
+from gantk.evaluation.results import is_evaluated
+from gantk.report.figures import draw_figure
+from gantk.report.saving import QUALITY
+from gantk.runs.names import EVALUATION, REPORT
+from gantk.tables.grids import to_html
+from gantk.tables.run import run_table
+
+__all__ = ["run_html"]
+
+MOST = 2
+"""Slices that are shown."""
+
+
+def run_html(run: Path) -> str:
+    """The table of a run, its first example slices, and where its report is; what is not there is left out."""
+    parts = [f"<div><b>{escape(run.name)}</b></div>"]
+    if is_evaluated(run / EVALUATION):
+        parts.append(to_html(run_table(run).grid()))
+    examples = run / EVALUATION / "examples.npz"
+    if examples.is_file():
+        shown = Examples.load(examples)
+        for index in range(min(MOST, len(shown))):
+            out = BytesIO()
+            Image.fromarray(draw_figure(shown, index)).save(out, format="WEBP", quality=QUALITY)
+            source = base64.b64encode(out.getvalue()).decode("ascii")
+            title = escape(shown.titles[index])
+            parts.append(
+                f'<div>{title}</div><img style="max-width:100%" alt="{title}" src="data:image/webp;base64,{source}">'
+            )
+    if (run / REPORT).is_file():
+        parts.append(f"<div>{escape(str(run / REPORT))}</div>")
+    return "".join(parts)
