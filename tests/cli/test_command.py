@@ -367,7 +367,7 @@ def test_an_error_of_run_is_json_too(tmp_path: Path) -> None:
 
 def test_a_command_to_copy_stands_alone() -> None:
     error = Interrupted("it was stopped", where="x", mend="go on with", command="gantk run --resume x")
-    assert str(error).splitlines() == ["x: it was stopped. go on with:", "  gantk run --resume x"]
+    assert str(error).splitlines() == ["x: it was stopped; go on with:", "  gantk run --resume x"]
 
 
 @pytest.mark.parametrize(

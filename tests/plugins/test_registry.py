@@ -137,7 +137,7 @@ def test_names_and_kinds() -> None:
 def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
     made = registry(component(name="sharpen"), component(name="blur"))
     with pytest.raises(
-        RecipeError, match=r"losses\.x\.use: no plugin supplies the loss 'sharpn'. did you mean 'sharpen'"
+        RecipeError, match=r"losses\.x\.use: no plugin supplies the loss 'sharpn'; did you mean 'sharpen'"
     ):
         made.get("loss", "sharpn", "losses.x.use")
     with pytest.raises(RecipeError, match="known: blur, sharpen"):
@@ -147,7 +147,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
 
 
 def test_an_unknown_kind_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"'loses' is no kind of component\. did you mean 'losses'"):
+    with pytest.raises(UsageError, match=r"'loses' is no kind of component; did you mean 'losses'"):
         registry().names("loses")
 
 

@@ -115,7 +115,7 @@ def test_a_circle_of_parents_is_an_error(write: Write) -> None:
 
 
 def test_a_missing_parent_is_named_with_the_nearest(write: Write) -> None:
-    with pytest.raises(RecipeError, match=r"basse\.toml: no such recipe. did you mean 'base.toml'"):
+    with pytest.raises(RecipeError, match=r"basse\.toml: no such recipe; did you mean 'base.toml'"):
         load_recipe(write('extends = "basse.toml"'))
 
 

@@ -172,7 +172,7 @@ def test_asked_for_first_without_gradient_an_image_still_has_one_when_it_is_want
 
 
 def test_a_group_that_is_not_in_the_batch(step: Callable[..., Step]) -> None:
-    with pytest.raises(TrainingError, match=r"no group 'pared'\. it has: paired, unpaired"):
+    with pytest.raises(TrainingError, match=r"no group 'pared'; it has: paired, unpaired"):
         _ = View(step(), "one", "pared").source
 
 
