@@ -105,11 +105,9 @@ def export(
     translator = model.translators[role]
     if translator.extra or hasattr(translator.generator, "sample"):
         why = (
-            "it makes images of noise, in steps" if not translator.extra else f"it takes {', '.join(translator.extra)}"
+            f"it takes {', '.join(translator.extra)} too" if translator.extra else "it makes images of noise, in steps"
         )
-        raise UsageError(
-            f"{role!r} cannot be exported", where="role", why=f"{why}; what is exported takes images alone"
-        )
+        raise UsageError(f"{role!r} cannot be exported: what is exported takes images alone", where="role", why=why)
     generator = _Plain(translator.generator)
     title, image = _real_slice(folder, model, role)
     images = [image]

@@ -42,8 +42,8 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
 def as_tested(generator: nn.Module, role: str, recipe: Recipe, sample: int = 0) -> Iterator[None]:
     """A role's generator as the recipe tests it, without gradient; it and torch's random numbers stay as they were.
 
-    Dropout that is kept at test, and a generator that samples, draw from the recipe's seed, so that the same images give
-    the same; `sample` numbers further draws.
+    Dropout that is kept at test, and a generator that samples, draw from the recipe's seed, so that the same images
+    give the same; `sample` numbers further draws.
     """
     if not draws(generator, role, recipe):
         with at_rest([generator]):

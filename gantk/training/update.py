@@ -70,8 +70,8 @@ class Updater:
             moment: where in the training it is.
 
         Returns:
-            What terms recorded by `ROLE/TERM.NAME`, and the value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
-            are absent in this step are left out.
+            The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
+            are absent in this step are left out. What terms recorded by `ROLE/TERM.NAME`.
 
         Raises:
             NonFiniteError: a term is NaN or infinite; no weight was changed by its side's update.

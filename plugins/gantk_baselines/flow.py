@@ -22,8 +22,8 @@ class FlowUnet(nn.Module):
     term, 0 where absent. In evaluation and prediction it samples: from noise x_0 in n steps of Euler's method along the
     velocity (x̂ − x_t) / (1 − t). `gantk predict --samples` makes several.
 
-    Sources: Lipman et al., "Flow matching for generative modeling", ICLR 2023; the image in place of the velocity as what
-    is predicted: Li and He, "Back to basics: let denoising generative models denoise", 2025.
+    Sources: Lipman et al., "Flow matching for generative modeling", ICLR 2023; the image in place of the velocity as
+    what is predicted: Li and He, "Back to basics: let denoising generative models denoise", 2025.
 
     Args:
         in_channels: channels of the source.
@@ -81,8 +81,8 @@ class FlowUnet(nn.Module):
 class FlowMatching:
     """Flow matching: mean of m·(v̂ − v)² with x_t = t·y + (1 − t)·x_0, v = y − x_0, noise x_0 and t uniform in [0, 1].
 
-    The generator predicts y, so v̂ − v = (x̂ − y) / (1 − t), where 1 − t counts as 0.05 at least. It must take `state` and
-    `t`, as `flow_unet` does. Sources: there.
+    The generator predicts y, so v̂ − v = (x̂ − y) / (1 − t), where 1 − t counts as 0.05 at least. It must take `state`
+    and `t`, as `flow_unet` does. Source: Lipman et al., ICLR 2023.
     """
 
     needs = Needs(target=True, output=False)
