@@ -14,7 +14,7 @@ from gantk.errors import RecipeError, UsageError
 from gantk.names import apart
 from gantk.recipe.child import SEED, Child, of_variant
 from gantk.recipe.dotted import leaves, value_at
-from gantk.recipe.load import Changes, Given, chain, fold, load_recipe, merged, nested, recipe_change
+from gantk.recipe.load import Changes, Given, chain, fold, load_recipe, merged, nested, recipe_change, said_as
 from gantk.recipe.model import Recipe
 from gantk.recipe.origin import File, Origins
 from gantk.recipe.rows import titles
@@ -120,7 +120,7 @@ def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
         str(written.get("description", "")),
         written,
         tuple(children),
-        _selected(children, pins),
+        _selected(children, pins, said_as(overrides)),
         _reference(table, said),
     )
 
@@ -142,7 +142,7 @@ def in_turn(children: Sequence[Child]) -> list[Child]:
     return sorted(children, key=lambda child: seeds.index(child.changes.get(SEED)))
 
 
-def _selected(children: Sequence[Child], pins: Mapping[str, Any]) -> tuple[Child, ...]:
+def _selected(children: Sequence[Child], pins: Mapping[str, Any], given_as: str) -> tuple[Child, ...]:
     """The children that have these values, in their grid or, where it lacks a key, in their recipe."""
 
     def has(child: Child, key: str, value: Any) -> bool:
@@ -155,7 +155,7 @@ def _selected(children: Sequence[Child], pins: Mapping[str, Any]) -> tuple[Child
         known = [f"{key} = {', '.join(dict.fromkeys(map(json.dumps, values)))}" for key, values in grids.items()]
         raise UsageError(
             f"no run of the sweep has {' and '.join(f'{key} = {json.dumps(value)}' for key, value in pins.items())}",
-            where="--set",
+            where=given_as,
             mend=f"the grid has {'; '.join(known)}; write another value in the recipe",
         )
     return selected

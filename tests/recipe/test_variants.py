@@ -242,6 +242,13 @@ def test_a_value_that_selects_nothing_is_explained(write: Write, overrides: list
     assert mend in str(caught.value.mend)
 
 
+@pytest.mark.parametrize(("overrides", "where"), [(["run.seed=5"], "--set"), ({"run.seed": 5}, "overrides")])
+def test_errors_call_overrides_as_they_were_given(write: Write, overrides: Any, where: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_sweep(write(), overrides)
+    assert caught.value.where == where
+
+
 @pytest.mark.parametrize(
     "override",
     ['variants.full.label="x"', "sweep.run.seed=[7]", 'sweep={"run.seed" = [7]}', "extends=other.toml", "reference=x"],
