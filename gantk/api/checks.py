@@ -7,6 +7,7 @@ from typing import Any
 
 from gantk.api.assessment import make_metrics
 from gantk.api.cohort import Listing, list_cohort, make_dataset
+from gantk.api.forecast import forecast
 from gantk.api.preflight import check_images, check_listing
 from gantk.api.sources import find_sources
 from gantk.data.cohort import ROLES
@@ -163,10 +164,16 @@ def _counted(listing: Listing) -> dict[str, Any]:
     return {"listed": len(listing.subjects), **left_out, **split, "images": dict(sorted(images.items()))}
 
 
-def dry_run(path: Given, overrides: Changes = (), device: str = "auto") -> dict[str, Any]:
+def dry_run(path: Given, overrides: Changes = (), device: str = "auto", *, measure: bool = False) -> dict[str, Any]:
     """Build everything that a recipe names, list the patients, and say what would be trained; reads no image.
 
     For sweeps, `runs` has the plan of every run by its id.
+
+    Args:
+        path: the recipe.
+        overrides: laid over it.
+        device: where steps are measured.
+        measure: of a single run, train copies of the networks for two steps, and say how long all of it takes.
 
     Raises:
         RecipeError: something is wrong.
@@ -176,7 +183,7 @@ def dry_run(path: Given, overrides: Changes = (), device: str = "auto") -> dict[
     if not is_sweep(path):
         recipe = load_recipe(path, overrides)
         find_sources(recipe)
-        return _plan(recipe, session, device)
+        return _plan(recipe, session, device, measure=measure)
     sweep = load_sweep(path, overrides)
     plans: dict[str, dict[str, Any]] = {}
     runs = {}
@@ -195,7 +202,7 @@ def _weight_words(weight: float | Selection) -> float | str:
     return f"{weight.use}: " + ", ".join(f"{key} {value}" for key, value in weight.parameters.items())
 
 
-def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
+def _plan(recipe: Recipe, session: Session, device: str, *, measure: bool = False) -> dict[str, Any]:
     assembly, scheduler = build(recipe, session.registry)
     listing = look(recipe, session.registry, assembly, scheduler, QuietProgress())
     translators: dict[str, Any] = {}
@@ -252,6 +259,7 @@ def _plan(recipe: Recipe, session: Session, device: str) -> dict[str, Any]:
         "transforms": {slot.name: type(slot.component).__name__ for slot in assembly.transforms},
         "translators": translators,
         "stages": stages,
+        **({"forecast": forecast(recipe, assembly, scheduler, listing, pick_device(device))} if measure else {}),
         "schedule": " + ".join(selection.use for _, selection in _schedules(recipe)),
         "evaluation": {"metrics": [*recipe.evaluation.measures], "baselines": recipe.evaluation.baselines},
         "plugins": [

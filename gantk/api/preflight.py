@@ -15,7 +15,7 @@ from gantk.recipe import Recipe
 from gantk.runs.folders import RUNS
 from gantk.translation import Assembly, StagePlan
 
-__all__ = ["check_images", "check_listing", "check_out"]
+__all__ = ["check_images", "check_listing", "check_out", "size_words"]
 
 
 def check_images(recipe: Recipe, layout: Layout) -> None:
@@ -29,9 +29,9 @@ def check_images(recipe: Recipe, layout: Layout) -> None:
         needed, there = 4 * images * pixels, _memory()
         if needed > there:
             raise RecipeError(
-                f"{images} slices of {recipe.data.crop[0]} × {recipe.data.crop[1]} pixels take {_size(needed)}",
+                f"{images} slices of {recipe.data.crop[0]} × {recipe.data.crop[1]} pixels take {size_words(needed)}",
                 where=key,
-                why=f"this machine has {_size(there)} of memory, and networks need far more than their images",
+                why=f"this machine has {size_words(there)} of memory, and networks need far more than their images",
                 mend=f"lower data.crop or {key}",
             )
 
@@ -90,7 +90,7 @@ def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: i
     needed, free = 3 * weights * (checkpoints + 1), shutil.disk_usage(there).free  # with Adam's two moments
     if needed > free:
         raise UsageError(
-            f"{checkpoints + 1} checkpoints take {_size(needed)}, and {_size(free)} are free",
+            f"{checkpoints + 1} checkpoints take {size_words(needed)}, and {size_words(free)} are free",
             where=there,
             mend="make room, lower training.keep_checkpoints, or give another place with --out",
         )
@@ -103,5 +103,6 @@ def _memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _size(count: int) -> str:
+def size_words(count: int) -> str:
+    """`1.5 GB` or `20.0 MB`."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

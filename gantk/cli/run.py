@@ -55,7 +55,10 @@ def run(
     tracking_uri: TrackingUri = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Build the networks, list the patients and show the plan without training."),
+        typer.Option(
+            "--dry-run",
+            help="Build the networks, list the patients, measure a step and show the plan.",
+        ),
     ] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="For sweeps: validate and list the runs without starting them.")
@@ -167,7 +170,7 @@ def _run(
             from gantk.tracking.store import resolve_uri
 
             resolve_uri(Path(), tracking_uri)  # refuses what a run would
-        _show_plans(gantk.dry_run(recipe, set_, device=device), as_json)
+        _show_plans(gantk.dry_run(recipe, set_, device=device, measure=True), as_json)
         return
     from gantk.cli.display import RunDisplay
 

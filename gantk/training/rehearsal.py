@@ -26,7 +26,7 @@ from gantk.training.update import Updater
 from gantk.translation import Assembly, Moment, Term
 from gantk.translation.term import MapSlot, TransformSlot
 
-__all__ = ["rehearse"]
+__all__ = ["copy_of", "group_of", "rehearse"]
 
 #: Slices of a group: with one alone, networks that normalise over the batch would refuse what they will not later.
 SLICES = 2
@@ -51,11 +51,11 @@ def rehearse(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage]) -> Non
     with torch.random.fork_rng(devices=[]), enough_memory("for a step", "data.crop or the networks' channels"):
         for size in small:
             with suppress(Exception):  # a part may take images of the recipe's size alone
-                return _steps(recipe, _copy(assembly), stages, size)
-        _steps(recipe, _copy(assembly), stages, own)
+                return _steps(recipe, copy_of(assembly), stages, size)
+        _steps(recipe, copy_of(assembly), stages, own)
 
 
-def _copy(assembly: Assembly) -> Assembly:
+def copy_of(assembly: Assembly) -> Assembly:
     """Networks and components that may change without effect on the run; what they share, the copies share."""
     memo: dict[int, Any] = {}
 
@@ -82,7 +82,9 @@ def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tu
             translator.train(role in stage.roles)
         plan = assembly.plan(stage.name, stage.roles)
         slices = {name: min(recipe.data.batch[name], SLICES) for name in plan.groups}
-        groups = {name: _group(name, count, assembly.layout, size, recipe.data.extra) for name, count in slices.items()}
+        groups = {
+            name: group_of(name, count, assembly.layout, size, recipe.data.extra) for name, count in slices.items()
+        }
         moment = Moment(stage.name, 0, stage.epochs, 0)
         optimizers = {
             role: Optimizers(translators[role], assembly.optimizers[role], stage.name) for role in stage.roles
@@ -91,7 +93,7 @@ def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tu
         updater.rehearse(assembly.transformed(groups, moment), moment)
 
 
-def _group(
+def group_of(
     name: str,
     slices: int,
     layout: Layout,

@@ -1,0 +1,72 @@
+"""What a step costs, measured on made images of a recipe's own size and number."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from gantk.memory import enough_memory
+from gantk.recipe import Recipe
+from gantk.training.device import autocasting
+from gantk.training.optimizers import Optimizers
+from gantk.training.rehearsal import copy_of, group_of
+from gantk.training.scheduler import Stage
+from gantk.training.update import Updater
+from gantk.translation import Assembly, Moment
+
+__all__ = ["Cost", "step_cost"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one step takes.
+
+    Attributes:
+        seconds: of the second of two steps, without what the first has to set up.
+        memory: bytes: on CUDA the peak of what torch holds, elsewhere of this process.
+    """
+
+    seconds: float
+    memory: int
+
+
+def step_cost(recipe: Recipe, assembly: Assembly, stage: Stage, device: torch.device) -> Cost:
+    """Train copies of the networks for two steps of a stage; a run is the same with and without it.
+
+    Raises:
+        GantkError: what a step raises.
+        MemoryShortage: memory does not suffice.
+    """
+    cuda = device.type == "cuda"
+    with (
+        torch.random.fork_rng(devices=[device] if cuda else []),
+        enough_memory("for a step", "data.batch, data.crop or the networks' channels"),
+    ):
+        copied = copy_of(assembly)
+        for role, translator in copied.translators.items():
+            translator.to(device).train(role in stage.roles)
+        plan = copied.plan(stage.name, stage.roles)
+        moment = Moment(stage.name, 0, stage.epochs, 0)
+        batch = {
+            name: group_of(name, recipe.data.batch[name], copied.layout, recipe.data.crop, recipe.data.extra).to(device)
+            for name in plan.groups
+        }
+        optimizers = {
+            role: Optimizers(copied.translators[role], copied.optimizers[role], stage.name) for role in stage.roles
+        }
+        autocast = autocasting(device, recipe.run.precision)
+        updater = Updater(copied.translators, optimizers, plan, recipe.training, autocast)
+        if cuda:
+            torch.cuda.reset_peak_memory_stats(device)
+        for _ in range(2):
+            began = time.perf_counter()
+            batches = [copied.transformed(batch, moment) for _ in range(recipe.training.accumulate)]
+            updater.step(batches, dict.fromkeys(stage.roles, 1.0), moment)
+            if cuda:
+                torch.cuda.synchronize(device)
+            seconds = time.perf_counter() - began
+    memory = torch.cuda.max_memory_allocated(device) if cuda else psutil.Process().memory_info().rss
+    return Cost(seconds, memory)
