@@ -142,12 +142,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON object; empty if the file is missing or broken, for displays that show what they can."""
+    """The content of a JSON object, without its seal; empty if the file is missing or broken, for displays that show
+    what they can."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        return unsealed(content) if isinstance(content, dict) else {}
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:

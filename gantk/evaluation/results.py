@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gantk.errors import EvaluationError
-from gantk.files import atomic_write, checksum
+from gantk.files import atomic_write, checksum, sealed, unsealed
 
 __all__ = ["NO_TARGET", "REAL_TARGET", "Column", "Evaluation", "Row", "Statistic", "is_baseline", "is_evaluated"]
 
@@ -216,7 +216,7 @@ class Evaluation:
         with atomic_write(folder / "patients.csv") as path:
             path.write_text(self._table(), encoding="utf-8", newline="")
         with atomic_write(folder / "summary.json") as path:
-            path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(sealed(self.to_dict()), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Evaluation:
@@ -227,7 +227,7 @@ class Evaluation:
         """
         summary, table = (folder / name for name in FILES)
         with _reading(summary):
-            head = json.loads(summary.read_text(encoding="utf-8"))
+            head = unsealed(json.loads(summary.read_text(encoding="utf-8")))
             columns = {
                 name: Column(entry["title"], entry["region"], entry["higher_is_better"], entry.get("unseen", ""))
                 for name, entry in head["metrics"].items()

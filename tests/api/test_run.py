@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 import gantk
 from gantk.errors import Interrupted
 from gantk.evaluation.examples import Examples
+from gantk.files import read_json
 from gantk.plugins import Session, load_plugins
 from gantk.progress import QuietProgress
 from gantk.training.checkpoint import newest_checkpoint
@@ -87,7 +88,7 @@ def test_the_run_folder_is_complete(result: gantk.RunResult) -> None:
         assert (folder / name).stat().st_size
     for name in ("patients.csv", "summary.json", "examples.npz", "weights.json"):
         assert (folder / "evaluation" / name).stat().st_size
-    assert result.summary == json.loads((folder / "evaluation" / "summary.json").read_text())
+    assert result.summary == read_json(folder / "evaluation" / "summary.json")
     assert set(result.summary["methods"]) == {"teacher", "student"}
     known = {patient: set(found) for patient, found in result.summary["images"].items()}
     assert known

@@ -15,6 +15,7 @@ from gantk.evaluation.evaluate import evaluate, settings_hash
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.metrics import Mse, Psnr, Ssim
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
+from gantk.files import read_json
 from gantk.progress import QuietProgress
 
 SIZE = 16
@@ -114,6 +115,32 @@ def test_round_trip(tmp_path):
     assert lines[0] == "patient,method,slices,mse,psnr,mse_brain,psnr_brain,mse_tumour,psnr_tumour"
     assert lines[2].endswith(",,")
     assert sorted(p.name for p in (tmp_path / "evaluation").iterdir()) == ["patients.csv", "summary.json"]
+
+
+@pytest.mark.parametrize(
+    ("said", "changed"),
+    [
+        ('"higher_is_better": false', '"higher_is_better": true'),
+        ('"title": "MSE"', '"title": "MAE"'),
+        ('"std"', '"sdt"'),
+    ],
+)
+def test_a_summary_that_was_changed_is_refused(tmp_path, said, changed):
+    run({"student": brighter(0.2)}).write(tmp_path)
+    path = tmp_path / "summary.json"
+    assert read_json(path)
+    whole = path.read_text()
+    assert said in whole
+    path.write_text(whole.replace(said, changed, 1))
+    with pytest.raises(EvaluationError, match="differs from its own checksum"):
+        Evaluation.read(tmp_path)
+    assert read_json(path) == {}
+
+
+def test_a_summary_of_an_older_version_has_no_seal(tmp_path):
+    run({"student": brighter(0.2)}).write(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps(read_json(tmp_path / "summary.json")))
+    assert Evaluation.read(tmp_path).rows
 
 
 @pytest.mark.parametrize("damage", ["summary.json", "patients.csv", "cut"])

@@ -24,6 +24,7 @@ from gantk.api.signals import StopSignals
 from gantk.cli.main import app
 from gantk.cli.sweep import SweepDisplay
 from gantk.errors import DataError, Interrupted, PluginError, RecipeError, UsageError
+from gantk.files import read_json
 from gantk.launching import Job
 from gantk.launching.local import Local
 from gantk.progress import QuietProgress
@@ -142,7 +143,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
     for name in states(parent):
         child = parent / "children" / name
         result = gantk.run(child / "recipe.toml", device="cpu", out=tmp_path / "whole", progress=QuietProgress())
-        assert json.loads((child / "evaluation" / "summary.json").read_text()) == result.summary
+        assert read_json(child / "evaluation" / "summary.json") == result.summary
         facts = json.loads((child / "child.json").read_text())
         assert facts["parent"] == "tiny-sweep"
         assert tomllib.loads((child / "recipe.toml").read_text())["run"]["seed"] == facts["changes"]["run.seed"]
