@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tiny_runs import cohort, options, recipe, server, surroundings, uninterrupted  # noqa: F401  fixtures
+from tiny_runs import *  # noqa: F403  fixtures
 
 WHOLE = os.environ.get("GANTK_CAMPAIGN", "sample") == "whole"
 SEED = os.environ.get("GANTK_CAMPAIGN_SEED", "0")

@@ -24,6 +24,20 @@ from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe import load_recipe
 
+#: The fixtures, for a folder's `conftest.py`.
+__all__ = [
+    "cohort",
+    "make_patient",
+    "make_volume",
+    "options",
+    "own_recipe",
+    "patients",
+    "recipe",
+    "server",
+    "surroundings",
+    "uninterrupted",
+]
+
 SHAPE = (30, 34, 8)
 LPS = np.diag([-3.0, -3.0, 6.0, 1.0])
 MODALITIES = ("t1", "t2", "t1ce")
