@@ -20,8 +20,8 @@ from .api.validate import validate as validate
 from .data.batch import Group as Group
 from .data.dataset import Dataset as Dataset
 from .data.slices import Readable as Readable
-from .data.volumes import Subject as Subject
-from .data.volumes import Volumes as Volumes
+from .data.subject import Subject as Subject
+from .data.subject import Volumes as Volumes
 from .data.volumes import read_volumes as read_volumes
 from .data.volumes import write_like as write_like
 from .errors import DataError as DataError
