@@ -22,7 +22,7 @@ def tests(session: nox.Session) -> None:
 def campaign(session: nox.Session) -> None:
     """Many faults of every kind: kills, flipped bits, full disks, broken servers, fuzzed recipes, hostile names.
 
-    Takes up to several hours and ends with a table of what was tried and what held; the test suite has a sample.
+    Takes an hour or two and ends with a table of what was tried and what held; the test suite has a sample.
     `nox -s campaign -- -k flips` tries one kind. Full disks are tried only as root.
     """
     session.install(".[test]")
