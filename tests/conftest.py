@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from gantk.plugins import Registry
     from gantk.recipe import Recipe
     from gantk.translation import Assembly, StagePlan
+
+settings.register_profile("untimed", deadline=None)  # how busy the machine is must not decide
+settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 RECIPES = TESTS.parent / "recipes"
