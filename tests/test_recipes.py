@@ -71,6 +71,7 @@ NETWORKS = {
     ],
     "unet_committee": ["teacher.generator.channels=4"],
     "unet_l1": ["generator.generator.channels=4"],
+    "unet_residual": ["generator.generator.channels=4"],
 }
 NETWORKS |= {
     "cut_difficulty": NETWORKS["cut"],

@@ -69,6 +69,7 @@ PIX2PIX = translator("generator", 1, 1, 3)
 COUNTS: dict[str, dict[str, Step]] = {
     "pix2pix": {"training": both(PIX2PIX)},
     "unet_l1": {"training": both(translator("generator", 1, 1, 0))},
+    "unet_residual": {"training": both(translator("generator", 1, 1, 0))},
     # Each network once; then each of the committee also on the mirrored slices.
     # The student sees both groups, its average the unpaired slices mirrored.
     "mean_teacher": {"training": both(translator("student", 2, 2, 0) | translator("teacher", 1, 1, 0))},
