@@ -60,7 +60,7 @@ def forecast(
             told[stage.name] |= {"steps per epoch" if exact else "steps per epoch at most": steps}
         seconds += cost.seconds * steps * stage.epochs
         memory = max(memory, cost.memory)
-    found: dict[str, Any] = {**told, "memory": size_words(memory)}
+    found: dict[str, Any] = {"stages": told, "memory": size_words(memory)}
     if known:
         names = set(recipe.data.modalities)
         images = sum(deep[subject.id] * len(names & subject.files.keys()) for subject in listing.subjects)
