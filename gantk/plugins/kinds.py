@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gantk.recipe.model import (
-    BalanceSettings,
     DataSettings,
     LossSettings,
     MapSettings,
@@ -59,7 +58,7 @@ KINDS: dict[str, Kind] = {
         Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields), called_with=("view",)),
         Kind("weight_schedule", "register_weight_schedules", called_with=("moment",)),
         Kind("augmentation", "register_augmentations"),
-        Kind("balance", "register_balances", frozenset({"terms"}), frozenset(BalanceSettings.model_fields)),
+        Kind("balance", "register_balances", frozenset({"terms"})),
         Kind(
             "transform",
             "register_transforms",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.errors import PydanticSchemaGenerationError
 
 from gantk.errors import GantkError, GantkWarning, PluginError, RecipeError, UsageError, nearest
 from gantk.plugins.blame import blame
@@ -82,7 +83,9 @@ class Component:
             raise PluginError(
                 f"the signature of {self.kind} {self.name!r} cannot be read", where=f"plugin {self.plugin}", why=error
             ) from None
-        found = {}
+        found: dict[str, Parameter] = {}
+        if getattr(target, "__module__", "") == "torch.nn.modules.module":  # a network without a constructor of its own
+            return found
         for name, parameter in signature.parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
                 raise PluginError(
@@ -106,8 +109,16 @@ class Component:
         fields: dict[str, Any] = {
             p.name: (plain_numbers(p.type), ... if p.required else p.default) for p in self.parameters
         }
-        config = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=())
-        return create_model(self.cls.__name__, __config__=config, **fields)
+        config = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
+        try:
+            return create_model(self.cls.__name__, __config__=config, **fields)
+        except PydanticSchemaGenerationError as error:
+            raise PluginError(
+                f"the {self.kind} {self.name!r} has a parameter of a type that no recipe can write",
+                where=f"plugin {self.plugin}",
+                why=error.message.splitlines()[0].partition(". Set")[0],
+                mend="take numbers, texts, lists and tables of them; gantk.Role names a translator",
+            ) from None
 
     def verify(self) -> None:
         """Check that recipes can name the component's parameters, and that the core can call it.

@@ -119,13 +119,13 @@ class Step:
         """The name of what a transform that is asked for makes of a batch group; drawn once per step.
 
         Raises:
-            PluginError: the recipe has no such transform.
+            TrainingError: the recipe has no such transform.
         """
         made = f"{group} {transform}"
         if made not in self.batch:
             if transform not in self.plan.requested:
-                raise PluginError(
-                    f"a component asks for slices as the transform {transform!r} makes them, and there is none to ask",
+                raise TrainingError(
+                    f"there is no transform {transform!r} that could be asked for slices",
                     mend=f"{nearest(transform, self.plan.requested)}; a transform can be asked where on_request = true",
                 )
             self._asked[made] = (group, self.plan.requested[transform], int(torch.randint(2**62, ())))
@@ -134,7 +134,16 @@ class Step:
         return made
 
     def moved(self, made: str, image: Tensor) -> Tensor:
-        """An image of the group that `augmented` began with, moved along with that group's targets, with gradient."""
+        """An image of the group that `augmented` began with, moved along with that group's targets, with gradient.
+
+        Raises:
+            TrainingError: the group is none that `augmented` made.
+        """
+        if made not in self._asked:
+            raise TrainingError(
+                f"nothing has moved the slices of the group {made!r}",
+                mend="ask an augmented view: view.augmented(NAME).moved(image)",
+            )
         group = replace(self.group(self._asked[made][0]), target=image)
         return self.derive(f"moved {made}", image, lambda image: _there(self._as_asked(made, group).target))
 
@@ -180,9 +189,8 @@ class Step:
         found = self.given(role, self._owners.get(id(image), group), part)
         for name in given or ():
             if not takes_given(getattr(self.translators[role], part), name):
-                raise PluginError(
-                    f"a component gives {name!r} to the {self.translators[role].origins[part]}, which does not take it",
-                    where=f"translators.{role}.{part}",
+                raise TrainingError(
+                    f"the {self.translators[role].origins[part]} of {role!r} is given {name!r} and does not take it",
                     mend=f"choose a {part} whose forward has a keyword argument of this name",
                 )
         return {**found, **given} if given else found
@@ -242,7 +250,14 @@ class Step:
         key = (role, id(image), _key(beside), id(source) if translator.conditional else 0, full_precision)
         if key not in self._judgements:
             with self._running(True, full_precision), self._blaming(role, "discriminator"):
-                shown = translator.shown(torch.cat([source, image], dim=1) if translator.conditional else image)
+                whole = torch.cat([source, image], dim=1) if translator.conditional else image
+                shown = translator.shown(whole)
+                if shown.shape != whole.shape:
+                    raise PluginError(
+                        f"the {translator.origins['shown']} made {tuple(shown.shape)} of {tuple(whole.shape)}",
+                        where=f"translators.{role}.shown",
+                        mend="return images as large as those that it is given",
+                    )
                 scores, features = translator.judge(shown, self.plan.judged.get(role, ()), beside)
                 several = tuple(map(_full, scores)) if isinstance(scores, tuple) else _full(scores)
                 judgement = Judgement(several, {k: _full(v) for k, v in features.items()})

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gantk.data.layout import Domain
-from gantk.errors import PluginError, TrainingError
+from gantk.errors import PluginError, TrainingError, nearest
 from gantk.names import check_name
 from gantk.translation.residual import Residual
 from gantk.translation.step import Step, resize_weight, scales_of
@@ -136,7 +136,7 @@ class View:
 
         The generator has what the recipe says it is given of the image's group, and `given` besides or in its place.
         """
-        role = role or self.role
+        role = self._known(role)
         return self.step.translate(role, self._taken(role) if image is None else image, grad, self._group, given)
 
     def features(
@@ -149,7 +149,7 @@ class View:
     ) -> dict[int, Tensor]:
         """Generator features of an image (what the role takes, where absent), `(S·B, C, h, w)` for S streams."""
         self._check_declared("layers", layers)
-        role = role or self.role
+        role = self._known(role)
         image = self._taken(role) if image is None else image
         return self.step.features(role, image, layers, grad, self._group, given)
 
@@ -162,6 +162,12 @@ class View:
                 where=f"losses.{self._term.name}",
                 mend=f"say so in its `needs`: gantk.Needs({need}=({', '.join(map(str, layers))},))",
             )
+
+    def _known(self, role: str | None) -> str:
+        """A role, the term's where absent."""
+        if role is not None and role not in self.step.translators:
+            raise TrainingError(f"there is no translator {role!r}", mend=nearest(role, self.step.translators))
+        return role or self.role
 
     def _taken(self, role: str) -> Tensor:
         return self.step.image(self._group, self.step.translators[role].takes)
@@ -222,7 +228,7 @@ class View:
         full_precision: bool = False,
         given: Mapping[str, Tensor] | None = None,
     ) -> Judgement:
-        role = role or self.role
+        role = self._known(role)
         conditional = self.step.translators[role].conditional
         image = self.output if image is None else image
         if source is None:

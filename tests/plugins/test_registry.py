@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from torch import nn
 
-from gantk import ImageRef, Role
+from gantk import ImageRef, Loss, Role
 from gantk.errors import PluginError, RecipeError, UsageError
 from gantk.plugins import KINDS, Component, Registry
 
@@ -85,8 +86,8 @@ def test_values_are_checked_completed_and_made_absolute() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"radius": 1, "moed": "hard"}, "here.moed: loss 'sharpen' has no parameter 'moed'. did you mean 'mode'?"),
-        ({"radius": 1, "wieght": 2}, "has no parameter 'wieght'. did you mean 'weight'?"),  # a key of the table's own
+        ({"radius": 1, "moed": "hard"}, "here.moed: loss 'sharpen' has no parameter 'moed'; did you mean 'mode'?"),
+        ({"radius": 1, "wieght": 2}, "has no parameter 'wieght'; did you mean 'weight'?"),  # a key of the table's own
         ({}, "here: loss 'sharpen' needs the parameter 'radius'"),
         (
             {"radius": "wide"},
@@ -122,6 +123,25 @@ def test_role_and_image_parameters_keep_their_types() -> None:
         def __init__(self, teacher: Role, of: ImageRef = ImageRef("target")) -> None: ...
 
     assert [p.type for p in component(Follow).parameters] == [Role, ImageRef]
+
+
+def test_a_type_that_no_recipe_can_write_is_refused() -> None:
+    class Around:
+        def __init__(self, inner: Loss) -> None: ...
+
+        def __call__(self, view: Any) -> None: ...
+
+    with pytest.raises(PluginError, match=r"has a parameter of a type that no recipe can write.*Loss"):
+        component(Around).verify()
+
+
+def test_a_network_without_a_constructor_has_no_parameters() -> None:
+    class Plain(nn.Module):
+        def forward(self, image: Any) -> Any:
+            return image
+
+    assert component(Plain, "plain", "augmentation").parameters == []
+    assert isinstance(component(Plain, "plain", "augmentation").build({}, "here"), Plain)
 
 
 # --- the registry -------------------------------------------------------------------------------------------

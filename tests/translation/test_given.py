@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gantk import Needs, PluginError, RecipeError, View
+from gantk import Needs, RecipeError, TrainingError, View
 from gantk.plugins import Component, Registry
 from gantk.recipe import recipe_from_table
 from gantk.training.rehearsal import rehearse
@@ -126,7 +126,7 @@ def test_what_a_term_gives_is_another_pass(registry: Registry, make_group: Any) 
     assert not torch.equal(first, second)
     assert seen[1]["site"] is site
     assert torch.equal(seen[1]["labels"], view.given["labels"])
-    with pytest.raises(PluginError, match="gives 'when' to the generator 'told' of the plugin mine 1, which does not"):
+    with pytest.raises(TrainingError, match="of 'one' is given 'when' and does not take it"):
         view.translate(given={"when": t})
 
 
