@@ -51,7 +51,7 @@ HEAVY = {"fid", "kid", "segmentation_probe", "timm", "perceptual", "style", "con
 #: Parameters that may be huge in a run of two steps.
 CHEAP = {
     "validate_every", "panels_every", "keep_checkpoints", "checkpoint_every", "patience", "warmup_epochs", "seed",
-    "decay_epochs", "rewind", "examples", "panel_slices", "validation_slices", "pool", "patches", "steps_per_epoch",
+    "decay_epochs", "rewind", "examples", "panel_slices", "validation_slices", "pool", "patches",
 }  # fmt: skip
 TINY = {
     "channels": 4, "hidden": 4, "heads": 2, "depth": 1, "levels": 2, "layers": 1, "blocks": 1, "reduction": 2,
