@@ -189,7 +189,7 @@ def difficulty(examples: Mapping[str, tuple[Examples, str]], name: str) -> Drawn
         raise EvaluationError(
             f"no example slice has the weight map {name!r}",
             why=f"there are {', '.join(known)}" if known else "these runs weigh nothing by a map",
-            mend="name a map with its role, as in difficulty/student" if known else "",
+            mend="name a map with its role, as in difficulty/student" if known else None,
         )
     axes.set_xlabel(name, size=SMALL, parse_math=False)
     axes.set_ylabel("absolute error of images in [0, 1]:\nmean and quartiles", size=SMALL)

@@ -312,7 +312,7 @@ def test_an_override_of_the_wrong_type(base: Path) -> None:
         ("seed = 3", "sede = 3", "run.sede", "did you mean 'seed'"),
         ("[run]", "[runs]", "runs", "did you mean 'run'"),
         ("discriminator = {", "discriminater = {", "translators.a.discriminater", "did you mean 'discriminator'"),
-        ('name = "base"', 'name = "base"\nzzz = 1', "zzz", "known: data, description, evaluation"),
+        ('name = "base"', 'name = "base"\nzzz = 1', "zzz", "known: balance, data, description"),
     ],
 )
 def test_unknown_keys(write: Write, right: str, wrong: str, key: str, mend: str) -> None:

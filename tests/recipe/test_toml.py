@@ -47,7 +47,7 @@ def test_a_byte_order_mark_is_passed_over(path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
 def test_another_encoding_is_told(path: Path, encoding: str) -> None:
     path.write_bytes(f"# Größe\n{TEXT}".encode(encoding))
-    with pytest.raises(RecipeError, match=r"not text in UTF-8\. save it as UTF-8"):
+    with pytest.raises(RecipeError, match=r"not text in UTF-8; save it as UTF-8"):
         load_recipe(path)
 
 

@@ -642,7 +642,7 @@ def test_the_recipes_reference(ablation):
     assert with_tests(table, "DS³ without maps").significance.reference == "DS³ without maps"
     unknown = with_tests(table, "DS³ without map")
     assert unknown.significance is None
-    assert unknown.notes[-1].startswith("Nothing was tested: reference: no row is called 'DS³ without map'. ")
+    assert unknown.notes[-1].startswith("Nothing was tested: reference: no row is called 'DS³ without map'; ")
 
 
 def crossed(sweep: SweepFolder, variant: str, mean: float, seed: int, folds: int, done: int) -> None:
