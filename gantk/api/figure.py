@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gantk.api.model import Model
     from gantk.data.loader import Loader
 
-__all__ = ["Relation", "compare_slices", "difficulty", "figure", "histogram", "relation"]
+__all__ = ["Relation", "compare_slices", "error_by_weight", "figure", "histogram", "relation"]
 
 
 def figure(
@@ -97,13 +97,13 @@ def relation(
     return relations.save(relations.tumour_size(table, sizes), out)
 
 
-def difficulty(folders: Sequence[Path], out: Path, *, name: str, roles: Sequence[str] = ()) -> Path:
+def error_by_weight(folders: Sequence[Path], out: Path, *, name: str, roles: Sequence[str] = ()) -> Path:
     """Draw the error of example slices over a weight map into a PNG or PDF, with a CSV beside it, which is returned.
 
     Args:
         folders: of runs and sweeps.
         out: the figure.
-        name: the map with its role, `difficulty/student`.
+        name: the map with its role, `MAP/ROLE`.
         roles: of every run; those that its sweep reports where empty.
 
     Raises:
@@ -117,7 +117,7 @@ def difficulty(folders: Sequence[Path], out: Path, *, name: str, roles: Sequence
         for row in table.rows
         if not row.baseline and row.folders
     }
-    return relations.save(relations.difficulty(shown, name), out)
+    return relations.save(relations.error_by_weight(shown, name), out)
 
 
 def histogram(

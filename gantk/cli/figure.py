@@ -60,7 +60,7 @@ def figure(
         str | None,
         typer.Option(metavar="METRIC", help="Draw a metric over the size of the tumor.", show_default=False),
     ] = None,
-    difficulty: Annotated[
+    weight_map: Annotated[
         str | None,
         typer.Option(
             metavar="MAP/ROLE", help="Draw the error of example slices over a weight map.", show_default=False
@@ -87,9 +87,9 @@ def figure(
         raise UsageError(
             "regions apply only to a metric", where="--region", mend="add --violin METRIC or --histogram METRIC"
         )
-    if len(asked) + (difficulty is not None) > 1:
+    if len(asked) + (weight_map is not None) > 1:
         raise UsageError("a figure shows one thing", where=", ".join(asked), mend="make one figure after the other")
-    if (asked or difficulty is not None) and (patient is not None or slice_ is not None or seed is not None):
+    if (asked or weight_map is not None) and (patient is not None or slice_ is not None or seed is not None):
         raise UsageError("this figure covers all patients and seeds", mend="omit --patient, --slice and --seed")
     from gantk.report.saving import check_format
 
@@ -97,8 +97,8 @@ def figure(
     folders = [gantk.resolve_run(source, runs) for source in sources]
     from gantk.api import figure as figures
 
-    if difficulty is not None:
-        said = f" and {figures.difficulty(folders, out, name=difficulty, roles=roles or ())}"
+    if weight_map is not None:
+        said = f" and {figures.error_by_weight(folders, out, name=weight_map, roles=roles or ())}"
     elif histogram is None and asked:
         kind, metric = next((kind, named) for kind, named in over.items() if named is not None)
         beside = figures.relation(folders, out, kind=kind, metric=metric, regions=regions or (), roles=roles or ())

@@ -1,4 +1,4 @@
-"""Figures over the test patients: violins, agreement after Bland and Altman, errors over tumor size or difficulty."""
+"""Figures over the test patients: violins, agreement after Bland and Altman, errors over tumor size or a weight map."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gantk.report.saving import save_figure
 from gantk.tables.model import Table, TableRow, region_title
 from gantk.tables.numbers import column_title
 
-__all__ = ["Drawn", "agreement", "difficulty", "distribution", "save", "slice_of", "tumour_size", "violins"]
+__all__ = ["Drawn", "agreement", "distribution", "error_by_weight", "save", "slice_of", "tumour_size", "violins"]
 
 PANEL, HIGH = 2.9, 2.7  # inches
 SMALL, NORMAL = 7.0, 8.0
@@ -153,7 +153,7 @@ def tumour_size(table: Table, sizes: Mapping[str, float]) -> Drawn:
     return _scatter(table, known, "tumor size, pixels of all slices")
 
 
-def difficulty(examples: Mapping[str, tuple[Examples, str]], name: str) -> Drawn:
+def error_by_weight(examples: Mapping[str, tuple[Examples, str]], name: str) -> Drawn:
     """The error over a weight map, pixels of the foreground of example slices in equally filled bins.
 
     Args:
@@ -189,7 +189,7 @@ def difficulty(examples: Mapping[str, tuple[Examples, str]], name: str) -> Drawn
         raise EvaluationError(
             f"no example slice has the weight map {name!r}",
             why=f"there are {', '.join(known)}" if known else "these runs weigh nothing by a map",
-            mend="name a map with its role, as in difficulty/student" if known else None,
+            mend="name a map with its role, MAP/ROLE" if known else None,
         )
     axes.set_xlabel(name, size=SMALL, parse_math=False)
     axes.set_ylabel("absolute error of images in [0, 1]:\nmean and quartiles", size=SMALL)

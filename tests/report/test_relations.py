@@ -81,7 +81,7 @@ def test_patients_without_a_tumor_are_not_drawn_over_its_size(run: Path) -> None
 
 
 def test_the_error_is_shown_over_the_weight(run: Path) -> None:
-    rows = drawn("--difficulty", "hard/student", "--role", "student")
+    rows = drawn("--weight-map", "hard/student", "--role", "student")
     weights, errors = ([float(r[name]) for r in rows] for name in ("weight", "error mean"))
     assert weights == sorted(weights)
     assert errors == pytest.approx([0.05 * weight for weight in weights], rel=1e-4)  # of images in [0, 1]
@@ -91,7 +91,7 @@ def test_the_error_is_shown_over_the_weight(run: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--difficulty", "easy/student"], "there are hard/student"),
+        (["--weight-map", "easy/student"], "there are hard/student"),
         (["--bland-altman", "mse", "--role", "student"], "there is one"),
         (["--violin", "mse", "--histogram", "mse"], "one thing"),
         (["--violin", "mse", "--slice", "3", "--patient", "P0"], "all patients"),
