@@ -52,6 +52,11 @@ NETWORKS = {
     ],
     "pgan": ["generator.generator.channels=4", "generator.generator.blocks=2", "generator.discriminator.channels=4"],
     "pix2pix": ["generator.generator.channels=4", "generator.discriminator.channels=4"],
+    "pix2pixhd": [
+        "generator.generator.channels=4",
+        "generator.generator.blocks=2",
+        "generator.discriminator.channels=4",
+    ],
     "pix2pix_distilled": [
         "teacher.generator.channels=6",
         "student.generator.channels=4",

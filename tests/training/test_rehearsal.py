@@ -17,7 +17,7 @@ from gantk.data.layout import Layout
 from gantk.errors import GantkError, PluginError
 from gantk.plugins import Registry
 from gantk.recipe import load_recipe
-from gantk.training.rehearsal import _group, rehearse
+from gantk.training.rehearsal import group_of, rehearse
 from gantk.translation import Moment, Term, View
 from gantk.translation.term import TransformSlot
 
@@ -119,11 +119,11 @@ def test_a_component_that_cannot_be_copied_is_named(recipes: Path, registry: Reg
 
 def test_a_modality_is_the_same_image_wherever_it_stands() -> None:
     layout = Layout(("t1", "t2"), ("t2", "t1ce"), neighbours=1)
-    group = _group("paired:1/2", 2, layout, (16, 24), {})
+    group = group_of("paired:1/2", 2, layout, (16, 24), {})
     assert group.source is not None
     assert group.target is not None
     assert (group.source.shape, group.target.shape) == ((2, 6, 16, 24), (2, 2, 16, 24))
     assert torch.equal(group.source[:, layout.image("source", "t2")[0]], group.target[:, 0])
     assert group.own == layout.own
-    assert _group("target", 1, layout, (16, 24), {}).source is None
-    assert _group("unpaired", 1, layout, (16, 24), {}).target is None
+    assert group_of("target", 1, layout, (16, 24), {}).source is None
+    assert group_of("unpaired", 1, layout, (16, 24), {}).target is None

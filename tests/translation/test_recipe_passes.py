@@ -77,6 +77,8 @@ COUNTS: dict[str, dict[str, Step]] = {
         "teachers": both(translator("teacher", 1, 1, 0) | translator("first", 1, 1, 0) | translator("second", 1, 1, 0)),
         "student": both(translator("student", 1, 1, 0) | translator("first", 2, 2, 0) | translator("second", 2, 2, 0)),
     },
+    # As pix2pix, and the target once more for its features; a judgment is of all scales.
+    "pix2pixhd": {"training": both(translator("generator", 1, 1, 4))},
     # One pass with a state; in steps at test alone.
     "flow_matching": {"training": both(translator("generator", 1, 1, 0))},
     # As pix2pix; the features of D are those of its judgments, and G's of the target is one more.
