@@ -115,9 +115,7 @@ def gradients(recipe: Recipe, registry: Registry, world: World) -> dict[str, tor
     found = {}
     for stage in make_scheduler(recipe, registry).stages(recipe.learning):
         plan = assembly.plan(stage.name, stage.roles)
-        optimizers = {
-            role: Optimizers(assembly.translators[role], recipe.translators[role].optimizer) for role in stage.roles
-        }
+        optimizers = {role: Optimizers(assembly.translators[role], assembly.optimizers[role]) for role in stage.roles}
         updater = Updater(assembly.translators, optimizers, plan, recipe.training, nullcontext, world)
         torch.manual_seed(0)
         whole = {name: group._changed(_double) for name, group in batch(recipe, assembly, plan, BATCH).items()}
