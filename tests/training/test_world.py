@@ -103,6 +103,8 @@ def recipes() -> Iterator[tuple[str, Recipe]]:
 def gradients(recipe: Recipe, registry: Registry, world: World) -> dict[str, torch.Tensor] | None:
     """The gradients and values of a step of every stage; None where a network looks at the batch, or throws dice."""
     assembly = assemble(recipe, registry, 3 if recipe.data.dataset == "images" else 1)
+    if any(hasattr(translator.generator, "sample") for translator in assembly.translators.values()):
+        return None
     if any(
         (isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats)
         or (isinstance(m, nn.Dropout | nn.Dropout2d) and m.p > 0)
