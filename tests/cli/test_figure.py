@@ -116,10 +116,10 @@ def test_refused(runs, tmp_path, arguments, code, said):
 @pytest.mark.parametrize(
     ("patient", "said"),
     [
-        ("Pd", "'Pd' is no test patient of own. it was trained on. name a patient that all"),
+        ("Pd", "'Pd' is no test patient of own. it was trained on; name a patient that all"),
         ("Pe", "it was trained on"),
         ("Pv", "it was used for validation"),
-        ("Pzz", "'Pzz' is no test patient of own. known: Pa, Pb, Pc."),
+        ("Pzz", "'Pzz' is no test patient of own; known: Pa, Pb, Pc."),
     ],
 )
 def test_a_patient_who_was_trained_on_is_no_slip_of_the_pen(runs, patient, said):

@@ -84,7 +84,7 @@ def test_the_sweeps_own_reference(runs):
     path.write_text(json.dumps(head | {"reference": "baer"}), encoding="utf-8")
     result = call("table", "abl", "--format", "md")
     assert result.exit_code == 0, result.stderr
-    assert "Nothing was tested: reference: no row is called 'baer'. did you mean 'bare'?" in result.stdout
+    assert "Nothing was tested: reference: no row is called 'baer'; did you mean 'bare'?" in result.stdout
 
 
 def test_a_report_against_another_reference(runs):
@@ -111,7 +111,7 @@ def test_file(runs, tmp_path):
     assert (tmp_path / "table.tex").read_text(encoding="utf-8").count(r"\toprule") == 2  # a table per region
     refused = call("table", "abl", "-f", "latex", "-o", "out/table.tex")
     assert refused.exit_code == 2
-    assert "out: there is no such folder. create the folder" in refused.stderr
+    assert "out: there is no such folder; create the folder" in refused.stderr
     assert not (tmp_path / "out").exists()
     assert call("table", "abl", "-o", "x.txt").exit_code == 2
 

@@ -556,7 +556,7 @@ def test_merging_keeps_both_and_prefers_the_change(base: dict[str, Any], change:
     ("override", "said"),
     [
         ("data.split=nobody", r"data\.split \(it is 'nobody'\): a split is a table with ratio and seed, or \"none\""),
-        ("data.split.sed=1", r"unknown key 'data\.split\.sed'. did you mean 'seed'"),
+        ("data.split.sed=1", r"unknown key 'data\.split\.sed'; did you mean 'seed'"),
         ("data.split.seed=-1", r"data\.split\.seed \(it is -1\)"),
     ],
 )

@@ -193,12 +193,12 @@ def test_layers_of_all_terms_on_one_source_are_taken_together() -> None:
         (
             "losses.teacher_pixelwise.on=techer",
             "losses.teacher_pixelwise.on",
-            "no translator 'techer'. did you mean 'teacher'",
+            "no translator 'techer'; did you mean 'teacher'",
         ),
         (
             "losses.teacher_pixelwise.map=dificulty",
             "losses.teacher_pixelwise.map",
-            "no map 'dificulty'. did you mean 'difficulty'",
+            "no map 'dificulty'; did you mean 'difficulty'",
         ),
         ("losses.teacher_pixelwise.group=pared", "losses.teacher_pixelwise", "no batch group 'pared'"),
         ("losses.teacher_pixelwise.use=l3", "losses.teacher_pixelwise.use", "no plugin supplies the loss 'l3'"),
@@ -210,7 +210,7 @@ def test_layers_of_all_terms_on_one_source_are_taken_together() -> None:
         (
             "losses.teacher_pixelwise.wieght=1",
             "losses.teacher_pixelwise.wieght",
-            "no parameter 'wieght'. did you mean 'weight'",
+            "no parameter 'wieght'; did you mean 'weight'",
         ),
         ("losses.teacher_patchwise.temprature=1", "losses.teacher_patchwise.temprature", "did you mean 'temperature'"),
         (
