@@ -24,6 +24,12 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = {
     "gantk run recipes/ds3_semi.toml": "ten minutes",
     "gantk run recipes/ds3_published.toml --set run.seed=$seed": "ten minutes, three times",
+    "gantk run recipes/ds3_semi.toml --set run.seed=$seed": "ten minutes, three times",
+    "gantk run recipes/ds3_semi.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
+    '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and ten minutes",
+    "gantk run recipes/pix2pix.toml --processes 4 --set data.batch.paired=8": "tests/api/test_processes.py runs two",
+    "gantk run recipes/pix2pix.toml --set data.batch.paired=8": "torchrun's part of the same",
+    "gantk run RECIPE.toml": "needs two machines",
     "gantk run recipes/unet_l1.toml --set schedule.epochs=2 --set schedule.decay_epochs=1": "minutes",
     "gantk ui": "serves until Ctrl-C; tests/tracking starts and ends it",
     "gantk ui --runs runs --port 5001": "serves until Ctrl-C",
@@ -59,6 +65,7 @@ SMALL = {
 """Overrides that make a command small."""
 INSTEAD = {
     "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
+    "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN OTHER_RUN",
     "gantk table table2": "gantk table SWEEP --reference DS³",
     "gantk table table2 --json": "gantk table SWEEP --json",
     "gantk table table1": "gantk table SWEEP",
