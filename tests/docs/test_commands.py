@@ -65,7 +65,7 @@ SMALL = {
 """Overrides that make a command small."""
 INSTEAD = {
     "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
-    "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN OTHER_RUN",
+    "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table table2": "gantk table SWEEP --reference DS³",
     "gantk table table2 --json": "gantk table SWEEP --json",
     "gantk table table1": "gantk table SWEEP",
