@@ -108,7 +108,7 @@ def run(uninterrupted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("gantk.report.html.draw_chart", lambda *_, **__: "")
     monkeypatch.setattr("gantk.report.html.draw_figure", lambda *_: np.zeros((2, 2, 3), np.uint8))
     monkeypatch.setattr("gantk.report.relations.save_figure", lambda *_: None)
-    monkeypatch.setattr("gantk.api.figure.draw_comparison", lambda *_: None)
+    monkeypatch.setattr("gantk.report.relations.draw_comparison", lambda *_: None)
     return Path(shutil.copytree(reference, tmp_path / "runs" / reference.name))
 
 
