@@ -296,9 +296,11 @@ def counted(recipe: Recipe, registry: Registry) -> dict[str, dict[str, float]]:
     """The passes of one step of each stage."""
     assembly = assemble(recipe, registry, 3 if recipe.data.dataset == "images" else 1)
     found = {}
-    for stage in make_scheduler(recipe, registry).stages(list(recipe.translators)):
+    for stage in make_scheduler(recipe, registry).stages(recipe.learning):
         plan = assembly.plan(stage.name, stage.roles)
-        optimizers = {role: Optimizers(made, assembly.optimizers[role]) for role, made in assembly.translators.items()}
+        optimizers = {
+            role: Optimizers(assembly.translators[role], slot, stage.name) for role, slot in assembly.optimizers.items()
+        }
         updater = Updater(assembly.translators, optimizers, plan, recipe.training, nullcontext)
         with Count(assembly, plan, recipe.data.crop) as count:
             updater.step([batch(recipe, assembly, plan)], dict.fromkeys(stage.roles, 1.0))
