@@ -80,7 +80,7 @@ def test_one_is_asked_to_stop_and_another_number_goes_on(recipe: Path, tmp_path:
     kill(gantk, tmp_path, 1, signal.SIGTERM)
     said, _ = gantk.communicate(timeout=60)
     assert gantk.returncode == 130, said
-    assert f"gantk run --resume {the_run(tmp_path)} --processes 2" in said
+    assert f"gantk run --resume {the_run(tmp_path).name} --processes 2" in said
     assert state(tmp_path) == "interrupted"
     command = [sys.executable, "-m", "gantk", "run", "--resume", str(the_run(tmp_path))]
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=True)
