@@ -168,15 +168,11 @@ def test_a_model_is_loaded_from_mlflow_and_registered(
     assert "torch" not in (folder / "model" / "requirements.txt").read_text()
     fed = sync(folder, uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert fed["files"] > 1
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(fed["uri"])
-    try:
-        model = mlflow.pyfunc.load_model(f"runs:/{fed['run_id']}/model")
-        registered = mlflow.register_model(f"runs:/{fed['run_id']}/model", "t1ce")
-        again = sync(folder)
-        assert len(mlflow.MlflowClient().search_logged_models([mlflow.get_run(fed["run_id"]).info.experiment_id])) == 1
-    finally:
-        mlflow.set_tracking_uri(before)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", fed["uri"])  # `set_tracking_uri` would outlive the test
+    model = mlflow.pyfunc.load_model(f"runs:/{fed['run_id']}/model")
+    registered = mlflow.register_model(f"runs:/{fed['run_id']}/model", "t1ce")
+    again = sync(folder)
+    assert len(mlflow.MlflowClient().search_logged_models([mlflow.get_run(fed["run_id"]).info.experiment_id])) == 1
     assert again["files"] == 0
     assert registered.run_id == fed["run_id"]
     assert model.predict(model.input_example).shape == (32, 32, 1)
