@@ -26,6 +26,8 @@ def write(*renderables: Any) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    if rank():  # the first process of a run answers for all
+        return
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = max(out.width, 160)
@@ -35,5 +37,7 @@ def write(*renderables: Any) -> None:
 
 def write_json(content: Any) -> None:
     """Write the answer of a command for programs: one JSON document on standard output."""
+    if rank():
+        return
     json.dump(content, sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")

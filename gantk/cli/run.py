@@ -14,7 +14,7 @@ from gantk.cli.console import console, write, write_json
 from gantk.cli.options import AsJson, Device, Set, TrackingUri, found_recipe
 from gantk.errors import EvaluationError, GantkError, Interrupted, UsageError
 from gantk.launching.processes import run_processes
-from gantk.ranks import rank, world_size
+from gantk.ranks import world_size
 
 if TYPE_CHECKING:
     from gantk.sweeps.sweep import SweepResult
@@ -100,7 +100,7 @@ def run(
 
     A recipe with [variants.NAME] or [sweep] describes several runs. Finished runs are kept and the others are run.
     """
-    if processes is not None and processes > 1 and world_size() == 1:
+    if processes is not None and processes > 1 and world_size() == 1 and not (dry_run or list_):
         raise typer.Exit(run_processes(processes))
     try:
         _run(
@@ -150,6 +150,12 @@ def _run(
     if extend and (resume is None or folder is not None or dry_run):
         raise UsageError("--extend goes on from one run", where="--extend", mend="name the run with --resume alone")
     if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_)):
+        if world_size() > 1:
+            raise UsageError(
+                "the runs of a sweep have one process each",
+                where="--processes",
+                mend="omit it; --workers N trains several runs at once",
+            )
         if dry_run and folder is None and recipe is not None:
             _show_plans(gantk.dry_run(recipe, set_, device=device), as_json)
             return
@@ -185,8 +191,6 @@ def _run(
             tracking_uri=tracking_uri,
             display=display,
         )
-    if rank():
-        return  # the first process shows the result
     if as_json:
         content = {"folder": result.folder, "state": result.state, "report": result.report}
         write_json({name: str(value) for name, value in content.items()} | {"summary": result.summary})

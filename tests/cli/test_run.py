@@ -133,3 +133,12 @@ def test_plugins_are_listed_with_their_state() -> None:
     assert plugins["gantk_baselines"]["state"] == "loaded"
     assert plugins["gantk_baselines"]["components"] > 0
     assert "gantk_baselines" in call("plugins").stdout
+
+
+def test_a_sweep_has_one_process_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tmp_path / "sweep.toml"
+    recipe.write_text(f'{RECIPE}[sweep]\n"run.seed" = [0, 1]\n')
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    result = CliRunner().invoke(app, ["run", str(recipe), "--processes", "2"])
+    assert result.exit_code == 2
+    assert "the runs of a sweep have one process each" in result.stderr
