@@ -145,7 +145,7 @@ def test_attribute_docs_and_keys() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("weight = 100", "wieght = 100", "39: losses.pixelwise.wieght: loss 'l1' has no parameter 'wieght'"),
+        ("weight = 100", "wieght = 100", "40: losses.pixelwise.wieght: loss 'l1' has no parameter 'wieght'"),
         ("levels = 4", "levles = 4", "generator 'unet' has no parameter 'levles'; did you mean 'levels'?"),
         ("decay_epochs = 10", "decay_epohcs = 10", "scheduler 'linear_decay' has no parameter 'decay_epohcs'"),
     ],

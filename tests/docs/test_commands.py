@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 NOT_RUN = {
     "gantk run recipes/ds3_semi.toml": "ten minutes",
+    "gantk run recipes/unet_residual.toml": "two minutes",
     "gantk run recipes/ds3_published.toml --set run.seed=$seed": "ten minutes, three times",
     "gantk run recipes/ds3_semi.toml --set run.seed=$seed": "ten minutes, three times",
     "gantk run recipes/ds3_semi.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
