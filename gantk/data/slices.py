@@ -321,7 +321,8 @@ def tell(progress: Progress, remarks: Iterable[Mapping[str, str]]) -> None:
     for of in remarks:
         for remark, example in of.items():
             found.setdefault(remark, []).append(example)
-    for remark, (first, *more) in found.items():
+    for remark, examples in found.items():
+        first, *more = sorted(examples)  # threads find them in any order
         progress.note(f"{remark}: {first}" + (f", and {len(more)} more" if more else ""))
 
 
