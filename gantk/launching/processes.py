@@ -7,9 +7,9 @@ import os
 import sys
 import uuid
 
-__all__ = ["INTERRUPTED", "run_processes"]
+from gantk.errors import Interrupted
 
-INTERRUPTED = 130
+__all__ = ["run_processes"]
 
 
 def run_processes(count: int) -> int:
@@ -31,5 +31,5 @@ def run_processes(count: int) -> int:
     except ChildFailedError as error:
         return max(1, error.get_first_failure()[1].exitcode)
     except (SignalException, KeyboardInterrupt):
-        return INTERRUPTED
+        return Interrupted.exit_code
     return 0
