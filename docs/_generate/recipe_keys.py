@@ -12,8 +12,9 @@ from pydantic.fields import FieldInfo
 from _generate.words import default_words, escape, table
 from gantk.plugins.docstring import parse
 from gantk.plugins.words import type_words
-from gantk.recipe.model import Recipe, Selection
+from gantk.recipe.model import Recipe
 from gantk.recipe.schema import attribute_docs
+from gantk.recipe.values import Selection
 
 __all__ = ["keys", "recipe_page"]
 

@@ -37,7 +37,7 @@ from gantk.memory import enough_memory
 from gantk.plugins import Registry
 from gantk.progress import Progress
 from gantk.recipe import Recipe
-from gantk.recipe.model import Region
+from gantk.recipe.values import Region
 from gantk.runs.names import EVALUATION
 from gantk.training.state import TrainingState
 

@@ -29,7 +29,7 @@ from gantk.plugins import Registry
 from gantk.plugins.blame import blame
 from gantk.progress import Progress
 from gantk.recipe import Recipe
-from gantk.recipe.model import SEGMENTATION, ExtraSettings
+from gantk.recipe.data import SEGMENTATION, ExtraSettings
 from gantk.runs.files import SPLIT, RunFiles
 
 _SHOWN = 8  # names of patients who are left out

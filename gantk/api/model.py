@@ -31,7 +31,7 @@ from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
 from gantk.recipe import Recipe
-from gantk.recipe.model import SEGMENTATION
+from gantk.recipe.data import SEGMENTATION
 from gantk.runs.files import warn_of_damage
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS

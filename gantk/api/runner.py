@@ -31,8 +31,8 @@ from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
+from gantk.recipe.data import DataSettings
 from gantk.recipe.load import Changes, Given, said_of
-from gantk.recipe.model import DataSettings
 from gantk.recipe.variants import is_sweep
 from gantk.runs.files import ENVIRONMENT, JOURNAL, RECIPE, RunFiles, missing_settings, warn_of_damage
 from gantk.runs.folders import RUNS, Status, make_run_folder, recipe_of, resolve_run, spoken

@@ -13,7 +13,7 @@ from torch import Tensor
 from gantk.errors import CheckpointError, RecipeError, UsageError, nearest
 from gantk.files import checksum
 from gantk.recipe import Recipe
-from gantk.recipe.model import WeightsSettings
+from gantk.recipe.translators import WeightsSettings
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
 from gantk.training.best import evaluated_checkpoint

@@ -13,7 +13,7 @@ from gantk.data.labels import Labels
 from gantk.data.slices import Slices, categories_of
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
-from gantk.recipe.model import SEGMENTATION, ExtraSettings
+from gantk.recipe.data import SEGMENTATION, ExtraSettings
 
 __all__ = ["blank", "encoded", "of_image", "of_pixels", "planes"]
 

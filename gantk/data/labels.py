@@ -13,7 +13,7 @@ from gantk.errors import DataError
 from gantk.labels import CORE, EDEMA, ENHANCING, REGIONS
 
 if TYPE_CHECKING:
-    from gantk.recipe.model import LabelSettings
+    from gantk.recipe.data import LabelSettings
 
 __all__ = ["Labels", "decide_labels"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gantk.errors import RecipeError, nearest
-from gantk.recipe.model import DataSettings
+from gantk.recipe.data import DataSettings
 
 __all__ = ["Domain", "Layout", "Side"]
 

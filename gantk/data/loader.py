@@ -19,8 +19,8 @@ from gantk.data.layout import Layout, Side
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.store import PatientSlices, SliceStore
 from gantk.errors import DataError, RecipeError, nearest
+from gantk.recipe.data import SEGMENTATION, ExtraSettings
 from gantk.recipe.groups import GroupName
-from gantk.recipe.model import SEGMENTATION, ExtraSettings
 
 __all__ = ["Loader", "members"]
 

@@ -14,7 +14,7 @@ from gantk.data.normalisation import Scale, fixed_scale, is_full, shared_scale, 
 from gantk.data.slices import Slices
 
 if TYPE_CHECKING:
-    from gantk.recipe.model import IntensitySettings
+    from gantk.recipe.data import IntensitySettings
 
 __all__ = ["Absolute", "Brightness", "Intensities", "Meaning", "Relative", "Stored", "decide_intensities"]
 

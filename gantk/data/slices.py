@@ -16,7 +16,7 @@ from gantk.errors import DataError
 if TYPE_CHECKING:
     from gantk.data.subject import Subject, Volumes
     from gantk.progress import Progress
-    from gantk.recipe.model import IntensitySettings
+    from gantk.recipe.data import IntensitySettings
 
 __all__ = [
     "Plane",

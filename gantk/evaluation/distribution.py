@@ -19,7 +19,7 @@ from gantk.evaluation.metrics import Findings
 from gantk.evaluation.regions import region_mask
 from gantk.evaluation.results import Column, Statistic
 from gantk.ranges import Count, Distinct, Whole
-from gantk.recipe.model import Region
+from gantk.recipe.values import Region
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gantk.recipe.model import (
-    DataSettings,
-    LossSettings,
-    MapSettings,
-    OptimizerSettings,
-    ScheduleSettings,
-    TransformSettings,
-)
+from gantk.recipe.data import DataSettings
+from gantk.recipe.model import LossSettings, MapSettings, ScheduleSettings, TransformSettings
+from gantk.recipe.translators import OptimizerSettings
 
 
 @dataclass(frozen=True)

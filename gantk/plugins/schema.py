@@ -20,23 +20,22 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 from gantk.names import ID, LONGEST, PATTERN
 from gantk.plugins.docstring import parse
 from gantk.plugins.registry import Component, Registry
+from gantk.recipe.data import DataSettings
 from gantk.recipe.model import (
     BalanceSettings,
-    DataSettings,
     EvaluationSettings,
     LossSettings,
     MapSettings,
-    OptimizerSettings,
     Recipe,
     RunSettings,
     ScheduleSettings,
-    Selection,
     TrackingSettings,
     TrainingSettings,
     TransformSettings,
-    TranslatorSettings,
 )
 from gantk.recipe.schema import attribute_docs
+from gantk.recipe.translators import OptimizerSettings, TranslatorSettings
+from gantk.recipe.values import Selection
 
 __all__ = ["DIALECT", "recipe_schema"]
 

@@ -1,20 +1,19 @@
 """Recipes: TOML files that say everything which influences a result."""
 
+from gantk.recipe.data import DataSettings
 from gantk.recipe.load import dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.model import (
-    DataSettings,
     EvaluationSettings,
     LossSettings,
     MapSettings,
-    OptimizerSettings,
     Recipe,
     RunSettings,
-    Selection,
     TrackingSettings,
     TrainingSettings,
     TransformSettings,
-    TranslatorSettings,
 )
+from gantk.recipe.translators import OptimizerSettings, TranslatorSettings
+from gantk.recipe.values import Selection
 
 __all__ = [
     "DataSettings",

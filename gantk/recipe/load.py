@@ -14,22 +14,15 @@ from pydantic import ValidationError
 
 from gantk.errors import RecipeError, UsageError, nearest
 from gantk.recipe.check import check
+from gantk.recipe.data import DataSettings
 from gantk.recipe.dotted import leaves, value_at
 from gantk.recipe.explain import FILE_KEYS, explain
 from gantk.recipe.locate import at
-from gantk.recipe.model import (
-    BalanceSettings,
-    DataSettings,
-    LossSettings,
-    MapSettings,
-    OptimizerSettings,
-    Recipe,
-    ScheduleSettings,
-    TransformSettings,
-)
+from gantk.recipe.model import BalanceSettings, LossSettings, MapSettings, Recipe, ScheduleSettings, TransformSettings
 from gantk.recipe.origin import Error, File, Origins, Overrides, Place
 from gantk.recipe.shipped import find_recipe
 from gantk.recipe.toml import DEEPEST, Table, dotted, parse, read, shown, unfit
+from gantk.recipe.translators import OptimizerSettings
 
 Given = str | Path | Mapping[str, Any]
 """A recipe as it is given: a file, the name of one that comes with gantk, or its content."""

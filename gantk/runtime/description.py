@@ -12,7 +12,7 @@ from gantk.data.normalisation import Normalisation
 from gantk.data.slices import SliceSettings
 
 if TYPE_CHECKING:
-    from gantk.recipe.model import IntensitySettings
+    from gantk.recipe.data import IntensitySettings
 
 __all__ = ["FORMAT", "Description"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gantk.data.extra import blank, encoded
 from gantk.errors import GantkError
-from gantk.recipe.model import ExtraSettings
+from gantk.recipe.data import ExtraSettings
 from gantk.testing.base import Conformance
 from gantk.testing.batches import make_image
 from gantk.testing.failures import ConformanceError, expect, skip

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gantk.errors import RecipeError, nearest
-from gantk.recipe.model import Part
+from gantk.recipe.values import Part
 from gantk.training.torch_optimizers import Groups
 from gantk.translation.residual import bare
 from gantk.translation.term import OptimizerSlot

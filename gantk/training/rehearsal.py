@@ -18,8 +18,9 @@ from gantk.data.layout import Layout
 from gantk.data.made import make_group, make_image, sizes_to_try
 from gantk.memory import enough_memory
 from gantk.plugins.blame import blame
+from gantk.recipe.data import ExtraSettings
 from gantk.recipe.groups import GroupName
-from gantk.recipe.model import ExtraSettings, Recipe
+from gantk.recipe.model import Recipe
 from gantk.training.optimizers import Optimizers
 from gantk.training.scheduler import Stage
 from gantk.training.update import Updater

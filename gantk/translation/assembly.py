@@ -16,8 +16,10 @@ from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.groups import GroupName
-from gantk.recipe.model import BalanceSettings, LossSettings, OptimizerSettings, Recipe, Selection, TranslatorSettings
+from gantk.recipe.model import BalanceSettings, LossSettings, Recipe
 from gantk.recipe.toml import dotted
+from gantk.recipe.translators import OptimizerSettings, TranslatorSettings
+from gantk.recipe.values import Selection
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import ImageRef, Moment, Needs, Role, Sizes

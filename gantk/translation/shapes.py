@@ -13,7 +13,8 @@ from torch.func import functional_call
 from gantk.errors import GantkError, PluginError, RecipeError
 from gantk.memory import is_shortage
 from gantk.plugins.blame import blame
-from gantk.recipe.model import Recipe, Update
+from gantk.recipe.model import Recipe
+from gantk.recipe.values import Update
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 

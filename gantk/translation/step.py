@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gantk.data.batch import Batch, Group
-    from gantk.recipe.model import Update
+    from gantk.recipe.values import Update
     from gantk.translation.term import TransformSlot
 
 T = TypeVar("T")

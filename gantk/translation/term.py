@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from gantk.errors import PluginError
 from gantk.plugins.blame import blame
 from gantk.plugins.registry import Component
-from gantk.recipe.model import OptimizerSettings
+from gantk.recipe.translators import OptimizerSettings
 from gantk.translation.protocols import Moment, Needs, WeightSchedule
 
 if TYPE_CHECKING:

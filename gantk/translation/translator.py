@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from gantk.data.extra import blank, encoded
 from gantk.data.layout import Domain
-from gantk.recipe.model import ExtraSettings, Update
+from gantk.recipe.data import ExtraSettings
+from gantk.recipe.values import Update
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import Judgement, Translation
 from gantk.translation.residual import bare

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gantk.data.batch import Group
-    from gantk.recipe.model import Update
+    from gantk.recipe.values import Update
     from gantk.translation.protocols import Judgement, Moment
     from gantk.translation.term import Term
     from gantk.translation.translator import Translator

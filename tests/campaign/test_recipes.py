@@ -30,17 +30,16 @@ from gantk.errors import DataError, GantkError, MemoryShortage, NonFiniteError
 from gantk.plugins import Component, Registry
 from gantk.progress import QuietProgress
 from gantk.recipe import load_recipe
+from gantk.recipe.data import DataSettings
 from gantk.recipe.model import (
-    DataSettings,
     EvaluationSettings,
     LossSettings,
     MapSettings,
-    OptimizerSettings,
     RunSettings,
     TrainingSettings,
     TransformSettings,
-    TranslatorSettings,
 )
+from gantk.recipe.translators import OptimizerSettings, TranslatorSettings
 
 BOUNDS = ("gt", "ge", "lt", "le")
 MODALITIES = ["t1", "t2", "t1ce"]

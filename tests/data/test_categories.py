@@ -13,8 +13,8 @@ from gantk.data.volumes import Volumes
 from gantk.errors import DataError, GantkError, RecipeError
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
+from gantk.recipe.data import IntensitySettings
 from gantk.recipe.load import recipe_from_table
-from gantk.recipe.model import IntensitySettings
 from gantk.testing.cohort import write_patient, write_volume
 from gantk.translation import Moment, assemble
 

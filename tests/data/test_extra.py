@@ -20,8 +20,8 @@ from gantk.data.volumes import Subject
 from gantk.errors import DataError, GantkError
 from gantk.plugins import Component, Registry, load_plugins
 from gantk.progress import Progress, QuietProgress
+from gantk.recipe.data import ExtraSettings
 from gantk.recipe.load import recipe_from_table
-from gantk.recipe.model import ExtraSettings
 from gantk.testing.cohort import write_patient, write_volume
 from gantk.translation import Moment, assemble
 

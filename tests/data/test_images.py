@@ -26,7 +26,7 @@ from gantk.data.store import prepare
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, RecipeError, UsageError
 from gantk.progress import QuietProgress
-from gantk.recipe.model import IntensitySettings
+from gantk.recipe.data import IntensitySettings
 from gantk.tables.compare import compare
 from gantk.tables.paper import result_table
 from gantk.testing.cohort import write_pictures

@@ -9,7 +9,7 @@ import pytest
 
 from gantk.data.labels import Labels, decide_labels
 from gantk.errors import DataError
-from gantk.recipe.model import LabelSettings
+from gantk.recipe.data import LabelSettings
 
 RAW = np.array([[0, 1], [2, 3]], np.uint8)
 

@@ -12,7 +12,7 @@ from gantk.data.labels import Labels
 from gantk.data.meaning import Absolute, Meaning, Relative, decide_intensities
 from gantk.data.normalisation import Scale
 from gantk.data.slices import Slices
-from gantk.recipe.model import IntensitySettings
+from gantk.recipe.data import IntensitySettings
 
 
 @dataclass

@@ -24,7 +24,7 @@ from gantk.data.volumes import Volumes
 from gantk.errors import CacheError, DataError
 from gantk.files import atomic_folder, atomic_write
 from gantk.progress import QuietProgress
-from gantk.recipe.model import IntensitySettings
+from gantk.recipe.data import IntensitySettings
 
 INPUTS = ("t1", "t2", "flair")
 SETTINGS = SliceSettings(("t1", "t2", "flair", "t1ce"), None, (28, 24))

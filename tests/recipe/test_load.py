@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.load import _override, merge
-from gantk.recipe.model import Selection
+from gantk.recipe.values import Selection
 
 BASE = """\
 name = "base"

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from gantk.data.batch import Group
 from gantk.data.layout import Domain
 from gantk.plugins import load_plugins
-from gantk.recipe.model import OptimizerSettings, TrainingSettings
+from gantk.recipe.model import TrainingSettings
+from gantk.recipe.translators import OptimizerSettings
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import StagePlan, Term, Translator, View
