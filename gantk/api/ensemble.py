@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gantk.api.model import Model, Prepared, Request
+from gantk.api.model import Model
 from gantk.api.outputs import check_file, check_writes, write_image
+from gantk.api.preparing import Prepared, Request
 from gantk.data.slices import tell
 from gantk.data.volumes import Subject
 from gantk.errors import UsageError
@@ -67,7 +68,7 @@ class Ensemble:
         Raises:
             UsageError: a member has no such role or target, or two make different ones.
         """
-        targets = {model.asked(request)[2]: model.run for model in self.models}
+        targets = {model.preparation.asked(request)[2]: model.run for model in self.models}
         if len(targets) > 1:
             told = ", ".join(f"{run} makes {target}" for target, run in targets.items())
             raise UsageError(

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from gantk.api.cohort import slice_settings
 from gantk.api.inference import at_rest
-from gantk.api.model import Model, Request, load
+from gantk.api.model import Model, load
+from gantk.api.preparing import Request
 from gantk.data.slices import centre
 from gantk.errors import GantkError, UsageError
 from gantk.evaluation.examples import Examples
@@ -216,7 +217,7 @@ def check_packages() -> None:
 
 def _described(model: Model, role: str | None, target: str | None) -> tuple[str, Description, tuple[str, ...]]:
     recipe = model.recipe
-    role, takes, target, place = model.asked(Request(role, target))
+    role, takes, target, place = model.preparation.asked(Request(role, target))
     translator = model.translators[role]
     if given := [name for name in translator.extra if takes_given(translator.generator, name)]:
         raise UsageError(

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from gantk.api.assessment import in_units, make_metrics
-from gantk.api.model import Model, Prepared
+from gantk.api.model import Model
+from gantk.api.preparing import Prepared
 from gantk.data.batch import Group
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.slices import Slices, centre
@@ -102,4 +103,4 @@ class Measure:
         read = model.dataset.read(prepared.subject, list(names))
         if hasattr(read, "sized"):
             read = read.sized(prepared.settings.crop)
-        return model.slices(read, prepared.subject, prepared.inputs, prepared.settings)
+        return model.preparation.slices(read, prepared.subject, prepared.inputs, prepared.settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
@@ -13,25 +13,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from gantk.api.cohort import make_dataset, slice_settings
+from gantk.api.cohort import make_dataset
 from gantk.api.inference import answer, as_tested, draws
 from gantk.api.outputs import check_file, check_writes, write_image
-from gantk.data.dataset import noun_of
-from gantk.data.extra import of_image, planes
+from gantk.api.preparing import Preparation, Prepared, Request
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
-from gantk.data.normalisation import Scale
-from gantk.data.slices import Readable, Slices, SliceSettings, placed, tell
-from gantk.data.stacks import own_size, stacked, through
+from gantk.data.slices import tell
+from gantk.data.stacks import through
 from gantk.data.volumes import Subject
-from gantk.errors import CheckpointError, DataError, PluginError, UsageError, nearest
+from gantk.errors import CheckpointError, UsageError
 from gantk.files import sweep_partial
 from gantk.memory import enough_memory
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
 from gantk.recipe import Recipe
-from gantk.recipe.data import SEGMENTATION
 from gantk.runs.files import warn_of_damage
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
@@ -40,69 +37,6 @@ from gantk.training.checkpoint import Checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Translator, build_translators
 from gantk.translation.shapes import fitting_size
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a model.
-
-    Attributes:
-        role: the translator; the recipe's `predict` where absent.
-        target: which of the images that the role gives; the first that the recipe measures where absent.
-        size: height and width that pictures are translated at; their own where absent.
-        flips: whether the mean over each slice and its left-right mirror image is made.
-        given: what is said beside the images (`[data.extra]`), by name; what the dataset knows where absent.
-    """
-
-    role: str | None = None
-    target: str | None = None
-    size: tuple[int, int] | None = None
-    flips: bool = False
-    given: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A subject as its images are shown to a network, and the way back to its own grid.
-
-    Attributes:
-        subject: whose images they are.
-        role: the translator.
-        target: what is made.
-        place: the channels of the translator's output that show it.
-        inputs: the modalities that it is made from.
-        read: what the dataset read.
-        settings: of the slices.
-        slices: as networks are shown them.
-        images: what the translator is given, (Z, C, H, W): images in [-1, 1], then what is said of their pixels.
-        pixels: the names of the latter.
-        said: what is said of the subject, by name.
-        scale: of the image that is made.
-        remarks: on how the files were read.
-    """
-
-    subject: Subject
-    role: str
-    target: str
-    place: slice
-    inputs: list[str]
-    read: Readable
-    settings: SliceSettings
-    slices: Slices
-    images: np.ndarray
-    pixels: Sequence[str]
-    said: Mapping[str, float]
-    scale: Scale
-    remarks: Mapping[str, str]
-
-    @property
-    def like(self) -> Path:
-        """The file whose grid the image has."""
-        return getattr(self.read, "reference", None) or self.subject.files[self.inputs[0]]
-
-    def restore(self, translated: np.ndarray) -> np.ndarray:
-        """What was translated, (Z, C, H, W) in [-1, 1], as an image on the subject's own grid, in its own units."""
-        return self.read.restore(translated, self.inputs, self.settings, self.slices, self.scale)
 
 
 class Model:
@@ -136,6 +70,7 @@ class Model:
         self.meaning = Meaning.from_dict(checkpoint.facts["meaning"])
         self._network = Lock()  # a cohort's images are prepared while others are translated
         self._fitting = lru_cache(maxsize=None)(self._find_fitting)
+        self.preparation = Preparation(recipe, dataset, layout, self.meaning, translators, self._fitting)
 
     def __repr__(self) -> str:
         """`Model('tiny', roles=['teacher', 'student'], device='cpu')`."""
@@ -216,59 +151,8 @@ class Model:
         return found
 
     def prepare(self, case: Path | Subject, request: Request) -> Prepared:
-        """A subject read and brought to what a network is shown; uses no network.
-
-        Raises:
-            UsageError: there is no such role or target, or a volume is given a size.
-            DataError: the subject cannot be read.
-        """
-        role, takes, target, place = self.asked(request)
-        size = request.size
-        if not hasattr(self.dataset, "subject_at"):
-            raise PluginError(
-                f"the dataset {self.recipe.data.dataset!r} cannot read a patient from a folder, as predict needs",
-                where="data.dataset",
-                mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
-            )
-        settings = slice_settings(self.recipe)
-        extra = self.translators[role].extra
-        if unknown := next((name for name in request.given if name not in extra), None):
-            raise UsageError(f"{role!r} is not given {unknown!r}", where="given", mend=nearest(unknown, extra))
-        maps = [one.of or name for name, one in extra.items() if one.per == "pixel"]
-        further = [name for name in (settings.mask, *maps) if name not in (None, SEGMENTATION)]
-        subject, inputs = self._subject(case, takes, target, further)
-        needed = list(dict.fromkeys((*inputs, *further)))
-        read = self.dataset.read(subject, needed, segmentation=SEGMENTATION in maps)
-        remarks: dict[str, str] = {}
-        if hasattr(read, "sized"):
-            read, remark = own_size(read, size, self.recipe.data.crop, partial(self._fitting, role))
-            settings = replace(settings, crop=read.size)
-            remarks = {remark: str(subject.files[inputs[0]])} if remark else {}
-        elif size is not None:
-            raise UsageError(
-                f"a {noun_of(self.dataset)} is translated on its own grid",
-                where="size",
-                mend="leave the size out; data.spacing is the size of a pixel",
-            )
-        slices = self.slices(read, subject, inputs, settings)
-        images = self._source(slices, takes, self.translators[role].takes.side)
-        pixels = planes(extra, slices, self.meaning.labels, subject)
-        facts = {**subject.facts, **{extra[name].of or name: said for name, said in request.given.items()}}
-        return Prepared(
-            subject,
-            role,
-            target,
-            place,
-            inputs,
-            read,
-            settings,
-            slices,
-            np.concatenate([images, *(codes[:, None].astype(np.float32) for codes in pixels.values())], axis=1),
-            list(pixels),
-            {n: of_image(n, one, facts, subject.id) for n, one in extra.items() if one.per == "image"},
-            self.meaning.predicted(target, slices, inputs),
-            {**slices.remarks, **remarks},
-        )
+        """A subject read and brought to what a network is shown; uses no network. Raises as `Preparation` does."""
+        return self.preparation(case, request)
 
     def translate(self, prepared: Prepared, progress: Progress | None = None, *, flips: bool = False) -> np.ndarray:
         """What the network makes of a subject, (Z, C, H, W) in [-1, 1].
@@ -288,68 +172,6 @@ class Model:
         ]
         mean: np.ndarray = made[0] if len(made) == 1 else np.mean(made, axis=0)
         return mean
-
-    def _subject(
-        self, case: Path | Subject, takes: Sequence[str], target: str, further: Sequence[str]
-    ) -> tuple[Subject, list[str]]:
-        """The subject and the inputs that its images are made from: not the image that is to be made."""
-        hidden = {*self.recipe.evaluation.missing, target}
-        if not self.recipe.data.may_lack:
-            inputs = [name for name in takes if name not in hidden] or list(takes)
-            needed = list(dict.fromkeys((*inputs, *further)))
-            return case if isinstance(case, Subject) else self.dataset.subject_at(case, needed), inputs
-        subject = case if isinstance(case, Subject) else self.dataset.subject_at(case, list(further))
-        inputs = [name for name in takes if name != target and name in subject.files]
-        if not inputs:
-            raise DataError(
-                f"this {noun_of(self.dataset)} has no image that {target!r} can be made from",
-                where=case.folder if isinstance(case, Subject) else case,
-                why=f"it has {', '.join(sorted(subject.files)) or 'none'}",
-                mend=f"add one of {', '.join(name for name in takes if name != target)}",
-            )
-        return subject, inputs
-
-    def slices(
-        self, read: Readable, subject: Subject, inputs: Sequence[str], settings: SliceSettings | None = None
-    ) -> Slices:
-        """A subject's slices as networks are shown them; their scales lead back to the files' units.
-
-        Args:
-            read: what the dataset read of the subject.
-            subject: whose images these are; errors name it.
-            inputs: the modalities that say where foreground is.
-            settings: of the slices; the recipe's where absent.
-
-        Raises:
-            DataError: the images cannot be used.
-        """
-        try:
-            return self.meaning.normalised(read.slices(inputs, settings or slice_settings(self.recipe)))
-        except DataError as error:
-            raise placed(error, subject, noun_of(self.dataset)) from None
-
-    def asked(self, request: Request) -> tuple[str, list[str], str, slice]:
-        """Role, the modalities that it takes, the target, and which of the role's output channels show it.
-
-        Raises:
-            UsageError: there is no such role or target.
-        """
-        role, target = request.role or self.recipe.predict_role, request.target
-        if role not in self.roles:
-            raise UsageError(f"there is no translator {role!r}", where="role", mend=nearest(role, self.roles))
-        data, settings = self.recipe.data, self.recipe.translators[role]
-        gives = list(settings.gives or data.targets)
-        if target is None:
-            target = next((name for name in self.recipe.measured if name in gives), gives[0])
-        if target not in gives:
-            raise UsageError(f"{role!r} does not give {target!r}", where="target", mend=nearest(target, gives))
-        channels = self.layout.channels
-        first = gives.index(target) * channels
-        return role, list(settings.takes or data.inputs), target, slice(first, first + channels)
-
-    def _source(self, slices: Slices, takes: Sequence[str], side: str) -> np.ndarray:
-        """What the role is given, (Z, C, H, W)."""
-        return stacked(slices, takes, self.layout.channels, self.layout.neighbours if side == "source" else 0)
 
     @enough_memory(
         "to predict",
@@ -376,7 +198,7 @@ class Model:
         Raises:
             UsageError: what the role makes is not drawn.
         """
-        role = self.asked(Request(role))[0]
+        role = self.preparation.asked(Request(role))[0]
         if number > 1 and not draws(self.translators[role].generator, role, self.recipe):
             raise UsageError(
                 f"{role!r} makes the same image each time",

@@ -16,8 +16,9 @@ import numpy as np
 from gantk import __version__
 from gantk.api.ensemble import Ensemble
 from gantk.api.measuring import Measure
-from gantk.api.model import Model, Prepared, Request
+from gantk.api.model import Model
 from gantk.api.outputs import Outputs, check_file, check_folder, check_writes, takes_the_place, write_image
+from gantk.api.preparing import Prepared, Request
 from gantk.data.dataset import noun_of
 from gantk.data.slices import tell
 from gantk.data.volumes import Subject
@@ -261,7 +262,7 @@ class _Course:
 
     @property
     def _made_by(self) -> str:
-        roles = [f"{model.run}:{model.asked(self.request)[0]}" for model in self.ensemble.models]
+        roles = [f"{model.run}:{model.preparation.asked(self.request)[0]}" for model in self.ensemble.models]
         return " + ".join(roles) + (" with flips" if self.request.flips else "")
 
     def _tell_kept(self, kept: Sequence[Prediction]) -> None:

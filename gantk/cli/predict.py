@@ -79,8 +79,8 @@ def predict(
     """
     import gantk
     from gantk.api.ensemble import Ensemble
-    from gantk.api.model import Request
     from gantk.api.predict import predict_cohort
+    from gantk.api.preparing import Request
 
     wanted = None if size is None else _size(size)
     models = [gantk.load(gantk.resolve_run(name, runs), device=device) for name in (run, *(ensemble or ()))]

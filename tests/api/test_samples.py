@@ -11,7 +11,7 @@ import pytest
 import gantk
 from gantk.api.ensemble import Ensemble
 from gantk.api.export import export
-from gantk.api.model import Request
+from gantk.api.preparing import Request
 from gantk.errors import GantkError, UsageError
 from gantk.progress import QuietProgress
 from gantk.testing import run_recipe
