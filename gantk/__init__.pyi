@@ -14,7 +14,7 @@ from .api.model import load as load
 from .api.predict import Predictions as Predictions
 from .api.predict import predict_cohort as predict_cohort
 from .api.remeasure import evaluate as evaluate
-from .api.runner import RunResult as RunResult
+from .api.result import RunResult as RunResult
 from .api.runner import run as run
 from .api.validate import validate as validate
 from .data.batch import Group as Group

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,82 +17,18 @@ from gantk.api.ensemble import Ensemble
 from gantk.api.measuring import Measure
 from gantk.api.model import Model
 from gantk.api.outputs import Outputs, check_file, check_folder, check_writes, takes_the_place, write_image
+from gantk.api.predictions import TABLE, Prediction, Predictions, read_predictions
 from gantk.api.preparing import Prepared, Request
 from gantk.data.dataset import noun_of
 from gantk.data.slices import tell
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, GantkError, UsageError
-from gantk.files import atomic_write, sweep_partial, write_text
+from gantk.files import sweep_partial, write_text
 from gantk.progress import Progress, QuietProgress, default_progress
 
-__all__ = ["TABLE", "Prediction", "Predictions", "predict_cohort"]
+__all__ = ["Prediction", "Predictions", "predict_cohort"]
 
-TABLE = "predictions.csv"
-_COLUMNS = ("subject", "status", "file", "made_by", "note")
 _AHEAD = 2  # subjects that are read, or written, while another is translated
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What became of one subject.
-
-    Attributes:
-        subject: its id.
-        status: `made`, `kept` where the file was there before, `failed`, or `pending` while others are made.
-        file: relative to the folder of predictions; empty where there is none.
-        made_by: runs and roles that made it.
-        note: why it failed, or was not measured.
-        metrics: by column; empty where there is no target.
-    """
-
-    subject: str
-    status: str
-    file: str = ""
-    made_by: str = ""
-    note: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What became of a cohort.
-
-    Attributes:
-        folder: where the files are.
-        rows: one for each subject, in order.
-    """
-
-    folder: Path
-    rows: Sequence[Prediction]
-
-    @property
-    def failed(self) -> list[Prediction]:
-        """The subjects without a prediction."""
-        return [row for row in self.rows if row.status == "failed"]
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """How many were `made`, `kept` and `failed`."""
-        return Counter(row.status for row in self.rows)
-
-    @property
-    def table(self) -> Path:
-        """The CSV of all rows."""
-        return self.folder / TABLE
-
-    def write(self) -> None:
-        """Write the CSV; atomic.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        metrics = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
-        with atomic_write(self.table) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow([*_COLUMNS, *metrics])
-            for row in self.rows:
-                values = [row.metrics.get(name, "") for name in metrics]
-                writer.writerow([*(getattr(row, name) for name in _COLUMNS), *values])
 
 
 def predict_cohort(
@@ -162,7 +97,7 @@ class _Course:
 
     def go(self, cases: Sequence[Path | Subject]) -> Predictions:
         """Make what is not there yet."""
-        before = _read(self.outputs.folder / TABLE)
+        before = read_predictions(self.outputs.folder / TABLE)
         rows = {name: Prediction(name, "pending") for name in map(_name, cases)}
         others = [
             row for name, row in before.items() if name not in rows and (self.outputs.folder / row.file).is_file()
@@ -288,30 +223,6 @@ def _one_subject() -> Iterator[None]:
         yield
     except (OSError, MemoryError) as error:
         raise DataError("this one cannot be read or written", why=f"{type(error).__name__}: {error}") from error
-
-
-def _read(table: Path) -> dict[str, Prediction]:
-    """The rows of a table that an earlier call wrote, by subject; none where there is no such table."""
-    try:
-        with table.open(newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return {}
-    found = {}
-    for row in rows:
-        if isinstance(name := row.get("subject"), str) and row.get("file"):
-            told = {column: row.get(column) or "" for column in _COLUMNS}
-            metrics = {key: float(value) for key, value in row.items() if key not in _COLUMNS and _is_number(value)}
-            found[name] = Prediction(**told, metrics=metrics)
-    return found
-
-
-def _is_number(text: object) -> bool:
-    try:
-        float(str(text))
-    except ValueError:
-        return False
-    return True
 
 
 def _check_folder(out: Path, cohort: Path, cases: Sequence[Path | Subject], writes: Sequence[str]) -> None:

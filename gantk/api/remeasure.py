@@ -7,7 +7,7 @@ from pathlib import Path
 from gantk.api.assessment import assess, cohort_metrics
 from gantk.api.checks import rebuild
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort
-from gantk.api.runner import RunResult
+from gantk.api.result import RunResult
 from gantk.errors import TrackingError, UsageError
 from gantk.files import write_text
 from gantk.plugins import load_plugins

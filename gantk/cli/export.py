@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gantk.cli.console import write
-from gantk.cli.options import RunName, RunsFolder
+from gantk.cli.options import Role, RunName, RunsFolder, Target
 
 
 def export(
@@ -19,13 +19,8 @@ def export(
             "--out", "-o", help="X.onnx, X.pt2 (torch.export), or a folder for the weights.", show_default=False
         ),
     ],
-    role: Annotated[
-        str | None,
-        typer.Option(help="Translator to export; default: the predicting role of the recipe.", show_default=False),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Target to make, if the translator has several.", show_default=False)
-    ] = None,
+    role: Role = None,
+    target: Target = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files, but never a folder.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:

@@ -9,7 +9,19 @@ import typer
 
 from gantk.cli import completion
 
-__all__ = ["AsJson", "Device", "RecipeFile", "RunName", "RunNames", "RunsFolder", "Set", "TrackingUri", "found_recipe"]
+__all__ = [
+    "AsJson",
+    "Device",
+    "RecipeFile",
+    "Role",
+    "RunName",
+    "RunNames",
+    "RunsFolder",
+    "Set",
+    "Target",
+    "TrackingUri",
+    "found_recipe",
+]
 
 
 def found_recipe(ctx: Any, recipe: Path | None) -> Path | None:
@@ -64,6 +76,14 @@ Set = Annotated[
         metavar="KEY=VALUE",
         help="Override of a recipe key, with a TOML value: --set training.ema=0.999. Repeatable.",
     ),
+]
+Role = Annotated[
+    str | None,
+    typer.Option(help="Translator to use; default: the predicting role of the recipe.", show_default=False),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(help="Image to make, if the translator has several; default: the first that the recipe measures."),
 ]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)]
 TrackingUri = Annotated[

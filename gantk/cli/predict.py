@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gantk.cli.console import write
-from gantk.cli.options import Device, RunName, RunsFolder
+from gantk.cli.options import Device, Role, RunName, RunsFolder, Target
 
 
 def predict(
@@ -24,13 +24,8 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write; of many, the folder.", show_default=False)],
-    role: Annotated[
-        str | None,
-        typer.Option(help="Translator to use; default: the predicting role of the recipe.", show_default=False),
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Target to write, if the translator has several.", show_default=False)
-    ] = None,
+    role: Role = None,
+    target: Target = None,
     suffix: Annotated[
         str | None,
         typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantk.api.remeasure import evaluate, track
-from gantk.api.runner import RunResult
+from gantk.api.result import RunResult
 from gantk.errors import UsageError
 from gantk.progress import Progress, default_progress
 from gantk.recipe.load import Changes

@@ -158,7 +158,7 @@ def test_an_interrupt_outside_training_is_kept_too(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gantk.api.runner.assess", interrupt)
+        patch.setattr("gantk.api.course.assess", interrupt)
         with pytest.raises(Interrupted, match="gantk run --resume"):
             gantk.run(recipe, device="cpu", out=tmp_path, progress=QuietProgress())
     assert watcher.heard[-1] is KeyboardInterrupt

@@ -1,0 +1,274 @@
+"""One run's course, from where its state is to its report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from gantk.api.assessment import assess, cohort_metrics
+from gantk.api.cohort import Cohort, check_same_data, check_same_split
+from gantk.api.display import Display
+from gantk.api.recorder import Beside, Recorder
+from gantk.api.result import RunResult
+from gantk.api.signals import StopSignals
+from gantk.api.validation import Validation
+from gantk.errors import GantkError, Interrupted, RecipeError, TrainingError
+from gantk.evaluation.metrics import AnyMetric
+from gantk.files import sweep_partial, write_text
+from gantk.memory import enough_memory
+from gantk.plugins import Session
+from gantk.progress import Progress, QuietProgress
+from gantk.recipe import Recipe, dump_recipe
+from gantk.runs.files import ENVIRONMENT, JOURNAL, RunFiles
+from gantk.runs.folders import Status, spoken
+from gantk.runs.names import CHECKPOINTS
+from gantk.tracking.environment import environment
+from gantk.tracking.feeder import Feeder
+from gantk.tracking.journal import Journal
+from gantk.training.best import Best, evaluated_checkpoint
+from gantk.training.checkpoint import newest_checkpoint, restore
+from gantk.training.engine import Engine, Observer
+from gantk.training.state import TrainingState
+from gantk.training.world import World
+
+
+class Course:
+    """One run's course: train, evaluate, report, with its state on disk and in MLflow at every turn."""
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        session: Session,
+        cohort: Cohort,
+        state: TrainingState,
+        display: Display,
+        signals: StopSignals,
+        processes: World,
+    ) -> None:
+        self.processes = processes
+        self.folder = folder
+        self.recipe = recipe
+        self.session = session
+        self.cohort = cohort
+        self.state = state
+        self.display = display
+        self.signals = signals
+        self.status = Status(folder)
+        self.journal = Journal(folder / JOURNAL)
+        self.began = time.time()
+        self.spent_before = float(self.status.facts.get("seconds", 0.0))
+
+    def restore(self) -> None:
+        """Bring the state to the last checkpoint, where there is one; a run that cannot go on stays as it is.
+
+        Raises:
+            DataError: the data has changed since then.
+            CheckpointError: it is damaged.
+        """
+        check_same_split(self.cohort.split, RunFiles(self.folder))
+        checkpoint = newest_checkpoint(self.folder / CHECKPOINTS)
+        if checkpoint is not None:
+            check_same_data(self.cohort, checkpoint.facts.get("data"), self.folder)
+            restore(self.state, checkpoint)
+            before = checkpoint.facts.get("processes", 1)
+            if before != self.processes.size:
+                self.display.note(
+                    f"The run had {before} processes until now, and goes on with {self.processes.size}: "
+                    "what it gives is no longer the same to the last bit"
+                )
+
+    def carry_out(self, tracking_uri: str | None) -> RunResult:
+        """Train, evaluate and report from where the state is.
+
+        Raises:
+            Interrupted: a signal stopped the run; its state is saved.
+            GantkError: anything that the user can mend.
+        """
+        feeder = None
+        hook = self.session.hook
+        facts = {"folder": self.folder, "recipe": self.recipe}
+        try:
+            self._take_up()
+            if self.recipe.tracking.enabled:
+                feeder = Feeder(self.folder, self.recipe.tracking, tracking_uri, self.display.note)
+            hook.before_run(**facts)
+            self._train_and_tell()
+            summary = self._evaluate()
+            hook.after_run(**facts, summary=summary)
+        except KeyboardInterrupt:
+            self._ended("interrupted", "interrupted")
+            hook.on_run_error(**facts, error=KeyboardInterrupt())
+            raise Interrupted(
+                "the run was interrupted", where=self.folder, mend="go on with", command=self._resume
+            ) from None
+        except Interrupted as error:
+            self._ended("interrupted", str(error))
+            hook.on_run_error(**facts, error=error)
+            raise Interrupted(error.what, where=self.folder, mend="go on with", command=self._resume) from None
+        except BaseException as error:
+            self._ended("failed", str(error))
+            hook.on_run_error(**facts, error=error)
+            if isinstance(error, OSError):
+                raise self._unwritable(error) from error
+            raise
+        else:
+            from gantk.report.html import write_report  # matplotlib takes a second to import
+
+            self._ended("finished", "")
+            report = write_report(self.folder)
+            self._write_model()
+            return RunResult(self.folder, "finished", summary, report)
+        finally:
+            self.signals.over = False
+            self.journal.close()
+            if feeder is not None:
+                feeder.close()
+
+    def _write_model(self) -> None:
+        """The model for MLflow, where the recipe asks for one; a run without it is finished all the same."""
+        if not (self.recipe.tracking.enabled and self.recipe.tracking.model):
+            return
+        from gantk.api.mlflow_model import write_model
+
+        try:
+            write_model(self.folder, self.display.progress)
+        except GantkError as error:
+            self.display.note(f"MLflow gets no model of this run: {error}")
+
+    @property
+    def _resume(self) -> str:
+        together = f" --processes {self.processes.size}" if self.processes.size > 1 else ""
+        return f"gantk run --resume {spoken(self.folder)}{together}"
+
+    def _unwritable(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            "a file of the run cannot be read or written",
+            where=error.filename or self.folder,
+            why=error,
+            mend="make room or mend the permissions, then go on with",
+            command=self._resume,
+        )
+
+    def _take_up(self) -> None:
+        """Bring the folder to where the state is, and say that the run goes on."""
+        for part in (self.folder, *filter(Path.is_dir, self.folder.rglob("*"))):
+            sweep_partial(part, older_than=0)  # of a killed process: the folder is ours alone
+        RunFiles(self.folder).mend(self.cohort.split)
+        self.journal.rewind(self.state.position.total - 1)
+        self.environment = environment(self.session.plugins) | {
+            "device": str(self.state.device),
+            "processes": self.processes.size,
+            "precision": self.recipe.run.precision,
+        }
+        write_text(self.folder / ENVIRONMENT, json.dumps(self.environment, indent=1) + "\n")
+        self.status.update(
+            state="running",
+            recipe=self.recipe.name,
+            id=self.folder.name,
+            split=self.cohort.split.hash,
+            step=self.state.position.total,
+            started=self.status.facts.get("started", self.began),
+            message="",
+        )
+
+    def accompany(self) -> None:
+        """Train beside the first process, which alone writes. Raises as `carry_out` does."""
+        self._train(self._engine(Beside(), {}, None, self._metrics(QuietProgress())))
+
+    def _train_and_tell(self) -> None:
+        recorder = Recorder(self.folder, self.recipe, self.session, self.journal, self.status, self.display)
+        metrics = self._metrics(self.display.progress)
+        facts = checkpoint_facts(self.recipe, self.cohort, self.environment["plugins"], self.processes.size)
+        engine = self._engine(recorder, facts, self._best(metrics), metrics)
+        stages = [{"name": s.name, "epochs": s.epochs, "roles": list(s.roles)} for s in engine.stages]
+        self.display.begin(
+            {
+                "recipe": self.recipe.name,
+                "run": self.folder.name,
+                "device": str(self.state.device),
+                "stages": stages,
+                "metrics": {name: {"higher_is_better": m.higher_is_better} for name, m in metrics.items()},
+            }
+        )
+        ended = "failed"
+        try:
+            self._train(engine)
+            ended = "finished"
+        except Interrupted:
+            ended = "interrupted"
+            raise
+        finally:
+            self.display.end(ended)
+
+    def _metrics(self, progress: Progress) -> dict[str, AnyMetric]:
+        return cohort_metrics(self.recipe, self.session.registry, self.cohort, progress)
+
+    def _engine(
+        self, observer: Observer, facts: Mapping[str, Any], best: Best | None, metrics: Mapping[str, AnyMetric]
+    ) -> Engine:
+        return Engine(
+            self.recipe,
+            self.state,
+            self.cohort.loader,
+            self.folder,
+            facts,
+            observer,
+            Validation(self.state, self.cohort, metrics, self.folder, self.processes),
+            lambda: self.signals.asked,
+            best,
+            self.processes,
+        )
+
+    def _train(self, engine: Engine) -> None:
+        self.signals.training = True
+        try:
+            with self.processes.heard(), enough_memory("to train", "data.batch, data.crop or the networks' channels"):
+                engine.run()
+        finally:
+            self.signals.training = False
+
+    def _best(self, metrics: Mapping[str, AnyMetric]) -> Best | None:
+        """What keeps the best epoch's checkpoint, where the recipe wants it."""
+        key = self.recipe.best_metric
+        if key is None:
+            return None
+        name = key.rpartition("/")[2]
+        if name not in metrics:
+            raise RecipeError(
+                f"the metric {name!r} is watched, and it is left out",
+                where="training.keep_best.metric",
+                why=f"{', '.join(self.recipe.measured)} has no absolute unit",
+                mend="watch another metric, or give data.intensities.NAME.range",
+            )
+        return Best(self.folder / "checkpoints", key, metrics[name].higher_is_better)
+
+    def _evaluate(self) -> dict[str, Any]:
+        checkpoint = evaluated_checkpoint(self.folder / "checkpoints", self.recipe.evaluation.checkpoint)
+        if checkpoint is not None and checkpoint.position != self.state.position:
+            restore(self.state, checkpoint)
+        metrics = self._metrics(QuietProgress())
+        evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
+        return evaluation.to_dict() if evaluation.rows else {}
+
+    def _ended(self, state: str, message: str) -> None:
+        self.signals.over = state != "finished"
+        seconds = self.spent_before + time.time() - self.began
+        with suppress(OSError):  # a full disk is reported by what it stopped
+            self.status.update(state=state, message=message, seconds=seconds)
+
+
+def checkpoint_facts(recipe: Recipe, cohort: Cohort, plugins: object, processes: int) -> dict[str, Any]:
+    """What a prediction needs besides the weights."""
+    return {
+        "recipe": dump_recipe(recipe),
+        "plugins": plugins,
+        "data": cohort.fingerprint,
+        "split": {"hash": cohort.split.hash, **cohort.split.to_dict()},
+        "meaning": cohort.meaning.to_dict(),
+        "processes": processes,
+    }
