@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 import gantk
 from gantk.api import export as exports
+from gantk.api import export_formats
 from gantk.errors import GantkError, UsageError
 from gantk.progress import QuietProgress
 
@@ -141,8 +142,9 @@ def test_a_name_that_cannot_be_written_is_refused_at_once(run: Path, tmp_path: P
 def test_what_differs_from_the_torch_module_is_not_written(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = exports.load_file
-    monkeypatch.setattr(exports, "load_file", lambda path: {name: t + 0.1 for name, t in plain(path).items()})
+    monkeypatch.setattr(
+        export_formats, "load_file", lambda path: {name: t + 0.1 for name, t in load_file(path).items()}
+    )
     with pytest.raises(GantkError, match="differ by"):
         gantk.export(run, tmp_path / "model", progress=QuietProgress())
     assert not list(tmp_path.iterdir())
