@@ -39,6 +39,7 @@ from .launching.job import Launcher as Launcher
 from .plugins.hookspecs import hookimpl as hookimpl
 from .progress import Progress as Progress
 from .ranges import Count as Count
+from .ranges import Dimensions as Dimensions
 from .ranges import Distinct as Distinct
 from .ranges import Finite as Finite
 from .ranges import Fraction as Fraction

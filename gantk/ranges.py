@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-__all__ = ["Count", "Distinct", "Finite", "Fraction", "NonNegative", "Positive", "Whole", "plain_numbers"]
+__all__ = ["Count", "Dimensions", "Distinct", "Finite", "Fraction", "NonNegative", "Positive", "Whole", "plain_numbers"]
 
 T = TypeVar("T", bound=Hashable)
 
@@ -37,6 +37,8 @@ _NUMBER = BeforeValidator(_not_bool)
 
 Count = Annotated[int, Field(ge=1), _NUMBER]
 """An integer of at least 1: channels, layers, epochs."""
+Dimensions = Literal[2, 3]
+"""The number of an image's dimensions: 2 for slices (H, W), 3 for volumes (D, H, W)."""
 Whole = Annotated[int, Field(ge=0), _NUMBER]
 """An integer of at least 0: seeds, numbers of layers."""
 Finite = Annotated[float, Field(allow_inf_nan=False), _NUMBER]

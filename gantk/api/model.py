@@ -213,7 +213,8 @@ class Model:
 
     def _find_fitting(self, role: str, size: tuple[int, int]) -> tuple[int, int] | None:
         with self._network:
-            return fitting_size(self.translators[role], size, self.recipe.data.crop)
+            found = fitting_size(self.translators[role], size, self.recipe.data.crop)
+        return None if found is None else (found[0], found[1])
 
     def _batch(self, role: str, maps: Sequence[str], said: Mapping[str, float], whole: np.ndarray) -> np.ndarray:
         """A generator's output; the last channels, one for each map, are what is said of the pixels."""

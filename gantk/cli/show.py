@@ -49,6 +49,7 @@ def _show(said: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from gantk.plugins.dimensions import NOUNS
     from gantk.plugins.words import value_words
 
     kind = said["kind"].replace("_", " ")
@@ -56,11 +57,13 @@ def _show(said: dict[str, Any]) -> None:
     write(Text.assemble((f"{kind} {said['name']}", "bold"), f" · {where}\n"))
     for paragraph in filter(None, (said["summary"], *said["description"].split("\n\n"))):
         _paragraph(paragraph)
+    told = said["dimensions"] != list(NOUNS) or "dimensions" in said["supplied"]
     facts = {
         "source": "; ".join(said["sources"]),
         "needs": "; ".join(said["needs"]),
         "formerly": ", ".join(said["formerly"]),
         "from gantk": ", ".join(said["supplied"]),
+        "works on": " and ".join(NOUNS[number] for number in said["dimensions"]) if told else "",
     }
     grid = Table.grid(padding=(0, 2))
     for title, text in facts.items():

@@ -15,18 +15,18 @@ __all__ = ["Batch", "Group"]
 
 @dataclass
 class Group:
-    """The slices of one batch group.
+    """The slices of one batch group, or patches of volumes; spatial is (H, W), or (D, H, W) with D along the slices.
 
     Attributes:
-        source: (B, C, H, W) inputs, float32 in [-1, 1]; None where the group has none.
-        target: (B, T, H, W), float32 in [-1, 1]; None where the group has none.
-        segmentation: (B, 1, H, W) uint8 labels as `gantk.labels` has them; zeros where the patient has none.
+        source: (B, C, *spatial) inputs, float32 in [-1, 1]; None where the group has none.
+        target: (B, T, *spatial), float32 in [-1, 1]; None where the group has none.
+        segmentation: (B, 1, *spatial) uint8 labels as `gantk.labels` has them; zeros where the patient has none.
         patients: id of each slice's patient.
         slices: index of each slice in its LPS volume.
         own: the source channels that show the slices themselves, where others show their neighbours; None for all.
         categories: the source channels whose numbers are names, as in a label map: what lies between two means nothing.
         subjects: id of each slice's subject, such as a patient's visit; the patients where nothing is said.
-        extra: what `[data.extra]` declares, by name: of pixels places among the categories, uint8 (B, 1, H, W); of
+        extra: what `[data.extra]` declares, by name: of pixels places among the categories, uint8 (B, 1, *spatial); of
             images places among the categories, int64 (B,), or numbers, float32 (B,).
     """
 
@@ -45,7 +45,7 @@ class Group:
 
     @property
     def foreground(self) -> Tensor:
-        """The brain, bool (B, 1, H, W): any own channel of the source, or else of the target, above -1."""
+        """The brain, bool (B, 1, *spatial): any own channel of the source, or else of the target, above -1."""
         images = self.target if self.source is None else self.source
         if images is None:
             raise ValueError("a group without source and target has no foreground")
@@ -62,15 +62,15 @@ class Group:
 
     @property
     def named(self) -> Tensor:
-        """Which source channels hold categories, bool (1, C, 1, 1)."""
+        """Which source channels hold categories, bool (1, C, 1, 1), with as many dimensions as the source."""
         if self.source is None:
             raise ValueError("a group without source has no source channels")
-        named = torch.zeros(1, self.source.shape[1], 1, 1, dtype=torch.bool, device=self.source.device)
-        named[:, list(self.categories)] = True
-        return named
+        named = torch.zeros(self.source.shape[1], dtype=torch.bool, device=self.source.device)
+        named[list(self.categories)] = True
+        return named.reshape(1, -1, *[1] * (self.source.ndim - 2))
 
     def image(self, domain: Domain) -> Tensor | None:
-        """The channels (B, c, H, W) of a translator's domain; None where the group has not got them."""
+        """The channels (B, c, *spatial) of a translator's domain; None where the group has not got them."""
         images = self.source if domain.side == "source" else self.target
         return images if images is None or domain.channels is None else images[:, list(domain.channels)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -58,19 +58,19 @@ def of_pixels(name: str, settings: ExtraSettings, labels: np.ndarray, subject: s
 
 
 def encoded(settings: ExtraSettings, values: Tensor) -> Tensor:
-    """What a network is given of a group's values, float: `(B, K, H, W)` of pixels and `(B, K)` of images, categories
-    one-hot, K = 1 for numbers."""
+    """What a network is given of a group's values, float: `(B, K, *spatial)` of pixels and `(B, K)` of images,
+    categories one-hot, K = 1 for numbers."""
     if settings.categories is None:
         return values.float()[:, None]
     hot = F.one_hot(values.long().squeeze(1) if values.ndim > 1 else values.long(), settings.width)
     return hot.movedim(-1, 1).float()
 
 
-def blank(settings: ExtraSettings, batch: int, size: tuple[int, int]) -> Tensor:
+def blank(settings: ExtraSettings, batch: int, size: Sequence[int]) -> Tensor:
     """Values as a group has them, where there are no data: categories in turn along rows, and the
     first of images."""
     if settings.per == "pixel":
-        return (torch.arange(size[1]) % settings.width).to(torch.uint8).expand(batch, 1, *size)
+        return (torch.arange(size[-1]) % settings.width).to(torch.uint8).expand(batch, 1, *size)
     return torch.zeros(batch, dtype=torch.float32 if settings.categories is None else torch.int64)
 
 

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from gantk.plugins.dimensions import dimensions_of
 from gantk.plugins.docstring import parse
 from gantk.plugins.kinds import KINDS
 from gantk.plugins.registry import Component
@@ -63,6 +64,7 @@ def describe(component: Component) -> dict[str, Any]:
         "sources": doc.sources,
         "parameters": parameters,
         "supplied": supplied,
+        "dimensions": list(dimensions_of(component)),
         "needs": _needs(component),
         "example": EXAMPLES[component.kind].format(name=component.name),
     }

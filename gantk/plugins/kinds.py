@@ -22,6 +22,7 @@ class Kind:
         called_with: what the core calls an instance with; nothing is checked where empty.
         or_has: a method that an instance may have in place of being called.
         methods: what the core calls an instance's methods with, where it has them.
+        undeclared: in how many dimensions a component works whose constructor has no argument `dimensions`.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Kind:
     called_with: tuple[str, ...] = ()
     or_has: str = ""
     methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    undeclared: tuple[int, ...] = (2, 3)
 
     @property
     def plural(self) -> str:
@@ -40,23 +42,41 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("generator", "register_generators", frozenset({"in_channels", "out_channels", "image_size", "given"})),
-        Kind("discriminator", "register_discriminators", frozenset({"in_channels", "target_channels", "given"})),
+        Kind(
+            "generator",
+            "register_generators",
+            frozenset({"in_channels", "out_channels", "image_size", "given", "dimensions"}),
+            undeclared=(2,),
+        ),
+        Kind(
+            "discriminator",
+            "register_discriminators",
+            frozenset({"in_channels", "target_channels", "given", "dimensions"}),
+            undeclared=(2,),
+        ),
         Kind(
             "loss",
             "register_losses",
+            frozenset({"dimensions"}),
             reserved=frozenset(LossSettings.model_fields),
             called_with=("view",),
             or_has="discriminator",
             methods={"discriminator": ("view",), "build_modules": ("sizes",)},
         ),
-        Kind("weight_map", "register_weight_maps", reserved=frozenset(MapSettings.model_fields), called_with=("view",)),
+        Kind(
+            "weight_map",
+            "register_weight_maps",
+            frozenset({"dimensions"}),
+            reserved=frozenset(MapSettings.model_fields),
+            called_with=("view",),
+        ),
         Kind("weight_schedule", "register_weight_schedules", called_with=("moment",)),
-        Kind("augmentation", "register_augmentations"),
+        Kind("augmentation", "register_augmentations", frozenset({"dimensions"})),
         Kind("balance", "register_balances", frozenset({"terms"})),
         Kind(
             "transform",
             "register_transforms",
+            frozenset({"dimensions"}),
             reserved=frozenset(TransformSettings.model_fields),
             called_with=("group", "moment"),
         ),
@@ -79,7 +99,13 @@ KINDS: dict[str, Kind] = {
             reserved=frozenset(OptimizerSettings.model_fields),
         ),
         Kind("dataset", "register_datasets", reserved=frozenset(DataSettings.model_fields)),
-        Kind("metric", "register_metrics", called_with=("prediction", "target", "mask"), or_has="collect"),
+        Kind(
+            "metric",
+            "register_metrics",
+            frozenset({"dimensions"}),
+            called_with=("prediction", "target", "mask"),
+            or_has="collect",
+        ),
         Kind("launcher", "register_launchers"),
     )
 }

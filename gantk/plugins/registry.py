@@ -15,6 +15,7 @@ from pydantic.errors import PydanticSchemaGenerationError
 
 from gantk.errors import GantkError, GantkWarning, PluginError, RecipeError, UsageError, nearest
 from gantk.plugins.blame import blame
+from gantk.plugins.dimensions import dimensions_of
 from gantk.plugins.kinds import KINDS, Kind
 from gantk.plugins.names import named
 from gantk.plugins.words import type_words, value_words
@@ -133,6 +134,7 @@ class Component:
                 where=f"plugin {self.plugin}",
                 mend="rename the parameter",
             )
+        dimensions_of(self)
         self._verify_call()
 
     def _verify_call(self) -> None:

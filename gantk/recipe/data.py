@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gantk.ranges import Count, Fraction, Whole
+from gantk.ranges import Count, Dimensions, Fraction, Whole
 from gantk.recipe.values import (
     STRICT,
     Amount,
@@ -180,12 +180,16 @@ class DataSettings(BaseModel):
     incomplete: bool | Literal["skip"] = False
     """Whether patients may lack inputs, for methods that are trained to do without; what is not there is background.
     `"skip"` leaves such patients out."""
+    dimensions: Dimensions = 2
+    """Whether slices are translated (2) or volumes (3), in training by patches."""
     neighbours: Annotated[Whole, Field(le=64)] = 0
     """Slices on either side that come with each input slice, as further channels."""
     spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
     crop: Pair[Pixels] = (224, 224)
     """Height and width of the centre crop, in pixels."""
+    patch: Triple[Pixels] | None = None
+    """Of volumes: slices, height and width of the patches that are trained on, in voxels."""
     normalisation: NormalisationSettings = NormalisationSettings()
     intensities: dict[Name, IntensitySettings] = {}
     """What the numbers of a modality mean, by modality."""
@@ -214,6 +218,26 @@ class DataSettings(BaseModel):
         if split != "none" and not isinstance(split, (dict, SplitSettings)):
             raise ValueError('a split is a table with ratio and seed, or "none"')
         return split
+
+    @model_validator(mode="after")
+    def _of_so_many_dimensions(self) -> DataSettings:
+        if self.dimensions == 3 and self.patch is None:
+            raise ValueError("dimensions = 3 needs patch, such as [96, 96, 96]: slices, height and width in voxels")
+        if self.dimensions == 2 and self.patch is not None:
+            raise ValueError("a patch is of volumes: set dimensions = 3, or crop slices by crop")
+        if self.dimensions == 3 and self.neighbours:
+            raise ValueError("a volume has its neighbouring slices in it: leave neighbours at 0")
+        return self
+
+    @property
+    def image_size(self) -> tuple[int, ...]:
+        """What networks are trained on: (H, W) of slices, (D, H, W) of volumes."""
+        return self.crop if self.patch is None else self.patch
+
+    @property
+    def size_key(self) -> str:
+        """The key that says it."""
+        return "crop" if self.patch is None else "patch"
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -43,15 +43,15 @@ def step_cost(recipe: Recipe, assembly: Assembly, stage: Stage, device: torch.de
     cuda = device.type == "cuda"
     with (
         torch.random.fork_rng(devices=[device] if cuda else []),
-        enough_memory("for a step", "data.batch, data.crop or the networks' channels"),
+        enough_memory("for a step", f"data.batch, data.{recipe.data.size_key} or the networks' channels"),
     ):
-        copied = copy_of(assembly)
+        copied, size = copy_of(assembly), recipe.data.image_size
         for role, translator in copied.translators.items():
             translator.to(device).train(role in stage.roles)
         plan = copied.plan(stage.name, stage.roles)
         moment = Moment(stage.name, 0, stage.epochs, 0)
         batch = {
-            name: group_of(name, recipe.data.batch[name], copied.layout, recipe.data.crop, recipe.data.extra).to(device)
+            name: group_of(name, recipe.data.batch[name], copied.layout, size, recipe.data.extra).to(device)
             for name in plan.groups
         }
         optimizers = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from math import lcm
@@ -46,10 +46,10 @@ def rehearse(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage]) -> Non
         PluginError: a component cannot be copied.
         MemoryShortage: memory does not suffice.
     """
-    stages = list(stages)
+    stages, key = list(stages), f"data.{recipe.data.size_key}"
     multiple = lcm(*(translator.size_multiple for translator in assembly.translators.values()))
-    *small, own = sizes_to_try(recipe.data.crop, multiple)
-    with torch.random.fork_rng(devices=[]), enough_memory("for a step", "data.crop or the networks' channels"):
+    *small, own = sizes_to_try(recipe.data.image_size, multiple)
+    with torch.random.fork_rng(devices=[]), enough_memory("for a step", f"{key} or the networks' channels"):
         for size in small:
             with suppress(Exception):  # a part may take images of the recipe's size alone
                 return _steps(recipe, copy_of(assembly), stages, size)
@@ -76,7 +76,7 @@ def copy_of(assembly: Assembly) -> Assembly:
     )
 
 
-def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: tuple[int, int]) -> None:
+def _steps(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage], size: Sequence[int]) -> None:
     translators = assembly.translators
     for stage in stages:
         for role, translator in translators.items():
@@ -98,7 +98,7 @@ def group_of(
     name: str,
     slices: int,
     layout: Layout,
-    size: tuple[int, int],
+    size: Sequence[int],
     extra: Mapping[str, ExtraSettings] = MappingProxyType({}),
 ) -> Group:
     """Slices of a batch group; a modality that is both input and target is the same in both."""

@@ -14,6 +14,7 @@ from gantk.data.batch import Batch
 from gantk.data.layout import Domain, Layout
 from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
+from gantk.plugins.dimensions import suited
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.groups import GroupName
 from gantk.recipe.model import BalanceSettings, LossSettings, Recipe
@@ -71,10 +72,10 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
     translators = build_translators(recipe, registry, layout)
     maps, map_references = {}, {}
     for name, map_settings in recipe.maps.items():
-        component = registry.get("weight_map", map_settings.use, f"maps.{name}.use")
+        component = suited(registry, "weight_map", map_settings.use, recipe.data.dimensions, f"maps.{name}.use")
         values = component.check(map_settings.parameters, f"maps.{name}")
         references = _references(component, values, f"maps.{name}", recipe)
-        built = component.make(values, f"maps.{name}")
+        built = component.make(values, f"maps.{name}", dimensions=recipe.data.dimensions)
         _check_learns_nothing(built, component.origin, f"maps.{name}")
         if map_settings.enabled:
             stages = None if map_settings.stages is None else frozenset(map_settings.stages)
@@ -131,8 +132,8 @@ def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:
     slots = []
     for name, settings in recipe.transforms.items():
         where = f"transforms.{name}"
-        component = registry.get("transform", settings.use, f"{where}.use")
-        built = component.build(settings.parameters, where)
+        component = suited(registry, "transform", settings.use, recipe.data.dimensions, f"{where}.use")
+        built = component.build(settings.parameters, where, dimensions=recipe.data.dimensions)
         if settings.enabled:
             groups = None if settings.groups is None else frozenset(settings.groups)
             stages = None if settings.stages is None else frozenset(settings.stages)
@@ -156,9 +157,9 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
 
     def build(kind: str, part: str, use: str, parameters: Mapping[str, Any], **supplied: Any) -> nn.Module:
         torch.manual_seed(_seed(recipe, role, part))
-        component = registry.get(kind, use, f"{where}.{part}.use")
+        component = suited(registry, kind, use, recipe.data.dimensions, f"{where}.{part}.use")
         origins[part] = component.origin
-        return component.build(parameters, f"{where}.{part}", **supplied)
+        return component.build(parameters, f"{where}.{part}", dimensions=recipe.data.dimensions, **supplied)
 
     generator = build(
         "generator",
@@ -167,7 +168,7 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
         settings.generator.parameters,
         in_channels=takes.size,
         out_channels=gives.size,
-        image_size=recipe.data.crop,
+        image_size=recipe.data.image_size,
         given=widths,
     )
     if settings.average_of is not None:
@@ -205,14 +206,15 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             )
         start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
         translator.generator = Residual(
-            generator, start, takes.size, recipe.data.crop, origins["generator"], translator.blank
+            generator, start, takes.size, recipe.data.image_size, origins["generator"], translator.blank
         )
     multiple = translator.size_multiple
-    if any(size % multiple for size in recipe.data.crop):
+    if any(size % multiple for size in recipe.data.image_size):
+        key = recipe.data.size_key
         raise RecipeError(
-            f"the crop {list(recipe.data.crop)} does not fit the generator {settings.generator.use!r}",
-            where=recipe.origins.latest("data.crop", f"{where}.generator"),
-            mend=f"make height and width multiples of {multiple}",
+            f"the {key} {list(recipe.data.image_size)} does not fit the generator {settings.generator.use!r}",
+            where=recipe.origins.latest(f"data.{key}", f"{where}.generator"),
+            mend=f"make {'height and width' if key == 'crop' else 'all sides'} multiples of {multiple}",
         )
     return translator
 
@@ -267,9 +269,9 @@ def _term(
     map_references: tuple[str, ...],
 ) -> Term:
     where = f"losses.{name}"
-    component = registry.get("loss", settings.use, f"{where}.use")
+    component = suited(registry, "loss", settings.use, recipe.data.dimensions, f"{where}.use")
     values = component.check(settings.parameters, where)
-    loss = component.make(values, where)
+    loss = component.make(values, where, dimensions=recipe.data.dimensions)
     if not callable(loss) and not hasattr(loss, "discriminator"):
         raise PluginError(
             f"the loss {settings.use!r} has no side: it cannot be called and has no discriminator(view)",
@@ -373,7 +375,7 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
             mend='set the pool to 0, or judges = "image" and a discriminator that takes nothing beside',
         )
     key = name.replace(".", "-")
-    translator.pools[key] = ImagePool(size, (translator.gives.size, *recipe.data.crop))
+    translator.pools[key] = ImagePool(size, (translator.gives.size, *recipe.data.image_size))
     return key
 
 
@@ -388,7 +390,7 @@ def _with_modules(
     sizes = Sizes(
         translator.takes.size,
         translator.gives.size,
-        recipe.data.crop,
+        recipe.data.image_size,
         {layer: features[layer] for layer in term.needs.layers},
         {layer: judged[layer] for layer in term.needs.judged},
         {role: {layer: widths[role][0][layer] for layer in term.needs.layers} for role in term.needs.roles},

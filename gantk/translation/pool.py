@@ -13,20 +13,20 @@ class ImagePool(nn.Module):
 
     Args:
         size: images that it holds.
-        shape: (C, H, W) of one.
+        shape: (C, *spatial) of one.
     """
 
     images: Tensor
     stored: Tensor
 
-    def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
+    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.register_buffer("images", torch.zeros(size, *shape))
         self.register_buffer("stored", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
     def exchange(self, batch: Tensor) -> Tensor:
-        """New images `(B, C, H, W)` in, as many out, without gradient."""
+        """New images `(B, C, *spatial)` in, as many out, without gradient."""
         shown, count = batch.clone(), int(self.stored)
         for number, image in enumerate(batch):
             if count < len(self.images):

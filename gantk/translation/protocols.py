@@ -1,4 +1,7 @@
-"""What the core expects of generators, discriminators, losses, weight maps and transforms."""
+"""What the core expects of generators, discriminators, losses, weight maps and transforms.
+
+Spatial is (H, W) of slices and (D, H, W) of volumes.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ ImageRef = NewType("ImageRef", str)
 class Translation(NamedTuple):
     """A generator's output and the features that were asked for.
 
-    `output` is `(B, out_channels, H, W)` in [-1, 1], None where the generator stopped before its end;
-    `features` holds `(B, C, h, w)` by layer number, `(S·B, C, h, w)` stream by stream from S parallel encoders.
+    `output` is `(B, out_channels, *spatial)` in [-1, 1], None where the generator stopped before its end;
+    `features` holds `(B, C, *spatial)` by layer number, `(S·B, C, *spatial)` stream by stream from S parallel encoders.
     """
 
     output: Tensor | None
@@ -35,8 +38,8 @@ class Translation(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """A discriminator's scores `(B, K, h, w)`, several where it looks at several scales, and the features that were
-    asked for, `(B, C, h, w)` by layer number."""
+    """A discriminator's scores `(B, K, *spatial)`, several where it looks at several scales, and the features that were
+    asked for, `(B, C, *spatial)` by layer number."""
 
     scores: Tensor | tuple[Tensor, ...]
     features: dict[int, Tensor]
@@ -63,7 +66,7 @@ class Generator(Protocol):
     """A network that translates images; an `nn.Module`. Its constructor is given `in_channels` and `out_channels`."""
 
     def forward(self, image: Tensor, /) -> Tensor:
-        """`(B, in_channels, H, W)` in [-1, 1] → `(B, out_channels, H, W)` in [-1, 1]."""
+        """`(B, in_channels, *spatial)` in [-1, 1] → `(B, out_channels, *spatial)` in [-1, 1]."""
 
 
 class FeatureGenerator(Protocol):
@@ -77,7 +80,7 @@ class Discriminator(Protocol):
     """A network that judges images; an `nn.Module`. Its constructor is given `in_channels`."""
 
     def forward(self, image: Tensor, /) -> Tensor | tuple[Tensor, ...]:
-        """`(B, in_channels, H, W)` in [-1, 1] → scores `(B, K, h, w)`; of several scales a tuple of them."""
+        """`(B, in_channels, *spatial)` in [-1, 1] → scores `(B, K, *spatial)`; of several scales a tuple of them."""
 
 
 class FeatureDiscriminator(Protocol):
@@ -95,7 +98,7 @@ class Augmentation(Protocol):
     """
 
     def __call__(self, image: Tensor) -> Tensor:
-        """`(B, C, H, W)`, with the source stacked on it where the discriminator is conditional → the same shape."""
+        """`(B, C, *spatial)`, with the source stacked on it where the discriminator is conditional → the same shape."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Sizes:
     Args:
         takes: channels of what the term's translator takes.
         gives: channels of what it gives.
-        image: (H, W) of both.
+        image: (H, W) of both, (D, H, W) of volumes.
         features: channels of its generator's features by layer, for `needs.layers`.
         judged: channels of its discriminator's features by layer, for `needs.judged`.
         others: as `features`, of the translators in `needs.roles`, by role.
@@ -113,7 +116,7 @@ class Sizes:
 
     takes: int
     gives: int
-    image: tuple[int, int]
+    image: tuple[int, ...]
     features: Mapping[int, int]
     judged: Mapping[int, int]
     others: Mapping[str, Mapping[int, int]]
@@ -187,4 +190,4 @@ class WeightMap(Protocol):
     """A weight map: called with the step as a term sees it, without gradient."""
 
     def __call__(self, view: View) -> Tensor:
-        """Weights `(B, 1, H, W)`, float, at least 0."""
+        """Weights `(B, 1, *spatial)`, float, at least 0."""

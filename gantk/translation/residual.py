@@ -26,10 +26,10 @@ class Residual(nn.Module):
     network's last layer are set to zero, so that training starts at the identity.
 
     Args:
-        network: a generator, `(B, C, H, W)` to `(B, T, H, W)`.
+        network: a generator, `(B, C, *spatial)` to `(B, T, *spatial)`.
         channels: for each of the T output channels the channel of the input that it moves.
         in_channels: C.
-        size: (H, W) of an image that the network takes.
+        size: (H, W) or (D, H, W) of an image that the network takes.
         origin: how errors call the network, with its plugin.
         given: what it is given beside an image.
 
@@ -63,7 +63,7 @@ class Residual(nn.Module):
         return Translation(None if output is None else self._moved(image, output), features)
 
     def start(self, image: Tensor) -> Tensor:
-        """The image `(B, T, H, W)` that it moves, of its input."""
+        """The image `(B, T, *spatial)` that it moves, of its input."""
         return image[:, list(self.channels)]
 
     def _moved(self, image: Tensor, change: Tensor) -> Tensor:

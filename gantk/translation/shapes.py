@@ -47,13 +47,13 @@ def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Reci
     return _FOUND[key]
 
 
-def fitting_size(translator: Translator, size: tuple[int, int], trained: tuple[int, int]) -> tuple[int, int] | None:
-    """The smallest height and width, at least `size`, that a generator takes; found by running it without memory.
+def fitting_size(translator: Translator, size: tuple[int, ...], trained: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The smallest sides, at least `size`, that a generator takes; found by running it without memory.
 
     Args:
         translator: whose generator is asked.
-        size: (H, W).
-        trained: (H, W) that it takes for certain.
+        size: (H, W), or (D, H, W).
+        trained: the size that it takes for certain.
 
     Returns:
         Multiples of one power of two times the generator's `size_multiple`; None where it takes no such size.
@@ -65,31 +65,30 @@ def fitting_size(translator: Translator, size: tuple[int, int], trained: tuple[i
     return next((fitting for fitting in sizes if _takes(translator, fitting)), None)
 
 
-def fitting_multiple(translator: Translator, trained: tuple[int, int]) -> int | None:
-    """What height and width must be multiples of, so that a generator takes them; None where `trained` alone fits.
+def fitting_multiple(translator: Translator, trained: tuple[int, ...]) -> int | None:
+    """What all sides must be multiples of, so that a generator takes them; None where `trained` alone fits.
 
     A size rounded up to it is the one that `fitting_size` finds.
 
     Args:
         translator: whose generator is asked.
-        trained: (H, W) that it takes for certain.
+        trained: (H, W), or (D, H, W), that it takes for certain.
     """
     if not _takes(translator, trained):  # it cannot be asked
         return translator.size_multiple
     for power in range(9):
         step = translator.size_multiple * 2**power
-        height, width = _rounded_up(trained, step)
-        if _takes(translator, (height, width)) and _takes(translator, (height + step, width + step)):
+        least = _rounded_up(trained, step)
+        if _takes(translator, least) and _takes(translator, tuple(side + step for side in least)):
             return step
     return None
 
 
-def _rounded_up(size: tuple[int, int], multiple: int) -> tuple[int, int]:
-    height, width = (-(-n // multiple) * multiple for n in size)
-    return height, width
+def _rounded_up(size: tuple[int, ...], multiple: int) -> tuple[int, ...]:
+    return tuple(-(-n // multiple) * multiple for n in size)
 
 
-def _takes(translator: Translator, size: tuple[int, int]) -> bool:
+def _takes(translator: Translator, size: tuple[int, ...]) -> bool:
     """Whether a generator in evaluation makes an image as large as the one that it is given."""
     network, image = translator.generator, torch.empty(1, translator.takes.size, *size, device="meta")
     training = network.training
@@ -110,7 +109,7 @@ def _takes(translator: Translator, size: tuple[int, int]) -> bool:
 def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequence[int]]) -> Hashable:
     """What decides what networks make of images: how they are built, from which code, and what they are given."""
     settings = recipe.translators[translator.role].model_dump_json(exclude={"optimizer"})
-    sizes = (translator.takes.size, translator.gives.size, min(recipe.data.batch.values()), *recipe.data.crop)
+    sizes = (translator.takes.size, translator.gives.size, min(recipe.data.batch.values()), *recipe.data.image_size)
     asked = tuple(tuple(sorted({layer for layers in by_term.values() for layer in layers})) for by_term in wanted)
     given = tuple((name, extra.per, extra.width) for name, extra in translator.extra.items())
     return settings, tuple(map(type, translator.modules())), sizes, asked, given
@@ -123,13 +122,13 @@ def _run_through(
     role = translator.role
     takes, gives = translator.takes.size, translator.gives.size
     output, channels = _pass(translator, "generator", recipe, takes, layers)
-    wanted = (min(recipe.data.batch.values()), gives, *recipe.data.crop)
+    wanted = (min(recipe.data.batch.values()), gives, *recipe.data.image_size)
     if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
         got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise PluginError(
             f"the {translator.origins['generator']} gave {got} where {wanted} is wanted",
             where=f"translators.{role}.generator",
-            mend="let it return (B, out_channels, H, W), as large as the image that it is given",
+            mend="let it return (B, out_channels, *spatial), as large as the image that it is given",
         )
     if translator.discriminator is None:
         return channels, {}
@@ -142,9 +141,9 @@ def _pass(
     """What a part makes of the recipe's smallest batch, and the channels of the layers that terms want, these by the
     term's name."""
     network: nn.Module = getattr(translator, part)
-    image = torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.crop, device="meta")
+    image = torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.image_size, device="meta")
     given = translator.blank(image, part)
-    where = f"translators.{translator.role}.{part}"
+    where, key = f"translators.{translator.role}.{part}", f"data.{recipe.data.size_key}"
     try:
         return _shapes(network, image, given, {layer for layers in wanted.values() for layer in layers})
     except Exception as error:
@@ -154,15 +153,15 @@ def _pass(
     try:
         _shapes(network, image, given, ())
     except GantkError as error:
-        height, width = image.shape[-2:]
+        size = " × ".join(map(str, image.shape[2:]))
         raise RecipeError(
-            f"the {part} of {translator.role!r} cannot take images of {height} × {width} pixels",
-            where=recipe.origins.latest(where, "data.crop"),
+            f"the {part} of {translator.role!r} cannot take images of {size} pixels",
+            where=recipe.origins.latest(where, key),
             why=f"the {translator.origins[part]} says: {_said(error)}",
-            mend="make data.crop larger, or the network less deep (levels, layers)",
+            mend=f"make {key} larger, or the network less deep (levels, layers)",
         ) from error
     except Exception:
-        with blame(translator.origins[part], where, "make data.crop larger if that is what lacks, or mend the plugin"):
+        with blame(translator.origins[part], where, f"make {key} larger if that is what lacks, or mend the plugin"):
             raise
     for name, layers in wanted.items():
         try:
@@ -198,7 +197,7 @@ def _shapes(
 
 def _is_small(network: nn.Module, image: Tensor) -> bool:
     """Whether a pass takes less time than torch takes to load what it runs tensors without memory with (seconds)."""
-    pixels = image.shape[0] * image.shape[2] * image.shape[3]
+    pixels = image.numel() // image.shape[1]
     return pixels <= 2**16 and sum(p.numel() for p in network.parameters()) <= 2**23
 
 

@@ -156,7 +156,7 @@ class Step:
         return changed
 
     def image(self, group: str, domain: Domain) -> Tensor:
-        """The images `(B, c, H, W)` of a domain in a batch group; the same tensor each time.
+        """The images `(B, c, *spatial)` of a domain in a batch group; the same tensor each time.
 
         Raises:
             TrainingError: the batch has no such group, or the group no such side.
@@ -198,7 +198,7 @@ class Step:
     def translate(
         self, role: str, image: Tensor, grad: bool = True, group: str = "", given: Given | None = None
     ) -> Tensor:
-        """G_role(image) `(B, T, H, W)` in [-1, 1]; without `grad` it is detached from the generator.
+        """G_role(image) `(B, T, *spatial)` in [-1, 1]; without `grad` it is detached from the generator.
 
         `group` is the batch group of an image that no group holds, `given` what a term gives besides.
         """
@@ -239,7 +239,8 @@ class Step:
         group: str = "",
         given: Given | None = None,
     ) -> Judgement:
-        """D_role(image): scores `(B, K, h, w)` and the features that terms need; a conditional one gets the source."""
+        """D_role(image): scores `(B, K, *spatial)` and the features that terms need; a conditional one gets the source
+        too."""
         translator = self.translators[role]
         if translator.discriminator is None:
             raise PluginError(
@@ -268,7 +269,7 @@ class Step:
         return self._judgements[key][3]
 
     def weight(self, name: str, role: str, group: str) -> Tensor | None:
-        """A weight map `(B, 1, H, W)` without gradient; None where it is not active in this stage."""
+        """A weight map `(B, 1, *spatial)` without gradient; None where it is not active in this stage."""
         from gantk.translation.view import View
 
         slot = self.plan.maps.get(name)
@@ -280,7 +281,7 @@ class Step:
             where = f"maps.{name}"
             with torch.no_grad(), blame(slot.origin, where), self.unchanged(slot.origin, where):
                 weight = _full(slot.component(view).detach())
-            expected = (len(self.group(group)), 1, *view.source.shape[-2:])
+            expected = (len(self.group(group)), 1, *view.source.shape[2:])
             if tuple(weight.shape) != expected:
                 raise PluginError(
                     f"the {slot.origin} gave the shape {tuple(weight.shape)} where {expected} is wanted",
@@ -362,13 +363,13 @@ class Step:
     def _check_output(self, role: str, image: Tensor, output: Any) -> None:
         """A wrong shape would spread in a loss, where nothing notices that it does."""
         translator = self.translators[role]
-        wanted = (image.shape[0], translator.gives.size, *image.shape[-2:])
+        wanted = (image.shape[0], translator.gives.size, *image.shape[2:])
         if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
             got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
             raise PluginError(
                 f"the {translator.origins['generator']} gave {got} where {wanted} is wanted",
                 where=f"translators.{role}.generator",
-                mend="let it return (B, out_channels, H, W), as large as the image that it is given",
+                mend="let it return (B, out_channels, *spatial), as large as the image that it is given",
             )
 
     def _blaming(self, role: str, part: str) -> AbstractContextManager[None]:
@@ -406,10 +407,11 @@ def _full(tensor: Tensor) -> Tensor:
 
 
 def resize_weight(weight: Tensor, feature: Tensor) -> Tensor:
-    """A weight map `(B, 1, H, W)` brought to a feature `(S·B, C, h, w)`: area average, repeated for S streams."""
-    if weight.shape[-2:] != feature.shape[-2:]:
-        weight = F.interpolate(weight, size=feature.shape[-2:], mode="area")
+    """A weight map `(B, 1, H, W)` brought to a feature `(S·B, C, h, w)`: area average, repeated for S streams; or of
+    volumes, `(B, 1, D, H, W)` to `(S·B, C, d, h, w)`."""
+    if weight.shape[2:] != feature.shape[2:]:
+        weight = F.interpolate(weight, size=feature.shape[2:], mode="area")
     streams, rest = divmod(feature.shape[0], weight.shape[0])
     if rest:
         raise PluginError(f"features of batch {feature.shape[0]} are no multiple of the weight map's {weight.shape[0]}")
-    return weight.repeat(streams, 1, 1, 1) if streams > 1 else weight
+    return weight.repeat(streams, *[1] * (weight.ndim - 1)) if streams > 1 else weight

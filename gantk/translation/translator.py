@@ -25,8 +25,8 @@ class Translator(nn.Module):
         role: the name that the recipe gives it.
         takes: the images that it translates.
         gives: the images that it makes.
-        generator: maps `(B, C, H, W)` to `(B, T, H, W)`.
-        discriminator: maps images to scores `(B, K, h, w)`; None for methods without one.
+        generator: maps `(B, C, *spatial)` to `(B, T, *spatial)`.
+        discriminator: maps images to scores `(B, K, *spatial)`; None for methods without one.
         conditional: whether the discriminator is given the source with the image.
         origins: how errors call generator and discriminator, with their plugins.
         extra: what the networks are given beside images, by name.
@@ -61,18 +61,17 @@ class Translator(nn.Module):
 
     @property
     def size_multiple(self) -> int:
-        """What height and width must be multiples of; 1 where the generator takes any size."""
+        """What all sides of an image must be multiples of; 1 where the generator takes any size."""
         return int(getattr(self.generator, "size_multiple", 1))
 
     def given(self, extra: Mapping[str, Tensor], part: Update = "generator") -> dict[str, Tensor]:
-        """What a network is given of a group's `extra`, as it takes it: `(B, K)`, or `(B, K, H, W)` of pixels."""
+        """What a network is given of a group's `extra`, as it takes it: `(B, K)`, or `(B, K, *spatial)` of pixels."""
         names = [name for name in self.extra if takes_given(getattr(self, part), name)]
         return {name: encoded(self.extra[name], extra[name]) for name in names if name in extra}
 
     def blank(self, image: Tensor, part: Update = "generator") -> dict[str, Tensor]:
         """What a network is given beside an image of which nothing is known, such as one without memory."""
-        size = (image.shape[-2], image.shape[-1])
-        extra = {name: blank(settings, len(image), size) for name, settings in self.extra.items()}
+        extra = {name: blank(settings, len(image), image.shape[2:]) for name, settings in self.extra.items()}
         return {name: values.to(image.device) for name, values in self.given(extra, part).items()}
 
     def translate(

@@ -29,7 +29,8 @@ class View:
     """A step seen from a role, a batch group and a weight map.
 
     A loss never runs a network itself: it asks here, and each thing is computed once per step however many ask.
-    Images are float `(B, C, H, W)` in [-1, 1], background exactly -1.
+    Images are float `(B, C, *spatial)` in [-1, 1], background exactly -1; spatial is (H, W) of slices and (D, H, W) of
+    volumes, D along the slices.
     """
 
     def __init__(self, step: Step, role: str, group: str, term: Term | None = None, side: Update = "generator") -> None:
@@ -68,17 +69,17 @@ class View:
 
     @property
     def source(self) -> Tensor:
-        """What the term's translator takes, `(B, C, H, W)`."""
+        """What the term's translator takes, `(B, C, *spatial)`."""
         return self.step.image(self._group, self.translator.takes)
 
     @property
     def target(self) -> Tensor:
-        """What it ought to give, `(B, T, H, W)`."""
+        """What it ought to give, `(B, T, *spatial)`."""
         return self.step.image(self._group, self.translator.gives)
 
     @property
     def start(self) -> Tensor:
-        """The image of the source that the term's translator changes, `(B, T, H, W)`; see `Needs.start`.
+        """The image of the source that the term's translator changes, `(B, T, *spatial)`; see `Needs.start`.
 
         Raises:
             PluginError: it changes none, but makes its images from nothing.
@@ -98,12 +99,12 @@ class View:
 
     @property
     def foreground(self) -> Tensor:
-        """Where any input is above the background, bool `(B, 1, H, W)`."""
+        """Where any input is above the background, bool `(B, 1, *spatial)`."""
         return self.group.foreground
 
     @property
     def segmentation(self) -> Tensor:
-        """Labels as `gantk.labels` has them, uint8 `(B, 1, H, W)`; zeros where a patient has none."""
+        """Labels as `gantk.labels` has them, uint8 `(B, 1, *spatial)`; zeros where a patient has none."""
         segmentation = self.group.segmentation
         if segmentation is None:
             raise TrainingError(f"the batch group {self._group!r} has no segmentation")
@@ -111,12 +112,12 @@ class View:
 
     @property
     def output(self) -> Tensor:
-        """What the term's translator makes of the source, `(B, T, H, W)`, with gradient."""
+        """What the term's translator makes of the source, `(B, T, *spatial)`, with gradient."""
         return self.translate()
 
     @property
     def given(self) -> Mapping[str, Tensor]:
-        """What the term's generator is given beside the source, by name: `(B, K)`, or `(B, K, H, W)` of pixels;
+        """What the term's generator is given beside the source, by name: `(B, K)`, or `(B, K, *spatial)` of pixels;
         categories are one-hot. `group.extra` has the same as places among the categories."""
         return self.step.given(self.role, self._group)
 
@@ -147,7 +148,7 @@ class View:
         grad: bool = True,
         given: Mapping[str, Tensor] | None = None,
     ) -> dict[int, Tensor]:
-        """Generator features of an image (what the role takes, where absent), `(S·B, C, h, w)` for S streams."""
+        """Generator features of an image (what the role takes, where absent), `(S·B, C, *spatial)` for S streams."""
         self._check_declared("layers", layers)
         role = self._known(role)
         image = self._taken(role) if image is None else image
@@ -180,7 +181,7 @@ class View:
         full_precision: bool = False,
         given: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """A discriminator's scores `(B, K, h, w)` for an image (the output where absent); `given` as in `translate`.
+        """A discriminator's scores `(B, K, *spatial)` of an image (the output where absent); `given` as in `translate`.
 
         Raises:
             PluginError: it has scores of several scales.
@@ -215,7 +216,7 @@ class View:
         layers: tuple[int, ...] = (),
         given: Mapping[str, Tensor] | None = None,
     ) -> dict[int, Tensor]:
-        """A discriminator's features `(B, C, h, w)` by layer, from the pass that judges; see `Needs.judged`."""
+        """A discriminator's features `(B, C, *spatial)` by layer, from the pass that judges; see `Needs.judged`."""
         self._check_declared("judged", layers)
         features = self._judgement(image, source, role, given=given).features
         return {layer: features[layer] for layer in layers}
@@ -271,7 +272,7 @@ class View:
         return image, own.source if self.translator.conditional else image
 
     def as_source(self, image: Tensor, how: Literal["repeat", "first"] = "repeat") -> Tensor:
-        """An image `(B, T, H, W)` in the shape of the source, so that a generator can take it.
+        """An image `(B, T, *spatial)` in the shape of the source, so that a generator can take it.
 
         `repeat` gives it to every input; `first` puts it in place of the first input and leaves the others as they
         are. An image that has the source's channels already is returned as it is.
@@ -279,9 +280,12 @@ class View:
         if image.shape[1] == self.source.shape[1]:
             return image
         if how == "repeat":
-            return self.step.derive("repeat", image, lambda x: x.repeat(1, self.source.shape[1] // x.shape[1], 1, 1))
+            return self.step.derive("repeat", image, self._repeated)
         rest = self.source[:, image.shape[1] :]
         return self.step.derive("first", image, lambda x: torch.cat([x, rest], dim=1))
+
+    def _repeated(self, image: Tensor) -> Tensor:
+        return image.repeat(1, self.source.shape[1] // image.shape[1], *[1] * (image.ndim - 2))
 
     def log(self, name: str, value: Tensor | float) -> None:
         """Record a number of this step, the mean of a tensor, in journal and MLflow, as `ROLE/TERM.NAME`.
@@ -297,13 +301,13 @@ class View:
 
     @property
     def weight(self) -> Tensor | None:
-        """The term's weight map `(B, 1, H, W)` without gradient; None where it has none or it is not active."""
+        """The term's weight map `(B, 1, *spatial)` without gradient; None where it has none or it is not active."""
         if self._term is None or self._term.map is None:
             return None
         return self.step.weight(self._term.map, self.role, self._group)
 
     def weight_like(self, feature: Tensor) -> Tensor | None:
-        """The weight map brought to a feature's size and streams, `(S·B, 1, h, w)`."""
+        """The weight map brought to a feature's size and streams, `(S·B, 1, *spatial)`."""
         return None if self.weight is None else resize_weight(self.weight, feature)
 
     def weighted_mean(self, error: Tensor) -> Tensor:
