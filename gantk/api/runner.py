@@ -32,6 +32,7 @@ from gantk.runs.lock import alone
 from gantk.tracking.environment import environment
 from gantk.tracking.store import check_uri
 from gantk.training.checkpoint import restore, save_checkpoint
+from gantk.training.device import computing
 from gantk.training.state import TrainingState
 from gantk.training.world import World, world
 
@@ -116,7 +117,7 @@ def _run_on(
     tracking_uri = check_uri(recipe.tracking, tracking_uri, folder)
     if recipe.tracking.enabled and recipe.tracking.model:
         check_packages()
-    with StopSignals() as signals:
+    with StopSignals() as signals, computing(processes.device, recipe.run):
         before = folder or parent
         with made_with([] if before is None else RunFiles(before).plugins, session):
             assembly, scheduler = build(recipe, session.registry)

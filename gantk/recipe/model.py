@@ -34,13 +34,20 @@ from gantk.recipe.values import (
 )
 
 
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
 class RunSettings(Settings):
     """`[run]`: what holds for the run as a whole."""
 
     seed: Seed = 0
     """Of initial weights, the order of slices, and everything drawn in a step."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     """What networks compute in; weights, losses and metrics are fp32 either way."""
+    tf32: bool = False
+    """Whether a GPU may round the factors of fp32 products and convolutions to 10 bits (TF32), which is faster."""
+    deterministic: bool = False
+    """Whether a GPU gives the same to the last bit each time, so that a resume does; slower. A CPU does either way."""
 
 
 class MapSettings(Selection):

@@ -1,15 +1,18 @@
-"""The device that a run uses, and the precision that its networks run in."""
+"""The device that a run uses, how exactly it computes, and the precision that its networks run in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from torch.amp.grad_scaler import GradScaler
 
-from gantk.errors import UsageError
+from gantk.errors import TrainingError, UsageError
+from gantk.recipe.model import Precision, RunSettings
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -35,8 +38,43 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def autocasting(device: torch.device, precision: Literal["fp32", "bf16"]) -> Callable[[], AbstractContextManager[Any]]:
-    """A context in which networks run in the precision; bf16 keeps weights and losses in fp32."""
+def autocasting(device: torch.device, precision: Precision) -> Callable[[], AbstractContextManager[Any]]:
+    """A context in which networks run in the precision; weights and losses stay in fp32."""
     if precision == "fp32":
         return nullcontext
-    return partial(torch.autocast, device.type, torch.bfloat16)
+    return partial(torch.autocast, device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+@contextmanager
+def computing(device: torch.device, settings: RunSettings) -> Iterator[None]:
+    """Torch's switches for the whole process as a recipe has them; as they were, afterwards.
+
+    Raises:
+        TrainingError: the run is to be deterministic, and an operation has no deterministic form on the device.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32, torch.are_deterministic_algorithms_enabled()
+    if settings.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA begins
+    cudnn.benchmark = device.type == "cuda" and not settings.deterministic  # images have one size
+    cudnn.allow_tf32 = matmul.allow_tf32 = settings.tf32
+    torch.use_deterministic_algorithms(settings.deterministic)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise TrainingError(
+            f"{str(error).split()[0]} has no deterministic form on {device.type}",
+            where="run.deterministic",
+            why="two runs could differ in their last bits",
+            mend="choose components that do without it, or set run.deterministic = false",
+        ) from error
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before[:3]
+        torch.use_deterministic_algorithms(before[3])
+
+
+def make_scaler(device: torch.device, precision: Precision) -> GradScaler:
+    """What keeps gradients of fp16 from vanishing, and leaves out updates that overflow; nothing in other precisions."""
+    return GradScaler(device.type, enabled=precision == "fp16")

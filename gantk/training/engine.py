@@ -116,7 +116,15 @@ class Engine:
             state.optimizers = state.fresh_optimizers()
         batches = self.loader.steps(plan.groups)
         steps = self.recipe.data.steps_per_epoch or ceil(batches / self.recipe.training.accumulate)
-        updater = Updater(state.translators, state.optimizers, plan, self.recipe.training, self.autocast, self.world)
+        updater = Updater(
+            state.translators,
+            state.optimizers,
+            plan,
+            self.recipe.training,
+            self.autocast,
+            self.world,
+            state.scalers,
+        )
         self.observer.stage_begins(stage, index, len(self.stages), steps, state.position)
         while state.position.stage == index:
             self._epoch(stage, plan, updater, steps)

@@ -16,7 +16,7 @@ from gantk.translation.residual import bare
 from gantk.translation.term import OptimizerSlot
 from gantk.translation.translator import Translator
 
-_SIDES: dict[str, dict[str, Part]] = {
+SIDES: dict[str, dict[str, Part]] = {
     "generator": {"generator": "generator", "heads": "heads"},
     "discriminator": {"discriminator": "discriminator", "critics": "discriminator"},
 }
@@ -42,7 +42,7 @@ class Optimizers:
         modules = dict(translator.parts())
         self._check_matches(modules)
         self.sides: dict[str, Optimizer] = {}
-        for side, parts in _SIDES.items():
+        for side, parts in SIDES.items():
             groups = [
                 group for part, rated in parts.items() if part in modules for group in self._split(modules[part], rated)
             ]

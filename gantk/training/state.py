@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gantk.recipe.model import Recipe
-from gantk.training.optimizers import Optimizers
+from gantk.training.device import make_scaler
+from gantk.training.optimizers import SIDES, Optimizers
 from gantk.training.scheduler import Scheduler
 from gantk.translation import Assembly, Moment, Translator
 
@@ -70,6 +71,7 @@ class TrainingState:
         if recipe.training.compile:
             self._compile()
         self.optimizers = self.fresh_optimizers()
+        self.scalers = {side: make_scaler(device, recipe.run.precision) for side in SIDES}
 
     def _average(self) -> None:
         """Begin all averages: those that answer for a role, and those that are a role."""
@@ -151,15 +153,18 @@ class TrainingState:
             module.load_state_dict(part)
 
     def optimizer_states(self) -> dict[str, Any]:
-        """The state of every optimizer by `ROLE/SIDE`."""
+        """The state of every optimizer by `ROLE/SIDE`, and in fp16 of every side's scaler by `scaler/SIDE`."""
         return {
             f"{role}/{side}": optimizer.state_dict()
             for role, optimizers in self.optimizers.items()
             for side, optimizer in optimizers.sides.items()
-        }
+        } | {f"scaler/{side}": scaler.state_dict() for side, scaler in self.scalers.items() if scaler.is_enabled()}
 
     def load_optimizer_states(self, states: Mapping[str, Any]) -> None:
         """Take up the state of every optimizer; where a stage begins, they begin anew."""
+        for side, scaler in self.scalers.items():
+            if scaler.is_enabled():
+                scaler.load_state_dict(states[f"scaler/{side}"])
         self.optimizers = self.fresh_optimizers()
         if self.position.begins_stage:
             return

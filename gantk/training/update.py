@@ -11,18 +11,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 
 from gantk.data.batch import Batch
 from gantk.errors import NonFiniteError, PluginError
 from gantk.plugins.blame import blame
 from gantk.recipe.model import TrainingSettings
-from gantk.training.optimizers import Optimizers
+from gantk.training.optimizers import SIDES, Optimizers
 from gantk.training.world import World
 from gantk.translation import Moment, StagePlan, Step, Term, Translator, View
 from gantk.translation.term import BalanceSlot
 
 Losses = dict[str, float]
-
 
 class Updater:
     """Carries out steps of one stage.
@@ -42,15 +42,17 @@ class Updater:
         settings: TrainingSettings,
         autocast: Callable[[], AbstractContextManager[Any]],
         world: World | None = None,
+        scalers: Mapping[str, GradScaler] | None = None,
     ) -> None:
         self.world = world or World()
+        self.scalers = scalers or {side: GradScaler(enabled=False) for side in SIDES}
         self.translators = translators
         self.optimizers = optimizers
         self.plan = plan
         self.settings = settings
         self.autocast = autocast
         self.idle = {f"{role}/{part}" for role in plan.roles for part in optimizers[role].rates}
-        self._learning = {side: self._parameters(side) for side in ("generator", "discriminator")}
+        self._learning = {side: self._parameters(side) for side in SIDES}
         self._sides = {side: self.world.together(_Side(self, side)) for side in self._learning}
         self._judging = [
             p
@@ -74,13 +76,12 @@ class Updater:
             are absent in this step are left out. What terms recorded by `ROLE/TERM.NAME`.
 
         Raises:
-            NonFiniteError: a term is NaN or infinite; no weight was changed by its side's update.
+            NonFiniteError: a term, or the norm of a gradient that is clipped, is NaN or infinite; weights have changed.
         """
-        values: Losses = defaultdict(float)
         share = 1 / len(batches)
+        readings = _Readings()
         for number, batch in enumerate(batches):
             step = Step(self.translators, self.plan, batch, self.autocast, moment=moment)
-            found: Losses = {}
             done: set[str] = set()
             for side in self.settings.updates:
                 if side in done:  # its networks have changed since: nothing computed so far holds
@@ -94,21 +95,23 @@ class Updater:
                         self._clear(side)
                     if total is not None and self._learning[side]:
                         # into what learns with this side alone: a term may reach into the other side and other roles
-                        total.backward(inputs=self._learning[side])
-                found |= self._finite(losses)
-                if self.plan.balance is not None and total is not None and not total.isfinite():
-                    raise NonFiniteError(
-                        f"what the {self.plan.balance.origin} makes of the terms became {total.item()}"
-                    )
-                found |= self._logged(step)
+                        self.scalers[side].scale(total).backward(inputs=self._learning[side])
+                readings.add("loss", number, losses)
+                if self.plan.balance is not None and total is not None:
+                    readings.add("total", number, {side: total.detach()})
+                readings.add("logged", number, step.logged)
                 if len(batches) == 1:
-                    self._apply(side)
+                    self._apply(side, readings)
                 step.forget_judgements()  # made with the other side's parameters frozen, or before their update
-            for name, value in found.items():
-                values[name] += share * value
         if len(batches) > 1:
             for side in self.settings.updates:
-                self._apply(side, share)
+                self._apply(side, readings, share)
+        values: Losses = defaultdict(float)
+        for kind, name, value in readings.values(self.world):
+            if kind != "logged" and not math.isfinite(value):
+                raise self._not_finite(kind, name, value)
+            if kind == "loss" or (kind == "logged" and math.isfinite(value)):
+                values[name] += share * value
         return dict(values)
 
     def rehearse(self, batch: Batch, moment: Moment) -> None:
@@ -159,38 +162,26 @@ class Updater:
                 total.append(_balanced(balance, balanced, step))
         return losses, torch.stack(total).sum() if total else None
 
-    def _finite(self, losses: Mapping[str, Tensor]) -> Losses:
-        """The values as numbers, in one transfer from the device.
-
-        Raises:
-            NonFiniteError: one is NaN or infinite.
-        """
-        if not losses:
-            return {}
-        values = dict(zip(losses, self.world.mean(torch.stack(list(losses.values()))).tolist(), strict=True))
-        for name, value in values.items():
-            if not math.isfinite(value):
-                place = name.removesuffix(" (D)").partition("/")[2]
-                origin = next(term.origin for term in self.plan.terms if term.name == place)
-                raise NonFiniteError(
-                    f"the term {name} became {value}",
-                    why=f"it is the {origin}: look there for a division by 0 or the logarithm or root of 0",
-                )
-        return values
-
-    def _logged(self, step: Step) -> Losses:
-        """The numbers that terms recorded, those that are finite."""
-        if not step.logged:
-            return {}
-        values = self.world.mean(torch.stack(list(step.logged.values()))).tolist()
-        return {name: value for name, value in zip(step.logged, values, strict=True) if math.isfinite(value)}
+    def _not_finite(self, kind: str, name: str, value: float) -> NonFiniteError:
+        if kind == "norm":
+            return NonFiniteError(f"the gradient of {name} became {value}")
+        if kind == "total":
+            assert self.plan.balance is not None
+            return NonFiniteError(f"what the {self.plan.balance.origin} makes of the terms became {value}")
+        place = name.removesuffix(" (D)").partition("/")[2]
+        origin = next(term.origin for term in self.plan.terms if term.name == place)
+        return NonFiniteError(
+            f"the term {name} became {value}",
+            why=f"it is the {origin}: look there for a division by 0 or the logarithm or root of 0",
+        )
 
     def _clear(self, side: str) -> None:
         for role in self.plan.roles:
             if side in self.optimizers[role].sides:
                 self.optimizers[role].sides[side].zero_grad(set_to_none=True)
 
-    def _apply(self, side: str, share: float = 1.0) -> None:
+    def _apply(self, side: str, readings: _Readings, share: float = 1.0) -> None:
+        scaler, applied = self.scalers[side], False
         for role in self.plan.roles:
             optimizer = self.optimizers[role].sides.get(side)
             if optimizer is None:
@@ -199,13 +190,37 @@ class Updater:
                 if f"{role}/{group['part']}" in self.idle and any(p.grad is not None for p in group["params"]):
                     self.idle.discard(f"{role}/{group['part']}")
             gradients = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            if share != 1.0 and gradients:
+            if not gradients:
+                continue
+            scaler.unscale_(optimizer)
+            if share != 1.0:
                 torch._foreach_mul_([p.grad for p in gradients], share)
             if self.settings.clip_gradients is not None:
                 norm = nn.utils.clip_grad_norm_(gradients, self.settings.clip_gradients)
-                if not torch.isfinite(norm):
-                    raise NonFiniteError(f"the gradient of {role}'s {side} became {norm.item()}")
-            optimizer.step()
+                if not scaler.is_enabled():  # it leaves out updates that overflow, and lowers its factor
+                    readings.add("norm", 0, {f"{role}'s {side}": norm})
+            scaler.step(optimizer)
+            applied = True
+        if applied:
+            scaler.update()
+
+
+class _Readings:
+    """Numbers of a step that lie on the device until all are read in one transfer: a GPU need not wait for them."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, int, str], Tensor] = {}
+
+    def add(self, kind: str, batch: int, numbers: Mapping[str, Tensor]) -> None:
+        """Take in numbers; of those that come again in a batch the last counts."""
+        self._found |= {(kind, batch, name): number.detach().reshape(1) for name, number in numbers.items()}
+
+    def values(self, world: World) -> Iterator[tuple[str, str, float]]:
+        """Kind, name and value of each, the mean over the processes."""
+        if self._found:
+            numbers = world.mean(torch.cat(list(self._found.values()))).tolist()
+            for (kind, _, name), number in zip(self._found, numbers, strict=True):
+                yield kind, name, number
 
 
 class _Side(nn.Module):

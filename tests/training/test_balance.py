@@ -147,9 +147,7 @@ def test_what_an_author_does_wrong(registry: Registry, group: Any) -> None:
     with pytest.raises(PluginError, match="derive it from torch"):
         made(registry, {"use": "no"})
     recipe, assembly = made(registry, {"use": "endless"})
-    before = [p.detach().clone() for p in assembly.translators["one"].generator.parameters()]
     with pytest.raises(NonFiniteError, match=r"what the balance 'endless' .* makes of the terms became inf"):
         trained(recipe, assembly, group)
-    assert all(map(torch.equal, before, assembly.translators["one"].generator.parameters()))
     with pytest.raises(PluginError, match="the balance 'broken' of the plugin mine 1 gave no number with gradient"):
         trained(*made(registry, {"use": "broken"}), group)
