@@ -46,6 +46,7 @@ NOT_RUN = {
     "gantk run recipes/pix2pix.toml --device cuda": "needs a GPU, and minutes",
     "gantk run recipes/pix2pix.toml --device cuda:1": "needs two GPUs, and minutes",
     "gantk run recipes/pix2pix.toml --set run.precision=bf16": "minutes",
+    "gantk run recipes/pix2pix.toml --set run.precision=fp16": "minutes",
     "gantk run ablation.toml": "hours; --list is run",
     "gantk run ablation.toml --workers 2": "hours",
     "gantk run ablation.toml --set run.seed=0": "hours",

@@ -167,6 +167,7 @@ OPTIONS = {
     "ema": ["training.ema=0.9"],
     "accumulation": ["training.accumulate=2"],
     "bf16": ["run.precision=bf16"],
+    "fp16": ["run.precision=fp16"],
     "channels-last": ["training.channels_last=true"],
     "groups": [
         "translators.teacher.optimizer={use='timm', name='lion', rates={generator=1e-4}, groups=[{match='*.bias', "
