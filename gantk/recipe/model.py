@@ -21,6 +21,7 @@ from gantk.recipe.values import (
     Images,
     Name,
     Number,
+    Precision,
     Rate,
     Region,
     Seed,
@@ -32,9 +33,6 @@ from gantk.recipe.values import (
     apart_names,
     unique,
 )
-
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class RunSettings(Settings):

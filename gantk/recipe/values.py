@@ -34,6 +34,7 @@ Name = Annotated[str, AfterValidator(check_name)]
 BatchGroup = Annotated[
     str, Field(json_schema_extra={"anyOf": [{"enum": list(GROUPS)}, {"pattern": PATTERN}]}), AfterValidator(_group)
 ]
+Precision = Literal["fp32", "bf16", "fp16"]
 Part = Literal["generator", "heads", "discriminator"]
 Region = Literal["image", "brain", "body", "outside", "tumour", "tc", "et"]
 Update = Literal["discriminator", "generator"]

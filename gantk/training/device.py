@@ -12,7 +12,8 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 
 from gantk.errors import TrainingError, UsageError
-from gantk.recipe.model import Precision, RunSettings
+from gantk.recipe.model import RunSettings
+from gantk.recipe.values import Precision
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -76,5 +77,5 @@ def computing(device: torch.device, settings: RunSettings) -> Iterator[None]:
 
 
 def make_scaler(device: torch.device, precision: Precision) -> GradScaler:
-    """What keeps gradients of fp16 from vanishing, and leaves out updates that overflow; nothing in other precisions."""
+    """Keeps gradients of fp16 from vanishing and leaves out updates that overflow; nothing in other precisions."""
     return GradScaler(device.type, enabled=precision == "fp16")

@@ -24,6 +24,7 @@ from gantk.translation.term import BalanceSlot
 
 Losses = dict[str, float]
 
+
 class Updater:
     """Carries out steps of one stage.
 

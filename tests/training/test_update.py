@@ -174,9 +174,7 @@ def test_a_roles_weight_scales_its_generator_terms_alone(bench: Any, losses: Any
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_term_that_is_no_number_is_named(
-    bench: Any, losses: Any, batch: Any, value: float, accumulate: int
-) -> None:
+def test_a_term_that_is_no_number_is_named(bench: Any, losses: Any, batch: Any, value: float, accumulate: int) -> None:
     class Broken:
         def __call__(self, view: Any) -> torch.Tensor:
             return view.output.mean() * value
