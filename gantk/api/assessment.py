@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from gantk.recipe import Recipe
 from gantk.recipe.values import Region
 from gantk.runs.names import EVALUATION
 from gantk.training.state import TrainingState
+from gantk.training.world import World
 
 
 def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
@@ -95,13 +95,21 @@ def _to_units(meaning: Meaning, targets: Sequence[str], channels: int) -> ToUnit
 
 @enough_memory("to evaluate", "evaluation.batch")
 def assess(
-    state: TrainingState, cohort: Cohort, metrics: dict[str, AnyMetric], folder: Path, progress: Progress
+    state: TrainingState,
+    cohort: Cohort,
+    metrics: dict[str, AnyMetric],
+    folder: Path,
+    progress: Progress,
+    world: World | None = None,
 ) -> Evaluation:
     """Measure every role and baseline on the test patients and write `evaluation/` below the run's folder.
+
+    Several processes share the patients, and the first of them writes.
 
     Where no test patient has what is measured, only metrics without need of pairs are measured, and without such a
     metric there are pictures alone; a region that no image has apart from the whole is left out.
     """
+    world = world or World()
     recipe = state.recipe
     settings = recipe.evaluation
     pairs = cohort.measured(cohort.split.test, recipe)
@@ -139,7 +147,11 @@ def assess(
         | {"targets": recipe.measured, "mask": settings.mask},
         paired=bool(pairs),
         targets=alone,
+        world=world,
     )
+    weights.join(world.gather(weights.sums))
+    if not world.first:
+        return evaluation
     evaluation = replace(
         evaluation,
         rows=[_answered(row, cohort) for row in evaluation.rows],
@@ -206,14 +218,21 @@ class _Weights:
     """Where weight maps weigh: their means in tumor and in healthy brain."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
+        self.sums: dict[str, dict[str, tuple[float, int]]] = {}
 
     def add(self, weights: Mapping[str, Tensor], group: Group) -> None:
         """Take in the maps on slices with their segmentation."""
-        for name, regions in mean_weights(weights, group).items():
-            for region, (total, count) in regions.items():
-                self.sums[name][region][0] += total
-                self.sums[name][region][1] += count
+        self.join([self.sums, mean_weights(weights, group)])
+
+    def join(self, parts: Sequence[Mapping[str, Mapping[str, tuple[float, int]]]]) -> None:
+        """Hold the sums of several parts together."""
+        sums: dict[str, dict[str, tuple[float, int]]] = {}
+        for part in parts:
+            for name, regions in part.items():
+                for region, (total, count) in regions.items():
+                    before = sums.setdefault(name, {}).get(region, (0.0, 0))
+                    sums[name][region] = (before[0] + total, before[1] + count)
+        self.sums = sums
 
     @property
     def means(self) -> dict[str, dict[str, float]]:

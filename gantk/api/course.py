@@ -177,8 +177,9 @@ class Course:
         )
 
     def accompany(self) -> None:
-        """Train beside the first process, which alone writes. Raises as `carry_out` does."""
+        """Train and evaluate beside the first process, which alone writes. Raises as `carry_out` does."""
         self._train(self._engine(Beside(), {}, None, self._metrics(QuietProgress())))
+        self._evaluate()
 
     def _train_and_tell(self) -> None:
         recorder = Recorder(self.folder, self.recipe, self.session, self.journal, self.status, self.display)
@@ -248,11 +249,14 @@ class Course:
         return Best(self.folder / "checkpoints", key, metrics[name].higher_is_better)
 
     def _evaluate(self) -> dict[str, Any]:
-        checkpoint = evaluated_checkpoint(self.folder / "checkpoints", self.recipe.evaluation.checkpoint)
-        if checkpoint is not None and checkpoint.position != self.state.position:
-            restore(self.state, checkpoint)
         metrics = self._metrics(QuietProgress())
-        evaluation = assess(self.state, self.cohort, metrics, self.folder, self.display.progress)
+        with self.processes.heard():
+            self.processes.wait()  # until the first one has written the last checkpoint
+            checkpoint = evaluated_checkpoint(self.folder / "checkpoints", self.recipe.evaluation.checkpoint)
+            if checkpoint is not None and checkpoint.position != self.state.position:
+                restore(self.state, checkpoint)
+            progress = self.display.progress
+            evaluation = assess(self.state, self.cohort, metrics, self.folder, progress, self.processes)
         return evaluation.to_dict() if evaluation.rows else {}
 
     def _ended(self, state: str, message: str) -> None:

@@ -19,6 +19,7 @@ from gantk.evaluation.metrics import AnyMetric, CohortMetric, Metric, PixelMetri
 from gantk.evaluation.regions import region_mask
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.progress import Progress
+from gantk.training.world import World
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -48,6 +49,7 @@ def evaluate(
     settings: Mapping[str, object] | None = None,
     paired: bool = True,
     targets: Sequence[str] = (),
+    world: World | None = None,
 ) -> Evaluation:
     """Measure every method on every subject; a subject's value is the mean over slices that have the region.
 
@@ -65,6 +67,8 @@ def evaluate(
         settings: what else shapes the numbers (crop, spacing, …), JSON-like, part of the settings hash.
         paired: whether each subject has a target; without, only metrics that need no pairs are measured.
         targets: further subjects, whose target alone is looked at.
+        world: the processes that share the subjects, and all get all rows; where a metric is over all patients, the first
+            process measures alone, and the others get nothing but their slices' metrics.
 
     Raises:
         EvaluationError: where a subject has no target or no slice, or an output is not finite or misshapen.
@@ -81,9 +85,14 @@ def evaluate(
         if isinstance(metric, CohortMetric):
             columns |= metric.columns
             collections.append(metric.collect())
+    world = world or World()
+    if collections and not world.first:
+        collections, own, targets = [], [], ()
+    else:
+        own = list(subjects) if collections else list(subjects[world.rank :: world.size])
     rows: list[Row] = []
-    with progress.task("Evaluating", len(subjects) + len(targets)) as bar:
-        for subject in subjects:
+    with progress.task("Evaluating", len(own) + len(targets)) as bar:
+        for subject in own:
             found: dict[str, dict[str, list[float]]] = {m: defaultdict(list) for m in predictors}
             slices, patient = 0, subject
             for group in groups(subject):
@@ -117,6 +126,8 @@ def evaluate(
                 for collection in collections:
                     collection.add(group.to(device), {})
             bar.advance()
+    place = {subject: number for number, subject in enumerate(subjects)}
+    rows = sorted((row for part in world.gather(rows) for row in part), key=lambda row: place[row.subject])
     overall: dict[str, dict[str, Statistic]] = {}
     for collection in collections:
         findings = collection.conclude(progress)

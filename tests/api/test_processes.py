@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gantk import evaluate
+from gantk.files import unsealed
 from kills import assert_same
 
 SECONDS = 240
@@ -60,6 +64,22 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = json.loads((the_run(folder) / "environment.json").read_text())
     assert environment["processes"] == 2
     return the_run(folder)
+
+
+def test_they_share_the_test_patients_and_measure_what_one_would(whole: Path, tmp_path: Path) -> None:
+    alone = tmp_path / whole.name
+    shutil.copytree(whole, alone)
+    shutil.rmtree(alone / "evaluation")
+    evaluate(alone)
+    made = alone / "evaluation", whole / "evaluation"
+    rows = [list(csv.DictReader((folder / "patients.csv").open())) for folder in made]
+    assert rows[0] == rows[1]
+    assert len({row["patient"] for row in rows[0]}) > 1
+    for name in ("weights.json", "examples.npz"):
+        assert (made[0] / name).exists() == (made[1] / name).exists()
+    weights = [unsealed(json.loads((folder / "weights.json").read_text())) for folder in made]
+    for name, regions in weights[0].items():
+        assert regions == pytest.approx(weights[1][name], rel=1e-9)
 
 
 def test_a_process_is_killed_and_the_run_resumed(whole: Path, recipe: Path, tmp_path: Path) -> None:
