@@ -131,6 +131,8 @@ def _run_on(
             cohort.loader.steps(groups)
             processes.check(recipe.data.batch, groups)
         with enough_memory(f"on {processes.device} for the networks", "their channels, blocks or pools"):
+            if recipe.training.sync_batch_norm:
+                processes.synchronize(assembly.translators)
             state = TrainingState(recipe, assembly, scheduler, processes.device)
         for note in start_from(state, sources):
             display.progress.note(note)

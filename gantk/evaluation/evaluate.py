@@ -67,8 +67,8 @@ def evaluate(
         settings: what else shapes the numbers (crop, spacing, …), JSON-like, part of the settings hash.
         paired: whether each subject has a target; without, only metrics that need no pairs are measured.
         targets: further subjects, whose target alone is looked at.
-        world: the processes that share the subjects, and all get all rows; where a metric is over all patients, the first
-            process measures alone, and the others get nothing but their slices' metrics.
+        world: the processes that share the subjects, and then all have all rows. Where a metric is over all patients,
+            the first measures alone.
 
     Raises:
         EvaluationError: where a subject has no target or no slice, or an output is not finite or misshapen.

@@ -6,10 +6,27 @@ import logging
 import os
 import sys
 import uuid
+from collections.abc import Sequence
 
 from gantk.errors import Interrupted
 
-__all__ = ["run_processes"]
+__all__ = ["run_processes", "torchrun"]
+
+
+def torchrun(command: Sequence[str], nodes: int, processes: int, meeting: str, name: str) -> list[str]:
+    """The command that starts one of gantk, `python … -m gantk …`, in processes that train together.
+
+    Args:
+        command: that of one process.
+        nodes: machines, each of which starts this command.
+        processes: on each machine.
+        meeting: `HOST:PORT` where the machines find each other.
+        name: of what they do together, the same on all.
+    """
+    place = list(command).index("-m")
+    how = [f"--nnodes={nodes}", f"--nproc-per-node={processes}", f"--rdzv-id={name}"]
+    where = ["--rdzv-backend=c10d", f"--rdzv-endpoint={meeting}"]
+    return [*command[:place], "-m", "torch.distributed.run", *how, *where, *command[place:]]
 
 
 def run_processes(count: int) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
 from gantk.errors import TrainingError, UsageError
 from gantk.launching.job import Handle, Job
+from gantk.launching.processes import torchrun
 from gantk.ranges import Count, Positive, Whole
 
 __all__ = ["Submitit", "carry_out"]
@@ -21,9 +23,11 @@ class Submitit:
         workers: the most jobs at once; 0 for all.
         partition: Slurm's partition; the cluster's default where empty.
         hours: the longest time of a job.
-        cpus: cores of a job.
-        gpus: GPUs of a job.
-        memory: of a job, in GB.
+        cpus: cores of a job on each node.
+        nodes: machines of a job, which train one run together.
+        gpus_per_node: GPUs of a job on each node.
+        processes: of a run on each node; one for each GPU where 0.
+        memory: of a job on each node, in GB.
         cluster: `slurm`, or `local` to try it without one.
     """
 
@@ -35,7 +39,9 @@ class Submitit:
         partition: str = "",
         hours: Positive = 24.0,
         cpus: Count = 4,
-        gpus: Whole = 0,
+        nodes: Count = 1,
+        gpus_per_node: Whole = 0,
+        processes: Whole = 0,
         memory: Count = 16,
         cluster: str = "slurm",
     ) -> None:
@@ -50,10 +56,13 @@ class Submitit:
         self._submitit: Any = submitit
         self.workers = workers
         self.cluster = cluster
+        self.nodes, self.processes = nodes, processes or max(1, gpus_per_node)
         self.parameters: dict[str, Any] = {
             "timeout_min": math.ceil(hours * 60),
             "cpus_per_task": cpus,
-            "gpus_per_node": gpus,
+            "nodes": nodes,
+            "tasks_per_node": 1,
+            "gpus_per_node": gpus_per_node,
             "mem_gb": memory,
         }
         if partition:
@@ -63,7 +72,8 @@ class Submitit:
         try:
             executor = self._submitit.AutoExecutor(folder=str(job.folder / "slurm"), cluster=self.cluster)
             executor.update_parameters(name=job.name, **self.parameters)
-            return _Submitted(executor.submit(carry_out, list(job.command), str(job.log or "")))
+            work = (carry_out, list(job.command), str(job.log or ""), self.nodes, self.processes)
+            return _Submitted(executor.submit(*work))
         except Exception as error:  # submitit's errors have no root of their own
             raise TrainingError(
                 "the run cannot be submitted",
@@ -73,8 +83,20 @@ class Submitit:
             ) from error
 
 
-def carry_out(command: list[str], log: str) -> int:
-    """On the cluster's node: run a command to its end, output to a file, and return its exit code."""
+def carry_out(command: list[str], log: str, nodes: int = 1, processes: int = 1) -> int:
+    """On each of a job's nodes: run a command to its end, output to a file, and return its exit code.
+
+    Several nodes or processes do it together, as torchrun starts them; what is said on the first node is in the file.
+    """
+    if nodes * processes > 1:
+        import submitit
+
+        place = submitit.JobEnvironment()
+        first = place.hostnames[0] if nodes > 1 else "localhost"
+        # on one machine any port that is free; on several one that all of them know, and hardly another job has
+        port = 30000 + zlib.crc32(place.job_id.encode()) % 20000 if nodes > 1 else 0
+        command = torchrun(command, nodes, processes, f"{first}:{port}", place.job_id)
+        log = "" if place.node else log
     if not log:
         return subprocess.run(command, check=False).returncode
     with Path(log).open("ab") as file:
@@ -91,7 +113,7 @@ class _Submitted:
         if not self.job.done():
             return None
         try:
-            return int(self.job.result())
+            return max(abs(int(code)) for code in self.job.results())  # one for each node
         except Exception:  # the node died, the time was over, or it was cancelled: submitit raises for each
             return 1
 

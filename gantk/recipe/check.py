@@ -20,7 +20,9 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: they are not; its place is a dotted key.
     """
-    for one in (_groups, _intensities, _extras, _averages, _terms, _balance, _measured, _roles, _best, _baselines):
+    for one in (_groups, _intensities, _extras, _averages, _terms, _balance):
+        one(recipe)
+    for one in (_measured, _roles, _best, _baselines, _apart):
         one(recipe)
 
 
@@ -171,3 +173,14 @@ def _baselines(recipe: Recipe) -> None:
     known = [TRAINING_MEAN, *(f"input:{name}" for name in recipe.data.inputs)]
     for name in recipe.evaluation.baselines:
         _known("baseline", name, known, "evaluation.baselines")
+
+
+def _apart(recipe: Recipe) -> None:
+    role = next((role for role, settings in recipe.translators.items() if settings.at_test == "train"), None)
+    if recipe.training.sync_batch_norm and role is not None:
+        raise RecipeError(
+            "batch norms are to be synchronized, and to take the statistics of the batch at test",
+            where=f"translators.{role}.at_test",
+            why="processes then translate other patients, and would wait for one another for ever",
+            mend='set training.sync_batch_norm = false, or at_test = "eval"',
+        )

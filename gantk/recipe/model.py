@@ -116,6 +116,8 @@ class TrainingSettings(Settings):
     """Decay of an exponential moving average of each generator, which then is what is evaluated."""
     compile: bool = False
     """Compile networks by torch.compile, but those that a second-order term differentiates through."""
+    sync_batch_norm: bool = False
+    """Whether batch norms of several processes, on GPUs, take their statistics over all parts of a batch."""
     channels_last: bool = False
     """Memory layout of networks and images; changes speed, not meaning."""
     validate_every: Number = 1

@@ -18,6 +18,7 @@ from gantk.data.batch import Batch
 from gantk.errors import RecipeError, TrainingError, UsageError
 from gantk.ranks import world_size
 from gantk.training.device import pick_device
+from gantk.translation import Translator
 
 __all__ = ["World", "world"]
 
@@ -73,6 +74,24 @@ class World:
             return module
         # unused parameters: those of terms that are absent in a step
         return DistributedDataParallel(module, find_unused_parameters=True)
+
+    def synchronize(self, translators: Mapping[str, Translator]) -> None:
+        """Let batch norms take their statistics over the parts of all processes (SyncBatchNorm); weights stay theirs.
+
+        Raises:
+            RecipeError: torch cannot do it on this device.
+        """
+        if self.size == 1:
+            return
+        if self.device.type != "cuda":
+            raise RecipeError(
+                f"batch norms cannot be synchronized on {self.device.type}",
+                where="training.sync_batch_norm",
+                why="torch does it on GPUs alone",
+                mend="set it to false, or use one process",
+            )
+        for translator in translators.values():
+            nn.SyncBatchNorm.convert_sync_batchnorm(translator)
 
     def apart(self, module: nn.Module) -> AbstractContextManager[None]:
         """A context in which gradients of a module from `together` accumulate without being exchanged."""

@@ -55,7 +55,10 @@ NOT_RUN = {
     "gantk run recipes/tables/table1.toml --workers 2": "an hour",
     "gantk run recipes/ablations/few_patients.toml --workers 2 --set run.seed=0": "ten minutes",
     "gantk run my-loss/recipe.toml": "needs `pip install -e my-loss`; tests/test_stranger.py does it",
-    "gantk run recipes/tables/table1.toml --launcher submitit --launch partition=gpu --launch gpus=1": "a cluster",
+    "gantk run recipes/tables/table1.toml --launcher submitit --launch partition=gpu "
+    "--launch gpus_per_node=1": "a cluster",
+    "gantk run recipes/tables/table1.toml --launcher submitit --launch partition=gpu --launch nodes=2 --launch "
+    "gpus_per_node=4": "a cluster",
 }
 SMALL = {
     "gantk run mine.toml": [

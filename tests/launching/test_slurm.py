@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from gantk.plugins import Registry
 
 
 class FakeJob:
-    """Ends when it is told to; `result` raises as submitit's does for a job that the cluster ended."""
+    """Ends when it is told to; `results` raises as submitit's does for a job that the cluster ended."""
 
     def __init__(self, work: Callable[[], int]) -> None:
         self.work = work
@@ -27,10 +30,10 @@ class FakeJob:
     def done(self) -> bool:
         return self.is_done
 
-    def result(self) -> int:
+    def results(self) -> list[int]:
         if self.is_lost:
             raise RuntimeError("Job has not produced any output (state: TIMEOUT)")
-        return self.work()
+        return [0, self.work()]  # of two nodes
 
     def cancel(self, check: bool = True) -> None:
         self.cancelled += 1
@@ -77,7 +80,7 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
 
 def test_it_is_told_what_the_command_line_says(submitit: Any, registry: Registry, tmp_path: Path) -> None:
     component = registry.get("launcher", "submitit")
-    parameters = {"partition": "gpu", "hours": 1.5, "gpus": 1, "workers": 3}
+    parameters = {"partition": "gpu", "hours": 1.5, "nodes": 2, "gpus_per_node": 4, "workers": 3}
     launcher = component.build(parameters, "--launch")
     assert (launcher.workers, launcher.here) == (3, False)
     launcher.start(job(tmp_path))
@@ -88,7 +91,9 @@ def test_it_is_told_what_the_command_line_says(submitit: Any, registry: Registry
         "name": "full-seed-0",
         "slurm_partition": "gpu",
         "timeout_min": 90,
-        "gpus_per_node": 1,
+        "nodes": 2,
+        "tasks_per_node": 1,
+        "gpus_per_node": 4,
         "cpus_per_task": 4,
         "mem_gb": 16,
     }
@@ -123,3 +128,47 @@ def test_a_refused_job_is_explained(submitit: Any, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nowhere") as caught:
         Submitit(partition="nowhere").start(job(tmp_path))
     assert "--launch" in str(caught.value)
+
+
+RANKS = "import os, sys; print(os.environ['RANK'], os.environ['WORLD_SIZE'], flush=True); sys.exit({code})"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_real_job_of_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """submitit's own local jobs, and torchrun in them."""
+    (tmp_path / "speaks.py").write_text(RANKS.format(code=code))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    command = [sys.executable, "-m", "speaks"]
+    launcher = Submitit(cluster="local", processes=2, cpus=1, memory=1)
+    handle = launcher.start(Job("two", command, tmp_path, tmp_path / "log.txt"))
+    ends = time.monotonic() + 200
+    while handle.poll() is None:
+        assert time.monotonic() < ends
+        time.sleep(0.2)
+    said = (tmp_path / "log.txt").read_text()
+    assert {"0 2", "1 2"} <= set(said.splitlines()), said
+    assert (handle.poll() == 0) == (code == 0)
+
+
+def test_nodes_meet_at_the_first_one(submitit: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same command on every node, and the first one's output in the log."""
+    place = SimpleNamespace(hostnames=["gpu7", "gpu9"], job_id="4711", node=0)
+    monkeypatch.setattr(sys.modules["submitit"], "JobEnvironment", lambda: place, raising=False)
+    started: list[tuple[list[str], bool]] = []
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda command, **said: (
+            started.append((command, "stdout" in said)),
+            subprocess.CompletedProcess(command, 0),
+        )[1],
+    )
+    for place.node in (0, 1):
+        assert carry_out(["python", "-P", "-m", "gantk", "run"], str(tmp_path / "log.txt"), 2, 4) == 0
+    (one, logged), (other, silent) = started
+    assert one == other
+    assert (logged, silent) == (True, False)
+    assert one[:6] == ["python", "-P", "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=4"]
+    assert next(part for part in one if "endpoint" in part).startswith("--rdzv-endpoint=gpu7:")
+    assert one[-3:] == ["-m", "gantk", "run"]

@@ -236,6 +236,13 @@ def test_what_an_average_cannot_be(base: Path, wrong: list[str], said: str) -> N
         load_recipe(base, wrong)
 
 
+def test_processes_that_translate_other_patients_do_not_wait_for_one_another(base: Path) -> None:
+    wrong = ["training.sync_batch_norm=true", "translators.a.at_test=train"]
+    with pytest.raises(RecipeError, match=r"translators.a.at_test: batch norms are to be synchronized"):
+        load_recipe(base, wrong)
+    assert load_recipe(base, wrong[:1]).training.sync_batch_norm
+
+
 def test_a_weight_may_be_a_table(base: Path) -> None:
     ramp = "losses.pixelwise.weight={use='ramp', to=2, steps=9}"
     weight = load_recipe(base, [ramp, "losses.pixelwise.weight.to=3"]).losses["pixelwise"].weight

@@ -56,6 +56,21 @@ def test_parts_of_a_group_are_its_slices() -> None:
     assert parts[0].patients + parts[1].patients == group.patients
 
 
+def test_batch_norms_are_synchronized_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    def networks() -> Any:
+        return {"g": nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))}
+
+    alone, together, here = networks(), networks(), networks()
+    World().synchronize(alone)
+    assert type(alone["g"][1]) is nn.BatchNorm2d
+    before = dict(together["g"].named_parameters())
+    World(size=2, device=torch.device("cuda")).synchronize(together)
+    assert type(together["g"][1]) is nn.SyncBatchNorm
+    assert all(parameter is before[name] for name, parameter in together["g"].named_parameters())
+    with pytest.raises(RecipeError, match=r"training.sync_batch_norm.*on cpu.*GPUs alone"):
+        World(size=2).synchronize(here)
+
+
 # --- two processes -----------------------------------------------------------------------------------------
 
 
