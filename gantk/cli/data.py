@@ -12,7 +12,7 @@ from gantk.cli.console import write
 from gantk.cli.pages import Group
 from gantk.errors import UsageError
 
-Layout = Literal["brats", "bids", "msd", "flat"]
+Layout = Literal["brats", "bids", "msd", "flat", "dicom"]
 
 app = typer.Typer(cls=Group, rich_markup_mode=None, no_args_is_help=True, help="Generate, list or check data.")
 
@@ -46,8 +46,8 @@ def table(
     layout: Annotated[
         Layout,
         typer.Option(
-            help="How the files lie: patient folders as in BraTS, BIDS, the Medical Segmentation Decathlon, or by "
-            "--pattern.",
+            help="How the files lie: patient folders as in BraTS, BIDS, the Medical Segmentation Decathlon, by "
+            "--pattern (flat), or DICOM series, which are converted to NIfTI beside the table.",
             show_default=False,
         ),
     ],
@@ -56,7 +56,8 @@ def table(
         typer.Option(
             metavar="PATTERN",
             help="For flat: what files are called, as in {patient}-{modality}.nii.gz; a path below ROOT where it has "
-            "a slash; NAME=PATTERN for files of one modality. Repeatable.",
+            "a slash; NAME=PATTERN for files of one modality. For dicom: NAME=DESCRIPTION of a series, as in "
+            "t1ce=*mprage*gd*. Repeatable.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists.")] = False,
@@ -71,8 +72,9 @@ def table(
         raise UsageError("a table is written as CSV or TSV", where=out, mend="let the name end in .csv or .tsv")
     if out.exists() and not overwrite:
         raise UsageError("this file exists", where=out, mend="give another name, or --overwrite")
-    subjects = find_subjects(root, layout, default_progress(), pattern or ())
     try:
+        images = out.with_name(f"{out.stem}_images")
+        subjects = find_subjects(root, layout, default_progress(), pattern or (), images=images)
         write_table(out, subjects)
     except OSError as error:
         raise UsageError("the table cannot be written", where=out, why=error, mend="name another place") from error

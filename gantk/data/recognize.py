@@ -30,6 +30,9 @@ def _table(options: str, root: str = "root") -> str:
     )
 
 
+_DICOM = _table("dicom").replace("Write a table of it", "Convert its series and list them in a table")
+
+
 def _flat(*patterns: str) -> str:
     return " ".join(["flat", *(f'--pattern "{pattern}{{end}}"' for pattern in patterns)])
 
@@ -71,7 +74,7 @@ _LAYOUTS = tuple(
         (None, r"(?:^|/)[^/]+(?P<mark>[_-])[^/_-]+" + _NIFTI, _table(_flat("{{patient}}{mark}{{modality}}"))),
         (None, r"^[^/]+/[^/]+/[^/]+" + _NIFTI, _table(_flat("{{patient}}/{{modality}}"))),
         (None, _NIFTI, _LINK),
-        ("DICOM", r"\.(?:dcm|dicom|ima)$|(?:^|/)dicomdir$|(?:^|/)(?:mr|ct)\.\d[^/]+$", _CONVERT),
+        ("DICOM", r"\.(?:dcm|dicom|ima)$|(?:^|/)dicomdir$|(?:^|/)(?:mr|ct)\.\d[^/]+$", _DICOM),
         ("a volume that is not NIfTI", r"\.(?:mha|mhd|nrrd|mgh|mgz|mnc|hdr|nii\.(?:bz2|zst|xz|zip))$", _CONVERT),
         ("pictures", r"\.(?:png|jpe?g|tiff?|bmp)$", 'For pictures choose dataset = "images" in the recipe'),
     )
@@ -121,7 +124,7 @@ def _layout_of(root: Path, path: str, file: Path) -> Recognized | None:
             words |= {"root": shlex.quote(str(root)), "above": shlex.quote(str(file.parent.parent))}
             end = ".nii.gz" if file.name.lower().endswith(".gz") else ".nii"
             return Recognized(name, file, mend.format(**words, end=end))
-    return Recognized("DICOM", file, _CONVERT) if _is_dicom(file) else None
+    return Recognized("DICOM", file, _DICOM.format(root=shlex.quote(str(root)))) if _is_dicom(file) else None
 
 
 def _is_dicom(file: Path) -> bool:

@@ -39,6 +39,7 @@ NOT_RUN = {
     "gantk predict RUN patients -o made": "tests/api/test_predict_cohort.py predicts cohorts",
     "gantk predict RUN cohort.csv -o made --flips": "the same",
     "gantk predict RUN bids -o bids/derivatives/gantk --ensemble RUN2 --ensemble RUN3": "the same",
+    'gantk data table scans -o cohort.csv --layout dicom --pattern "t1ce=*mprage*gd*"': "tests/data/test_dicom.py",
     "gantk data check patients -o data-check": "tests/data/test_check.py checks cohorts",
     "gantk run --resume RUN --extend schedule.epochs=300": "tests/api/test_extension.py extends runs",
     "gantk sync RUN": "creates an MLflow database; tests/tracking does it",

@@ -1,4 +1,4 @@
-"""Layouts of data sets on disk, each read into the subjects that a table lists: `brats`, `bids`, `msd`, `flat`."""
+"""Layouts of data sets on disk, each read into the subjects that a table lists: `brats`, `bids`, `msd` and so on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gantk.data.dataset import no_folder
+from gantk.data.dicom import dicom
 from gantk.data.layouts.bids import bids
 from gantk.data.layouts.brats import brats
 from gantk.data.layouts.flat import flat
@@ -18,28 +19,37 @@ from gantk.progress import Progress
 
 __all__ = ["LAYOUTS", "Layout", "find_subjects"]
 
-Layout = Literal["brats", "bids", "msd", "flat"]
+Layout = Literal["brats", "bids", "msd", "flat", "dicom"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
 
-def find_subjects(root: Path, layout: Layout, progress: Progress, patterns: Sequence[str] = ()) -> list[Subject]:
+def find_subjects(
+    root: Path, layout: Layout, progress: Progress, patterns: Sequence[str] = (), *, images: Path | None = None
+) -> list[Subject]:
     """The subjects of a folder in a layout, sorted by id, their modalities under one name whatever files call them.
 
     Args:
         root: the data set's folder.
         layout: how its files lie and are called.
         progress: is told what is ignored.
-        patterns: for `flat`, what files are called; see `gantk.data.layouts.flat.flat`.
+        patterns: for `flat`, what files are called, see `gantk.data.layouts.flat.flat`; for `dicom`, how series are
+            described, see `gantk.data.dicom.dicom`.
+        images: for `dicom`, the folder that NIfTI files are written to.
 
     Raises:
         UsageError: patterns lack where they are needed, or are given where they mean nothing.
         DataError: the folder cannot be read, holds no subject in this layout, or two files are one image.
+        OSError: images cannot be written.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
         raise no_folder(root, "Name the folder of the data set")
-    if patterns and layout != "flat":
-        raise UsageError(f"the layout {layout!r} has no pattern", where="--pattern", mend="Choose --layout flat")
+    if patterns and layout not in ("flat", "dicom"):
+        raise UsageError(f"the layout {layout!r} has no pattern", where="--pattern", mend="choose --layout flat")
+    if layout == "dicom":
+        if images is None:
+            raise UsageError("DICOM series are converted, and no folder for them is named", where="images")
+        return dicom(root, images, progress, patterns)
     with folder_errors(root):
         if layout == "flat":
             found = flat(root, progress, patterns)

@@ -1,0 +1,5 @@
+"""DICOM series as a way in: recognized by their headers, converted to NIfTI, and listed as subjects."""
+
+from gantk.data.dicom.cohort import dicom
+
+__all__ = ["dicom"]

@@ -1,0 +1,242 @@
+"""The subjects of a folder of DICOM files: each series recognized, the best of each modality converted."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gantk.data.dicom.dcm2niix import Dcm2niix
+from gantk.data.dicom.itk import SimpleItk
+from gantk.data.dicom.sequences import Named, modality_of, named
+from gantk.data.dicom.series import Converter, Series
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, UsageError
+from gantk.files import atomic_write
+from gantk.progress import Progress
+
+__all__ = ["SERIES", "converter", "dicom"]
+
+SERIES = "series.csv"
+"""The record of all series, in the folder of the images."""
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9.-]+")
+_SHOWN = 4  # descriptions that are named
+
+
+def converter() -> Converter:
+    """What reads DICOM here.
+
+    Raises:
+        UsageError: nothing does.
+    """
+    if importlib.util.find_spec("SimpleITK") is not None:
+        return SimpleItk()
+    if (program := shutil.which("dcm2niix")) is not None:
+        return Dcm2niix(program)
+    raise UsageError(
+        "DICOM needs the package SimpleITK or the program dcm2niix, and neither is installed",
+        mend="install one of them",
+        command="pip install 'gantk[dicom]'",
+    )
+
+
+def dicom(
+    root: Path, images: Path, progress: Progress, patterns: Sequence[str] = (), by: Converter | None = None
+) -> list[Subject]:
+    """The subjects of DICOM files, whose series are written as `IMAGES/SUBJECT/SUBJECT_t1.nii.gz`.
+
+    A patient with several studies has a subject for each, by its date. Of several series of one modality the first of
+    those with the finest voxels is taken, original images before derived ones. `IMAGES/series.csv` says of every
+    series what it was taken for, or why it was not. Files of an earlier call are kept where they are the same series's.
+
+    Args:
+        root: the folder with DICOM files, at any depth, in any order.
+        images: the folder for NIfTI files.
+        progress: is told what was recognized, and of series that cannot be converted.
+        patterns: `NAME=DESCRIPTION`, which series are which modality, before those that are recognized; `*` stands for
+            anything, and an empty NAME leaves series out.
+        by: reads and converts; what is installed where absent.
+
+    Raises:
+        UsageError: nothing that reads DICOM is installed, or a pattern is none.
+        DataError: the folder holds no DICOM image, or none of the series is recognized.
+        OSError: a folder cannot be read or written.
+    """
+    rules, by = named(patterns), by or converter()
+    progress.note(f"Reading DICOM by {by.name}")
+    found = by.series(root, progress)
+    if not found:
+        raise DataError(
+            "this folder holds no DICOM image", where=root, mend="Name the folder with the files of the scanner"
+        )
+    choices = _choices(found, rules, root)
+    taken = [choice for choice in choices if choice.file]
+    if not taken:
+        told = sorted({choice.series.description or "(no description)" for choice in choices})
+        raise DataError(
+            "none of the series here is recognized",
+            where=root,
+            why=f"they are described as {', '.join(map(repr, told[:_SHOWN]))}",
+            mend='Say which are which with --pattern "t1=DESCRIPTION"; * stands for anything',
+        )
+    done = _convert(choices, images, by, progress)
+    _tell(done, images / SERIES, progress)
+    return _subjects(done, images, root)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A series, and what becomes of it.
+
+    Attributes:
+        series: its headers.
+        subject: whose it is.
+        modality: what it was taken for; empty where it is of no usual kind.
+        file: below the folder of the images; empty where it is not taken.
+        note: why it is not.
+    """
+
+    series: Series
+    subject: str
+    modality: str = ""
+    file: str = ""
+    note: str = ""
+
+    @property
+    def row(self) -> dict[str, str]:
+        """Its row in the record."""
+        one = self.series
+        return {
+            "subject": self.subject,
+            "date": one.date,
+            "number": str(one.number),
+            "description": one.description,
+            "agent": one.agent,
+            "slices": "" if one.slices is None else str(one.slices),
+            "longest_voxel_side": "" if one.side is None else f"{one.side:.3g}",
+            "modality": self.modality,
+            "file": self.file,
+            "note": self.note,
+            "series": one.key,
+        }
+
+
+def _choices(found: Sequence[Series], rules: Sequence[Named], root: Path) -> list[_Choice]:
+    """What becomes of each series."""
+    subjects = _names(found, root)
+    choices = []
+    groups: dict[tuple[str, str], list[Series]] = defaultdict(list)
+    for one in found:
+        rule = next((rule for rule in rules if rule.fits(one)), None)
+        modality = (modality_of(one) or "") if rule is None else rule.modality
+        if not modality:
+            choices.append(_Choice(one, subjects[one.key], note="not recognized" if rule is None else "left out"))
+        elif one.fault:
+            choices.append(_Choice(one, subjects[one.key], modality, note=one.fault))
+        else:
+            groups[subjects[one.key], modality].append(one)
+    for (subject, modality), group in groups.items():
+        best, *others = sorted(group, key=lambda one: (one.derived, round(one.side or 0.0, 2), one.number, one.key))
+        choices.append(_Choice(best, subject, modality, f"{subject}/{subject}_{modality}.nii.gz"))
+        note = f"series {best.number} is taken"
+        choices += [_Choice(other, subject, modality, note=note) for other in others]
+    return sorted(choices, key=lambda choice: (choice.subject, choice.series.number, choice.series.key))
+
+
+def _names(found: Iterable[Series], root: Path) -> dict[str, str]:
+    """What the subject of each series is called: the patient, with the study's date where there are several."""
+    studies: dict[str, dict[str, str]] = defaultdict(dict)
+    told: dict[str, Series] = {}
+    for one in found:
+        patient = _patient(one, root)
+        studies[patient].setdefault(one.study, one.date)
+        if (other := told.setdefault(patient, one)).patient != one.patient:
+            raise DataError(
+                f"two patients, {other.patient!r} and {one.patient!r}, would both be called {patient!r} in files",
+                where=one.folder,
+                why=f"the other one is in {other.folder}",
+                mend="Read their folders one after the other, or give them other PatientIDs",
+            )
+    names = {}
+    for patient, dates in studies.items():
+        twice = Counter(dates.values())
+        for number, (study, date) in enumerate(sorted(dates.items(), key=lambda item: (item[1], item[0])), 1):
+            visit = date if date and twice[date] == 1 else f"{date}-{number}".lstrip("-")
+            names[patient, study] = patient if len(dates) == 1 else f"{patient}_{visit}"
+    return {one.key: names[_patient(one, root), one.study] for one in found}
+
+
+def _patient(series: Series, root: Path) -> str:
+    """A patient's id as a file can be called; the folder below the root where the files tell none."""
+    below = series.folder.relative_to(root).parts
+    told = series.patient or (below[0] if below else root.name)
+    return _NOT_IN_NAMES.sub("-", told).strip("-.") or "patient"
+
+
+def _convert(choices: Sequence[_Choice], images: Path, by: Converter, progress: Progress) -> list[_Choice]:
+    """The choices, those without a file now that could not be converted."""
+    before = _read(images / SERIES)
+    jobs, known = [], {}
+    for choice in choices:
+        path = images / choice.file
+        if choice.file and not (before.get(choice.file) == choice.series.key and path.is_file()):
+            path.unlink(missing_ok=True)
+            jobs.append((choice.series, path))
+        known[choice.series.key] = choice
+    _write(images / SERIES, choices)  # first, so that a call that goes on knows whose the files are
+    with progress.task("Converting", len(jobs)) as bar:
+        for series, fault in by.convert(jobs):
+            if fault:
+                known[series.key] = replace(known[series.key], file="", note=f"not converted: {fault}")
+                progress.note(f"Series {series.number} of {known[series.key].subject} is left out: {fault}")
+            bar.advance()
+    done = list(known.values())
+    _write(images / SERIES, done)
+    return done
+
+
+def _read(path: Path) -> dict[str, str]:
+    """The series that files were made of, as an earlier call recorded it."""
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            return {row["file"]: row["series"] for row in csv.DictReader(handle) if row["file"]}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError):
+        return {}
+
+
+def _write(path: Path, choices: Sequence[_Choice]) -> None:
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(choices[0].row), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(choice.row for choice in choices)
+
+
+def _tell(choices: Sequence[_Choice], record: Path, progress: Progress) -> None:
+    """What was taken for what, and where every series stands."""
+    taken: dict[str, Counter[str]] = defaultdict(Counter)
+    for choice in choices:
+        if choice.file:
+            taken[choice.modality][choice.series.description or "(no description)"] += 1
+    for modality, described in taken.items():
+        more = f" and {len(described) - _SHOWN} more" if len(described) > _SHOWN else ""
+        told = ", ".join(f"{text!r} ({n})" for text, n in described.most_common(_SHOWN))
+        progress.note(f"{modality} is {told}{more}")
+    number = sum(bool(choice.file) for choice in choices)
+    progress.note(f"{number} of {len(choices)} series are taken; {record} says of each what it is, or why it is not")
+
+
+def _subjects(choices: Sequence[_Choice], images: Path, root: Path) -> list[Subject]:
+    files: dict[str, dict[str, Path]] = defaultdict(dict)
+    facts: dict[str, dict[str, str]] = {}
+    owners: dict[str, str] = {}
+    for choice in choices:
+        if choice.file:
+            files[choice.subject][choice.modality] = images / choice.file
+            facts.setdefault(choice.subject, dict(choice.series.facts))
+            owners[choice.subject] = _patient(choice.series, root)
+    return [Subject(name, own, patient=owners[name], facts=facts[name]) for name, own in sorted(files.items())]

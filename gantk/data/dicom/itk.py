@@ -1,0 +1,201 @@
+"""DICOM series by SimpleITK: headers, grouped into volumes, and their conversion."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from gantk.data.dicom.series import Job, Series
+from gantk.files import atomic_write, walk_folders
+from gantk.progress import Progress
+
+__all__ = ["SimpleItk", "volumes_of"]
+
+_UNEVEN = 0.1  # how far a gap between slices may lie from the usual one, as a part of it
+_SHEAR = 0.05  # how far slices may be moved sideways from each other, as a part of the gap
+_STORED = ".dcm", ".ima", ".dicom"
+# by column of a table
+_FACTS = {
+    "sex": "0010|0040",
+    "age": "0010|1010",
+    "site": "0008|0080",
+    "scanner": "0008|1090",
+    "field_strength": "0018|0087",
+}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What one DICOM file tells of itself.
+
+    Attributes:
+        path: the file.
+        tags: by `group|element`, as text.
+        origin: of its first voxel in mm, LPS.
+        direction: (3, 3), the unit vectors of its axes as columns.
+        spacing: of its voxels in mm.
+        size: voxels along its axes; more than one slice in an enhanced file.
+    """
+
+    path: Path
+    tags: Mapping[str, str]
+    origin: np.ndarray
+    direction: np.ndarray
+    spacing: tuple[float, ...]
+    size: tuple[int, ...]
+
+    def tag(self, key: str) -> str:
+        """A tag's text; empty where it is not there."""
+        return self.tags.get(key, "").strip().strip("\0")
+
+    @property
+    def volume(self) -> tuple[object, ...]:
+        """What files of one volume share: the series, its kind of image, echo, grid and orientation."""
+        turned = tuple(np.round(self.direction, 2).ravel() + 0.0)
+        return self.tag("0020|000e"), self.tag("0008|0008"), self.tag("0018|0081"), self.size, turned
+
+
+class SimpleItk:
+    """Reads and converts by SimpleITK, which must be installed."""
+
+    def __init__(self) -> None:
+        self.name = f"SimpleITK {metadata.version('SimpleITK')}"
+
+    def series(self, root: Path, progress: Progress) -> list[Series]:
+        """All series below a folder, by the headers of all files; files that are no DICOM are passed over."""
+        files = [file for _, found in walk_folders(root) for file in found]
+        found = {}
+        with progress.task("Reading headers", len(files)) as bar:
+            for file in files:
+                if _is_dicom(file):
+                    found[file] = _header(file)
+                bar.advance()
+        unread = [file for file, header in found.items() if header is None]
+        if unread:
+            progress.note(f"{len(unread)} DICOM files are no images, or damaged, and are left out: {unread[0]}, …")
+        return volumes_of(header for header in found.values() if header is not None)
+
+    def convert(self, jobs: Sequence[Job]) -> Iterator[tuple[Series, str]]:
+        """Write series, several at once, with the files' numbers after rescaling."""
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            waiting = {pool.submit(_write, series, path): series for series, path in jobs}
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+
+
+def volumes_of(headers: Iterable[Header]) -> list[Series]:
+    """The volumes that files make up, their slices in order along the normal."""
+    groups: dict[tuple[object, ...], list[Header]] = defaultdict(list)
+    for header in headers:
+        groups[header.volume].append(header)
+    parts: Counter[object] = Counter()
+    series = []
+    for key, group in sorted(groups.items(), key=lambda item: str(item[0])):
+        parts[key[0]] += 1
+        series.append(_series(f"{key[0]}/{parts[key[0]]}", group))
+    return sorted(series, key=lambda one: (one.patient, one.study, one.number, one.key))
+
+
+def _series(key: str, headers: Sequence[Header]) -> Series:
+    first = headers[0]
+    normal = first.direction[:, 2]
+    ordered = sorted(headers, key=lambda header: float(header.origin @ normal))
+    gap, fault = _gap(ordered, normal) if len(ordered) > 1 or first.size[2] == 1 else (first.spacing[2], "")
+    number = first.tag("0020|0011")
+    return Series(
+        key=key,
+        patient=first.tag("0010|0020"),
+        study=first.tag("0020|000d"),
+        date=first.tag("0008|0020"),
+        number=int(number) if number.lstrip("-").isdecimal() else 0,
+        description=first.tag("0008|103e"),
+        protocol=first.tag("0018|1030"),
+        kind=first.tag("0008|0060"),
+        agent=first.tag("0018|0010"),
+        image_type=tuple(first.tag("0008|0008").split("\\")),
+        folder=first.path.parent,
+        files=tuple(header.path for header in ordered),
+        slices=len(ordered) * first.size[2],
+        side=max(*first.spacing[:2], gap),
+        fault=fault,
+        facts={name: _plain(text) for name, tag in _FACTS.items() if (text := first.tag(tag))},
+    )
+
+
+def _plain(text: str) -> str:
+    """`045Y` as 45."""
+    age = re.fullmatch(r"0*(\d+)Y", text)
+    return age[1] if age else text
+
+
+def _gap(ordered: Sequence[Header], normal: np.ndarray) -> tuple[float, str]:
+    """Between slices in mm, and why they are no volume."""
+    if len(ordered) < 2:
+        return ordered[0].spacing[2], "it has a single slice"
+    places = np.array([header.origin for header in ordered])
+    steps = np.diff(places, axis=0)
+    gaps = steps @ normal
+    gap = float(np.median(gaps))
+    if (gaps < 1e-3).any():
+        return gap, "several slices lie at one place, as in a time series"
+    if np.abs(gaps - gap).max() > _UNEVEN * gap:
+        missing = round(float((gaps / gap - 1).clip(0).sum()))
+        told = f"{missing} slices are missing" if missing else "its slices lie at uneven distances"
+        return gap, told
+    if np.linalg.norm(steps - gaps[:, None] * normal, axis=1).max() > _SHEAR * gap:
+        return gap, "its slices are sheared (gantry tilt); dcm2niix can convert it"
+    return gap, ""
+
+
+def _header(file: Path) -> Header | None:
+    """The header of a DICOM image; None of a report, a DICOMDIR or a damaged file."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(file))
+    with suppress(RuntimeError):
+        reader.ReadImageInformation()
+        size = (*reader.GetSize(), 1)[:3]
+        tags = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+        direction = np.array(reader.GetDirection()).reshape(reader.GetDimension(), -1)[:3, :3]
+        return Header(file, tags, np.array(reader.GetOrigin()[:3]), direction, reader.GetSpacing()[:3], size)
+    return None
+
+
+def _is_dicom(file: Path) -> bool:
+    if file.suffix.lower() in _STORED:
+        return True
+    with suppress(OSError), file.open("rb") as handle:
+        return handle.read(132)[128:] == b"DICM"
+    return False
+
+
+def _write(series: Series, path: Path) -> str:
+    import SimpleITK as sitk
+
+    reader = sitk.ImageSeriesReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileNames([str(file) for file in series.files])
+    try:
+        image = reader.Execute() if len(series.files) > 1 else sitk.ReadImage(str(series.files[0]))
+        if image.GetNumberOfComponentsPerPixel() > 1:
+            return "it is in color"
+        if image.GetPixelID() == sitk.sitkFloat64:
+            image = sitk.Cast(image, sitk.sitkFloat32)
+        for key in image.GetMetaDataKeys():
+            image.EraseMetaData(key)
+        with atomic_write(path) as temporary:
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+    except (RuntimeError, OSError) as error:
+        return str(error).strip().splitlines()[-1]
+    return ""
