@@ -215,7 +215,7 @@ def _plan(recipe: Recipe, session: Session, device: str, *, measure: bool = Fals
             "discriminator": settings.discriminator.use if settings.discriminator else "",
         }
         translators[role] = {
-            "takes": list(settings.takes or recipe.data.inputs),
+            "takes": list(recipe.data.inputs if settings.takes is None else settings.takes),
             "gives": list(settings.gives or recipe.data.targets),
             **({} if settings.average_of is None else {"average_of": settings.average_of, "decay": settings.decay}),
         } | {

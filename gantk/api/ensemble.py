@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,18 +19,21 @@ from gantk.progress import Progress, default_progress
 
 __all__ = ["Ensemble", "Made"]
 
+SPREAD = "std"
+
 
 @dataclass(frozen=True)
 class Made:
-    """An image, and by how much the members of an ensemble differ in it.
+    """An image, and what is written beside it.
 
     Attributes:
         image: on the subject's own grid, in the target's unit.
-        spread: the standard deviation over the members, alike; None for one member.
+        beside: what is written beside it, by name: `std`, the standard deviation over several members, and what they
+            make besides their image, its mean.
     """
 
     image: np.ndarray
-    spread: np.ndarray | None
+    beside: Mapping[str, np.ndarray]
 
 
 class Ensemble:
@@ -91,12 +94,14 @@ class Ensemble:
     def restore(prepared: Sequence[Prepared], translated: Sequence[np.ndarray]) -> Made:
         """The mean on the subject's own grid, and the deviation; of the members' type, rounded where it is whole."""
         images = [one.restore(image) for one, image in zip(prepared, translated, strict=True)]
+        besides = [one.besides(image) for one, image in zip(prepared, translated, strict=True)]
+        also = {name: np.asarray(np.mean([of[name] for of in besides], axis=0), np.float32) for name in besides[0]}
         if len(images) == 1:
-            return Made(images[0], None)
+            return Made(images[0], also)
         kind = images[0].dtype
         moments = np.mean(images, axis=0, dtype=np.float64), np.std(images, axis=0, dtype=np.float64)
         mean, spread = ((m if kind.kind == "f" else np.rint(m)).astype(kind) for m in moments)
-        return Made(mean, spread)
+        return Made(mean, {SPREAD: spread, **also})
 
     def predict(
         self,
@@ -119,21 +124,22 @@ class Ensemble:
         request, progress, dataset = request or Request(), progress or default_progress(), self.first.dataset
         self.target(request)
         check_writes(dataset, self.first.recipe.data.dataset)
-        files = [out] if len(self.models) == 1 else [out, _beside(out, dataset.writes)]
-        for file in files:
+        names = [SPREAD] * (len(self.models) > 1) + list(request.also)
+        files = {name: _beside(out, dataset.writes, name) for name in names}
+        for file in (out, *files.values()):
             check_file(file, case, dataset, overwrite)
         prepared = self.prepare(case, request)
         made = self.restore(prepared, self.translate(prepared, request, progress))
         tell(progress, [prepared[0].remarks])
         sweep_partial(out.parent)
-        for file, image in zip(files, (made.image, made.spread), strict=False):
-            assert image is not None
-            write_image(dataset, file, image, prepared[0].like)
-        return files
+        for name, file in files.items():
+            write_image(dataset, file, made.beside[name], prepared[0].like)
+        write_image(dataset, out, made.image, prepared[0].like)
+        return [out, *files.values()]
 
 
-def _beside(out: Path, writes: Sequence[str]) -> Path:
-    """The file of the deviation: `X_std.nii.gz` beside `X.nii.gz`."""
+def _beside(out: Path, writes: Sequence[str], name: str) -> Path:
+    """The file of what is written beside an image: `X_std.nii.gz` beside `X.nii.gz`."""
     ending = next((end for end in writes if out.name.lower().endswith(end)), out.suffix)
     stem = out.name[: len(out.name) - len(ending)]
-    return out.with_name(f"{stem}_std{out.name[len(stem) :]}")
+    return out.with_name(f"{stem}_{name}{out.name[len(stem) :]}")

@@ -23,7 +23,6 @@ from gantk.runs.folders import resolve_run
 from gantk.runs.names import EVALUATION
 from gantk.runtime.description import Description
 from gantk.translation.shapes import fitting_multiple
-from gantk.translation.translator import takes_given
 
 __all__ = ["TOLERANCE", "Report", "check_packages", "export"]
 
@@ -63,13 +62,11 @@ def export(
     folder = resolve_run(run)
     model = load(folder, device="cpu")
     role, description, remarks = _described(model, role, target)
-    translator = model.translators[role]
-    if translator.extra or hasattr(translator.generator, "sample"):
-        why = (
-            f"it takes {', '.join(translator.extra)} too" if translator.extra else "it makes images of noise, in steps"
-        )
+    chain = model.chains[role]
+    if chain.extra or chain.draws:
+        why = f"it takes {', '.join(chain.extra)} too" if chain.extra else "it makes images of noise, in steps"
         raise UsageError(f"{role!r} cannot be exported: what is exported takes images alone", where="role", why=why)
-    generator = Plain(translator.generator)
+    generator = Plain(chain)
     title, image = _real_slice(folder, model, role)
     images = [image]
     if description.multiple is not None:
@@ -124,13 +121,7 @@ def check_packages() -> None:
 def _described(model: Model, role: str | None, target: str | None) -> tuple[str, Description, tuple[str, ...]]:
     recipe = model.recipe
     role, takes, target, place = model.preparation.asked(Request(role, target))
-    translator = model.translators[role]
-    if given := [name for name in translator.extra if takes_given(translator.generator, name)]:
-        raise UsageError(
-            f"the generator of {role!r} is given {', '.join(given)} beside images, which an exported network is not",
-            where=f"translators.{role}",
-            mend="predict with gantk, or export another role (--role)",
-        )
+    chain = model.chains[role]
     hidden = {target} if recipe.data.may_lack else {*recipe.evaluation.missing, target}
     dataset = model.dataset
     description = Description(
@@ -139,13 +130,13 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
         target=target,
         place=(place.start, place.stop),
         channels=model.layout.channels,
-        reach=model.layout.neighbours if translator.takes.side == "source" else 0,
+        reach=model.layout.neighbours if chain.takes.side == "source" else 0,
         pictures=".nii.gz" not in getattr(dataset, "writes", ()),
         incomplete=recipe.data.may_lack,
         size=getattr(dataset, "size", None),
         settings=slice_settings(recipe),
         meaning=model.meaning,
-        multiple=fitting_multiple(translator, recipe.data.crop),
+        multiple=fitting_multiple(chain, recipe.data.crop),
         batch=recipe.evaluation.batch,
         facts={
             "recipe": recipe.name,
@@ -179,10 +170,9 @@ def _real_slice(folder: Path, model: Model, role: str) -> tuple[str, Tensor]:
     known = dict(examples.inputs)
     if examples.target is not None:
         known |= dict.fromkeys(model.recipe.measured[:1], examples.target)
-    domain = model.translators[role].takes
-    takes = model.recipe.translators[role].takes or model.layout.names(domain.side)
+    domain = model.chains[role].takes
     planes = []
-    for name in takes:
+    for name in model.recipe.shown_to(role):
         image = known.get(name, next(iter(known.values())))[0]
         channels = image.transpose(2, 0, 1) if image.ndim == 3 else image[None]
         planes += [channels] * model.layout.depth(domain.side)

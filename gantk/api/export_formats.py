@@ -24,7 +24,8 @@ from gantk.recipe import dump_recipe
 from gantk.runs.names import RECIPE
 from gantk.runtime.description import Description
 from gantk.runtime.exported import open_session
-from gantk.translation import build_translators
+from gantk.translation import Chain, build_translators
+from gantk.translation.protocols import output_of
 
 __all__ = ["TOLERANCE", "WRITERS", "Export", "Plain", "Report"]
 
@@ -101,15 +102,20 @@ class Export:
 
 
 class Plain(nn.Module):
-    """A generator with nothing to be asked of it but its image, in float32."""
+    """Generators with nothing to be asked of them but the last one's image, in float32."""
 
-    def __init__(self, generator: nn.Module) -> None:
+    def __init__(self, chain: Chain) -> None:
         super().__init__()
-        self.generator = generator
+        self.chain = chain
 
     def forward(self, image: Tensor) -> Tensor:
-        output: Tensor = self.generator(image)
-        return output.float()
+        return output_of(self.chain(image)).float()
+
+    @property
+    def weights(self) -> nn.Module:
+        """What holds the weights: of one generator alone, itself."""
+        networks = self.chain.networks
+        return networks if len(networks) > 1 else next(iter(networks.values()))
 
 
 def _onnx(what: Export) -> Report:
@@ -176,12 +182,12 @@ def _folder(what: Export) -> Report:
     recipe, model = what.model.recipe, what.model
     with atomic_folder(what.out) as temporary:
         weights = temporary / WEIGHTS
-        save_file({name: t.contiguous() for name, t in what.generator.generator.state_dict().items()}, weights)
+        save_file({name: t.contiguous() for name, t in what.generator.weights.state_dict().items()}, weights)
         write_text(temporary / RECIPE, dump_recipe(recipe))
-        rebuilt = build_translators(recipe, load_plugins().registry, model.layout)[what.role].generator
-        rebuilt.load_state_dict(load_file(weights))
+        rebuilt = Plain(Chain(build_translators(recipe, load_plugins().registry, model.layout), what.role))
+        rebuilt.weights.load_state_dict(load_file(weights))
         with at_rest([rebuilt]):
-            difference = what.compare(lambda image: Plain(rebuilt)(image).numpy())
+            difference = what.compare(lambda image: rebuilt(image).numpy())
         write_text(temporary / DESCRIPTION, what.beside(weights, WEIGHTS))
     return what.report(tuple(what.out / name for name in (WEIGHTS, DESCRIPTION, RECIPE)), difference)
 

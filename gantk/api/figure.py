@@ -264,10 +264,10 @@ class _Translation:
             raise UsageError(f"{method.label} knows no {name}", where="slice")
         group = loader.rows([(name.patient, 0 if name.place is None else places.index(name.place))])
         group = group.to(model.device)
-        translator = model.translators[method.role]
-        if group.source is None or group.target is None or group.image(translator.takes) is None:
+        chain = model.chains[method.role]
+        if group.source is None or group.target is None or group.image(chain.takes) is None:
             raise DataError(f"patient {name.patient!r} lacks an image that {method.label} needs")
-        predict = translation(translator, translator.generator, model.layout, model.recipe, model.device)
+        predict = translation(chain, model.layout, model.recipe, model.device)
         return Shown.of(picture(group, {method.role: predict}, model.layout, model.recipe), 0, method.role)
 
     def _model(self, method: Method) -> Model:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from gantk.data.batch import Group
-from gantk.data.layout import Layout, Side
+from gantk.data.layout import Domain, Layout, Side
 from gantk.data.normalisation import BACKGROUND
 from gantk.evaluation.evaluate import Predictor
 from gantk.evaluation.examples import Examples
 from gantk.recipe import Recipe
 from gantk.training.device import autocasting
 from gantk.training.state import TrainingState
-from gantk.translation import StagePlan, Step, Translator
-from gantk.translation.residual import bare
+from gantk.translation import Chain, StagePlan, Step
+from gantk.translation.protocols import output_of
 
 #: The batch group that translations are asked of, beside those of the terms; they are all one.
 SEEN = "seen"
@@ -39,68 +39,60 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @contextmanager
-def as_tested(generator: nn.Module, role: str, recipe: Recipe, sample: int = 0) -> Iterator[None]:
-    """A role's generator as the recipe tests it, without gradient; it and torch's random numbers stay as they were.
+def as_tested(chain: Chain, recipe: Recipe, sample: int = 0) -> Iterator[None]:
+    """Generators as the recipe tests them, without gradient; they and torch's random numbers stay as they were.
 
     Dropout that is kept at test, and a generator that samples, draw from the recipe's seed, so that the same images
     give the same; `sample` numbers further draws.
     """
-    if not draws(generator, role, recipe):
-        with at_rest([generator]):
-            yield
-        return
-    mode, buffers = generator.training, [(buffer, buffer.clone()) for buffer in generator.buffers()]
-    generator.train(recipe.translators[role].at_test == "train")
-    try:
-        with torch.no_grad(), torch.random.fork_rng():
+    kept = [network for role, network in chain.networks.items() if recipe.translators[role].at_test == "train"]
+    buffers = [(buffer, buffer.clone()) for network in kept for buffer in network.buffers()]
+    seeding = torch.random.fork_rng() if draws(chain, recipe) else nullcontext()
+    with at_rest(list(chain.networks.values())), seeding:
+        if draws(chain, recipe):
             torch.manual_seed(recipe.run.seed + sample)
-            yield
-    finally:
-        generator.train(mode)
+        for network in kept:
+            network.train()
+        yield
         for buffer, before in buffers:
             buffer.copy_(before)
 
 
-def draws(generator: nn.Module, role: str, recipe: Recipe) -> bool:
-    """Whether what a generator makes at test is drawn at random."""
-    return recipe.translators[role].at_test == "train" or hasattr(bare(generator), "sample")
+def draws(chain: Chain, recipe: Recipe) -> bool:
+    """Whether what generators make at test is drawn at random."""
+    return chain.draws or any(recipe.translators[role].at_test == "train" for role in chain.networks)
 
 
-def answer(generator: nn.Module, image: Tensor, given: Mapping[str, Tensor]) -> Tensor:
-    """What a generator answers at test: its `sample`, where it makes images in steps, else its output."""
-    made: Tensor = getattr(generator, "sample", generator)(image, **given)
-    return made.float()
-
-
-def translation(
-    translator: Translator, generator: nn.Module, layout: Layout, recipe: Recipe, device: torch.device
-) -> Predictor:
-    """A generator as the recipe evaluates it: a batch group to the images that are measured.
+def translation(chain: Chain, layout: Layout, recipe: Recipe, device: torch.device) -> Predictor:
+    """A role as the recipe evaluates it: a batch group to the images that are measured.
 
     Args:
-        translator: says what is taken and given.
-        generator: the translator's, or its average.
+        chain: its generator, or its average, behind those whose outputs it takes.
         layout: the channels of sources and targets.
         recipe: says what is measured, and with which precision and mask.
-        device: where the generator is.
+        device: where the generators are.
     """
     autocast = autocasting(device, recipe.run.precision)
 
     def predict(group: Group) -> Tensor:
-        image = group.image(translator.takes)
+        image = group.image(chain.takes)
         assert image is not None
-        beside = translator.given({name: values.to(device) for name, values in group.extra.items()})
-        with as_tested(generator, translator.role, recipe), autocast():
-            output = answer(generator, image.to(device), beside)
-        return _answer(output, group, translator, layout, recipe)
+        beside = chain.given({name: values.to(device) for name, values in group.extra.items()})
+        with as_tested(chain, recipe), autocast():
+            output = output_of(chain(image.to(device), **beside)).float()
+        return _answer(output, group, chain.gives, layout, recipe)
 
     return predict
 
 
+def chain_of(state: TrainingState, role: str) -> Chain:
+    """The generators that answer for a role, averages where these are kept."""
+    return Chain(state.translators, role, state.generator)
+
+
 def predictor(state: TrainingState, role: str) -> Predictor:
-    """A role's generator, its average where one is kept: a batch group to the images that are measured."""
-    layout = state.assembly.layout
-    return translation(state.translators[role], state.generator(role), layout, state.recipe, state.device)
+    """A role, its average where one is kept: a batch group to the images that are measured."""
+    return translation(chain_of(state, role), state.assembly.layout, state.recipe, state.device)
 
 
 class Inference:
@@ -129,16 +121,16 @@ class Inference:
 
     def predictor(self, role: str) -> Predictor:
         """As the function `predictor`, for the group that was seen last, or another view of its source."""
-        translator = self.state.translators[role]
-        if role in self.state.averages or hasattr(translator.generator, "sample"):  # not what maps ask for
+        chain = Chain(self.state.translators, role)
+        if chain.draws or self.state.averages.keys() & chain.networks.keys():  # not what maps ask for
             return predictor(self.state, role)
 
         def predict(group: Group) -> Tensor:
             assert self._step is not None
             assert self._step.group(SEEN).source is group.source
-            with as_tested(translator.generator, role, self.state.recipe):
-                output = self._step.translate(role, self._step.image(SEEN, translator.takes), group=SEEN)
-            return _answer(output, group, translator, self.state.assembly.layout, self.state.recipe)
+            with as_tested(chain, self.state.recipe):
+                output = self._step.translate(role, self._step.source(role, SEEN), group=SEEN)
+            return _answer(output, group, chain.gives, self.state.assembly.layout, self.state.recipe)
 
         return predict
 
@@ -214,16 +206,16 @@ def there_and_back(state: TrainingState, group: Group, side: Side) -> dict[str, 
     extra = {name: values.to(state.device) for name, values in group.extra.items()}
 
     def made(role: str, images: Tensor) -> Tensor:
-        generator = state.generator(role)
-        with as_tested(generator, role, state.recipe), autocast():
-            return answer(generator, images.to(state.device), state.translators[role].given(extra))
+        chain = chain_of(state, role)
+        with as_tested(chain, state.recipe), autocast():
+            return output_of(chain(images.to(state.device), **chain.given(extra))).float()
 
     found = {}
     for role, there in state.translators.items():
-        if there.takes.side == side and there.takes.channels is None:
+        if there.shown.side == side and there.shown.channels is None:
             found[role] = made(role, images)
             for other, back in state.translators.items():
-                if (back.takes, back.gives) == (there.gives, there.takes):
+                if (back.shown, back.gives) == (there.gives, there.shown):
                     found[f"{other}({role})"] = made(other, found[role])
     return {name: image[:, : state.assembly.layout.channels] for name, image in found.items()}
 
@@ -239,9 +231,9 @@ def mean_weights(weights: Mapping[str, Tensor], group: Group) -> dict[str, dict[
     }
 
 
-def _answer(output: Tensor, group: Group, translator: Translator, layout: Layout, recipe: Recipe) -> Tensor:
+def _answer(output: Tensor, group: Group, domain: Domain, layout: Layout, recipe: Recipe) -> Tensor:
     """The measured channels of the generator's output, masked as the recipe says."""
-    gives = translator.gives.channels or tuple(range(translator.gives.size))
+    gives = domain.channels or tuple(range(domain.size))
     picked = output[:, [gives.index(channel) for channel in _measured(layout, recipe)]]
     return torch.where(group.foreground, picked, BACKGROUND) if recipe.evaluation.mask == "foreground" else picked
 

@@ -64,7 +64,7 @@ class Measure:
         own = truth.scales[self.target]
         images = np.stack(
             [
-                other.meaning.scale(self.target, own).moved(image, own)
+                other.meaning.scale(self.target, own).moved(image[:, : first.channels], own)
                 for other, image in zip(self.models, translated, strict=True)
             ]
         ).mean(0, dtype=np.float32)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gantk.api.cohort import make_dataset
-from gantk.api.inference import answer, as_tested, draws
+from gantk.api.inference import as_tested, draws
 from gantk.api.outputs import check_file, check_writes, write_image
 from gantk.api.preparing import Preparation, Prepared, Request
 from gantk.data.layout import Layout
@@ -22,7 +23,7 @@ from gantk.data.meaning import Meaning
 from gantk.data.slices import tell
 from gantk.data.stacks import through
 from gantk.data.volumes import Subject
-from gantk.errors import CheckpointError, UsageError
+from gantk.errors import CheckpointError, PluginError, UsageError
 from gantk.files import sweep_partial
 from gantk.memory import enough_memory
 from gantk.plugins import load_plugins
@@ -35,7 +36,8 @@ from gantk.runs.names import CHECKPOINTS
 from gantk.training.best import evaluated_checkpoint
 from gantk.training.checkpoint import Checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
-from gantk.translation import Translator, build_translators
+from gantk.translation import Chain, Translation, Translator, build_translators
+from gantk.translation.protocols import no_extra, output_of, whole
 from gantk.translation.shapes import fitting_size
 
 
@@ -63,6 +65,7 @@ class Model:
         self.checkpoint = checkpoint
         self.recipe = recipe
         self.translators = translators
+        self.chains = {role: Chain(translators, role) for role in translators}
         self.dataset = dataset
         self.layout = layout
         self.device = device
@@ -70,7 +73,7 @@ class Model:
         self.meaning = Meaning.from_dict(checkpoint.facts["meaning"])
         self._network = Lock()  # a cohort's images are prepared while others are translated
         self._fitting = lru_cache(maxsize=None)(self._find_fitting)
-        self.preparation = Preparation(recipe, dataset, layout, self.meaning, translators, self._fitting)
+        self.preparation = Preparation(recipe, dataset, layout, self.meaning, self.chains, self._fitting)
 
     def __repr__(self) -> str:
         """`Model('tiny', roles=['teacher', 'student'], device='cpu')`."""
@@ -180,17 +183,20 @@ class Model:
     )
     def _translate(self, prepared: Prepared, progress: Progress) -> np.ndarray:
         """A subject's slices through the generator."""
-        with progress.task("Synthesizing", int(prepared.slices.foreground.any(axis=(1, 2)).sum())) as bar:
-            return through(
-                partial(self._batch, prepared.role, prepared.pixels, prepared.said),
+        full = prepared.slices.foreground.any(axis=(1, 2))
+        with progress.task("Synthesizing", int(full.sum())) as bar:
+            made = through(
+                partial(self._batch, prepared),
                 prepared.images,
                 prepared.slices,
-                prepared.place,
+                slice(0, prepared.channels * (1 + len(prepared.also))),
                 crop=self.recipe.data.crop,
                 fitting=partial(self._fitting, prepared.role),
                 batch=self.recipe.evaluation.batch,
                 advance=bar.advance,
             )
+        made[~full, prepared.channels :] = 0
+        return made
 
     def samples(self, number: int, role: str | None = None) -> list[Model]:
         """So many models that draw differently, for `gantk.api.ensemble`: of generators that sample, or keep dropout.
@@ -199,7 +205,7 @@ class Model:
             UsageError: what the role makes is not drawn.
         """
         role = self.preparation.asked(Request(role))[0]
-        if number > 1 and not draws(self.translators[role].generator, role, self.recipe):
+        if number > 1 and not draws(self.chains[role], self.recipe):
             raise UsageError(
                 f"{role!r} makes the same image each time",
                 where="samples",
@@ -213,23 +219,26 @@ class Model:
 
     def _find_fitting(self, role: str, size: tuple[int, int]) -> tuple[int, int] | None:
         with self._network:
-            found = fitting_size(self.translators[role], size, self.recipe.data.crop)
+            found = fitting_size(self.chains[role], size, self.recipe.data.crop)
         return None if found is None else (found[0], found[1])
 
-    def _batch(self, role: str, maps: Sequence[str], said: Mapping[str, float], whole: np.ndarray) -> np.ndarray:
-        """A generator's output; the last channels, one for each map, are what is said of the pixels."""
-        translator = self.translators[role]
+    def _batch(self, asked: Prepared, whole: np.ndarray) -> np.ndarray:
+        """The image that is asked for of a generator's output, and what is made besides; the last channels given, one
+        for each map, are what is said of the pixels."""
+        chain, maps = self.chains[asked.role], asked.pixels
         autocast = autocasting(self.device, self.recipe.run.precision)
         image, *pixels = (
             torch.from_numpy(np.ascontiguousarray(whole))
             .to(self.device)
-            .split([translator.takes.size, *(1 for _ in maps)], dim=1)
+            .split([chain.takes.size, *(1 for _ in maps)], dim=1)
         )
         extra = {name: codes.clamp(min=0) for name, codes in zip(maps, pixels, strict=True)}  # padded with background
-        extra |= {name: torch.full((len(image),), value, device=self.device) for name, value in said.items()}
-        with self._network, as_tested(translator.generator, role, self.recipe, self.sample), autocast():
-            output = answer(translator.generator, image, translator.given(extra))
-        array: np.ndarray = output.cpu().numpy()
+        extra |= {name: torch.full((len(image),), value, device=self.device) for name, value in asked.said.items()}
+        with self._network, as_tested(chain, self.recipe, self.sample), autocast():
+            answer = chain(image, **chain.given(extra))
+        output, origin = output_of(answer)[:, asked.place], self.translators[asked.role].origins["generator"]
+        besides = [_besides(answer, name, output, origin) for name in asked.also]
+        array: np.ndarray = torch.cat([output, *besides], dim=1).float().cpu().numpy()
         return array
 
 
@@ -259,3 +268,17 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
     for translator in translators.values():
         translator.to(chosen)
     return Model(checkpoint, recipe, translators, dataset, layout, chosen)
+
+
+def _besides(answer: Tensor | Translation, name: str, output: Tensor, origin: str) -> Tensor:
+    """What a generator made besides its output, one map for each of its images, as large as the output."""
+    made = whole(answer).extra
+    if name not in made:
+        raise no_extra(name, made, origin)
+    shape = (len(output), 1, *output.shape[2:])
+    if made[name].shape != shape:
+        raise PluginError(
+            f"the {origin} makes {tuple(made[name].shape)} as {name!r}, and {shape} can be written",
+            mend="let it be one map for each image, as large as the image",
+        )
+    return made[name].expand_as(output)

@@ -131,15 +131,16 @@ class Outputs:
     target: str
     suffix: str | None = None
 
-    def stem(self, case: Path | Subject, spread: bool = False) -> str:
-        """The path below the folder, without its ending, of a case's prediction, or of the deviation in an ensemble."""
-        if (derivative := self._derivative(case, "syntheticstd" if spread else "synthetic")) is not None:
+    def stem(self, case: Path | Subject, beside: str = "") -> str:
+        """The path below the folder, without its ending, of a case's prediction, or of what is written beside it."""
+        label = "".join(sign for sign in beside if sign.isalnum())
+        if (derivative := self._derivative(case, f"synthetic{label}")) is not None:
             return derivative
         if isinstance(case, Subject):
             name = _NOT_IN_NAMES.sub("_", case.id)
         else:
             name = case.stem if case.is_file() else case.name
-        return f"{name}{self._suffix}{'_std' if spread else ''}"
+        return f"{name}{self._suffix}{f'_{beside}' if beside else ''}"
 
     def in_bids(self, case: Path | Subject) -> bool:
         """Whether a case's prediction has the name of a BIDS derivative."""
@@ -165,7 +166,7 @@ class Outputs:
         stem = self.stem(case)
         return next((path for end in self.dataset.writes if (path := self.folder / f"{stem}{end}").is_file()), None)
 
-    def file(self, case: Path | Subject, image: np.ndarray, spread: bool = False) -> Path:
+    def file(self, case: Path | Subject, image: np.ndarray, beside: str = "") -> Path:
         """The file of a case's image.
 
         Raises:
@@ -174,5 +175,5 @@ class Outputs:
         ending = self.dataset.writes[0]
         if self._named is not None and isinstance(case, Path):
             ending = Path(self._named(case, image)).suffix
-        path = self.folder / f"{self.stem(case, spread)}{ending}"
+        path = self.folder / f"{self.stem(case, beside)}{ending}"
         return path_in(path.parent, path.name)

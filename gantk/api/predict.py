@@ -42,6 +42,7 @@ def predict_cohort(
     size: tuple[int, int] | None = None,
     flips: bool = False,
     given: Mapping[str, object] | None = None,
+    also: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Predictions:
@@ -62,6 +63,7 @@ def predict_cohort(
         flips: whether the mean over each slice and its left-right mirror image is made.
         given: what is said beside the images of all subjects (`[data.extra]`), by name; what the dataset knows of each
             where absent.
+        also: what generators make besides their output that is written beside it, by name (`gantk.Translation`).
         overwrite: whether files that exist are made again; inputs are never replaced.
         progress: shows a bar over subjects, and what failed.
 
@@ -75,7 +77,7 @@ def predict_cohort(
     if cases is None:
         noun = noun_of(ensemble.first.dataset)
         raise DataError(f"this is one {noun}, or no cohort", where=cohort, mend="predict it into a file")
-    request = Request(role, target, size, flips, given or {})
+    request = Request(role, target, size, flips, given or {}, also)
     outputs = Outputs(out, ensemble.first.dataset, ensemble.target(request), suffix)
     check_writes(ensemble.first.dataset, ensemble.first.recipe.data.dataset)
     _check_folder(out, cohort, cases, outputs.dataset.writes)
@@ -180,7 +182,7 @@ class _Course:
             with _one_subject():
                 made = self.ensemble.restore(prepared, translated)
                 file = self.outputs.file(case, made.image)
-                files = [(self.outputs.file(case, made.spread, True), made.spread)] if made.spread is not None else []
+                files = [(self.outputs.file(case, image, name), image) for name, image in made.beside.items()]
                 for path, image in (*files, (file, made.image)):
                     check_file(path, prepared[0].subject, dataset, overwrite=True)
                     write_image(dataset, path, image, prepared[0].like)

@@ -22,7 +22,7 @@ from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError, UsageError, nearest
 from gantk.recipe import Recipe
 from gantk.recipe.data import SEGMENTATION
-from gantk.translation import Translator
+from gantk.translation import Chain
 
 __all__ = ["Preparation", "Prepared", "Request"]
 
@@ -40,6 +40,7 @@ class Request:
         size: height and width that pictures are translated at; their own where absent.
         flips: whether the mean over each slice and its left-right mirror image is made.
         given: what is said beside the images (`[data.extra]`), by name; what the dataset knows where absent.
+        also: what the generator makes besides its output that is wanted too, by name; see `gantk.Translation`.
     """
 
     role: str | None = None
@@ -47,6 +48,7 @@ class Request:
     size: tuple[int, int] | None = None
     flips: bool = False
     given: Mapping[str, object] = field(default_factory=dict)
+    also: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Prepared:
         said: what is said of the subject, by name.
         scale: of the image that is made.
         remarks: on how the files were read.
+        also: what else is made, by name.
     """
 
     subject: Subject
@@ -82,6 +85,12 @@ class Prepared:
     said: Mapping[str, float]
     scale: Scale
     remarks: Mapping[str, str]
+    also: Sequence[str] = ()
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image that is made, and of each that is made besides."""
+        return self.place.stop - self.place.start
 
     @property
     def like(self) -> Path:
@@ -90,7 +99,19 @@ class Prepared:
 
     def restore(self, translated: np.ndarray) -> np.ndarray:
         """What was translated, (Z, C, H, W) in [-1, 1], as an image on the subject's own grid, in its own units."""
-        return self.read.restore(translated, self.inputs, self.settings, self.slices, self.scale)
+        return self._restored(translated[:, : self.channels], self.scale)
+
+    def besides(self, translated: np.ndarray) -> dict[str, np.ndarray]:
+        """What was made besides, by name, on the subject's own grid, in the generator's own numbers, 0 outside."""
+        stacks = np.split(translated, len(self.also) + 1, axis=1)[1:]
+        made = {}
+        for name, stack in zip(self.also, stacks, strict=True):
+            span = (float(stack.min()), float(max(stack.max(), stack.min() + 1)))
+            made[name] = self._restored(stack, Scale(span, span))
+        return made
+
+    def _restored(self, stack: np.ndarray, scale: Scale) -> np.ndarray:
+        return self.read.restore(stack, self.inputs, self.settings, self.slices, scale)
 
 
 @dataclass(frozen=True)
@@ -102,7 +123,7 @@ class Preparation:
         dataset: reads subjects.
         layout: the channels of sources and targets.
         meaning: of the images' numbers, as training found it.
-        translators: by role, say what they take and give.
+        chains: by role, say what their generators take and give.
         fitting: finds a size that a role's network takes.
     """
 
@@ -110,7 +131,7 @@ class Preparation:
     dataset: Any
     layout: Layout
     meaning: Meaning
-    translators: Mapping[str, Translator]
+    chains: Mapping[str, Chain]
     fitting: Fitting
 
     def asked(self, request: Request) -> tuple[str, list[str], str, slice]:
@@ -120,8 +141,8 @@ class Preparation:
             UsageError: there is no such role or target.
         """
         role, target = request.role or self.recipe.predict_role, request.target
-        if role not in self.translators:
-            raise UsageError(f"there is no translator {role!r}", where="role", mend=nearest(role, self.translators))
+        if role not in self.chains:
+            raise UsageError(f"there is no translator {role!r}", where="role", mend=nearest(role, self.chains))
         data, settings = self.recipe.data, self.recipe.translators[role]
         gives = list(settings.gives or data.targets)
         if target is None:
@@ -130,7 +151,7 @@ class Preparation:
             raise UsageError(f"{role!r} does not give {target!r}", where="target", mend=nearest(target, gives))
         channels = self.layout.channels
         first = gives.index(target) * channels
-        return role, list(settings.takes or data.inputs), target, slice(first, first + channels)
+        return role, self.recipe.shown_to(role), target, slice(first, first + channels)
 
     def __call__(self, case: Path | Subject, request: Request) -> Prepared:
         """A subject read and brought to what a network is shown; uses no network.
@@ -148,7 +169,7 @@ class Preparation:
                 mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
             )
         settings = slice_settings(self.recipe)
-        extra = self.translators[role].extra
+        extra = self.chains[role].extra
         if unknown := next((name for name in request.given if name not in extra), None):
             raise UsageError(f"{role!r} is not given {unknown!r}", where="given", mend=nearest(unknown, extra))
         maps = [one.of or name for name, one in extra.items() if one.per == "pixel"]
@@ -168,7 +189,7 @@ class Preparation:
                 mend="leave the size out; data.spacing is the size of a pixel",
             )
         slices = self.slices(read, subject, inputs, settings)
-        side = self.translators[role].takes.side
+        side = self.chains[role].takes.side
         reach = self.layout.neighbours if side == "source" else 0
         images = stacked(slices, takes, self.layout.channels, reach)
         pixels = planes(extra, slices, self.meaning.labels, subject)
@@ -187,6 +208,7 @@ class Preparation:
             {n: of_image(n, one, facts, subject.id) for n, one in extra.items() if one.per == "image"},
             self.meaning.predicted(target, slices, inputs),
             {**slices.remarks, **remarks},
+            request.also,
         )
 
     def slices(

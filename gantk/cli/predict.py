@@ -49,6 +49,14 @@ def predict(
             min=1, help="Images drawn of a generator that draws: their mean is written, and the standard deviation."
         ),
     ] = 1,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Further output of the generator, such as a spread, written beside the image; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing files, but never the inputs.")
     ] = False,
@@ -81,7 +89,7 @@ def predict(
     models = [gantk.load(gantk.resolve_run(name, runs), device=device) for name in (run, *(ensemble or ()))]
     models = [sample for model in models for sample in model.samples(samples, role)]
     if models[0].members(source) is None:
-        asked = Request(role, target, wanted, flips, _given(given or ()))
+        asked = Request(role, target, wanted, flips, _given(given or ()), also or ())
         for file in Ensemble(models).predict(source, out, asked, overwrite=overwrite):
             write(str(file))
         return
@@ -95,6 +103,7 @@ def predict(
         size=wanted,
         flips=flips,
         given=_given(given or ()),
+        also=also or (),
         overwrite=overwrite,
     )
     for row in result.rows:

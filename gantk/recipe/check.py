@@ -20,7 +20,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: they are not; its place is a dotted key.
     """
-    for one in (_groups, _intensities, _extras, _averages, _terms, _balance):
+    for one in (_groups, _intensities, _extras, _chains, _averages, _terms, _balance):
         one(recipe)
     for one in (_measured, _roles, _best, _baselines, _apart):
         one(recipe)
@@ -66,6 +66,26 @@ def _extras(recipe: Recipe) -> None:
                 where=f"data.extra.{name}",
                 mend=f'say data.intensities.{said}.unit = "categories" and its range, or name a label map',
             )
+
+
+def _chains(recipe: Recipe) -> None:
+    for role in recipe.translators:
+        _follow(recipe, role, ())
+
+
+def _follow(recipe: Recipe, role: str, before: tuple[str, ...]) -> None:
+    """Whether the outputs that a translator takes, which was reached through those before it, can be made first."""
+    where = f"translators.{role}.takes"
+    for other in recipe.translators[role].chained:
+        _known("translator", other, recipe.translators, where)
+        if other in (way := (*before, role)):
+            circle = " -> ".join((other, *reversed(way[way.index(other) :])))
+            raise RecipeError(
+                f"the translators take one another's outputs in a circle: {circle}",
+                where=where,
+                mend="take one of these outputs out: the first translator of a chain takes modalities alone",
+            )
+        _follow(recipe, other, way)
 
 
 def _averages(recipe: Recipe) -> None:

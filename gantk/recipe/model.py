@@ -257,6 +257,16 @@ class Recipe(Settings):
         """The translators that are trained: all but averages of others."""
         return tuple(role for role, settings in self.translators.items() if settings.average_of is None)
 
+    def chain(self, role: str) -> tuple[str, ...]:
+        """The translators whose outputs reach one, in the order in which they run, and itself at the end."""
+        found = dict.fromkeys(one for other in self.translators[role].chained for one in self.chain(other))
+        return (*found, role)
+
+    def shown_to(self, role: str) -> list[str]:
+        """The modalities that a translator makes its images of, itself or through those whose outputs it takes."""
+        taken = [self.translators[one].images for one in reversed(self.chain(role))]
+        return list(dict.fromkeys(name for names in taken for name in (self.data.inputs if names is None else names)))
+
     @property
     def measured(self) -> tuple[str, ...]:
         """The targets that are evaluated."""

@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 
 from gantk.recipe.values import Amount, Decay, Name, Part, Rate, Selection, Settings, Several, Unlike
 
+OUTPUT = ".output"
+"""What follows the name of a translator whose output another one takes."""
+
 
 class RateSettings(Settings):
     """`[[translators.ROLE.optimizer.groups]]`: weights with a rate of their own."""
@@ -77,7 +80,8 @@ class TranslatorSettings(Settings):
     judges: Literal["image", "source and image"] = "image"
     """What the discriminator is given: the image alone, or the source stacked on it (conditional)."""
     takes: Several[Name] | None = None
-    """The modalities that the generator is given; all inputs where absent, `"targets"` for all targets."""
+    """The modalities that the generator is given; all inputs where absent, `"targets"` for all targets.
+    `ROLE.output` is what another translator makes of the same slices; such outputs follow the modalities."""
     gives: Several[Name] | None = None
     """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
     given: Unlike[Name] = []
@@ -93,6 +97,16 @@ class TranslatorSettings(Settings):
     weights: str | WeightsSettings | None = None
     """What the generator starts with: `"RUN:ROLE"`, a safetensors file, or a table; drawn by the seed where absent."""
     optimizer: OptimizerSettings = OptimizerSettings()
+
+    @property
+    def images(self) -> list[str] | None:
+        """The modalities among what it takes; None for all inputs."""
+        return None if self.takes is None else [name for name in self.takes if not name.endswith(OUTPUT)]
+
+    @property
+    def chained(self) -> list[str]:
+        """The translators whose outputs are among what it takes."""
+        return [name.removesuffix(OUTPUT) for name in self.takes or () if name.endswith(OUTPUT)]
 
     @model_validator(mode="after")
     def _averages(self) -> TranslatorSettings:

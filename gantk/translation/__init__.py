@@ -1,6 +1,7 @@
 """Translators, terms, weight maps, and the lazy, memoised step."""
 
 from gantk.translation.assembly import Assembly, assemble, build_translators
+from gantk.translation.chain import Chain
 from gantk.translation.plan import StagePlan
 from gantk.translation.protocols import ImageRef, Judgement, Moment, Needs, Role, Sizes, Transform, Translation
 from gantk.translation.step import Step
@@ -10,6 +11,7 @@ from gantk.translation.view import View
 
 __all__ = [
     "Assembly",
+    "Chain",
     "ImageRef",
     "Judgement",
     "MapSlot",

@@ -19,7 +19,7 @@ from gantk.plugins.registry import Component, Registry
 from gantk.recipe.groups import GroupName
 from gantk.recipe.model import BalanceSettings, LossSettings, Recipe
 from gantk.recipe.toml import dotted
-from gantk.recipe.translators import OptimizerSettings, TranslatorSettings
+from gantk.recipe.translators import OUTPUT, OptimizerSettings, TranslatorSettings
 from gantk.recipe.values import Selection
 from gantk.translation.plan import StagePlan
 from gantk.translation.pool import ImagePool
@@ -125,7 +125,16 @@ def optimizer_slot(settings: OptimizerSettings, where: str, registry: Registry) 
 
 def build_translators(recipe: Recipe, registry: Registry, layout: Layout) -> dict[str, Translator]:
     """The recipe's translators by role, without the modules and pools that losses add. Raises as `assemble` does."""
-    return {role: _translator(recipe, role, registry, layout) for role in recipe.translators}
+    built = {role: _translator(recipe, role, registry, layout) for role in recipe.translators}
+    for role, translator in built.items():
+        for other in translator.after:
+            if hasattr(built[other].generator, "sample"):
+                raise RecipeError(
+                    f"{other!r} makes its images of noise, in steps, which the training of {role!r} does not wait for",
+                    where=f"translators.{role}.takes",
+                    mend="take the output of a translator that makes its image at once",
+                )
+    return built
 
 
 def _transforms(recipe: Recipe, registry: Registry) -> list[TransformSlot]:
@@ -148,7 +157,7 @@ def _seed(recipe: Recipe, *names: str) -> int:
 def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -> Translator:
     settings: TranslatorSettings = recipe.translators[role]
     where = f"translators.{role}"
-    takes = layout.taken(settings.takes, f"{where}.takes")
+    takes, shown, after = _taken(recipe, role, layout, f"{where}.takes")
     gives = layout.given(settings.gives, f"{where}.gives")
     conditional = settings.judges == "source and image"
     origins: dict[str, str] = {}
@@ -166,7 +175,7 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
         "generator",
         settings.generator.use,
         settings.generator.parameters,
-        in_channels=takes.size,
+        in_channels=takes.size + sum(after.values()),
         out_channels=gives.size,
         image_size=recipe.data.image_size,
         given=widths,
@@ -180,7 +189,7 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             "discriminator",
             settings.discriminator.use,
             settings.discriminator.parameters,
-            in_channels=gives.size + (takes.size if conditional else 0),
+            in_channels=gives.size + (takes.size + sum(after.values()) if conditional else 0),
             target_channels=gives.size,
             given=widths,
         )
@@ -195,7 +204,9 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
                 where=f"{where}.shown",
                 mend="derive it from torch.nn.Module, whose buffers are in checkpoints",
             )
-    translator = Translator(role, takes, gives, generator, discriminator, conditional, origins, extra, augmentation)
+    translator = Translator(
+        role, takes, gives, generator, discriminator, conditional, origins, extra, augmentation, after, shown
+    )
     _check_given(translator, where)
     if settings.residual is not None:
         if hasattr(generator, "sample"):
@@ -204,9 +215,15 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
                 where=f"{where}.residual",
                 mend="leave residual out",
             )
-        start = _start(settings.residual, takes, layout, f"{where}.residual") * (gives.size // layout.channels)
+        start = _start(settings.residual, translator, layout, f"{where}.residual")
         translator.generator = Residual(
-            generator, start, takes.size, recipe.data.image_size, origins["generator"], translator.blank
+            generator,
+            start * (gives.size // len(start)),
+            translator.in_channels,
+            recipe.data.image_size,
+            origins["generator"],
+            translator.blank,
+            takes.size or None,
         )
     multiple = translator.size_multiple
     if any(size % multiple for size in recipe.data.image_size):
@@ -240,12 +257,32 @@ def _check_given(translator: Translator, where: str) -> None:
                 )
 
 
-def _start(modality: str, takes: Domain, layout: Layout, where: str) -> tuple[int, ...]:
-    """The channels of what a translator takes that show a modality's own slice.
+def _taken(recipe: Recipe, role: str, layout: Layout, where: str) -> tuple[Domain, Domain, dict[str, int]]:
+    """The images that a translator takes, those that its output is made of by way of others, and the channels of these
+    others' outputs, by role."""
+    settings, shown = recipe.translators[role], layout.taken(recipe.shown_to(role), where)
+    after = {}
+    for other in settings.chained:
+        given = recipe.translators[other].gives
+        after[other] = layout.given(given, f"translators.{other}.gives").size
+    if not after:
+        return shown, shown, after
+    names = recipe.data.inputs if settings.images is None else settings.images
+    channels = tuple(channel for name in names for channel in layout.planes(shown.side, name))
+    return Domain(shown.side, channels, len(channels)), shown, after
+
+
+def _start(modality: str, translator: Translator, layout: Layout, where: str) -> tuple[int, ...]:
+    """The channels of what a translator takes that show a modality's own slice, or another translator's output.
 
     Raises:
         RecipeError: the translator does not take it.
     """
+    takes, first = translator.takes, translator.takes.size
+    for other, size in translator.after.items():
+        if modality == f"{other}{OUTPUT}":
+            return tuple(range(first, first + (size if size == translator.gives.size else layout.channels)))
+        first += size
     taken = takes.channels or tuple(range(takes.size))
     own = layout.image(takes.side, modality) if modality in layout.names(takes.side) else ()
     if modality in layout.categories:
@@ -256,6 +293,7 @@ def _start(modality: str, takes: Domain, layout: Layout, where: str) -> tuple[in
         )
     if not own or not set(own) <= set(taken):
         names = [n for n in layout.names(takes.side) if set(layout.image(takes.side, n)) <= set(taken)]
+        names += [f"{other}{OUTPUT}" for other in translator.after]
         raise RecipeError(f"the translator does not take {modality!r}", where=where, mend=nearest(modality, names))
     return tuple(taken.index(channel) for channel in own)
 

@@ -14,10 +14,12 @@ from gantk.translation.translator import Translator
 
 @dataclass(frozen=True)
 class Known:
-    """An image that is known before a step begins: a domain of a batch group."""
+    """An image that is known before a step begins: a domain of a batch group, or what a role takes of one, which holds
+    outputs of others."""
 
     group: str
     domain: Domain
+    role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class StagePlan:
                     continue
                 layers[role, image] |= set(term.needs.layers)
                 output[role, image] |= term.needs.output or (role == term.role and term.map in self.maps)
+            for before in (one for role in (term.role, *term.needs.roles) for one in before_it(translators, role)):
+                image = _image("source", term.group, translators[before])
+                assert image is not None
+                output[before, image] = True
+                layers[before, image] |= set()
         return {key: Wanted(tuple(sorted(layers[key])), output[key]) for key in layers}
 
     def _judged(self) -> dict[str, tuple[int, ...]]:
@@ -87,11 +94,19 @@ class StagePlan:
         return {role: tuple(sorted(found)) for role, found in layers.items()}
 
 
+def before_it(translators: Mapping[str, Translator], role: str) -> list[str]:
+    """The translators whose outputs reach one, in the order in which they run."""
+    found = [one for other in translators[role].after for one in (*before_it(translators, other), other)]
+    return list(dict.fromkeys(found))
+
+
 def _image(reference: str, group: str, translator: Translator) -> Known | None:
     """The image that a reference names, None for a translator's output."""
     owner, _, what = reference.rpartition(".")
     if what == "output":
         return None
+    if not owner and what == "source" and translator.after:
+        return Known(group, translator.takes, translator.role)
     if not owner:
         return Known(group, translator.takes if what == "source" else translator.gives)
     return Known(owner, Domain("source" if what == "source" else "target", None, 0))

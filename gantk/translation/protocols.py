@@ -5,11 +5,13 @@ Spatial is (H, W) of slices and (D, H, W) of volumes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, NewType, Protocol, runtime_checkable
 
 from torch import Tensor
+
+from gantk.errors import PluginError, nearest
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -26,15 +28,29 @@ ImageRef = NewType("ImageRef", str)
 """
 
 
-class Translation(NamedTuple):
-    """A generator's output and the features that were asked for.
+@dataclass(frozen=True)
+class Translation:
+    """A generator's output, the features that were asked for, and what else it makes.
 
-    `output` is `(B, out_channels, *spatial)` in [-1, 1], None where the generator stopped before its end;
-    `features` holds `(B, C, *spatial)` by layer number, `(S·B, C, *spatial)` stream by stream from S parallel encoders.
+    `output` is `(B, out_channels, *spatial)` in [-1, 1], None where the generator stopped before its end; `features`
+    holds `(B, C, *spatial)` by layer number, `(S·B, C, *spatial)` stream by stream from S parallel encoders;
+    `extra` holds further outputs by name, which terms ask for (`view.extra`); those of `(B, 1, *spatial)` can
+    be predicted (`gantk predict --also NAME`). A generator that makes any returns a `Translation`, whether or not
+    layers are asked for. It unpacks into output and features.
     """
 
     output: Tensor | None
     features: dict[int, Tensor]
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.output, self.features))
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Translation:
+        """The same with every tensor changed."""
+        output = None if self.output is None else change(self.output)
+        features = {layer: change(feature) for layer, feature in self.features.items()}
+        return Translation(output, features, {name: change(made) for name, made in self.extra.items()})
 
 
 class Judgement(NamedTuple):
@@ -43,6 +59,26 @@ class Judgement(NamedTuple):
 
     scores: Tensor | tuple[Tensor, ...]
     features: dict[int, Tensor]
+
+
+def whole(answer: Tensor | Translation) -> Translation:
+    """What a generator answered, with or without features and extra outputs."""
+    return answer if isinstance(answer, Translation) else Translation(answer, {})
+
+
+def no_extra(name: str, made: Iterable[str], origin: str) -> PluginError:
+    """That a generator makes nothing of a name besides its output."""
+    return PluginError(
+        f"the {origin} makes nothing called {name!r} besides its output",
+        mend=f"{nearest(name, made)}; a generator that makes more returns gantk.Translation(output, {{}}, extra)",
+    )
+
+
+def output_of(answer: Tensor | Translation) -> Tensor:
+    """The image of what a generator answered."""
+    output = whole(answer).output
+    assert output is not None
+    return output
 
 
 @dataclass(frozen=True)
@@ -65,7 +101,7 @@ class Transform(Protocol):
 class Generator(Protocol):
     """A network that translates images; an `nn.Module`. Its constructor is given `in_channels` and `out_channels`."""
 
-    def forward(self, image: Tensor, /) -> Tensor:
+    def forward(self, image: Tensor, /) -> Tensor | Translation:
         """`(B, in_channels, *spatial)` in [-1, 1] → `(B, out_channels, *spatial)` in [-1, 1]."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from gantk.data.made import sizes_to_try
 from gantk.data.normalisation import BACKGROUND
 from gantk.errors import GantkError, PluginError
-from gantk.translation.protocols import Translation
+from gantk.translation.protocols import Translation, output_of
 
 __all__ = ["Residual", "bare"]
 
@@ -31,6 +32,7 @@ class Residual(nn.Module):
         in_channels: C.
         size: (H, W) or (D, H, W) of an image that the network takes.
         origin: how errors call the network, with its plugin.
+        images: the first channels, which are images; the others, outputs of networks, say nothing of the background.
         given: what it is given beside an image.
 
     Raises:
@@ -45,8 +47,10 @@ class Residual(nn.Module):
         size: Sequence[int],
         origin: str,
         given: Given = lambda image: {},
+        images: int | None = None,
     ) -> None:
         super().__init__()
+        self.images = images
         self.network = network
         self.channels = tuple(channels)
         self.size_multiple = int(getattr(network, "size_multiple", 1))
@@ -57,10 +61,11 @@ class Residual(nn.Module):
         self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True, **given: Tensor
     ) -> Tensor | Translation:
         """As the network's; features are the network's own."""
-        if not layers and decode:
-            return self._moved(image, self.network(image, **given))
-        output, features = self.network(image, layers, decode, **given)
-        return Translation(None if output is None else self._moved(image, output), features)
+        plain = not layers and decode
+        answer = self.network(image, **given) if plain else self.network(image, layers, decode, **given)
+        if not isinstance(answer, Translation):
+            return self._moved(image, answer)
+        return replace(answer, output=None if answer.output is None else self._moved(image, answer.output))
 
     def start(self, image: Tensor) -> Tensor:
         """The image `(B, T, *spatial)` that it moves, of its input."""
@@ -68,7 +73,7 @@ class Residual(nn.Module):
 
     def _moved(self, image: Tensor, change: Tensor) -> Tensor:
         start = self.start(image)
-        foreground = (image > BACKGROUND).any(dim=1, keepdim=True)
+        foreground = (image[:, : self.images] > BACKGROUND).any(dim=1, keepdim=True)
         moved = start + change * torch.where(change >= 0, 1 - start, 1 + start)
         return torch.where(foreground, moved, BACKGROUND)
 
@@ -111,8 +116,7 @@ def _zeroed(network: nn.Module, image: Tensor, given: Given) -> Tensor:
         network(image, **given(image))
         for parameter in ran[-1].parameters(recurse=False) if ran else ():
             parameter.zero_()
-        output: Tensor = network(image, **given(image))
-        return output
+        return output_of(network(image, **given(image)))
     finally:
         for hook in hooks:
             hook.remove()

@@ -15,6 +15,8 @@ from gantk.memory import is_shortage
 from gantk.plugins.blame import blame
 from gantk.recipe.model import Recipe
 from gantk.recipe.values import Update
+from gantk.translation.chain import Chain
+from gantk.translation.protocols import Translation, whole
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 
@@ -47,39 +49,39 @@ def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Reci
     return _FOUND[key]
 
 
-def fitting_size(translator: Translator, size: tuple[int, ...], trained: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The smallest sides, at least `size`, that a generator takes; found by running it without memory.
+def fitting_size(chain: Chain, size: tuple[int, ...], trained: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The smallest sides, at least `size`, that generators take; found by running them without memory.
 
     Args:
-        translator: whose generator is asked.
+        chain: the generators.
         size: (H, W), or (D, H, W).
         trained: the size that it takes for certain.
 
     Returns:
         Multiples of one power of two times the generator's `size_multiple`; None where it takes no such size.
     """
-    multiple = translator.size_multiple
+    multiple = chain.size_multiple
     sizes = [_rounded_up(size, multiple * 2**power) for power in range(9)]
-    if sizes[0] == trained or not _takes(translator, trained):  # it cannot be asked: an operation needs values
+    if sizes[0] == trained or not _takes(chain, trained):  # it cannot be asked: an operation needs values
         return sizes[0]
-    return next((fitting for fitting in sizes if _takes(translator, fitting)), None)
+    return next((fitting for fitting in sizes if _takes(chain, fitting)), None)
 
 
-def fitting_multiple(translator: Translator, trained: tuple[int, ...]) -> int | None:
-    """What all sides must be multiples of, so that a generator takes them; None where `trained` alone fits.
+def fitting_multiple(chain: Chain, trained: tuple[int, ...]) -> int | None:
+    """What all sides must be multiples of, so that generators take them; None where `trained` alone fits.
 
     A size rounded up to it is the one that `fitting_size` finds.
 
     Args:
-        translator: whose generator is asked.
+        chain: the generators.
         trained: (H, W), or (D, H, W), that it takes for certain.
     """
-    if not _takes(translator, trained):  # it cannot be asked
-        return translator.size_multiple
+    if not _takes(chain, trained):  # it cannot be asked
+        return chain.size_multiple
     for power in range(9):
-        step = translator.size_multiple * 2**power
+        step = chain.size_multiple * 2**power
         least = _rounded_up(trained, step)
-        if _takes(translator, least) and _takes(translator, tuple(side + step for side in least)):
+        if _takes(chain, least) and _takes(chain, tuple(side + step for side in least)):
             return step
     return None
 
@@ -88,28 +90,29 @@ def _rounded_up(size: tuple[int, ...], multiple: int) -> tuple[int, ...]:
     return tuple(-(-n // multiple) * multiple for n in size)
 
 
-def _takes(translator: Translator, size: tuple[int, ...]) -> bool:
-    """Whether a generator in evaluation makes an image as large as the one that it is given."""
-    network, image = translator.generator, torch.empty(1, translator.takes.size, *size, device="meta")
-    training = network.training
-    network.eval()
+def _takes(chain: Chain, size: tuple[int, ...]) -> bool:
+    """Whether generators in evaluation make an image as large as the one that they are given."""
+    image = torch.empty(1, chain.takes.size, *size, device="meta")
+    training = chain.training
+    chain.eval()
     try:
         with torch.no_grad():
-            run = _in_earnest if _is_small(network, image) else _weightless
-            output = run(network, image, translator.blank(image))
+            run = _in_earnest if _is_small(chain, image) else _weightless
+            output = run(chain, image, chain.blank(image))
     except Exception as error:
         if is_shortage(error):
             raise
         return False
     finally:
-        network.train(training)
-    return isinstance(output, Tensor) and tuple(output.shape) == (1, translator.gives.size, *size)
+        chain.train(training)
+    output = whole(output).output
+    return isinstance(output, Tensor) and tuple(output.shape) == (1, chain.gives.size, *size)
 
 
 def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequence[int]]) -> Hashable:
     """What decides what networks make of images: how they are built, from which code, and what they are given."""
     settings = recipe.translators[translator.role].model_dump_json(exclude={"optimizer"})
-    sizes = (translator.takes.size, translator.gives.size, min(recipe.data.batch.values()), *recipe.data.image_size)
+    sizes = (translator.in_channels, translator.gives.size, min(recipe.data.batch.values()), *recipe.data.image_size)
     asked = tuple(tuple(sorted({layer for layers in by_term.values() for layer in layers})) for by_term in wanted)
     given = tuple((name, extra.per, extra.width) for name, extra in translator.extra.items())
     return settings, tuple(map(type, translator.modules())), sizes, asked, given
@@ -120,7 +123,7 @@ def _run_through(
 ) -> Channels:
     """The channels of both networks' features; `layers` and `judged` are those that terms want, by the term's name."""
     role = translator.role
-    takes, gives = translator.takes.size, translator.gives.size
+    takes, gives = translator.in_channels, translator.gives.size
     output, channels = _pass(translator, "generator", recipe, takes, layers)
     wanted = (min(recipe.data.batch.values()), gives, *recipe.data.image_size)
     if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
@@ -191,7 +194,7 @@ def _shapes(
             raise
         except Exception:  # a fault, or an operation that needs values
             found = _in_earnest(network, image, given, *arguments)
-    output, features = found if layers else (found, {})
+    output, features = found if layers or isinstance(found, Translation) else (found, {})
     return output, {layer: features[layer].shape[1] for layer in layers}
 
 

@@ -66,6 +66,7 @@ class Step:
         self._features: dict[tuple[str, int, Key, tuple[int, ...], bool], tuple[Tensor, Given, dict[int, Tensor]]] = {}
         self._judgements: dict[tuple[str, int, Key, int, bool], tuple[Tensor, Tensor, Given, Judgement]] = {}
         self._given: dict[tuple[str, str, Update], Given] = {}
+        self._sources: dict[tuple[str, str], Tensor] = {}
         self.logged: dict[str, Tensor] = {}
         self._asked: dict[str, tuple[str, TransformSlot, int]] = {}
         self._real: set[int] = set()
@@ -174,6 +175,26 @@ class Step:
         self._real.add(id(images))
         return images
 
+    def source(self, role: str, group: str) -> Tensor:
+        """What a role takes of a batch group `(B, C, H, W)`: images, behind them outputs of other roles, which have a
+        gradient where the stage trains these; the same tensor each time.
+
+        Raises:
+            TrainingError: the group has not got the images.
+        """
+        translator, own = self.translators[role], self.image(group, self.translators[role].takes)
+        if not translator.after:
+            return own
+        if (role, group) not in self._sources:
+            outputs = [
+                self.translate(other, self.source(other, group), other in self.plan.roles, group)
+                for other in translator.after
+            ]
+            self._sources[role, group] = made = torch.cat([own, *outputs], dim=1)
+            self._share(made)
+            self._owners[id(made)] = group
+        return self._sources[role, group]
+
     def given(self, role: str, group: str, part: Update = "generator") -> Given:
         """What a role's network is given of a batch group beside images; the same tensors each time."""
         key = (role, group, part)
@@ -205,6 +226,10 @@ class Step:
         output = self._translation(role, image, grad, self._beside(role, "generator", image, group, given)).output
         assert output is not None
         return output
+
+    def extra(self, role: str, image: Tensor, group: str) -> Mapping[str, Tensor]:
+        """What a role's generator makes besides its output of an image, by name, from the same pass."""
+        return self._translation(role, image, True, self._beside(role, "generator", image, group, None)).extra
 
     def features(
         self,
@@ -251,8 +276,9 @@ class Step:
         key = (role, id(image), _key(beside), id(source) if translator.conditional else 0, full_precision)
         if key not in self._judgements:
             with self._running(True, full_precision), self._blaming(role, "discriminator"):
-                whole = torch.cat([source, image], dim=1) if translator.conditional else image
-                shown = translator.shown(whole)
+                before = source.detach() if translator.after else source  # what others made is not this one's to better
+                whole = torch.cat([before, image], dim=1) if translator.conditional else image
+                shown = translator.augmented(whole)
                 if shown.shape != whole.shape:
                     raise PluginError(
                         f"the {translator.origins['shown']} made {tuple(shown.shape)} of {tuple(whole.shape)}",
@@ -323,6 +349,8 @@ class Step:
         return Wanted()
 
     def _is(self, image: Tensor, known: Known) -> bool:
+        if known.role is not None:
+            return self._sources.get((known.role, known.group)) is image
         group = self.batch.get(known.group)
         sides = None if group is None else (group.source, group.target)
         if sides is None or sides[0 if known.domain.side == "source" else 1] is None:
@@ -333,27 +361,27 @@ class Step:
         key = (role, id(image), _key(beside))
         known = self._translations.get((*key, grad))
         if known is None and not grad and (with_grad := self._translations.get((*key, True))):
-            output, features = with_grad[2]
+            output = with_grad[2].output
             assert output is not None
-            known = (image, beside, Translation(self.detached(output), {k: v.detach() for k, v in features.items()}))
+            without = replace(with_grad[2].changed(Tensor.detach), output=self.detached(output))
+            known = (image, beside, without)
             self._translations[*key, grad] = known
         if known is None:
             self._check_taken(role, image)
             with self._running(grad), self._blaming(role, "generator"):
                 layers = self._wanted(role, image).layers
-                output, features = self.translators[role].translate(image, layers, given=beside)
-                self._check_output(role, image, output)
-                assert output is not None
-                known = (image, beside, Translation(_full(output), {k: _full(v) for k, v in features.items()}))
+                made = self.translators[role].translate(image, layers, given=beside)
+                self._check_output(role, image, made.output)
+                known = (image, beside, made.changed(_full))
             self._translations[*key, grad] = known
-            self._share(known[2].output, *known[2].features.values())
+            self._share(known[2].output, *known[2].features.values(), *known[2].extra.values())
             assert known[2].output is not None
             self._belongs(known[2].output, image)
         return known[2]
 
     def _check_taken(self, role: str, image: Tensor) -> None:
         """The generator is not at fault where a term gives it what its translator does not take."""
-        takes = self.translators[role].takes.size
+        takes = self.translators[role].in_channels
         if image.shape[1] != takes:
             raise TrainingError(
                 f"the translator {role!r} takes {takes} channels and is given an image of {image.shape[1]}",

@@ -14,7 +14,7 @@ from gantk.data.layout import Domain
 from gantk.recipe.data import ExtraSettings
 from gantk.recipe.values import Update
 from gantk.translation.pool import ImagePool
-from gantk.translation.protocols import Judgement, Translation
+from gantk.translation.protocols import Judgement, Translation, whole
 from gantk.translation.residual import bare
 
 
@@ -31,6 +31,8 @@ class Translator(nn.Module):
         origins: how errors call generator and discriminator, with their plugins.
         extra: what the networks are given beside images, by name.
         augmentation: changes what the discriminator is shown in training.
+        after: the translators whose outputs the generator takes behind its images, and how many channels each has.
+        shown: the images that its output is made of, those of the translators before it included; `takes` where absent.
     """
 
     def __init__(
@@ -44,10 +46,14 @@ class Translator(nn.Module):
         origins: Mapping[str, str] | None = None,
         extra: Mapping[str, ExtraSettings] | None = None,
         augmentation: nn.Module | None = None,
+        after: Mapping[str, int] = MappingProxyType({}),
+        shown: Domain | None = None,
     ) -> None:
         super().__init__()
         self.role = role
         self.takes = takes
+        self.after = dict(after)
+        self.shown = shown or takes
         self.gives = gives
         self.generator = generator
         self.discriminator = discriminator
@@ -60,14 +66,22 @@ class Translator(nn.Module):
         self.augmentation = augmentation
 
     @property
+    def in_channels(self) -> int:
+        """Channels of what the generator takes."""
+        return self.takes.size + sum(self.after.values())
+
+    @property
     def size_multiple(self) -> int:
         """What all sides of an image must be multiples of; 1 where the generator takes any size."""
         return int(getattr(self.generator, "size_multiple", 1))
 
     def given(self, extra: Mapping[str, Tensor], part: Update = "generator") -> dict[str, Tensor]:
         """What a network is given of a group's `extra`, as it takes it: `(B, K)`, or `(B, K, *spatial)` of pixels."""
-        names = [name for name in self.extra if takes_given(getattr(self, part), name)]
-        return {name: encoded(self.extra[name], extra[name]) for name in names if name in extra}
+        return self.taking({n: encoded(one, extra[n]) for n, one in self.extra.items() if n in extra}, part)
+
+    def taking(self, given: Mapping[str, Tensor], part: Update = "generator") -> dict[str, Tensor]:
+        """Those of some keyword arguments that a network takes."""
+        return {name: values for name, values in given.items() if takes_given(getattr(self, part), name)}
 
     def blank(self, image: Tensor, part: Update = "generator") -> dict[str, Tensor]:
         """What a network is given beside an image of which nothing is known, such as one without memory."""
@@ -83,7 +97,7 @@ class Translator(nn.Module):
     ) -> Translation:
         """One forward pass of the generator, with features where asked for."""
         if not layers:
-            return Translation(self.generator(image, **given), {})
+            return whole(self.generator(image, **given))
         return self.generator(image, layers, decode, **given)
 
     def judge(
@@ -95,7 +109,7 @@ class Translator(nn.Module):
             return Judgement(self.discriminator(image, **given), {})
         return self.discriminator(image, layers, **given)
 
-    def shown(self, image: Tensor) -> Tensor:
+    def augmented(self, image: Tensor) -> Tensor:
         """An image as the discriminator is shown it."""
         return image if self.augmentation is None or not self.training else self.augmentation(image)
 

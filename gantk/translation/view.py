@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError, nearest
 from gantk.names import check_name
+from gantk.translation.protocols import no_extra
 from gantk.translation.residual import Residual
 from gantk.translation.step import Step, resize_weight, scales_of
 
@@ -70,7 +71,7 @@ class View:
     @property
     def source(self) -> Tensor:
         """What the term's translator takes, `(B, C, *spatial)`."""
-        return self.step.image(self._group, self.translator.takes)
+        return self.step.source(self.role, self._group)
 
     @property
     def target(self) -> Tensor:
@@ -138,7 +139,21 @@ class View:
         The generator has what the recipe says it is given of the image's group, and `given` besides or in its place.
         """
         role = self._known(role)
-        return self.step.translate(role, self._taken(role) if image is None else image, grad, self._group, given)
+        image = self.step.source(role, self._group) if image is None else image
+        return self.step.translate(role, image, grad, self._group, given)
+
+    def extra(self, name: str, role: str | None = None) -> Tensor:
+        """What a role's generator (the term's where absent) makes of the source besides its output; see
+        `Translation.extra`.
+
+        Raises:
+            PluginError: it makes nothing of this name.
+        """
+        role = self._known(role)
+        made = self.step.extra(role, self.step.source(role, self._group), self._group)
+        if name not in made:
+            raise no_extra(name, made, self.step.translators[role].origins["generator"])
+        return made[name]
 
     def features(
         self,
@@ -151,7 +166,7 @@ class View:
         """Generator features of an image (what the role takes, where absent), `(S·B, C, *spatial)` for S streams."""
         self._check_declared("layers", layers)
         role = self._known(role)
-        image = self._taken(role) if image is None else image
+        image = self.step.source(role, self._group) if image is None else image
         return self.step.features(role, image, layers, grad, self._group, given)
 
     def _check_declared(self, need: Literal["layers", "judged"], layers: tuple[int, ...]) -> None:
@@ -169,9 +184,6 @@ class View:
         if role is not None and role not in self.step.translators:
             raise TrainingError(f"there is no translator {role!r}", mend=nearest(role, self.step.translators))
         return role or self.role
-
-    def _taken(self, role: str) -> Tensor:
-        return self.step.image(self._group, self.step.translators[role].takes)
 
     def judge(
         self,
@@ -233,7 +245,7 @@ class View:
         conditional = self.step.translators[role].conditional
         image = self.output if image is None else image
         if source is None:
-            source = self._taken(role) if conditional else image
+            source = self.step.source(role, self._group) if conditional else image
         return self.step.judge(role, image, source, full_precision, self._group, given)
 
     def pooled(self, image: Tensor) -> Tensor:

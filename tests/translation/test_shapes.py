@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from gantk.data.layout import Domain
-from gantk.translation import Translator, shapes
+from gantk.translation import Chain, Translator, shapes
 
 Build = Callable[..., Any]
 
@@ -96,10 +96,10 @@ class Two(nn.Module):
 @pytest.mark.parametrize("channels", [4, 2**14], ids=["small", "large"])
 def test_the_size_that_a_generator_takes_is_found(channels: int) -> None:
     domain = Domain("source", None, 3)
-    translator = Translator("x", domain, domain, Two(16, channels), None, False)
-    assert shapes.fitting_size(translator, (50, 37), (32, 32)) == (64, 48)
-    assert shapes.fitting_size(translator, (32, 32), (32, 32)) == (32, 32)
-    assert all(parameter.device.type == "cpu" for parameter in translator.parameters())
+    chain = Chain({"x": Translator("x", domain, domain, Two(16, channels), None, False)}, "x")
+    assert shapes.fitting_size(chain, (50, 37), (32, 32)) == (64, 48)
+    assert shapes.fitting_size(chain, (32, 32), (32, 32)) == (32, 32)
+    assert all(parameter.device.type == "cpu" for parameter in chain.parameters())
 
 
 def test_a_generator_of_one_size_takes_no_other() -> None:
@@ -108,6 +108,6 @@ def test_a_generator_of_one_size_takes_no_other() -> None:
             return image.reshape(-1, 3, 32, 32)
 
     domain = Domain("source", None, 3)
-    translator = Translator("x", domain, domain, One(), None, False)
-    assert shapes.fitting_size(translator, (50, 37), (32, 32)) is None
-    assert shapes.fitting_size(translator, (32, 32), (32, 32)) == (32, 32)
+    chain = Chain({"x": Translator("x", domain, domain, One(), None, False)}, "x")
+    assert shapes.fitting_size(chain, (50, 37), (32, 32)) is None
+    assert shapes.fitting_size(chain, (32, 32), (32, 32)) == (32, 32)
