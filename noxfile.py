@@ -31,6 +31,15 @@ def campaign(session: nox.Session) -> None:
 
 
 @nox.session
+def gpu(session: nox.Session) -> None:
+    """The tests of a GPU and the benchmark of a step on it, on a machine that has one."""
+    session.install(".[test]")
+    session.run("pytest", "tests/cuda", "-rs", *session.posargs)
+    for precision in ("fp32", "bf16", "fp16"):
+        session.run("python", "tests/bench/bench_step.py", "recipes/ds3_semi.toml", f'run.precision="{precision}"')
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation site in build/site; a warning is an error."""
     session.install(".[docs]")

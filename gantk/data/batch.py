@@ -78,6 +78,10 @@ class Group:
         """The same group on a device."""
         return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
+    def pinned(self) -> Group:
+        """The same group in memory that a GPU reads by itself."""
+        return self._changed(Tensor.pin_memory)
+
     def part(self, number: int, of: int) -> Group:
         """One of equal parts of the slices, in their order."""
         size = len(self) // of

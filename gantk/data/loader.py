@@ -148,15 +148,23 @@ class Loader:
         return batch
 
     def prefetch(
-        self, groups: Collection[str], stage: int, epoch: int, start: int, stop: int
+        self, groups: Collection[str], stage: int, epoch: int, start: int, stop: int, *, pinned: bool = False
     ) -> Iterator[tuple[int, Batch]]:
-        """Yield (step, batch) for steps start to stop - 1, the next one prepared in a thread meanwhile."""
+        """Yield (step, batch) for steps start to stop - 1, the next one prepared in a thread meanwhile.
+
+        Pinned batches lie where a GPU copies them from while it computes.
+        """
+
+        def prepare(step: int) -> Batch:
+            batch = self.batch(groups, stage, epoch, step)
+            return {name: group.pinned() for name, group in batch.items()} if pinned else batch
+
         with ThreadPoolExecutor(1, thread_name_prefix="gantk-loader") as thread:
-            ahead = thread.submit(self.batch, groups, stage, epoch, start) if start < stop else None
+            ahead = thread.submit(prepare, start) if start < stop else None
             for step in range(start, stop):
                 assert ahead is not None
                 batch = ahead.result()
-                ahead = thread.submit(self.batch, groups, stage, epoch, step + 1) if step + 1 < stop else None
+                ahead = thread.submit(prepare, step + 1) if step + 1 < stop else None
                 yield step, batch
 
     def patient(self, patient: str, size: int) -> Iterator[Group]:

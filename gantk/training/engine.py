@@ -146,7 +146,8 @@ class Engine:
         pending: list[Batch] = []
         accumulate = self.recipe.training.accumulate
         began = time.perf_counter()
-        batches = self.loader.prefetch(plan.groups, state.position.stage, epoch, first * accumulate, steps * accumulate)
+        drawn = plan.groups, state.position.stage, epoch, first * accumulate, steps * accumulate
+        batches = self.loader.prefetch(*drawn, pinned=state.device.type == "cuda")
         for _, batch in batches:
             position = state.position
             if not pending:

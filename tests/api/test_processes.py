@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -12,25 +11,14 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from gantk import evaluate
 from gantk.files import unsealed
 from kills import assert_same
+from ranks import EVEN, hit, start
 
 SECONDS = 240
-EVEN = ["--set", "data.batch.paired=2", "--set", "data.batch.unpaired=2"]
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`gantk run … --processes 2` in a folder."""
-    command = [sys.executable, "-m", "gantk", "run", *arguments, "--processes", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
 
 
 def the_run(folder: Path) -> Path:
@@ -49,8 +37,7 @@ def kill(gantk: subprocess.Popen[str], folder: Path, rank: int, number: int) -> 
         assert gantk.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    processes = psutil.Process(gantk.pid).children()
-    os.kill(next(p.pid for p in processes if p.environ().get("RANK") == str(rank)), number)
+    assert hit(gantk, rank, number)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Seconds per step of a recipe, by stage, on random slices: `python tests/bench/bench_step.py RECIPE [a.b=1 ...]`."""
+"""Seconds per step of a recipe, by stage, on random slices: `python tests/bench/bench_step.py RECIPE [a.b=1 ...]`.
+
+On a GPU where there is one, with its name and the most memory that was held.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from gantk.api.checks import build
 from gantk.data.batch import Group
 from gantk.plugins import load_plugins
 from gantk.recipe import Recipe, load_recipe
-from gantk.training.device import autocasting
+from gantk.training.device import autocasting, computing, pick_device
 from gantk.training.state import TrainingState
 from gantk.training.update import Updater
 
@@ -29,19 +32,24 @@ def group(recipe: Recipe, size: int, with_target: bool) -> Group:
 def main(path: str, overrides: list[str]) -> None:
     recipe = load_recipe(path, overrides)
     assembly, scheduler = build(recipe, load_plugins().registry)
-    state = TrainingState(recipe, assembly, scheduler, torch.device("cpu"))
-    autocast = autocasting(state.device, recipe.run.precision)
-    batch = {name: group(recipe, size, name != "unpaired") for name, size in recipe.data.batch.items()}
+    device = pick_device()
+    state = TrainingState(recipe, assembly, scheduler, device)
+    autocast = autocasting(device, recipe.run.precision)
+    batch = {name: group(recipe, size, name != "unpaired").to(device) for name, size in recipe.data.batch.items()}
+    on_gpu = device.type == "cuda"
+    where = torch.cuda.get_device_name(device) if on_gpu else f"{torch.get_num_threads()} threads"
     for stage in scheduler.stages(list(state.translators)):
         plan = assembly.plan(stage.name, stage.roles)
-        updater = Updater(state.translators, state.optimizers, plan, recipe.training, autocast)
+        updater = Updater(state.translators, state.optimizers, plan, recipe.training, autocast, scalers=state.scalers)
         weights = dict.fromkeys(stage.roles, 1.0)
         for step in range(WARM + TIMED):
             if step == WARM:
                 began = time.perf_counter()
-            updater.step([batch], weights)
+            with computing(device, recipe.run):
+                updater.step([batch], weights)  # reads its values at its end, and so waits for the GPU
         seconds = (time.perf_counter() - began) / TIMED
-        print(f"{stage.name}: {seconds:.3f} s/step, {torch.get_num_threads()} threads, {recipe.run.precision}")
+        held = f", {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB" if on_gpu else ""
+        print(f"{stage.name}: {seconds:.3f} s/step, {where}, {recipe.run.precision}{held}")
 
 
 if __name__ == "__main__":

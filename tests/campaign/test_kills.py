@@ -19,6 +19,7 @@ import pytest
 from gantk.tracking import sync
 from gantk.training.checkpoint import newest_checkpoint
 from kills import assert_same, journal, killed, killed_at_change, partial
+from ranks import EVEN, hit, start
 from tiny_runs import FORKED, write_patient
 
 
@@ -123,6 +124,33 @@ def test_runs_at_any_moment(
             (run,) = runs_of(tmp_path)
             assert_same(run, reference)
             assert not leftovers(tmp_path)
+
+
+def test_one_of_two_processes(harms: Any, fresh: Any, recipe: Path, tmp_path: Path) -> None:
+    """Any of the processes of one run, at any moment; the others end by themselves, and all go on together."""
+    began = time.monotonic()
+    reference = start(fresh("alone"), recipe, *EVEN)
+    said, _ = reference.communicate(timeout=600)
+    assert reference.returncode == 0, said
+    (whole,) = runs_of(tmp_path / "alone")
+    lasts = time.monotonic() - began
+    for one in harms.tries(1, 10):
+        with harms.trying(one):
+            folder = fresh("together")
+            moment, rank = one.random.uniform(0, lasts), one.random.randrange(2)
+            one.done = f"process {rank} killed after {moment:.1f} s"
+            gantk = start(folder, recipe, *EVEN)
+            time.sleep(moment)
+            while not hit(gantk, rank) and gantk.poll() is None:
+                time.sleep(0.05)
+            said, _ = gantk.communicate(timeout=120)
+            runs = runs_of(folder)
+            again = start(folder, *(("--resume", runs[0].name) if runs else (recipe, *EVEN)))
+            said, _ = again.communicate(timeout=600)
+            assert again.returncode == 0, said
+            (run,) = runs_of(folder)
+            assert_same(run, whole)
+            assert not leftovers(folder)
 
 
 def test_slice_preparation(

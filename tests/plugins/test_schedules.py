@@ -174,7 +174,9 @@ class Batches:
     def steps(self, groups: Any) -> int:
         return 2
 
-    def prefetch(self, groups: Any, stage: int, epoch: int, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+    def prefetch(
+        self, groups: Any, stage: int, epoch: int, start: int, stop: int, *, pinned: bool
+    ) -> Iterator[tuple[int, Any]]:
         for step in range(start, stop):
             yield step, {"paired": self.make_group(2, shape=(32, 48), seed=100 * stage + step)}
 

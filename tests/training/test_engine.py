@@ -51,7 +51,9 @@ class Batches:
     def steps(self, groups: Any) -> int:
         return 4
 
-    def prefetch(self, groups: Any, stage: int, epoch: int, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+    def prefetch(
+        self, groups: Any, stage: int, epoch: int, start: int, stop: int, *, pinned: bool
+    ) -> Iterator[tuple[int, Any]]:
         for step in range(start, stop):
             group = self.group(1, 10_000 * stage + 100 * epoch + step)
             group.source, group.target = (image[:, :, :, :8] for image in (group.source, group.target))

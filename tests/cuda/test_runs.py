@@ -1,0 +1,69 @@
+"""A whole run on a GPU: killed and resumed to the same bits, and translated there and on the CPU alike."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gantk import load
+from kills import assert_same
+from ranks import EVEN, start
+
+SECONDS = 600
+
+
+def gantk(folder: Path, device: torch.device, *arguments: str | Path) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "gantk", "run", *map(str, arguments), "--device", str(device)]
+    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    said, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, said
+    return said
+
+
+def the_run(folder: Path) -> Path:
+    (run,) = (folder / "runs").iterdir()
+    return run
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_a_killed_run_goes_on_to_the_same_bits(
+    recipe: Path, tmp_path: Path, device: torch.device, precision: str
+) -> None:
+    options = ("--set", "run.deterministic=true", "--set", f"run.precision={precision}")
+    finish(gantk(tmp_path / "whole", device, recipe, *options))
+    killed = gantk(tmp_path / "killed", device, recipe, *options)
+    ends = time.monotonic() + SECONDS
+    while not list(tmp_path.glob("killed/runs/*/checkpoints/step-*/checkpoint.json")):
+        assert killed.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    finish(gantk(tmp_path / "killed", device, "--resume", the_run(tmp_path / "killed").name))
+    assert_same(the_run(tmp_path / "killed"), the_run(tmp_path / "whole"))
+
+
+def test_a_prediction_is_the_cpus(recipe: Path, cohort: Any, tmp_path: Path, device: torch.device) -> None:
+    finish(gantk(tmp_path, device, recipe))
+    patient = next(path for path in sorted(Path(cohort).iterdir()) if path.is_dir())
+    made = [load(the_run(tmp_path), device=name).predict(patient) for name in (str(device), "cpu")]
+    assert np.abs(made[0] - made[1]).max() <= 1e-3 * np.abs(made[1]).max()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are not two GPUs here")
+def test_two_gpus_train_together(recipe: Path, tmp_path: Path) -> None:
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    finish(start(tmp_path, recipe, *EVEN))
