@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gantk.api.display import Display
+from gantk.names import path_in
+from gantk.report.panels import draw_images, save_panel
 from gantk.runs.folders import Status
 from gantk.tracking.journal import Journal
 from gantk.training.scheduler import Stage
 from gantk.training.state import Position
+from gantk.translation.step import Pictures
 
 if TYPE_CHECKING:
     from gantk.plugins import Session
@@ -25,6 +28,8 @@ class Beside:
     def step_done(
         self, stage: Stage, position: Position, losses: Mapping[str, float], rates: Mapping[str, float], seconds: float
     ) -> None: ...
+
+    def pictured(self, position: Position, pictures: Pictures) -> None: ...
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None: ...
 
@@ -66,6 +71,12 @@ class Recorder:
             losses=losses,
         )
         self.display.step(stage.name, position.epoch, position.step, self.steps_per_epoch, losses, seconds)
+
+    def pictured(self, position: Position, pictures: Pictures) -> None:
+        for place, images in pictures.items():
+            role, _, name = place.partition("/")
+            drawn = draw_images(name, images[: self.recipe.training.panel_slices].cpu().numpy())
+            save_panel(path_in(path_in(self.folder / "panels" / "train", role), name), position.total, drawn)
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
         if metrics:

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from gantk.api.cohort import Cohort
 from gantk.api.inference import examples, measured, predictor
 from gantk.data.batch import Group
 from gantk.evaluation.evaluate import to_unit
 from gantk.evaluation.metrics import AnyMetric, slice_metrics, unpaired_metrics
-from gantk.files import atomic_write
 from gantk.memory import enough_memory
 from gantk.progress import QuietProgress
-from gantk.report.panels import draw_panel
+from gantk.report.panels import draw_panel, save_panel
 from gantk.training.state import Position, TrainingState
 from gantk.training.world import World
 from gantk.translation import StagePlan
@@ -66,7 +64,7 @@ class Validation:
         learnt = {role: recipe.translators[role].average_of or role for role in recipe.answering}
         roles = [role for role, of in learnt.items() if of in plan.roles]
         found = self._by_slice(roles) if self.metrics else self.world.told(lambda: self._by_set(roles))
-        if self.shown and self.world.first and self._panel_due(position):
+        if self.shown and self.world.first and self.state.recipe.training.panel_due(position.epoch):
             self._draw(plan, roles, position)
         return found
 
@@ -118,12 +116,7 @@ class Validation:
         count = min(self.state.recipe.training.validation_slices, len(everywhere))
         return [everywhere[round(i)] for i in np.linspace(0, len(everywhere) - 1, count)]
 
-    def _panel_due(self, position: Position) -> bool:
-        return (position.epoch + 1) % self.state.recipe.training.panels_every == 0 or position.epoch == 0
-
     def _draw(self, plan: StagePlan, roles: Sequence[str], position: Position) -> None:
         group = self.cohort.loader.rows(self.shown)
         panel = draw_panel(examples(self.state, plan, group, roles, self.state.recipe))
-        self.panels.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.panels / f"step-{position.total:08d}.png") as temporary:
-            Image.fromarray(panel).save(temporary, format="PNG")
+        save_panel(self.panels, position.total, panel)

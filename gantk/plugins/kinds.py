@@ -87,6 +87,7 @@ KINDS: dict[str, Kind] = {
             methods={
                 "stages": ("roles",),
                 "rate": ("stage", "role", "part", "epoch"),
+                "step_rate": ("stage", "role", "part", "step", "steps"),
                 "weight": ("stage", "role", "epoch"),
                 "before_stage": ("stage", "control"),
                 "after_epoch": ("stage", "epoch", "metrics", "control"),

@@ -135,6 +135,10 @@ class TrainingSettings(Settings):
     keep_best: BestSettings | None = None
     """By which validation metric the checkpoint of the best epoch is kept besides; see `evaluation.checkpoint`."""
 
+    def panel_due(self, epoch: int) -> bool:
+        """Whether pictures are made after an epoch."""
+        return epoch == 0 or (epoch + 1) % self.panels_every == 0
+
     @model_validator(mode="after")
     def _both_updates(self) -> TrainingSettings:
         if set(self.updates) != {"discriminator", "generator"}:

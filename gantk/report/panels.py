@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
 
 from gantk.evaluation.examples import Examples
+from gantk.files import atomic_write
 from gantk.report.tiles import ERROR, GREY, WEIGHT, Strip, Window, compose, enlarge, error_map, outline
 
-__all__ = ["draw_panel"]
+__all__ = ["draw_images", "draw_panel", "save_panel"]
 
 
 def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
@@ -49,3 +53,26 @@ def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
     strips += [strip(name, images, WEIGHT, bar=True) for name, images in examples.weights.items()]
     titles = examples.titles or [""] * len(examples)
     return compose(strips, titles)
+
+
+def draw_images(name: str, images: np.ndarray) -> np.ndarray:
+    """Images (B, C, H, W), 0 black and 1 white, one row for each and a column for each channel; RGB in color.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    window = Window(0.0, 1.0, "gray")
+    planes = [images.transpose(0, 2, 3, 1)] if images.shape[1] == 3 else list(images.swapaxes(0, 1))
+    titles = [name, *(str(number) for number in range(2, len(planes) + 1))]
+    strips = [
+        Strip(title, [window.paint(enlarge(image)) for image in plane])
+        for title, plane in zip(titles, planes, strict=True)
+    ]
+    return compose(strips, [""] * len(images))
+
+
+def save_panel(folder: Path, step: int, panel: np.ndarray) -> None:
+    """Write a picture (H, W, 3) uint8 of a step; atomic."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / f"step-{step:08d}.png") as temporary:
+        Image.fromarray(panel).save(temporary, format="PNG")

@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
 
 from gantk.data.batch import Batch
 from gantk.data.loader import Loader
-from gantk.errors import Interrupted, NonFiniteError, PluginError, RecipeError, nearest
+from gantk.errors import Interrupted, NonFiniteError, RecipeError, nearest
 from gantk.names import check_name
 from gantk.recipe.model import Recipe
 from gantk.runs.names import CHECKPOINTS
 from gantk.training.best import Best
 from gantk.training.checkpoint import list_checkpoints, save_checkpoint
+from gantk.training.control import Control
 from gantk.training.device import autocasting
 from gantk.training.history import History
 from gantk.training.scheduler import Stage
 from gantk.training.state import Position, TrainingState
 from gantk.training.update import Losses, Updater
 from gantk.training.world import World
-from gantk.translation import Moment, StagePlan, Translator
-from gantk.translation.residual import bare
+from gantk.translation import Moment, StagePlan
+from gantk.translation.step import Pictures
 
 
 class Observer(Protocol):
@@ -41,6 +41,9 @@ class Observer(Protocol):
         self, stage: Stage, position: Position, losses: Losses, rates: Mapping[str, float], seconds: float
     ) -> None:
         """A step was done; `position` is that of the step."""
+
+    def pictured(self, position: Position, pictures: Pictures) -> None:
+        """Terms kept images of a step; `position` is that of the step."""
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
         """An epoch and its validation were done; `position` is that of the epoch's last step."""
@@ -112,7 +115,7 @@ class Engine:
         state, stage = self.state, self.stages[index]
         plan = state.assembly.plan(stage.name, stage.roles)
         if state.position.begins_stage:
-            state.scheduler.before_stage(stage, _Control(self))
+            state.scheduler.before_stage(stage, self._control())
             state.optimizers = state.fresh_optimizers()
         batches = self.loader.steps(plan.groups)
         steps = self.recipe.data.steps_per_epoch or ceil(batches / self.recipe.training.accumulate)
@@ -136,11 +139,7 @@ class Engine:
         """Train one epoch, or what is left of it, and move the position to what follows."""
         state, scheduler = self.state, self.state.scheduler
         epoch, first = state.position.epoch, state.position.step
-        for role in stage.roles:
-            parts = state.optimizers[role].rates
-            state.optimizers[role].set_rates({p: scheduler.rate(stage, role, p, epoch) for p in parts})
         weights = {role: scheduler.weight(stage, role, epoch) for role in stage.roles}
-        rates = {f"{r}/{p}": rate for r in stage.roles for p, rate in state.optimizers[r].rates.items()}
         for role, translator in state.translators.items():
             translator.train(role in stage.roles)  # one that only answers does so as it would at test
         pending: list[Batch] = []
@@ -157,8 +156,11 @@ class Engine:
             pending.append(self.world.share(state.assembly.transformed(moved, moment)))
             if len(pending) < accumulate:
                 continue
+            rates = self._set_rates(stage, epoch * steps + position.step, steps)
+            due = position.step + 1 == steps and self.recipe.training.panel_due(epoch)
+            pictures: Pictures | None = {} if due and self.world.first else None
             try:
-                losses = updater.step(pending, weights, moment)
+                losses = updater.step(pending, weights, moment, pictures)
             except NonFiniteError as error:
                 raise self._located(error, stage, position) from None
             pending = []
@@ -167,6 +169,8 @@ class Engine:
             state.position = replace(position, step=position.step + 1, total=position.total + 1)
             now = time.perf_counter()
             self.observer.step_done(stage, position, losses, rates, now - began)
+            if pictures:
+                self.observer.pictured(position, pictures)
             began = now
             if state.position.step == steps:
                 break  # the epoch's end has a checkpoint of its own
@@ -185,7 +189,7 @@ class Engine:
         metrics = self._validate(stage, plan, last)
         if self.world.first:
             self.history.record(stage, epoch, state.translators)
-        control = _Control(self)
+        control = self._control()
         ended = scheduler.after_epoch(stage, epoch, metrics, control)
         self.observer.epoch_done(stage, last, metrics)
         index, total = state.position.stage, state.position.total
@@ -194,6 +198,19 @@ class Engine:
         state.position = Position(following, 0, 0, total) if over else Position(index, epoch + 1, 0, total)
         if self.best is not None and self.world.first:
             self.best.keep(state, metrics, self.facts)
+
+    def _set_rates(self, stage: Stage, step: int, steps: int) -> dict[str, float]:
+        """Set the learning rates of a step of the stage; the rates by `ROLE/PART`."""
+        rates: dict[str, float] = {}
+        for role in stage.roles:
+            optimizers = self.state.optimizers[role]
+            found = self.state.scheduler.step_rate
+            optimizers.set_rates({part: found(stage, role, part, step, steps) for part in optimizers.rates})
+            rates |= {f"{role}/{part}": rate for part, rate in optimizers.rates.items()}
+        return rates
+
+    def _control(self) -> Control:
+        return Control(self.state, self.history, self.world, self.observer.note)
 
     def _validate(self, stage: Stage, plan: StagePlan, position: Position) -> Mapping[str, float]:
         due = (position.epoch + 1) % self.recipe.training.validate_every == 0 or position.epoch + 1 == stage.epochs
@@ -230,69 +247,6 @@ class Engine:
 
 def _stopped() -> Interrupted:
     return Interrupted("the run was interrupted and its state is saved", mend="go on with --resume")
-
-
-class _Control:
-    """What a scheduler may do; see `gantk.training.scheduler.Control`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.stops = False
-
-    def stop(self) -> None:
-        self.stops = True
-
-    def copy(self, source: str, target: str, parts: Sequence[str], *, into: str = "", shared: bool = False) -> None:
-        origin = dict(self._translator(source).parts())
-        for part, module in self._translator(target).parts():
-            if ("discriminator" if part == "critics" else part) in parts and part in origin:
-                self._load(module, origin[part], f"the {part} of {source!r}", f"that of {target!r}", into, shared)
-        self._engine.state.begin_averages(target)
-
-    def restore(self, role: str, stage: str, epoch: int) -> None:
-        self._engine.world.wait()  # until the first process has written them
-        self._engine.history.restore(self._translator(role), stage, epoch)
-        self._engine.state.begin_averages(role)
-
-    def note(self, text: str) -> None:
-        self._engine.observer.note(text)
-
-    def _translator(self, role: str) -> Translator:
-        translators = self._engine.state.translators
-        if role not in translators:
-            raise RecipeError(
-                f"the schedule names {role!r}, which is no translator",
-                where="schedule",
-                mend=nearest(role, translators),
-            )
-        return translators[role]
-
-    @staticmethod
-    def _load(module: nn.Module, origin: nn.Module, source: str, target: str, into: str, shared: bool) -> None:
-        module, origin = bare(module), bare(origin)
-        if isinstance(module, nn.ModuleDict) and isinstance(origin, nn.ModuleDict):
-            module, origin = _without_private(module, origin), _without_private(origin, module)
-        try:
-            taker = module.get_submodule(into)
-            weights, own = origin.state_dict(), taker.state_dict()
-            if shared:
-                common = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
-                if not common:
-                    raise RuntimeError("they have no weight in common")
-                weights = own | common
-            taker.load_state_dict(weights)
-        except (RuntimeError, AttributeError) as error:
-            raise PluginError(
-                f"{source} does not fit into {target}{f', at {into!r}' if into else ''}",
-                where="schedule",
-                why=str(error).splitlines()[0],
-                mend="give both roles the same architecture, or leave the part out of what the scheduler copies",
-            ) from None
-
-
-def _without_private(modules: nn.ModuleDict, others: nn.ModuleDict) -> nn.ModuleDict:
-    """Terms' modules without those that one term of one role has for itself."""
-    return nn.ModuleDict({key: module for key, module in modules.items() if ":" not in key or key in others})
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:

@@ -71,6 +71,11 @@ class Scheduler:
         """The factor on the learning rate of a role's part (generator, heads, discriminator) in an epoch from 0."""
         return 1.0
 
+    def step_rate(self, stage: Stage, role: str, part: str, step: int, steps: int) -> float:
+        """The factor on the learning rate of a role's part in a step of a stage, counted in it from 0, of whose epochs
+        each has so many steps; `rate` of its epoch where it is not overridden."""
+        return self.rate(stage, role, part, step // steps)
+
     def weight(self, stage: Stage, role: str, epoch: int) -> float:
         """The factor on all of a role's generator terms in an epoch from 0."""
         return 1.0
@@ -103,8 +108,8 @@ class Together(Scheduler):
     def stages(self, roles: Sequence[str]) -> list[Stage]:
         return self.schedulers[0].stages(roles)
 
-    def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
-        return math.prod(scheduler.rate(stage, role, part, epoch) for scheduler in self.schedulers)
+    def step_rate(self, stage: Stage, role: str, part: str, step: int, steps: int) -> float:
+        return math.prod(scheduler.step_rate(stage, role, part, step, steps) for scheduler in self.schedulers)
 
     def weight(self, stage: Stage, role: str, epoch: int) -> float:
         return math.prod(scheduler.weight(stage, role, epoch) for scheduler in self.schedulers)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Given = Mapping[str, Tensor]
 """What a network is given beside an image, by name."""
+Pictures = dict[str, Tensor]
+"""Images (B, C, H, W) that terms keep of a step, 0 black and 1 white, by `ROLE/TERM.NAME`."""
 Key = tuple[tuple[str, int], ...]
 
 
@@ -44,6 +46,7 @@ class Step:
         batch: groups by name, on the translators' device.
         autocast: a context in which networks run (bf16), none where absent.
         moment: where in the training it is; the first of the plan's stage where absent.
+        pictures: takes the images that terms keep; they keep none where it is absent.
         inference: compute everything without gradient.
     """
 
@@ -55,6 +58,7 @@ class Step:
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         inference: bool = False,
         moment: Moment | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self.translators = translators
         self.plan = plan
@@ -68,6 +72,7 @@ class Step:
         self._given: dict[tuple[str, str, Update], Given] = {}
         self._sources: dict[tuple[str, str], Tensor] = {}
         self.logged: dict[str, Tensor] = {}
+        self.pictures = pictures
         self._asked: dict[str, tuple[str, TransformSlot, int]] = {}
         self._real: set[int] = set()
         self._owners: dict[int, str] = {}  # the group that an image of the memo belongs to

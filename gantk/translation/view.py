@@ -308,8 +308,30 @@ class View:
             ValueError: the name is none.
         """
         device = next(self.translator.parameters()).device
-        place = check_name(name) if self._term is None else f"{self._term.name}.{check_name(name)}"
-        self.step.logged[f"{self.role}/{place}"] = torch.as_tensor(value, device=device).detach().float().mean()
+        self.step.logged[self._place(name)] = torch.as_tensor(value, device=device).detach().float().mean()
+
+    def log_image(self, name: str, image: Tensor | Callable[[], Tensor], low: float = -1.0, high: float = 1.0) -> None:
+        """Keep an image `(B, C, *spatial)` of this step in the run's folder, report and MLflow, as `ROLE/TERM.NAME`.
+
+        Images are kept in the last step of the epochs that have panels (`training.panels_every`); elsewhere it does
+        nothing, and what is to be computed for it alone is given as a function. `low` is black and `high` white.
+
+        Raises:
+            ValueError: the name is none, or it is no image.
+        """
+        place = self._place(name)
+        if self.step.pictures is None:
+            return
+        made = (image() if callable(image) else image).detach().float()
+        while made.ndim > 4:  # of a volume the middle slice
+            made = made[:, :, made.shape[2] // 2]
+        if made.ndim < 4:
+            raise ValueError(f"{name!r} has the shape {tuple(made.shape)}, and an image (B, C, H, W) is wanted")
+        self.step.pictures[place] = ((made - low) / (high - low)).nan_to_num().clamp(0, 1)
+
+    def _place(self, name: str) -> str:
+        """Where something that is recorded of a step stands."""
+        return f"{self.role}/{check_name(name) if self._term is None else f'{self._term.name}.{check_name(name)}'}"
 
     @property
     def weight(self) -> Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -19,6 +20,7 @@ def _linear_decay(epoch: int, epochs: int, decay_epochs: int) -> float:
     return 1 - max(0, epoch + 1 - (epochs - decay_epochs)) / (decay_epochs + 1)
 
 
+@lru_cache(maxsize=1024)  # asked in every step
 def _factor(kind: Literal["CosineLRScheduler", "StepLRScheduler"], epoch: int, **settings: Any) -> float:
     """A timm schedule's rate in an epoch where the base rate is 1; timm's are functions of the epoch alone."""
     import timm.scheduler  # takes seconds
@@ -82,18 +84,26 @@ class Cosine(Scheduler):
 
 
 class Warmup(Scheduler):
-    """A linear warm-up, then constant rates (timm's StepLRScheduler without decay).
+    """A linear warm-up by epoch (timm's StepLRScheduler without decay) or by step, then constant rates.
 
     Args:
         epochs: epochs in all.
         warmup_epochs: epochs of rising rates at the beginning.
-        warmup_start: factor on the rates in epoch 0.
+        warmup_start: factor on the rates in the first epoch or step.
+        warmup_steps: steps of rising rates at the beginning of each stage, in place of epochs.
     """
 
-    def __init__(self, epochs: Count = 100, warmup_epochs: Whole = 5, warmup_start: Fraction = 0.01) -> None:
+    def __init__(
+        self,
+        epochs: Count = 100,
+        warmup_epochs: Whole = 5,
+        warmup_start: Fraction = 0.01,
+        warmup_steps: Count | None = None,
+    ) -> None:
         super().__init__(epochs)
         self.warmup_epochs = warmup_epochs
         self.warmup_start = warmup_start
+        self.warmup_steps = warmup_steps
 
     def rate(self, stage: Stage, role: str, part: str, epoch: int) -> float:
         return _factor(
@@ -104,6 +114,11 @@ class Warmup(Scheduler):
             warmup_t=self.warmup_epochs,
             warmup_lr_init=self.warmup_start,
         )
+
+    def step_rate(self, stage: Stage, role: str, part: str, step: int, steps: int) -> float:
+        if self.warmup_steps is None:
+            return self.rate(stage, role, part, step // steps)
+        return self.warmup_start + (1 - self.warmup_start) * min(1.0, step / self.warmup_steps)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gantk.recipe.load import recipe_from_table
 from gantk.training.best import Best, best_checkpoint, evaluated_checkpoint
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, restore, save_checkpoint
 from gantk.training.device import autocasting, pick_device
-from gantk.training.engine import Engine, _Control, check_stages
+from gantk.training.engine import Engine, check_stages
 from gantk.training.history import History
 from gantk.training.scheduler import Scheduler, Stage, Together
 from gantk.training.state import Position, TrainingState
@@ -67,6 +67,7 @@ class Heard:
         self.stages: list[tuple[str, int]] = []
         self.steps: list[tuple[Position, dict[str, float], dict[str, float]]] = []
         self.epochs: list[Position] = []
+        self.pictures: list[tuple[Position, dict[str, torch.Tensor]]] = []
         self.notes: list[str] = []
 
     def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
@@ -77,6 +78,9 @@ class Heard:
     ) -> None:
         assert seconds >= 0
         self.steps.append((position, losses, dict(rates)))
+
+    def pictured(self, position: Position, pictures: Mapping[str, torch.Tensor]) -> None:
+        self.pictures.append((position, dict(pictures)))
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
         self.epochs.append(position)
@@ -185,7 +189,7 @@ def test_a_role_can_be_the_average_of_another(engine: Any) -> None:
 
 def test_an_average_begins_anew_where_a_schedule_sets_weights(engine: Any) -> None:
     tested = engine(translators=AVERAGED | {"other": TABLE["translators"]["g"]})
-    _Control(tested).copy("other", "g", ("generator",))
+    tested._control().copy("other", "g", ("generator",))
     wanted = tested.state.generator("other").state_dict()
     assert_equal(tested.state.generator("g").state_dict(), wanted)
     assert_equal(tested.state.generator("mean").state_dict(), wanted)
@@ -476,7 +480,7 @@ TWO = {
 
 def test_weights_that_two_networks_share_can_be_handed_on(engine: Any) -> None:
     tested = engine(**TWO)
-    control = _Control(tested)
+    control = tested._control()
     small, large = (tested.state.translators[role].generator for role in ("g", "h"))
     before = {name: tensor.clone() for name, tensor in large.state_dict().items()}
     with pytest.raises(PluginError, match="does not fit"):
@@ -492,7 +496,7 @@ def test_weights_that_two_networks_share_can_be_handed_on(engine: Any) -> None:
 
 def test_weights_can_go_into_a_part_of_a_network(engine: Any) -> None:
     tested = engine(**TWO)
-    control = _Control(tested)
+    control = tested._control()
     small, large = (tested.state.translators[role] for role in ("g", "h"))
     large.generator = torch.nn.ModuleDict({"streams": torch.nn.ModuleList([copy.deepcopy(small.generator)])})
     torch.nn.init.zeros_(next(iter(large.generator.parameters())))
@@ -694,3 +698,48 @@ def test_terms_record_numbers(engine: Callable[..., Engine], monkeypatch: pytest
     losses = [losses for _, losses, _ in made.observer.steps]
     assert all(found[f"{term.role}/{term.name}.half"] == 0.5 for found in losses)
     assert not any(f"{term.role}/{term.name}.lost" in found for found in losses)
+
+
+def test_terms_keep_images_where_panels_are_due(engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(schedule={"use": "constant", "epochs": 4}, training={"panels_every": 3})
+    (term, *_) = made.state.assembly.terms
+    asked, computed = type(term.loss).__call__, []
+
+    def keeping(self: Any, view: Any) -> Any:
+        view.log_image("half", torch.full((2, 1, 3, 4, 5), 2.5), low=0.0, high=5.0)  # a volume
+        view.log_image("out", lambda: computed.append(view.moment) or view.output * 100)
+        return asked(self, view)
+
+    monkeypatch.setattr(type(term.loss), "__call__", keeping)
+    made.run()
+    last = [position for position in made.observer.epochs if position.epoch in (0, 2)]
+    assert [position for position, _ in made.observer.pictures] == last
+    assert len(computed) == 2  # what is a function costs nothing in other steps
+    for _, found in made.observer.pictures:
+        assert found.keys() == {f"{term.role}/{term.name}.half", f"{term.role}/{term.name}.out"}
+        half, out = found.values()
+        assert torch.equal(half, torch.full((2, 1, 4, 5), 0.5))
+        assert not out.requires_grad
+        assert (out.min(), out.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 4])
+def test_rates_by_step_are_exact_and_survive_a_resume(
+    engine: Callable[..., Engine], tmp_path: Path, stop_after: int
+) -> None:
+    warmup = {"use": "warmup", "warmup_steps": 4, "warmup_start": 0.2, "epochs": 2}
+    whole = engine(folder=tmp_path / "whole", schedule=warmup)
+    whole.run()
+    rates = [rates["g/generator"] for _, _, rates in whole.observer.steps]
+    wanted = [2e-4 * (0.2 + 0.8 * min(1, step / 4)) for step in range(len(rates))]
+    assert rates == pytest.approx(wanted)
+    assert len(rates) > 4
+    seen: list[None] = []
+    first = engine(lambda: seen.append(None) or len(seen) == stop_after, tmp_path / "resumed", schedule=warmup)
+    with pytest.raises(Interrupted):
+        first.run()
+    second = engine(folder=tmp_path / "resumed", schedule=warmup)
+    restore(second.state, newest_checkpoint(second.checkpoints))
+    second.run()
+    assert [r["g/generator"] for _, _, r in (*first.observer.steps, *second.observer.steps)] == rates
+    assert_equal(weights(second), weights(whole))
