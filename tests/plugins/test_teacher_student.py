@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from gantk import PluginError, RecipeError, Stage
-from gantk.training.control import Control
+from gantk.training.control import Control as Carried
 from gantk_ds3net.teacher_student import TeacherStudent
 
 
@@ -152,7 +152,7 @@ def test_the_engine_copies_the_parts_and_nothing_else(build: Any) -> None:
     )
     teacher, student = built.translators["teacher"], built.translators["student"]
     state = SimpleNamespace(translators=built.translators, averages={}, begin_averages=lambda _: None)
-    Control(state, None, None, print).copy("teacher", "student", ("generator", "heads"))  # type: ignore[arg-type]
+    Carried(state, None, None, print).copy("teacher", "student", ("generator", "heads"))  # type: ignore[arg-type]
     for part, same in [("generator", True), ("heads", True), ("discriminator", False)]:
         ours, theirs = dict(teacher.parts())[part], dict(student.parts())[part]
         equal = [torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)]
@@ -163,7 +163,7 @@ def test_the_engine_copies_the_parts_and_nothing_else(build: Any) -> None:
 def test_a_student_of_another_shape_is_refused(build: Any) -> None:
     small = ["translators.teacher.generator.channels=4", "translators.student.generator.channels=8"]
     built = build("ds3_published.toml", small)
-    control = Control(SimpleNamespace(translators=built.translators, averages={}), None, None, print)  # type: ignore[arg-type]
+    control = Carried(SimpleNamespace(translators=built.translators, averages={}), None, None, print)  # type: ignore[arg-type]
     with pytest.raises(PluginError, match="the generator of 'teacher' does not fit into that of 'student'"):
         control.copy("teacher", "student", ("generator",))
 
