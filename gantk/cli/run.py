@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -102,6 +103,8 @@ def run(
     """
     if processes is not None and processes > 1 and world_size() == 1 and not (dry_run or list_):
         raise typer.Exit(run_processes(processes))
+    if world_size() > 1:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of parameters that are unused, or might be
     try:
         _run(
             recipe,

@@ -38,7 +38,6 @@ def run_processes(count: int) -> int:
 
     # torchrun's own choice is one thread each, whatever the cores
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of parameters that are unused, or might be
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes say what went wrong
     meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
     settings = parse_args([*meeting, f"--nproc-per-node={count}", "-m", "gantk", *sys.argv[1:]])
