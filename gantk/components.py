@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gantk.data.brats import Brats
+from gantk.data.image_table import ImageTable
 from gantk.data.images import Images
 from gantk.data.phantom import Phantom
 from gantk.data.table import CohortTable
@@ -21,7 +22,7 @@ from gantk.training.torch_optimizers import OPTIMIZERS
 
 @hookimpl
 def register_datasets() -> dict[str, type]:
-    return {"brats": Brats, "images": Images, "phantom": Phantom, "table": CohortTable}
+    return {"brats": Brats, "image_table": ImageTable, "images": Images, "phantom": Phantom, "table": CohortTable}
 
 
 @hookimpl

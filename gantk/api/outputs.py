@@ -173,7 +173,8 @@ class Outputs:
             UsageError: a subject is called as no file can be.
         """
         ending = self.dataset.writes[0]
-        if self._named is not None and isinstance(case, Path):
-            ending = Path(self._named(case, image)).suffix
+        if self._named is not None:
+            source = case if isinstance(case, Path) else next(iter(case.files.values()))
+            ending = Path(self._named(source, image)).suffix
         path = self.folder / f"{self.stem(case, beside)}{ending}"
         return path_in(path.parent, path.name)

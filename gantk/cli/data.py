@@ -63,7 +63,7 @@ def table(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists.")] = False,
 ) -> None:
     """List a folder's patients in a table, which dataset = "table" reads; edit it as you like."""
-    from gantk.data.cohort_table import is_table, write_table
+    from gantk.data.cohort_table import PICTURES, SCANS, is_table, write_table
     from gantk.data.layouts import find_subjects
     from gantk.data.modalities import in_order
     from gantk.progress import default_progress
@@ -83,7 +83,9 @@ def table(
     counts = Counter(name for subject in subjects for name in subject.files)
     counts["seg"] = sum(subject.segmentation is not None for subject in subjects)
     write(f"{patients} patients{visits} in {out}: {', '.join(f'{n} {counts[n]}' for n in in_order(+counts))}")
-    write(f'Read it with dataset = "table" and file = "{out}" in [data] of a recipe')
+    pictures = any(PICTURES.named(file.name) for subject in subjects for file in subject.files.values())
+    dataset = (PICTURES if pictures else SCANS).dataset
+    write(f'Read it with dataset = "{dataset}" and file = "{out}" in [data] of a recipe')
 
 
 @app.command("check")

@@ -17,7 +17,7 @@ from gantk.data.volumes import Subject
 from gantk.errors import DataError, nearest
 from gantk.files import atomic_write
 
-__all__ = ["is_table", "read_table", "write_table"]
+__all__ = ["PICTURES", "SCANS", "Kind", "is_table", "read_table", "write_table"]
 
 _PATIENT, _SUBJECT, _VISIT, _PART, _FOLD = _NAMED = ("patient", "subject", "visit", "part", "fold")
 _PARTS: Mapping[str, Literal["training", "validation", "test"]] = {
@@ -29,8 +29,34 @@ _PARTS: Mapping[str, Literal["training", "validation", "test"]] = {
     "test": "test",
 }
 _ABSENT = ("", "n/a")  # as BIDS has it
-_IMAGE = re.compile(r"\.nii(?:\.gz)?(?:#\d+)?$", re.IGNORECASE)
 _SHOWN = 3  # files of those that are missing
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The files that a table's columns name.
+
+    Attributes:
+        noun: what one is called.
+        endings: of their names, as a regular expression.
+        example: of such endings.
+        dataset: reads such a table.
+        labelled: whether the column `seg` is a segmentation, and no image.
+    """
+
+    noun: str
+    endings: str
+    example: str
+    dataset: str
+    labelled: bool = False
+
+    def named(self, cell: str) -> bool:
+        """Whether a cell names such a file."""
+        return re.search(rf"(?:{self.endings})$", cell, re.IGNORECASE) is not None
+
+
+SCANS = Kind("NIfTI file", r"\.nii(?:\.gz)?(?:#\d+)?", ".nii.gz or .nii", "table", labelled=True)
+PICTURES = Kind("picture", r"\.(?:png|jpe?g|tiff?)", ".png, .jpg or .tif", "image_table")
 
 
 def is_table(path: Path) -> bool:
@@ -38,15 +64,17 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".tsv")
 
 
-def read_table(path: Path, *, complete: bool = True) -> list[Subject]:
+def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list[Subject]:
     """The subjects of a table, sorted by id.
 
     The first row names the columns. `patient` is needed; `subject` (or `visit`) tells several rows of one patient
     apart, `part` and `fold` put a patient into a part of the split, `seg` is a segmentation. Any other column that
-    names NIfTI files, relative to the table's folder, is a modality; all others are facts. An empty cell: not there.
+    names files of the kind, relative to the table's folder, is a modality; all others are facts. An empty cell: not
+    there.
 
     Args:
         path: the table.
+        kind: of its files.
         complete: whether all files must be there.
 
     Raises:
@@ -58,12 +86,15 @@ def read_table(path: Path, *, complete: bool = True) -> list[Subject]:
     images = [
         name
         for name in header
-        if name == SEGMENTATION or (name not in _NAMED and any(_IMAGE.search(row.cells[name]) for row in rows))
+        if (name == SEGMENTATION and kind.labelled)
+        or (name not in _NAMED and any(kind.named(row.cells[name]) for row in rows))
     ]
+    if set(images) <= {SEGMENTATION}:
+        raise _no_images(path, header, rows, kind)
     facts = [name for name in header if name not in (*_NAMED, *images)]
     found: dict[str, tuple[_Row, Subject]] = {}
     for row in rows:
-        subject = row.subject(images, facts)
+        subject = row.subject(images, facts, kind)
         if subject.id in found:
             raise DataError(
                 f"the subject {subject.id!r} is in two rows",
@@ -114,15 +145,15 @@ class _Row:
     def place(self) -> str:
         return f"{self.table}:{self.line}"
 
-    def subject(self, images: Sequence[str], facts: Sequence[str]) -> Subject:
+    def subject(self, images: Sequence[str], facts: Sequence[str], kind: Kind) -> Subject:
         patient = self.cells[_PATIENT]
         if not patient:
             raise DataError("this row names no patient", where=self.place, mend="Fill in its column `patient`")
         visit = self.cells.get(_VISIT)
-        files = {name: file for name in images if (file := self._file(name)) is not None}
+        files = {name: file for name in images if (file := self._file(name, kind)) is not None}
         return Subject(
             id=self.cells.get(_SUBJECT) or (f"{patient}_{visit}" if visit else patient),
-            segmentation=files.pop(SEGMENTATION, None),
+            segmentation=files.pop(SEGMENTATION, None) if kind.labelled else None,
             files=files,
             part=self._part(),
             patient=patient,
@@ -130,14 +161,13 @@ class _Row:
             facts={name: self.cells[name] for name in facts},
         )
 
-    def _file(self, name: str) -> Path | None:
+    def _file(self, name: str, kind: Kind) -> Path | None:
         cell = self.cells[name]
         if not cell:
             return None
-        if not _IMAGE.search(cell):
-            raise self._error(
-                name, "is no NIfTI file", "Name a .nii.gz or .nii file, or leave the cell empty where there is none"
-            )
+        if not kind.named(cell):
+            mend = f"Name a file that ends in {kind.example}, or leave the cell empty where there is none"
+            raise self._error(name, f"is no {kind.noun}", mend)
         return self.table.parent / Path(cell).expanduser()
 
     def _part(self) -> Literal["training", "validation", "test"] | None:
@@ -154,6 +184,23 @@ class _Row:
 
     def _error(self, column: str, what: str, mend: str) -> DataError:
         return DataError(f"{self.cells[column]!r} in the column {column!r} {what}", where=self.place, mend=mend)
+
+
+def _no_images(path: Path, header: Sequence[str], rows: Sequence[_Row], kind: Kind) -> DataError:
+    """That a table names no file of a kind, and what it names instead."""
+    others = {
+        other.dataset: name
+        for other in (SCANS, PICTURES)
+        for name in header
+        if other != kind and any(other.named(row.cells[name]) for row in rows)
+    }
+    dataset, column = next(iter(others.items()), ("", ""))
+    return DataError(
+        f"no column of this table names a {kind.noun}",
+        where=path,
+        why=f"the column {column!r} names files of another kind" if column else None,
+        mend=f'Set data.dataset = "{dataset}"' if dataset else f"Add a column of files that end in {kind.example}",
+    )
 
 
 def _rows(path: Path) -> tuple[list[str], list[_Row]]:

@@ -10,14 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from gantk.data.dataset import Pattern, no_folder, with_patient
-from gantk.data.picture import Picture
-from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
+from gantk.data.pictures import Mode, Pictures, Size, files_in
+from gantk.data.pixels import Pixels
 from gantk.data.volumes import Subject
-from gantk.errors import DataError, UsageError
+from gantk.errors import DataError
 from gantk.progress import Progress
-from gantk.ranges import Count
 
-__all__ = ["Images", "Picture"]
+__all__ = ["Images"]
 
 Side = Literal["a", "b"]
 Arrangement = Literal["auto", "halves", "folders", "unaligned"]
@@ -30,7 +29,7 @@ _EXPECTED = (
 )
 
 
-class Images:
+class Images(Pictures):
     """Pictures of two kinds, called `a` and `b`: pairs of them, or some of each.
 
     What a file's unsigned numbers can be is mapped to [-1, 1]; signed, floating-point and 32-bit numbers, as in CT and
@@ -49,31 +48,23 @@ class Images:
             names from the beginning, such as `[^_]+` for `P1_034.png`; every image is one by itself where absent.
     """
 
-    noun = "image"
-    writes = (".png", ".tif", ".tiff")
-
     def __init__(
         self,
         root: Path,
         layout: Arrangement = "auto",
-        mode: Literal["rgb", "grey"] = "rgb",
-        size: tuple[Count, Count] | None = None,
+        mode: Mode = "rgb",
+        size: Size | None = None,
         left: Side = "a",
         patient: Pattern = "",
     ) -> None:
+        super().__init__(mode, size)
         self.root = Path(root).expanduser()
-        self.layout, self.mode, self.size, self.left = layout, mode, size, left
-        self.patient = patient
-
-    @property
-    def channels(self) -> int:
-        """Channels of one image."""
-        return 3 if self.mode == "rgb" else 1
+        self.layout, self.left, self.patient = layout, left, patient
 
     @property
     def reading(self) -> dict[str, Any]:
         """The parameters that change what is read of a file."""
-        return {"mode": self.mode, "size": self.size, "left": self.left}
+        return super().reading | {"left": self.left}
 
     def subjects(self, progress: Progress) -> list[Subject]:
         """All pictures or pairs sorted by id, which is the path below the root without its suffix.
@@ -99,24 +90,15 @@ class Images:
         return sorted(owned, key=lambda subject: subject.id)
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
-        """The picture in one file, to be translated.
-
-        A file of this data set that holds a pair is one; any other is a single picture.
+        """The picture in one file, to be translated; of a file of this data set that holds a pair, the pair.
 
         Raises:
             DataError: the file does not exist or is no image, or several modalities are asked for.
         """
         path = Path(path).expanduser()
-        if not path.is_file() or path.suffix.lower() not in SUFFIXES:
-            raise DataError(
-                "this is no image" if path.exists() else "this file does not exist",
-                where=path,
-                mend=f"Name a file that ends in {', '.join(SUFFIXES)}",
-            )
-        if len(modalities) != 1:
-            raise DataError(f"one image cannot be {' and '.join(modalities) or 'nothing'}", where=path)
-        pair = path.resolve() in self._pairs
-        return Subject(path.stem, {"a": path, "b": path} if pair else {modalities[0]: path})
+        if path.is_file() and path.resolve() in self._pairs:
+            return Subject(path.stem, {"a": path, "b": path})
+        return super().subject_at(path, modalities)
 
     @cached_property
     def _pairs(self) -> frozenset[Path]:
@@ -131,79 +113,12 @@ class Images:
         files = (subject.files["a"] for subject in found.subjects("halves")) if halves else ()
         return frozenset(file.resolve() for file in files)
 
-    @staticmethod
-    def members(path: Path) -> list[Path] | None:
-        """The images in a folder; None where the path is a single one.
-
-        Raises:
-            DataError: the folder holds no image.
-        """
-        path = Path(path).expanduser()
-        if not path.is_dir():
-            return None
-        files = list(_files(path).values())
-        if not files:
-            raise DataError("this folder holds no image", where=path, why=f"images end in {', '.join(SUFFIXES)}")
-        return files
-
-    @staticmethod
-    def named(source: Path, pixels: np.ndarray) -> str:
-        """What a picture that was made from a file is called beside others: like it, in a format that can hold it."""
-        suffixes = (source.suffix, *Images.writes)
-        fitting = (suffix for suffix in suffixes if suffix.lower() in Images.writes and can_hold(suffix, pixels))
-        return source.stem + next(fitting)
-
-    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Picture:
-        """The subject's pictures.
-
-        Raises:
-            DataError: a file cannot be read, a file with two halves has an odd width, or a pair has two sizes.
-        """
-        images: dict[str, np.ndarray] = {}
-        found: dict[str, Pixels] = {}
-        left_out: dict[str, str] = {}
-        halves = len(set(subject.files.values())) < len(subject.files)
-        for name in modalities:
-            path = subject.files[name]
-            found[name] = read_pixels(path, self.mode)
-            pixels = found[name].values
-            left_out[name] = found[name].left_out
-            if halves:
-                pixels = _half(path, pixels, left=name == self.left)
-                if len(modalities) == 1:
-                    left_out[name] = "right half" if name == self.left else "left half"
-            images[name] = pixels.transpose(2, 0, 1).astype(np.float32)
-            first = modalities[0]
-            if images[name].shape != images[first].shape:
-                (_, h, w), (_, H, W) = images[name].shape, images[first].shape
-                raise DataError(
-                    f"this image has {h} × {w} pixels and its partner {H} × {W}",
-                    where=path,
-                    why=f"the partner is {subject.files[first]}; the images of a pair show the same, pixel by pixel",
-                    mend="Bring both to one size, or leave the pair out",
-                )
-        return Picture(
-            images,
-            {name: pixels.greatest for name, pixels in found.items()},
-            self.size,
-            dict(subject.files),
-            {name: pixels.values.dtype.name for name, pixels in found.items()},
-            left_out,
-        )
-
-    @staticmethod
-    def write(path: Path, image: np.ndarray, like: Path) -> None:
-        """Write what `Picture.restore` gave as PNG or TIFF, its numbers as they are; atomic.
-
-        Raises:
-            UsageError: PNG cannot hold such numbers.
-            OSError: the file cannot be written.
-        """
-        if not can_hold(path.suffix, image):
-            raise UsageError(
-                f"PNG cannot hold {image.dtype} numbers", where=path, mend="let the name end in .tif or .tiff"
-            )
-        write_pixels(path, image)
+    def _shown(self, subject: Subject, name: str, pixels: Pixels) -> tuple[np.ndarray, str]:
+        """As for all pictures; of a file with both images side by side, the half that shows this one."""
+        if len(set(subject.files.values())) == len(subject.files):
+            return super()._shown(subject, name, pixels)
+        left = name == self.left
+        return _half(subject.files[name], pixels.values, left=left), "right half" if left else "left half"
 
 
 class _Folders:
@@ -226,7 +141,7 @@ class _Folders:
                     self._add(inner, part or its_part, side or its_side)
 
     def _add(self, folder: Path, part: str, side: Side | None) -> None:
-        files = _files(folder)
+        files = files_in(folder)
         if not files:
             return
         if (part, side) in self.files:
@@ -308,27 +223,6 @@ def _meaning(name: str) -> tuple[str, Side | None]:
 
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """The images directly in a folder, by stem.
-
-    Raises:
-        DataError: two have one stem.
-    """
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        if path.stem in files:
-            raise DataError(
-                f"two images are called {path.stem!r}",
-                where=folder,
-                why=f"{files[path.stem].name} and {path.name}",
-                mend="Make a new folder, in it links of different names to the images, and name it as data.root",
-            )
-        files[path.stem] = path
-    return files
 
 
 def _half(path: Path, pixels: np.ndarray, *, left: bool) -> np.ndarray:

@@ -22,6 +22,7 @@ __all__ = ["Methods", "describe"]
 REFERENCES = "references.bib"
 GROUP = "gantk"
 ALWAYS = "always"
+_PICTURES = ("images", "image_table")  # datasets of a run that was not evaluated yet
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def describe(run: Path) -> Methods:
     noun = evaluation.subjects.noun if evaluation else "patient"
     said = {
         "Data": _data(files, recipe, noun),
-        "Preprocessing": _preprocessing(recipe),
+        "Preprocessing": _preprocessing(recipe, noun),
         "Networks": _networks(recipe),
         "Training": _training(files, recipe),
         "Evaluation": _evaluation(recipe, evaluation, noun),
@@ -86,10 +87,10 @@ def _data(files: RunFiles, recipe: Mapping[str, Any], noun: str) -> str:
     return f"{said} {used} The split is by patient (hash {split.hash})."
 
 
-def _preprocessing(recipe: Mapping[str, Any]) -> str:
+def _preprocessing(recipe: Mapping[str, Any], noun: str) -> str:
     data = recipe["data"]
     height, width = data["crop"]
-    if data["dataset"] == "images":
+    if noun != "patient" or data["dataset"] in _PICTURES:
         return f"Pictures were resized and cropped to {height} × {width} pixels and mapped to [-1, 1]."
     spacing = data.get("spacing")
     rule = data.get("normalisation", {})

@@ -17,9 +17,10 @@ from PIL import Image
 
 import gantk
 from gantk.data.cohort import by_target, split_cohort
-from gantk.data.images import Images, Picture
+from gantk.data.images import Images
 from gantk.data.meaning import Meaning, decide_intensities
 from gantk.data.normalisation import DARKEST
+from gantk.data.picture import Picture
 from gantk.data.pixels import read_pixels, write_pixels
 from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
@@ -374,7 +375,7 @@ def test_other_things_that_cannot_be_used(tmp_path: Path) -> None:
     save(tmp_path / "b" / "1.png", noise(8, 10))
     dataset = Images(tmp_path)
     (pair,) = dataset.subjects(QUIET)
-    with pytest.raises(DataError, match="8 × 10 pixels and its partner 8 × 12"):
+    with pytest.raises(DataError, match="8 × 10 pixels, but 'a' 8 × 12"):
         dataset.read(pair, ["a", "b"])
     with pytest.raises(DataError, match=r"no images in the layout 'halves'"):
         Images(tmp_path, layout="halves").subjects(QUIET)

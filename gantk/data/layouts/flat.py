@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gantk.data.cohort_table import PICTURES, SCANS, Kind
 from gantk.data.layouts.scan import Scan, subjects_of
 from gantk.data.modalities import canonical
 from gantk.data.volumes import Subject
@@ -29,7 +30,8 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
         root: the data set's folder.
         progress: is told which files fit no pattern.
         patterns: `{patient}`, `{modality}` and, where there are several, `{visit}` stand for a part of a name, `*` for
-            any other. One with a slash is a path below the root, one without it a file's name in any folder.
+            any other. One with a slash is a path below the root, one without it a file's name in any folder. Where one
+            ends as pictures do (`{modality}/{patient}.png`), pictures are listed, else NIfTI files.
             `NAME=PATTERN` says the modality of files whose names do not: `seg=labels/{patient}.nii.gz`.
 
     Raises:
@@ -44,8 +46,9 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
             mend=f'Give one, such as --pattern "{_EXAMPLE}"',
         )
     known = [_Pattern.of(text) for text in patterns]
+    kind = PICTURES if any(map(PICTURES.named, patterns)) else SCANS
     scans, others = [], []
-    for file in _files(root):
+    for file in _files(root, kind):
         scan = next((scan for pattern in known if (scan := pattern.scan(root, file)) is not None), None)
         scans += [scan] if scan is not None else []
         others += [file] if scan is None else []
@@ -55,7 +58,7 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
             where=root,
             why=f"a file is {others[0].relative_to(root).as_posix()}, the pattern {patterns[0]}"
             if others
-            else "there is no NIfTI file",
+            else f"there is no {kind.noun}",
             mend="Correct the pattern: {patient} and {modality} stand for parts of a name, * for any other",
         )
     if others:
@@ -64,9 +67,9 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
     return subjects_of(scans, progress)
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files(root: Path, kind: Kind) -> Iterator[Path]:
     for _, files in walk_folders(root):
-        yield from (file for file in files if file.name.lower().endswith((".nii", ".nii.gz")))
+        yield from (file for file in files if kind.named(file.name))
 
 
 @dataclass(frozen=True)

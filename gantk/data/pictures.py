@@ -1,0 +1,162 @@
+"""What all datasets of picture files share: how pictures are found at a path, read, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gantk.data.cohort_table import PICTURES, is_table, read_table
+from gantk.data.picture import Picture
+from gantk.data.pixels import SUFFIXES, Pixels, can_hold, read_pixels, write_pixels
+from gantk.data.volumes import Subject
+from gantk.errors import DataError, UsageError
+from gantk.ranges import Count
+
+__all__ = ["Mode", "Pictures", "Size", "files_in"]
+
+Mode = Literal["rgb", "grey"]
+Size = tuple[Count, Count]
+
+
+class Pictures:
+    """Subjects whose images are pictures; a dataset adds how they are listed.
+
+    Args:
+        mode: what images are converted to.
+        size: height and width that images are resized to; those of the crop where absent.
+    """
+
+    noun = "image"
+    writes = (".png", ".tif", ".tiff")
+
+    def __init__(self, mode: Mode, size: Size | None) -> None:
+        self.mode, self.size = mode, size
+
+    @property
+    def channels(self) -> int:
+        """Channels of one image."""
+        return 3 if self.mode == "rgb" else 1
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The parameters that change what is read of a file."""
+        return {"mode": self.mode, "size": self.size}
+
+    def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
+        """The picture in one file, to be translated.
+
+        Raises:
+            DataError: the file does not exist or is no image, or several modalities are asked for.
+        """
+        path = Path(path).expanduser()
+        if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+            raise DataError(
+                "this is no image" if path.exists() else "this file does not exist",
+                where=path,
+                mend=f"Name a file that ends in {', '.join(SUFFIXES)}",
+            )
+        if len(modalities) != 1:
+            raise DataError(
+                f"one image cannot be {' and '.join(modalities) or 'nothing'}",
+                where=path,
+                mend="Name the images in a table, a column for each",
+            )
+        return Subject(path.stem, {modalities[0]: path})
+
+    @staticmethod
+    def members(path: Path) -> Sequence[Path | Subject] | None:
+        """The images in a folder, or the subjects of a table; None where the path is that of a single picture.
+
+        Raises:
+            DataError: the table cannot be read, or the folder holds no image.
+        """
+        path = Path(path).expanduser()
+        if is_table(path):
+            return read_table(path, PICTURES, complete=False)
+        if not path.is_dir():
+            return None
+        files = list(files_in(path).values())
+        if not files:
+            raise DataError("this folder holds no image", where=path, why=f"images end in {', '.join(SUFFIXES)}")
+        return files
+
+    @staticmethod
+    def named(source: Path, pixels: np.ndarray) -> str:
+        """What a picture that was made from a file is called beside others: like it, in a format that can hold it."""
+        suffixes = (source.suffix, *Pictures.writes)
+        fitting = (suffix for suffix in suffixes if suffix.lower() in Pictures.writes and can_hold(suffix, pixels))
+        return source.stem + next(fitting)
+
+    def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Picture:
+        """The subject's pictures.
+
+        Raises:
+            DataError: a file cannot be read, or images of one subject have different sizes.
+        """
+        images: dict[str, np.ndarray] = {}
+        found: dict[str, Pixels] = {}
+        left_out: dict[str, str] = {}
+        for name in modalities:
+            path = subject.files[name]
+            found[name] = read_pixels(path, self.mode)
+            pixels, left_out[name] = self._shown(subject, name, found[name])
+            images[name] = pixels.transpose(2, 0, 1).astype(np.float32)
+            first = modalities[0]
+            if images[name].shape != images[first].shape:
+                (_, h, w), (_, H, W) = images[name].shape, images[first].shape
+                raise DataError(
+                    f"this image has {h} × {w} pixels, but {first!r} {H} × {W}",
+                    where=path,
+                    why=f"{first!r} is {subject.files[first]}; images of one subject show the same, pixel by pixel",
+                    mend="Bring them to one size, or leave them out",
+                )
+        return Picture(
+            images,
+            {name: pixels.greatest for name, pixels in found.items()},
+            self.size,
+            dict(subject.files),
+            {name: pixels.values.dtype.name for name, pixels in found.items()},
+            left_out,
+        )
+
+    def _shown(self, subject: Subject, name: str, pixels: Pixels) -> tuple[np.ndarray, str]:
+        """The pixels of a subject's image (H, W, C), and what of the file they leave out."""
+        return pixels.values, pixels.left_out
+
+    @staticmethod
+    def write(path: Path, image: np.ndarray, like: Path) -> None:
+        """Write what `Picture.restore` gave as PNG or TIFF, its numbers as they are; atomic.
+
+        Raises:
+            UsageError: PNG cannot hold such numbers.
+            OSError: the file cannot be written.
+        """
+        if not can_hold(path.suffix, image):
+            raise UsageError(
+                f"PNG cannot hold {image.dtype} numbers", where=path, mend="let the name end in .tif or .tiff"
+            )
+        write_pixels(path, image)
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """The images directly in a folder, by stem.
+
+    Raises:
+        DataError: two have one stem.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if path.stem in files:
+            raise DataError(
+                f"two images are called {path.stem!r}",
+                where=folder,
+                why=f"{files[path.stem].name} and {path.name}",
+                mend="Make a new folder, in it links of different names to the images, and name it as data.root",
+            )
+        files[path.stem] = path
+    return files
