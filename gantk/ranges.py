@@ -6,15 +6,27 @@ so. A range of one's own is pydantic's: `Annotated[float, Field(ge=0, lt=1)]`.
 
 from __future__ import annotations
 
+import collections.abc
 import types
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-__all__ = ["Count", "Dimensions", "Distinct", "Finite", "Fraction", "NonNegative", "Positive", "Whole", "plain_numbers"]
+__all__ = [
+    "Count",
+    "Dimensions",
+    "Distinct",
+    "Finite",
+    "Fraction",
+    "NonNegative",
+    "Positive",
+    "Whole",
+    "plain_numbers",
+    "rewritten",
+]
 
 T = TypeVar("T", bound=Hashable)
 
@@ -55,12 +67,17 @@ Distinct = Annotated[tuple[T, ...], Field(min_length=1, description="all differe
 
 def plain_numbers(annotation: Any) -> Any:
     """The annotation in which no `int` and no `float` takes true or false, however deep it stands."""
-    if annotation in (int, float):
-        return Annotated[annotation, _NUMBER]
+    return rewritten(annotation, lambda one: Annotated[one, _NUMBER] if one in (int, float) else one)
+
+
+def rewritten(annotation: Any, change: Callable[[Any], Any]) -> Any:
+    """The annotation with the types in it changed, however deep they stand."""
+    if (changed := change(annotation)) is not annotation:
+        return changed
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if not arguments or origin is Literal:
+    if not arguments or origin in (Literal, collections.abc.Callable):
         return annotation
     if origin is Annotated:
-        return Annotated[(plain_numbers(arguments[0]), *arguments[1:])]
-    inner = tuple(plain_numbers(argument) for argument in arguments)
+        return Annotated[(rewritten(arguments[0], change), *arguments[1:])]
+    inner = tuple(rewritten(argument, change) for argument in arguments)
     return reduce(or_, inner) if origin in (Union, types.UnionType) else origin[inner]

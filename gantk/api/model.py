@@ -37,7 +37,7 @@ from gantk.training.best import evaluated_checkpoint
 from gantk.training.checkpoint import Checkpoint, restore_generators
 from gantk.training.device import autocasting, pick_device
 from gantk.translation import Chain, Translation, Translator, build_translators
-from gantk.translation.protocols import no_extra, output_of, whole
+from gantk.translation.protocols import no_extra, output_of
 from gantk.translation.shapes import fitting_size
 
 
@@ -272,7 +272,7 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
 
 def _besides(answer: Tensor | Translation, name: str, output: Tensor, origin: str) -> Tensor:
     """What a generator made besides its output, one map for each of its images, as large as the output."""
-    made = whole(answer).extra
+    made = Translation.of(answer).extra
     if name not in made:
         raise no_extra(name, made, origin)
     shape = (len(output), 1, *output.shape[2:])

@@ -62,9 +62,19 @@ def suited(registry: Registry, kind: str, name: str, dimensions: int, where: str
         RecipeError: it does not.
     """
     component = registry.get(kind, name, where)
-    known = dimensions_of(component)
+    check_suited(component, dimensions, where)
+    return component
+
+
+def check_suited(component: Component, dimensions: int, where: str) -> None:
+    """Whether a component works in so many dimensions.
+
+    Raises:
+        RecipeError: it does not.
+    """
+    known, registry = dimensions_of(component), component.registry or ()
     if dimensions in known:
-        return component
+        return
     others = sorted(c.name for c in registry if c.kind == component.kind and dimensions in dimensions_of(c))
     means = " and ".join(NOUNS[number] for number in known)
     raise RecipeError(

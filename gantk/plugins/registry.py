@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,6 +18,7 @@ from gantk.plugins.blame import blame
 from gantk.plugins.dimensions import dimensions_of
 from gantk.plugins.kinds import KINDS, Kind
 from gantk.plugins.names import named
+from gantk.plugins.nested import as_tables, made, nested_in, resolved
 from gantk.plugins.words import type_words, value_words
 from gantk.ranges import plain_numbers
 
@@ -53,6 +54,7 @@ class Component:
         version: of the plugin's distribution.
         distribution: what `pip` calls it.
         formerly: names under which recipes still find it, with a warning.
+        registry: where the components are found that are named within it.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Component:
     version: str
     distribution: str = ""
     formerly: tuple[str, ...] = ()
+    registry: Registry | None = field(default=None, compare=False, repr=False)
 
     @property
     def origin(self) -> str:
@@ -108,7 +111,7 @@ class Component:
     def schema(self) -> type[BaseModel]:
         """The parameters as a pydantic model."""
         fields: dict[str, Any] = {
-            p.name: (plain_numbers(p.type), ... if p.required else p.default) for p in self.parameters
+            p.name: (as_tables(plain_numbers(p.type)), ... if p.required else p.default) for p in self.parameters
         }
         config = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
         try:
@@ -183,7 +186,14 @@ class Component:
         except ValidationError as error:
             raise self._explain(error, where) from None
         values = {name: getattr(model, name) for name in self.schema.model_fields}
-        return {k: v.expanduser().absolute() if isinstance(v, Path) else v for k, v in values.items()}
+        values = {k: v.expanduser().absolute() if isinstance(v, Path) else v for k, v in values.items()}
+        return {name: resolved(value, f"{where}.{name}", self._beside) for name, value in values.items()}
+
+    def _beside(self, kind: str, name: str, where: str) -> Component:
+        """A component that is registered with this one."""
+        if self.registry is None:
+            raise PluginError(f"the {self.origin} is in no registry, where {name!r} could be found", where=where)
+        return self.registry.get(kind, name, where)
 
     def _explain(self, error: ValidationError, where: str) -> RecipeError:
         problem = error.errors()[0]
@@ -197,11 +207,11 @@ class Component:
             )
         if problem["type"] == "missing":
             return RecipeError(f"{self.kind} {self.name!r} needs the parameter {key!r}", where=where)
-        return RecipeError(
-            f"parameter {key!r} of {self.kind} {self.name!r} is {problem.get('input')!r}",
-            where=f"{where}.{key}",
-            why=problem["msg"].removeprefix("Value error, "),
-        )
+        why = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "model_type":
+            why = 'it names a component, as a table: { use = "NAME" }'
+        said = f"parameter {key!r} of {self.kind} {self.name!r} is {problem.get('input')!r}"
+        return RecipeError(said, where=f"{where}.{key}", why=why)
 
     def build(self, parameters: Mapping[str, Any], where: str, **supplied: Any) -> Any:
         """An instance, made from a recipe's parameters and those of `supplied` that its constructor takes."""
@@ -214,12 +224,13 @@ class Component:
             RecipeError: the constructor refuses them, by an error of gantk's.
             PluginError: the constructor raised anything else.
         """
+        given = {name: made(value, supplied) for name, value in values.items()}
         supplied = {name: value for name, value in supplied.items() if name in self.arguments}
         changed = [f"{n} = {value_words(v)}" for n, v in values.items() if v != self.arguments[n].default]
         mend = f"correct {', '.join(changed)} in the recipe, or mend the plugin" if changed else None
         try:
             with blame(self.origin, where, mend):
-                return self.cls(**supplied, **values)
+                return self.cls(**supplied, **given)
         except GantkError as error:
             if type(error) not in (GantkError, RecipeError):
                 raise
@@ -233,6 +244,9 @@ class Component:
         for parameter in self.parameters:
             for kind, name in named(parameter.type, values[parameter.name]):
                 yield parameter.name, kind, name
+        for place, nested in nested_in(values):
+            for within, kind, name in nested.component.named(nested.values):
+                yield f"{place}.{within}", kind, name
 
 
 class Registry:
@@ -261,7 +275,7 @@ class Registry:
                     mend=f"remove one, or disable it with GANTK_DISABLE_PLUGINS={component.plugin}",
                 )
         for component in components:
-            self._components[component.kind][component.name] = component
+            self._components[component.kind][component.name] = replace(component, registry=self)
 
     def names(self, kind: str) -> list[str]:
         """The names of a kind's components, sorted."""

@@ -19,6 +19,7 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 
 from gantk.names import ID, LONGEST, PATTERN
 from gantk.plugins.docstring import parse
+from gantk.plugins.nested import KIND
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.data import DataSettings
 from gantk.recipe.model import (
@@ -43,6 +44,8 @@ Schema = dict[str, Any]
 DIALECT = "http://json-schema.org/draft-07/schema#"
 TEXT: Schema = {"type": "string"}
 TEXTS: Schema = {"type": "array", "items": TEXT}
+#: Where the tables are of components that others name.
+NESTED = "#/$defs/nested."
 #: Tables of recipes that hold one table per name, with the kind of component that these name.
 NAMED: dict[str, tuple[str, type[BaseModel]]] = {
     "losses": ("loss", LossSettings),
@@ -244,10 +247,23 @@ class _Writer:
         docs = parse(component.doc).arguments
         found = {}
         for parameter in component.parameters:
-            schema = dict(written.get("properties", {}).get(parameter.name, {}))
+            schema = dict(self._naming(written.get("properties", {}).get(parameter.name, {})))
             schema.pop("title", None)
             found[parameter.name] = schema | ({"description": docs[parameter.name]} if parameter.name in docs else {})
         return found
+
+    def _naming(self, schema: Any) -> Any:
+        """A parameter's schema, with tables of the components that it names."""
+        if isinstance(schema, list):
+            return [self._naming(one) for one in schema]
+        if not isinstance(schema, dict):
+            return schema
+        if KIND not in schema:
+            return {key: self._naming(value) for key, value in schema.items()}
+        if (name := f"nested.{schema[KIND]}") not in self.defs:
+            self.defs[name] = {}  # it may name others of its kind
+            self.defs[name] = {**self._table(name, schema[KIND], Selection), "required": ["use"]}
+        return {"$ref": f"#/$defs/{name}"}
 
     def _model(self, model: type[BaseModel]) -> Schema:
         """A table with a fixed set of keys; none of them required, and those of tables within closed too."""
@@ -277,6 +293,9 @@ class _Writer:
         there = self._resolved(schema)
         if not top:
             yield f"^{path}$", schema
+        if any(str(one.get("$ref", "")).startswith(NESTED) for one in (schema, *schema.get("anyOf", ()))):
+            yield f"^{path}\\..+$", {}  # tables of components nest without end
+            return
         if "properties" in there:
             yield from self._dotted(there["properties"], f"{path}\\.")
         if isinstance(there.get("additionalProperties"), dict):

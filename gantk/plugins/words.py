@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gantk.plugins.nested import of_kind
+
 __all__ = ["type_words", "value_words"]
 
 PLAIN = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path", Any: "any"}
@@ -39,6 +41,8 @@ def _type(annotation: Any) -> str:
         return f"list of {_plural(_type(arguments[0]))}"
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         return f"table of {_type(arguments[1])}"
+    if (nested := of_kind(annotation)) is not None:
+        return f"table that names a {nested[0].replace('_', ' ')}"
     if annotation in PLAIN:
         return PLAIN[annotation]
     if isinstance(annotation, NewType):
@@ -50,6 +54,7 @@ def _type(annotation: Any) -> str:
 
 def _plural(kind: str) -> str:
     word, space, rest = kind.partition(" ")
+    rest = rest.replace("that names", "that name")
     return f"{word}s{space}{rest}" if word in ("integer", "number", "path", "table") else kind
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from gantk.errors import GantkError
-from gantk.plugins import Component
+from gantk.plugins import Component, Registry, load_plugins
 from gantk.testing.failures import ConformanceError, expect
 from gantk.translation import ImageRef, Role
 
@@ -43,7 +44,7 @@ class Conformance:
     def registered(self) -> Component:
         """The component as a plugin registers it."""
         cls = inspect.getattr_static(self, "component")  # a function that returns an instance must not be bound
-        return Component(self.name or cls.__name__, self.kind, cls, cls.__module__, "")
+        return Component(self.name or cls.__name__, self.kind, cls, cls.__module__, "", registry=_installed())
 
     @property
     def given(self) -> dict[str, Any]:
@@ -61,6 +62,12 @@ class Conformance:
     def test_signature(self) -> None:
         """A recipe can name it and fill its parameters."""
         check_signature(self.registered, self.given)
+
+
+@lru_cache(maxsize=1)
+def _installed() -> Registry:
+    """The components that are installed, of which parameters may name some."""
+    return load_plugins(strict=False).registry
 
 
 def check_signature(component: Component, parameters: Mapping[str, Any]) -> None:

@@ -196,7 +196,12 @@ def check_slope(value: Callable[[], Tensor], network: nn.Module, what: str, step
 
 
 def _one_map(network: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
-    """A hook that makes one map of the scores of several scales, so that a discriminator is tested as one."""
+    """A hook that makes one map of the scores of several scales, so that a discriminator is tested as one, and an image
+    of what a generator makes where no layers are asked for."""
+    if isinstance(output, Translation) and len(arguments) == 1:
+        for name, extra in output.extra.items():
+            check_finite(f"the extra output {name!r}", extra)
+        return output.output
     scores = output.scores if isinstance(output, Judgement) else output
     if not isinstance(scores, tuple) or isinstance(output, Translation):
         return output

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NewType, Protocol, runtime_ch
 from torch import Tensor
 
 from gantk.errors import PluginError, nearest
+from gantk.plugins.nested import stands_for
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -46,6 +47,11 @@ class Translation:
     def __iter__(self) -> Iterator[Any]:
         return iter((self.output, self.features))
 
+    @classmethod
+    def of(cls, answer: Tensor | Translation) -> Translation:
+        """What a generator answered, with or without features and extra outputs."""
+        return answer if isinstance(answer, Translation) else cls(answer, {})
+
     def changed(self, change: Callable[[Tensor], Tensor]) -> Translation:
         """The same with every tensor changed."""
         output = None if self.output is None else change(self.output)
@@ -61,11 +67,6 @@ class Judgement(NamedTuple):
     features: dict[int, Tensor]
 
 
-def whole(answer: Tensor | Translation) -> Translation:
-    """What a generator answered, with or without features and extra outputs."""
-    return answer if isinstance(answer, Translation) else Translation(answer, {})
-
-
 def no_extra(name: str, made: Iterable[str], origin: str) -> PluginError:
     """That a generator makes nothing of a name besides its output."""
     return PluginError(
@@ -76,7 +77,7 @@ def no_extra(name: str, made: Iterable[str], origin: str) -> PluginError:
 
 def output_of(answer: Tensor | Translation) -> Tensor:
     """The image of what a generator answered."""
-    output = whole(answer).output
+    output = Translation.of(answer).output
     assert output is not None
     return output
 
@@ -91,6 +92,7 @@ class Moment:
     step: int
 
 
+@stands_for("transform")
 class Transform(Protocol):
     """Changes training batches; draws from torch's global generator, which is seeded anew for every step."""
 
@@ -98,6 +100,7 @@ class Transform(Protocol):
         """The group as it is to be trained on; the one that is given stays as it is."""
 
 
+@stands_for("generator")
 class Generator(Protocol):
     """A network that translates images; an `nn.Module`. Its constructor is given `in_channels` and `out_channels`."""
 
@@ -105,6 +108,7 @@ class Generator(Protocol):
         """`(B, in_channels, *spatial)` in [-1, 1] → `(B, out_channels, *spatial)` in [-1, 1]."""
 
 
+@stands_for("generator")
 class FeatureGenerator(Protocol):
     """A generator whose layers have numbers, so that features can be taken in the pass that translates."""
 
@@ -112,6 +116,7 @@ class FeatureGenerator(Protocol):
         """The output, or with `layers` a `Translation`; `decode=False` stops after the last layer that is wanted."""
 
 
+@stands_for("discriminator")
 class Discriminator(Protocol):
     """A network that judges images; an `nn.Module`. Its constructor is given `in_channels`."""
 
@@ -119,6 +124,7 @@ class Discriminator(Protocol):
         """`(B, in_channels, *spatial)` in [-1, 1] → scores `(B, K, *spatial)`; of several scales a tuple of them."""
 
 
+@stands_for("discriminator")
 class FeatureDiscriminator(Protocol):
     """A discriminator whose layers have numbers."""
 
@@ -126,6 +132,7 @@ class FeatureDiscriminator(Protocol):
         """The scores, or with `layers` a `Judgement`."""
 
 
+@stands_for("augmentation")
 class Augmentation(Protocol):
     """Changes what a discriminator is shown in training, real and translated images alike; an `nn.Module`.
 
@@ -185,6 +192,7 @@ class Needs:
     start: bool = False
 
 
+@stands_for("loss")
 @runtime_checkable
 class Loss(Protocol):
     """A loss: called with the step as its term sees it, returns a scalar that the generator descends.
@@ -202,6 +210,7 @@ class Loss(Protocol):
         """The generator's loss, a scalar; None in a step in which there is none."""
 
 
+@stands_for("weight_schedule")
 @runtime_checkable
 class WeightSchedule(Protocol):
     """A term's weight over the training; it has no state, so that a resumed run goes on with it."""
@@ -221,6 +230,7 @@ class Balance(Protocol):
         own weight as a factor; `view` is the step as the first of them sees it, without a weight map."""
 
 
+@stands_for("weight_map")
 @runtime_checkable
 class WeightMap(Protocol):
     """A weight map: called with the step as a term sees it, without gradient."""

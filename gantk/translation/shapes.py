@@ -16,7 +16,7 @@ from gantk.plugins.blame import blame
 from gantk.recipe.model import Recipe
 from gantk.recipe.values import Update
 from gantk.translation.chain import Chain
-from gantk.translation.protocols import Translation, whole
+from gantk.translation.protocols import Translation
 from gantk.translation.term import Term
 from gantk.translation.translator import Translator
 
@@ -105,7 +105,7 @@ def _takes(chain: Chain, size: tuple[int, ...]) -> bool:
         return False
     finally:
         chain.train(training)
-    output = whole(output).output
+    output = Translation.of(output).output
     return isinstance(output, Tensor) and tuple(output.shape) == (1, chain.gives.size, *size)
 
 

@@ -14,7 +14,7 @@ from gantk.data.layout import Domain
 from gantk.recipe.data import ExtraSettings
 from gantk.recipe.values import Update
 from gantk.translation.pool import ImagePool
-from gantk.translation.protocols import Judgement, Translation, whole
+from gantk.translation.protocols import Judgement, Translation
 from gantk.translation.residual import bare
 
 
@@ -97,7 +97,7 @@ class Translator(nn.Module):
     ) -> Translation:
         """One forward pass of the generator, with features where asked for."""
         if not layers:
-            return whole(self.generator(image, **given))
+            return Translation.of(self.generator(image, **given))
         return self.generator(image, layers, decode, **given)
 
     def judge(
