@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 from gantk.progress import Progress
@@ -36,16 +39,10 @@ def in_processes(
 
         pool = ProcessPoolExecutor(workers, initializer=_ignore_interrupts)
         futures: dict[Future[Result], int] = {}
-
-        def submit() -> None:
-            for number, job in left.items():
-                futures[pool.submit(work, *job)] = number
-
         try:
-            # Ctrl-C interrupts only the main thread: starting the pool in another thread avoids a half-started pool
-            # whose processes would never end
-            with ThreadPoolExecutor(1) as starter:
-                starter.submit(submit).result()
+            with _signals_held_back():  # a half-started pool's processes would never end
+                for number, job in left.items():
+                    futures[pool.submit(work, *job)] = number
             for future in as_completed(futures):
                 result = future.result()
                 del left[futures[future]]
@@ -60,6 +57,26 @@ def in_processes(
             pool.shutdown(wait=True)
     for job in left.values():
         yield work(*job)
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Signals that come during the block are handled after it; their handlers may raise, and in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    former = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in former:
+        signal.signal(number, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    for number, frame in came:
+        former[number](number, frame)
 
 
 def _ignore_interrupts() -> None:

@@ -36,7 +36,7 @@ def said_by(tmp_path: Path, *, deadly: bool) -> list[str]:
     script = tmp_path / "script.py"
     # the parent's id is written into the functions that travel
     script.write_text(SCRIPT.format(deadly=deadly, parent="parent").replace("class", "parent = os.getpid()\nclass", 1))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.splitlines()
 
 
@@ -64,14 +64,16 @@ from joblib.externals.loky.process_executor import ProcessPoolExecutor
 from gantk.progress import QuietProgress
 from gantk.workers import in_processes
 
-start = ProcessPoolExecutor._start_executor_manager_thread
+signal.signal(signal.{number}, signal.default_int_handler)
+whole = ProcessPoolExecutor.{moment}
+came = []
 
-def interrupted(self):  # when the processes run, and nobody watches them yet
-    if self._executor_manager_thread is None:
-        signal.raise_signal(signal.SIGINT)
-    start(self)
+def interrupted(self):
+    if not came:
+        came.append(signal.raise_signal(signal.{number}))
+    whole(self)
 
-ProcessPoolExecutor._start_executor_manager_thread = interrupted
+ProcessPoolExecutor.{moment} = interrupted
 try:
     list(in_processes(time.sleep, [(0.01,)] * 4, 2, QuietProgress()))
 except KeyboardInterrupt as error:
@@ -80,13 +82,32 @@ except KeyboardInterrupt as error:
 """
 
 
-def test_an_interrupt_while_processes_start_ends_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        ("SIGINT", "_adjust_process_count"),  # before any process runs
+        ("SIGINT", "_start_executor_manager_thread"),  # when they run, and nobody watches them yet
+        ("SIGTERM", "_start_executor_manager_thread"),
+    ],
+)
+def test_an_interrupt_while_processes_start_ends_them(tmp_path: Path, number: str, moment: str) -> None:
     script = tmp_path / "script.py"
-    script.write_text(INTERRUPTED)
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    script.write_text(INTERRUPTED.format(number=number, moment=moment))
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
-        said, _ = process.communicate(timeout=30)
+        said, wrong = process.communicate(timeout=60)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    assert said == "interrupted\n"
+    assert said == "interrupted\n", wrong
+
+
+def test_an_interrupt_that_was_ignored_before_is_ignored_still() -> None:
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert sorted(in_processes(abs, [(-1,), (-2,)], 2, QuietProgress())) == [1, 2]
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, former)

@@ -107,8 +107,9 @@ class TeacherStudent(Scheduler):
         if self.rewind:  # else it has these weights
             control.restore(self.teacher, "teacher", epoch)
         stopped = self.converged - self.best_epoch >= self.patience
-        ended = "converged in epoch" if stopped else "reached its last epoch before it converged,"
-        control.note(f"the teacher {ended} {self.converged + 1} and goes on with its weights of epoch {epoch + 1}")
+        last = self.converged + 1
+        ended = f"converged in epoch {last}" if stopped else f"reached its last epoch, {last}, before it converged"
+        control.note(f"the teacher {ended}; it goes on with its weights of epoch {epoch + 1}")
         if self.student is not None:
             control.copy(self.teacher, self.student, self.student_starts_from)
 

@@ -90,7 +90,7 @@ def test_convergence(values: list[float | None], epochs: int) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "reached its last epoch before it converged, 10"),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "reached its last epoch, 10, before it converged"),
         ([0.1, 0.5, 0.5, 0.5, 0.5], "converged in epoch 5"),
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.7, 0.7, 0.7], "converged in epoch 10"),  # in the last one, at last
     ],
@@ -99,7 +99,7 @@ def test_running_out_of_epochs_is_not_called_convergence(values: list[float], sa
     scheduler, control = schedule(patience=3, min_delta=0.01, rewind=0), Control()
     train(scheduler, values)
     scheduler.before_stage(scheduler.stages(["teacher", "student"])[1], control)
-    assert control.notes[0].startswith(f"the teacher {said} and goes on")
+    assert control.notes[0].startswith(f"the teacher {said}; it goes on with")
 
 
 def test_convergence_of_a_metric_that_falls() -> None:
@@ -133,7 +133,7 @@ def test_the_teacher_goes_back_and_the_student_begins_as_it(rewind: int, epoch: 
         *([("restore", "teacher", "teacher", epoch)] if rewind else []),  # else it has these weights
         ("copy", "teacher", "student", ("generator", "heads", "discriminator")),
     ]
-    assert control.notes == [f"the teacher converged in epoch 6 and goes on with its weights of epoch {epoch + 1}"]
+    assert control.notes == [f"the teacher converged in epoch 6; it goes on with its weights of epoch {epoch + 1}"]
 
 
 def test_what_the_student_starts_from() -> None:
