@@ -273,7 +273,7 @@ class Loader:
                 (core if slices.core[row] else other).append((patient, row))
         if not core and not other:
             raise DataError(
-                f"no {self.store.noun} of the batch group {group!r} has a slice with tumour",
+                f"no {self.store.noun} of the batch group {group!r} has a slice with tumor",
                 why="the segmentations are missing or empty",
                 mend='Set data.slices = "all" to train on every slice',
             )

@@ -192,7 +192,7 @@ class _Collection:
         rows = {patient: np.flatnonzero(owners == patient) for patient in dict.fromkeys(self.patients)}
         rows = {patient: own for patient, own in rows.items() if labels[own].any()}
         if len(rows) < 2:
-            progress.note("The segmentation probe needs two test patients with tumour: Dice is left out")
+            progress.note("The segmentation probe needs two test patients with tumor: Dice is left out")
             return Findings()
         parts = folds(list(rows), min(self.probe.folds, len(rows)), self.probe.seed)
         inputs, real = self.inputs.read(), self.targets[REAL_TARGET]

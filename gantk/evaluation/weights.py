@@ -54,7 +54,7 @@ def read_weights(evaluation: Path) -> list[MapWeight]:
 
 
 def light_in_tumours(evaluations: Iterable[Path]) -> Iterator[str]:
-    """One sentence for each map that is lower in the tumour than in healthy brain, in some of the runs or all.
+    """One sentence for each map that is lower in the tumor than in healthy brain, in some of the runs or all.
 
     A file of weights that cannot be read says nothing.
     """
@@ -65,8 +65,8 @@ def light_in_tumours(evaluations: Iterable[Path]) -> Iterator[str]:
                 if not math.isnan(found.ratio):
                     ratios.setdefault(found.name, []).append(found.ratio)
     for name, known in ratios.items():
-        low = sorted(ratio for ratio in known if ratio < 1)
+        low = sorted(ratio for ratio in known if round(ratio, 2) < 1)  # as it is written
         if low:
             which = f" in {len(low)} of {len(known)} runs" if len(known) > 1 else ""
             span = f"{low[0]:.2f}" if f"{low[0]:.2f}" == f"{low[-1]:.2f}" else f"{low[0]:.2f} to {low[-1]:.2f}"
-            yield f"weight map {name} is lower in the tumour than in healthy brain{which} (ratio {span})"
+            yield f"weight map {name} is lower in the tumor than in healthy brain{which} (ratio {span})"

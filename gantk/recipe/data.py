@@ -187,7 +187,7 @@ class DataSettings(BaseModel):
     spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
     crop: Pair[Pixels] = (224, 224)
-    """Height and width of the centre crop, in pixels."""
+    """Height and width of the center crop, in pixels."""
     patch: Triple[Pixels] | None = None
     """Of volumes: slices, height and width of the patches that are trained on, in voxels."""
     normalisation: NormalisationSettings = NormalisationSettings()
@@ -204,9 +204,9 @@ class DataSettings(BaseModel):
     split: SplitSettings | Literal["none"] = SplitSettings()
     """Training, validation and test subjects; `"none"` trains on all and measures on the same."""
     slices: Literal["tumour", "all"] = "tumour"
-    """Which slices are trained on: those with tumour, or all that show any brain."""
+    """Which slices are trained on: those with tumor, or all that show any brain."""
     core_fraction: Fraction | None = None
-    """Fraction of the training slices that contain tumour core; where absent, as many as there are."""
+    """Fraction of the training slices that contain tumor core; where absent, as many as there are."""
     batch: dict[BatchGroup, Images] = Field(default={"paired": 1}, min_length=1)
     """Slices of each batch group in a step; `paired:1/2` is one half of the paired patients, by name every second."""
     steps_per_epoch: Number | None = None

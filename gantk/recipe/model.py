@@ -154,7 +154,7 @@ class EvaluationSettings(Settings):
     metrics: list[Name | Selection] = Field(default=["ssim", "psnr", "mse"], min_length=1)
     """By name; one with parameters as a table, `{ use = "lpips", net = "vgg" }`."""
     regions: Several[Region] = ["image", "brain", "tumour"]
-    """Where slices are scored: `brain` or `body`, the foreground; `outside` of it; `tc`, the tumour core; `et`."""
+    """Where slices are scored: `brain` or `body`, the foreground; `outside` of it; `tc`, the tumor core; `et`."""
     mask: Literal["none", "foreground"] = "none"
     """Whether outputs are set to background where every input is, as `gantk predict` does."""
     missing: Unlike[Name] = []

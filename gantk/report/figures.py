@@ -48,7 +48,9 @@ def columns_of(figure: np.ndarray, examples: Examples) -> list[np.ndarray]:
     """The columns of a drawn figure apart, for pages that are too narrow for all of them."""
     width = enlarge(examples.segmentation[0]).shape[1] + GAP
     count = max(1, (figure.shape[1] - GAP) // width)
-    return np.split(figure, [width * (i + 1) for i in range(count - 1)], axis=1)
+    return np.split(
+        figure[:, : count * width], count, axis=1
+    )  # each begins with a gap; the last one's second is left out
 
 
 def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:

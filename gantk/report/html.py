@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +25,7 @@ from gantk.progress import duration
 from gantk.recipe.dotted import value_at
 from gantk.report.curves import draw_chart, gather, records_of
 from gantk.report.figures import columns_of, draw_figure
-from gantk.report.saving import QUALITY
+from gantk.report.pictures import Picture, embed, room
 from gantk.runs.files import RunFiles, is_run
 from gantk.runs.lock import is_busy
 from gantk.runs.names import EVALUATION, REPORT
@@ -50,16 +48,6 @@ class Cell:
 
     text: str
     value: float | None = None
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture inside the page."""
-
-    source: str
-    caption: str
-    width: int
-    height: int
 
 
 def write_report(run: Path) -> Path:
@@ -97,7 +85,8 @@ def write_report(run: Path) -> Path:
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    page = templates.get_template("report.html.jinja").render(
+    page = partial(
+        templates.get_template("report.html.jinja").render,
         title=folder.recipe.get("name") or folder.id,
         description=folder.recipe.get("description") or "",
         run=folder.id,
@@ -108,14 +97,16 @@ def write_report(run: Path) -> Path:
         on_training=on_training,
         results=results,
         weights=weights,
-        figures=figures,
         curves=curves,
-        panels=panels,
         recipe=files.recipe_text(),
         environment=list(flatten(files.environment())),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    return save_page(page, folder.path)
+    left = room(page(figures=[], panels={}))
+    share = (left // 2 if panels else left) // max(1, len(figures))
+    shown = [_embedded(figure, share) for figure in figures]
+    used = sum(len(picture.source) for figure in shown for _, slice_ in figure["slices"] for picture in slice_)
+    return save_page(page(figures=shown, panels=_embedded_panels(panels, left - used)), folder.path)
 
 
 def save_page(page: str, folder: Path) -> Path:
@@ -258,10 +249,7 @@ def _figures(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     examples = replace(examples, outputs=outputs)
     titles = examples.titles or [f"slice {i + 1}" for i in range(len(examples))]
     return {
-        "slices": [
-            (title, [_picture(pixels, title) for pixels in columns_of(draw_figure(examples, i), examples)])
-            for i, title in enumerate(titles)
-        ],
+        "slices": [(title, columns_of(draw_figure(examples, i), examples)) for i, title in enumerate(titles)],
         "inputs": len(examples.inputs),
         "tumour": bool(examples.segmentation.any()),
         "target": examples.target is not None,
@@ -284,12 +272,12 @@ def _curves(run: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
     ]
 
 
-def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]:
-    """By key, some panels from the first to the last, in a size for the page."""
+def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[tuple[str, np.ndarray]]]:
+    """By key, captions and pixels of some panels from the first to the last, in a size for the page."""
     by_key: dict[str, list[Panel]] = {}
     for panel in panels:
         by_key.setdefault(panel.key, []).append(panel)
-    shown: dict[str, list[Picture]] = {}
+    shown: dict[str, list[tuple[str, np.ndarray]]] = {}
     for key, found in by_key.items():
         chosen = sorted(set(np.linspace(0, len(found) - 1, MOST_PANELS).round().astype(int).tolist()))
         for i in chosen:
@@ -300,15 +288,17 @@ def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[Picture]]
                 damages.append(str(GantkError("this panel cannot be shown", where=found[i].path, why=error)))
                 continue
             small.thumbnail((PANEL_WIDTH, small.height), Image.Resampling.LANCZOS)
-            picture = _picture(np.asarray(small), f"step {found[i].step:,}")
-            shown.setdefault(key, []).append(picture)
+            shown.setdefault(key, []).append((f"step {found[i].step:,}", np.asarray(small)))
     return shown
 
 
-def _picture(pixels: np.ndarray, caption: str) -> Picture:
-    """Embed (H, W, 3) uint8, small enough to be sent; the run's folder has every value."""
-    out = BytesIO()
-    image = Image.fromarray(pixels)
-    image.save(out, format="WEBP", quality=QUALITY, method=6)
-    data = base64.b64encode(out.getvalue()).decode("ascii")
-    return Picture(f"data:image/webp;base64,{data}", caption, image.width, image.height)
+def _embedded(figure: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """A figure with its pixels as pictures, of at most so many bytes in all."""
+    pixels = [(title, column) for title, columns in figure["slices"] for column in columns]
+    pictures = iter(embed(pixels, most))
+    return {**figure, "slices": [(title, [next(pictures) for _ in columns]) for title, columns in figure["slices"]]}
+
+
+def _embedded_panels(panels: Mapping[str, list[tuple[str, np.ndarray]]], most: int) -> dict[str, list[Picture]]:
+    """Panels as pictures, of at most so many bytes in all."""
+    return {key: embed(found, most // len(panels)) for key, found in panels.items()}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +10,7 @@ from PIL import Image
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import is_evaluated
 from gantk.report.figures import draw_figure
-from gantk.report.saving import QUALITY
+from gantk.report.pictures import as_webp
 from gantk.runs.names import EVALUATION, REPORT
 from gantk.tables.grids import to_html
 from gantk.tables.run import run_table
@@ -32,13 +30,9 @@ def run_html(run: Path) -> str:
     if examples.is_file():
         shown = Examples.load(examples)
         for index in range(min(MOST, len(shown))):
-            out = BytesIO()
-            Image.fromarray(draw_figure(shown, index)).save(out, format="WEBP", quality=QUALITY)
-            source = base64.b64encode(out.getvalue()).decode("ascii")
+            source = as_webp(Image.fromarray(draw_figure(shown, index)))
             title = escape(shown.titles[index])
-            parts.append(
-                f'<div>{title}</div><img style="max-width:100%" alt="{title}" src="data:image/webp;base64,{source}">'
-            )
+            parts.append(f'<div>{title}</div><img style="max-width:100%" alt="{title}" src="{source}">')
     if (run / REPORT).is_file():
         parts.append(f"<div>{escape(str(run / REPORT))}</div>")
     return "".join(parts)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
-from PIL import Image
 
 from gantk.errors import UsageError
 from gantk.files import atomic_write
 from gantk.report.curves import inline
 
-__all__ = ["FORMATS", "QUALITY", "as_svg", "check_format", "save_figure"]
+__all__ = ["FORMATS", "as_svg", "check_format", "save_figure"]
 
 FORMATS = (".png", ".pdf")
 DPI = 220
-QUALITY = 85
-"""Of WebP, in pages."""
 #: Text stays text, in fonts that come with the file.
 SETTINGS: Any = {"pdf.fonttype": 42, "svg.fonttype": "none"}
 
@@ -64,17 +59,4 @@ def as_svg(figure: Figure, title: str, *, salt: str = "") -> str:
     out = StringIO()
     with matplotlib.rc_context(SETTINGS | {"svg.hashsalt": f"{salt}{title}"}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return _PNG.sub(_smaller, inline(out.getvalue(), title))
-
-
-_PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
-
-
-def _smaller(picture: re.Match[str]) -> str:
-    """A photograph inside a drawing as WebP, or as it is where that is no smaller."""
-    png, out = base64.b64decode(picture[1]), BytesIO()
-    with Image.open(BytesIO(png)) as image:
-        image.save(out, format="WEBP", quality=QUALITY, method=6)
-    if len(out.getvalue()) >= len(png):
-        return picture[0]
-    return f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
+    return inline(out.getvalue(), title)

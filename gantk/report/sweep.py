@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gantk.report.comparison import combine, draw_comparison
 from gantk.report.curves import INK, Chart, Series, draw_chart, gather, records_of
 from gantk.report.distributions import draw_distributions, shown_rows
 from gantk.report.html import Cell, save_page
+from gantk.report.pictures import embed_in_drawings, room
 from gantk.report.saving import as_svg
 from gantk.report.selection import select
 from gantk.runs.files import RunFiles
@@ -85,7 +87,8 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     runs = [_run(folder.path, member) for member in members.members]
-    page = templates.get_template("sweep.html.jinja").render(
+    page = partial(
+        templates.get_template("sweep.html.jinja").render,
         title=str(head.get("name") or folder.id),
         description=str(head.get("description") or ""),
         state=str(status.get("state") or "unknown"),
@@ -95,7 +98,6 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
         problem=problem,
         tables=_tables(table) if table else [],
         tests=_tests(table) if table else None,
-        slices=_slices(table) if table else [],
         distributions=_distributions(table) if table else [],
         curves=_curves(members, table),
         patients=_patients(table) if table else None,
@@ -103,7 +105,10 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
         recipe=RunFiles(folder.path).recipe_text(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    return save_page(page, folder.path)
+    slices = _slices(table) if table else []
+    drawings = embed_in_drawings([slice_.svg for slice_ in slices], room(page(slices=[])))
+    slices = [replace(slice_, svg=Markup(svg)) for slice_, svg in zip(slices, drawings, strict=True)]
+    return save_page(page(slices=slices), folder.path)
 
 
 def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple[str, str]]:

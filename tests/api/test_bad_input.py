@@ -97,7 +97,7 @@ def test_a_bad_patient(server: Any, own_recipe: Path, patients: Path, damage: An
 def test_no_tumour_anywhere(server: Any, own_recipe: Path, patients: Path) -> None:
     for patient in patients.iterdir():
         change(patient, "seg", lambda image: nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine))
-    said = ["has a slice with tumour", "segmentations are missing or empty", 'data.slices = "all"']
+    said = ["has a slice with tumor", "segmentations are missing or empty", 'data.slices = "all"']
     assert_refused(server.start(own_recipe.parent, "run", own_recipe), 1, *said)
     process = server.start(own_recipe.parent, "run", own_recipe, "--set", "data.slices=all")
     assert process.wait() == 0, process.output

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -94,7 +95,7 @@ def test_a_winning_baseline_and_a_light_map_are_said(run: Path):
         '<p class="warning">† copying the t1 (baseline/input:t1) scores better than the best method in SSIM ↑.' in text
     )
     assert "<td>† 0.900</td>" in text
-    assert "weight map difficulty is lower in the tumour than in healthy brain (ratio 0.95)." in text
+    assert "weight map difficulty is lower in the tumor than in healthy brain (ratio 0.95)." in text
     assert "<dt>seed</dt><dd>7</dd>" in text
 
 
@@ -117,6 +118,22 @@ def test_pictures_are_pictures(run: Path):
         with Image.open(BytesIO(base64.b64decode(data))) as image:
             assert image.size == (int(width), int(height))
     assert all(Page(text).alternatives)
+
+
+def test_a_page_of_many_pictures_is_small_enough_to_send(run: Path, monkeypatch: pytest.MonkeyPatch):
+    """Pictures that nothing compresses get less quality, then fewer pixels, and are shown as large as they were."""
+    for name, value in (("MOST", 300_000), ("LEAST", 80_000)):  # smaller than 1.5 MB, to be quick
+        monkeypatch.setattr(f"gantk.report.pictures.{name}", value)
+    noise = np.random.default_rng(0).integers(0, 256, (210, 270, 3), dtype=np.uint8)
+    for path in run.glob("panels/validation/*.png"):
+        Image.fromarray(noise).save(path)
+    text = write_report(run).read_text(encoding="utf-8")
+    assert len(text.encode()) <= 300_000
+    found = re.findall(r'src="data:image/webp;base64,([^"]+)" width="270" height="210"', text)
+    assert len(found) == 6
+    with Image.open(BytesIO(base64.b64decode(found[0]))) as image:
+        assert image.width < 270
+        assert image.width / image.height == pytest.approx(9 / 7, rel=0.02)
 
 
 def test_names_are_escaped(run: Path):

@@ -374,7 +374,7 @@ def test_a_baseline_that_is_better_is_said(ablation):
         (folder / "weights.json").write_text(
             f'{{"difficulty": {{"tumour": 0.9, "brain": {1 if variant == "full" else 0.8}}}}}'
         )
-    said = "weight map difficulty is lower in the tumour than in healthy brain in 1 of 2 runs (ratio 0.90)"
+    said = "weight map difficulty is lower in the tumor than in healthy brain in 1 of 2 runs (ratio 0.90)"
     assert said in result_table([ablation.root]).notes
 
 
