@@ -61,7 +61,7 @@ def in_processes(
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Signals that come during the block are handled after it; their handlers may raise, and in the main thread alone."""
+    """Signals that come during the block are handled after it: their handlers may raise, in the main thread alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
