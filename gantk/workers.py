@@ -67,7 +67,7 @@ def _signals_held_back() -> Iterator[None]:
         return
     came: list[tuple[int, FrameType | None]] = []
     handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    former = {number: handler for number, handler in handlers.items() if callable(handler)}
+    former: dict[int, Any] = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number in former:
         signal.signal(number, lambda *given: came.append(given))
     try:
@@ -75,8 +75,8 @@ def _signals_held_back() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-    for number, frame in came:
-        former[number](number, frame)
+    for received, frame in came:
+        former[received](received, frame)
 
 
 def _ignore_interrupts() -> None:
