@@ -16,20 +16,24 @@ __all__ = ["make_group", "make_image", "sizes_to_try"]
 SMALL = {2: (32, 64), 3: (16, 32)}
 
 
-def sizes_to_try(size: Sequence[int], multiple: int) -> list[tuple[int, ...]]:
+def sizes_to_try(size: Sequence[int], multiple: int | Sequence[int]) -> list[tuple[int, ...]]:
     """Sizes to try networks with, the smallest first and `size` last.
 
     Large networks take many seconds where images are large; some take no other size than their own.
 
     Args:
         size: (H, W) or (D, H, W) that the networks take for certain.
-        multiple: what all sides must be multiples of.
+        multiple: what all sides must be multiples of, or what each must.
     """
-    sides = dict.fromkeys(multiple * ceil(small / multiple) for small in SMALL[len(size)])
-    if len(size) == 2:
-        return [*((side, side) for side in sides if side < min(size)), tuple(size)]
-    # patches of volumes may be slabs of few slices
-    return list(dict.fromkeys([*(tuple(min(side, own) for own in size) for side in sides), tuple(size)]))
+    multiples = [multiple] * len(size) if isinstance(multiple, int) else list(multiple)
+    found = []
+    for small in SMALL[len(size)]:
+        sides = tuple(one * ceil(small / one) for one in multiples)
+        if len(size) == 2 and all(side < min(size) for side in sides):
+            found.append(sides)
+        elif len(size) == 3:  # patches of volumes may be slabs of few slices
+            found.append(tuple(map(min, sides, size)))
+    return list(dict.fromkeys([*found, tuple(size)]))
 
 
 def make_image(

@@ -26,6 +26,7 @@ from gantk.training.scheduler import Stage
 from gantk.training.update import Updater
 from gantk.translation import Assembly, Moment, Term
 from gantk.translation.term import MapSlot, TransformSlot
+from gantk.translation.translator import multiples
 
 __all__ = ["copy_of", "group_of", "rehearse"]
 
@@ -47,8 +48,9 @@ def rehearse(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage]) -> Non
         MemoryShortage: memory does not suffice.
     """
     stages, key = list(stages), f"data.{recipe.data.size_key}"
-    multiple = lcm(*(translator.size_multiple for translator in assembly.translators.values()))
-    *small, own = sizes_to_try(recipe.data.image_size, multiple)
+    size = recipe.data.image_size
+    each = [multiples(translator.generator, len(size)) for translator in assembly.translators.values()]
+    *small, own = sizes_to_try(size, [lcm(*axis) for axis in zip(*each, strict=True)])
     with torch.random.fork_rng(devices=[]), enough_memory("for a step", f"{key} or the networks' channels"):
         for size in small:
             with suppress(Exception):  # a part may take images of the recipe's size alone

@@ -27,7 +27,7 @@ from gantk.translation.protocols import ImageRef, Moment, Needs, Role, Sizes
 from gantk.translation.residual import Residual
 from gantk.translation.shapes import Channels, feature_channels
 from gantk.translation.term import BalanceSlot, MapSlot, OptimizerSlot, Term, TransformSlot, WeightSlot
-from gantk.translation.translator import Translator, needs_given, takes_given
+from gantk.translation.translator import Translator, multiples, needs_given, takes_given
 
 
 @dataclass(frozen=True)
@@ -225,13 +225,14 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
             translator.blank,
             takes.size or None,
         )
-    multiple = translator.size_multiple
-    if any(size % multiple for size in recipe.data.image_size):
-        key = recipe.data.size_key
+    size, key = recipe.data.image_size, recipe.data.size_key
+    wanted = multiples(translator.generator, len(size))
+    if any(side % multiple for side, multiple in zip(size, wanted, strict=True)):
         raise RecipeError(
-            f"the {key} {list(recipe.data.image_size)} does not fit the generator {settings.generator.use!r}",
+            f"the {key} {list(size)} does not fit the generator {settings.generator.use!r}",
             where=recipe.origins.latest(f"data.{key}", f"{where}.generator"),
-            mend=f"make {'height and width' if key == 'crop' else 'all sides'} multiples of {multiple}",
+            mend=f"make {'height and width' if key == 'crop' else 'all sides'} multiples of "
+            + (str(wanted[0]) if len(set(wanted)) == 1 else ", ".join(map(str, wanted))),
         )
     return translator
 

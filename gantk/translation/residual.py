@@ -53,7 +53,7 @@ class Residual(nn.Module):
         self.images = images
         self.network = network
         self.channels = tuple(channels)
-        self.size_multiple = int(getattr(network, "size_multiple", 1))
+        self.size_multiple: int | Sequence[int] = getattr(network, "size_multiple", 1)
         *small, own = (torch.zeros(1, in_channels, *fitting) for fitting in sizes_to_try(size, self.size_multiple))
         _start_at_zero(network, small, own, origin, given)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from math import lcm
 from types import MappingProxyType
 
 import torch
@@ -72,8 +73,8 @@ class Translator(nn.Module):
 
     @property
     def size_multiple(self) -> int:
-        """What all sides of an image must be multiples of; 1 where the generator takes any size."""
-        return int(getattr(self.generator, "size_multiple", 1))
+        """What all sides of an image may be multiples of, so that the generator takes it; 1 where it takes any size."""
+        return lcm(*multiples(self.generator, 1))
 
     def given(self, extra: Mapping[str, Tensor], part: Update = "generator") -> dict[str, Tensor]:
         """What a network is given of a group's `extra`, as it takes it: `(B, K)`, or `(B, K, *spatial)` of pixels."""
@@ -141,6 +142,12 @@ class Translator(nn.Module):
     def modules_of(self, side: Update) -> nn.ModuleDict:
         """The terms' own modules that learn with a side."""
         return self.heads if side == "generator" else self.critics
+
+
+def multiples(network: nn.Module, axes: int) -> tuple[int, ...]:
+    """What each side of an image must be multiples of: a generator's `size_multiple`, one for all or one per axis."""
+    said = getattr(network, "size_multiple", 1)
+    return tuple(map(int, said)) if isinstance(said, Sequence) else (int(said),) * axes
 
 
 def takes_given(network: nn.Module | None, name: str) -> bool:

@@ -10,7 +10,17 @@ from gantk_baselines.consistency import Consistency
 from gantk_baselines.cycle import Cycle, Identity
 from gantk_baselines.discriminators import MultiscalePatchGan, PatchGan
 from gantk_baselines.flow import FlowMatching, FlowUnet
-from gantk_baselines.generators import CasNet, Ensemble, Mustgan, Resnet, Resvit, Spade, TimmGenerator, Unet
+from gantk_baselines.generators import (
+    CasNet,
+    Ensemble,
+    Mustgan,
+    ResidualUnet,
+    Resnet,
+    Resvit,
+    Spade,
+    TimmGenerator,
+    Unet,
+)
 from gantk_baselines.many_to_many import AvailabilityResnet, AvailableLsgan, MaskedCycle
 from gantk_baselines.missing import ImputedLsgan, MissingL1, ModalityDropout, ModalityPatchGan
 from gantk_baselines.patch_nce import PatchNce
@@ -31,6 +41,7 @@ def register_generators() -> dict[str, type]:
         "ensemble": Ensemble,
         "flow_unet": FlowUnet,
         "mustgan": Mustgan,
+        "residual_unet": ResidualUnet,
         "resnet": Resnet,
         "resvit": Resvit,
         "spade": Spade,

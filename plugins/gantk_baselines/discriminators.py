@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Annotated, overload
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gantk import Count, Judgement, Positive
+from gantk import Count, Dimensions, Judgement, Positive
+from gantk_baselines.dimensional import AVERAGE_POOL, CONVOLUTION, CONVOLUTIONS
 from gantk_baselines.layers import (
     BlurDown,
     Init,
@@ -30,10 +30,10 @@ __all__ = ["MultiscalePatchGan", "PatchGan"]
 
 class PatchGan(nn.Module):
     """PatchGAN: (B, in_channels, H, W) float to a map of scores (B, 1, ⌊H/2ⁿ⌋ − 2, ⌊W/2ⁿ⌋ − 2), no
-    activation.
+    activation; volumes alike.
 
     With n = 3 layers a score sees 70×70 pixels, with 2 34×34, with 1 16×16; 256² gives 30×30, 224²
-    26×26 where n = 3. H and W are at least 3 · 2ⁿ.
+    26×26 where n = 3. All sides are at least 3 · 2ⁿ.
 
     Layers are numbered as one sequence: 0 convolution, 1 LeakyReLU, then 2–4, 5–7, 8–10 convolution, norm,
     LeakyReLU, 11 the scores; antialiased halving adds one after each LeakyReLU but the last.
@@ -50,6 +50,7 @@ class PatchGan(nn.Module):
         spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -62,9 +63,12 @@ class PatchGan(nn.Module):
         spectral: bool = False,
         init: Init = "normal",
         init_gain: Positive = 0.02,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.dimensions = dimensions
+        convolution = CONVOLUTION[dimensions]
         self.least = 3 * 2**layers
         widths = [channels * min(2**level, 8) for level in range(layers + 1)]
         stack: list[nn.Module] = []
@@ -73,17 +77,17 @@ class PatchGan(nn.Module):
             stride = 2 if halve and not antialias else 1
             source = widths[level - 1] if level else in_channels
             bias = convolution_bias(norm) or level == 0  # the first convolution has no norm
-            stack.append(nn.Conv2d(source, width, 4, stride, padding=1, bias=bias))
+            stack.append(convolution(source, width, 4, stride, padding=1, bias=bias))
             if level:
-                stack.append(normalisation(norm, width))
+                stack.append(normalisation(norm, width, dimensions))
             stack.append(nn.LeakyReLU(0.2))
             if halve and antialias:
                 stack.append(BlurDown())
-        self.layers = nn.Sequential(*stack, nn.Conv2d(widths[-1], 1, 4, padding=1))
+        self.layers = nn.Sequential(*stack, convolution(widths[-1], 1, 4, padding=1))
         initialise(self, init, init_gain)
         if spectral:  # after the initialization, which could not reach the weights behind it
             for layer in self.layers:
-                if isinstance(layer, nn.Conv2d):
+                if isinstance(layer, CONVOLUTIONS):
                     spectral_norm(layer)
 
     @overload
@@ -94,16 +98,16 @@ class PatchGan(nn.Module):
         """Judge every patch, and take features in the same pass.
 
         Args:
-            image: (B, in_channels, H, W) in [−1, 1].
+            image: (B, in_channels, *spatial) in [−1, 1].
             layers: numbers of the layers whose outputs are wanted.
 
         Returns:
-            Scores (B, 1, h, w), unbounded, or with layers the scores and the features by number.
+            Scores (B, 1, *spatial), unbounded, or with layers the scores and the features by number.
 
         Raises:
             GantkError: other channels than built for, an image too small for one patch, or no such layer.
         """
-        check_image(image, self.in_channels, 1, "PatchGan", least=self.least)
+        check_image(image, self.in_channels, 1, "PatchGan", self.least, self.dimensions)
         check_layers(layers, len(self.layers), "PatchGan")
         scores, features = run_layers(self.layers, image, layers)
         return Judgement(scores, features) if layers else scores
@@ -112,8 +116,9 @@ class PatchGan(nn.Module):
 class MultiscalePatchGan(nn.Module):
     """PatchGANs on the image, its half, its quarter and so on: (B, in_channels, H, W) to a map of scores for each.
 
-    The image is halved by averaging 3 × 3 pixels. Where it is given `labels`, categories per pixel, it judges them with
-    the image. Layers are numbered through all scales, from the full size: layer l of scale s is s·(3·layers + 3) + l.
+    Volumes alike. The image is halved by averaging 3 × 3 pixels (3 × 3 × 3 voxels). Where it is given `labels`,
+    categories per pixel, it judges them with the image. Layers are numbered through all scales, from the full size:
+    layer l of scale s is s·(3·layers + 3) + l.
 
     Source: Wang et al., "High-resolution image synthesis and semantic manipulation with conditional GANs" (pix2pixHD),
     CVPR 2018 (3 scales of 3 layers).
@@ -128,6 +133,7 @@ class MultiscalePatchGan(nn.Module):
         spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -141,12 +147,14 @@ class MultiscalePatchGan(nn.Module):
         spectral: bool = False,
         init: Init = "normal",
         init_gain: Positive = 0.02,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         taken = in_channels + given.get("labels", 0)
         self.scales = nn.ModuleList(
-            PatchGan(taken, channels, layers, norm, False, spectral, init, init_gain) for _ in range(scales)
+            PatchGan(taken, channels, layers, norm, False, spectral, init, init_gain, dimensions) for _ in range(scales)
         )
+        self.halve = AVERAGE_POOL[dimensions](3, stride=2, padding=1, count_include_pad=False)
 
     def forward(
         self, image: Tensor, layers: tuple[int, ...] = (), *, labels: Tensor | None = None
@@ -154,7 +162,7 @@ class MultiscalePatchGan(nn.Module):
         """Judge every patch at every scale, and take features in the same pass. Raises as `PatchGan` does.
 
         Returns:
-            Scores (B, 1, h, w) by scale, or with layers those and the features by number.
+            Scores (B, 1, *spatial) by scale, or with layers those and the features by number.
         """
         x = image if labels is None else torch.cat([image, labels], dim=1)
         count = len(self.scales[0].layers)
@@ -162,7 +170,7 @@ class MultiscalePatchGan(nn.Module):
         found, features = [], {}
         for scale, network in enumerate(self.scales):
             if scale:
-                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+                x = self.halve(x)
             wanted = tuple(layer - scale * count for layer in layers if layer // count == scale)
             judged = network(x, wanted)
             scores, own = judged if isinstance(judged, Judgement) else (judged, {})

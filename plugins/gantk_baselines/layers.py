@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import GantkError
+from gantk import Dimensions, GantkError
+from gantk_baselines.dimensional import BATCH_NORM, CONVOLUTION, CONVOLUTIONS
 
 __all__ = [
     "Blocks",
@@ -23,6 +24,7 @@ __all__ = [
     "Levels",
     "Norm",
     "OneMapConv2d",
+    "OneMapConv3d",
     "check_image",
     "check_layers",
     "convolution_bias",
@@ -43,7 +45,8 @@ Levels = Annotated[int, Field(ge=1, le=16)]
 
 
 class InstanceNorm(nn.Module):
-    """Instance normalization over (H, W), (B, C, H, W) to the same shape, the same at training and test time.
+    """Instance normalization over an image's pixels, (B, C, *spatial) to the same shape, the same at training and test
+    time.
 
     Computed as group normalization with one channel per group, which is the same function: on a CPU
     `F.instance_norm` gives a wrong gradient at batch size 1 where the incoming one is strided as
@@ -69,13 +72,13 @@ class InstanceNorm(nn.Module):
         return f"{self.channels}, affine={self.weight is not None}, eps={self.eps}"
 
 
-def normalisation(norm: Norm, channels: int) -> nn.Module:
+def normalisation(norm: Norm, channels: int, dimensions: Dimensions = 2) -> nn.Module:
     """The normalization layer of that name over `channels` channels."""
     match norm:
         case "instance":
             return InstanceNorm(channels)
         case "batch":
-            return nn.BatchNorm2d(channels)
+            return BATCH_NORM[dimensions](channels)
         case "none":
             return nn.Identity()
     raise GantkError(f"norm = {norm!r} is not known", mend='use "instance", "batch" or "none"')
@@ -110,29 +113,45 @@ class _Resample(nn.Module):
     """Separable blur and resampling as two matrix products.
 
     A depthwise convolution with its padding does the same in up to twice the time in fp32 and ten times in
-    bf16 on a CPU. All taps (1/4, 1/2, 3/4, 1) are exact in bf16.
+    bf16 on a CPU. All taps (1/4, 1/2, 3/4, 1) are exact in bf16. Unlike interpolation, it is the same in every run on a
+    GPU.
+
+    Args:
+        axes: for each axis of an image, whether it is resampled; all where absent.
     """
 
     kind: Literal["down", "up"]
 
+    def __init__(self, axes: Sequence[bool] | None = None) -> None:
+        super().__init__()
+        self.axes = None if axes is None else tuple(axes)
+
     def forward(self, x: Tensor) -> Tensor:
+        *deep, rows, columns = self.axes or (True,) * (x.ndim - 2)
+        if columns:
+            x = x @ self._matrix(x, -1)
+        if rows:
+            x = self._matrix(x, -2).t() @ x
+        if any(deep):
+            x = (self._matrix(x, -3).t() @ x.flatten(-2)).unflatten(-1, x.shape[-2:])
+        return x
+
+    def _matrix(self, x: Tensor, axis: int) -> Tensor:
         make = _resampling if torch.compiler.is_exporting() else _kept  # an exported network takes any size
-        rows = make(self.kind, x.shape[-2], x.dtype, x.device)
-        columns = make(self.kind, x.shape[-1], x.dtype, x.device)
-        return rows.t() @ (x @ columns)
+        return make(self.kind, x.shape[axis], x.dtype, x.device)
 
 
 class BlurDown(_Resample):
-    """Antialiased halving, (B, C, H, W) to (B, C, ⌈H/2⌉, ⌈W/2⌉): blur [1, 2, 1] ⊗ [1, 2, 1] / 16, reflected
-    border, every second pixel (Zhang, "Making convolutional networks shift-invariant again", ICML 2019; as
-    in CUT)."""
+    """Antialiased halving, (B, C, H, W) to (B, C, ⌈H/2⌉, ⌈W/2⌉), volumes alike: blur [1, 2, 1] / 4 along each axis,
+    reflected border, every second pixel (Zhang, "Making convolutional networks shift-invariant again", ICML
+    2019; as in CUT)."""
 
     kind = "down"
 
 
 class BlurUp(_Resample):
-    """Antialiased doubling, (B, C, H, W) to (B, C, 2H, 2W): zeros inserted, blur [1, 3, 3, 1] ⊗ [1, 3, 3, 1]
-    / 16, replicated border (as in CUT): equal to bilinear interpolation by two."""
+    """Antialiased doubling, (B, C, H, W) to (B, C, 2H, 2W), volumes alike: zeros inserted, blur [1, 3, 3, 1] / 4 along
+    each axis, replicated border (as in CUT): equal to linear interpolation by two."""
 
     kind = "up"
 
@@ -154,11 +173,24 @@ class OneMapConv2d(nn.Conv2d):
         return F.conv2d(columns, shift, self.bias)
 
 
-def final_convolution(in_channels: int, out_channels: int, kernel_size: int) -> nn.Conv2d:
+class OneMapConv3d(nn.Conv3d):
+    """The same of volumes, (B, C, D, H, W) to (B, 1, D − k + 1, H − k + 1, W − k + 1)."""
+
+    def __init__(self, in_channels: int, kernel_size: int, bias: bool = True) -> None:
+        super().__init__(in_channels, 1, kernel_size, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        k = self.kernel_size[2]
+        columns = F.conv3d(x, self.weight[0].permute(3, 0, 1, 2).unsqueeze(-1))
+        shift = torch.eye(k, dtype=columns.dtype, device=columns.device).reshape(1, k, 1, 1, k)
+        return F.conv3d(columns, shift, self.bias)
+
+
+def final_convolution(in_channels: int, out_channels: int, kernel_size: int, dimensions: Dimensions = 2) -> nn.Module:
     """An unpadded convolution to the image, fast where the image has one channel."""
     if out_channels == 1:
-        return OneMapConv2d(in_channels, kernel_size)
-    return nn.Conv2d(in_channels, out_channels, kernel_size)
+        return (OneMapConv2d if dimensions == 2 else OneMapConv3d)(in_channels, kernel_size)
+    return CONVOLUTION[dimensions](in_channels, out_channels, kernel_size)
 
 
 def initialise(module: nn.Module, init: Init = "xavier", gain: float = 0.02) -> None:
@@ -172,14 +204,14 @@ def initialise(module: nn.Module, init: Init = "xavier", gain: float = 0.02) -> 
     """
     for layer in module.modules():
         weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        if isinstance(layer, (*CONVOLUTIONS, nn.Linear)):
             if init == "normal":
                 nn.init.normal_(layer.weight, 0.0, gain)
             elif init == "xavier":
                 nn.init.xavier_normal_(layer.weight, gain)
             else:
                 raise GantkError(f"init = {init!r} is not known", mend='use "normal" or "xavier"')
-        elif isinstance(layer, nn.BatchNorm2d | InstanceNorm):
+        elif isinstance(layer, (*BATCH_NORM.values(), InstanceNorm)):
             if weight is not None:
                 nn.init.normal_(weight, 1.0, gain)
         else:
@@ -195,7 +227,7 @@ def run_layers(
 
     Args:
         layers: the layers; the first has the number `first`.
-        x: (B, C, H, W) input of the first layer.
+        x: (B, C, *spatial) input of the first layer.
         wanted: numbers of the layers to keep; numbers of other networks' layers are passed over.
         first: number of the first layer.
         last: number of the last layer to run; None runs all.
@@ -225,21 +257,25 @@ def check_layers(layers: Collection[int], count: int, network: str) -> None:
         )
 
 
-def check_image(image: Tensor, channels: int, multiple: int, network: str, least: int = 1) -> None:
-    """Raise GantkError where an image is not (B, channels, H, W) of fitting size."""
-    if image.ndim != 4 or image.shape[1] != channels:
+def check_image(
+    image: Tensor, channels: int, multiple: int | Sequence[int], network: str, least: int = 1, dimensions: int = 2
+) -> None:
+    """Raise GantkError where an image is not (B, channels, *spatial) of fitting size; multiples may differ by axis."""
+    if image.ndim != dimensions + 2 or image.shape[1] != channels:
         raise GantkError(
             f"an image of shape {tuple(image.shape)} cannot be taken",
             where=network,
-            why=f"the network was built for (B, {channels}, H, W)",
+            why=f"the network was built for (B, {channels}, {'D, ' * (dimensions - 2)}H, W)",
             mend="check the recipe's inputs and targets",
         )
-    height, width = image.shape[-2:]
-    if height % multiple or width % multiple or min(height, width) < least:
-        size = f"multiples of {multiple}" if multiple > 1 else "sizes"
+    size = image.shape[2:]
+    multiples = [multiple] * dimensions if isinstance(multiple, int) else list(multiple)
+    if any(side % one or side < least for side, one in zip(size, multiples, strict=True)):
+        same = multiples[0] if len(set(multiples)) == 1 else None
+        wanted = "sizes" if same == 1 else f"multiples of {same or ', '.join(map(str, multiples))}"
         raise GantkError(
-            f"an image of {height}×{width} pixels cannot be taken",
+            f"an image of {'×'.join(map(str, size))} pixels cannot be taken",
             where=network,
-            why=f"height and width must be {size} of at least {max(least, multiple)}",
+            why=f"{'depth, ' * (dimensions - 2)}height and width must be {wanted} of at least {max(least, same or 1)}",
             mend="change the crop size or the network's depth in the recipe",
         )

@@ -7,11 +7,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gantk_baselines.dimensional import pixels
+
 __all__ = ["SoftmaxFusion"]
 
 
 class SoftmaxFusion(nn.Module):
-    """Fuse E feature maps (B, C, h, w) into one (B, C, h, w) by learnt channel weights that sum to one.
+    """Fuse E feature maps (B, C, *spatial) into one (B, C, *spatial) by learnt channel weights that sum to one.
 
     Squeeze: the global average of all E · C channels, s ∈ (B, E · C). Excitation: z = W₂ ReLU(W₁ s), as
     many. Weights w = softmax(z), output Σₑ wₑ · xₑ per channel.
@@ -42,8 +44,8 @@ class SoftmaxFusion(nn.Module):
         self.excitation = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
 
     def weights(self, streams: list[Tensor]) -> Tensor:
-        """The weights (E, B, C) for E maps (B, C, h, w)."""
-        squeezed = torch.cat([stream.mean(dim=(2, 3)) for stream in streams], dim=1)
+        """The weights (E, B, C) for E maps (B, C, *spatial)."""
+        squeezed = torch.cat([stream.mean(dim=pixels(stream)) for stream in streams], dim=1)
         logits = self.excitation(squeezed)
         batch, channels = streams[0].shape[:2]
         if self.softmax_over == "modalities":
@@ -53,7 +55,8 @@ class SoftmaxFusion(nn.Module):
         return weights.transpose(0, 1)
 
     def forward(self, streams: list[Tensor]) -> Tensor:
-        weights = self.weights(streams).to(streams[0].dtype)[..., None, None]
+        weights = self.weights(streams).to(streams[0].dtype)
+        weights = weights[(..., *[None] * (streams[0].ndim - 2))]
         fused = weights[0] * streams[0]
         for weight, stream in zip(weights[1:], streams[1:], strict=True):
             fused = torch.addcmul(fused, weight, stream)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import Count, Positive
+from gantk import Count, Dimensions, Positive
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
 from gantk_baselines.layers import Blocks, Dropout, Init, Norm, initialise, run_layers
@@ -19,8 +19,8 @@ __all__ = ["Ds3Generator"]
 class Ds3Generator(LayeredGenerator):
     """DS³-Net generator: (B, E, H, W) float, one channel per modality, to (B, out_channels, H, W) in (−1, 1).
 
-    H and W are multiples of 4 and at least 8. Layers are numbered as in the antialiased ResNet generator:
-    with nine blocks 0–20 are the encoders, fused after 20, and 21 (the first doubling) … 31 the decoder.
+    Volumes alike. All sides are multiples of 4 and at least 8. Layers are numbered as in the antialiased ResNet
+    generator: with nine blocks 0–20 are the encoders, fused after 20, and 21 (the first doubling) … 31 the decoder.
 
     Source: Huang et al., "DS³-Net", MICCAI 2022, section 2.2.
 
@@ -36,10 +36,11 @@ class Ds3Generator(LayeredGenerator):
             not pass the bottleneck; the paper has no skip connection ("none").
         softmax_over: axis of the fusion's softmax, "modalities" or "channels".
         encoder_features: what an encoder layer's number means: "all" encoders' features, stacked
-            stream-major along the batch (E · B, C, h, w); "mean", averaged over the encoders (B, C, h, w);
+            stream-major along the batch (E · B, C, *spatial); "mean", averaged over the encoders (B, C, *spatial);
             "first", the first's.
         init: "xavier" or "normal".
         init_gain: gain or standard deviation of the initialisation.
+        dimensions: of an image, 2 or 3.
     """
 
     size_multiple = 4
@@ -59,18 +60,20 @@ class Ds3Generator(LayeredGenerator):
         encoder_features: Literal["all", "mean", "first"] = "all",
         init: Init = "xavier",
         init_gain: Positive = 0.02,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.dimensions = dimensions
         self.encoder_features = encoder_features
         self.encoders = nn.ModuleList(
-            nn.Sequential(*encoder_layers(1, channels, blocks, norm, antialias=True, dropout=dropout))
+            nn.Sequential(*encoder_layers(1, channels, blocks, norm, True, dropout, dimensions))
             for _ in range(in_channels)
         )
         self.fusion = SoftmaxFusion(in_channels, 4 * channels, reduction, softmax_over)
         self.skip = skip
         skipped = in_channels if skip == "source" else 0
-        self.decoder = nn.Sequential(*decoder_layers(out_channels, channels, norm, antialias=True, skipped=skipped))
+        self.decoder = nn.Sequential(*decoder_layers(out_channels, channels, norm, True, skipped, dimensions))
         self.first_decoder_layer = len(self.encoders[0])
         initialise(self, init, init_gain)
 
@@ -79,7 +82,7 @@ class Ds3Generator(LayeredGenerator):
         return self.first_decoder_layer + len(self.decoder)
 
     def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
-        """As the base's; an encoder layer's features are what `encoder_features` says, the decoder's (B, C, h, w)."""
+        """As the base's; an encoder layer's features are what `encoder_features` says, the decoder's (B, C, …)."""
         encoders = list(self.encoders)
         encode_only = last is not None and last < self.first_decoder_layer
         if encode_only and self.encoder_features == "first":
@@ -110,7 +113,7 @@ class Ds3Generator(LayeredGenerator):
         return output, features | rest
 
     def _merge(self, streams: list[Tensor]) -> Tensor:
-        """E features (B, C, h, w) of one layer as `encoder_features` says."""
+        """E features (B, C, *spatial) of one layer as `encoder_features` says."""
         match self.encoder_features:
             case "all":
                 return torch.cat(streams, dim=0)

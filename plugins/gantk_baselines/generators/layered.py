@@ -18,13 +18,15 @@ class LayeredGenerator(nn.Module, ABC):
 
     Attributes:
         in_channels: channels of the source.
-        size_multiple: what height and width must be multiples of.
-        least: the smallest height and width.
+        size_multiple: what all sides of an image must be multiples of, or what each must.
+        least: the smallest side.
+        dimensions: of an image, 2 for slices and 3 for volumes.
     """
 
     in_channels: int
-    size_multiple: int = 1
+    size_multiple: int | tuple[int, ...] = 1
     least: int = 1
+    dimensions: int = 2
 
     @property
     @abstractmethod
@@ -36,12 +38,12 @@ class LayeredGenerator(nn.Module, ABC):
         """Run the layers up to `last`, all where None.
 
         Args:
-            image: (B, in_channels, H, W) in [−1, 1].
+            image: (B, in_channels, *spatial) in [−1, 1].
             layers: numbers of the layers whose outputs are wanted.
             last: the last number that is wanted.
 
         Returns:
-            The output (B, out_channels, H, W), anything where it stops before its end, and the features by number.
+            The output (B, out_channels, *spatial), anything where it stops before its end, and the features by number.
         """
 
     @overload
@@ -52,19 +54,19 @@ class LayeredGenerator(nn.Module, ABC):
         """Translate, and take features in the same pass.
 
         Args:
-            image: (B, in_channels, H, W) in [−1, 1].
+            image: (B, in_channels, *spatial) in [−1, 1].
             layers: numbers of the layers whose outputs are wanted.
             decode: False stops after the last wanted layer and gives no output.
 
         Returns:
-            The output (B, out_channels, H, W), or with layers the output and the features by number, (S·B, C, h, w)
-            from S parallel encoders.
+            The output (B, out_channels, *spatial), or with layers the output and the features by number,
+            (S·B, C, *spatial) from S parallel encoders.
 
         Raises:
             GantkError: the image's shape or a layer number does not fit.
         """
         name = type(self).__name__
-        check_image(image, self.in_channels, self.size_multiple, name, least=self.least)
+        check_image(image, self.in_channels, self.size_multiple, name, self.least, self.dimensions)
         check_layers(layers, self.layer_count, name)
         output, features = self.run(image, layers, None if decode else max(layers, default=-1))
         if layers or not decode:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantk import Count, Positive
+from gantk import Count, Dimensions, Positive
+from gantk_baselines.dimensional import CONVOLUTION, TRANSPOSED
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import (
     Dropout,
@@ -21,32 +22,41 @@ __all__ = ["Unet"]
 
 
 def _down(
-    level: int, levels: int, in_channels: int, out_channels: int, norm: Norm, bias: bool, dropout: float
+    level: int,
+    levels: int,
+    in_channels: int,
+    out_channels: int,
+    norm: Norm,
+    bias: bool,
+    dropout: float,
+    dimensions: Dimensions,
 ) -> nn.Sequential:
     """LeakyReLU, 4×4 convolution with stride 2, norm, dropout: no activation at the image, no norm at either end."""
     ends = level in (0, levels - 1)
     return nn.Sequential(
         *([nn.LeakyReLU(0.2)] if level else []),
-        nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias),
-        *([] if ends else [normalisation(norm, out_channels)]),
+        CONVOLUTION[dimensions](in_channels, out_channels, 4, stride=2, padding=1, bias=bias),
+        *([] if ends else [normalisation(norm, out_channels, dimensions)]),
         *([nn.Dropout(dropout)] if dropout else []),
     )
 
 
-def _up(level: int, in_channels: int, out_channels: int, norm: Norm, bias: bool, dropout: float) -> nn.Sequential:
+def _up(
+    level: int, in_channels: int, out_channels: int, norm: Norm, bias: bool, dropout: float, dimensions: Dimensions
+) -> nn.Sequential:
     """ReLU, 4×4 transposed convolution with stride 2, then norm and dropout, or tanh at the image."""
     return nn.Sequential(
         nn.ReLU(),
-        nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias or level == 0),
-        normalisation(norm, out_channels) if level else nn.Tanh(),
+        TRANSPOSED[dimensions](in_channels, out_channels, 4, stride=2, padding=1, bias=bias or level == 0),
+        normalisation(norm, out_channels, dimensions) if level else nn.Tanh(),
         *([nn.Dropout(dropout)] if dropout else []),
     )
 
 
 class Unet(LayeredGenerator):
-    """U-Net generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
+    """U-Net generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1), of volumes alike.
 
-    H and W are multiples of 2^levels. Each level halves the image; widths are channels · 1, 2, 4, 8, 8, …
+    All sides are multiples of 2^levels. Each level halves the image; widths are channels · 1, 2, 4, 8, 8, …
     Layers are numbered by block: 0 … levels − 1 downwards (the convolution with its norm, before the next
     activation), levels … 2 · levels − 1 upwards (before the skip connection is appended; the last is the
     output).
@@ -64,6 +74,7 @@ class Unet(LayeredGenerator):
         init_gain: standard deviation or gain of the initialization.
         bias: whether the convolutions but the last have one (MM-GAN: none); where absent, all but batch norm's do.
         encoder_dropout: probability in the downward levels of full width (MM-GAN: 0.2).
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -78,16 +89,18 @@ class Unet(LayeredGenerator):
         init_gain: Positive = 0.02,
         bias: bool | None = None,
         encoder_dropout: Dropout = 0.0,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         bias = convolution_bias(norm) if bias is None else bias
         self.in_channels = in_channels
+        self.dimensions = dimensions
         self.levels = levels
         self.size_multiple = 2**levels
         widths = [channels * min(2**level, 8) for level in range(levels)]
         inputs = [in_channels, *widths[:-1]]
         self.down = nn.ModuleList(
-            _down(i, levels, inputs[i], widths[i], norm, bias, encoder_dropout if i >= 3 else 0.0)
+            _down(i, levels, inputs[i], widths[i], norm, bias, encoder_dropout if i >= 3 else 0.0, dimensions)
             for i in range(levels)
         )
         outputs = [out_channels, *widths[:-1]]
@@ -99,6 +112,7 @@ class Unet(LayeredGenerator):
                 norm,
                 bias,
                 dropout if 4 <= i < levels - 1 else 0.0,
+                dimensions,
             )
             for i in reversed(range(levels))
         )

@@ -1,0 +1,44 @@
+"""Layers and functions by the number of an image's dimensions: of slices (B, C, H, W), of volumes (B, C, D, H, W)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gantk import Dimensions
+
+__all__ = [
+    "AVERAGE_POOL",
+    "BATCH_NORM",
+    "CONVOLUTION",
+    "CONVOLUTIONS",
+    "LINEAR",
+    "REFLECTION",
+    "TRANSPOSED",
+    "beside",
+    "pixels",
+]
+
+CONVOLUTION: dict[Dimensions, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED: dict[Dimensions, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
+    2: nn.ConvTranspose2d,
+    3: nn.ConvTranspose3d,
+}
+BATCH_NORM: dict[Dimensions, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+REFLECTION: dict[Dimensions, type[nn.ReflectionPad2d] | type[nn.ReflectionPad3d]] = {
+    2: nn.ReflectionPad2d,
+    3: nn.ReflectionPad3d,
+}
+AVERAGE_POOL: dict[Dimensions, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+CONVOLUTIONS = (*CONVOLUTION.values(), *TRANSPOSED.values())
+LINEAR = {2: "bilinear", 3: "trilinear"}
+"""What `F.interpolate` calls linear interpolation, by the number of dimensions of an image's size."""
+
+
+def pixels(image: Tensor) -> tuple[int, ...]:
+    """The dimensions of a tensor (B, C, *spatial) over which a mean or sum of an image's pixels goes."""
+    return tuple(range(2, image.ndim))
+
+
+def beside(values: Tensor, image: Tensor) -> Tensor:
+    """Values (B,) or (B, C) with further dimensions of 1, so that they meet an image (B, C, *spatial)."""
+    return values.reshape(*values.shape, *[1] * (image.ndim - values.ndim))

@@ -1,0 +1,178 @@
+"""A deep residual U-Net with linear upsampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gantk import Count, Dimensions
+from gantk_baselines.dimensional import AVERAGE_POOL, CONVOLUTION, CONVOLUTIONS
+from gantk_baselines.generators.layered import LayeredGenerator
+from gantk_baselines.layers import BlurUp, InstanceNorm, Levels
+
+__all__ = ["ResidualUnet"]
+
+SLOPE = 0.01
+"""Of the leaky ReLUs."""
+LEAST = 4
+"""Pixels of a side that is not halved any more."""
+
+
+class _Block(nn.Module):
+    """LeakyReLU(s(x) + norm(conv(LeakyReLU(norm(conv(x)))))); s averages and has 1×1 convolutions where needed.
+
+    The last norm's scale starts at 0, so that the block starts as s.
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: tuple[int, ...], dimensions: Dimensions) -> None:
+        super().__init__()
+        convolution = CONVOLUTION[dimensions]
+        self.body = nn.Sequential(
+            convolution(in_channels, channels, 3, stride=stride, padding=1, bias=False),  # type: ignore[arg-type]
+            InstanceNorm(channels, affine=True),
+            nn.LeakyReLU(SLOPE),
+            convolution(channels, channels, 3, padding=1, bias=False),
+            InstanceNorm(channels, affine=True),
+        )
+        shortcut: list[nn.Module] = []
+        if max(stride) > 1:
+            shortcut.append(AVERAGE_POOL[dimensions](stride))  # type: ignore[arg-type]
+        if in_channels != channels:
+            shortcut += [convolution(in_channels, channels, 1, bias=False), InstanceNorm(channels, affine=True)]
+        self.shortcut = nn.Sequential(*shortcut)
+        self.activation = nn.LeakyReLU(SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.shortcut(x) + self.body(x))
+
+
+class _Up(nn.Module):
+    """Linear doubling, a 1×1 convolution to the skip connection's channels, both joined, 3×3 convolution and norm."""
+
+    def __init__(self, in_channels: int, channels: int, stride: tuple[int, ...], dimensions: Dimensions) -> None:
+        super().__init__()
+        convolution = CONVOLUTION[dimensions]
+        # before doubling, where it costs a part: a convolution with one pixel commutes with linear interpolation
+        self.narrow = convolution(in_channels, channels, 1)
+        self.double = BlurUp([step == 2 for step in stride])
+        self.join = nn.Sequential(
+            convolution(2 * channels, channels, 3, padding=1, bias=False),
+            InstanceNorm(channels, affine=True),
+            nn.LeakyReLU(SLOPE),
+        )
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        return self.join(torch.cat([self.double(self.narrow(x)), skip], dim=1))
+
+
+class ResidualUnet(LayeredGenerator):
+    """Residual U-Net: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1), of volumes alike.
+
+    A first 3×3 convolution and `blocks` residual blocks at each size. Every level halves all sides, but for those of
+    `image_size` that would become shorter than 4: so slabs of few slices can be deep. The decoder doubles linearly and
+    has one convolution at each size; the last is 1×1, and tanh. Instance norm with learned scale and shift.
+
+    Layers are numbered by size: 0 … levels downwards, levels + 1 … 2 · levels upwards, 2 · levels + 1 the output.
+
+    Sources: residual encoders: Isensee et al., "nnU-Net revisited", MICCAI 2024, and He et al., "Deep residual
+    learning", CVPR 2016. Linear upsampling in place of transposed convolutions leaves no checkerboard (Odena et al.,
+    Distill 2016).
+
+    Args:
+        in_channels: channels of the source.
+        out_channels: channels of the output.
+        image_size: of the images that are trained on, which decides what is halved; all sides where absent.
+        levels: halvings.
+        channels: width of the first level, doubled with each.
+        widest: the greatest width.
+        blocks: residual blocks at each size.
+        dimensions: of an image, 2 or 3.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        image_size: Sequence[int] | None = None,
+        levels: Levels = 5,
+        channels: Count = 32,
+        widest: Count = 320,
+        blocks: Annotated[int, Field(ge=1, le=100)] = 2,
+        dimensions: Dimensions = 2,
+    ) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.dimensions = dimensions
+        self.levels = levels
+        strides = _strides(image_size, levels, dimensions)
+        self.size_multiple = tuple(2 ** sum(one == 2 for one in axis) for axis in zip(*strides, strict=True))
+        widths = [min(channels * 2**level, widest) for level in range(levels + 1)]
+        convolution = CONVOLUTION[dimensions]
+        self.stem = nn.Sequential(
+            convolution(in_channels, widths[0], 3, padding=1, bias=False),
+            InstanceNorm(widths[0], affine=True),
+            nn.LeakyReLU(SLOPE),
+        )
+        same = (1,) * dimensions
+        self.down = nn.ModuleList(
+            nn.Sequential(
+                _Block(widths[max(0, level - 1)], width, strides[level - 1] if level else same, dimensions),
+                *(_Block(width, width, same, dimensions) for _ in range(blocks - 1)),
+            )
+            for level, width in enumerate(widths)
+        )
+        self.up = nn.ModuleList(
+            _Up(widths[level + 1], widths[level], strides[level], dimensions) for level in reversed(range(levels))
+        )
+        self.last = nn.Sequential(convolution(widths[0], out_channels, 1), nn.Tanh())
+        _initialise(self)
+
+    @property
+    def layer_count(self) -> int:
+        return 2 * self.levels + 2
+
+    def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
+        features: dict[int, Tensor] = {}
+        skips: list[Tensor] = []
+        x = self.stem(image)
+        for number in range(self.layer_count if last is None else last + 1):
+            if number <= self.levels:
+                x = self.down[number](x)
+                skips.append(x)
+            elif number <= 2 * self.levels:
+                x = self.up[number - self.levels - 1](x, skips[2 * self.levels - number])
+            else:
+                x = self.last(x)
+            if number in layers:
+                features[number] = x
+        return x, features
+
+
+def _strides(size: Sequence[int] | None, levels: int, dimensions: int) -> list[tuple[int, ...]]:
+    """For each level, by how much it shrinks each axis: 2, or 1 where a side is as short as it may be."""
+    if size is None:
+        return [(2,) * dimensions] * levels
+    sides, found = list(size), []
+    for _ in range(levels):
+        # an odd side is halved too, and refused where sizes are checked, with the multiple that fits
+        stride = tuple(2 if side >= 2 * LEAST else 1 for side in sides)
+        sides = [side // one for side, one in zip(sides, stride, strict=True)]
+        found.append(stride)
+    return found
+
+
+def _initialise(network: nn.Module) -> None:
+    """He's initialization for leaky ReLUs; biases 0, and residual blocks start as their shortcuts."""
+    for layer in network.modules():
+        if isinstance(layer, CONVOLUTIONS):
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, _Block):
+            scale = layer.body[-1].weight
+            assert isinstance(scale, Tensor)
+            nn.init.zeros_(scale)
