@@ -1,9 +1,13 @@
-"""Metrics of slices inside a region, and protocols of metrics; images are in [0, 1]."""
+"""Metrics of slices, or volumes, inside a region, and protocols of metrics; images are in [0, 1].
+
+Spatial is (H, W) of slices and (D, H, W) of volumes, whose windows are Gaussian in three dimensions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import EllipsisType
 from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
 
 import torch
@@ -49,12 +53,12 @@ class Metric(Protocol):
     title: str
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """The metric of each slice inside its mask.
+        """The metric of each slice, or volume, inside its mask.
 
         Args:
-            prediction: (B, T, H, W) float in [0, 1].
-            target: (B, T, H, W) float in [0, 1].
-            mask: (B, 1, H, W) bool, the region.
+            prediction: (B, T, *spatial) float in [0, 1].
+            target: (B, T, *spatial) float in [0, 1].
+            mask: (B, 1, *spatial) bool, the region.
 
         Returns:
             (B,) float; NaN where the mask is empty.
@@ -66,11 +70,11 @@ class PixelMetric(Metric, Protocol):
     """A metric that is the mean of a map inside the region; the map is computed once for all regions."""
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1] → (B, T, H, W)."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1] → (B, T, *spatial)."""
 
 
 ToUnits = Callable[[Tensor], Tensor]
-"""Brings images (B, T, H, W) in [0, 1] into the units of the targets."""
+"""Brings images (B, T, *spatial) in [0, 1] into the units of the targets."""
 
 
 @runtime_checkable
@@ -102,7 +106,7 @@ class Collection(Protocol):
 
         Args:
             group: the slices; its target is None where the patient has none.
-            images: what each method made of them, (B, T, H, W) float in [0, 1]; empty for a patient who is there
+            images: what each method made of them, (B, T, *spatial) float in [0, 1]; empty for a patient who is there
                 for the target alone.
         """
 
@@ -150,14 +154,16 @@ def epoch_metrics(metrics: Mapping[str, AnyMetric], *, paired: bool) -> dict[str
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of `values` (B, T, H, W) with `weight` (B, 1, H, W), at least 0 → (B,); NaN where no pixel weighs."""
-    return (values * weight).sum(dim=(1, 2, 3)) / (weight.sum(dim=(1, 2, 3)) * values.shape[1])
+    """Mean of `values` (B, T, *spatial) with `weight` (B, 1, *spatial) → (B,); NaN where no pixel weighs."""
+    each = tuple(range(1, values.ndim))
+    return (values * weight).sum(dim=each) / (weight.sum(dim=each) * values.shape[1])
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `values` (B, T, H, W) inside `mask` (B, 1, H, W) bool → (B,); NaN where the mask is empty."""
-    inside = torch.where(mask, values, 0).sum(dim=(1, 2, 3))
-    return inside / (mask.sum(dim=(1, 2, 3)) * values.shape[1])
+    """Mean of `values` (B, T, *spatial) inside `mask` (B, 1, *spatial) bool → (B,); NaN where the mask is empty."""
+    each = tuple(range(1, values.ndim))
+    inside = torch.where(mask, values, 0).sum(dim=each)
+    return inside / (mask.sum(dim=each) * values.shape[1])
 
 
 class Ssim:
@@ -180,7 +186,12 @@ class Ssim:
         self.k2 = k2
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1] → the SSIM map (B, T, H, W), at most 1."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1] → the SSIM map (B, T, *spatial), at most 1.
+
+        NaN for volumes with fewer slices than half the window has.
+        """
+        if target.ndim == 5 and target.shape[2] <= int(3.5 * self.sigma + 0.5):
+            return torch.full_like(target, torch.nan)
         from torchmetrics.functional.image import structural_similarity_index_measure  # takes seconds
 
         _, similarity = structural_similarity_index_measure(
@@ -196,7 +207,7 @@ class Ssim:
         return similarity
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in [-1, 1]."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1], (B, 1, *spatial) bool → (B,) in [-1, 1]."""
         return masked_mean(self.map(prediction, target), mask)
 
 
@@ -207,11 +218,11 @@ class Mse:
     title = "MSE"
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1] → the squared error (B, T, H, W)."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1] → the squared error (B, T, *spatial)."""
         return (prediction - target).square()
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in [0, 1]."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1], (B, 1, *spatial) bool → (B,) in [0, 1]."""
         return masked_mean(self.map(prediction, target), mask)
 
 
@@ -222,11 +233,11 @@ class Mae:
     title = "MAE"
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1] → the absolute error (B, T, H, W)."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1] → the absolute error (B, T, *spatial)."""
         return (prediction - target).abs()
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in [0, 1]."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1], (B, 1, *spatial) bool → (B,) in [0, 1]."""
         return masked_mean(self.map(prediction, target), mask)
 
 
@@ -248,7 +259,7 @@ class MaeInUnits(Mae):
         return bound
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1] → the absolute error (B, T, H, W) in the targets' units."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1] → the absolute error (B, T, *spatial) in the targets' units."""
         if self._to_units is None:
             return super().map(prediction, target)
         return super().map(self._to_units(prediction), self._to_units(target))
@@ -268,7 +279,7 @@ class Psnr:
         self.ceiling = ceiling
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in dB."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1], (B, 1, *spatial) bool → (B,) in dB."""
         mse = masked_mean((prediction - target).square(), mask)
         return (-10 * mse.log10()).clamp(max=self.ceiling)
 
@@ -284,7 +295,7 @@ class Nmse:
     title = "NMSE"
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,), at least 0."""
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1], (B, 1, *spatial) bool → (B,), at least 0."""
         error = masked_mean((prediction - target).square(), mask)
         energy = masked_mean(target.square(), mask)
         return torch.where(energy > 0, error / energy, torch.where(error > 0, torch.nan, error))
@@ -325,21 +336,22 @@ class MsSsim:
         """Pixels from the window's center to its edge, as torchmetrics has it."""
         return int(3.5 * self.sigma + 0.5)
 
-    def scales(self, height: int, width: int) -> tuple[float, ...]:
-        """The weight of each scale that a slice has room for, at least one."""
+    def scales(self, *size: int) -> tuple[float, ...]:
+        """The weight of each scale that a slice or volume of that size has room for, at least one."""
         window = 2 * self.reach + 1
-        count = sum(min(height, width) >> scale >= window for scale in range(len(self.betas))) or 1
+        count = sum(min(size) >> scale >= window for scale in range(len(self.betas))) or 1
         used = self.betas[:count]
         return tuple(beta * sum(self.betas) / sum(used) for beta in used)
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, H, W), (B, T, H, W) in [0, 1], (B, 1, H, W) bool → (B,) in [0, 1]."""
-        betas = self.scales(*target.shape[-2:])
+        """(B, T, *spatial), (B, T, *spatial) in [0, 1], (B, 1, *spatial) bool → (B,) in [0, 1]."""
+        betas = self.scales(*target.shape[2:])
+        halved = F.avg_pool2d if target.ndim == 4 else F.avg_pool3d
         weight = mask.to(target.dtype)
         value = torch.ones(len(target), dtype=target.dtype, device=target.device)
         for scale, beta in enumerate(betas):
             if scale:
-                prediction, target, weight = (F.avg_pool2d(image, 2) for image in (prediction, target, weight))
+                prediction, target, weight = (halved(image, 2) for image in (prediction, target, weight))
             last = scale == len(betas) - 1
             # with a huge k1 the luminance term is 1, which leaves contrast and structure
             similarity = Ssim(self.sigma, self.k1 if last else 1e4, self.k2).map(prediction, target)
@@ -349,7 +361,7 @@ class MsSsim:
 
     def _inner(self, weight: Tensor) -> Tensor:
         """The weight without the border; with it where a region lies in the border alone."""
-        edge = self.reach
         inner = torch.zeros_like(weight)
-        inner[..., edge:-edge, edge:-edge] = weight[..., edge:-edge, edge:-edge]
-        return torch.where(inner.sum(dim=(2, 3), keepdim=True) > 0, inner, weight)
+        inside: tuple[slice | EllipsisType, ...] = (..., *[slice(self.reach, -self.reach)] * (weight.ndim - 2))
+        inner[inside] = weight[inside]
+        return torch.where(inner.sum(dim=tuple(range(2, weight.ndim)), keepdim=True) > 0, inner, weight)

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gantk import Count, ImageRef, Needs, NonNegative, Positive, View
+from gantk_baselines.dimensional import beside, everything
 
 __all__ = ["R1", "Hinge", "Lsgan", "Vanilla", "WganGp"]
 
@@ -132,7 +133,7 @@ class WganGp(_Game):
         real, fake = view.image(self.real), self.fake(view)
         wasserstein = view.judge(fake).mean() - view.judge_image(self.real).mean()
         pairs = min(len(real), len(fake))
-        place = torch.rand(pairs, 1, 1, 1).to(fake.device)
+        place = beside(torch.rand(pairs), fake).to(fake.device)
         between = (place * real[:pairs] + (1 - place) * fake[:pairs]).requires_grad_(True)
         scores = view.judge(between, source=view.source[:pairs], full_precision=True)
         (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
@@ -165,4 +166,4 @@ class R1:
         scales = view.judge_scales(real, source=source, full_precision=True)
         total = torch.stack([scores.sum() for scores in scales]).sum()
         (slope,) = torch.autograd.grad(total, real, create_graph=True)
-        return self.every * self.gamma / 2 * slope.square().sum((1, 2, 3)).mean()
+        return self.every * self.gamma / 2 * slope.square().sum(everything(slope)).mean()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantk import Count, Fraction
+from gantk_baselines.dimensional import beside, everything
 
 __all__ = ["AdaptiveAugment", "DiffAugment"]
 
@@ -16,15 +17,15 @@ BACKGROUND = -1.0
 
 
 class DiffAugment(nn.Module):
-    """Differentiable augmentation: brightness and contrast, a shift, and a square that is cut out.
+    """Differentiable augmentation: brightness and contrast, a shift, and a square (of volumes a cube) that is cut out.
 
     Source: Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020 (shift 1/8, cutout
     1/2); saturation, which grey images have not got, is left out.
 
     Args:
         color: whether brightness and contrast change.
-        shift: greatest shift, as a part of height and width; 0 for none.
-        cutout: side of the square, as a part of height and width; 0 for none.
+        shift: greatest shift, as a part of each side; 0 for none.
+        cutout: side of the square, as a part of each side; 0 for none.
     """
 
     def __init__(self, color: bool = True, shift: Fraction = 0.125, cutout: Fraction = 0.5) -> None:
@@ -43,9 +44,10 @@ class DiffAugment(nn.Module):
 class AdaptiveAugment(nn.Module):
     """ADA: each change with a probability p, which rises while the discriminator is too sure of real images.
 
-    The changes are a flip, turn, size and shift, brightness and contrast. p follows r = E[sign D(y)] over the last real
-    images, up where it lies above the target and down below it. Source: Karras et al., "Training generative adversarial
-    networks with limited data", NeurIPS 2020 (target 0.6; p from 0 to 1 over 500 000 images).
+    The changes are a flip, turn (of volumes in the plane of slices), size and shift, brightness and contrast. p follows
+    r = E[sign D(y)] over the last real images, up where it lies above the target and down below it. Source: Karras et
+    al., "Training generative adversarial networks with limited data", NeurIPS 2020 (target 0.6; p from 0 to 1 over
+    500 000 images).
 
     Args:
         target: of r.
@@ -71,7 +73,7 @@ class AdaptiveAugment(nn.Module):
         def chosen() -> Tensor:
             return torch.rand(len(image)) < probability
 
-        flipped = chosen().to(image.device)[:, None, None, None]
+        flipped = beside(chosen(), image).to(image.device)
         image = torch.where(flipped, image.flip(-1), image)
         image = _posed(image, chosen(), math.pi, 0.2, 0.125)
         return _colored(image, chosen(), 0.2, 0.5)
@@ -94,31 +96,36 @@ class AdaptiveAugment(nn.Module):
 
 def _colored(image: Tensor, chosen: Tensor, brightness: float, contrast: float) -> Tensor:
     """Foreground with another brightness and contrast where chosen, (B,)."""
-    draws = (torch.rand(2, len(image), 1, 1, 1) * 2 - 1).to(image)
-    mean = image.mean(dim=(1, 2, 3), keepdim=True)
-    changed = (image - mean) * (1 + contrast * draws[0]) + mean + brightness * draws[1]
-    there = chosen.to(image.device)[:, None, None, None] & (image > BACKGROUND)
+    stronger, brighter = (beside(draw, image).to(image) for draw in torch.rand(2, len(image)) * 2 - 1)
+    mean = image.mean(dim=everything(image), keepdim=True)
+    changed = (image - mean) * (1 + contrast * stronger) + mean + brightness * brighter
+    there = beside(chosen, image).to(image.device) & (image > BACKGROUND)
     return torch.where(there, changed, image)
 
 
 def _posed(image: Tensor, chosen: Tensor, turn: float, size: float, shift: float) -> Tensor:
     """Turned (radians), larger or smaller, and shifted where chosen; what comes in is background."""
-    draws = (torch.rand(4, len(image)) * 2 - 1) * chosen
+    draws = (torch.rand(image.ndim, len(image)) * 2 - 1) * chosen
     angle, scale = turn * draws[0], torch.exp(size * draws[1])
     height, width = image.shape[-2:]
     cos, sin = scale * angle.cos(), scale * angle.sin()
+    nothing = [torch.zeros_like(cos)] * (image.ndim - 4)
     rows = [
-        torch.stack([cos, -sin * height / width, 2 * shift * draws[2]], dim=1),
-        torch.stack([sin * width / height, cos, 2 * shift * draws[3]], dim=1),
+        torch.stack([cos, -sin * height / width, *nothing, 2 * shift * draws[2]], dim=1),
+        torch.stack([sin * width / height, cos, *nothing, 2 * shift * draws[3]], dim=1),
     ]
+    if image.ndim == 5:
+        rows.append(torch.stack([*2 * nothing, scale, 2 * shift * draws[4]], dim=1))
     grid = F.affine_grid(torch.stack(rows, dim=1).to(image), list(image.shape), align_corners=False)
     return F.grid_sample(image - BACKGROUND, grid, align_corners=False) + BACKGROUND
 
 
 def _cut(image: Tensor, part: float) -> Tensor:
-    """A square of each image as background."""
-    height, width = image.shape[-2:]
-    centre = torch.rand(2, len(image), 1, 1)
-    down = (torch.arange(height)[:, None] / height - centre[0]).abs() < part / 2
-    right = (torch.arange(width)[None] / width - centre[1]).abs() < part / 2
-    return torch.where((down & right)[:, None].to(image.device), BACKGROUND, image)
+    """A square, or cube, of each image as background."""
+    axes = image.ndim - 2
+    centre = torch.rand(axes, len(image), *[1] * axes)
+    inside = torch.ones((), dtype=torch.bool)
+    for axis, length in enumerate(image.shape[2:]):
+        place = torch.arange(length).reshape(-1, *[1] * (axes - 1 - axis)) / length
+        inside = inside & ((place - centre[axis]).abs() < part / 2)
+    return torch.where(inside[:, None].to(image.device), BACKGROUND, image)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantk import Dimensions
@@ -14,8 +18,11 @@ __all__ = [
     "LINEAR",
     "REFLECTION",
     "TRANSPOSED",
+    "ZERO_PAD",
     "beside",
+    "everything",
     "pixels",
+    "resampled",
 ]
 
 CONVOLUTION: dict[Dimensions, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -29,14 +36,27 @@ REFLECTION: dict[Dimensions, type[nn.ReflectionPad2d] | type[nn.ReflectionPad3d]
     3: nn.ReflectionPad3d,
 }
 AVERAGE_POOL: dict[Dimensions, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+ZERO_PAD: dict[Dimensions, type[nn.ZeroPad2d] | type[nn.ZeroPad3d]] = {2: nn.ZeroPad2d, 3: nn.ZeroPad3d}
 CONVOLUTIONS = (*CONVOLUTION.values(), *TRANSPOSED.values())
 LINEAR = {2: "bilinear", 3: "trilinear"}
 """What `F.interpolate` calls linear interpolation, by the number of dimensions of an image's size."""
 
 
 def pixels(image: Tensor) -> tuple[int, ...]:
-    """The dimensions of a tensor (B, C, *spatial) over which a mean or sum of an image's pixels goes."""
+    """The dimensions of a tensor (B, C, *spatial) over which a mean or sum over the pixels of each channel goes."""
     return tuple(range(2, image.ndim))
+
+
+def everything(image: Tensor) -> tuple[int, ...]:
+    """The dimensions of a tensor (B, C, *spatial) over which a mean or sum over each image goes."""
+    return tuple(range(1, image.ndim))
+
+
+def resampled(image: Tensor, size: Sequence[int], mode: Literal["linear", "nearest"]) -> Tensor:
+    """Images (B, C, *spatial) interpolated to another size, pixels taken as areas (not their corners aligned)."""
+    if mode == "nearest":
+        return F.interpolate(image, tuple(size), mode="nearest")
+    return F.interpolate(image, tuple(size), mode=LINEAR[len(size)], align_corners=False)
 
 
 def beside(values: Tensor, image: Tensor) -> Tensor:

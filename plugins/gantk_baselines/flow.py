@@ -8,7 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import Count, Needs, Translation, View
+from gantk import Count, Dimensions, Needs, Translation, View
+from gantk_baselines.dimensional import beside
 from gantk_baselines.generators.unet import Unet
 from gantk_baselines.layers import Dropout, Levels, Norm
 
@@ -16,9 +17,9 @@ __all__ = ["FlowMatching", "FlowUnet"]
 
 
 class FlowUnet(nn.Module):
-    """A U-Net that says the target from a state between noise and it: (B, C, H, W) to (B, out_channels, H, W).
+    """A U-Net that says the target from a state between noise and it: (B, C, *spatial) to (B, out_channels, *spatial).
 
-    x̂ = U(x, x_t, t), with the state x_t (B, out_channels, H, W) and the time t (B, 1) as further channels: given by the
+    x̂ = U(x, x_t, t), with the state x_t, of the target's shape, and the time t (B, 1) as further channels: given by the
     term, 0 where absent. In evaluation and prediction it samples: from noise x_0 in n steps of Euler's method along the
     velocity (x̂ − x_t) / (1 − t). `gantk predict --samples` makes several.
 
@@ -33,6 +34,7 @@ class FlowUnet(nn.Module):
         channels: width of its first level.
         norm: "instance", "batch" or "none".
         dropout: probability in its upward levels of full width.
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class FlowUnet(nn.Module):
         channels: Count = 64,
         norm: Norm = "instance",
         dropout: Dropout = 0.0,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         self.out_channels = out_channels
         self.steps = steps
-        self.network = Unet(in_channels + out_channels + 1, out_channels, levels, channels, norm, dropout)
+        inputs = in_channels + out_channels + 1
+        self.network = Unet(inputs, out_channels, levels, channels, norm, dropout, dimensions=dimensions)
         self.size_multiple = self.network.size_multiple
 
     def forward(
@@ -61,16 +65,16 @@ class FlowUnet(nn.Module):
         t: Tensor | None = None,
     ) -> Tensor | Translation:
         """What the target is likely to be; layers are the U-Net's."""
-        batch, _, height, width = image.shape
-        state = image.new_zeros(batch, self.out_channels, height, width) if state is None else state
+        batch, _, *size = image.shape
+        state = image.new_zeros(batch, self.out_channels, *size) if state is None else state
         t = image.new_zeros(batch, 1) if t is None else t
-        time = t[:, :, None, None].expand(-1, 1, height, width)
+        time = beside(t, image).expand(-1, 1, *size)
         return self.network(torch.cat([image, state, time], dim=1), layers, decode)
 
     def sample(self, image: Tensor) -> Tensor:
         """One image of those that the target may be, drawn from torch's global generator."""
-        batch, _, height, width = image.shape
-        state = torch.randn(batch, self.out_channels, height, width).to(image)
+        batch, _, *size = image.shape
+        state = torch.randn(batch, self.out_channels, *size).to(image)
         for step in range(self.steps):
             t = image.new_full((batch, 1), step / self.steps)
             likely = self(image, state=state, t=t)
@@ -90,7 +94,7 @@ class FlowMatching:
     def __call__(self, view: View) -> Tensor:
         target = view.target
         t = torch.rand(len(target), 1).to(target)
-        along = t[:, :, None, None]
+        along = beside(t, target)
         state = along * target + (1 - along) * torch.randn(target.shape).to(target)
         likely = view.translate(given={"state": state, "t": t})
         return view.weighted_mean(((likely - target) / (1 - along).clamp(min=0.05)).square())

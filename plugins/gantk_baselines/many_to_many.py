@@ -11,8 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import Count, GantkError, ImageRef, Needs, Positive, Role, View
+from gantk import Count, Dimensions, GantkError, ImageRef, Needs, Positive, Role, View
 from gantk_baselines.adversarial import Pool
+from gantk_baselines.dimensional import beside, pixels
 from gantk_baselines.generators.resnet import Resnet
 from gantk_baselines.layers import Blocks, Dropout, Init, Norm, run_layers
 
@@ -22,7 +23,7 @@ BACKGROUND = -1.0
 
 
 def available(image: Tensor) -> Tensor:
-    """The available channels of an image (B, C, H, W), bool (B, C): those with any pixel above the background."""
+    """The available channels of an image (B, C, *spatial), bool (B, C): those with any pixel above the background."""
     return (image > BACKGROUND).flatten(2).any(dim=2)
 
 
@@ -32,6 +33,7 @@ class AvailabilityResnet(Resnet):
     The availability a ∈ {0, 1}^in is read from the image: a channel without any pixel above -1 is missing. Given to
     the first convolution as constant maps beside the image, it would add W·a to every pixel of that convolution's
     output, and instance norm would take it out again, unseen. So W·a is added behind the norm, before the ReLU.
+    Volumes alike.
     Sizes and layer numbers are those of `resnet`; layer 2 is the norm's output with the condition.
 
     Args:
@@ -45,6 +47,7 @@ class AvailabilityResnet(Resnet):
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
         condition: "availability", or "none" for a plain ResNet.
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class AvailabilityResnet(Resnet):
         init: Init = "normal",
         init_gain: Positive = 0.02,
         condition: Literal["availability", "none"] = "availability",
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__(
             in_channels,
@@ -70,6 +74,7 @@ class AvailabilityResnet(Resnet):
             dropout=dropout,
             init=init,
             init_gain=init_gain,
+            dimensions=dimensions,
         )
         # W begins with torch's own spread, 1/√in: beside features of unit variance 0.02 would be next to nothing
         self.condition = nn.Linear(in_channels, channels, bias=False) if condition == "availability" else None
@@ -79,7 +84,7 @@ class AvailabilityResnet(Resnet):
             return super().run(image, layers, last)
         output, features = run_layers(self.layers[:3], image, layers, last=last)
         if last is None or last >= 2:
-            output = output + self.condition(available(image).to(image.dtype))[:, :, None, None].to(output.dtype)
+            output = output + beside(self.condition(available(image).to(image.dtype)), output).to(output.dtype)
             features |= {2: output} if 2 in layers else {}
             output, later = run_layers(self.layers[3:], output, layers, first=3, last=last)
             features |= later
@@ -87,7 +92,7 @@ class AvailabilityResnet(Resnet):
 
 
 def like(view: View, image: Tensor, reference: str) -> Tensor:
-    """An image (B, C, H, W) with those channels set to background that the referenced image, slice by slice, lacks.
+    """An image (B, C, *spatial) with those channels set to background that the referenced image, slice by slice, lacks.
 
     Raises:
         GantkError: the two are not of one batch size and number of channels.
@@ -100,7 +105,7 @@ def like(view: View, image: Tensor, reference: str) -> Tensor:
             why=f"{reference} has another batch size or other channels than the translated images",
             mend="give both batch groups one size, and let the reference name the modalities that the translator gives",
         )
-    there = view.derive("available", pattern, available)[:, :, None, None]
+    there = beside(view.derive("available", pattern, available), image)
     return view.derive(f"like {reference}", image, lambda x: torch.where(there, x, BACKGROUND))
 
 
@@ -126,7 +131,7 @@ class MaskedCycle:
         if weight is not None:
             error = weight * error
         there = view.available
-        return torch.where(there, error.mean(dim=(2, 3)), 0).sum() / there.sum().clamp_min(1)
+        return torch.where(there, error.mean(dim=pixels(error)), 0).sum() / there.sum().clamp_min(1)
 
 
 class AvailableLsgan:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import Count, GantkError, ImageRef, Needs, Positive, View, Whole
+from gantk import Count, Dimensions, GantkError, ImageRef, Needs, Positive, View, Whole
+from gantk_baselines.dimensional import CONVOLUTION, ZERO_PAD, beside, pixels
 from gantk_baselines.layers import Init, Levels, Norm, check_image, initialise, normalisation
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ModalityDropout:
             torch.tensor(table, dtype=torch.bool)[drawn].repeat_interleave(self.planes, dim=1).to(group.source.device)
         )
         kept = kept | ~(group.available & kept).any(dim=1, keepdim=True)
-        return replace(group, source=torch.where(kept[:, :, None, None], group.source, BACKGROUND))
+        return replace(group, source=torch.where(beside(kept, group.source), group.source, BACKGROUND))
 
     def first(self, epoch: int) -> int:
         """The index of the first scenario that is drawn in an epoch."""
@@ -140,7 +141,7 @@ def _matched(view: View, source: Tensor) -> Tensor:
     if not rest and planes % 2:
         available = view.available.unflatten(1, (-1, planes)).any(dim=2)
         own = source[:, planes // 2 :: planes]
-        if torch.equal(torch.where(available[:, :, None, None], target, own), own):
+        if torch.equal(torch.where(beside(available, target), target, own), own):
             return available
     raise GantkError(
         "the inputs are not the targets",
@@ -151,8 +152,8 @@ def _matched(view: View, source: Tensor) -> Tensor:
 
 
 def imputed(view: View) -> Tensor:
-    """The output with the real images in place of what is available, m·G(x) + (1 − m)·y, (B, T, H, W)."""
-    available = outputs_available(view)[:, :, None, None]
+    """The output with the real images in place of what is available, m·G(x) + (1 − m)·y, (B, T, *spatial)."""
+    available = beside(outputs_available(view), view.target)
     return view.derive("imputed", view.output, lambda output: torch.where(available, view.target, output))
 
 
@@ -176,7 +177,7 @@ class MissingL1:
         weight = view.weight_like(error)
         if weight is not None:
             error = weight * error
-        per_channel = error.mean(dim=(2, 3))
+        per_channel = error.mean(dim=pixels(error))
         return torch.where(missing, per_channel, 0).sum() / missing.sum().clamp_min(1)
 
 
@@ -205,7 +206,7 @@ class ImputedLsgan:
 
     def discriminator(self, view: View) -> Tensor:
         real, fake = self._judge(view, view.target), self._judge(view, imputed(view).detach())
-        labels = outputs_available(view).to(fake.dtype)[:, :, None, None]
+        labels = beside(outputs_available(view).to(fake.dtype), fake)
         errors = (real - 1).square(), (fake - labels).square()
         return self.discriminator_weight * (_mean(errors[0], view) + _mean(errors[1], view))
 
@@ -225,13 +226,13 @@ def _mean(errors: Tensor, view: View) -> Tensor:
     there = known(view)
     if there.all():
         return errors.mean()
-    return torch.where(there, errors.mean(dim=(2, 3)), 0).sum() / there.sum().clamp_min(1)
+    return torch.where(there, errors.mean(dim=pixels(errors)), 0).sum() / there.sum().clamp_min(1)
 
 
 class ModalityPatchGan(nn.Module):
     """PatchGAN with a map of scores for each modality: (B, in_channels, H, W) float to (B, T, ⌊H/2ⁿ⌋, ⌊W/2ⁿ⌋).
 
-    With n = 4 layers 256² gives 16×16. H and W are at least 2ⁿ.
+    Volumes alike. With n = 4 layers 256² gives 16×16. All sides are at least 2ⁿ.
 
     Source: MM-GAN's code (4 modalities judged beside 4 real ones: 2,794,432 parameters).
 
@@ -243,6 +244,7 @@ class ModalityPatchGan(nn.Module):
         norm: "instance", "batch" or "none".
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -254,19 +256,22 @@ class ModalityPatchGan(nn.Module):
         norm: Norm = "instance",
         init: Init = "normal",
         init_gain: Positive = 0.02,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.dimensions = dimensions
+        convolution = CONVOLUTION[dimensions]
         self.least = 2**layers
         widths = [in_channels, *(channels * min(2**level, 8) for level in range(layers))]
         stack: list[nn.Module] = []
         for level in range(layers):
-            stack.append(nn.Conv2d(widths[level], widths[level + 1], 4, stride=2, padding=1))
+            stack.append(convolution(widths[level], widths[level + 1], 4, stride=2, padding=1))
             if level:
-                stack.append(normalisation(norm, widths[level + 1]))
+                stack.append(normalisation(norm, widths[level + 1], dimensions))
             stack.append(nn.LeakyReLU(0.2))
         # an even kernel needs one more row and column to keep the size: at the top and the left
-        stack += [nn.ZeroPad2d((2, 1, 2, 1)), nn.Conv2d(widths[-1], target_channels, 4, bias=False)]
+        stack += [ZERO_PAD[dimensions]((2, 1) * dimensions), convolution(widths[-1], target_channels, 4, bias=False)]
         self.layers = nn.Sequential(*stack)
         initialise(self, init, init_gain)
 
@@ -282,5 +287,5 @@ class ModalityPatchGan(nn.Module):
         Raises:
             GantkError: other channels than built for, or an image too small for one patch.
         """
-        check_image(image, self.in_channels, 1, "ModalityPatchGan", least=self.least)
+        check_image(image, self.in_channels, 1, "ModalityPatchGan", self.least, self.dimensions)
         return self.layers(image)

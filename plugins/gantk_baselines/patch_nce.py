@@ -130,7 +130,7 @@ class PatchNce:
         return total.sum() if self.over_layers == "sum" else total.mean()
 
     def _places(self, feature: Tensor) -> Tensor:
-        count = feature.shape[-2] * feature.shape[-1]
+        count = feature.shape[2:].numel()
         return torch.randperm(count)[: self.patches].to(feature.device)
 
     @staticmethod
@@ -146,7 +146,7 @@ class PatchNce:
 
 
 def _sample(features: Mapping[int, Tensor], places: Mapping[int, Tensor]) -> dict[int, Tensor]:
-    """Features `(N, C, h, w)` at the places, `(N, P, C)`; index_select keeps gradients in the features' own layout."""
+    """Features `(N, C, …)` at the places, `(N, P, C)`; index_select keeps gradients in the features' own layout."""
     return {k: f.flatten(2).index_select(2, places[k]).transpose(1, 2) for k, f in features.items()}
 
 

@@ -1,14 +1,19 @@
-"""Losses between features: of a frozen network (perceptual, style, content) and of the discriminator."""
+"""Losses between features: of a frozen network (perceptual, style, content) and of the discriminator.
+
+Frozen networks know pictures alone: of volumes they are shown some slices, others in every step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor
 
-from gantk import Distinct, ImageRef, Needs, NonNegative, RecipeError, View, Whole
+from gantk import Count, Distinct, ImageRef, Needs, NonNegative, RecipeError, View, Whole
 from gantk_baselines.feature_network import FeatureNetwork, Weights
+from gantk_baselines.slicewise import of_slices
 
 __all__ = ["Content", "DiscriminatorFeatures", "Perceptual", "Style", "gram"]
 
@@ -20,7 +25,7 @@ def gram(feature: Tensor, weight: Tensor | None = None) -> Tensor:
         feature: f.
         weight: m, (B, 1, h, w); 1 where absent.
     """
-    channels, places = feature.shape[1], feature.shape[-2] * feature.shape[-1]
+    channels, places = feature.shape[1], feature.shape[2:].numel()
     f = feature.flatten(2)
     weighted = f if weight is None else f * weight.flatten(2)
     return weighted @ f.transpose(1, 2) / (channels * places)
@@ -48,7 +53,9 @@ class _FeatureLoss:
         weights: Weights,
         imagenet_normalisation: bool,
         reference: ImageRef,
+        slices: int,
     ) -> None:
+        self.slices = slices
         self.layers = layers
         self.layer_weights = _layer_weights(layer_weights, layers)
         self.reference = reference
@@ -57,10 +64,17 @@ class _FeatureLoss:
 
     def pairs(self, view: View) -> Iterator[tuple[float, Tensor, Tensor]]:
         """For each layer its weight, the output's feature and the reference's, the latter without gradient."""
-        output = self.network.of(view, view.output)
-        reference = self.network.of(view, view.image(self.reference))
+        output = self.network.of(view, of_slices(view, view.output, self.slices))
+        reference = self.network.of(view, of_slices(view, view.image(self.reference), self.slices))
         for weight, layer in zip(self.layer_weights, self.layers, strict=True):
             yield weight, output[layer], reference[layer].detach()
+
+    def map_like(self, view: View, feature: Tensor) -> Tensor | None:
+        """The term's weight map at the slices that are shown, brought to a feature's size and streams."""
+        if view.weight is None or view.weight.ndim == 4:
+            return view.weight_like(feature)
+        shown = F.interpolate(of_slices(view, view.weight, self.slices), feature.shape[2:], mode="area")
+        return shown.repeat(len(feature) // len(shown), 1, 1, 1)
 
 
 class Perceptual(_FeatureLoss):
@@ -76,6 +90,7 @@ class Perceptual(_FeatureLoss):
         weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
         imagenet_normalisation: normalize as the weights were trained; pGAN gives images in [−1, 1] as they are.
         reference: y.
+        slices: of each volume, slices that the network is shown.
     """
 
     def __init__(
@@ -87,15 +102,17 @@ class Perceptual(_FeatureLoss):
         weights: Weights = "pretrained",
         imagenet_normalisation: bool = True,
         reference: ImageRef = ImageRef("target"),
+        slices: Count = 8,
     ) -> None:
-        super().__init__(layers, layer_weights, network, weights, imagenet_normalisation, reference)
+        super().__init__(layers, layer_weights, network, weights, imagenet_normalisation, reference, slices)
         self.distance = distance
 
     def __call__(self, view: View) -> Tensor:
         distance = Tensor.abs if self.distance == "l1" else Tensor.square
         total = view.output.new_zeros(())
         for weight, output, y in self.pairs(view):
-            total = total + weight * view.weighted_mean(distance(y - output))
+            error, m = distance(y - output), self.map_like(view, output)
+            total = total + weight * (error if m is None else m * error).mean()
         return total
 
 
@@ -111,6 +128,7 @@ class Content(Perceptual):
         weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
         imagenet_normalisation: normalize as the weights were trained.
         reference: y.
+        slices: of each volume, slices that the network is shown.
     """
 
     def __init__(
@@ -121,8 +139,9 @@ class Content(Perceptual):
         weights: Weights = "pretrained",
         imagenet_normalisation: bool = True,
         reference: ImageRef = ImageRef("target"),
+        slices: Count = 8,
     ) -> None:
-        super().__init__(layers, layer_weights, "l2", network, weights, imagenet_normalisation, reference)
+        super().__init__(layers, layer_weights, "l2", network, weights, imagenet_normalisation, reference, slices)
 
 
 class Style(_FeatureLoss):
@@ -138,6 +157,7 @@ class Style(_FeatureLoss):
         weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
         imagenet_normalisation: normalize as the weights were trained.
         reference: y.
+        slices: of each volume, slices that the network is shown.
     """
 
     def __init__(
@@ -148,13 +168,14 @@ class Style(_FeatureLoss):
         weights: Weights = "pretrained",
         imagenet_normalisation: bool = True,
         reference: ImageRef = ImageRef("target"),
+        slices: Count = 8,
     ) -> None:
-        super().__init__(layers, layer_weights, network, weights, imagenet_normalisation, reference)
+        super().__init__(layers, layer_weights, network, weights, imagenet_normalisation, reference, slices)
 
     def __call__(self, view: View) -> Tensor:
         total = view.output.new_zeros(())
         for weight, output, y in self.pairs(view):
-            m = view.weight_like(output)
+            m = self.map_like(view, output)
             difference = (gram(y, m) - gram(output, m)).square().sum(dim=(1, 2)).mean()
             total = total + weight * difference / (4 * output.shape[1] ** 2)
         return total

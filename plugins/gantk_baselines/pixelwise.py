@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kornia.metrics import ssim
+from kornia.metrics import ssim, ssim3d
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from gantk import Needs, View
+from gantk import GantkError, Needs, View
 
 __all__ = ["L1", "L2", "Change", "Ssim"]
 
@@ -58,6 +58,9 @@ class Ssim:
 
     Args:
         window: side of the Gaussian window in pixels, odd.
+
+    Raises:
+        GantkError: a side of the image is not longer than half the window.
     """
 
     needs = Needs(target=True)
@@ -66,5 +69,15 @@ class Ssim:
         self.window = window
 
     def __call__(self, view: View) -> Tensor:
-        similarity = ssim((view.output + 1) / 2, (view.target + 1) / 2, self.window, max_val=1.0)
+        output, target = (view.output + 1) / 2, (view.target + 1) / 2
+        if min(output.shape[2:]) <= self.window // 2:
+            raise GantkError(
+                f"a window of {self.window} pixels does not fit images of {' × '.join(map(str, output.shape[2:]))}",
+                where="window",
+                mend=f"make it {2 * min(output.shape[2:]) - 1} at most, or images larger",
+            )
+        if output.ndim == 5:
+            similarity = ssim3d(output, target, self.window, max_val=1.0)
+        else:
+            similarity = ssim(output, target, self.window, max_val=1.0)
         return view.weighted_mean((1 - similarity) / 2)

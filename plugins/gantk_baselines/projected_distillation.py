@@ -14,16 +14,18 @@ __all__ = ["ProjectedDistillation", "Regressors"]
 
 
 class Regressors(nn.Module):
-    """One 1×1 convolution per layer, features `(B, C_student, h, w)` to `(B, C_teacher, h, w)` by layer.
+    """One 1×1 convolution per layer, features `(B, C_student, *spatial)` to `(B, C_teacher, *spatial)` by layer.
 
     Args:
         channels: the student's channels by layer.
         others: the teacher's.
+        dimensions: of an image, 2 or 3.
     """
 
-    def __init__(self, channels: Mapping[int, int], others: Mapping[int, int]) -> None:
+    def __init__(self, channels: Mapping[int, int], others: Mapping[int, int], dimensions: int = 2) -> None:
         super().__init__()
-        self.layers = nn.ModuleDict({str(k): nn.Conv2d(c, others[k], 1) for k, c in channels.items()})
+        convolution = nn.Conv3d if dimensions == 3 else nn.Conv2d
+        self.layers = nn.ModuleDict({str(k): convolution(c, others[k], 1) for k, c in channels.items()})
         for layer in self.layers.values():
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -61,7 +63,7 @@ class ProjectedDistillation:
 
     def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
         """The convolutions from the student's channels by layer to those of the teacher."""
-        return {"generator": Regressors(sizes.features, sizes.others[self.teacher])}
+        return {"generator": Regressors(sizes.features, sizes.others[self.teacher], len(sizes.image))}
 
     def __call__(self, view: View) -> Tensor:
         wanted = view.features(layers=self.layers, role=self.teacher, grad=False)

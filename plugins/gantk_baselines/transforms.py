@@ -1,19 +1,20 @@
-"""Transforms of training batches: flips, crops, poses and intensities; pairs stay aligned."""
+"""Transforms of training batches of slices or volumes: flips, crops, poses and intensities; pairs stay aligned."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
 import torch
 from kornia.enhance import adjust_brightness_accumulative, adjust_contrast_with_mean_subtraction
-from kornia.geometry.transform import get_affine_matrix2d, hflip, resize, warp_affine
+from kornia.geometry.transform import get_affine_matrix2d, get_affine_matrix3d, hflip, warp_affine, warp_affine3d
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gantk import Count, Fraction, GantkError, Group, Moment
+from gantk_baselines.dimensional import beside, resampled
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -37,7 +38,7 @@ class Flip:
         chosen = torch.rand(len(group)) < self.probability
 
         def mirrored(images: Tensor) -> Tensor:
-            return torch.where(chosen.to(images.device)[:, None, None, None], hflip(images), images)
+            return torch.where(beside(chosen, images).to(images.device), hflip(images), images)
 
         return _everywhere(group, mirrored, mirrored)
 
@@ -49,7 +50,7 @@ class ResizeAndCrop:
     background stays so.
 
     Args:
-        scale: of height and width, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
+        scale: of all sides, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
     """
 
     def __init__(self, scale: Annotated[float, Field(ge=1, le=8)] = 286 / 256) -> None:
@@ -57,21 +58,23 @@ class ResizeAndCrop:
 
     def __call__(self, group: Group, moment: Moment) -> Group:
         """The group at the same size, each slice from a place of its own."""
-        height, width = _size(group)
-        size = (round(height * self.scale), round(width * self.scale))
-        tops = torch.randint(size[0] - height + 1, (len(group),)).tolist()
-        lefts = torch.randint(size[1] - width + 1, (len(group),)).tolist()
+        own = _size(group)
+        size = tuple(round(side * self.scale) for side in own)
+        starts = [torch.randint(large - side + 1, (len(group),)) for large, side in zip(size, own, strict=True)]
+        windows = [
+            tuple(slice(start, start + side) for start, side in zip(corner, own, strict=True))
+            for corner in torch.stack(starts, dim=1).tolist()
+        ]
 
         def cut(images: Tensor) -> Tensor:
-            places = zip(images, tops, lefts, strict=True)
-            return torch.stack([image[:, y : y + height, x : x + width] for image, y, x in places])
+            return torch.stack([image[:, *window] for image, window in zip(images, windows, strict=True)])
 
         def labels(images: Tensor) -> Tensor:
-            return cut(resize(images.float(), size, interpolation="nearest").to(images.dtype))
+            return cut(resampled(images.float(), size, "nearest").to(images.dtype))
 
         def picture(images: Tensor) -> Tensor:
-            larger = resize(images, size, interpolation="bilinear", align_corners=False)
-            inside = resize((images > BACKGROUND).to(images.dtype), size, interpolation="nearest") > 0
+            larger = resampled(images, size, "linear")
+            inside = resampled((images > BACKGROUND).to(images.dtype), size, "nearest") > 0
             return cut(torch.where(inside, larger, BACKGROUND))
 
         return _everywhere(group, picture, labels)
@@ -97,9 +100,10 @@ class Jitter:
         contrast = 1 + self.contrast * (2 * torch.rand(len(group)) - 1)
 
         def changed(images: Tensor) -> Tensor:
-            unit = adjust_brightness_accumulative((images + 1) / 2, bright.to(images))
+            unit = (images + 1) / 2 if images.ndim == 4 else ((images + 1) / 2).flatten(2, 3)
+            unit = adjust_brightness_accumulative(unit, bright.to(images))
             unit = adjust_contrast_with_mean_subtraction(unit, contrast.to(images))
-            return torch.where(images > BACKGROUND, (2 * unit - 1).clamp(min=DARKEST), images)
+            return torch.where(images > BACKGROUND, (2 * unit - 1).clamp(min=DARKEST).view_as(images), images)
 
         return _everywhere(group, changed, lambda labels: labels)
 
@@ -113,7 +117,7 @@ class InputJitter:
     Args:
         gain: standard deviation of log v.
         gamma: standard deviation of log γ.
-        bias: standard deviation of b on a grid of 4 × 4 points, between which it is bicubic.
+        bias: standard deviation of b on a grid of 4 × 4 (× 4) points, between which it is cubic along each axis.
         noise: standard deviation of n, on the scale of u.
         planes: channels of one modality, 2·n + 1 with n neighboring slices; they share v, γ and b.
 
@@ -131,7 +135,7 @@ class InputJitter:
         source = group.source
         if source is None:
             return group
-        batch, channels, height, width = source.shape
+        batch, channels, *size = source.shape
         if channels % self.planes:
             raise GantkError(
                 f"{channels} channels are no multiple of planes = {self.planes}",
@@ -139,8 +143,8 @@ class InputJitter:
                 mend="set planes to 2 · data.neighbours + 1",
             )
         modalities = channels // self.planes
-        gain, gamma = torch.randn(2, batch, modalities, 1, 1)
-        bias = interpolate(torch.randn(batch, modalities, 4, 4), (height, width), mode="bicubic", align_corners=False)
+        gain, gamma = (beside(drawn, source) for drawn in torch.randn(2, batch, modalities))
+        bias = _cubic(torch.randn(batch, modalities, *[4] * len(size)), size)
 
         def spread(drawn: Tensor) -> Tensor:
             return drawn.repeat_interleave(self.planes, dim=1).to(source)
@@ -155,14 +159,15 @@ class InputJitter:
 class Affine:
     """Turns, scales and shifts slices, the same in source, target and segmentation: patients of other shapes and poses.
 
-    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is
-    background stays so.
+    Images are interpolated linearly, labels and categories take the nearest. What the nearest pixel says is background
+    stays so.
 
     Args:
-        degrees: greatest turn to either side.
+        degrees: greatest turn to either side, of volumes in the plane of slices.
         scale: greatest relative change of size.
-        shift: greatest shift, as a part of height and width.
+        shift: greatest shift, as a part of each side.
         probability: that a slice is changed.
+        tilt: of volumes, greatest turn in degrees out of the plane of slices, about each of its axes.
     """
 
     def __init__(
@@ -171,32 +176,67 @@ class Affine:
         scale: Share = 0.1,
         shift: Share = 0.05,
         probability: Fraction = 1.0,
+        tilt: Annotated[float, Field(ge=0, le=180)] = 0.0,
     ) -> None:
         self.degrees, self.scale, self.shift, self.probability = degrees, scale, shift, probability
+        self.tilt = tilt
 
     def __call__(self, group: Group, moment: Moment) -> Group:
         """The group at the same size, each slice in a pose of its own."""
-        height, width = _size(group)
-        draws = 2 * torch.rand(4, len(group)) - 1
-        draws[:, torch.rand(len(group)) >= self.probability] = 0
-        angle, zoom, down, right = draws
-        centre = torch.tensor([(width - 1) / 2, (height - 1) / 2]).expand(len(group), 2)
-        size = (1 + self.scale * zoom)[:, None].expand(-1, 2)
-        shift = self.shift * torch.stack([right * width, down * height], dim=1)
-        matrix = get_affine_matrix2d(shift, centre, size, self.degrees * angle)[:, :2]
-
-        def warped(images: Tensor, mode: str) -> Tensor:
-            return warp_affine(images, matrix.to(images), (height, width), mode=mode, align_corners=True)
+        size = _size(group)
+        warp = self._of_slices(len(group), size) if len(size) == 2 else self._of_volumes(len(group), size)
 
         def labels(images: Tensor) -> Tensor:
-            return warped(images.float(), "nearest").to(images.dtype)
+            return warp(images.float(), "nearest").to(images.dtype)
 
         def picture(images: Tensor) -> Tensor:
-            inside = warped((images > BACKGROUND).to(images.dtype), "nearest") > 0
-            turned = (warped(images - BACKGROUND, "bilinear") + BACKGROUND).clamp(min=DARKEST)
+            inside = warp((images > BACKGROUND).to(images.dtype), "nearest") > 0
+            turned = (warp(images - BACKGROUND, "bilinear") + BACKGROUND).clamp(min=DARKEST)
             return torch.where(inside, turned, BACKGROUND)
 
         return _everywhere(group, picture, labels)
+
+    def _draws(self, number: int, batch: int) -> Tensor:
+        """Draws in [-1, 1], 0 for what is not changed."""
+        draws = 2 * torch.rand(number, batch) - 1
+        draws[:, torch.rand(batch) >= self.probability] = 0
+        return draws
+
+    def _of_slices(self, batch: int, size: tuple[int, ...]) -> Callable[[Tensor, str], Tensor]:
+        height, width = size
+        angle, zoom, down, right = self._draws(4, batch)
+        centre = torch.tensor([(width - 1) / 2, (height - 1) / 2]).expand(batch, 2)
+        scale = (1 + self.scale * zoom)[:, None].expand(-1, 2)
+        shift = self.shift * torch.stack([right * width, down * height], dim=1)
+        matrix = get_affine_matrix2d(shift, centre, scale, self.degrees * angle)[:, :2]
+
+        def warp(images: Tensor, mode: str) -> Tensor:
+            return warp_affine(images, matrix.to(images), (height, width), mode=mode, align_corners=True)
+
+        return warp
+
+    def _of_volumes(self, batch: int, size: tuple[int, ...]) -> Callable[[Tensor, str], Tensor]:
+        sides = torch.tensor(size[::-1], dtype=torch.float32)  # along x, y, z
+        draws = self._draws(7, batch)
+        turns = (draws[:3] * torch.tensor([self.tilt, self.tilt, self.degrees])[:, None]).T
+        scale = (1 + self.scale * draws[3])[:, None].expand(-1, 3)
+        shift = self.shift * draws[4:].T * sides
+        matrix = get_affine_matrix3d(shift, ((sides - 1) / 2).expand(batch, 3), scale, turns)[:, :3]
+
+        def warp(images: Tensor, mode: str) -> Tensor:
+            return warp_affine3d(images, matrix.to(images), size, flags=mode, align_corners=True)
+
+        return warp
+
+
+def _cubic(grid: Tensor, size: Sequence[int]) -> Tensor:
+    """Values on a coarse grid (B, C, *grid), cubic between its points along each axis, (B, C, *size)."""
+    plane = tuple(size[-2:])
+    if grid.ndim == 4:
+        return interpolate(grid, plane, mode="bicubic", align_corners=False)
+    fine = interpolate(grid.flatten(0, 1), plane, mode="bicubic", align_corners=False).flatten(2)
+    fine = interpolate(fine[:, None], (size[0], fine.shape[-1]), mode="bicubic", align_corners=False)
+    return fine.reshape(*grid.shape[:2], *size)
 
 
 def _everywhere(group: Group, images: Callable[[Tensor], Tensor], labels: Callable[[Tensor], Tensor]) -> Group:
@@ -213,11 +253,11 @@ def _everywhere(group: Group, images: Callable[[Tensor], Tensor], labels: Callab
         source=source,
         target=None if group.target is None else images(group.target),
         segmentation=None if group.segmentation is None else labels(group.segmentation),
-        extra={name: labels(values) if values.ndim == 4 else values for name, values in group.extra.items()},
+        extra={name: labels(values) if values.ndim > 1 else values for name, values in group.extra.items()},
     )
 
 
-def _size(group: Group) -> tuple[int, int]:
+def _size(group: Group) -> tuple[int, ...]:
     images = group.target if group.source is None else group.source
     assert images is not None
-    return images.shape[-2], images.shape[-1]
+    return tuple(images.shape[2:])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from kornia.filters import sobel
+from kornia.filters import sobel, spatial_gradient3d
 from pydantic import Field
 from torch import Tensor
 
 from gantk import Distinct, ImageRef, NonNegative, View
+from gantk_baselines.dimensional import everything
 
 __all__ = ["Edges", "Foreground", "TumourMask", "Uniform"]
 
@@ -66,7 +67,9 @@ class TumourMask:
 
 
 class Edges:
-    """Weight that grows with the Sobel gradient magnitude, 1 + strength · |∇y| / max|∇y| per image.
+    """Weight that grows with the gradient's magnitude, 1 + strength · |∇y| / max|∇y| per image.
+
+    The gradient is Sobel's, of volumes central differences.
 
     Args:
         of: the image whose edges count.
@@ -78,6 +81,8 @@ class Edges:
         self.strength = strength
 
     def __call__(self, view: View) -> Tensor:
-        magnitude = sobel(view.image(self.of)).mean(dim=1, keepdim=True)
-        strongest = magnitude.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
+        image = view.image(self.of)
+        steep = sobel(image) if image.ndim == 4 else spatial_gradient3d(image).square().sum(dim=2).sqrt()
+        magnitude = steep.mean(dim=1, keepdim=True)
+        strongest = magnitude.amax(dim=everything(magnitude), keepdim=True).clamp_min(1e-6)
         return 1 + self.strength * magnitude / strongest

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gantk import Distinct, Fraction, GantkError, Needs, NonNegative, Role, View
+from gantk_baselines.dimensional import everything
 
 __all__ = ["CommitteeDistillation", "Disagreement", "agreed"]
 
@@ -95,8 +96,8 @@ class Disagreement:
     def __call__(self, view: View) -> Tensor:
         spread = answers(view, self.teachers, self.views).std(0).mean(dim=1, keepdim=True)  # over several targets
         inside = torch.where(view.foreground, spread, 0.0)
-        pixels = view.foreground.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1)
-        mean = inside.sum(dim=(1, 2, 3), keepdim=True) / pixels
+        pixels = view.foreground.sum(dim=everything(inside), keepdim=True).clamp(min=1)
+        mean = inside.sum(dim=everything(inside), keepdim=True) / pixels
         relative = torch.where(mean > 0, spread / mean.clamp(min=torch.finfo(spread.dtype).tiny), 1.0)
         return torch.where(view.foreground, 1 + self.strength * (relative - 1), self.background)
 

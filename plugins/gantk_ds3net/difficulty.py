@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from gantk import NonNegative, Positive, View
+from gantk_baselines.dimensional import everything, resampled
 
 
 class DifficultyMap:
@@ -19,7 +19,7 @@ class DifficultyMap:
 
     Args:
         background: weight where every input is background.
-        interpolation: how the patch scores are brought to image size.
+        interpolation: how the patch scores are brought to image size; "bilinear" is trilinear in volumes.
         clamp: largest weight; unbounded where absent.
         normalise: divide each image's map by its mean or maximum over the foreground, or leave it.
     """
@@ -38,19 +38,16 @@ class DifficultyMap:
 
     def __call__(self, view: View) -> Tensor:
         difficulty = (1 - view.judge()).abs().mean(dim=1, keepdim=True)  # over the scores of several targets
-        size = view.source.shape[-2:]
-        align = {"align_corners": False} if self.interpolation == "bilinear" else {}
-        difficulty = F.interpolate(difficulty, size=size, mode=self.interpolation, **align)
+        mode: Literal["linear", "nearest"] = "linear" if self.interpolation == "bilinear" else "nearest"
+        difficulty = resampled(difficulty, view.source.shape[2:], mode)
         if self.clamp is not None:
             difficulty = difficulty.clamp(max=self.clamp)
         foreground = view.foreground
         if self.normalise != "none":
-            inside = torch.where(foreground, difficulty, 0.0)
+            inside, each = torch.where(foreground, difficulty, 0.0), everything(difficulty)
             if self.normalise == "max":
-                scale = inside.amax(dim=(1, 2, 3), keepdim=True)
+                scale = inside.amax(dim=each, keepdim=True)
             else:
-                scale = inside.sum(dim=(1, 2, 3), keepdim=True) / foreground.sum(dim=(1, 2, 3), keepdim=True).clamp_min(
-                    1
-                )
+                scale = inside.sum(dim=each, keepdim=True) / foreground.sum(dim=each, keepdim=True).clamp_min(1)
             difficulty = difficulty / scale.clamp_min(1e-6)
         return torch.where(foreground, difficulty, self.background)

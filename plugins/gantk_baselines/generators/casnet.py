@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import Count, Positive, Translation
+from gantk import Count, Dimensions, Positive, Translation
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.unet import Unet
 from gantk_baselines.layers import Dropout, Init, Levels, Norm
@@ -19,9 +19,9 @@ class CasNet(LayeredGenerator):
     """U-Nets in a chain, each refining its predecessor's image: (B, in_channels, H, W) float to (B, out_channels,
     H, W) in (−1, 1).
 
-    H and W are multiples of 2^levels. Each U-block is the U-Net of pix2pix, 4×4 convolutions with skip connections;
-    the first takes the source, the others the image before them, and each ends in one. Layer b · 2 · levels + i is
-    layer i of U-block b.
+    Volumes alike. All sides are multiples of 2^levels. Each U-block is the U-Net of pix2pix, 4×4 convolutions with skip
+    connections; the first takes the source, the others the image before them, and each ends in one. Layer
+    b · 2 · levels + i is layer i of U-block b.
 
     Source: Armanious et al., "MedGAN", 2020 (6 blocks of 8 levels for 256², batch norm).
 
@@ -35,6 +35,7 @@ class CasNet(LayeredGenerator):
         dropout: probability where the U-Net of pix2pix has it.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -48,14 +49,24 @@ class CasNet(LayeredGenerator):
         dropout: Dropout = 0.0,
         init: Init = "normal",
         init_gain: Positive = 0.02,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.dimensions = dimensions
         self.size_multiple = 2**levels
         self.block_layers = 2 * levels
         self.blocks = nn.ModuleList(
             Unet(
-                in_channels if b == 0 else out_channels, out_channels, levels, channels, norm, dropout, init, init_gain
+                in_channels if b == 0 else out_channels,
+                out_channels,
+                levels,
+                channels,
+                norm,
+                dropout,
+                init,
+                init_gain,
+                dimensions=dimensions,
             )
             for b in range(blocks)
         )

@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gantk import Count, GantkError, Positive
+from gantk import Count, Dimensions, GantkError, Positive
+from gantk_baselines.dimensional import CONVOLUTION
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.generators.resnet import decoder_layers, encoder_layers
 from gantk_baselines.layers import (
@@ -40,7 +41,7 @@ class Mustgan(LayeredGenerator):
     stream's width, and the rest of a ResNet generator makes the image. `streams.0` … `streams.K − 1` are the
     one-to-one streams in the order of the inputs, `streams.K` the many-to-one stream; weights carry the names that
     they have in `resnet`, so that generators of that kind, with the same settings, can be copied into them, and one
-    into the rest. H and W are multiples of 4 and at least 8.
+    into the rest. Volumes alike; all sides are multiples of 4 and at least 8.
 
     Layers are numbered as in `resnet`; a number up to the join is the many-to-one stream's layer.
 
@@ -62,6 +63,7 @@ class Mustgan(LayeredGenerator):
         dropout: probability inside each residual block.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
+        dimensions: of an image, 2 or 3.
 
     Raises:
         GantkError: the modalities do not fit the channels, or the join lies outside the network.
@@ -84,6 +86,7 @@ class Mustgan(LayeredGenerator):
         dropout: Dropout = 0.5,
         init: Init = "normal",
         init_gain: Positive = 0.02,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         if in_channels % stream_channels:
@@ -93,12 +96,13 @@ class Mustgan(LayeredGenerator):
                 mend="set stream_channels to the channels of one modality",
             )
         self.in_channels = in_channels
+        self.dimensions = dimensions
         self.stream_channels = stream_channels
         self.train_streams = train_streams
 
         def layers(inputs: int) -> list[nn.Module]:
-            encoder = encoder_layers(inputs, channels, blocks, norm, antialias, dropout)
-            return encoder + decoder_layers(out_channels, channels, norm, antialias)
+            encoder = encoder_layers(inputs, channels, blocks, norm, antialias, dropout, dimensions)
+            return encoder + decoder_layers(out_channels, channels, norm, antialias, dimensions=dimensions)
 
         whole = layers(in_channels)
         self.count = len(whole)
@@ -111,8 +115,8 @@ class Mustgan(LayeredGenerator):
             self.layers.add_module(str(number), whole[number])
         sizes = self._sizes()
         self.fusion = nn.Sequential(
-            nn.Conv2d(sum(sizes), sizes[-1], 3, padding=1, bias=convolution_bias(norm)),
-            normalisation(norm, sizes[-1]),
+            CONVOLUTION[dimensions](sum(sizes), sizes[-1], 3, padding=1, bias=convolution_bias(norm)),
+            normalisation(norm, sizes[-1], dimensions),
             nn.ReLU(),
         )
         initialise(self, init, init_gain)
@@ -123,7 +127,7 @@ class Mustgan(LayeredGenerator):
     def _sizes(self) -> list[int]:
         """The channels of each stream's last map, the many-to-one stream's last."""
         self.eval()
-        image = torch.zeros(1, self.in_channels, 8, 8)
+        image = torch.zeros(1, self.in_channels, *[8] * self.dimensions)
         return [stream.layers(part).shape[1] for stream, part in zip(self.streams, self._parts(image), strict=True)]
 
     def _parts(self, image: Tensor) -> list[Tensor]:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gantk import Count, Positive
+from gantk import Count, Dimensions, Positive
+from gantk_baselines.dimensional import AVERAGE_POOL, CONVOLUTION
 from gantk_baselines.layers import Init, InstanceNorm, Levels, check_image, initialise
 
 __all__ = ["Spade"]
@@ -17,27 +18,32 @@ __all__ = ["Spade"]
 class SpadeNorm(nn.Module):
     """norm(x)·(1 + γ(m)) + β(m), with γ and β from two convolutions of the map m at the size of x."""
 
-    def __init__(self, channels: int, map_channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, map_channels: int, hidden: int, dimensions: Dimensions = 2) -> None:
         super().__init__()
+        convolution = CONVOLUTION[dimensions]
         self.norm = InstanceNorm(channels)
-        self.shared = nn.Conv2d(map_channels, hidden, 3, padding=1)
-        self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
-        self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.shared = convolution(map_channels, hidden, 3, padding=1)
+        self.gamma = convolution(hidden, channels, 3, padding=1)
+        self.beta = convolution(hidden, channels, 3, padding=1)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        hidden = F.relu(self.shared(F.interpolate(labels, x.shape[-2:])))
+        hidden = F.relu(self.shared(F.interpolate(labels, x.shape[2:])))
         return self.norm(x) * (1 + self.gamma(hidden)) + self.beta(hidden)
 
 
 class SpadeBlock(nn.Module):
     """A residual block: twice SPADE norm, LeakyReLU and convolution, and a shortcut with a SPADE norm of its own."""
 
-    def __init__(self, in_channels: int, out_channels: int, map_channels: int, hidden: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, map_channels: int, hidden: int, dimensions: Dimensions = 2
+    ) -> None:
         super().__init__()
-        widths = (in_channels, out_channels)
-        self.norms = nn.ModuleList(SpadeNorm(width, map_channels, hidden) for width in (*widths, in_channels))
-        self.convolutions = nn.ModuleList(nn.Conv2d(width, out_channels, 3, padding=1) for width in widths)
-        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        convolution, widths = CONVOLUTION[dimensions], (in_channels, out_channels)
+        self.norms = nn.ModuleList(
+            SpadeNorm(width, map_channels, hidden, dimensions) for width in (*widths, in_channels)
+        )
+        self.convolutions = nn.ModuleList(convolution(width, out_channels, 3, padding=1) for width in widths)
+        self.shortcut = convolution(in_channels, out_channels, 1, bias=False)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         around = self.shortcut(self.norms[2](x, labels))
@@ -49,8 +55,9 @@ class SpadeBlock(nn.Module):
 class Spade(nn.Module):
     """SPADE generator: (B, in_channels, H, W) float and labels (B, K, H, W) to (B, out_channels, H, W) in (−1, 1).
 
-    H and W are multiples of 2^levels. It begins with the image at its smallest and doubles it `levels` times, each time
-    by a block whose norms are modulated by labels and image. It is given `labels`, categories per pixel.
+    Volumes alike. All sides are multiples of 2^levels. It begins with the image at its smallest and doubles it `levels`
+    times, each time by a block whose norms are modulated by labels and image. It is given `labels`, categories per
+    pixel.
 
     Source: Park et al., "Semantic image synthesis with spatially-adaptive normalization", CVPR 2019 (64 channels, 128
     hidden). There the map is the labels alone, made from noise, and the norm is synchronized batch norm; here the
@@ -65,6 +72,7 @@ class Spade(nn.Module):
         hidden: width of the convolutions from the map to γ and β.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
+        dimensions: of an image, 2 or 3.
     """
 
     def __init__(
@@ -77,18 +85,21 @@ class Spade(nn.Module):
         hidden: Count = 128,
         init: Init = "xavier",
         init_gain: Positive = 0.02,
+        dimensions: Dimensions = 2,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.dimensions = dimensions
         self.size_multiple = 2**levels
         widths = [channels * min(2**level, 8) for level in reversed(range(levels + 1))]
         map_channels = in_channels + given.get("labels", 0)
-        self.first = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.first = CONVOLUTION[dimensions](in_channels, widths[0], 3, padding=1)
+        self.smallest = AVERAGE_POOL[dimensions](self.size_multiple)
         self.blocks = nn.ModuleList(
-            SpadeBlock(before, after, map_channels, hidden)
+            SpadeBlock(before, after, map_channels, hidden, dimensions)
             for before, after in zip(widths, [*widths[1:], widths[-1]], strict=True)
         )
-        self.last = nn.Conv2d(widths[-1], out_channels, 3, padding=1)
+        self.last = CONVOLUTION[dimensions](widths[-1], out_channels, 3, padding=1)
         initialise(self, init, init_gain)
 
     def forward(self, image: Tensor, *, labels: Tensor) -> Tensor:
@@ -101,9 +112,9 @@ class Spade(nn.Module):
         Raises:
             GantkError: the image's shape does not fit.
         """
-        check_image(image, self.in_channels, self.size_multiple, "Spade", least=2 * self.size_multiple)
+        check_image(image, self.in_channels, self.size_multiple, "Spade", 2 * self.size_multiple, self.dimensions)
         shown = torch.cat([image, labels], dim=1)
-        x = self.first(F.avg_pool2d(image, self.size_multiple))
+        x = self.first(self.smallest(image))
         for number, block in enumerate(self.blocks):
             x = block(F.interpolate(x, scale_factor=2.0) if number else x, shown)
         return torch.tanh(self.last(F.leaky_relu(x, 0.2)))

@@ -1,0 +1,29 @@
+"""Slices of volumes, for networks that know pictures alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gantk import View
+
+__all__ = ["of_slices"]
+
+
+def of_slices(view: View, image: Tensor, count: int) -> Tensor:
+    """Slices of an image (B, C, D, H, W) as pictures (B·count, C, H, W), at most all; a picture (B, C, H, W) as it is.
+
+    They are drawn once per step, the same of all images and of the weight map: sorted, without repetition.
+    """
+    if image.ndim == 4:
+        return image
+    places = view.derive(f"places of {count} slices", view.source, lambda source: _places(source, count))
+    return view.derive(f"{count} slices", image, lambda volume: _taken(volume, places))
+
+
+def _places(volume: Tensor, count: int) -> Tensor:
+    return torch.randperm(volume.shape[2])[:count].sort().values.to(volume.device)
+
+
+def _taken(volume: Tensor, places: Tensor) -> Tensor:
+    return volume.index_select(2, places).transpose(1, 2).flatten(0, 1)
