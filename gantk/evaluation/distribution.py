@@ -166,6 +166,7 @@ class Fid(_Distance):
             small random network, which needs no download and is not comparable with any other FID.
         features: the layer of Inception, by its number of features.
         regions: where; a region is cut out, its surroundings black, and enlarged to the image's size.
+        dimensions: of an image; slices alone.
 
     Raises:
         GantkError: the weights could not be loaded.
@@ -178,6 +179,7 @@ class Fid(_Distance):
         weights: Weights = "pretrained",
         features: Features = 2048,
         regions: Distinct[Region] = ("image",),
+        dimensions: Literal[2] = 2,
     ) -> None:
         super().__init__(weights, features, regions)
 
@@ -204,6 +206,7 @@ class Kid(_Distance):
         subset_size: images of each; all where there are fewer.
         seed: of the subsets.
         regions: as FID's.
+        dimensions: of an image; slices alone.
 
     Raises:
         GantkError: the weights could not be loaded.
@@ -219,6 +222,7 @@ class Kid(_Distance):
         subset_size: Annotated[int, Field(ge=2)] = 1000,
         seed: Whole = 0,
         regions: Distinct[Region] = ("image",),
+        dimensions: Literal[2] = 2,
     ) -> None:
         super().__init__(weights, features, regions)
         self.subsets = subsets

@@ -37,6 +37,7 @@ class Lpips:
         net: "alex", "vgg" or "squeeze".
         weights: "pretrained" for torchvision's, downloaded once; the file of them; or "random", which needs no
             download and is not comparable with LPIPS.
+        dimensions: of an image; slices alone.
 
     Raises:
         GantkError: the weights could not be loaded.
@@ -44,7 +45,12 @@ class Lpips:
 
     higher_is_better = False
 
-    def __init__(self, net: Literal["alex", "vgg", "squeeze"] = "alex", weights: Weights = "pretrained") -> None:
+    def __init__(
+        self,
+        net: Literal["alex", "vgg", "squeeze"] = "alex",
+        weights: Weights = "pretrained",
+        dimensions: Literal[2] = 2,
+    ) -> None:
         self.net = net
         self.weights = weights
         self.title = "LPIPS (random network)" if weights == "random" else "LPIPS"

@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import torch
@@ -70,6 +70,7 @@ class SegmentationProbe:
         rate: of Adam at the beginning; it falls to 0 along a cosine.
         seed: of folds, weights and order.
         baselines: whether baselines such as `input:t1` are segmented too; they know no more than the inputs.
+        dimensions: of an image; slices alone.
     """
 
     higher_is_better = True
@@ -85,6 +86,7 @@ class SegmentationProbe:
         rate: Annotated[float, Field(gt=0)] = 3e-3,
         seed: Annotated[int, Field(ge=0)] = 0,
         baselines: bool = False,
+        dimensions: Literal[2] = 2,
     ) -> None:
         self.folds = folds
         self.steps = steps

@@ -11,13 +11,13 @@ from .cohort import write_patient as write_patient
 from .cohort import write_pictures as write_pictures
 from .cohort import write_volume as write_volume
 from .datasets import DatasetConformance as DatasetConformance
+from .discriminators import DiscriminatorConformance as DiscriminatorConformance
 from .failures import ConformanceError as ConformanceError
+from .generators import GeneratorConformance as GeneratorConformance
 from .kinds import conformance as conformance
 from .launchers import LauncherConformance as LauncherConformance
 from .losses import LossConformance as LossConformance
 from .metrics import MetricConformance as MetricConformance
-from .networks import DiscriminatorConformance as DiscriminatorConformance
-from .networks import GeneratorConformance as GeneratorConformance
 from .optimizers import OptimizerConformance as OptimizerConformance
 from .recipes import RecipeRun as RecipeRun
 from .recipes import run_recipe as run_recipe

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gantk.testing.base import Conformance
 from gantk.testing.batches import make_image
+from gantk.testing.checks import check_equal, check_finite, pickled
 from gantk.testing.failures import expect
-from gantk.testing.networks import check_equal, check_finite, pickled
+from gantk.testing.spatial import SpatialConformance
 
 __all__ = ["AugmentationConformance"]
 
 
-class AugmentationConformance(Conformance):
+class AugmentationConformance(SpatialConformance):
     """Conformance of an augmentation of what discriminators are shown; see `Conformance` for how to use it."""
 
     kind = "augmentation"
@@ -35,7 +35,7 @@ class AugmentationConformance(Conformance):
 
     def test_images(self) -> None:
         """Shape and type stay, values are finite, images change, and the gradient goes back to them."""
-        made, image = self.begun(), make_image(6, 2).requires_grad_()
+        made, image = self.begun(), make_image(6, 2, self.spatial).requires_grad_()
         expect(isinstance(made, nn.Module), f"it is a {type(made).__name__}", "derive it from torch.nn.Module")
         changed = False
         for seed in range(5):
@@ -52,7 +52,7 @@ class AugmentationConformance(Conformance):
 
     def test_seeded_and_resumed(self) -> None:
         """From one seed and state it shows the same, in a pickled copy and after its state is loaded too."""
-        made, other, image = self.begun(), self.make(), make_image(6, 2)
+        made, other, image = self.begun(), self.make(), make_image(6, 2, self.spatial)
         other.load_state_dict({name: tensor.clone() for name, tensor in made.state_dict().items()})
         mend = "draw from torch's global generator alone, and keep what it remembers in buffers"
         for twin in (made, pickled(made), other):

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from gantk.plugins import Component
 from gantk.testing.base import Conformance
 from gantk.testing.bench import Bench, MeanError
+from gantk.testing.checks import check_finite
 from gantk.testing.failures import expect
 from gantk.testing.losses import check_scalar
-from gantk.testing.networks import check_finite
 from gantk.translation import View
 
 __all__ = ["BalanceConformance"]

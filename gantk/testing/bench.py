@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from gantk.data.batch import Batch
 from gantk.data.extra import blank
 from gantk.plugins import Component, Registry
+from gantk.ranges import Dimensions
 from gantk.recipe.load import recipe_from_table
 from gantk.testing.batches import make_group
+from gantk.testing.checks import stirred
 from gantk.testing.failures import skip
-from gantk.testing.networks import stirred
 from gantk.training.optimizers import Optimizers
 from gantk.training.torch_optimizers import OPTIMIZERS
 from gantk.training.update import Updater
@@ -33,21 +34,23 @@ class TinyGenerator(nn.Module):
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
+        dimensions: of an image, 2 or 3.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, dimensions: Dimensions = 2) -> None:
         super().__init__()
+        convolution = nn.Conv3d if dimensions == 3 else nn.Conv2d
         self.levels = nn.ModuleList(
             [
-                nn.Conv2d(in_channels, 4, 3, padding=1),
-                nn.Conv2d(4, 4, 3, stride=2, padding=1),
-                nn.Conv2d(4, 4, 3, stride=2, padding=1),
+                convolution(in_channels, 4, 3, padding=1),
+                convolution(4, 4, 3, stride=2, padding=1),
+                convolution(4, 4, 3, stride=2, padding=1),
             ]
         )
-        self.last = nn.Conv2d(4, out_channels, 3, padding=1)
+        self.last = convolution(4, out_channels, 3, padding=1)
 
     def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """`(B, in_channels, H, W)` to `(B, out_channels, H, W)`, with features `(B, 4, h, w)`."""
+        """`(B, in_channels, *spatial)` to `(B, out_channels, *spatial)`, with features `(B, 4, *spatial)`."""
         x, maps = image, []
         for level in self.levels:
             x = torch.tanh(level(x))
@@ -55,8 +58,8 @@ class TinyGenerator(nn.Module):
         features = {layer: maps[layer % len(maps)] for layer in layers}
         if not decode:
             return Translation(None, features)
-        size = (image.shape[-2], image.shape[-1])
-        output = torch.tanh(self.last(torch.stack([F.interpolate(m, size) for m in maps]).sum(0)))
+        whole = torch.stack([F.interpolate(level, image.shape[2:]) for level in maps]).sum(0)
+        output = torch.tanh(self.last(whole))
         return Translation(output, features) if layers else output
 
 
@@ -66,16 +69,18 @@ class TinyDiscriminator(nn.Module):
     Args:
         in_channels: channels that it is given.
         target_channels: maps of scores.
+        dimensions: of an image, 2 or 3.
     """
 
-    def __init__(self, in_channels: int, target_channels: int) -> None:
+    def __init__(self, in_channels: int, target_channels: int, dimensions: Dimensions = 2) -> None:
         super().__init__()
-        self.first = nn.Conv2d(in_channels, 4, 3, stride=2, padding=1)
-        self.second = nn.Conv2d(4, 4, 3, stride=2, padding=1)
-        self.last = nn.Conv2d(4, target_channels, 3, padding=1)
+        convolution = nn.Conv3d if dimensions == 3 else nn.Conv2d
+        self.first = convolution(in_channels, 4, 3, stride=2, padding=1)
+        self.second = convolution(4, 4, 3, stride=2, padding=1)
+        self.last = convolution(4, target_channels, 3, padding=1)
 
     def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | Judgement:
-        """`(B, in_channels, H, W)` to scores `(B, target_channels, H/4, W/4)`."""
+        """`(B, in_channels, H, W)` to scores `(B, target_channels, H/4, W/4)`, volumes alike."""
         first = torch.tanh(self.first(image))
         second = torch.tanh(self.second(first))
         scores = self.last(second)
@@ -117,7 +122,7 @@ class Bench:
         targets: modalities of the target.
         judges: what discriminators are given.
         batch: slices of each group.
-        size: H and W.
+        size: H and W, or D, H and W.
         background: whether images are nothing but background.
         ones: whether the term is weighted by a map that is 1 everywhere.
         seed: of the networks and images.
@@ -137,7 +142,7 @@ class Bench:
         targets: Sequence[str] = ("c",),
         judges: str = "image",
         batch: int = 2,
-        size: tuple[int, int] = (24, 32),
+        size: Sequence[int] = (24, 32),
         background: bool = False,
         ones: bool = False,
         seed: int = 0,
@@ -150,7 +155,7 @@ class Bench:
         self.component, self.inputs, self.targets = component, tuple(inputs), tuple(targets)
         self.autocast = autocast
         values = component.check(parameters, component.name)
-        needs: Needs = getattr(component.cls(**values), "needs", Needs())
+        needs: Needs = getattr(component.make(values, component.name, dimensions=len(size)), "needs", Needs())
         translators: dict[str, Any] = {OWN: {"takes": list(inputs), "gives": list(targets)}}
         for _, kind, role in component.named(values):
             if kind is Role and role not in translators:
@@ -180,7 +185,7 @@ class Bench:
                 "dataset": "none",
                 "inputs": list(inputs),
                 "target": list(targets),
-                "crop": list(size),
+                **({"crop": list(size)} if len(size) == 2 else {"dimensions": 3, "patch": list(size)}),
                 "extra": {name: dict(settings) for name, settings in extra.items()},
                 "batch": dict.fromkeys(("paired", "unpaired", "source", "target"), batch),
             },
@@ -201,7 +206,7 @@ class Bench:
         (self.term,) = self.plan.terms
         self.batch = self._batch(batch, size, seed, background, dtype)
 
-    def _batch(self, batch: int, size: tuple[int, int], seed: int, background: bool, dtype: torch.dtype) -> Batch:
+    def _batch(self, batch: int, size: Sequence[int], seed: int, background: bool, dtype: torch.dtype) -> Batch:
         made = {}
         for number, name in enumerate(("paired", "unpaired", "source", "target")):
             group = make_group(

@@ -17,9 +17,9 @@ from gantk.data.store import prepare
 from gantk.data.volumes import Subject
 from gantk.progress import QuietProgress
 from gantk.testing.base import Conformance
+from gantk.testing.checks import check_finite, pickled
 from gantk.testing.cohort import write_cohort
 from gantk.testing.failures import expect
-from gantk.testing.networks import check_finite, pickled
 
 __all__ = ["DatasetConformance"]
 

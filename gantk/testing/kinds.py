@@ -4,10 +4,11 @@ from gantk.testing.augmentations import AugmentationConformance
 from gantk.testing.balances import BalanceConformance
 from gantk.testing.base import Conformance
 from gantk.testing.datasets import DatasetConformance
+from gantk.testing.discriminators import DiscriminatorConformance
+from gantk.testing.generators import GeneratorConformance
 from gantk.testing.launchers import LauncherConformance
 from gantk.testing.losses import LossConformance
 from gantk.testing.metrics import MetricConformance
-from gantk.testing.networks import DiscriminatorConformance, GeneratorConformance
 from gantk.testing.optimizers import OptimizerConformance
 from gantk.testing.schedulers import SchedulerConformance
 from gantk.testing.transforms import TransformConformance

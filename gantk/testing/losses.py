@@ -8,16 +8,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gantk.testing.base import Conformance
+from gantk.plugins import Component
+from gantk.plugins.dimensions import dimensions_of
 from gantk.testing.bench import OWN, Bench, TinyDiscriminator, TinyGenerator
+from gantk.testing.checks import check_finite, check_slope, pickled
 from gantk.testing.failures import ConformanceError, expect, skip
-from gantk.testing.networks import check_finite, check_slope, pickled
+from gantk.testing.spatial import SpatialConformance
 from gantk.training.device import autocasting
 
 __all__ = ["LossConformance"]
 
 
-class LossConformance(Conformance):
+class LossConformance(SpatialConformance):
     """Conformance of a loss, in the smallest recipe that offers what it declares; see `Conformance` for its use.
 
     Attributes:
@@ -41,10 +43,16 @@ class LossConformance(Conformance):
     discriminator: ClassVar[type[nn.Module]] = TinyDiscriminator
     extra: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
+    @property
+    def works_in(self) -> tuple[int, ...]:
+        """Those of the loss in which the networks work too that it is tried with."""
+        networks = [Component(part, part, getattr(self, part), "", "") for part in ("generator", "discriminator")]
+        return tuple(number for number in super().works_in if all(number in dimensions_of(one) for one in networks))
+
     def bench(self, **options: Any) -> Bench:
         """The loss in its recipe; see `gantk.testing.Bench` for the options."""
         names = ("inputs", "targets", "judges", "generator", "discriminator", "extra")
-        settings = {name: getattr(self, name) for name in names}
+        settings = {"size": self.spatial, **{name: getattr(self, name) for name in names}}
         return Bench(self.registered, self.given, **{**settings, **options})
 
     def test_value(self) -> None:

@@ -12,10 +12,10 @@ from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.metrics import AnyMetric, CohortMetric, Metric
 from gantk.evaluation.results import Evaluation
 from gantk.progress import QuietProgress
-from gantk.testing.base import Conformance
 from gantk.testing.batches import make_group, make_image
+from gantk.testing.checks import check_equal, check_finite, pickled
 from gantk.testing.failures import expect, skip
-from gantk.testing.networks import check_equal, check_finite, pickled
+from gantk.testing.spatial import SpatialConformance
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -23,25 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["MetricConformance"]
 
 
-class MetricConformance(Conformance):
+class MetricConformance(SpatialConformance):
     """Conformance of a metric; see `Conformance` for how to use it.
 
     A metric with a method `collect` is one over all patients: it is tested by evaluations of a few small ones.
 
     Attributes:
-        size: H and W of the images.
+        size: H and W of slices.
+        volume: D, H and W of volumes.
     """
 
     kind = "metric"
-    size: ClassVar[tuple[int, int]] = (24, 32)
+    volume: ClassVar[tuple[int, int, int]] = (8, 12, 32)
 
     def images(self, batch: int = 3, channels: int = 1, *, background: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Prediction, target, both in [0, 1], and the whole image as mask."""
-        target = (make_image(batch, channels, self.size, background=background) + 1) / 2
+        target = (make_image(batch, channels, self.spatial, background=background) + 1) / 2
         noise = torch.rand(target.shape, generator=torch.Generator().manual_seed(3)) - 0.5
-        share = torch.linspace(0.1, 0.3, batch)[:, None, None, None]
+        share = torch.linspace(0.1, 0.3, batch)[(..., *[None] * (target.ndim - 1))]
         prediction = target if background else (target + share * noise).clamp(0, 1)
-        return prediction, target, torch.ones(batch, 1, *self.size, dtype=torch.bool)
+        return prediction, target, torch.ones(batch, 1, *self.spatial, dtype=torch.bool)
 
     def by_slice(self) -> Metric:
         """The metric, where it scores slices one by one."""
@@ -61,7 +62,7 @@ class MetricConformance(Conformance):
 
     def evaluated(self, metric: CohortMetric, *, paired: bool = True) -> Evaluation:
         """What it says of a perfect and a poor answer to four patients; without pairs, of two without target."""
-        groups = {f"p{i}": make_group(3, 2, 1, self.size, seed=i) for i in range(4)}
+        groups = {f"p{i}": make_group(3, 2, 1, self.spatial, seed=i) for i in range(4)}
         answers = {i: group.target for i, group in groups.items()}
         for i, group in groups.items():
             group.patients, group.slices = (i,) * 3, (0, 1, 2)
@@ -131,15 +132,16 @@ class MetricConformance(Conformance):
     def test_mask(self) -> None:
         """What is far outside of the mask does not count, what is inside does."""
         prediction, target, mask = self.images()
-        mask[..., : self.size[1] // 4] = False
-        mask[..., -(self.size[1] // 2) :] = False
+        width = self.spatial[-1]
+        mask[..., : width // 4] = False
+        mask[..., -(width // 2) :] = False
         inside, outside = prediction.clone(), prediction.clone()
         outside[..., -2:] = 1 - outside[..., -2:]
-        centre = int(mask[0, 0, 0].nonzero().float().mean())
+        centre = int(mask.flatten(0, -2)[0].nonzero().float().mean())
         inside[..., centre] = 1 - inside[..., centre]
         metric = self.by_slice()
         value = metric(prediction, target, mask)
-        mend = "average over the pixels of the mask (B, 1, H, W) alone"
+        mend = "average over the pixels of the mask (B, 1, *spatial) alone"
         check_equal(metric(outside, target, mask), value, "pixels outside of the mask count", mend, 1e-4)
         expect(bool((metric(inside, target, mask) != value).all()), "pixels inside of the mask do not count", mend)
 

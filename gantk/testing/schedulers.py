@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, get_args
 
 from gantk.testing.base import Conformance
+from gantk.testing.checks import pickled
 from gantk.testing.failures import ConformanceError, expect
-from gantk.testing.networks import pickled
 from gantk.training.scheduler import Scheduler, Stage
 from gantk.translation import Role
 

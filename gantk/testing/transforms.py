@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from gantk.data.batch import Group
-from gantk.testing.base import Conformance
 from gantk.testing.batches import make_group
+from gantk.testing.checks import check_equal, check_finite, pickled
 from gantk.testing.failures import expect
-from gantk.testing.networks import check_equal, check_finite, pickled
+from gantk.testing.spatial import SpatialConformance
 from gantk.translation import Moment
 
 __all__ = ["TransformConformance"]
@@ -23,25 +23,25 @@ __all__ = ["TransformConformance"]
 IMAGES = ("source", "target", "segmentation")
 
 
-class TransformConformance(Conformance):
+class TransformConformance(SpatialConformance):
     """Conformance of a transform; see `Conformance` for how to use it.
 
     Attributes:
         inputs: channels of the source.
         targets: channels of the target.
-        size: H and W.
+        size: H and W of slices.
+        volume: D, H and W of volumes.
         draws: seeds that each test tries, since a transform may leave a batch as it is.
     """
 
     kind = "transform"
     inputs: ClassVar[int] = 3
     targets: ClassVar[int] = 1
-    size: ClassVar[tuple[int, int]] = (24, 32)
     draws: ClassVar[int] = 5
 
     def group(self, batch: int = 3, *, background: bool = False) -> Group:
         """A paired group."""
-        return make_group(batch, self.inputs, self.targets, self.size, background=background)
+        return make_group(batch, self.inputs, self.targets, self.spatial, background=background)
 
     def apply(self, group: Group, seed: int = 0, epoch: int = 0) -> Group:
         """The group as a new instance changes it, from a seed of torch's."""
@@ -110,7 +110,7 @@ class TransformConformance(Conformance):
             )
             same = torch.equal(given.target > -1, place.expand_as(given.target))
             expect(same, "target and segmentation part", mend)
-            there = given.available[:, :, None, None]
+            there = given.available[(..., *[None] * self.dimensions)]
             same = torch.equal((given.source > -1) & there, place & there)
             expect(same, "source and segmentation part", mend)
 

@@ -7,16 +7,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from gantk.testing.base import Conformance
 from gantk.testing.bench import Bench
+from gantk.testing.checks import check_equal, check_finite, pickled
 from gantk.testing.failures import expect
-from gantk.testing.networks import check_equal, check_finite, pickled
+from gantk.testing.spatial import SpatialConformance
 from gantk.training.device import autocasting
 
 __all__ = ["WeightMapConformance"]
 
 
-class WeightMapConformance(Conformance):
+class WeightMapConformance(SpatialConformance):
     """Conformance of a weight map, on a loss in a small recipe; see `Conformance` for how to use it.
 
     Attributes:
@@ -34,11 +34,11 @@ class WeightMapConformance(Conformance):
 
     def bench(self, **options: Any) -> Bench:
         """The map in its recipe; see `gantk.testing.Bench` for the options."""
-        settings = {"inputs": self.inputs, "targets": self.targets, "judges": self.judges}
+        settings = {"size": self.spatial, "inputs": self.inputs, "targets": self.targets, "judges": self.judges}
         return Bench(self.registered, self.given, **{**settings, **options})
 
     def test_weights(self) -> None:
-        """Weights (B, 1, H, W), float, finite, at least 0, without gradient."""
+        """Weights (B, 1, *spatial), float, finite, at least 0, without gradient."""
         check_weights(self.bench())
 
     def test_batch_of_one(self) -> None:
@@ -92,7 +92,7 @@ def check_weights(bench: Bench) -> Tensor:
     torch.manual_seed(0)
     with torch.no_grad():
         raw = bench.plan.maps["map"].component(bench.view())
-    wanted = (len(source), 1, *source.shape[-2:])
+    wanted = (len(source), 1, *source.shape[2:])
     shown = tuple(raw.shape) if isinstance(raw, Tensor) else type(raw).__name__
     expect(
         shown == wanted, f"the weights are {shown} where {wanted} is wanted", "return one weight per pixel and image"

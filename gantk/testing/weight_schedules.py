@@ -6,8 +6,8 @@ import math
 from typing import ClassVar
 
 from gantk.testing.base import Conformance
+from gantk.testing.checks import pickled
 from gantk.testing.failures import expect
-from gantk.testing.networks import pickled
 from gantk.translation import Moment
 
 __all__ = ["WeightScheduleConformance"]

@@ -64,7 +64,7 @@ class TrainingState:
         for translator in self.translators.values():
             translator.to(device)
             if recipe.training.channels_last:
-                translator.to(memory_format=torch.channels_last)
+                _channels_last(translator)
         self.averages: dict[str, ModelEmaV3] = {}
         self._followers: dict[str, list[ModelEmaV3]] = {role: [] for role in recipe.learning}
         self._average()
@@ -171,3 +171,12 @@ class TrainingState:
         for role, optimizers in self.optimizers.items():
             for side, optimizer in optimizers.sides.items():
                 optimizer.load_state_dict(states[f"{role}/{side}"])
+
+
+@torch.no_grad()
+def _channels_last(module: nn.Module) -> None:
+    """Lay weights and buffers of convolutions out with their channels last, those of slices and of volumes."""
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim in layouts:
+            tensor.data = tensor.data.contiguous(memory_format=layouts[tensor.ndim])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import gantk
 import gantk.testing
 from gantk.data.brats import Brats
 from gantk.data.cohort_table import write_table
@@ -21,8 +22,8 @@ pytest_plugins = ["gantk.testing.plugin"]
 
 
 class TinyFlow(FlowUnet):
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, channels=4, levels=2)
+    def __init__(self, in_channels: int, out_channels: int, dimensions: gantk.Dimensions = 2) -> None:
+        super().__init__(in_channels, out_channels, channels=4, levels=2, dimensions=dimensions)
 
 
 # What makes a component small, or is not to be had from its defaults; attributes of its conformance class.
@@ -36,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "generator flow_unet": {"parameters": {"channels": 4, "levels": 2, "steps": 2}},
     "generator mustgan": {"parameters": {"channels": 4, "blocks": 2}},
+    "generator residual_unet": {"parameters": {"channels": 4, "levels": 2, "blocks": 1}},
     "generator resnet": {"parameters": {"channels": 4, "blocks": 2}},
     "generator resvit": {
         "parameters": {"channels": 4, "blocks": 2, "transformers": [1], "hidden": 8, "depth": 1, "heads": 2}

@@ -58,7 +58,7 @@ class _Up(nn.Module):
         convolution = CONVOLUTION[dimensions]
         # before doubling, where it costs a part: a convolution with one pixel commutes with linear interpolation
         self.narrow = convolution(in_channels, channels, 1)
-        self.double = BlurUp([step == 2 for step in stride])
+        self.upsample = BlurUp([step == 2 for step in stride])
         self.join = nn.Sequential(
             convolution(2 * channels, channels, 3, padding=1, bias=False),
             InstanceNorm(channels, affine=True),
@@ -66,7 +66,7 @@ class _Up(nn.Module):
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return self.join(torch.cat([self.double(self.narrow(x)), skip], dim=1))
+        return self.join(torch.cat([self.upsample(self.narrow(x)), skip], dim=1))
 
 
 class ResidualUnet(LayeredGenerator):
