@@ -218,7 +218,8 @@ class Affine:
     def _of_volumes(self, batch: int, size: tuple[int, ...]) -> Callable[[Tensor, str], Tensor]:
         sides = torch.tensor(size[::-1], dtype=torch.float32)  # along x, y, z
         draws = self._draws(7, batch)
-        turns = (draws[:3] * torch.tensor([self.tilt, self.tilt, self.degrees])[:, None]).T
+        # kornia turns volumes the other way round than slices
+        turns = -(draws[:3] * torch.tensor([self.tilt, self.tilt, self.degrees])[:, None]).T
         scale = (1 + self.scale * draws[3])[:, None].expand(-1, 3)
         shift = self.shift * draws[4:].T * sides
         matrix = get_affine_matrix3d(shift, ((sides - 1) / 2).expand(batch, 3), scale, turns)[:, :3]
