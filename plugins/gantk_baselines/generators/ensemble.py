@@ -17,8 +17,8 @@ __all__ = ["Ensemble"]
 class Ensemble(nn.Module):
     """The mean of K networks of one architecture, each with initial weights of its own; besides, their `spread`.
 
-    `gantk predict --also spread` writes the standard deviation over the networks, (B, 1, H, W), averaged over targets,
-    in the normalized range. Source: Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation
+    `gantk predict --also spread` writes the standard deviation over the networks, (B, 1, *spatial), averaged over
+    targets, in the normalized range. Source: Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation
     using deep ensembles", NeurIPS 2017; here the networks are trained together, on the error of their mean.
 
     Args:
@@ -39,9 +39,9 @@ class Ensemble(nn.Module):
     ) -> None:
         super().__init__()
         self.members = nn.ModuleList(of() for _ in range(members))
-        self.size_multiple = int(getattr(self.members[0], "size_multiple", 1))
+        self.size_multiple = getattr(self.members[0], "size_multiple", 1)
 
     def forward(self, image: Tensor) -> Translation:
-        """(B, C, H, W) to (B, out_channels, H, W), with the spread."""
+        """(B, C, *spatial) to (B, out_channels, *spatial), with the spread."""
         made = torch.stack([member(image) for member in self.members])
         return Translation(made.mean(0), {}, {"spread": made.std(0).mean(1, keepdim=True)})
