@@ -18,8 +18,8 @@ class Ensemble(nn.Module):
     """The mean of K networks of one architecture, each with initial weights of its own; besides, their `spread`.
 
     `gantk predict --also spread` writes the standard deviation over the networks, (B, 1, *spatial), averaged over
-    targets, in the normalized range. Source: Lakshminarayanan et al., "Simple and scalable predictive uncertainty estimation
-    using deep ensembles", NeurIPS 2017; here the networks are trained together, on the error of their mean.
+    targets, in the normalized range. Source: Lakshminarayanan et al., "Simple and scalable predictive uncertainty
+    estimation using deep ensembles", NeurIPS 2017; here the networks are trained together, on the error of their mean.
 
     Args:
         in_channels: channels of the source.
