@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import torch
+
 from gantk.api.assessment import make_metrics
 from gantk.api.cohort import Listing, list_cohort, make_dataset
-from gantk.api.forecast import forecast
+from gantk.api.forecast import Costs, Forecast, forecast, together
 from gantk.api.preflight import check_images, check_listing
 from gantk.api.sources import find_sources
 from gantk.data.cohort import ROLES
@@ -167,32 +169,36 @@ def _counted(listing: Listing) -> dict[str, Any]:
 def dry_run(path: Given, overrides: Changes = (), device: str = "auto", *, measure: bool = False) -> dict[str, Any]:
     """Build everything that a recipe names, list the patients, and say what would be trained; reads no image.
 
-    For sweeps, `runs` has the plan of every run by its id.
+    For sweeps, `runs` has the plan of every run by its id, and `forecast` what all of them take.
 
     Args:
         path: the recipe.
         overrides: laid over it.
         device: where steps are measured.
-        measure: of a single run, train copies of the networks for two steps, and say how long all of it takes.
+        measure: train copies of the networks for two steps, once for runs that differ in seed or fold alone, and say
+            how long all of it takes.
 
     Raises:
         RecipeError: something is wrong.
         DataError: the patients cannot be listed, or lack what the recipe names.
     """
-    session = load_plugins()
+    session, chosen = load_plugins(), pick_device(device)
+    costs = Costs(chosen) if measure else None
     if not is_sweep(path):
         recipe = load_recipe(path, overrides)
         find_sources(recipe)
-        return _plan(recipe, session, device, measure=measure)
+        return _plan(recipe, session, chosen, costs)[0]
     sweep = load_sweep(path, overrides)
-    plans: dict[str, dict[str, Any]] = {}
-    runs = {}
+    plans: dict[str, tuple[dict[str, Any], Forecast | None]] = {}
+    runs, forecasts = {}, []
     for child in sweep.selected:
         if child.work not in plans:
             with child.named():
-                plans[child.work] = _plan(child.recipe, session, device)
-        runs[child.id] = {**plans[child.work], "recipe": child.recipe.name, "label": child.label}
-    return {"recipe": sweep.name, "runs": runs}
+                plans[child.work] = _plan(child.recipe, session, chosen, costs)
+        plan, known = plans[child.work]
+        runs[child.id] = {**plan, "recipe": child.recipe.name, "label": child.label}
+        forecasts += [] if known is None else [known]
+    return {"recipe": sweep.name, "runs": runs, **({"forecast": together(forecasts)} if measure else {})}
 
 
 def _weight_words(weight: float | Selection) -> float | str:
@@ -202,7 +208,9 @@ def _weight_words(weight: float | Selection) -> float | str:
     return f"{weight.use}: " + ", ".join(f"{key} {value}" for key, value in weight.parameters.items())
 
 
-def _plan(recipe: Recipe, session: Session, device: str, *, measure: bool = False) -> dict[str, Any]:
+def _plan(
+    recipe: Recipe, session: Session, device: torch.device, costs: Costs | None
+) -> tuple[dict[str, Any], Forecast | None]:
     assembly, scheduler = build(recipe, session.registry)
     listing = look(recipe, session.registry, assembly, scheduler, QuietProgress())
     translators: dict[str, Any] = {}
@@ -246,10 +254,11 @@ def _plan(recipe: Recipe, session: Session, device: str, *, measure: bool = Fals
                 },
             }
         )
-    return {
+    known = None if costs is None else forecast(recipe, assembly, scheduler, listing, costs)
+    told = {
         "recipe": recipe.name,
         "description": recipe.description,
-        "device": str(pick_device(device)),
+        "device": str(device),
         "precision": recipe.run.precision,
         "dataset": recipe.data.dataset,
         "inputs": recipe.data.inputs,
@@ -259,10 +268,11 @@ def _plan(recipe: Recipe, session: Session, device: str, *, measure: bool = Fals
         "transforms": {slot.name: type(slot.component).__name__ for slot in assembly.transforms},
         "translators": translators,
         "stages": stages,
-        **({"forecast": forecast(recipe, assembly, scheduler, listing, pick_device(device))} if measure else {}),
+        **({} if known is None else {"forecast": known.told()}),
         "schedule": " + ".join(selection.use for _, selection in _schedules(recipe)),
         "evaluation": {"metrics": [*recipe.evaluation.measures], "baselines": recipe.evaluation.baselines},
         "plugins": [
             {"name": p.name, "version": p.version, "state": p.state, "reason": p.reason} for p in session.plugins
         ],
     }
+    return told, known

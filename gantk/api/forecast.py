@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 from pathlib import Path
@@ -20,20 +22,120 @@ from gantk.data.nifti import located
 from gantk.data.volumes import Subject
 from gantk.progress import duration
 from gantk.recipe import Recipe
-from gantk.training.forecast import step_cost
-from gantk.training.scheduler import Scheduler
+from gantk.training.forecast import Cost, step_cost
+from gantk.training.scheduler import Scheduler, Stage
 from gantk.translation import Assembly
 
-__all__ = ["forecast"]
+__all__ = ["Costs", "Forecast", "forecast", "together"]
 
 _LOOKED_AT = 20  # patients whose headers stand for all
 _CODE = 2  # bytes of a stored pixel
+_FREE = {"name", "description", "predict", "evaluation", "tracking", "parent"}  # of which a step knows nothing
 
 
-def forecast(
-    recipe: Recipe, assembly: Assembly, scheduler: Scheduler, listing: Listing, device: torch.device
-) -> dict[str, Any]:
-    """Measure two steps of each stage, and extend them over the patients; JSON-like.
+class Costs:
+    """What steps take, each measured once: the runs of a sweep that differ in seed, fold or weights have one.
+
+    Args:
+        device: where steps are measured.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._known: dict[str, Cost] = {}
+
+    def of(self, recipe: Recipe, assembly: Assembly, stage: Stage) -> Cost:
+        """What a step of a stage takes.
+
+        Raises:
+            GantkError: what a step raises.
+        """
+        table = recipe.model_dump(mode="json", exclude={*_FREE})
+        table["run"].pop("seed", None)
+        table["data"].pop("split", None)
+        key = json.dumps([table, stage.name, stage.roles], sort_keys=True, default=str)
+        if key not in self._known:
+            self._known[key] = step_cost(recipe, assembly, stage, self.device)
+        return self._known[key]
+
+
+@dataclass(frozen=True)
+class StageForecast:
+    """What a stage takes.
+
+    Attributes:
+        seconds: of a step.
+        slices: by batch group, at most; None where no file is there yet.
+        steps: of an epoch; 0 where nobody can know.
+        epochs: of the stage.
+    """
+
+    seconds: float
+    slices: Mapping[str, int] | None
+    steps: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run takes.
+
+    Attributes:
+        stages: by name.
+        exact: whether the recipe says how many steps an epoch has; else they are the most that there can be.
+        memory: bytes, at the peak.
+        cache: bytes of stored slices, at most; None where no file is there yet.
+        stored: what decides which slices are stored.
+    """
+
+    stages: Mapping[str, StageForecast]
+    exact: bool
+    memory: int
+    cache: int | None
+    stored: str
+
+    @property
+    def seconds(self) -> float:
+        """Of training; 0 where nobody can know."""
+        return sum(stage.seconds * stage.steps * stage.epochs for stage in self.stages.values())
+
+    def told(self) -> dict[str, Any]:
+        """In words, JSON-like."""
+        most = "" if self.exact else " at most"
+        stages: dict[str, dict[str, Any]] = {}
+        for name, stage in self.stages.items():
+            stages[name] = {"seconds per step": round(stage.seconds, 3)}
+            if stage.slices is not None:
+                stages[name]["slices at most"] = dict(stage.slices)
+            if stage.steps:
+                stages[name][f"steps per epoch{most}"] = stage.steps
+        cache = {} if self.cache is None else {"slice cache at most": size_words(self.cache)}
+        return {"stages": stages, "memory": size_words(self.memory), **cache, **_time(self.seconds, self.exact)}
+
+
+def together(runs: Sequence[Forecast]) -> dict[str, Any]:
+    """What the runs of a sweep take one after the other, in words; slices that several read are stored once."""
+    caches = {run.stored: run.cache for run in runs if run.cache is not None}
+    known = all(run.seconds for run in runs)
+    return {
+        "memory of a run": size_words(max((run.memory for run in runs), default=0)),
+        **({"slice cache at most": size_words(sum(caches.values()))} if caches else {}),
+        **_time(sum(run.seconds for run in runs) if known else 0.0, all(run.exact for run in runs)),
+    }
+
+
+def _time(seconds: float, exact: bool) -> dict[str, str]:
+    if not seconds:
+        return {}
+    ends = datetime.now() + timedelta(seconds=seconds)
+    return {
+        "training" if exact else "training at most": f"{duration(seconds)}, without validation and evaluation",
+        "done by": f"{ends:%Y-%m-%d %H:%M}",
+    }
+
+
+def forecast(recipe: Recipe, assembly: Assembly, scheduler: Scheduler, listing: Listing, costs: Costs) -> Forecast:
+    """Measure two steps of each stage, and extend them over the patients.
 
     Slices are counted from headers, brain or not, so steps and times are at most these. Where no file is there yet,
     as of the phantom, there is only what a step takes.
@@ -41,38 +143,25 @@ def forecast(
     Raises:
         GantkError: what a step raises.
     """
+    data = recipe.data
     known = _depths(listing.subjects)
     mean = float(np.mean([*known.values()])) if known else 0.0
     deep = {subject.id: known.get(subject.id, mean) for subject in listing.subjects}
-    exact = recipe.data.steps_per_epoch
-    seconds, memory = 0.0, 0
-    told: dict[str, dict[str, Any]] = {}
+    stages, memory = {}, 0
     for stage in scheduler.stages(recipe.learning):
-        cost = step_cost(recipe, assembly, stage, device)
+        cost = costs.of(recipe, assembly, stage)
         groups = assembly.plan(stage.name, stage.roles).groups
         slices = {group: round(sum(deep[name] for name in members(listing.split, group))) for group in groups}
-        batches = max((ceil(count / recipe.data.batch[group]) for group, count in slices.items()), default=0)
-        steps = exact or ceil(batches / recipe.training.accumulate)
-        told[stage.name] = {"seconds per step": round(cost.seconds, 3)}
-        if known:
-            told[stage.name] |= {"slices at most": slices}
-        if steps:
-            told[stage.name] |= {"steps per epoch" if exact else "steps per epoch at most": steps}
-        seconds += cost.seconds * steps * stage.epochs
+        batches = max((ceil(count / data.batch[group]) for group, count in slices.items()), default=0)
+        steps = data.steps_per_epoch or ceil(batches / recipe.training.accumulate)
+        stages[stage.name] = StageForecast(cost.seconds, slices if known else None, steps, stage.epochs)
         memory = max(memory, cost.memory)
-    found: dict[str, Any] = {"stages": told, "memory": size_words(memory)}
-    if known:
-        names = set(recipe.data.modalities)
-        images = sum(deep[subject.id] * len(names & subject.files.keys()) for subject in listing.subjects)
-        pixels = recipe.data.crop[0] * recipe.data.crop[1] * int(getattr(listing.dataset, "channels", 1))
-        found["slice cache at most"] = size_words(round(images * pixels * _CODE))
-    if seconds:
-        ends = datetime.now() + timedelta(seconds=seconds)
-        found |= {
-            "training" if exact else "training at most": f"{duration(seconds)}, without validation and evaluation",
-            "done by": f"{ends:%Y-%m-%d %H:%M}",
-        }
-    return found
+    names = set(data.modalities)
+    images = sum(deep[subject.id] * len(names & subject.files.keys()) for subject in listing.subjects)
+    pixels = data.crop[0] * data.crop[1] * int(getattr(listing.dataset, "channels", 1))
+    stored = json.dumps([data.dataset, data.parameters, data.modalities, data.spacing, data.crop], default=str)
+    cache = round(images * pixels * _CODE) if known else None
+    return Forecast(stages, data.steps_per_epoch is not None, memory, cache, stored)
 
 
 def _depths(subjects: Sequence[Subject]) -> Mapping[str, float]:

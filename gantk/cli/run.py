@@ -13,6 +13,7 @@ import typer
 from gantk.cli import completion
 from gantk.cli.console import console, write, write_json
 from gantk.cli.options import AsJson, Device, Set, TrackingUri, found_recipe
+from gantk.cli.plans import show_plans
 from gantk.errors import EvaluationError, GantkError, Interrupted, UsageError
 from gantk.launching.processes import run_processes
 from gantk.ranks import world_size
@@ -160,7 +161,7 @@ def _run(
                 mend="omit it; --workers N trains several runs at once",
             )
         if dry_run and folder is None and recipe is not None:
-            _show_plans(gantk.dry_run(recipe, set_, device=device), as_json)
+            show_plans(gantk.dry_run(recipe, set_, device=device, measure=True), as_json)
             return
         if folder is not None and (recipe is not None or set_):
             raise UsageError("a sweep is resumed with its own recipe", mend="give the recipe or --resume, not both")
@@ -179,7 +180,7 @@ def _run(
             from gantk.tracking.store import resolve_uri
 
             resolve_uri(Path(), tracking_uri)  # refuses what a run would
-        _show_plans(gantk.dry_run(recipe, set_, device=device, measure=True), as_json)
+        show_plans(gantk.dry_run(recipe, set_, device=device, measure=True), as_json)
         return
     from gantk.cli.display import RunDisplay
 
@@ -289,71 +290,3 @@ def show_results(run: Path) -> None:
     from gantk.tables.run import run_table
 
     write(to_rich(run_table(run).grid().transposed()))
-
-
-def _show_plans(built: dict[str, Any], as_json: bool) -> None:
-    """Print what `gantk.dry_run` found, for one run or for all runs of a sweep."""
-    if as_json:
-        write_json(built)
-    elif "runs" in built:
-        _show_runs(built)
-    else:
-        _show_plan(built)
-
-
-def _show_runs(built: dict[str, Any]) -> None:
-    """Print what each run of a sweep would train, and on how many patients."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=f"sweep {built['recipe']}: built, nothing trained", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("run", overflow="fold")
-    for column in ("parameters", "epochs", "paired", "unpaired", "target", "validation", "test"):
-        table.add_column(column, justify="right")
-    for name, plan in built["runs"].items():
-        parts = [part for made in plan["translators"].values() for part in made.values() if isinstance(part, dict)]
-        patients = [plan["patients"][role] for role in ("paired", "unpaired", "target", "validation", "test")]
-        epochs = sum(stage["epochs"] for stage in plan["stages"])
-        table.add_row(Text(name), *(f"{n:,}" for n in (sum(p["parameters"] for p in parts), epochs, *patients)))
-    write(table)
-
-
-def _show_plan(built: dict[str, Any]) -> None:
-    """Print what `gantk.dry_run` built, as a tree."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    def grow(tree: Tree, content: Any) -> None:
-        if isinstance(content, dict):
-            for key, value in content.items():
-                if isinstance(value, dict | list) and value and not _flat(value):
-                    grow(tree.add(Text(str(key), "bold")), value)
-                else:
-                    tree.add(Text.assemble((f"{key}: ", "bold"), _plain(value)))
-        else:
-            for value in content:
-                if isinstance(value, dict) and not _flat(value):
-                    name = value.get("name") or value.get("use") or "·"
-                    grow(tree.add(Text(str(name), "bold")), {k: v for k, v in value.items() if k != "name"})
-                else:
-                    tree.add(Text(_plain(value)))
-
-    for stage in built["stages"]:
-        stage["steps_per_epoch"] = stage["steps_per_epoch"] or "known once the images are read"
-    root = Tree(Text(f"recipe {built.get('recipe')}: built, nothing trained", "bold"))
-    grow(root, {key: value for key, value in built.items() if key != "recipe"})
-    write(root)
-
-
-def _flat(value: Any) -> bool:
-    items = value.values() if isinstance(value, dict) else value
-    return len(value) <= 6 and not any(isinstance(item, dict | list) and item for item in items)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import gantk
+from gantk.progress import duration
+from gantk.training.forecast import Cost
 
 
 def test_a_dry_run_counts_and_measures(recipe: Path) -> None:
@@ -37,3 +42,32 @@ def test_a_cohort_that_is_not_made_yet_has_no_slices() -> None:
     assert "slice cache at most" not in told
     assert told["memory"]
     assert told["stages"]["training"]["seconds per step"] > 0
+
+
+def test_a_sweep_is_measured_once_for_folds_and_seeds(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+
+    def cost(recipe: gantk.Recipe, assembly: object, stage: Any, device: object) -> Cost:
+        measured.append((recipe.translators["student"].generator.parameters["channels"], stage.name))
+        return Cost(seconds=2.0, memory=10**9)
+
+    monkeypatch.setattr("gantk.api.forecast.step_cost", cost)
+    sweep = recipe.with_name("sweep.toml")
+    sweep.write_text(
+        f'extends = "{recipe.name}"\nname = "several"\n'
+        '[sweep]\n"run.seed" = [0, 1, 2]\n"translators.student.generator.channels" = [4, 8]\n'
+    )
+    built = gantk.dry_run(sweep, device="cpu", measure=True)
+    assert sorted(measured) == sorted({(channels, stage) for channels in (4, 8) for _, stage in measured})
+    assert len(measured) == 2 * len({stage for _, stage in measured})
+    plans = built["runs"].values()
+    assert len(plans) == 6
+    steps = sum(
+        stage["epochs"] * plan["forecast"]["stages"][stage["name"]]["steps per epoch"]
+        for plan in plans
+        for stage in plan["stages"]
+    )
+    assert built["forecast"]["training"].startswith(duration(2.0 * steps))
+    assert built["forecast"]["memory of a run"] == "1.0 GB"
+    cache = next(iter(plans))["forecast"]["slice cache at most"]
+    assert built["forecast"]["slice cache at most"] == cache  # all read the same slices
