@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 import shutil
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -50,7 +55,7 @@ def write_model(run: Path, progress: Progress) -> Path:
         )
         code = _code(Path(temporary))
         shutil.rmtree(folder, ignore_errors=True)  # of a former evaluation of this run
-        with atomic_folder(folder) as unfinished:
+        with atomic_folder(folder) as unfinished, _quiet():
             mlflow.pyfunc.save_model(
                 str(unfinished / "content"),
                 python_model=str(code / "gantk" / "runtime" / "served.py"),
@@ -103,6 +108,24 @@ def _signature(example: dict[str, np.ndarray], made: np.ndarray) -> Any:
         TensorSpec(image.dtype, (3,) if name == SPACING else free(image), name) for name, image in example.items()
     ]
     return ModelSignature(Schema(inputs), Schema([TensorSpec(made.dtype, free(made))]))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """MLflow without its bars of copied files, and without its advice to authors of models."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR as BARS
+
+    before, logger = os.environ.get(BARS.name), logging.getLogger("mlflow.pyfunc")
+    level = logger.level
+    os.environ[BARS.name] = "false"
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings(record=True):  # not shown: MLflow sets its own filters inside
+            yield
+    finally:
+        del os.environ[BARS.name]
+        os.environ |= {} if before is None else {BARS.name: before}
+        logger.setLevel(level)
 
 
 def _code(folder: Path) -> Path:
