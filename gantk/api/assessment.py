@@ -23,7 +23,7 @@ from gantk.api.inference import (
 )
 from gantk.data.batch import Group
 from gantk.data.meaning import Absolute, Meaning
-from gantk.data.store import PatientSlices
+from gantk.data.prepared import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
@@ -116,7 +116,7 @@ def assess(
     patients, alone = (pairs, []) if pairs else _unpaired(cohort, recipe, metrics)
     last = state.scheduler.stages(recipe.learning)[-1]
     plan = state.assembly.plan(last.name, last.roles)
-    inference = Inference(state, plan)
+    inference = Inference(state, plan, cohort.loader)
     predictors = {role: inference.predictor(role) for role in recipe.evaluated}
     outputs = len(measured_channels(state))
     for name in settings.baselines if pairs else ():
@@ -167,9 +167,9 @@ def assess(
     rows = cohort.loader.panel_rows(pairs or cohort.shown(cohort.split.test), settings.examples)
     if rows:
         group = cohort.loader.rows(rows)
-        shown = examples(state, plan, group, recipe.evaluated, recipe)
+        shown = examples(state, plan, group, recipe.evaluated, recipe, cohort.loader)
         if not pairs and group.source is not None:
-            shown = shown.plus(there_and_back(state, group, "source"))
+            shown = shown.plus(there_and_back(state, group, "source", cohort.loader))
         shown.save(out / "examples.npz")
     if not pairs:
         _show_targets(state, cohort, out / TARGET_EXAMPLES)
@@ -193,7 +193,7 @@ def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:
     group = cohort.loader.rows(rows) if rows else None
     if group is None or group.target is None:
         return
-    outputs = there_and_back(state, group, "target")
+    outputs = there_and_back(state, group, "target", cohort.loader)
     if outputs:
         names = {name: group.target[:, list(layout.image("target", name))] for name in recipe.measured}
         Examples.of(group, names, None, {}).plus(outputs).save(path)

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from gantk.api.assessment import make_metrics
-from gantk.api.cohort import Listing, list_cohort, make_dataset
 from gantk.api.forecast import Costs, Forecast, forecast, together
+from gantk.api.listing import Listing, list_cohort, make_dataset
 from gantk.api.preflight import check_images, check_listing
 from gantk.api.sources import find_sources
 from gantk.data.cohort import ROLES
@@ -29,8 +29,9 @@ from gantk.training.device import pick_device
 from gantk.training.engine import check_stages
 from gantk.training.rehearsal import rehearse
 from gantk.training.scheduler import MetricName, Scheduler, Together
-from gantk.translation import Assembly, assemble
+from gantk.translation import Assembly, Chain, assemble
 from gantk.translation.assembly import check_roles
+from gantk.translation.shapes import fitting_size
 
 
 def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
@@ -133,10 +134,27 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     scheduler = make_scheduler(recipe, registry)
     with enough_memory("for the networks", "the networks' channels, blocks or pools, or data.crop"):
         assembly = assemble(recipe, registry, channels)
+    _check_window(recipe, assembly)
     for stage in scheduler.stages(recipe.learning):
         if not assembly.plan(stage.name, stage.roles).terms:
             raise RecipeError(f"no term is active in the stage {stage.name!r}", where="losses")
     return assembly, scheduler
+
+
+def _check_window(recipe: Recipe, assembly: Assembly) -> None:
+    """Whether the networks that answer take the windows that the recipe names."""
+    window = recipe.inference.window
+    if window is None:
+        return
+    for role in recipe.evaluated:
+        fitting = fitting_size(Chain(assembly.translators, role), window, recipe.data.image_size)
+        if fitting != window:
+            larger = f", such as {list(fitting)}" if fitting else f": {list(recipe.data.image_size)}"
+            raise RecipeError(
+                f"the generator of {role!r} does not take windows of {' × '.join(map(str, window))}",
+                where="inference.window",
+                mend=f"name a size that it takes{larger}",
+            )
 
 
 def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Scheduler, progress: Progress) -> Listing:

@@ -5,34 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gantk.api.listing import Listing, list_cohort
 from gantk.data.cache import gantk_cache_dir
-from gantk.data.cohort import Split, by_target, check_modality, complete, split_cohort
-from gantk.data.dataset import Dataset, make_data, noun_of
-from gantk.data.extra import of_image
-from gantk.data.folds import parts_in_fold, strata_of
+from gantk.data.cohort import Split
+from gantk.data.dataset import make_data
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.meaning import Absolute, Meaning, Relative, decide_intensities
 from gantk.data.normalisation import Normalisation
+from gantk.data.samples import Patches, Sampling, WholeSlices
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.data.volumes import Subject
-from gantk.errors import DataError, PluginError
+from gantk.errors import DataError
 from gantk.memory import enough_memory
 from gantk.plugins import Registry
 from gantk.plugins.blame import blame
 from gantk.progress import Progress
 from gantk.recipe import Recipe
-from gantk.recipe.data import SEGMENTATION, ExtraSettings
+from gantk.recipe.data import DataSettings, ExtraSettings
 from gantk.runs.files import SPLIT, RunFiles
-
-_SHOWN = 8  # names of patients who are left out
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,6 @@ class Cohort:
         return [patient for patient in patients if set(recipe.measured) <= set(self.store[patient].modalities)]
 
 
-def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:
-    """The recipe's dataset component."""
-    component = registry.get("dataset", recipe.data.dataset, "data.dataset")
-    return component.build(recipe.data.parameters, "data")
-
-
 def normalisation(recipe: Recipe) -> Normalisation:
     """How intensities are brought to [-1, 1]."""
     return Normalisation(**recipe.data.normalisation.model_dump())
@@ -82,133 +73,25 @@ def slice_settings(recipe: Recipe) -> SliceSettings:
     data = recipe.data
     return SliceSettings(
         data.modalities,
-        data.spacing,
+        data.voxel,
         data.crop,
         normalisation(recipe),
         intensities=data.label_maps | data.intensities,
         mask=data.mask,
+        plane=data.plane,
+        whole=data.dimensions == 3,
     )
 
 
-@dataclass(frozen=True)
-class Listing:
-    """A dataset's patients as the names of their files tell them, and who plays which role; no image was read."""
-
-    dataset: Dataset
-    origin: str
-    subjects: Sequence[Subject]
-    split: Split
-    left_out: int = 0
-
-    def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
-        """The patients of those who have all targets that are measured, and an input."""
-        files = {subject.id: set(subject.files) for subject in self.subjects}
-        inputs, targets = set(recipe.data.inputs), set(recipe.measured)
-        return [patient for patient in patients if targets <= files[patient] and inputs & files[patient]]
-
-
-def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listing:
-    """List and split the patients.
-
-    Raises:
-        DataError: they cannot be listed, lack modalities that the recipe names, or are too few.
-    """
-    data = recipe.data
-    dataset = make_dataset(recipe, registry)
-    origin = registry.get("dataset", data.dataset, "data.dataset").origin
-    with blame(origin, "data.dataset"):
-        subjects = dataset.subjects(progress)
-    _check_pickles(dataset, origin)
-    needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
-    noun = noun_of(dataset)
-    listed = subjects
-    if data.incomplete == "skip":
-        subjects = complete(subjects, needed, data.targets)
-        if names := sorted({subject.id for subject in listed} - {subject.id for subject in subjects}):
-            shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-            progress.note(f"{len(names)} of {len(listed)} {noun}s lack an input and are left out: {shown}")
-    kinds = by_target(subjects, needed, data.targets, noun, incomplete=data.may_lack)
-    split = _split(subjects, kinds, recipe, noun, progress)
-    if split.on_training:
-        progress.note(f'All {len(split.subjects)} {noun}s are trained on and measured on: data.split is "none"')
-    wanted = {} if data.mask is None else {data.mask: "data.mask"}
-    wanted |= dict.fromkeys((name for name in data.label_maps if name not in data.inputs), "data.extra")
-    for name, where in wanted.items():
-        check_modality(subjects, name, where, noun)
-        for subject in subjects:
-            if name not in subject.files:
-                raise DataError(
-                    f"{noun} {subject.id!r} has no {name!r} image",
-                    where=subject.folder,
-                    why=f"{where} names it",
-                    mend=f"add the file, or leave the {noun} out",
-                )
-    for name, extra in data.extra.items():
-        _check_extra(name, extra, subjects, noun)
-    return Listing(dataset, origin, subjects, split, len(listed) - len(subjects))
+def sampling(data: DataSettings) -> Sampling[Any]:
+    """What one training sample is."""
+    return WholeSlices() if data.patch is None else Patches(data.patch, data.patches)
 
 
 def _said(extra: Mapping[str, ExtraSettings], subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
     """What subjects' facts say of what a recipe declares beside images."""
     names = {settings.of or name for name, settings in extra.items() if settings.per == "image"}
     return {subject.id: {k: v for k, v in subject.facts.items() if k in names} for subject in subjects}
-
-
-def _check_extra(name: str, extra: ExtraSettings, subjects: Sequence[Subject], noun: str) -> None:
-    """Whether what a recipe declares beside images is known of every subject, as far as no image tells."""
-    for subject in subjects:
-        if extra.per == "image":
-            of_image(name, extra, subject.facts, subject.id)
-        elif (extra.of or name) == SEGMENTATION and subject.segmentation is None:
-            raise DataError(
-                f"{noun} {subject.id!r} has no segmentation",
-                where=subject.folder,
-                why=f"data.extra.{name} is made of it",
-                mend=f"add the file, or leave the {noun} out",
-            )
-
-
-def _split(
-    subjects: Sequence[Subject],
-    kinds: tuple[Sequence[str], Sequence[str], Sequence[str]],
-    recipe: Recipe,
-    noun: str,
-    progress: Progress,
-) -> Split:
-    """The recipe's split of subjects with inputs and target, with inputs alone and with targets alone."""
-    settings = recipe.data.split
-    parts: dict[str, str] = {subject.id: subject.part for subject in subjects if subject.part is not None}
-    owners = {subject.id: subject.patient for subject in subjects}
-    ratio, seed, strata = None, 0, None
-    if settings != "none":
-        ratio, seed = settings.ratio, settings.seed
-        strata = None if settings.stratify is None else strata_of(subjects, settings.stratify, noun)
-        folds = {subject.id: subject.fold for subject in subjects if subject.fold is not None}
-        if settings.folds is not None and settings.fold is not None:
-            parts = parts_in_fold(
-                kinds[0] or [*kinds[1], *kinds[2]],
-                folds=settings.folds,
-                fold=settings.fold,
-                seed=seed,
-                parts=parts,
-                given=folds,
-                owners=owners,
-                strata=strata,
-                noun=noun,
-            )
-            ratio = (*ratio[:2], 0)
-        elif folds:
-            progress.note("The table's folds are not used: data.split.folds and data.split.fold would say which")
-    return split_cohort(
-        *kinds,
-        parts=parts,
-        owners=owners,
-        strata=strata,
-        ratio=ratio,
-        seed=seed,
-        paired_fraction=recipe.data.paired_fraction,
-        noun=noun,
-    )
 
 
 def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
@@ -249,6 +132,7 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         listing.split,
         layout=Layout.of(data, getattr(dataset, "channels", 1)),
         sizes=data.batch,
+        sampling=sampling(data),
         slices=data.slices,
         core_fraction=data.core_fraction,
         seed=recipe.run.seed,
@@ -308,19 +192,6 @@ def told(store: SliceStore, meaning: Meaning) -> Iterator[str]:
         regions = {"tumor": meaning.labels.tumour, "core": meaning.labels.core, "enhancing": meaning.labels.enhancing}
         parts = [f"{name} {', '.join(map(str, sorted({*of} & {*labels}))) or 'none'}" for name, of in regions.items()]
         yield f"Labels {', '.join(map(str, labels))}: {'; '.join(parts)}"
-
-
-def _check_pickles(dataset: Any, origin: str) -> None:
-    """Slices are prepared in processes of their own; what cannot travel there is found before."""
-    try:
-        pickle.dumps(dataset)
-    except Exception as error:  # a class's own __reduce__ may raise anything
-        raise PluginError(
-            f"the {origin} cannot be pickled, and so not be sent to the processes that prepare slices",
-            where="data.dataset",
-            why=error,
-            mend="keep no lambda, open file or lock in its attributes, and define its class at the top of its module",
-        ) from None
 
 
 def check_same_data(cohort: Cohort, fingerprint: str | None, folder: Path) -> None:

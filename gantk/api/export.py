@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantk.api.at_test import at_rest
 from gantk.api.cohort import slice_settings
 from gantk.api.export_formats import TOLERANCE, WRITERS, Export, Plain, Report, quiet
-from gantk.api.inference import at_rest
 from gantk.api.model import Model, load
 from gantk.api.preparing import Request
-from gantk.data.slices import centre
+from gantk.data.planes import centre
 from gantk.errors import UsageError
 from gantk.evaluation.examples import Examples
 from gantk.progress import Progress, default_progress

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gantk.api.inference import at_rest
+from gantk.api.at_test import at_rest
 from gantk.api.model import Model
 from gantk.errors import GantkError
 from gantk.files import atomic_folder, atomic_write, checksum, write_text

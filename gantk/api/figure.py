@@ -267,7 +267,7 @@ class _Translation:
         chain = model.chains[method.role]
         if group.source is None or group.target is None or group.image(chain.takes) is None:
             raise DataError(f"patient {name.patient!r} lacks an image that {method.label} needs")
-        predict = translation(chain, model.layout, model.recipe, model.device)
+        predict = translation(chain, model.layout, model.recipe, model.device, loader)
         return Shown.of(picture(group, {method.role: predict}, model.layout, model.recipe), 0, method.role)
 
     def _model(self, method: Method) -> Model:

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from nibabel.orientations import io_orientation
 
-from gantk.api.cohort import Listing
+from gantk.api.listing import Listing
 from gantk.api.preflight import size_words
 from gantk.data.loader import members
 from gantk.data.nifti import located
 from gantk.data.volumes import Subject
 from gantk.progress import duration
 from gantk.recipe import Recipe
+from gantk.recipe.data import DataSettings
 from gantk.training.forecast import Cost, step_cost
 from gantk.training.scheduler import Scheduler, Stage
 from gantk.translation import Assembly
@@ -65,13 +66,15 @@ class StageForecast:
 
     Attributes:
         seconds: of a step.
-        slices: by batch group, at most; None where no file is there yet.
+        drawn: slices or patches by batch group, at most; None where no file is there yet.
+        noun: which of the two.
         steps: of an epoch; 0 where nobody can know.
         epochs: of the stage.
     """
 
     seconds: float
-    slices: Mapping[str, int] | None
+    drawn: Mapping[str, int] | None
+    noun: str
     steps: int
     epochs: int
 
@@ -105,8 +108,8 @@ class Forecast:
         stages: dict[str, dict[str, Any]] = {}
         for name, stage in self.stages.items():
             stages[name] = {"seconds per step": round(stage.seconds, 3)}
-            if stage.slices is not None:
-                stages[name]["slices at most"] = dict(stage.slices)
+            if stage.drawn is not None:
+                stages[name][f"{stage.noun} at most"] = dict(stage.drawn)
             if stage.steps:
                 stages[name][f"steps per epoch{most}"] = stage.steps
         cache = {} if self.cache is None else {"slice cache at most": size_words(self.cache)}
@@ -144,44 +147,61 @@ def forecast(recipe: Recipe, assembly: Assembly, scheduler: Scheduler, listing: 
         GantkError: what a step raises.
     """
     data = recipe.data
-    known = _depths(listing.subjects)
+    known = _depths(listing.subjects, data)
     mean = float(np.mean([*known.values()])) if known else 0.0
     deep = {subject.id: known.get(subject.id, mean) for subject in listing.subjects}
+    volumes = data.dimensions == 3
     stages, memory = {}, 0
     for stage in scheduler.stages(recipe.learning):
         cost = costs.of(recipe, assembly, stage)
         groups = assembly.plan(stage.name, stage.roles).groups
-        slices = {group: round(sum(deep[name] for name in members(listing.split, group))) for group in groups}
-        batches = max((ceil(count / data.batch[group]) for group, count in slices.items()), default=0)
+        having = {group: members(listing.split, group) for group in groups}
+        drawn = {
+            group: _drawn(data, len(names)) if volumes else round(sum(deep[name] for name in names))
+            for group, names in having.items()
+        }
+        batches = max((ceil(count / data.batch[group]) for group, count in drawn.items()), default=0)
         steps = data.steps_per_epoch or ceil(batches / recipe.training.accumulate)
-        stages[stage.name] = StageForecast(cost.seconds, slices if known else None, steps, stage.epochs)
+        noun = "patches" if volumes else "slices"
+        stages[stage.name] = StageForecast(cost.seconds, drawn if known or volumes else None, noun, steps, stage.epochs)
         memory = max(memory, cost.memory)
     names = set(data.modalities)
     images = sum(deep[subject.id] * len(names & subject.files.keys()) for subject in listing.subjects)
     pixels = data.crop[0] * data.crop[1] * int(getattr(listing.dataset, "channels", 1))
-    stored = json.dumps([data.dataset, data.parameters, data.modalities, data.spacing, data.crop], default=str)
+    stored = json.dumps(
+        [data.dataset, data.parameters, data.modalities, data.spacing, data.crop, data.plane, volumes], default=str
+    )
     cache = round(images * pixels * _CODE) if known else None
     return Forecast(stages, data.steps_per_epoch is not None, memory, cache, stored)
 
 
-def _depths(subjects: Sequence[Subject]) -> Mapping[str, float]:
-    """The axial slices of some patients, by their first file's header; 1 for a picture."""
+def _drawn(data: DataSettings, patients: int) -> int:
+    """Patches of an epoch over so many patients, at most: of the rarer class all are drawn, and of the other more."""
+    rarer = 1.0 if data.core_fraction in (None, 0, 1) else min(data.core_fraction, 1 - data.core_fraction)
+    return ceil(data.patches * patients / rarer)
+
+
+def _depths(subjects: Sequence[Subject], data: DataSettings) -> Mapping[str, float]:
+    """The slices of some patients, by their first file's header; 1 for a picture."""
     every = max(1, len(subjects) // _LOOKED_AT)
     found = {}
     for subject in subjects[::every]:
         file = next(iter(subject.files.values()), None)
-        if file is not None and (depth := _depth(file)) is not None:
-            found[subject.id] = float(depth)
+        if file is not None and (depth := _depth(file, data)) is not None:
+            found[subject.id] = depth
     return found
 
 
-def _depth(file: Path) -> int | None:
+def _depth(file: Path, data: DataSettings) -> float | None:
     path = located(file)[0]
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        return 1
+        return 1.0
     try:
         image: Any = nib.load(path)
         axes = io_orientation(image.affine)[:, 0]  # which world axis each of the file's axes is
-        return int(image.shape[int(np.flatnonzero(axes == 2)[0])])
+        along = ("sagittal", "coronal", "axial").index(data.plane)
+        own = int(np.flatnonzero(axes == along)[0])
+        finer = image.header.get_zooms()[own] / data.voxel[2 - along] if isinstance(data.voxel, tuple) else 1.0
+        return float(image.shape[own] * finer)
     except Exception:  # whatever a damaged header raises; training says it with its place
         return None

@@ -1,16 +1,19 @@
-"""Networks at rest: translating and weighing slices without training."""
+"""Trained networks: translating and weighing slices and volumes without training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from gantk.api.at_test import as_tested, at_rest, through
+from gantk.api.volumes import BySlice
+from gantk.api.windows import Windows, packed
 from gantk.data.batch import Group
 from gantk.data.layout import Domain, Layout, Side
+from gantk.data.loader import Loader
 from gantk.data.normalisation import BACKGROUND
 from gantk.evaluation.evaluate import Predictor
 from gantk.evaluation.examples import Examples
@@ -18,69 +21,35 @@ from gantk.recipe import Recipe
 from gantk.training.device import autocasting
 from gantk.training.state import TrainingState
 from gantk.translation import Chain, StagePlan, Step
-from gantk.translation.protocols import output_of
 
 #: The batch group that translations are asked of, beside those of the terms; they are all one.
 SEEN = "seen"
 
 
-@contextmanager
-def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Modules in evaluation mode, without gradient; their former mode afterwards."""
-    modes = [module.training for module in modules]
-    for module in modules:
-        module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.train(mode)
+def translation(chain: Chain, layout: Layout, recipe: Recipe, device: torch.device, loader: Loader) -> Predictor:
+    """A role as the recipe evaluates it: a batch group of slices to the images that are measured.
 
-
-@contextmanager
-def as_tested(chain: Chain, recipe: Recipe, sample: int = 0) -> Iterator[None]:
-    """Generators as the recipe tests them, without gradient; they and torch's random numbers stay as they were.
-
-    Dropout that is kept at test, and a generator that samples, draw from the recipe's seed, so that the same images
-    give the same; `sample` numbers further draws.
-    """
-    kept = [network for role, network in chain.networks.items() if recipe.translators[role].at_test == "train"]
-    buffers = [(buffer, buffer.clone()) for network in kept for buffer in network.buffers()]
-    seeding = torch.random.fork_rng() if draws(chain, recipe) else nullcontext()
-    with at_rest(list(chain.networks.values())), seeding:
-        if draws(chain, recipe):
-            torch.manual_seed(recipe.run.seed + sample)
-        for network in kept:
-            network.train()
-        yield
-        for buffer, before in buffers:
-            buffer.copy_(before)
-
-
-def draws(chain: Chain, recipe: Recipe) -> bool:
-    """Whether what generators make at test is drawn at random."""
-    return chain.draws or any(recipe.translators[role].at_test == "train" for role in chain.networks)
-
-
-def translation(chain: Chain, layout: Layout, recipe: Recipe, device: torch.device) -> Predictor:
-    """A role as the recipe evaluates it: a batch group to the images that are measured.
+    Where the recipe translates volumes, those of the group's slices are translated whole.
 
     Args:
         chain: its generator, or its average, behind those whose outputs it takes.
         layout: the channels of sources and targets.
-        recipe: says what is measured, and with which precision and mask.
+        recipe: says what is measured, and with which precision, windows and mask.
         device: where the generators are.
+        loader: reads volumes.
     """
-    autocast = autocasting(device, recipe.run.precision)
+    autocast, windows = autocasting(device, recipe.run.precision), Windows.of(recipe, device)
 
-    def predict(group: Group) -> Tensor:
+    def make(group: Group) -> dict[str, Tensor]:
         image = group.image(chain.takes)
         assert image is not None
-        beside = chain.given({name: values.to(device) for name, values in group.extra.items()})
         with as_tested(chain, recipe), autocast():
-            output = output_of(chain(image.to(device), **beside)).float()
-        return _answer(output, group, chain.gives, layout, recipe)
+            return {"": through(chain, image, group.extra, device, windows)}
+
+    asked = BySlice(loader, make) if recipe.data.dimensions == 3 else make
+
+    def predict(group: Group) -> Tensor:
+        return _answer(asked(group)[""], group, chain.gives, layout, recipe)
 
     return predict
 
@@ -90,40 +59,41 @@ def chain_of(state: TrainingState, role: str) -> Chain:
     return Chain(state.translators, role, state.generator)
 
 
-def predictor(state: TrainingState, role: str) -> Predictor:
-    """A role, its average where one is kept: a batch group to the images that are measured."""
-    return translation(chain_of(state, role), state.assembly.layout, state.recipe, state.device)
+def predictor(state: TrainingState, role: str, loader: Loader) -> Predictor:
+    """A role, its average where one is kept: a batch group of slices to the images that are measured."""
+    return translation(chain_of(state, role), state.assembly.layout, state.recipe, state.device, loader)
 
 
 class Inference:
-    """Translations of a group and the weight maps on it, with one forward pass of each network for both.
+    """Translations of a group of slices and the weight maps on it.
+
+    Of slices that are translated whole, each network makes one forward pass for both. Volumes, and what is translated
+    in windows, are translated and weighed for themselves.
 
     Args:
         state: whose networks are asked.
         plan: the stage whose maps weigh.
+        loader: reads volumes.
     """
 
-    def __init__(self, state: TrainingState, plan: StagePlan) -> None:
-        self.state, self.plan = state, plan
+    def __init__(self, state: TrainingState, plan: StagePlan, loader: Loader) -> None:
+        self.state, self.plan, self.loader = state, plan, loader
         self._moment = state.moment(plan.stage)
+        self._windows = Windows.of(state.recipe, state.device)
+        self._weigh = BySlice(loader, self._in_windows) if state.recipe.data.dimensions == 3 else self._in_windows
+        self._group: Group | None = None
         self._step: Step | None = None
 
     def see(self, group: Group) -> None:
         """Set the group that later calls use."""
-        self._step = Step(
-            self.state.translators,
-            self.plan,
-            dict.fromkeys((SEEN, *self.plan.groups), group),
-            autocasting(self.state.device, self.state.recipe.run.precision),
-            inference=True,
-            moment=self._moment,
-        )
+        self._group, self._step = group, self._step_of(group)
 
     def predictor(self, role: str) -> Predictor:
         """As the function `predictor`, for the group that was seen last, or another view of its source."""
         chain = Chain(self.state.translators, role)
-        if chain.draws or self.state.averages.keys() & chain.networks.keys():  # not what maps ask for
-            return predictor(self.state, role)
+        # neither is what maps ask for, nor are windows
+        if chain.draws or self.state.averages.keys() & chain.networks.keys() or self._windows is not None:
+            return predictor(self.state, role, self.loader)
 
         def predict(group: Group) -> Tensor:
             assert self._step is not None
@@ -137,14 +107,42 @@ class Inference:
     def weights(self) -> dict[str, Tensor]:
         """The weight maps of the stage's terms, `(B, 1, H, W)` by `MAP/ROLE`."""
         assert self._step is not None
+        assert self._group is not None
+        return self._weights(self._step) if self._windows is None else self._weigh(self._group)
+
+    def _in_windows(self, group: Group) -> dict[str, Tensor]:
+        """The maps on a group, made window by window."""
+        assert self._windows is not None
+        names: list[str] = []
+
+        def network(window: Tensor) -> Tensor:
+            found = self._weights(self._step_of(unpacked(window)))
+            names[:] = found
+            return torch.cat([torch.empty(len(window), 0, *window.shape[2:], device=window.device), *found.values()], 1)
+
+        whole, unpacked = packed(group)
+        made = self._windows(network, whole)
+        return {name: made[:, number : number + 1] for number, name in enumerate(names)}
+
+    def _weights(self, step: Step) -> dict[str, Tensor]:
         terms = [term for term in self.plan.terms if term.map is not None and term.map in self.plan.maps]
         found = {}
         with at_rest(list(self.state.translators.values())):
             for name, role, group in sorted({(str(t.map), t.role, t.group) for t in terms}):
-                weight = self._step.weight(name, role, group)
+                weight = step.weight(name, role, group)
                 if weight is not None:
                     found[f"{name}/{role}"] = weight
         return found
+
+    def _step_of(self, group: Group) -> Step:
+        return Step(
+            self.state.translators,
+            self.plan,
+            dict.fromkeys((SEEN, *self.plan.groups), group),
+            autocasting(self.state.device, self.state.recipe.run.precision),
+            inference=True,
+            moment=self._moment,
+        )
 
 
 def measured_channels(state: TrainingState) -> list[int]:
@@ -160,10 +158,12 @@ def measured(state: TrainingState, groups: Iterable[Group]) -> Iterator[Group]:
         yield group if whole or group.target is None else replace(group, target=group.target[:, channels])
 
 
-def examples(state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe) -> Examples:
-    """What the roles make of a group, and how its pixels are weighted."""
+def examples(
+    state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe, loader: Loader
+) -> Examples:
+    """What the roles make of a group of slices, and how its pixels are weighted."""
     group = group.to(state.device)
-    inference = Inference(state, plan)
+    inference = Inference(state, plan, loader)
     inference.see(group)
     predictors = {role: inference.predictor(role) for role in roles}
     weights = None if group.target is None else inference.weights()  # maps may ask for the target
@@ -189,26 +189,32 @@ def picture(
     )
 
 
-def there_and_back(state: TrainingState, group: Group, side: Side) -> dict[str, Tensor]:
+def there_and_back(state: TrainingState, group: Group, side: Side, loader: Loader) -> dict[str, Tensor]:
     """What translators make of all images of one side and, where another leads back, what that makes of it.
 
     Args:
         state: whose networks are asked.
-        group: whose source or target.
+        group: slices, whose source or target.
         side: which of the two.
+        loader: reads volumes.
 
     Returns:
         By role, `b2a(a2b)` for the way back; images as they are shown.
     """
-    autocast = autocasting(state.device, state.recipe.run.precision)
+    if state.recipe.data.dimensions == 3:
+        return BySlice(loader, lambda volume: _there_and_back(state, volume, side))(group)
+    return _there_and_back(state, group, side)
+
+
+def _there_and_back(state: TrainingState, group: Group, side: Side) -> dict[str, Tensor]:
+    autocast, windows = autocasting(state.device, state.recipe.run.precision), Windows.of(state.recipe, state.device)
     images = group.source if side == "source" else group.target
     assert images is not None
-    extra = {name: values.to(state.device) for name, values in group.extra.items()}
 
     def made(role: str, images: Tensor) -> Tensor:
         chain = chain_of(state, role)
         with as_tested(chain, state.recipe), autocast():
-            return output_of(chain(images.to(state.device), **chain.given(extra))).float()
+            return through(chain, images, group.extra, state.device, windows)
 
     found = {}
     for role, there in state.translators.items():

@@ -14,7 +14,8 @@ from gantk.api.model import Model
 from gantk.api.preparing import Prepared
 from gantk.data.batch import Group
 from gantk.data.normalisation import BACKGROUND
-from gantk.data.slices import Slices, centre
+from gantk.data.planes import centre
+from gantk.data.slices import Slices
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.metrics import AnyMetric, slice_metrics
 from gantk.evaluation.regions import LABELS

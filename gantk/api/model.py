@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -14,12 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantk.api.cohort import make_dataset
-from gantk.api.inference import as_tested, draws
+from gantk.api.at_test import as_tested, draws
+from gantk.api.listing import make_dataset
 from gantk.api.outputs import check_file, check_writes, write_image
 from gantk.api.preparing import Preparation, Prepared, Request
+from gantk.api.windows import Windows
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
+from gantk.data.normalisation import BACKGROUND
+from gantk.data.planes import box_of
 from gantk.data.slices import tell
 from gantk.data.stacks import through
 from gantk.data.volumes import Subject
@@ -178,11 +182,14 @@ class Model:
 
     @enough_memory(
         "to predict",
-        "the size of pictures (--size), or evaluation.batch in the run's recipe: gantk evaluate RUN --set "
-        "evaluation.batch=1",
+        "the size of pictures (--size), or in the run's recipe evaluation.batch, or for volumes inference.batch or "
+        'inference.gather = "cpu": gantk evaluate RUN --set evaluation.batch=1',
     )
     def _translate(self, prepared: Prepared, progress: Progress) -> np.ndarray:
-        """A subject's slices through the generator."""
+        """A subject's slices, or its volume, through the generator."""
+        windows = Windows.of(self.recipe, self.device)
+        if windows is not None:
+            return self._in_windows(prepared, windows, progress)
         full = prepared.slices.foreground.any(axis=(1, 2))
         with progress.task("Synthesizing", int(full.sum())) as bar:
             made = through(
@@ -196,6 +203,26 @@ class Model:
                 advance=bar.advance,
             )
         made[~full, prepared.channels :] = 0
+        return made
+
+    def _in_windows(self, prepared: Prepared, windows: Windows, progress: Progress) -> np.ndarray:
+        """As `_translate`, window by window."""
+        foreground, images = prepared.slices.foreground, prepared.images
+        made = np.zeros((len(images), prepared.channels * (1 + len(prepared.also)), *images.shape[2:]), np.float32)
+        made[:, : prepared.channels] = BACKGROUND
+        if self.recipe.data.dimensions == 3:
+            box = np.s_[None, :, *box_of(foreground)]
+            parts = [(made.swapaxes(0, 1)[box], images.swapaxes(0, 1)[box])]
+        else:
+            full = np.flatnonzero(foreground.any(axis=(1, 2)))
+            parts = [(made[row : row + 1], images[row : row + 1]) for row in full]
+        fill = BACKGROUND if prepared.slices.pixel is not None else None
+        with progress.task("Synthesizing", sum(windows.count(part.shape[2:]) for _, part in parts)) as bar:
+            for result, part in parts:
+                given = torch.from_numpy(np.ascontiguousarray(part))
+                with self._at_test(prepared.role):
+                    output = windows(partial(self._ask, prepared), given, fill=fill, advance=bar.advance)
+                result[:] = output.cpu().numpy()
         return made
 
     def samples(self, number: int, role: str | None = None) -> list[Model]:
@@ -222,24 +249,31 @@ class Model:
             found = fitting_size(self.chains[role], size, self.recipe.data.crop)
         return None if found is None else (found[0], found[1])
 
-    def _batch(self, asked: Prepared, whole: np.ndarray) -> np.ndarray:
+    def _batch(self, asked: Prepared, images: np.ndarray) -> np.ndarray:
+        """As `_ask`, of arrays."""
+        given = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        with self._at_test(asked.role):
+            array: np.ndarray = self._ask(asked, given).cpu().numpy()
+        return array
+
+    @contextmanager
+    def _at_test(self, role: str) -> Iterator[None]:
+        """A role's generators as the recipe tests them, for one thread at a time."""
+        autocast = autocasting(self.device, self.recipe.run.precision)
+        with self._network, as_tested(self.chains[role], self.recipe, self.sample), autocast():
+            yield
+
+    def _ask(self, asked: Prepared, images: Tensor) -> Tensor:
         """The image that is asked for of a generator's output, and what is made besides; the last channels given, one
         for each map, are what is said of the pixels."""
         chain, maps = self.chains[asked.role], asked.pixels
-        autocast = autocasting(self.device, self.recipe.run.precision)
-        image, *pixels = (
-            torch.from_numpy(np.ascontiguousarray(whole))
-            .to(self.device)
-            .split([chain.takes.size, *(1 for _ in maps)], dim=1)
-        )
+        image, *pixels = images.split([chain.takes.size, *(1 for _ in maps)], dim=1)
         extra = {name: codes.clamp(min=0) for name, codes in zip(maps, pixels, strict=True)}  # padded with background
         extra |= {name: torch.full((len(image),), value, device=self.device) for name, value in asked.said.items()}
-        with self._network, as_tested(chain, self.recipe, self.sample), autocast():
-            answer = chain(image, **chain.given(extra))
+        answer = chain(image, **chain.given(extra))
         output, origin = output_of(answer)[:, asked.place], self.translators[asked.role].origins["generator"]
         besides = [_besides(answer, name, output, origin) for name in asked.also]
-        array: np.ndarray = torch.cat([output, *besides], dim=1).float().cpu().numpy()
-        return array
+        return torch.cat([output, *besides], dim=1).float()
 
 
 def load(run: str | Path, *, device: str = "auto") -> Model:

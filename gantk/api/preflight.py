@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 
-from gantk.api.cohort import Listing
+from gantk.api.listing import Listing
 from gantk.data.layout import Layout
 from gantk.data.loader import members
 from gantk.errors import RecipeError, UsageError
@@ -24,15 +25,18 @@ def check_images(recipe: Recipe, layout: Layout) -> None:
     Raises:
         RecipeError: they do not.
     """
-    pixels = recipe.data.crop[0] * recipe.data.crop[1] * (layout.size("source") + layout.size("target"))
-    for key, images in (("data.batch", sum(recipe.data.batch.values())), ("evaluation.batch", recipe.evaluation.batch)):
-        needed, there = 4 * images * pixels, _memory()
+    data, channels = recipe.data, layout.size("source") + layout.size("target")
+    at_test = ("evaluation.batch", recipe.evaluation.batch, data.crop)
+    for key, images, sides in (("data.batch", sum(data.batch.values()), data.image_size), at_test):
+        needed, there = 4 * images * prod(sides) * channels, _memory()
         if needed > there:
+            size = data.size_key if key == "data.batch" else "crop"
             raise RecipeError(
-                f"{images} slices of {recipe.data.crop[0]} × {recipe.data.crop[1]} pixels take {size_words(needed)}",
+                f"{images} {'patches' if len(sides) == 3 else 'slices'} of {' × '.join(map(str, sides))} pixels take "
+                f"{size_words(needed)}",
                 where=key,
                 why=f"this machine has {size_words(there)} of memory, and networks need far more than their images",
-                mend=f"lower data.crop or {key}",
+                mend=f"lower data.{size} or {key}",
             )
 
 

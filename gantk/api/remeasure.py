@@ -44,13 +44,13 @@ def evaluate(
 
     Args:
         run: its folder or id.
-        overrides: `evaluation.KEY=value`, or values by dotted key, laid over the run's recipe.
+        overrides: `evaluation.KEY=value`, `inference.KEY=value`, or values by dotted key, laid over the run's recipe.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         progress: shows the work; a rich display or plain lines where absent.
         tracking_uri: MLflow's address, above the recipe's.
 
     Raises:
-        UsageError: there is no such run, it is not trained to its end, or an override is not of `[evaluation]`.
+        UsageError: there is no such run, it is not trained to its end, or an override is of another table.
         GantkError: anything else that the user can mend.
     """
     from gantk.report.html import write_report  # matplotlib takes a second to import

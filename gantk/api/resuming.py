@@ -47,7 +47,7 @@ def resumed_recipe(folder: Path, path: Given | None, overrides: Changes) -> Reci
 
 def _trained(recipe: Recipe) -> dict[str, Any]:
     """What the weights depend on in a recipe; whether the data is the same is seen in the data, wherever it lies."""
-    table = recipe.model_dump(exclude={"description", "predict", "evaluation", "tracking"})
+    table = recipe.model_dump(exclude={"description", "predict", "evaluation", "inference", "tracking"})
     return table | {"data": {key: value for key, value in table["data"].items() if key in DataSettings.model_fields}}
 
 

@@ -12,7 +12,7 @@ import torch
 from gantk.api.cohort import Cohort
 from gantk.api.inference import examples, measured, predictor
 from gantk.data.batch import Group
-from gantk.evaluation.evaluate import to_unit
+from gantk.evaluation.evaluate import Predictor, to_unit
 from gantk.evaluation.metrics import AnyMetric, slice_metrics, unpaired_metrics
 from gantk.memory import enough_memory
 from gantk.progress import QuietProgress
@@ -70,12 +70,13 @@ class Validation:
 
     def _by_slice(self, roles: Sequence[str]) -> dict[str, float]:
         values: dict[str, list[float]] = {f"{role}/{name}": [] for role in roles for name in self.metrics}
+        predictors = self._predictors(roles)
         for group in self._groups(self.rows[self.world.rank :: self.world.size]):
             assert group.target is not None
             target = to_unit(group.target)
             everywhere = torch.ones_like(target[:, :1], dtype=torch.bool)
             for role in roles:
-                prediction = to_unit(predictor(self.state, role)(group))
+                prediction = to_unit(predictors[role](group))
                 for name, metric in self.metrics.items():
                     values[f"{role}/{name}"] += metric(prediction, target, everywhere).tolist()
         parts = self.world.gather(values)
@@ -90,8 +91,9 @@ class Validation:
         for group in self._groups(self.targets):
             for collection in collections:
                 collection.add(group, {})
+        predictors = self._predictors(roles)
         for group in self._groups(self.rows):
-            images = {role: to_unit(predictor(self.state, role)(group)) for role in roles}
+            images = {role: to_unit(predict(group)) for role, predict in predictors.items()}
             for collection in collections:
                 collection.add(group, images)
         overall = [collection.conclude(QuietProgress()).overall for collection in collections]
@@ -102,6 +104,9 @@ class Validation:
             for column, statistic in columns.items()
             if math.isfinite(statistic.mean)
         }
+
+    def _predictors(self, roles: Sequence[str]) -> dict[str, Predictor]:
+        return {role: predictor(self.state, role, self.cohort.loader) for role in roles}
 
     def _groups(self, rows: Sequence[tuple[str, int]]) -> Iterator[Group]:
         batch = self.state.recipe.evaluation.batch
@@ -118,5 +123,5 @@ class Validation:
 
     def _draw(self, plan: StagePlan, roles: Sequence[str], position: Position) -> None:
         group = self.cohort.loader.rows(self.shown)
-        panel = draw_panel(examples(self.state, plan, group, roles, self.state.recipe))
+        panel = draw_panel(examples(self.state, plan, group, roles, self.state.recipe, self.cohort.loader))
         save_panel(self.panels, position.total, panel)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import ceil
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,16 +14,18 @@ import torch
 from gantk.data.batch import Batch, Group
 from gantk.data.cohort import Split
 from gantk.data.extra import of_image, of_pixels
-from gantk.data.layout import Layout, Side
+from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND
-from gantk.data.store import PatientSlices, SliceStore
+from gantk.data.prepared import PatientSlices
+from gantk.data.samples import Chosen, Patch, Pools, Row, Sample, Sampling, Slice, WholeSlices
+from gantk.data.store import SliceStore
 from gantk.errors import DataError, RecipeError, nearest
 from gantk.recipe.data import SEGMENTATION, ExtraSettings
 from gantk.recipe.groups import GroupName
 
 __all__ = ["Loader", "members"]
 
-Row = tuple[str, int]
+SLICES = WholeSlices()
 
 
 def members(split: Split, group: str) -> tuple[str, ...]:
@@ -51,49 +52,24 @@ def members(split: Split, group: str) -> tuple[str, ...]:
     return tuple(subject for subject in sorted(whole) if split.patient(subject) in own) if name.parts > 1 else whole
 
 
-@dataclass(frozen=True)
-class _Pools:
-    """A group's usable slices in two classes, interleaved: `fraction` of the draws have a tumour core."""
-
-    core: tuple[Row, ...]
-    other: tuple[Row, ...]
-    fraction: float
-
-    @classmethod
-    def of(cls, core: Sequence[Row], other: Sequence[Row], fraction: float | None) -> _Pools:
-        if fraction is None:
-            return cls((), (*core, *other), 0.0)
-        if not core or not other:  # one class stands for both
-            fraction = 1.0 if core else 0.0
-        return cls(tuple(core), tuple(other), fraction)
-
-    def __len__(self) -> int:
-        """Draws until every slice of both classes was seen; the smaller class starts over meanwhile."""
-        core = ceil(len(self.core) / self.fraction) if self.fraction > 0 else 0
-        other = ceil(len(self.other) / (1 - self.fraction)) if self.fraction < 1 else 0
-        return max(core, other)
-
-    def place(self, draw: int) -> tuple[int, int]:
-        """The class (0 core, 1 other) of a draw and how many of its class came before."""
-        before, after = int(draw * self.fraction + 1e-9), int((draw + 1) * self.fraction + 1e-9)
-        return (0, before) if after > before else (1, draw - before)
-
-
 class Loader:
     """Batches as a pure function of (stage, epoch, step): nothing to save, resume is exact.
+
+    Training draws the samples of a `Sampling`, slices or patches; all else is read as slices, or as whole volumes.
 
     Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired
     patients), `source` (source of all training patients) and `target` (target of the paired patients and
     of those who have nothing else, drawn independently). `paired:1/2` draws from the first of two parts of the paired
-    patients, see `GroupName`. In an epoch no slice repeats before all of its class were drawn; each pass has its order.
+    patients, see `GroupName`. In an epoch nothing repeats before all of its class were drawn; each pass has its order.
 
     Args:
         store: prepared slices of all patients of the split.
         split: who trains.
         layout: the channels of source and target.
-        sizes: slices per batch by group.
-        slices: `tumour` draws training slices with tumour alone, `all` every one.
-        core_fraction: part of the draws whose slice contains tumour core; None draws as they come.
+        sizes: samples per batch by group.
+        sampling: what a sample is.
+        slices: `tumour` draws where there is tumour alone, `all` everywhere.
+        core_fraction: part of the draws with tumour core; None draws as they come.
         seed: of all orders.
         steps_per_epoch: length of an epoch; None lets the longest group decide.
         missing: inputs that `rows` and `patient` hide.
@@ -109,7 +85,8 @@ class Loader:
         *,
         layout: Layout,
         sizes: Mapping[str, int],
-        slices: Literal["tumour", "all"] = "tumour",
+        sampling: Sampling[Any] = SLICES,
+        slices: Chosen = "tumour",
         core_fraction: float | None = 0.5,
         seed: int = 0,
         steps_per_epoch: int | None = None,
@@ -119,7 +96,7 @@ class Loader:
         facts: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.store, self.split, self.layout = store, split, layout
-        self.sizes, self.slices, self.core_fraction = dict(sizes), slices, core_fraction
+        self.sizes, self.sampling, self.slices, self.core_fraction = dict(sizes), sampling, slices, core_fraction
         self.seed, self.steps_per_epoch = seed, steps_per_epoch
         self.extra, self.facts = dict(extra or {}), facts or {}
         self.measured = frozenset(layout.targets if measured is None else measured)
@@ -135,7 +112,7 @@ class Loader:
             DataError: a group has no patient, or no slice that may be drawn.
         """
         sizes = {group: self._size(group) for group in groups}
-        needed = [ceil(len(self._pools(group)) / size) for group, size in sizes.items()]
+        needed = [ceil(self._pools(group).draws(self.sampling.passes) / size) for group, size in sizes.items()]
         return self.steps_per_epoch or max(needed, default=0)
 
     def batch(self, groups: Collection[str], stage: int, epoch: int, step: int) -> Batch:
@@ -143,8 +120,8 @@ class Loader:
         batch = {}
         for group in groups:
             size, name = self._size(group), GroupName.parse(group)
-            rows = [self._draw(group, stage, epoch, draw) for draw in range(step * size, (step + 1) * size)]
-            batch[group] = self._group(rows, source=name.has_source, target=name.has_target)
+            samples = [self._draw(group, stage, epoch, draw) for draw in range(step * size, (step + 1) * size)]
+            batch[group] = self._group(samples, source=name.has_source, target=name.has_target)
         return batch
 
     def prefetch(
@@ -190,54 +167,49 @@ class Loader:
 
     def rows(self, rows: Sequence[Row]) -> Group:
         """These (patient, row) slices; with the target where all their patients have what of it is measured."""
-        have = all(self.measured <= set(self._patient(patient).modalities) for patient, _ in rows)
-        group = self._group(rows, source=True, target=have)
+        return self._shown([Slice(patient, self._patient(patient), row) for patient, row in rows])
+
+    def volume(self, patient: str) -> Group:
+        """All slices of a patient as one volume (1, C, D, H, W), with the target as in `rows`."""
+        return self._shown([Patch.whole(patient, self._patient(patient))])
+
+    def _shown(self, samples: Sequence[Sample]) -> Group:
+        """Samples as they are shown at test: without the inputs that are hidden."""
+        have = all(self.measured <= set(self._patient(sample.subject).modalities) for sample in samples)
+        group = self._group(samples, source=True, target=have)
         if self._hidden and group.source is not None:
             group.source[:, self._hidden] = BACKGROUND
         return group
 
-    def _group(self, rows: Sequence[Row], *, source: bool, target: bool) -> Group:
+    def _group(self, samples: Sequence[Sample], *, source: bool, target: bool) -> Group:
         # NumPy throughout: a torch operation in the prefetching thread would start a second pool of OpenMP threads,
         # and with more of those than cores none of them spins any longer, which makes training 1.6 times as slow
-        labels = np.concatenate([self._patient(patient).segmentation([row]) for patient, row in rows])
+        layout, subjects = self.layout, tuple(sample.subject for sample in samples)
+        labels = np.stack([sample.segmentation() for sample in samples])
         return Group(
-            source=torch.from_numpy(np.stack([self._image("source", *row) for row in rows])) if source else None,
-            target=torch.from_numpy(np.stack([self._image("target", *row) for row in rows])) if target else None,
+            source=torch.from_numpy(np.stack([s.image("source", layout) for s in samples])) if source else None,
+            target=torch.from_numpy(np.stack([s.image("target", layout) for s in samples])) if target else None,
             segmentation=torch.from_numpy(labels[:, None]),
-            patients=tuple(self.split.patient(subject) for subject, _ in rows),
-            slices=tuple(int(self._patient(patient).z[row]) for patient, row in rows),
-            own=self.layout.own,
-            categories=self.layout.named,
-            subjects=tuple(subject for subject, _ in rows),
-            extra={name: torch.from_numpy(self._extra(name, rows)) for name in self.extra},
+            patients=tuple(map(self.split.patient, subjects)),
+            slices=tuple(sample.z for sample in samples),
+            own=layout.own,
+            categories=layout.named,
+            subjects=subjects,
+            extra={name: torch.from_numpy(self._extra(name, samples)) for name in self.extra},
         )
 
-    def _extra(self, name: str, rows: Sequence[Row]) -> np.ndarray:
-        """What is said beside images, of rows; see `Group.extra`."""
+    def _extra(self, name: str, samples: Sequence[Sample]) -> np.ndarray:
+        """What is said beside images, of samples; see `Group.extra`."""
         settings = self.extra[name]
+        subjects = [sample.subject for sample in samples]
         if settings.per == "image":
-            said = [of_image(name, settings, self.facts.get(subject, {}), subject) for subject, _ in rows]
+            said = [of_image(name, settings, self.facts.get(subject, {}), subject) for subject in subjects]
             return np.array(said, np.float32 if settings.categories is None else np.int64)
         found, of = [], settings.of or name
-        for subject, row in rows:
-            slices = self._patient(subject)
-            labels = slices.segmentation([row]) if of == SEGMENTATION else slices.categories([row], of)
-            found.append(of_pixels(name, settings, labels, subject))
+        for sample in samples:
+            labels = sample.segmentation() if of == SEGMENTATION else sample.categories(of)
+            found.append(of_pixels(name, settings, labels[None], sample.subject))
         return np.stack(found)
-
-    def _image(self, side: Side, patient: str, row: int) -> np.ndarray:
-        """The channels of one slice, float32 (C, H, W); a modality that the patient lacks is background."""
-        slices, names = self._patient(patient), self.layout.names(side)
-        reach = self.layout.depth(side) // 2
-        near = np.clip(np.arange(row - reach, row + reach + 1), 0, len(slices) - 1)
-        have = [name for name in names if name in slices.modalities]
-        images = slices.images(near, have)
-        by_name = images.reshape(len(near), len(have), self.layout.channels, *images.shape[-2:]).swapaxes(0, 1)
-        if have != list(names):
-            whole = np.full((len(names), *by_name.shape[1:]), BACKGROUND, np.float32)
-            whole[[names.index(name) for name in have]] = by_name
-            by_name = whole
-        return by_name.reshape(-1, *images.shape[-2:])
 
     def _patient(self, patient: str) -> PatientSlices:
         try:
@@ -262,29 +234,26 @@ class Loader:
             )
         return self.sizes[group]
 
-    def _find_pools(self, group: str) -> _Pools:
+    def _find_pools(self, group: str) -> Pools[Any]:
         patients = members(self.split, group)
-        core: list[Row] = []
-        other: list[Row] = []
-        for patient in patients:
-            slices = self._patient(patient)
-            rows = range(len(slices)) if self.slices == "all" else np.flatnonzero(slices.tumour).tolist()
-            for row in rows:
-                (core if slices.core[row] else other).append((patient, row))
-        if not core and not other:
+        pools = self.sampling.pools(patients, self._patient, self.slices, self.core_fraction)
+        if not pools.core and not pools.other:
             raise DataError(
                 f"no {self.store.noun} of the batch group {group!r} has a slice with tumor",
                 why="the segmentations are missing or empty",
                 mend='Set data.slices = "all" to train on every slice',
             )
-        return _Pools.of(core, other, self.core_fraction)
+        return pools
 
-    def _draw(self, group: str, stage: int, epoch: int, draw: int) -> Row:
+    def _draw(self, group: str, stage: int, epoch: int, draw: int) -> Sample:
         pools = self._pools(group)
         kind, number = pools.place(draw)
         pool = (pools.core, pools.other)[kind]
         again, place = divmod(number, len(pool))
-        return pool[self._order(group, stage, epoch, kind, again, len(pool))[place]]
+        drawn = pool[self._order(group, stage, epoch, kind, again, len(pool))[place]]
+        # ends in 1, as SeedSequence takes a key and the same with zeros behind it for equal
+        key = (self.seed, *GroupName.parse(group).key, stage, epoch, kind, number, 1)
+        return self.sampling.sample(drawn, self._patient, partial(_random, key))
 
     def _draw_order(self, group: str, stage: int, epoch: int, kind: int, again: int, count: int) -> np.ndarray:
         """The order of one pass over a class, its own for every (seed, group, stage, epoch, class, pass)."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from gantk.data.normalisation import Scale, fixed_scale, full_scale
-from gantk.data.slices import Slices, SliceSettings, category_scale, few_numbers, resize
+from gantk.data.planes import resize
+from gantk.data.slices import Slices, SliceSettings, category_scale, few_numbers
 from gantk.errors import DataError
 
 __all__ = ["Picture"]

@@ -1,37 +1,34 @@
-"""Volumes to normalised axial slices at one in-plane spacing, and predicted slices back to the volume."""
+"""Volumes to normalised slices at one spacing, and predicted slices back to the volume."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from gantk.data.foreground import Foreground, check_plausible, find_foreground
 from gantk.data.normalisation import Normalisation, Scale, fit_scale, fixed_scale
+from gantk.data.planes import Plane, Spacing
 from gantk.errors import DataError
 
 if TYPE_CHECKING:
     from gantk.data.subject import Subject, Volumes
     from gantk.progress import Progress
-    from gantk.recipe.data import IntensitySettings
+    from gantk.recipe.data import Direction, IntensitySettings
 
 __all__ = [
-    "Plane",
     "Readable",
     "SliceSettings",
     "Slices",
     "categories_of",
     "category_scale",
-    "centre",
     "few_numbers",
     "holds_few_numbers",
     "intensities_of",
     "normalised_slices",
     "placed",
-    "resize",
     "slices_of",
     "tell",
     "volume_of",
@@ -48,19 +45,27 @@ class SliceSettings:
 
     Attributes:
         modalities: inputs and targets; a patient may lack targets.
-        spacing: in-plane pixel size, mm; None keeps the images' own.
+        spacing: mm, see `Spacing`.
         crop: (H, W) of the stored slices, cropped or padded about the centre.
         normalisation: where the normalised range's shoulder begins.
         intensities: what the recipe says of a modality's numbers, by modality; see `IntensitySettings`.
         mask: a modality that is not 0 where there is foreground; where None, foreground is found in the inputs.
+        plane: which way the slices lie.
+        whole: whether the stored slices make one volume: none is left out between the first and the last.
     """
 
     modalities: tuple[str, ...]
-    spacing: float | None
+    spacing: Spacing
     crop: tuple[int, int]
     normalisation: Normalisation = Normalisation()
     intensities: Mapping[str, IntensitySettings] = field(default_factory=dict)
     mask: str | None = None
+    plane: Direction = "axial"
+    whole: bool = False
+
+    def grid(self, volumes: Volumes) -> Plane:
+        """The slices of a subject's volumes."""
+        return Plane.of(volumes, self.spacing, self.plane)
 
     @property
     def categories(self) -> frozenset[str]:
@@ -70,7 +75,7 @@ class SliceSettings:
 
 @dataclass(frozen=True)
 class Slices:
-    """One subject's axial slices: slice k is `volume[:, :, k].T`, rows anterior → posterior.
+    """One subject's slices; axial slice k is `volume[:, :, k].T`, rows anterior → posterior.
 
     Attributes:
         images: modality name -> float32 (Z, H, W), or (Z, C, H, W) where an image has channels.
@@ -124,74 +129,24 @@ class Readable(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Plane:
-    """The in-plane grid of a volume and the same plane at `spacing`; the two share their centre.
-
-    Attributes:
-        native: (H, W) of the volume's axial slices.
-        voxel: their pixel size along H and W, mm.
-        spacing: pixel size to resample to, mm; None leaves the grid as it is.
-    """
-
-    native: tuple[int, int]
-    voxel: tuple[float, float]
-    spacing: float | None
-
-    @classmethod
-    def of(cls, volumes: Volumes, spacing: float | None) -> Plane:
-        """The plane of a subject's axial slices."""
-        (x, y, _), (dx, dy, _) = volumes.shape, volumes.spacing
-        return cls((y, x), (dy, dx), spacing)
-
-    @property
-    def factors(self) -> tuple[float, float]:
-        """Native pixels per resampled pixel, along H and W."""
-        if self.spacing is None:
-            return 1.0, 1.0
-        h, w = (self.spacing / size for size in self.voxel)
-        return (1.0 if abs(h - 1) < 1e-4 else h), (1.0 if abs(w - 1) < 1e-4 else w)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) after resampling."""
-        h, w = (max(1, round(n / f)) for n, f in zip(self.native, self.factors, strict=True))
-        return h, w
-
-    def resample(self, stack: np.ndarray) -> np.ndarray:
-        """Images (..., H, W) to (..., H', W'), float32: linear, averaging where the grid becomes coarser."""
-        return _linear(stack, self.shape, self.factors)
-
-    def resample_labels(self, stack: np.ndarray) -> np.ndarray:
-        """Labels or masks (..., H, W) to (..., H', W'), same dtype: the nearest pixel's."""
-        rows, columns = (_nearest(n, m, f) for n, m, f in zip(self.native, self.shape, self.factors, strict=True))
-        return stack[..., rows[:, None], columns]
-
-    def restore(self, stack: np.ndarray) -> np.ndarray:
-        """Resampled images (..., H', W') back to the native (..., H, W), float32: linear."""
-        h, w = self.factors
-        return _linear(stack, self.native, (1 / h, 1 / w))
-
-
 def slices_of(
-    volumes: Volumes, spacing: float | None, categories: Collection[str] = ()
+    volumes: Volumes, plane: Plane, categories: Collection[str] = ()
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Axial slices at `spacing` mm: images float32 (Z, H, W) in scanner units, segmentation uint8 or None.
+    """Slices resampled: images float32 (Z, H, W) in scanner units, segmentation uint8 or None.
 
-    Modalities that hold categories, and the segmentation, take the nearest pixel's.
+    Modalities that hold categories, and the segmentation, take the nearest voxel's.
     """
-    plane = Plane.of(volumes, spacing)
     images = {
-        name: (plane.resample_labels if name in categories else plane.resample)(_axial(image))
+        name: (plane.resample_labels if name in categories else plane.resample)(plane.stack(image))
         for name, image in volumes.images.items()
     }
     labels = volumes.segmentation
-    return images, None if labels is None else plane.resample_labels(_axial(labels))
+    return images, None if labels is None else plane.resample_labels(plane.stack(labels))
 
 
-def volume_of(stack: np.ndarray, volumes: Volumes, spacing: float | None) -> np.ndarray:
-    """`slices_of` undone for one image: (Z, H', W') at `spacing` to float32 (X, Y, Z) on the native grid."""
-    return np.ascontiguousarray(_axial(Plane.of(volumes, spacing).restore(stack)))
+def volume_of(stack: np.ndarray, plane: Plane) -> np.ndarray:
+    """`slices_of` undone for one image: (Z, H', W') to float32 (X, Y, Z) on the native grid."""
+    return plane.volume(plane.restore(stack))
 
 
 def normalised_slices(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> Slices:
@@ -216,17 +171,16 @@ def normalised_slices(volumes: Volumes, inputs: Sequence[str], settings: SliceSe
         else fit_scale(image, found.mask, settings.normalisation, found.backgrounds[name])
         for name, image in own.items()
     }
-    images, labels = slices_of(volumes, settings.spacing, categories)
-    foreground = Plane.of(volumes, settings.spacing).resample_labels(_axial(found.mask))
+    plane = settings.grid(volumes)
+    images, labels = slices_of(volumes, plane, categories)
+    foreground = plane.resample_labels(plane.stack(found.mask))
     images = {name: scale.apply(images[name], foreground) for name, scale in scales.items()}
     negative = {name: _negative(image[found.mask], scales[name]) for name, image in own.items()}
-    dx, dy, _ = volumes.spacing
-    pixel = dx * dy if settings.spacing is None else settings.spacing**2
     remarks = {}
     for name, image in own.items():
         if remark := few_numbers(name, image, settings):
             remarks[remark] = name
-    return Slices(images, foreground, labels, scales, pixel, negative, remarks)
+    return Slices(images, foreground, labels, scales, plane.pixel, negative, remarks)
 
 
 def intensities_of(
@@ -234,10 +188,11 @@ def intensities_of(
 ) -> np.ndarray:
     """`normalised_slices` undone for one image: (Z, H', W') in [-1, 1] to float32 (X, Y, Z) in the scale's units."""
     brain = _foreground(replace(volumes, images=_shown(volumes, inputs, settings)), inputs, settings).mask
-    foreground = Plane.of(volumes, settings.spacing).resample_labels(_axial(brain))
-    intensities = volume_of(np.where(foreground, scale.invert(stack), np.float32(0)), volumes, settings.spacing)
+    plane = settings.grid(volumes)
+    foreground = plane.resample_labels(plane.stack(brain))
+    intensities = volume_of(np.where(foreground, scale.invert(stack), np.float32(0)), plane)
     # the share of brain that went into each voxel: without it the background would change the brain's rim
-    share = volume_of(foreground.astype(np.float32), volumes, settings.spacing)
+    share = volume_of(foreground.astype(np.float32), plane)
     inside = brain & (share > 1e-3)
     return np.where(inside, intensities / np.maximum(share, 1e-3), np.float32(scale.background))
 
@@ -331,64 +286,3 @@ def placed(error: DataError, subject: Subject, noun: str = "patient") -> DataErr
     name = error.where if error.where in subject.files else None
     what = f"{noun} {subject.id!r}{f', {name!r}' if name else ''}: {error.what}"
     return DataError(what, where=subject.files[name] if name else subject.folder, why=error.why, mend=error.mend)
-
-
-def resize(stack: np.ndarray, size: tuple[int, int], nearest: bool = False) -> np.ndarray:
-    """Images (..., H, W) to `size`, float32: linear, averaging where the grid becomes coarser, or nearest."""
-    h, w = stack.shape[-2:]
-    if nearest:
-        rows, columns = (_nearest(n, m, n / m) for n, m in zip((h, w), size, strict=True))
-        return stack[..., rows[:, None], columns].astype(np.float32, copy=False)
-    return _linear(stack, size, (h / size[0], w / size[1]))
-
-
-def centre(stack: np.ndarray, size: tuple[int, int], fill: float | None = 0) -> np.ndarray:
-    """Crop or pad (..., H, W) about its centre to `size`; the way back puts every pixel in its old place.
-
-    Without a value to fill with, the outermost pixels are repeated.
-    """
-    h, w = stack.shape[-2:]
-    (top, to_top, rows), (left, to_left, columns) = _overlap(h, size[0]), _overlap(w, size[1])
-    if fill is None:
-        near = np.clip(np.arange(size[0]) + top - to_top, 0, h - 1)
-        return stack[..., near[:, None], np.clip(np.arange(size[1]) + left - to_left, 0, w - 1)]
-    out = np.full((*stack.shape[:-2], *size), fill, stack.dtype)
-    out[..., to_top : to_top + rows, to_left : to_left + columns] = stack[..., top : top + rows, left : left + columns]
-    return out
-
-
-def _axial(volume: np.ndarray) -> np.ndarray:
-    """(X, Y, Z) to (Z, Y, X), and back."""
-    return volume.transpose(2, 1, 0)
-
-
-def _overlap(n: int, m: int) -> tuple[int, int, int]:
-    """Start in n pixels, start in m pixels, and length of what two centred spans share."""
-    return (max(n - m, 0) // 2, max(m - n, 0) // 2, min(n, m))
-
-
-def _positions(n: int, m: int, factor: float) -> np.ndarray:
-    """Where m pixels, `factor` old pixels apart, lie among n old pixels with the same centre."""
-    return (np.arange(m) - (m - 1) / 2) * factor + (n - 1) / 2
-
-
-def _nearest(n: int, m: int, factor: float) -> np.ndarray:
-    """The old pixel next to each of m."""
-    return np.clip(np.floor(_positions(n, m, factor) + 0.5), 0, n - 1).astype(int)
-
-
-@lru_cache(maxsize=16)
-def _weights(n: int, m: int, factor: float) -> np.ndarray:
-    """The (m, n) matrix of linear interpolation; its triangles widen with the factor: nothing aliases."""
-    positions = np.clip(_positions(n, m, factor), 0, n - 1)
-    weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(n)) / max(1.0, factor))
-    return weights / weights.sum(1, keepdims=True)
-
-
-def _linear(stack: np.ndarray, shape: tuple[int, int], factors: tuple[float, float]) -> np.ndarray:
-    h, w = stack.shape[-2:]
-    if factors == (1.0, 1.0) and (h, w) == shape:
-        return stack.astype(np.float32, copy=False)
-    rows, columns = _weights(h, shape[0], factors[0]), _weights(w, shape[1], factors[1])
-    # in double precision, whose last bits differ between machines too, but far below what is stored
-    return (rows @ stack.astype(np.float64) @ columns.T).astype(np.float32)

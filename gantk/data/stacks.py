@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from gantk.data.normalisation import BACKGROUND
-from gantk.data.slices import Slices, centre
+from gantk.data.planes import centre
+from gantk.data.slices import Slices
 from gantk.data.windows import in_windows
 
 __all__ = ["Fitting", "Network", "own_size", "stacked", "through"]

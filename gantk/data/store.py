@@ -1,4 +1,4 @@
-"""The slice store: volumes prepared once, in parallel, into memory-mapped slices that training reads."""
+"""The slice store: volumes prepared once, in parallel, into slices that training reads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,139 +18,21 @@ from gantk.data.cache import cache_error
 from gantk.data.dataset import Dataset, noun_of
 from gantk.data.meaning import Meaning
 from gantk.data.nifti import located
-from gantk.data.normalisation import BACKGROUND, Scale
-from gantk.data.slices import Readable, SliceSettings, categories_of, centre, placed, tell
+from gantk.data.normalisation import BACKGROUND
+from gantk.data.planes import centre
+from gantk.data.prepared import ARRAYS, PatientSlices, encode, sealed_by
+from gantk.data.slices import Readable, SliceSettings, placed, tell
 from gantk.data.volumes import Subject
-from gantk.errors import CacheError, DataError, nearest
+from gantk.errors import CacheError, DataError
 from gantk.files import atomic_folder, checksum, sweep_partial
 from gantk.progress import Progress
 from gantk.workers import in_processes
 
-__all__ = ["MINIMAL_BRAIN", "PatientSlices", "SliceSettings", "SliceStore", "prepare"]
+__all__ = ["MINIMAL_BRAIN", "SliceSettings", "SliceStore", "prepare"]
 
 FORMAT = 7  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
-_ARRAYS = ("images.npy", "segmentation.npy")
 _NOTED = 1e-3  # of a voxel: grids that differ by more are told
-_PARSING = Lock()  # NumPy parses headers with `ast`, which fails at random in threads of Python 3.11 (gh-106905)
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError)
-
-
-class PatientSlices:
-    """One patient's prepared slices with brain, from inferior to superior, read from memory-mapped files.
-
-    What is stored is raw: intensities as 16-bit codes on each image's own scale (0 is the background, exactly -1, and
-    1 to 65535 span (-1, 1]), and the segmentation's own labels. What they mean is decided over the cohort.
-
-    Attributes:
-        id: the patient.
-        z: (S,) index of each slice in the LPS volume.
-        tumour: bool (S,), any tumour label in the slice.
-        core: bool (S,), a label of the tumour core in the slice.
-        tumour_area: (S,) pixels with a tumour label.
-        brain_area: (S,) pixels with brain.
-        modalities: those that are present.
-        channels: planes of one modality's image.
-        pixels: of a slice.
-        scales: modality -> the image's own map from scanner units.
-        negative: modality -> which part of its foreground is negative, where its unit is to be recognized.
-        remarks: what a user must be told of how the files were read -> the file or patient that shows it.
-        labels: those above 0 that the whole segmentation holds, as in its file.
-        has_segmentation: whether the patient has one.
-        checksum: of all that is stored of the patient, 64 hex digits.
-
-    Args:
-        folder: where it is stored.
-        meaning: of intensities and labels.
-
-    Raises:
-        CacheError: the folder is damaged, as far as can be told without reading the images; see `verify`.
-    """
-
-    def __init__(self, folder: Path, meaning: Meaning = Meaning()) -> None:
-        self.folder, self.meaning = folder, meaning
-        try:
-            stored = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            meta = stored["meta"]
-            self.checksum: str = stored["checksum"]
-            if self.checksum != _hash(meta):
-                raise ValueError("meta.json differs from its checksum")
-            self._files: dict[str, str] = meta["files"]
-            self.id: str = meta["id"]
-            self.modalities: tuple[str, ...] = tuple(meta["modalities"])
-            self.scales = {name: Scale.from_dict(scale) for name, scale in meta["scales"].items()}
-            self.negative: dict[str, float] = meta["negative"]
-            self.remarks: dict[str, str] = meta["remarks"]
-            self.labels: tuple[int, ...] = tuple(meta["labels"])
-            self.has_segmentation: bool = meta["has_segmentation"]
-            self.channels: int = meta["channels"]
-            self.z = np.array(meta["z"], np.int64)
-            self.brain_area = np.array(meta["brain_area"], np.int64)
-            areas = {int(label): np.array(area, np.int64) for label, area in meta["label_area"].items()}
-            self.tumour_area = _area(areas, meaning.labels.tumour, len(self.z))
-            self.tumour = self.tumour_area > 0
-            self.core = _area(areas, meaning.labels.core, len(self.z)) > 0
-            height, width = meta["crop"]
-            self.pixels: int = height * width
-            shape = (len(self.z), len(self.modalities) * self.channels, height, width)
-            _check(folder / "images.npy", shape, np.uint16)
-            _check(folder / "segmentation.npy", (shape[0], *shape[2:]), np.uint8)
-        except _DAMAGED as error:
-            raise _damaged(folder, error) from error
-
-    def __len__(self) -> int:
-        return len(self.z)
-
-    def verify(self) -> None:
-        """Read everything that is stored and compare it with its checksums.
-
-        Raises:
-            CacheError: it is not what was stored.
-        """
-        for name in _ARRAYS:
-            try:
-                same = checksum(self.folder / name) == self._files[name]
-            except _DAMAGED as error:
-                raise _damaged(self.folder, error) from error
-            if not same:
-                raise _damaged(self.folder, f"{name} differs from its checksum")
-
-    def meant(self, meaning: Meaning) -> PatientSlices:
-        """The same slices, understood otherwise."""
-        return PatientSlices(self.folder, meaning)
-
-    def images(self, rows: Sequence[int] | np.ndarray, modalities: Sequence[str]) -> np.ndarray:
-        """Slices of some modalities, float32 (len(rows), M·channels, H, W) in [-1, 1], background exactly -1.
-
-        Raises:
-            DataError: the patient has no such modality.
-        """
-        try:
-            places = np.array([self.modalities.index(name) for name in modalities], int)
-        except ValueError:
-            lacking = next(name for name in modalities if name not in self.modalities)
-            raise DataError(f"{self.id!r} has no {lacking!r} image", why=nearest(lacking, self.modalities)) from None
-        planes = (places[:, None] * self.channels + np.arange(self.channels)).ravel()
-        codes = _map(self.folder / "images.npy")[np.ix_(np.asarray(rows, int), planes)]
-        images = np.empty(codes.shape, np.float32)
-        for place, name in enumerate(modalities):
-            own = self.scales[name]
-            shown = self.meaning.scale(name, own)
-            values = _values() if shown == own else _decoding(own, shown)
-            image = np.s_[:, place * self.channels : (place + 1) * self.channels]
-            images[image] = values[codes[image]]
-        return images
-
-    def categories(self, rows: Sequence[int] | np.ndarray, modality: str) -> np.ndarray:
-        """The numbers of a modality that holds categories, int64 (len(rows), H, W); outside the foreground the first.
-
-        Raises as `images` does.
-        """
-        return categories_of(self.images(rows, [modality])[:, 0], self.scales[modality])
-
-    def segmentation(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Canonical labels, uint8 (len(rows), H, W); zeros where the patient has no segmentation."""
-        return self.meaning.labels.canonical(_map(self.folder / "segmentation.npy")[np.asarray(rows, int)])
 
 
 class SliceStore(Mapping[str, PatientSlices]):
@@ -255,9 +136,18 @@ def _prepare_patient(
             why=f"inside the crop of {settings.crop[0]} × {settings.crop[1]} pixels",
             mend="Choose a larger data.crop, or check that the images are skull-stripped and centred",
         )
+    if settings.whole:
+        if slices.pixel is None:
+            raise DataError(
+                f"a {noun_of(dataset)} has no third dimension",
+                where=subject.folder,
+                why="data.dimensions = 3",
+                mend="Set data.dimensions = 2, or choose a dataset of volumes",
+            )
+        kept = np.arange(kept[0], kept[-1] + 1)
     stacks = [slices.images[name] for name in present]
     by_channel = [stack.reshape(len(stack), -1, *stack.shape[-2:]) for stack in stacks]
-    codes = np.concatenate([_encode(centre(image[kept], settings.crop, BACKGROUND)) for image in by_channel], 1)
+    codes = np.concatenate([encode(centre(image[kept], settings.crop, BACKGROUND)) for image in by_channel], 1)
     codes *= foreground[kept, None]
     np.maximum(codes, foreground[kept, None], out=codes, casting="unsafe")
     if slices.segmentation is None:
@@ -296,18 +186,13 @@ def _labels(segmentation: np.ndarray) -> list[int]:
     return [int(label) for label in np.unique(segmentation) if label]
 
 
-def _area(areas: Mapping[int, np.ndarray], labels: Iterable[int], slices: int) -> np.ndarray:
-    """Pixels with one of these labels, (S,), of the pixels with each."""
-    return sum((areas[label] for label in labels if label in areas), np.zeros(slices, np.int64))
-
-
 def _write(folder: Path, images: np.ndarray, labels: np.ndarray, meta: Mapping[str, Any]) -> None:
     try:
         with atomic_folder(folder, sync=False) as temporary:
-            for name, array in zip(_ARRAYS, (images, labels), strict=True):
+            for name, array in zip(ARRAYS, (images, labels), strict=True):
                 np.save(temporary / name, array)
-            meta = {**meta, "files": {name: checksum(temporary / name) for name in _ARRAYS}}
-            stored = {"meta": meta, "checksum": _hash(meta)}
+            meta = {**meta, "files": {name: checksum(temporary / name) for name in ARRAYS}}
+            stored = {"meta": meta, "checksum": sealed_by(meta)}
             (temporary / "meta.json").write_text(json.dumps(stored), encoding="utf-8")
     except OSError as error:
         # NumPy reports a full disk without its error number
@@ -351,6 +236,8 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
     read = dict.fromkeys((*settings.modalities, settings.mask))
     files = {name: _identity(subject.files[name]) for name in read if name is not None and name in subject.files}
     shape = asdict(replace(settings, intensities={}))
+    if not settings.whole and settings.plane == "axial":  # as was all that older versions prepared
+        del shape["whole"], shape["plane"]
     record = {
         "format": FORMAT,
         "reader": f"{type(dataset).__module__}.{type(dataset).__qualname__}",
@@ -376,44 +263,3 @@ def _identity(path: Path) -> tuple[str, int, int]:
         raise DataError("this file cannot be read", where=path, why=error.strerror, mend="Check the path") from error
     volume = "" if number is None else f"#{number}"
     return f"{file.resolve()}{volume}", stat.st_size, stat.st_mtime_ns
-
-
-def _hash(meta: Mapping[str, Any]) -> str:
-    """The checksum of what is known of a patient, that of its arrays among it."""
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-def _damaged(folder: Path, why: object) -> CacheError:
-    return CacheError(f"this prepared patient cannot be read ({why})", where=folder, mend="Delete it, it is made again")
-
-
-def _encode(v: np.ndarray) -> np.ndarray:
-    """[-1, 1] to codes 0 to 65535."""
-    return np.rint((v + 1) * np.float32(32767.5)).astype(np.uint16)
-
-
-@lru_cache(maxsize=1)
-def _values() -> np.ndarray:
-    """The value of each code, float32 (65536,): exact at both ends."""
-    return (-1 + 2 * np.arange(65536) / 65535).astype(np.float32)
-
-
-@lru_cache(maxsize=128)
-def _decoding(own: Scale, to: Scale) -> np.ndarray:
-    """The value of each code of an image on its own scale, on the scale that it is shown on: float32 (65536,)."""
-    return own.moved(_values(), to)
-
-
-def _load(path: Path) -> np.ndarray:
-    with _PARSING:
-        return np.load(path, mmap_mode="r")
-
-
-_map = lru_cache(maxsize=128)(_load)  # each map holds a file descriptor, of which a process has about a thousand
-
-
-def _check(path: Path, shape: tuple[int, ...], dtype: type) -> None:
-    """Raise `ValueError` or `OSError` unless the file holds this array, complete."""
-    array = _load(path)
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"{path.name} holds {array.dtype} {array.shape} where {np.dtype(dtype)} {shape} is expected")

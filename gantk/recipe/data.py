@@ -26,6 +26,9 @@ from gantk.recipe.values import (
     Unlike,
 )
 
+Direction = Literal["axial", "coronal", "sagittal"]
+Millimetres = Annotated[float, Field(ge=0.01, le=100)]
+
 SEGMENTATION = "segmentation"
 """What a dataset reads besides modalities, where `[data.extra]` names it."""
 
@@ -184,12 +187,21 @@ class DataSettings(BaseModel):
     """Whether slices are translated (2) or volumes (3), in training by patches."""
     neighbours: Annotated[Whole, Field(le=64)] = 0
     """Slices on either side that come with each input slice, as further channels."""
-    spacing: Annotated[float, Field(ge=0.01, le=100)] | None = None
-    """In-plane pixel spacing in mm that slices are brought to; their own where absent."""
+    plane: Direction = "axial"
+    """Which way slices lie; volumes are stacks of axial slices."""
+    spacing: Millimetres | Triple[Millimetres] | None = None
+    """Spacing in mm that images are brought to, their own where absent: a number for the pixels of slices, or for all
+    axes of volumes; or along z, y and x of the volume, as in [5.0, 1.0, 1.0]."""
     crop: Pair[Pixels] = (224, 224)
+<<<<<<< HEAD
     """Height and width of the center crop, in pixels."""
+=======
+    """Height and width of the centre crop of slices, in pixels, also of those that make up volumes."""
+>>>>>>> 6356a2f (Volumes: planes and spacing along each axis, patches of a stored volume, and windows at test by MONAI)
     patch: Triple[Pixels] | None = None
     """Of volumes: slices, height and width of the patches that are trained on, in voxels."""
+    patches: Annotated[Count, Field(le=10**6)] = 1
+    """Of volumes: patches of each patient in an epoch, drawn anew in each."""
     normalisation: NormalisationSettings = NormalisationSettings()
     intensities: dict[Name, IntensitySettings] = {}
     """What the numbers of a modality mean, by modality."""
@@ -204,11 +216,20 @@ class DataSettings(BaseModel):
     split: SplitSettings | Literal["none"] = SplitSettings()
     """Training, validation and test subjects; `"none"` trains on all and measures on the same."""
     slices: Literal["tumour", "all"] = "tumour"
+<<<<<<< HEAD
     """Which slices are trained on: those with tumor, or all that show any brain."""
     core_fraction: Fraction | None = None
     """Fraction of the training slices that contain tumor core; where absent, as many as there are."""
+=======
+    """Which slices are trained on: those with tumour, or all that show any brain; of volumes, what lies in a patch's
+    middle."""
+    core_fraction: Fraction | None = None
+    """Fraction of the training slices that contain tumour core, or of the patches with it in their middle; where
+    absent, as many as there are."""
+>>>>>>> 6356a2f (Volumes: planes and spacing along each axis, patches of a stored volume, and windows at test by MONAI)
     batch: dict[BatchGroup, Images] = Field(default={"paired": 1}, min_length=1)
-    """Slices of each batch group in a step; `paired:1/2` is one half of the paired patients, by name every second."""
+    """Slices or patches of each batch group in a step; `paired:1/2` is one half of the paired patients, by name every
+    second."""
     steps_per_epoch: Number | None = None
     """Steps in an epoch; one pass over the longest group where absent."""
 
@@ -227,7 +248,18 @@ class DataSettings(BaseModel):
             raise ValueError("a patch is of volumes: set dimensions = 3, or crop slices by crop")
         if self.dimensions == 3 and self.neighbours:
             raise ValueError("a volume has its neighbouring slices in it: leave neighbours at 0")
+        if self.dimensions == 3 and self.plane != "axial":
+            raise ValueError("volumes are stacks of axial slices: leave out plane")
+        if self.dimensions == 2 and self.patches > 1:
+            raise ValueError("patches are of volumes: set dimensions = 3")
         return self
+
+    @property
+    def voxel(self) -> float | tuple[float, float, float] | None:
+        """The spacing as it holds: one number of slices is that of their pixels, of volumes that of all three axes."""
+        if self.dimensions == 3 and isinstance(self.spacing, float | int):
+            return self.spacing, self.spacing, self.spacing
+        return self.spacing
 
     @property
     def image_size(self) -> tuple[int, ...]:

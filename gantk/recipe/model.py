@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_
 from gantk.names import ID, check_id
 from gantk.ranges import Count
 from gantk.recipe.data import DataSettings
+from gantk.recipe.inference import InferenceSettings
 from gantk.recipe.origin import Origins
 from gantk.recipe.translators import TranslatorSettings
 from gantk.recipe.values import (
@@ -246,10 +247,24 @@ class Recipe(Settings):
     """The scheduler: stages, learning rates and weights over time."""
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    inference: InferenceSettings = InferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
     parent: ParentSettings | None = None
     """The run that this one went on from; written by `gantk run --resume RUN --extend`."""
     _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    @model_validator(mode="after")
+    def _windows_of_images(self) -> Recipe:
+        window = self.inference.window
+        if window is not None and len(window) != self.data.dimensions:
+            sides = "height and width" if self.data.dimensions == 2 else "slices, height and width"
+            raise ValueError(f"inference.window must be [{sides}], as data.dimensions = {self.data.dimensions}")
+        return self
+
+    @property
+    def window(self) -> tuple[int, ...] | None:
+        """What networks are given at once at test; None for all of an image."""
+        return self.inference.window or (self.data.patch if self.data.dimensions == 3 else None)
 
     @property
     def origins(self) -> Origins:

@@ -101,14 +101,14 @@ def recipe_to_measure(folder: Path, overrides: Changes) -> Recipe:
     """The recipe of a trained run, measured otherwise.
 
     Raises:
-        UsageError: an override is not of `[evaluation]`.
+        UsageError: an override is not of `[evaluation]` or `[inference]`.
         RecipeError: it is wrong.
     """
     for table, change in change_of(overrides).items():
-        if table != "evaluation" or not isinstance(change, dict):
+        if table not in ("evaluation", "inference") or not isinstance(change, dict):
             raise UsageError(
                 f"{table!r} cannot change in a run that is trained",
-                mend='change keys of [evaluation] alone, as in evaluation.regions=["image", "et"]',
+                mend='change keys of [evaluation] and [inference] alone, as in evaluation.regions=["image", "et"]',
             )
     return recipe_of(folder, overrides)
 

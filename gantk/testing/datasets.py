@@ -12,7 +12,8 @@ from gantk.data.cohort import by_target, split_cohort
 from gantk.data.dataset import make_data
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
-from gantk.data.slices import SliceSettings, centre
+from gantk.data.planes import centre
+from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
 from gantk.data.volumes import Subject
 from gantk.progress import QuietProgress

@@ -33,9 +33,9 @@ def test_translations_and_maps_share_one_pass_of_each_network(recipe: Path, ema:
         assert translator.discriminator is not None
         translator.discriminator.register_forward_hook(lambda *_, role=role: passes.update([f"{role} D"]))
     plan = assembly.plan("joint", ("teacher", "student"))
-    inference = Inference(state, plan)
+    inference = Inference(state, plan, cohort.loader)
     for group in cohort.loader.patient(cohort.split.test[0], 4):
-        alone = {role: predictor(state, role)(group) for role in state.translators}
+        alone = {role: predictor(state, role, cohort.loader)(group) for role in state.translators}
         step = Step(state.translators, plan, dict.fromkeys(plan.groups, group), inference=True)
         for translator in state.translators.values():
             translator.eval()
@@ -71,12 +71,12 @@ def test_dropout_is_kept_at_test_where_the_recipe_says_so(recipe: Path) -> None:
         network.register_buffer("seen", torch.zeros(1))
         network.register_forward_pre_hook(lambda module, _: (module.seen.add_(module.training), None)[1])
         random = torch.random.get_rng_state()
-        first, second = (predictor(state, "student")(group) for _ in range(2))
+        first, second = (predictor(state, "student", cohort.loader)(group) for _ in range(2))
         assert torch.equal(first, second)  # from the recipe's seed
         assert torch.equal(torch.random.get_rng_state(), random)
         assert network.seen == 0  # statistics of batches stay as they were
         assert network.training
-        inference = Inference(state, assembly.plan("joint", ("teacher", "student")))
+        inference = Inference(state, assembly.plan("joint", ("teacher", "student")), cohort.loader)
         inference.see(group)
         assert torch.equal(inference.predictor("student")(group), first)
         images[mode] = first

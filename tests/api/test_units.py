@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import gantk
-from gantk.api.cohort import Cohort, check_same_data, make_dataset, open_cohort, slice_settings
+from gantk.api.cohort import Cohort, check_same_data, open_cohort, slice_settings
+from gantk.api.listing import make_dataset
 from gantk.data.meaning import Absolute
 from gantk.errors import DataError, RecipeError
 from gantk.plugins import load_plugins

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from gantk.api.cohort import list_cohort
+from gantk.api.listing import list_cohort
 from gantk.cli.main import app
 from gantk.data.brats import Brats
 from gantk.data.cohort import by_target

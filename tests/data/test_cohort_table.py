@@ -8,7 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from gantk.api.cohort import list_cohort, open_cohort
+from gantk.api.cohort import open_cohort
+from gantk.api.listing import list_cohort
 from gantk.data.cohort_table import read_table, write_table
 from gantk.data.table import CohortTable
 from gantk.errors import DataError, RecipeError

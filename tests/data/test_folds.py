@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gantk.api.cohort import list_cohort
+from gantk.api.listing import list_cohort
 from gantk.data.cohort import split_cohort
 from gantk.data.folds import parts_in_fold
 from gantk.errors import DataError, RecipeError

@@ -9,13 +9,24 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from torch.nn.functional import interpolate
 
-from gantk.data.slices import SliceSettings, centre, normalised_slices, slices_of, volume_of
+from gantk.data.planes import Plane, centre
+from gantk.data.slices import SliceSettings, normalised_slices
+from gantk.data.slices import slices_of as slices_in
+from gantk.data.slices import volume_of as volume_in
 from gantk.data.volumes import Volumes
 
 
 def volumes(shape=(30, 24, 3), spacing=(1.0, 1.0, 2.0), segmentation=None) -> Volumes:
     image = np.random.default_rng(0).uniform(1, 100, shape).astype(np.float32)
     return Volumes({"t1": image}, segmentation, np.diag([-spacing[0], -spacing[1], spacing[2], 1]))
+
+
+def slices_of(given: Volumes, spacing):
+    return slices_in(given, Plane.of(given, spacing))
+
+
+def volume_of(stack, given: Volumes, spacing):
+    return volume_in(stack, Plane.of(given, spacing))
 
 
 def test_native_spacing_transposes_alone():

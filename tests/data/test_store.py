@@ -12,13 +12,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from gantk.data import prepared
 from gantk.data import store as store_module
 from gantk.data.brats import Brats
 from gantk.data.cache import gantk_cache_dir
 from gantk.data.labels import Labels
 from gantk.data.meaning import Absolute, Meaning
 from gantk.data.normalisation import Normalisation, fixed_scale
-from gantk.data.slices import centre, normalised_slices
+from gantk.data.planes import centre
+from gantk.data.slices import normalised_slices
 from gantk.data.store import SliceSettings, prepare
 from gantk.data.volumes import Volumes
 from gantk.errors import CacheError, DataError
@@ -122,10 +124,10 @@ def test_one_modality_at_a_time_and_in_any_order(cohort, cache):
 
 
 def test_the_ends_of_the_range_are_exact():
-    codes = store_module._encode(np.array([-1, 0, 1], np.float32))
-    assert store_module._values()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
-    every = store_module._values()
-    np.testing.assert_array_equal(store_module._encode(every), np.arange(65536))
+    codes = prepared.encode(np.array([-1, 0, 1], np.float32))
+    assert prepared._values()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
+    every = prepared._values()
+    np.testing.assert_array_equal(prepared.encode(every), np.arange(65536))
 
 
 @pytest.mark.slow
@@ -210,7 +212,7 @@ def cut(path):
 def test_a_damaged_patient_is_made_again(cohort, cache, damage):
     before = run(cohort, cache)["P1"].images([0], INPUTS)
     folder = run(cohort, cache)["P1"].folder
-    store_module._map.cache_clear()
+    prepared._map.cache_clear()
     damage(folder)
     progress = Recorded()
     after = run(cohort, cache, progress=progress)["P1"]
@@ -293,7 +295,7 @@ def test_an_interrupted_preparation_leaves_whole_patients_alone(cohort, cache):
     assert len(folders(cache)) == 2
     assert not [name for name in folders(cache) if name.startswith(".")]
     for folder in (cache / "slices").iterdir():
-        assert len(store_module.PatientSlices(folder)) > 0
+        assert len(prepared.PatientSlices(folder)) > 0
 
 
 @pytest.mark.slow

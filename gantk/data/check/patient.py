@@ -15,7 +15,7 @@ from gantk.data.check.agreement import displacement, is_mirrored
 from gantk.data.foreground import check_plausible, find_background, find_foreground
 from gantk.data.modalities import MASK, SEGMENTATION, in_order
 from gantk.data.nifti import read_nifti
-from gantk.data.slices import resize
+from gantk.data.planes import resize
 from gantk.data.volumes import Grid, Subject, intensities, labels_of
 from gantk.errors import DataError
 

@@ -1,0 +1,73 @@
+"""Generators as they are asked at test: in evaluation mode, without gradient, in windows where images are large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from gantk.api.windows import Windows, packed
+from gantk.data.batch import Group
+from gantk.recipe import Recipe
+from gantk.translation import Chain
+from gantk.translation.protocols import output_of
+
+__all__ = ["as_tested", "at_rest", "draws", "through"]
+
+
+@contextmanager
+def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Modules in evaluation mode, without gradient; their former mode afterwards."""
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.train(mode)
+
+
+@contextmanager
+def as_tested(chain: Chain, recipe: Recipe, sample: int = 0) -> Iterator[None]:
+    """Generators as the recipe tests them, without gradient; they and torch's random numbers stay as they were.
+
+    Dropout that is kept at test, and a generator that samples, draw from the recipe's seed, so that the same images
+    give the same; `sample` numbers further draws.
+    """
+    kept = [network for role, network in chain.networks.items() if recipe.translators[role].at_test == "train"]
+    buffers = [(buffer, buffer.clone()) for network in kept for buffer in network.buffers()]
+    seeding = torch.random.fork_rng() if draws(chain, recipe) else nullcontext()
+    with at_rest(list(chain.networks.values())), seeding:
+        if draws(chain, recipe):
+            torch.manual_seed(recipe.run.seed + sample)
+        for network in kept:
+            network.train()
+        yield
+        for buffer, before in buffers:
+            buffer.copy_(before)
+
+
+def draws(chain: Chain, recipe: Recipe) -> bool:
+    """Whether what generators make at test is drawn at random."""
+    return chain.draws or any(recipe.translators[role].at_test == "train" for role in chain.networks)
+
+
+def through(
+    chain: Chain, image: Tensor, extra: Mapping[str, Tensor], device: torch.device, windows: Windows | None
+) -> Tensor:
+    """The output (B, T, *spatial) of generators on a device, of images with what a group says beside them."""
+    if windows is None:
+        beside = chain.given({name: values.to(device) for name, values in extra.items()})
+        return output_of(chain(image.to(device), **beside)).float()
+    whole, unpacked = packed(Group(image, None, None, ("",) * len(image), (0,) * len(image), extra=dict(extra)))
+
+    def network(window: Tensor) -> Tensor:
+        part = unpacked(window)
+        assert part.source is not None
+        return output_of(chain(part.source, **chain.given(part.extra))).float()
+
+    return windows(network, whole)

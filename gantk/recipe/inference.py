@@ -1,0 +1,26 @@
+"""`[inference]` of a recipe: how images that are larger than a window are translated, window by window."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gantk.recipe.values import Images, Pair, Pixels, Settings, Triple
+
+__all__ = ["InferenceSettings"]
+
+
+class InferenceSettings(Settings):
+    """`[inference]`: how validation, evaluation and prediction translate images window by window."""
+
+    window: Pair[Pixels] | Triple[Pixels] | None = None
+    """Sides of a window in pixels; where absent, those of `data.patch` for volumes, and slices are translated whole."""
+    overlap: Annotated[float, Field(ge=0, le=0.95)] = 0.5
+    """Part of a window, along each axis, that the next one shows again."""
+    blend: Literal["gaussian", "constant", "median"] = "gaussian"
+    """What windows become where they overlap: their mean, weighted toward each one's middle or not, or their median."""
+    batch: Images = 1
+    """Windows that are translated at once."""
+    gather: Literal["device", "cpu"] = "device"
+    """Where windows are put together: where the network is, or in the computer's own memory."""
