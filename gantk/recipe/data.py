@@ -193,11 +193,7 @@ class DataSettings(BaseModel):
     """Spacing in mm that images are brought to, their own where absent: a number for the pixels of slices, or for all
     axes of volumes; or along z, y and x of the volume, as in [5.0, 1.0, 1.0]."""
     crop: Pair[Pixels] = (224, 224)
-<<<<<<< HEAD
-    """Height and width of the center crop, in pixels."""
-=======
-    """Height and width of the centre crop of slices, in pixels, also of those that make up volumes."""
->>>>>>> 6356a2f (Volumes: planes and spacing along each axis, patches of a stored volume, and windows at test by MONAI)
+    """Height and width of the center crop of slices, in pixels, also of those that make up volumes."""
     patch: Triple[Pixels] | None = None
     """Of volumes: slices, height and width of the patches that are trained on, in voxels."""
     patches: Annotated[Count, Field(le=10**6)] = 1
@@ -216,17 +212,11 @@ class DataSettings(BaseModel):
     split: SplitSettings | Literal["none"] = SplitSettings()
     """Training, validation and test subjects; `"none"` trains on all and measures on the same."""
     slices: Literal["tumour", "all"] = "tumour"
-<<<<<<< HEAD
-    """Which slices are trained on: those with tumor, or all that show any brain."""
-    core_fraction: Fraction | None = None
-    """Fraction of the training slices that contain tumor core; where absent, as many as there are."""
-=======
-    """Which slices are trained on: those with tumour, or all that show any brain; of volumes, what lies in a patch's
+    """Which slices are trained on: those with tumor, or all that show any brain; of volumes, what lies in a patch's
     middle."""
     core_fraction: Fraction | None = None
-    """Fraction of the training slices that contain tumour core, or of the patches with it in their middle; where
+    """Fraction of the training slices that contain tumor core, or of the patches with it in their middle; where
     absent, as many as there are."""
->>>>>>> 6356a2f (Volumes: planes and spacing along each axis, patches of a stored volume, and windows at test by MONAI)
     batch: dict[BatchGroup, Images] = Field(default={"paired": 1}, min_length=1)
     """Slices or patches of each batch group in a step; `paired:1/2` is one half of the paired patients, by name every
     second."""
@@ -239,6 +229,13 @@ class DataSettings(BaseModel):
         if split != "none" and not isinstance(split, (dict, SplitSettings)):
             raise ValueError('a split is a table with ratio and seed, or "none"')
         return split
+
+    @field_validator("spacing", mode="before")
+    @classmethod
+    def _one_or_three(cls, spacing: Any) -> Any:
+        if isinstance(spacing, list) and len(spacing) != 3:
+            raise ValueError("a spacing is a number, or three in a list: along z, y and x")
+        return spacing
 
     @model_validator(mode="after")
     def _of_so_many_dimensions(self) -> DataSettings:

@@ -41,8 +41,8 @@ WORDS = {
 
 #: What pydantic puts into a place for the table of a union that it tried; no key of a recipe.
 _TRIED = {"SplitSettings", "literal['none']"}
-#: How that of a table with a validator of its own begins.
-_VALIDATED = "function-after["
+#: How those begin of a table with a validator of its own, and of one of several types that a value may have.
+_OF_TYPES = ("function-after[", "constrained-", "tuple[")
 
 
 def explain(error: ValidationError, table: Table, origins: Origins, also: Collection[str]) -> RecipeError:
@@ -55,7 +55,7 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
         also: keys that are known at the top besides a recipe's.
     """
     problem = _first(error)
-    parts = tuple(part for part in problem["loc"] if part not in _TRIED and not str(part).startswith(_VALIDATED))
+    parts = tuple(part for part in problem["loc"] if part not in _TRIED and not str(part).startswith(_OF_TYPES))
     place, given = _given(table, parts)
     words = re.findall(r"'([^']*)'", str(problem.get("ctx", {}).get("expected", "")))
     if problem["type"] == "extra_forbidden":

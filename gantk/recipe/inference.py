@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gantk.recipe.values import Images, Pair, Pixels, Settings, Triple
 
@@ -24,3 +24,10 @@ class InferenceSettings(Settings):
     """Windows that are translated at once."""
     gather: Literal["device", "cpu"] = "device"
     """Where windows are put together: where the network is, or in the computer's own memory."""
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _two_or_three(cls, window: Any) -> Any:
+        if isinstance(window, list) and len(window) not in (2, 3):
+            raise ValueError("a window is [height, width] of slices, or [slices, height, width] of volumes")
+        return window
