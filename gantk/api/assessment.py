@@ -29,7 +29,8 @@ from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
-from gantk.evaluation.results import Evaluation, Row, Subjects
+from gantk.evaluation.results import Evaluation, Row
+from gantk.evaluation.subjects import Subjects
 from gantk.evaluation.weights import WEIGHTS
 from gantk.files import atomic_write, sealed
 from gantk.memory import enough_memory
@@ -157,7 +158,10 @@ def assess(
         rows=[_answered(row, cohort) for row in evaluation.rows],
         images={patient: _known_by(cohort, patient, recipe) for patient in patients},
         subjects=Subjects(
-            "patient" if cohort.split.owners else cohort.store.noun, cohort.split.on_training, recipe.data.crop
+            "patient" if cohort.split.owners else cohort.store.noun,
+            cohort.split.on_training,
+            recipe.data.crop,
+            cohort.left_out,
         ),
         checkpoint=_told(state),
     )

@@ -180,7 +180,7 @@ def _counted(listing: Listing) -> dict[str, Any]:
     """How many patients there are, by what they have and by their role."""
     images = Counter(modality for subject in listing.subjects for modality in subject.files)
     split = {role: len(getattr(listing.split, role)) for role in ROLES}
-    left_out = {"left_out": listing.left_out} if listing.left_out else {}
+    left_out = {"left_out": len(listing.left_out)} if listing.left_out else {}
     return {"listed": len(listing.subjects), **left_out, **split, "images": dict(sorted(images.items()))}
 
 

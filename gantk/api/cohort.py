@@ -40,6 +40,7 @@ class Cohort:
     split: Split
     loader: Loader
     meaning: Meaning
+    left_out: tuple[str, ...] = ()  # who lack an input
 
     @property
     def fingerprint(self) -> str:
@@ -142,7 +143,7 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         extra=data.extra,
         facts=_said(data.extra, listing.subjects),
     )
-    return Cohort(store, listing.split, loader, meaning)
+    return Cohort(store, listing.split, loader, meaning, listing.left_out)
 
 
 def understand(store: SliceStore, split: Split, recipe: Recipe, segmentations: Mapping[str, Path | None]) -> Meaning:

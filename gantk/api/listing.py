@@ -38,7 +38,7 @@ class Listing:
     origin: str
     subjects: Sequence[Subject]
     split: Split
-    left_out: int = 0
+    left_out: tuple[str, ...] = ()  # who lack an input
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
         """The patients of those who have all targets that are measured, and an input."""
@@ -61,9 +61,9 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     _check_pickles(dataset, origin)
     needed = [name for name in data.inputs if name not in data.targets]  # an input that is a target may be missing
     noun = noun_of(dataset)
-    listed = subjects
+    names: list[str] = []
     if data.incomplete == "skip":
-        subjects = complete(subjects, needed, data.targets)
+        listed, subjects = subjects, complete(subjects, needed, data.targets)
         if names := sorted({subject.id for subject in listed} - {subject.id for subject in subjects}):
             shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
             progress.note(f"{len(names)} of {len(listed)} {noun}s lack an input and are left out: {shown}")
@@ -85,7 +85,7 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
                 )
     for name, extra in data.extra.items():
         _check_extra(name, extra, subjects, noun)
-    return Listing(dataset, origin, subjects, split, len(listed) - len(subjects))
+    return Listing(dataset, origin, subjects, split, tuple(names))
 
 
 def _check_extra(name: str, extra: ExtraSettings, subjects: Sequence[Subject], noun: str) -> None:

@@ -57,7 +57,7 @@ class Scans:
                 raise DataError(
                     f"the patient in this folder has no {name!r} image",
                     where=folder,
-                    why=f"for this name: {nearest(name, subject.files)}",
+                    why=nearest(name, subject.files),
                     mend=f"Add a file that ends in _{name}.nii.gz",
                 )
         return subject

@@ -73,7 +73,7 @@ def _file_of(subject: Subject, modality: str) -> Path:
         raise DataError(
             f"patient {subject.id!r} has no {modality!r} image",
             where=subject.folder,
-            why=f"for this name: {nearest(modality, subject.files)}",
+            why=nearest(modality, subject.files),
             mend="Correct the modality's name in the recipe, or add the file",
         )
     return subject.files[modality]

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gantk.errors import EvaluationError
+from gantk.evaluation.subjects import Subjects
 from gantk.files import atomic_write, checksum, sealed, unsealed
 
 __all__ = ["NO_TARGET", "REAL_TARGET", "Column", "Evaluation", "Row", "Statistic", "is_baseline", "is_evaluated"]
@@ -42,41 +43,6 @@ class Column:
     def to_dict(self) -> dict[str, object]:
         """As in summary.json."""
         return {name: value for name, value in vars(self).items() if value != ""}
-
-
-@dataclass(frozen=True)
-class Subjects:
-    """The subjects of an evaluation, as tables name them.
-
-    Args:
-        noun: what one is called.
-        trained_on: whether the networks were trained on the same.
-        size: height and width at which images were measured; empty where it was not written down.
-    """
-
-    noun: str = "patient"
-    trained_on: bool = False
-    size: tuple[int, int] | tuple[()] = ()
-
-    @property
-    def plural(self) -> str:
-        """`patients`."""
-        return f"{self.noun}s"
-
-    @property
-    def measured(self) -> str:
-        """`test patients`, or `training patients` where these were measured."""
-        return f"{'training' if self.trained_on else 'test'} {self.plural}"
-
-    @property
-    def measured_at(self) -> str:
-        """`Measured at 96 × 80 pixels`; empty if the size was not recorded."""
-        return f"Measured at {self.size[0]} × {self.size[1]} pixels" if self.size else ""
-
-    @property
-    def warning(self) -> str:
-        """A warning for every reader of the numbers; may be empty."""
-        return f"Measured on the training {self.plural}: nothing was held out" if self.trained_on else ""
 
 
 @dataclass(frozen=True)
@@ -153,7 +119,7 @@ class Evaluation:
     rows: list[Row] = field(default_factory=list)
     overall: dict[str, dict[str, Statistic]] = field(default_factory=dict)
     images: dict[str, dict[str, float]] = field(default_factory=dict)
-    subjects: Subjects = Subjects()
+    subjects: Subjects = field(default_factory=Subjects)
     checkpoint: str = ""
 
     @property
@@ -187,7 +153,8 @@ class Evaluation:
         return {
             "split": self.split,
             "settings": self.settings,
-            "subjects": asdict(self.subjects) | {"size": list(self.subjects.size)},
+            "subjects": asdict(self.subjects)
+            | {"size": list(self.subjects.size), "left_out": list(self.subjects.left_out)},
             "metrics": {name: column.to_dict() for name, column in self.columns.items()},
             "methods": {
                 method: {name: statistic.to_dict() for name, statistic in found.items()}
@@ -239,7 +206,7 @@ class Evaluation:
             images = {subject: dict(found) for subject, found in head.get("images", {}).items()}
             said = {m: {n: Statistic.from_dict(s) for n, s in found.items()} for m, found in head["methods"].items()}
             told = head.get("subjects", {})
-            subjects = Subjects(**told | {"size": tuple(told.get("size", ()))})
+            subjects = Subjects(**told | {key: tuple(told.get(key, ())) for key in ("size", "left_out")})
             split, settings = str(head["split"]), str(head["settings"])
             checkpoint = str(head.get("checkpoint", ""))
         with _reading(table):

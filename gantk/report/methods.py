@@ -12,6 +12,7 @@ from typing import Any
 
 from gantk.errors import EvaluationError
 from gantk.evaluation.results import Evaluation, is_evaluated
+from gantk.evaluation.subjects import Subjects
 from gantk.progress import duration
 from gantk.runs.files import RunFiles, is_run
 from gantk.runs.names import EVALUATION
@@ -57,7 +58,7 @@ def describe(run: Path) -> Methods:
     evaluation = Evaluation.read(run / EVALUATION) if is_evaluated(run / EVALUATION) else None
     noun = evaluation.subjects.noun if evaluation else "patient"
     said = {
-        "Data": _data(files, recipe, noun),
+        "Data": _data(files, recipe, evaluation.subjects if evaluation else Subjects()),
         "Preprocessing": _preprocessing(recipe, noun),
         "Networks": _networks(recipe),
         "Training": _training(files, recipe),
@@ -67,8 +68,8 @@ def describe(run: Path) -> Methods:
     return Methods(said, "\n\n".join(_entries(_used(recipe))))
 
 
-def _data(files: RunFiles, recipe: Mapping[str, Any], noun: str) -> str:
-    data, split = recipe["data"], files.split()
+def _data(files: RunFiles, recipe: Mapping[str, Any], subjects: Subjects) -> str:
+    data, split, noun = recipe["data"], files.split(), subjects.noun
     targets = [data["target"]] if isinstance(data["target"], str) else data["target"]
     said = f"{_and(targets)} was synthesized from {_and(data['inputs'])} (dataset {data['dataset']})."
     if split is None:
@@ -83,7 +84,8 @@ def _data(files: RunFiles, recipe: Mapping[str, Any], noun: str) -> str:
     parts = [f"{len(ids)} {kind}" for kind, ids in kinds.items() if ids]
     if split.on_training:
         return f"{said} All {len(split.subjects)} {noun}s were trained on and measured on."
-    used = f"Of {len(split.subjects)} {noun}s, {_and(parts)} were used."
+    used = f"{len(split.subjects)} {noun}s were used: {_and(parts)}."
+    used += f" {subjects.omitted}." if subjects.omitted else ""
     return f"{said} {used} The split is by patient (hash {split.hash})."
 
 

@@ -43,6 +43,7 @@ def caption(
     spoken = _spread(rows, _patients(rows, evaluations, columns), spread)
     warning = "".join(dict.fromkeys(f"{e.subjects.warning}. " for e in evaluations if e.subjects.warning))
     sizes = "".join(f" {said}." for said in dict.fromkeys(e.subjects.measured_at for e in evaluations) if said)
+    sizes += "".join(f" {said}." for said in dict.fromkeys(e.subjects.omitted for e in evaluations) if said)
     return f"{warning}{spoken}.{sizes} {best}{baselines}. {split}; evaluation settings {settings}."
 
 

@@ -10,7 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from gantk.evaluation.results import Column, Statistic, Subjects
+from gantk.evaluation.results import Column, Statistic
+from gantk.evaluation.subjects import Subjects
 from gantk.tables.grids import Cell, Grid, to_html
 from gantk.tables.numbers import column_title, decimals, write_p, write_statistic
 from gantk.tables.statistics import PairedDifference

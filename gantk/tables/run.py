@@ -39,7 +39,7 @@ def table_of(evaluation: Evaluation, recipe: Mapping[str, Any]) -> Table:
         columns=columns,
         rows=rows,
         subjects=subjects,
-        caption=f"{subjects.warning}." if subjects.warning else "",
+        caption=" ".join(f"{said}." for said in (subjects.warning, subjects.omitted) if said),
         notes=tuple(beaten(rows, columns, digits_of(rows, columns))),
     )
 

@@ -13,6 +13,8 @@ import pytest
 import gantk
 from gantk.errors import DataError
 from gantk.progress import QuietProgress
+from gantk.report.methods import describe
+from gantk.tables.run import run_table
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
@@ -123,3 +125,43 @@ def test_without_the_key_they_are_refused_and_it_is_named(holes: Path) -> None:
     )
     with pytest.raises(DataError, match=r"has no 't.' image.*data\.incomplete = true"):
         gantk.dry_run(other)
+
+
+def test_who_is_left_out_is_counted_wherever_the_run_is_told(tmp_path: Path, make_patient: Any) -> None:
+    for number in range(8):
+        have = ("t1", "t1ce") if number == 3 else ("t1", "t2", "t1ce")
+        make_patient(tmp_path / "patients" / f"P{number}", number, have)
+    (tmp_path / "skip.toml").write_text(f"""
+extends = "{(ROOT / "recipes" / "unet_l1.toml").as_posix()}"
+name = "skip"
+without = ["data.subjects", "data.voxel"]
+[data]
+dataset = "brats"
+root = "{(tmp_path / "patients").as_posix()}"
+inputs = ["t1", "t2"]
+spacing = 3.0
+crop = [32, 32]
+steps_per_epoch = 1
+batch = {{ paired = 2 }}
+incomplete = "skip"
+split = {{ ratio = [4, 1, 2] }}
+[translators.generator]
+generator = {{ levels = 2, channels = 4 }}
+[schedule]
+epochs = 1
+decay_epochs = 0
+[training]
+validation_slices = 2
+[evaluation]
+examples = 1
+regions = ["image"]
+metrics = ["ssim"]
+[tracking]
+enabled = false
+""")
+    result = gantk.run(tmp_path / "skip.toml", device="cpu", out=tmp_path / "runs", progress=QuietProgress())
+    assert result.summary["subjects"]["left_out"] == ["P3"]
+    assert "1 patient lacks an input and was left out: P3." in result.report.read_text()
+    assert run_table(result.folder).caption == "1 patient lacks an input and was left out."
+    assert "7 patients were used" in describe(result.folder).paragraphs["Data"]
+    assert "1 patient lacks an input and was left out." in describe(result.folder).paragraphs["Data"]

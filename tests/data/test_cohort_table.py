@@ -194,7 +194,7 @@ def test_patients_who_lack_an_input_are_left_to_the_recipe(root):
         recipe(file, inputs=["t1", "t2"], incomplete="skip", resample="to:t1"), load_plugins().registry, told
     )
     assert set(listing.split.subjects) == {"A", "C", "D"}
-    assert listing.left_out == 1
+    assert len(listing.left_out) == 1
     assert "1 of 4 patients lack an input and are left out: B" in told.notes
     with pytest.raises(RecipeError, match="resample"):
         list_cohort(recipe(file, resample="t1"), load_plugins().registry, QUIET)

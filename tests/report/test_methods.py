@@ -31,7 +31,10 @@ def run(tmp_path: Path, recipes: Path) -> Path:
 def test_the_paragraphs_say_what_was_done(run: Path) -> None:
     said = describe(run).paragraphs
     assert "t1ce was synthesized from t1, t2 and flair" in said["Data"]
-    assert "Of 5 patients, 2 for training with inputs and target, 1 for validation and 2 for testing" in said["Data"]
+    assert (
+        "5 patients were used: 2 for training with inputs and target, 1 for validation and 2 for testing"
+        in said["Data"]
+    )
     assert "resampled to 1.5 mm in plane" in said["Preprocessing"]
     assert "generator unet (" in said["Networks"]
     assert "weight 42" in said["Training"]

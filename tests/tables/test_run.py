@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from gantk.evaluation.results import Column, Evaluation, Row, Subjects
+from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.evaluation.subjects import Subjects
 from gantk.tables.grids import Cell, Grid
 from gantk.tables.run import table_of
 
