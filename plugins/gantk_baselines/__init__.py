@@ -5,7 +5,7 @@ from __future__ import annotations
 from gantk import hookimpl
 from gantk_baselines.adversarial import R1, Hinge, Lsgan, Vanilla, WganGp
 from gantk_baselines.augmentations import AdaptiveAugment, DiffAugment
-from gantk_baselines.balances import GradientRatio, Uncertainty
+from gantk_baselines.balances import GradientRatio, GradNorm, Uncertainty
 from gantk_baselines.consistency import Consistency
 from gantk_baselines.cycle import Cycle, Identity
 from gantk_baselines.discriminators import MultiscalePatchGan, PatchGan
@@ -105,7 +105,7 @@ def register_augmentations() -> dict[str, type]:
 
 @hookimpl
 def register_balances() -> dict[str, type]:
-    return {"gradient_ratio": GradientRatio, "uncertainty": Uncertainty}
+    return {"gradient_ratio": GradientRatio, "gradnorm": GradNorm, "uncertainty": Uncertainty}
 
 
 @hookimpl

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gantk import GantkError, Positive, View, nearest
+from gantk import GantkError, NonNegative, Positive, View, nearest
 
-__all__ = ["GradientRatio", "Uncertainty"]
+__all__ = ["GradNorm", "GradientRatio", "Uncertainty"]
 
 
 class Uncertainty(nn.Module):
@@ -56,15 +56,50 @@ class GradientRatio(nn.Module):
     def forward(self, losses: Mapping[str, Tensor], view: View) -> Tensor:
         if self.reference not in losses:
             return torch.stack(list(losses.values())).sum()
-        output = view.output
-
-        def strength(loss: Tensor) -> Tensor:
-            (slope,) = torch.autograd.grad(loss, output, retain_graph=True, allow_unused=True)
-            return loss.new_zeros(()) if slope is None else slope.norm()
-
-        reference = strength(losses[self.reference])
+        reference = _strength(losses[self.reference], view)
         total = losses[self.reference]
         for name, loss in losses.items():
             if name != self.reference:
-                total = total + (reference / (strength(loss) + 1e-6)).clamp(max=self.limit) * loss
+                total = total + (reference / (_strength(loss, view) + 1e-6)).clamp(max=self.limit) * loss
         return total
+
+
+class GradNorm(nn.Module):
+    """Gradients of one strength among terms that learn equally fast: Σ_i w_i·L_i, with learned weights w_i.
+
+    The weights minimize Σ_i |w_i·n_i − n̄·r_i^α|, where n_i = ‖∇L_i‖ by the output, n̄ is the mean of w_i·n_i, and r_i is
+    L_i over its first value, relative to the terms' mean: a term that lags behind gets more. Their sum is kept at the
+    number of terms. In the paper gradients are by the last shared layer's weights. Source: Chen et al., "GradNorm:
+    gradient normalization for adaptive loss balancing in deep multitask networks", ICML 2018, equations 1 and 2.
+
+    Args:
+        terms: the terms' names.
+        alpha: α, how much more a term gets that lags behind.
+    """
+
+    first: Tensor
+
+    def __init__(self, terms: tuple[str, ...], alpha: NonNegative = 1.5) -> None:
+        super().__init__()
+        self.terms, self.alpha = terms, alpha
+        self.weights = nn.Parameter(torch.ones(len(terms)))
+        self.register_buffer("first", torch.zeros(len(terms)))  # 0: not seen yet
+
+    def forward(self, losses: Mapping[str, Tensor], view: View) -> Tensor:
+        there = [self.terms.index(name) for name in losses]
+        values = torch.stack([loss.detach() for loss in losses.values()])
+        with torch.no_grad():
+            self.weights.clamp_(min=1e-3).mul_(len(self.terms) / self.weights.sum())
+            self.first[there] = torch.where(self.first[there] == 0, values, self.first[there])
+        weights = self.weights[there]
+        strengths = weights * torch.stack([_strength(loss, view) for loss in losses.values()])
+        slowness = values / self.first[there].clamp(min=1e-12)
+        wanted = strengths.mean() * (slowness / slowness.mean().clamp(min=1e-12)) ** self.alpha
+        balanced = torch.stack([weight * loss for weight, loss in zip(weights.detach(), losses.values(), strict=True)])
+        return balanced.sum() + (strengths - wanted.detach()).abs().sum()
+
+
+def _strength(loss: Tensor, view: View) -> Tensor:
+    """The norm of a loss's gradient by the output, without gradient."""
+    (slope,) = torch.autograd.grad(loss, view.output, retain_graph=True, allow_unused=True)
+    return loss.new_zeros(()) if slope is None else slope.norm()
