@@ -52,6 +52,7 @@ NETWORKS = {
     ],
     "pgan": ["generator.generator.channels=4", "generator.generator.blocks=2", "generator.discriminator.channels=4"],
     "pix2pix": ["generator.generator.channels=4", "generator.discriminator.channels=4"],
+    "munit": ["a2b.generator.channels=2", "a2b.discriminator.channels=2"],
     "pix2pixhd": [
         "generator.generator.channels=4",
         "generator.generator.blocks=2",
@@ -62,6 +63,7 @@ NETWORKS = {
         "student.generator.channels=4",
         "teacher.discriminator.channels=4",
     ],
+    "reggan": ["generator.generator.channels=4", "generator.generator.blocks=2", "generator.discriminator.channels=4"],
     "resvit": [
         "generator.generator.channels=4",
         "generator.generator.hidden=8",
@@ -73,6 +75,12 @@ NETWORKS = {
         "generator.generator.channels=2",
         "generator.generator.hidden=4",
         "generator.discriminator.channels=4",
+    ],
+    "stargan": [
+        "generator.generator.of.channels=4",
+        "generator.generator.of.blocks=1",
+        "generator.discriminator.channels=4",
+        "generator.discriminator.levels=3",
     ],
     "unet_committee": ["teacher.generator.channels=4"],
     "unet_l1": ["generator.generator.channels=4"],

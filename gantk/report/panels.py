@@ -56,18 +56,15 @@ def draw_panel(examples: Examples, *, tumour: bool = False) -> np.ndarray:
 
 
 def draw_images(name: str, images: np.ndarray) -> np.ndarray:
-    """Images (B, C, H, W), 0 black and 1 white, one row for each and a column for each channel; RGB in color.
+    """Images (B, C, H, W), 0 black and 1 white, one row for each and a column for each channel.
 
     Returns:
         (height, width, 3) uint8.
     """
     window = Window(0.0, 1.0, "gray")
-    planes = [images.transpose(0, 2, 3, 1)] if images.shape[1] == 3 else list(images.swapaxes(0, 1))
-    titles = [name, *(str(number) for number in range(2, len(planes) + 1))]
-    strips = [
-        Strip(title, [window.paint(enlarge(image)) for image in plane])
-        for title, plane in zip(titles, planes, strict=True)
-    ]
+    titles = [name, *(str(number) for number in range(2, images.shape[1] + 1))]
+    planes = zip(titles, images.swapaxes(0, 1), strict=True)
+    strips = [Strip(title, [window.paint(enlarge(image)) for image in plane]) for title, plane in planes]
     return compose(strips, [""] * len(images))
 
 

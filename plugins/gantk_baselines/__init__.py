@@ -19,15 +19,19 @@ from gantk_baselines.generators import (
     Resvit,
     Spade,
     TimmGenerator,
+    Told,
     Unet,
 )
 from gantk_baselines.many_to_many import AvailabilityResnet, AvailableLsgan, MaskedCycle
 from gantk_baselines.missing import ImputedLsgan, MissingL1, ModalityDropout, ModalityPatchGan
+from gantk_baselines.munit import Munit, MunitGenerator
 from gantk_baselines.patch_nce import PatchNce
 from gantk_baselines.perceptual import Content, DiscriminatorFeatures, Perceptual, Style
 from gantk_baselines.pixelwise import L1, L2, Change, Ssim
 from gantk_baselines.projected_distillation import ProjectedDistillation
+from gantk_baselines.registration import Registered
 from gantk_baselines.schedules import Constant, Cosine, EarlyStop, LinearDecay, Phases, Warmup
+from gantk_baselines.stargan import StarGan, StarGanDiscriminator
 from gantk_baselines.transforms import Affine, Flip, InputJitter, Jitter, ResizeAndCrop
 from gantk_baselines.weight_maps import Edges, Foreground, TumourMask, Uniform
 from gantk_baselines.weight_schedules import Ramp
@@ -40,12 +44,14 @@ def register_generators() -> dict[str, type]:
         "casnet": CasNet,
         "ensemble": Ensemble,
         "flow_unet": FlowUnet,
+        "munit": MunitGenerator,
         "mustgan": Mustgan,
         "residual_unet": ResidualUnet,
         "resnet": Resnet,
         "resvit": Resvit,
         "spade": Spade,
         "timm": TimmGenerator,
+        "told": Told,
         "unet": Unet,
     }
 
@@ -56,6 +62,7 @@ def register_discriminators() -> dict[str, type]:
         "modality_patchgan": ModalityPatchGan,
         "multiscale_patchgan": MultiscalePatchGan,
         "patchgan": PatchGan,
+        "stargan": StarGanDiscriminator,
     }
 
 
@@ -77,11 +84,14 @@ def register_losses() -> dict[str, type]:
         "lsgan": Lsgan,
         "masked_cycle": MaskedCycle,
         "missing_l1": MissingL1,
+        "munit": Munit,
         "patch_nce": PatchNce,
         "projected_distillation": ProjectedDistillation,
         "perceptual": Perceptual,
         "r1": R1,
+        "registered": Registered,
         "ssim": Ssim,
+        "stargan": StarGan,
         "style": Style,
         "vanilla": Vanilla,
         "wgan_gp": WganGp,

@@ -17,8 +17,26 @@ from gantk.progress import QuietProgress
 from gantk.testing import write_pictures
 from gantk.testing.cohort import write_cohort
 from gantk_baselines.flow import FlowUnet
+from gantk_baselines.generators import Told, Unet
+from gantk_baselines.munit import MunitGenerator
+from gantk_baselines.stargan import StarGanDiscriminator
 
 pytest_plugins = ["gantk.testing.plugin"]
+
+
+class TinyMunit(MunitGenerator):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, channels=2, blocks=1, style=4)
+
+
+class TinyTold(Told):
+    def __init__(self, in_channels: int, out_channels: int, given: Mapping[str, int]) -> None:
+        super().__init__(in_channels, given, lambda in_channels: Unet(in_channels, out_channels, 1, 4, "none", 0.0))
+
+
+class TinyStarGan(StarGanDiscriminator):
+    def __init__(self, in_channels: int) -> None:
+        super().__init__(in_channels, domains=2, channels=4, levels=2)
 
 
 class TinyFlow(FlowUnet):
@@ -36,6 +54,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "test_residual": None,  # of several last layers none is the one
     },
     "generator flow_unet": {"parameters": {"channels": 4, "levels": 2, "steps": 2}},
+    "generator munit": {"parameters": {"channels": 4, "blocks": 1, "style": 4}},
     "generator mustgan": {"parameters": {"channels": 4, "blocks": 2}},
     "generator residual_unet": {"parameters": {"channels": 4, "levels": 2, "blocks": 1}},
     "generator resnet": {"parameters": {"channels": 4, "blocks": 2}},
@@ -47,6 +66,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "extra": {"labels": {"per": "pixel", "categories": [0, 1, 4]}},
     },
     "generator timm": {"parameters": {"backbone": "resnet10t", "channels": 2}, "size": (64, 96)},
+    "generator told": {
+        "parameters": {"of": {"use": "unet", "channels": 4, "levels": 2}},
+        "extra": {"labels": {"per": "pixel", "categories": [0, 1, 4]}, "domain": {"categories": ["a", "b"]}},
+    },
     "generator unet": {"parameters": {"channels": 4, "levels": 3}},
     "discriminator modality_patchgan": {"parameters": {"channels": 4, "layers": 2}},
     "discriminator multiscale_patchgan": {
@@ -54,7 +77,17 @@ SMALL: dict[str, dict[str, Any]] = {
         "extra": {"labels": {"per": "pixel", "categories": [0, 1]}},
     },
     "discriminator patchgan": {"parameters": {"channels": 4, "layers": 2}},
+    "discriminator stargan": {"parameters": {"channels": 4, "levels": 2, "domains": 3}},
     "loss flow_matching": {"generator": TinyFlow},
+    "loss munit": {"generator": TinyMunit, "inputs": ("a",), "mappable": False},
+    "loss registered": {"parameters": {"levels": 2, "channels": 4}},
+    "loss stargan": {
+        "inputs": ("a",),
+        "generator": TinyTold,
+        "discriminator": TinyStarGan,
+        "extra": {"domain": {"categories": ["a", "c"]}},
+        "mappable": False,
+    },
     # one of the pair's modalities is missing in each image, and made
     "loss imputed_lsgan": {"inputs": ("a", "b"), "targets": ("a", "b")},
     "loss missing_l1": {"inputs": ("a", "b"), "targets": ("a", "b")},

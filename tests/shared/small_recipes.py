@@ -20,7 +20,7 @@ def small(recipe: Recipe) -> Recipe:
     for settings in table["translators"].values():
         for part in ("generator", "discriminator"):
             if part in settings:
-                settings[part]["channels"] = 4
+                settings[part].get("of", settings[part])["channels"] = 4
         if settings["generator"]["use"] == "resvit":
             settings["generator"] |= {"hidden": 8, "depth": 1, "heads": 2}
         if settings["generator"]["use"] == "timm":

@@ -79,6 +79,19 @@ COUNTS: dict[str, dict[str, Step]] = {
     },
     # As pix2pix, and the target once more for its features; a judgment is of all scales.
     "pix2pixhd": {"training": both(translator("generator", 1, 1, 4))},
+    # As pix2pix; the registration network is a module of the term.
+    "reggan": {"training": both(PIX2PIX | {"project generator": 1})},
+    # Both encode their own image and the other's output, and decode for themselves and for the other. The published
+    # code encodes and translates again for the discriminators' update.
+    "munit": {
+        "training": Step(
+            translator("a2b", 2, 2, 3) | translator("b2a", 2, 2, 3),
+            translator("a2b", 3, 3, 3) | translator("b2a", 3, 3, 3),
+        )
+    },
+    # There, back, and there again for the second update of D, which sees the real image, the translated one and one
+    # between them in either; then the translated one for G's.
+    "stargan": {"training": both(translator("generator", 3, 3, 2 * 3 + 1))},
     # One pass with a state; in steps at test alone.
     "flow_matching": {"training": both(translator("generator", 1, 1, 0))},
     # As pix2pix; the features of D are those of its judgments, and G's of the target is one more.

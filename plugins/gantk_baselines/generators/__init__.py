@@ -8,6 +8,7 @@ from gantk_baselines.generators.resnet import Resnet
 from gantk_baselines.generators.resvit import Resvit
 from gantk_baselines.generators.spade import Spade
 from gantk_baselines.generators.timm_generator import TimmGenerator
+from gantk_baselines.generators.told import Told
 from gantk_baselines.generators.unet import Unet
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Resvit",
     "Spade",
     "TimmGenerator",
+    "Told",
     "Unet",
 ]

@@ -1,0 +1,116 @@
+"""StarGAN: one generator for all pairs of modalities, and a discriminator that tells which modality it sees."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gantk import Count, Judgement, Needs, NonNegative, View
+from gantk_baselines.layers import Levels, check_image, check_layers
+
+__all__ = ["StarGan", "StarGanDiscriminator"]
+
+
+class StarGanDiscriminator(nn.Module):
+    """StarGAN's: (B, in_channels, H, W) to scores (B, 1, h, w); layer 0 is its guess of the domain, logits (B, domains,
+    1, 1), the mean over positions.
+
+    Source: Choi et al., "StarGAN", CVPR 2018 (64 channels, 6 halvings; there the guess is one convolution of the size
+    that is left).
+
+    Args:
+        in_channels: channels of the judged image.
+        domains: the number of domains.
+        channels: width of the first convolution, doubled with each halving.
+        levels: halvings.
+    """
+
+    def __init__(self, in_channels: int, domains: Count, channels: Count = 64, levels: Levels = 4) -> None:
+        super().__init__()
+        self.in_channels, self.least = in_channels, 2**levels
+        widths = [in_channels, *(channels * 2**level for level in range(levels))]
+        self.body = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.01))
+                for before, after in pairwise(widths)
+            )
+        )
+        self.scores = nn.Conv2d(widths[-1], 1, 3, padding=1, bias=False)
+        self.domain = nn.Conv2d(widths[-1], domains, 1, bias=False)
+
+    def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | Judgement:
+        """Judge, and guess the domain where layer 0 is asked for. Raises GantkError for another image or layer."""
+        check_image(image, self.in_channels, 1, "StarGanDiscriminator", least=self.least)
+        check_layers(layers, 1, "StarGanDiscriminator")
+        x = self.body(image)
+        scores = self.scores(x)
+        return Judgement(scores, {0: self.domain(x).mean((2, 3), keepdim=True)}) if layers else scores
+
+
+class StarGan:
+    """StarGAN between all modalities of the group: from one to another, both drawn for each image in every step.
+
+    Domain i is the i-th of inputs and targets, c its label. L_D = E[D(G(x, c))] − E[D(x)] + λ_gp·E[(‖∇D‖ − 1)²]
+    + λ_cls·CE(D_cls(x), c'), L_G = −E[D(G(x, c))] + λ_cls·CE(D_cls(G(x, c)), c) + λ_rec·E|x − G(G(x, c), c')|, with the
+    domain c' that x is of. Source: Choi et al., CVPR 2018, equations 1 to 6 with the objective of WGAN-GP.
+
+    Args:
+        domain: what of `[data.extra]` tells the generator the domain; its categories are inputs and targets in order.
+        classification: λ_cls.
+        reconstruction: λ_rec.
+        penalty: λ_gp.
+    """
+
+    needs = Needs(target=True, output=False, judged=(0,), second_order=True)
+
+    def __init__(
+        self,
+        domain: str = "domain",
+        classification: NonNegative = 1.0,
+        reconstruction: NonNegative = 10.0,
+        penalty: NonNegative = 10.0,
+    ) -> None:
+        self.domain, self.classification = domain, classification
+        self.reconstruction, self.penalty = reconstruction, penalty
+
+    def __call__(self, view: View) -> Tensor:
+        image, origin, wanted = self.drawn(view)
+        fake = view.translate(image, given={self.domain: wanted})
+        guess = view.judge_features(fake, layers=(0,))[0].flatten(1)
+        back = view.translate(fake, given={self.domain: origin})
+        loss = self.classification * F.cross_entropy(guess, wanted) - view.judge(fake).mean()
+        return loss + self.reconstruction * (image - back).abs().mean()
+
+    def discriminator(self, view: View) -> Tensor:
+        image, origin, wanted = self.drawn(view)
+        fake = view.translate(image, given={self.domain: wanted}).detach()
+        guess = view.judge_features(image, layers=(0,))[0].flatten(1)
+        place = torch.rand(len(image), 1, 1, 1).to(image)
+        between = (place * image + (1 - place) * fake).requires_grad_(True)
+        (slope,) = torch.autograd.grad(view.judge(between, full_precision=True).sum(), between, create_graph=True)
+        norm = (slope.flatten(1).square().sum(1) + 1e-16).sqrt()
+        wasserstein = view.judge(fake).mean() - view.judge(image).mean()
+        return (
+            wasserstein
+            + self.penalty * (norm - 1).square().mean()
+            + self.classification * F.cross_entropy(guess, origin)
+        )
+
+    @staticmethod
+    def drawn(view: View) -> tuple[Tensor, Tensor, Tensor]:
+        """An image of one modality for each of the group's, that modality, and the one to be made: both one-hot."""
+        target = view.group.target
+        assert target is not None
+
+        def draw(source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            every = torch.cat([source, target], dim=1)
+            origin, wanted = torch.randint(every.shape[1], (2, len(every))).to(source.device)
+            image = every[torch.arange(len(every)), origin][:, None]
+            return image, *(F.one_hot(label, every.shape[1]).to(source) for label in (origin, wanted))
+
+        source = view.group.source
+        assert source is not None
+        return view.derive("domains", source, draw)
