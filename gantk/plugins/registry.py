@@ -275,7 +275,7 @@ class Registry:
                     mend=f"remove one, or disable it with GANTK_DISABLE_PLUGINS={component.plugin}",
                 )
         for component in components:
-            self._components[component.kind][component.name] = replace(component, registry=self)
+            self._components[component.kind][component.name] = replace(component, registry=component.registry or self)
 
     def names(self, kind: str) -> list[str]:
         """The names of a kind's components, sorted."""

@@ -129,6 +129,7 @@ class Bench:
         generator: the class of generators.
         discriminator: the class of discriminators.
         extra: what networks are given beside images, as recipes declare it in `[data.extra]`.
+        translators: what a recipe says of further translators, or otherwise than said above, by role.
         dtype: of networks and images.
         autocast: the context in which networks run.
     """
@@ -151,26 +152,30 @@ class Bench:
         generator: type[nn.Module] = TinyGenerator,
         discriminator: type[nn.Module] = TinyDiscriminator,
         extra: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        translators: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.component, self.inputs, self.targets = component, tuple(inputs), tuple(targets)
         self.autocast = autocast
         values = component.check(parameters, component.name)
         needs: Needs = getattr(component.make(values, component.name, dimensions=len(size)), "needs", Needs())
-        translators: dict[str, Any] = {OWN: {"takes": list(inputs), "gives": list(targets)}}
+        made: dict[str, Any] = {OWN: {"takes": list(inputs), "gives": list(targets)}}
         for _, kind, role in component.named(values):
-            if kind is Role and role not in translators:
+            if kind is Role and role not in made:
                 there, back = (
                     {"takes": list(inputs), "gives": list(targets)},
                     {"takes": list(targets), "gives": list(inputs)},
                 )
-                translators[role] = there if role in needs.roles else back
-        for translator in translators.values():
-            translator["generator"] = translator["discriminator"] = {"use": "tiny"}
-            translator["judges"] = judges
-            translator["given"] = list(extra)
-            translator["optimizer"] = {"rates": {"generator": 0.01, "discriminator": 0.01}}
+                made[role] = there if role in needs.roles else back
+        common = {
+            "generator": {"use": "tiny"},
+            "discriminator": {"use": "tiny"},
+            "judges": judges,
+            "given": list(extra),
+            "optimizer": {"rates": {"generator": 0.01, "discriminator": 0.01}},
+        }
+        made = {role: common | made.get(role, {}) | dict(translators.get(role, {})) for role in {**made, **translators}}
         if needs.start:
-            translators[OWN]["residual"] = inputs[0]
+            made[OWN]["residual"] = inputs[0]
         loss: dict[str, Any] = {"use": "mean_error", "on": OWN, "group": "paired"}
         maps: dict[str, Any] = {}
         if component.kind == "loss":
@@ -189,7 +194,7 @@ class Bench:
                 "extra": {name: dict(settings) for name, settings in extra.items()},
                 "batch": dict.fromkeys(("paired", "unpaired", "source", "target"), batch),
             },
-            "translators": translators,
+            "translators": made,
             "maps": maps,
             "losses": {TERM: loss},
             "schedule": {"use": "none"},
@@ -200,8 +205,8 @@ class Bench:
         self.translators = self.assembly.translators
         if needs.start:  # where it is the identity, what depends on the change has no gradient
             stirred(self.own)
-        for made in self.translators.values():
-            made.to(dtype)
+        for translator in self.translators.values():
+            translator.to(dtype)
         self.plan = self.assembly.plan("training", tuple(self.translators))
         (self.term,) = self.plan.terms
         self.batch = self._batch(batch, size, seed, background, dtype)
@@ -298,5 +303,7 @@ def _registry(component: Component, generator: type[nn.Module], discriminator: t
         ("weight_map", "ones"): ConstantMap,
     }
     made = [Component(name, kind, cls, "gantk.testing", "") for (kind, name), cls in helpers.items()]
-    registry.add(component, *made)
+    taken = {(one.kind, one.name) for one in (component, *made)}
+    installed = [one for one in component.registry or () if (one.kind, one.name) not in taken]
+    registry.add(component, *made, *installed)
     return registry

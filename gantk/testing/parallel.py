@@ -79,7 +79,8 @@ def _train(rank: int, folder: Path, network: nn.Module, image: Tensor) -> None:
     share = len(image) // PROCESSES
     mine = slice(rank * share, (rank + 1) * share)
     distributed.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=PROCESSES)
-    parallel = DistributedDataParallel(network)  # gradients are exchanged for as long as this is alive
+    # as the core wraps networks, of which some weights may be used for features alone
+    parallel = DistributedDataParallel(network, find_unused_parameters=True)  # exchanges for as long as it is alive
     output = parallel(image[mine])
     weights = form_weights((len(image), *output.shape[1:]))[mine].to(output)
     (output * weights).mean().backward()

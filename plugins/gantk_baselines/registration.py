@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,6 +52,7 @@ class Registered:
         reach: the longest displacement along an axis, in pixels.
         channels: width of R, a U-Net.
         levels: its halvings.
+        dimensions: of its images; slices alone.
     """
 
     needs = Needs(target=True)
@@ -61,6 +64,7 @@ class Registered:
         reach: Positive = 8.0,
         channels: Count = 32,
         levels: Levels = 3,
+        dimensions: Literal[2] = 2,
     ) -> None:
         self.correction, self.smoothness, self.reach = correction, smoothness, reach
         self.channels, self.levels = channels, levels

@@ -17,26 +17,9 @@ from gantk.progress import QuietProgress
 from gantk.testing import write_pictures
 from gantk.testing.cohort import write_cohort
 from gantk_baselines.flow import FlowUnet
-from gantk_baselines.generators import Told, Unet
-from gantk_baselines.munit import MunitGenerator
-from gantk_baselines.stargan import StarGanDiscriminator
+from tiny_networks import TinyMunit, TinyStarGan, TinyTold
 
 pytest_plugins = ["gantk.testing.plugin"]
-
-
-class TinyMunit(MunitGenerator):
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, channels=2, blocks=1, style=4)
-
-
-class TinyTold(Told):
-    def __init__(self, in_channels: int, out_channels: int, given: Mapping[str, int]) -> None:
-        super().__init__(in_channels, given, lambda in_channels: Unet(in_channels, out_channels, 1, 4, "none", 0.0))
-
-
-class TinyStarGan(StarGanDiscriminator):
-    def __init__(self, in_channels: int) -> None:
-        super().__init__(in_channels, domains=2, channels=4, levels=2)
 
 
 class TinyFlow(FlowUnet):
