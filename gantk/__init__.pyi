@@ -55,6 +55,7 @@ from .training.scheduler import Control as Control
 from .training.scheduler import MetricName as MetricName
 from .training.scheduler import Scheduler as Scheduler
 from .training.scheduler import Stage as Stage
+from .translation.checkpointing import checkpoint as checkpoint
 from .translation.protocols import Augmentation as Augmentation
 from .translation.protocols import Balance as Balance
 from .translation.protocols import Discriminator as Discriminator

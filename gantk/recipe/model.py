@@ -117,6 +117,9 @@ class TrainingSettings(Settings):
     """Decay of an exponential moving average of each generator, which then is what is evaluated."""
     compile: bool = False
     """Compile networks by torch.compile, but those that a second-order term differentiates through."""
+    checkpoint_activations: bool = False
+    """Keep a part of what generators compute, and compute the rest again for gradients: less memory, more time, the
+    same results."""
     sync_batch_norm: bool = False
     """Whether batch norms of several processes, on GPUs, take their statistics over all parts of a batch."""
     channels_last: bool = False
@@ -141,9 +144,11 @@ class TrainingSettings(Settings):
         return epoch == 0 or (epoch + 1) % self.panels_every == 0
 
     @model_validator(mode="after")
-    def _both_updates(self) -> TrainingSettings:
+    def _fits(self) -> TrainingSettings:
         if set(self.updates) != {"discriminator", "generator"}:
             raise ValueError("updates must name generator and discriminator, each at least once")
+        if self.compile and self.checkpoint_activations:
+            raise ValueError("compile decides itself what is computed again: switch it or checkpoint_activations off")
         if self.accumulate > 1 and len(self.updates) > 2:
             raise ValueError("with training.accumulate above 1, updates must name each side once")
         return self

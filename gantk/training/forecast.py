@@ -48,6 +48,8 @@ def step_cost(recipe: Recipe, assembly: Assembly, stage: Stage, device: torch.de
         copied, size = copy_of(assembly), recipe.data.image_size
         for role, translator in copied.translators.items():
             translator.to(device).train(role in stage.roles)
+            if recipe.training.checkpoint_activations:
+                translator.recompute()
         plan = copied.plan(stage.name, stage.roles)
         moment = Moment(stage.name, 0, stage.epochs, 0)
         batch = {

@@ -65,6 +65,8 @@ class TrainingState:
             translator.to(device)
             if recipe.training.channels_last:
                 _channels_last(translator)
+            if recipe.training.checkpoint_activations:
+                translator.recompute()
         self.averages: dict[str, ModelEmaV3] = {}
         self._followers: dict[str, list[ModelEmaV3]] = {role: [] for role in recipe.learning}
         self._average()

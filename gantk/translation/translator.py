@@ -14,6 +14,7 @@ from gantk.data.extra import blank, encoded
 from gantk.data.layout import Domain
 from gantk.recipe.data import ExtraSettings
 from gantk.recipe.values import Update
+from gantk.translation.checkpointing import checkpointed, divide
 from gantk.translation.pool import ImagePool
 from gantk.translation.protocols import Judgement, Translation
 from gantk.translation.residual import bare
@@ -65,6 +66,7 @@ class Translator(nn.Module):
         self.critics = nn.ModuleDict()
         self.pools = nn.ModuleDict()
         self.augmentation = augmentation
+        self.recomputes = False
 
     @property
     def in_channels(self) -> int:
@@ -97,9 +99,15 @@ class Translator(nn.Module):
         given: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> Translation:
         """One forward pass of the generator, with features where asked for."""
-        if not layers:
-            return Translation.of(self.generator(image, **given))
-        return self.generator(image, layers, decode, **given)
+        with checkpointed(self.recomputes):
+            if not layers:
+                return Translation.of(self.generator(image, **given))
+            return self.generator(image, layers, decode, **given)
+
+    def recompute(self) -> None:
+        """From now on keep the inputs of the generator's segments alone, and compute the rest again for gradients."""
+        divide(self.generator)
+        self.recomputes = True
 
     def judge(
         self, image: Tensor, layers: tuple[int, ...] = (), given: Mapping[str, Tensor] = MappingProxyType({})

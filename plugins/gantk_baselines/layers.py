@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import Dimensions, GantkError
+from gantk import Dimensions, GantkError, checkpoint
 from gantk_baselines.dimensional import BATCH_NORM, CONVOLUTION, CONVOLUTIONS
 
 __all__ = [
@@ -236,13 +236,32 @@ def run_layers(
         The last output and the wanted outputs by number.
     """
     features: dict[int, Tensor] = {}
+    segment: list[nn.Module] = []
     for number, layer in enumerate(layers, start=first):
         if last is not None and number > last:
             break
-        x = layer(x)
+        single = next(layer.children(), None) is None  # else it is a segment by itself
+        if not single or (isinstance(layer, CONVOLUTIONS) and any(isinstance(one, CONVOLUTIONS) for one in segment)):
+            x, segment = _through(segment, x), []
+        if single:
+            segment.append(layer)
+        else:
+            x = layer(x)
         if number in wanted:
+            x, segment = _through(segment, x), []
             features[number] = x
-    return x, features
+    return _through(segment, x), features
+
+
+def _through(segment: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Layers one after the other: of a convolution, its norm and its activation the first input alone need be kept."""
+    return checkpoint(_in_turn, tuple(segment), x, of=segment) if segment else x
+
+
+def _in_turn(segment: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for layer in segment:
+        x = layer(x)
+    return x
 
 
 def check_layers(layers: Collection[int], count: int, network: str) -> None:
