@@ -27,6 +27,7 @@ from gantk.data.prepared import PatientSlices
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
+from gantk.evaluation.intensities import INTENSITIES, Intensities
 from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Row
@@ -123,7 +124,8 @@ def assess(
     for name in settings.baselines if pairs else ():
         training = measured(state, _training(cohort, settings.batch))
         predictors[name] = baseline(name, state.assembly.layout, outputs, training)
-    weights = _Weights()
+    regions = _regions(settings.regions, [cohort.store[patient] for patient in patients])
+    weights, intensities = _Weights(), Intensities(regions)
 
     def groups(patient: str) -> Iterator[Group]:
         for group in cohort.loader.patient(patient, settings.batch):
@@ -138,7 +140,7 @@ def assess(
         groups,
         patients,
         metrics,
-        _regions(settings.regions, [cohort.store[patient] for patient in patients]),
+        regions,
         device=state.device,
         progress=progress,
         split_hash=cohort.split.hash,
@@ -148,9 +150,11 @@ def assess(
         | {"targets": recipe.measured, "mask": settings.mask},
         paired=bool(pairs),
         targets=alone,
+        watch=intensities.add,
         world=world,
     )
     weights.join(world.gather(weights.sums))
+    intensities.join(world.gather(intensities.sums))
     if not world.first:
         return evaluation
     evaluation = replace(
@@ -168,6 +172,8 @@ def assess(
     out = folder / EVALUATION
     if patients:
         evaluation.write(out)
+        if pairs:
+            intensities.write(out / INTENSITIES, lambda one: not _lacking(one.method, one.subject, cohort))
     rows = cohort.loader.panel_rows(pairs or cohort.shown(cohort.split.test), settings.examples)
     if rows:
         group = cohort.loader.rows(rows)
@@ -185,9 +191,14 @@ def assess(
 
 def _answered(row: Row, cohort: Cohort) -> Row:
     """A row of an evaluation; without values where it is of an input that the patient lacks."""
-    kind, _, name = row.method.partition(":")
-    lacking = kind == "input" and name not in cohort.store[row.patient].modalities
-    return replace(row, values=dict.fromkeys(row.values, math.nan)) if lacking else row
+    empty = dict.fromkeys(row.values, math.nan)
+    return replace(row, values=empty) if _lacking(row.method, row.subject, cohort) else row
+
+
+def _lacking(method: str, subject: str, cohort: Cohort) -> bool:
+    """Whether a method is to copy an input that a subject lacks."""
+    kind, _, name = method.partition(":")
+    return kind == "input" and name not in cohort.store[subject].modalities
 
 
 def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:

@@ -13,7 +13,7 @@ from gantk.cli.options import Device, RunsFolder
 from gantk.errors import UsageError
 
 if TYPE_CHECKING:
-    from gantk.api.figure import Relation
+    from gantk.api.relation import Relation
 
 
 def figure(
@@ -56,6 +56,12 @@ def figure(
             show_default=False,
         ),
     ] = None,
+    intensities: Annotated[
+        bool,
+        typer.Option(
+            "--intensities", help="Draw the mean intensity of each region, output minus target over the mean of both."
+        ),
+    ] = False,
     tumour_size: Annotated[
         str | None,
         typer.Option(metavar="METRIC", help="Draw a metric over the size of the tumor.", show_default=False),
@@ -83,6 +89,7 @@ def figure(
     """Draw inputs and target, and for each method its output, error map and tumor, all with the same gray window."""
     over: dict[Relation, str | None] = {"violin": violin, "bland-altman": agreement, "tumour-size": tumour_size}
     asked = {f"--{kind}": named for kind, named in (*over.items(), ("histogram", histogram)) if named is not None}
+    asked |= {"--intensities": ""} if intensities else {}
     if not asked and regions:
         raise UsageError(
             "regions apply only to a metric", where="--region", mend="add --violin METRIC or --histogram METRIC"
@@ -95,18 +102,22 @@ def figure(
 
     check_format(out)
     folders = [gantk.resolve_run(source, runs) for source in sources]
-    from gantk.api import figure as figures
+    from gantk.api import relation
 
     if weight_map is not None:
-        said = f" and {figures.error_by_weight(folders, out, name=weight_map, roles=roles or ())}"
+        said = f" and {relation.error_by_weight(folders, out, name=weight_map, roles=roles or ())}"
+    elif intensities:
+        said = f" and {relation.intensities(folders, out, regions=regions or (), roles=roles or ())}"
     elif histogram is None and asked:
         kind, metric = next((kind, named) for kind, named in over.items() if named is not None)
-        beside = figures.relation(folders, out, kind=kind, metric=metric, regions=regions or (), roles=roles or ())
+        beside = relation.relation(folders, out, kind=kind, metric=metric, regions=regions or (), roles=roles or ())
         said = f" and {beside}"
     elif histogram is not None:
-        figures.histogram(folders, out, metric=histogram, regions=regions or (), roles=roles or ())
+        relation.histogram(folders, out, metric=histogram, regions=regions or (), roles=roles or ())
         said = f" and {out.with_suffix('.csv')}"
     else:
-        found = figures.figure(folders, out, patient=patient, place=slice_, roles=roles or (), seed=seed, device=device)
+        from gantk.api.figure import figure as draw
+
+        found = draw(folders, out, patient=patient, place=slice_, roles=roles or (), seed=seed, device=device)
         said = f": {found.title}, {len(found.outputs)} methods"
     console().print(f"wrote {out}{said}", soft_wrap=True, markup=False)

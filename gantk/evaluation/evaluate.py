@@ -49,6 +49,7 @@ def evaluate(
     settings: Mapping[str, object] | None = None,
     paired: bool = True,
     targets: Sequence[str] = (),
+    watch: Callable[[Group, Mapping[str, Tensor]], None] | None = None,
     world: World | None = None,
 ) -> Evaluation:
     """Measure every method on every subject; a subject's value is the mean over slices that have the region.
@@ -67,6 +68,7 @@ def evaluate(
         settings: what else shapes the numbers (crop, spacing, …), JSON-like, part of the settings hash.
         paired: whether each subject has a target; without, only metrics that need no pairs are measured.
         targets: further subjects, whose target alone is looked at.
+        watch: is shown every group, and what each method makes of it, in [0, 1].
         world: the processes that share the subjects, and then all have all rows. Where a metric is over all patients,
             the first measures alone.
 
@@ -114,6 +116,8 @@ def evaluate(
                                 found[method][_column(name, region)] += values
                 for collection in collections:
                     collection.add(group, images)
+                if watch is not None:
+                    watch(group, images)
             if not slices:
                 raise EvaluationError("there is no slice to evaluate", where=subject)
             rows += [

@@ -26,7 +26,17 @@ from gantk.report.saving import save_figure
 from gantk.tables.model import Table, TableRow, region_title
 from gantk.tables.numbers import column_title
 
-__all__ = ["Drawn", "agreement", "distribution", "error_by_weight", "save", "slice_of", "tumour_size", "violins"]
+__all__ = [
+    "Drawn",
+    "agreement",
+    "distribution",
+    "error_by_weight",
+    "intensities",
+    "save",
+    "slice_of",
+    "tumour_size",
+    "violins",
+]
 
 PANEL, HIGH = 2.9, 2.7  # inches
 SMALL, NORMAL = 7.0, 8.0
@@ -116,26 +126,69 @@ def agreement(table: Table) -> Drawn:
         known = first.patients()[name]
         for row, colour in _painted(others):
             found = row.patients()[name]
-            both = [p for p in known if p in found and np.isfinite(known[p]) and np.isfinite(found[p])]
-            mean = np.array([(found[p] + known[p]) / 2 for p in both])
-            difference = np.array([found[p] - known[p] for p in both])
-            if not both:
-                continue
-            bias = float(difference.mean())
-            spread = LIMIT * float(difference.std(ddof=1)) if len(both) > 1 else 0.0
-            axes.plot(mean, difference, "o", color=colour, markersize=3, alpha=0.8, label=row.name)
-            for height, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
-                axes.axhline(height, color=colour, linestyle=style, linewidth=0.8)
-            numbers += [
-                (row.name, first.name, name, p, m, d, bias, bias - spread, bias + spread)
-                for p, m, d in zip(both, mean, difference, strict=True)
-            ]
-        axes.axhline(0, color="black", linewidth=0.4)
+            pairs = {p: (known[p], found[p]) for p in known if p in found}
+            numbers += [(row.name, first.name, name, *more) for more in _against(axes, pairs, row.name, colour)]
         axes.set_xlabel(f"mean of both, {column_title(column)}", size=SMALL)
         axes.set_ylabel(f"difference from {first.name}", size=SMALL, parse_math=False)
     _legend(figure)
-    header = ("method", "reference", "column", table.subjects.noun, "mean", "difference", "bias", "lower", "upper")
-    return Drawn(figure, header, numbers)
+    return Drawn(figure, ("method", "reference", "column", table.subjects.noun, *_AGREED), numbers)
+
+
+def intensities(
+    found: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]], regions: Sequence[str], noun: str
+) -> Drawn:
+    """Bland and Altman: what methods make against what they should, a panel per region, a point per patient.
+
+    Args:
+        found: by method, region and patient the mean intensity of the target and of what was made, in [0, 1].
+        regions: those shown.
+        noun: what a patient is called.
+
+    Raises:
+        EvaluationError: no method has any of them.
+    """
+    shown = [region for region in regions if any(by_region.get(region) for by_region in found.values())]
+    if not shown:
+        raise EvaluationError("no region has intensities", mend="name another region, or evaluate the runs again")
+    figure, panels = _figure(len(shown), PANEL)
+    numbers: list[Sequence[object]] = []
+    for region, axes in zip(shown, panels, strict=True):
+        for (method, by_region), colour in zip(found.items(), cycle(COLOURS), strict=False):
+            pairs = by_region.get(region, {})
+            numbers += [(method, region, *more) for more in _against(axes, pairs, method, colour)]
+        axes.set_title(region_title(region), size=NORMAL, weight="bold")
+        axes.set_xlabel("mean of target and output, in [0, 1]", size=SMALL)
+        axes.set_ylabel("output − target", size=SMALL)
+    _legend(figure)
+    return Drawn(figure, ("method", "region", noun, *_AGREED), numbers)
+
+
+_AGREED = ("mean", "difference", "bias", "lower", "upper")
+
+
+def _against(
+    axes: Axes, pairs: Mapping[str, tuple[float, float]], label: str, colour: str
+) -> list[tuple[str, float, float, float, float, float]]:
+    """Draw the difference of pairs (reference, value) over their mean, with bias and limits of agreement.
+
+    Returns:
+        By patient the mean and the difference, with bias and limits of all.
+    """
+    finite = {patient: pair for patient, pair in pairs.items() if np.isfinite(pair).all()}
+    if not finite:
+        return []
+    known, found = np.array([*finite.values()], float).T
+    mean, difference = (known + found) / 2, found - known
+    bias = float(difference.mean())
+    spread = LIMIT * float(difference.std(ddof=1)) if len(finite) > 1 else 0.0
+    axes.plot(mean, difference, "o", color=colour, markersize=3, alpha=0.8, label=label)
+    for height, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
+        axes.axhline(height, color=colour, linestyle=style, linewidth=0.8)
+    axes.axhline(0, color="black", linewidth=0.4)
+    return [
+        (patient, float(m), float(d), bias, bias - spread, bias + spread)
+        for patient, m, d in zip(finite, mean, difference, strict=True)
+    ]
 
 
 def tumour_size(table: Table, sizes: Mapping[str, float]) -> Drawn:

@@ -13,6 +13,7 @@ from gantk.errors import EvaluationError
 from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate, settings_hash
 from gantk.evaluation.examples import Examples
+from gantk.evaluation.intensities import Intensities
 from gantk.evaluation.metrics import Mse, Psnr, Ssim
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.files import read_json
@@ -70,6 +71,22 @@ def test_known_numbers():
     tumour = found.summary["teacher"]["mse_tumour"]
     assert (tumour.mean, tumour.n) == (0, 1)
     assert math.isnan(tumour.std)
+
+
+def test_mean_intensities_of_target_and_output_by_region(tmp_path):
+    seen = Intensities(["image", "brain", "tumour"])
+    run({"student": brighter(0.2)}, watch=seen.add)
+    seen.write(tmp_path / "i.csv", lambda one: one.subject != "b" or one.region != "image")
+    found = {(one.patient, one.region): one for one in Intensities.read(tmp_path / "i.csv")}
+    assert set(found) == {("a", "image"), ("a", "brain"), ("a", "tumour"), ("b", "brain")}  # b has no tumor
+    brain = found["a", "brain"]  # three slices of 0, 0.2 and 0.4 in [-1, 1]
+    assert (brain.pixels, brain.method) == (3 * SIZE * SIZE // 2, "student")
+    assert (brain.target, brain.made) == pytest.approx((0.6, 0.7))
+    assert (found["a", "image"].target, found["a", "image"].made) == pytest.approx((0.3, 0.35))
+    assert (found["a", "tumour"].pixels, found["a", "tumour"].target) == pytest.approx((SIZE, 0.5))
+    (tmp_path / "i.csv").write_text("patient,target\na,x\n")
+    with pytest.raises(EvaluationError, match="damaged"):
+        Intensities.read(tmp_path / "i.csv")
 
 
 def test_maps_and_calls_agree():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gantk.api.figure import histogram
+from gantk.api.relation import histogram
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row

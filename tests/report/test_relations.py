@@ -75,6 +75,31 @@ def test_bias_and_limits_are_those_of_bland_and_altman(run: Path) -> None:
     assert float(rows[0]["upper"]) == pytest.approx(differences.mean() + half)
 
 
+def test_intensities_are_set_against_those_of_the_target(run: Path) -> None:
+    made = {"P0": (0.5, 0.6), "P1": (0.4, 0.4), "P2": (0.3, 0.35)}
+    with (run / "evaluation" / "intensities.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["patient", "subject", "method", "region", "pixels", "target", "made"])
+        for patient, (target, own) in made.items():
+            table.writerow([patient, patient, "student", "tumour", 9, target, own])
+            table.writerow([patient, f"{patient}-2", "student", "image", 9, target, own - 0.1])
+            table.writerow([patient, patient, "student", "image", 9, target, own + 0.1])  # of two visits the mean
+    rows = drawn("--intensities", "--role", "student")
+    assert {row["region"] for row in rows} == {"image", "tumour"}
+    differences = np.array([0.1, 0.0, 0.05])
+    for region in ("image", "tumour"):
+        mine = [row for row in rows if row["region"] == region]
+        assert [float(row["difference"]) for row in mine] == pytest.approx(differences)
+        assert [float(row["mean"]) for row in mine] == pytest.approx([0.55, 0.4, 0.325])
+        assert float(mine[0]["bias"]) == pytest.approx(0.05)
+        assert float(mine[0]["upper"]) == pytest.approx(0.05 + 1.96 * differences.std(ddof=1))
+    done = CliRunner().invoke(app, ["figure", "demo-1", "--intensities", "--violin", "mse"])
+    assert done.exit_code == 2
+    (run / "evaluation" / "intensities.csv").unlink()
+    done = CliRunner().invoke(app, ["figure", "demo-1", "--intensities"])
+    assert "evaluate the run again" in done.output
+
+
 def test_patients_without_a_tumor_are_not_drawn_over_its_size(run: Path) -> None:
     rows = drawn("--tumour-size", "mse", "--role", "student", "--region", "image")
     assert [(r["patient"], float(r["size"]), float(r["value"])) for r in rows] == [("P0", 10, 0.2), ("P1", 100, 0.4)]
