@@ -19,6 +19,8 @@ from .api.runner import run as run
 from .api.validate import validate as validate
 from .data.batch import Group as Group
 from .data.dataset import Dataset as Dataset
+from .data.sampler import Candidates as Candidates
+from .data.sampler import Sampler as Sampler
 from .data.slices import Readable as Readable
 from .data.subject import Subject as Subject
 from .data.subject import Volumes as Volumes

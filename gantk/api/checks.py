@@ -9,7 +9,7 @@ import torch
 
 from gantk.api.assessment import make_metrics
 from gantk.api.forecast import Costs, Forecast, forecast, together
-from gantk.api.listing import Listing, list_cohort, make_dataset
+from gantk.api.listing import Listing, list_cohort, make_dataset, make_sampler
 from gantk.api.preflight import check_images, check_listing
 from gantk.api.sources import find_sources
 from gantk.data.cohort import ROLES
@@ -131,6 +131,7 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     channels = getattr(dataset, "channels", 1)
     check_images(recipe, Layout.of(recipe.data, channels))
     make_metrics(recipe, registry)
+    make_sampler(recipe, registry)
     scheduler = make_scheduler(recipe, registry)
     with enough_memory("for the networks", "the networks' channels, blocks or pools, or data.crop"):
         assembly = assemble(recipe, registry, channels)

@@ -46,7 +46,7 @@ class Cohort:
     def fingerprint(self) -> str:
         """12 hex digits over all that is read of the images, wherever they lie, and what it is taken to mean."""
         stored = {patient: slices.checksum for patient, slices in self.store.items()}
-        facts = [self.loader.facts] if self.loader.extra else []
+        facts = [self.loader.facts] if self.loader.extra or self.loader.sampler else []
         told = json.dumps([stored, self.meaning.to_dict(), *facts], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
@@ -95,6 +95,11 @@ def _said(extra: Mapping[str, ExtraSettings], subjects: Sequence[Subject]) -> di
     return {subject.id: {k: v for k, v in subject.facts.items() if k in names} for subject in subjects}
 
 
+def _known(subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
+    """All facts of subjects: a sampler may look at any."""
+    return {subject.id: dict(subject.facts) for subject in subjects}
+
+
 def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
     """List, split and prepare the patients.
 
@@ -141,7 +146,8 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         missing=recipe.evaluation.missing,
         measured=recipe.measured,
         extra=data.extra,
-        facts=_said(data.extra, listing.subjects),
+        facts=_said(data.extra, listing.subjects) if data.sampler is None else _known(listing.subjects),
+        sampler=listing.sampler,
     )
     return Cohort(store, listing.split, loader, meaning, listing.left_out)
 

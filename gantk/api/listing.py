@@ -11,6 +11,7 @@ from gantk.data.cohort import Split, by_target, check_modality, complete, split_
 from gantk.data.dataset import Dataset, noun_of
 from gantk.data.extra import of_image
 from gantk.data.folds import parts_in_fold, strata_of
+from gantk.data.sampler import Weighed
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError
 from gantk.plugins import Registry
@@ -19,7 +20,7 @@ from gantk.progress import Progress
 from gantk.recipe import Recipe
 from gantk.recipe.data import SEGMENTATION, ExtraSettings
 
-__all__ = ["Listing", "list_cohort", "make_dataset"]
+__all__ = ["Listing", "list_cohort", "make_dataset", "make_sampler"]
 
 _SHOWN = 8  # names of patients who are left out
 
@@ -28,6 +29,15 @@ def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:
     """The recipe's dataset component."""
     component = registry.get("dataset", recipe.data.dataset, "data.dataset")
     return component.build(recipe.data.parameters, "data")
+
+
+def make_sampler(recipe: Recipe, registry: Registry) -> Weighed | None:
+    """The recipe's sampler component, None where it has none."""
+    said = recipe.data.sampler
+    if said is None:
+        return None
+    component = registry.get("sampler", said.use, "data.sampler.use")
+    return Weighed(component.build(said.parameters, "data.sampler"), component.origin)
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class Listing:
     subjects: Sequence[Subject]
     split: Split
     left_out: tuple[str, ...] = ()  # who lack an input
+    sampler: Weighed | None = None
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
         """The patients of those who have all targets that are measured, and an input."""
@@ -85,7 +96,7 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
                 )
     for name, extra in data.extra.items():
         _check_extra(name, extra, subjects, noun)
-    return Listing(dataset, origin, subjects, split, tuple(names))
+    return Listing(dataset, origin, subjects, split, tuple(names), make_sampler(recipe, registry))
 
 
 def _check_extra(name: str, extra: ExtraSettings, subjects: Sequence[Subject], noun: str) -> None:

@@ -134,6 +134,8 @@ def _run_on(
             if recipe.training.sync_batch_norm:
                 processes.synchronize(assembly.translators)
             state = TrainingState(recipe, assembly, scheduler, processes.device)
+        if cohort.loader.sampler is not None:
+            state.difficulty = cohort.loader.sampler.difficulty
         for note in start_from(state, sources):
             display.progress.note(note)
         fill = None if parent is None else _extended(parent, state, cohort, session, display, processes.size)

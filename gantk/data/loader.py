@@ -17,6 +17,7 @@ from gantk.data.extra import of_image, of_pixels
 from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.prepared import PatientSlices
+from gantk.data.sampler import Candidates, Weighed
 from gantk.data.samples import Chosen, Patch, Pools, Row, Sample, Sampling, Slice, WholeSlices
 from gantk.data.store import SliceStore
 from gantk.errors import DataError, RecipeError, nearest
@@ -76,6 +77,7 @@ class Loader:
         measured: targets without which `rows` and `patient` give none; all where absent.
         extra: what groups hold beside images, by name.
         facts: what is known of each subject, by name.
+        sampler: says how often each slice is drawn; all equally often where absent.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class Loader:
         measured: Sequence[str] | None = None,
         extra: Mapping[str, ExtraSettings] | None = None,
         facts: Mapping[str, Mapping[str, str]] | None = None,
+        sampler: Weighed | None = None,
     ) -> None:
         self.store, self.split, self.layout = store, split, layout
         self.sizes, self.sampling, self.slices, self.core_fraction = dict(sizes), sampling, slices, core_fraction
         self.seed, self.steps_per_epoch = seed, steps_per_epoch
         self.extra, self.facts = dict(extra or {}), facts or {}
         self.measured = frozenset(layout.targets if measured is None else measured)
+        self.sampler = sampler
         self._hidden = [plane for name in missing for plane in layout.planes("source", name)]
         self._pools = lru_cache(maxsize=None)(self._find_pools)
         self._order = lru_cache(maxsize=16)(self._draw_order)
@@ -112,6 +116,8 @@ class Loader:
             DataError: a group has no patient, or no slice that may be drawn.
         """
         sizes = {group: self._size(group) for group in groups}
+        for group in groups if self.sampler is not None else ():
+            self.sampler.weights(self._candidates(group))  # what it refuses is refused before a run begins
         needed = [ceil(self._pools(group).draws(self.sampling.passes) / size) for group, size in sizes.items()]
         return self.steps_per_epoch or max(needed, default=0)
 
@@ -255,9 +261,27 @@ class Loader:
         key = (self.seed, *GroupName.parse(group).key, stage, epoch, kind, number, 1)
         return self.sampling.sample(drawn, self._patient, partial(_random, key))
 
+    def _candidates(self, group: str) -> Candidates:
+        rows, known = self._pools(group).other, {} if self.sampler is None else self.sampler.difficulty.known
+        subjects = [subject for subject, _ in rows]
+        slices = [int(self._patient(subject).z[row]) for subject, row in rows]
+        difficulty = [known.get(key, np.nan) for key in zip(subjects, slices, strict=True)]
+        return Candidates(
+            group,
+            subjects,
+            [self.split.patient(subject) for subject in subjects],
+            np.array(slices),
+            np.array([bool(self._patient(subject).tumour[row]) for subject, row in rows]),
+            np.array([bool(self._patient(subject).core[row]) for subject, row in rows]),
+            [self.facts.get(subject, {}) for subject in subjects],
+            np.array(difficulty, np.float64),
+        )
+
     def _draw_order(self, group: str, stage: int, epoch: int, kind: int, again: int, count: int) -> np.ndarray:
         """The order of one pass over a class, its own for every (seed, group, stage, epoch, class, pass)."""
         key = (self.seed, *GroupName.parse(group).key, stage, epoch, kind, again)
+        if self.sampler is not None:
+            return self.sampler.order(self._candidates(group), _random(key, count + 1))
         # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
         return np.argsort(_random(key, count), kind="stable")
 

@@ -18,6 +18,7 @@ EXAMPLES = {
     "loss": '[losses.NAME]\nuse = "{name}"\non = "ROLE"',
     "weight_map": '[maps.NAME]\nuse = "{name}"',
     "augmentation": '[translators.ROLE]\nshown = {{ use = "{name}" }}',
+    "sampler": '[data]\nsampler = {{ use = "{name}" }}',
     "balance": '[balance]\nuse = "{name}"\nterms = ["TERM", "TERM"]',
     "weight_schedule": '[losses.NAME]\nweight = {{ use = "{name}" }}',
     "transform": '[transforms.NAME]\nuse = "{name}"',

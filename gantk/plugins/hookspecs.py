@@ -64,6 +64,11 @@ def register_transforms() -> Classes:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_samplers() -> Classes:  # type: ignore[empty-body]
+    """Samplers by name: classes whose instances weigh the slices of a batch group (`gantk.Candidates`)."""
+
+
+@hookspec
 def register_schedulers() -> Classes:  # type: ignore[empty-body]
     """Training schedulers by name: subclasses of `gantk.Scheduler`."""
 

@@ -72,6 +72,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind("weight_schedule", "register_weight_schedules", called_with=("moment",)),
         Kind("augmentation", "register_augmentations", frozenset({"dimensions"})),
+        Kind("sampler", "register_samplers", called_with=("slices",)),
         Kind("balance", "register_balances", frozenset({"terms"})),
         Kind(
             "transform",

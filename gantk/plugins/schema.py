@@ -140,6 +140,8 @@ class _Writer:
             "data": self._table("data", "dataset", DataSettings, selector="dataset"),
             "translators": _by_name(self._translator()),
         }
+        sampler = {**self._table("sampler", "sampler", Selection), "required": ["use"]}
+        tables["data"]["properties"]["sampler"] |= {"anyOf": [sampler, {"type": "null"}]}
         for key, (kind, model) in NAMED.items():
             table = self._table(key, kind, model)
             if key == "losses":

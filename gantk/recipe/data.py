@@ -20,6 +20,7 @@ from gantk.recipe.values import (
     Pair,
     Pixels,
     Seed,
+    Selection,
     Settings,
     Several,
     Triple,
@@ -214,6 +215,8 @@ class DataSettings(BaseModel):
     slices: Literal["tumour", "all"] = "tumour"
     """Which slices are trained on: those with tumor, or all that show any brain; of volumes, what lies in a patch's
     middle."""
+    sampler: Selection | None = None
+    """How often each training slice is drawn, by a sampler component; all equally often where absent."""
     core_fraction: Fraction | None = None
     """Fraction of the training slices that contain tumor core, or of the patches with it in their middle; where
     absent, as many as there are."""

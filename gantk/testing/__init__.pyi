@@ -21,6 +21,7 @@ from .metrics import MetricConformance as MetricConformance
 from .optimizers import OptimizerConformance as OptimizerConformance
 from .recipes import RecipeRun as RecipeRun
 from .recipes import run_recipe as run_recipe
+from .samplers import SamplerConformance as SamplerConformance
 from .schedulers import Rehearsal as Rehearsal
 from .schedulers import SchedulerConformance as SchedulerConformance
 from .sessions import session as session

@@ -10,6 +10,7 @@ from gantk.testing.launchers import LauncherConformance
 from gantk.testing.losses import LossConformance
 from gantk.testing.metrics import MetricConformance
 from gantk.testing.optimizers import OptimizerConformance
+from gantk.testing.samplers import SamplerConformance
 from gantk.testing.schedulers import SchedulerConformance
 from gantk.testing.transforms import TransformConformance
 from gantk.testing.weight_maps import WeightMapConformance
@@ -27,6 +28,7 @@ _CLASSES: list[type[Conformance]] = [
     AugmentationConformance,
     BalanceConformance,
     OptimizerConformance,
+    SamplerConformance,
     SchedulerConformance,
     DatasetConformance,
     MetricConformance,

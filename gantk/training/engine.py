@@ -14,6 +14,7 @@ import torch
 
 from gantk.data.batch import Batch
 from gantk.data.loader import Loader
+from gantk.data.sampler import Difficulty
 from gantk.errors import Interrupted, NonFiniteError, RecipeError, nearest
 from gantk.names import check_name
 from gantk.recipe.model import Recipe
@@ -28,7 +29,7 @@ from gantk.training.state import Position, TrainingState
 from gantk.training.update import Losses, Updater
 from gantk.training.world import World
 from gantk.translation import Moment, StagePlan
-from gantk.translation.step import Pictures
+from gantk.translation.step import Kept, Pictures
 
 
 class Observer(Protocol):
@@ -142,6 +143,8 @@ class Engine:
         weights = {role: scheduler.weight(stage, role, epoch) for role in stage.roles}
         for role, translator in state.translators.items():
             translator.train(role in stage.roles)  # one that only answers does so as it would at test
+        if state.difficulty is not None and not first:
+            state.difficulty.begin_epoch()
         pending: list[Batch] = []
         accumulate = self.recipe.training.accumulate
         began = time.perf_counter()
@@ -158,9 +161,9 @@ class Engine:
                 continue
             rates = self._set_rates(stage, epoch * steps + position.step, steps)
             due = position.step + 1 == steps and self.recipe.training.panel_due(epoch)
-            pictures: Pictures | None = {} if due and self.world.first else None
+            kept = Kept({} if due and self.world.first else None, None if state.difficulty is None else [])
             try:
-                losses = updater.step(pending, weights, moment, pictures)
+                losses = updater.step(pending, weights, moment, kept)
             except NonFiniteError as error:
                 raise self._located(error, stage, position) from None
             pending = []
@@ -169,8 +172,10 @@ class Engine:
             state.position = replace(position, step=position.step + 1, total=position.total + 1)
             now = time.perf_counter()
             self.observer.step_done(stage, position, losses, rates, now - began)
-            if pictures:
-                self.observer.pictured(position, pictures)
+            if kept.pictures:
+                self.observer.pictured(position, kept.pictures)
+            if state.difficulty is not None:
+                self._rate(state.difficulty, kept)
             began = now
             if state.position.step == steps:
                 break  # the epoch's end has a checkpoint of its own
@@ -208,6 +213,12 @@ class Engine:
             optimizers.set_rates({part: found(stage, role, part, step, steps) for part in optimizers.rates})
             rates |= {f"{role}/{part}": rate for part, rate in optimizers.rates.items()}
         return rates
+
+    def _rate(self, difficulty: Difficulty, kept: Kept) -> None:
+        """Remember how hard the slices of a step were, in all processes alike."""
+        own = [(subjects, slices, errors.tolist()) for subjects, slices, errors in kept.ratings or ()]
+        for subjects, slices, values in (one for found in self.world.gather(own) for one in found):
+            difficulty.rate(subjects, slices, values)
 
     def _control(self) -> Control:
         return Control(self.state, self.history, self.world, self.observer.note)

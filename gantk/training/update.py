@@ -20,7 +20,7 @@ from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import SIDES, Optimizers
 from gantk.training.world import World
 from gantk.translation import Moment, StagePlan, Step, Term, Translator, View
-from gantk.translation.step import Pictures
+from gantk.translation.step import Kept
 from gantk.translation.term import BalanceSlot
 
 Losses = dict[str, float]
@@ -70,7 +70,7 @@ class Updater:
         batches: Sequence[Batch],
         role_weights: Mapping[str, float],
         moment: Moment | None = None,
-        pictures: Pictures | None = None,
+        kept: Kept | None = None,
     ) -> Losses:
         """Update all of the stage's networks once.
 
@@ -78,7 +78,7 @@ class Updater:
             batches: one batch, or as many as are accumulated.
             role_weights: the factor on each role's generator terms.
             moment: where in the training it is.
-            pictures: takes the images that terms keep (`View.log_image`), which keep none where it is absent.
+            kept: takes what terms keep of the step (`View.log_image`, `View.rate`), nothing where it is absent.
 
         Returns:
             The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
@@ -90,11 +90,11 @@ class Updater:
         share = 1 / len(batches)
         readings = _Readings()
         for number, batch in enumerate(batches):
-            step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, pictures=pictures)
+            step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, kept=kept)
             done: set[str] = set()
             for side in self.settings.updates:
                 if side in done:  # its networks have changed since: nothing computed so far holds
-                    step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, pictures=pictures)
+                    step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, kept=kept)
                     done = set()
                 done.add(side)
                 losses: dict[str, Tensor] = {}
@@ -126,7 +126,7 @@ class Updater:
 
     def rehearse(self, batch: Batch, moment: Moment) -> None:
         """Compute every term's sides as `step` does, and change no weight. Raises what they raise."""
-        step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, pictures={})
+        step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, kept=Kept({}, []))
         for side in sorted(set(self.settings.updates)):
             self.total(side, step, dict.fromkeys(self.plan.roles, 1.0), {})
             step.forget_judgements()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -31,6 +31,21 @@ Given = Mapping[str, Tensor]
 """What a network is given beside an image, by name."""
 Pictures = dict[str, Tensor]
 """Images (B, C, H, W) that terms keep of a step, 0 black and 1 white, by `ROLE/TERM.NAME`."""
+
+
+@dataclass
+class Kept:
+    """What terms keep of a step besides losses and numbers; of what is None they keep nothing.
+
+    Attributes:
+        pictures: images.
+        ratings: how hard each slice was, (B,), with its subjects and slices.
+    """
+
+    pictures: Pictures | None = None
+    ratings: list[tuple[tuple[str, ...], tuple[int, ...], Tensor]] | None = None
+
+
 Key = tuple[tuple[str, int], ...]
 
 
@@ -46,7 +61,7 @@ class Step:
         batch: groups by name, on the translators' device.
         autocast: a context in which networks run (bf16), none where absent.
         moment: where in the training it is; the first of the plan's stage where absent.
-        pictures: takes the images that terms keep; they keep none where it is absent.
+        kept: takes what terms keep of the step; they keep nothing where it is absent.
         inference: compute everything without gradient.
     """
 
@@ -58,7 +73,7 @@ class Step:
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         inference: bool = False,
         moment: Moment | None = None,
-        pictures: Pictures | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.translators = translators
         self.plan = plan
@@ -72,7 +87,7 @@ class Step:
         self._given: dict[tuple[str, str, Update], Given] = {}
         self._sources: dict[tuple[str, str], Tensor] = {}
         self.logged: dict[str, Tensor] = {}
-        self.pictures = pictures
+        self.kept = kept or Kept()
         self._asked: dict[str, tuple[str, TransformSlot, int]] = {}
         self._real: set[int] = set()
         self._owners: dict[int, str] = {}  # the group that an image of the memo belongs to

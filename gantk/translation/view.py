@@ -320,14 +320,30 @@ class View:
             ValueError: the name is none, or it is no image.
         """
         place = self._place(name)
-        if self.step.pictures is None:
+        if self.step.kept.pictures is None:
             return
         made = (image() if callable(image) else image).detach().float()
         while made.ndim > 4:  # of a volume the middle slice
             made = made[:, :, made.shape[2] // 2]
         if made.ndim < 4:
             raise ValueError(f"{name!r} has the shape {tuple(made.shape)}, and an image (B, C, H, W) is wanted")
-        self.step.pictures[place] = ((made - low) / (high - low)).nan_to_num().clamp(0, 1)
+        self.step.kept.pictures[place] = ((made - low) / (high - low)).nan_to_num().clamp(0, 1)
+
+    def rate(self, errors: Tensor) -> None:
+        """Say how hard each image of the term's group was by errors `(B, …)`, of which the mean of each image counts: a
+        sampler may draw hard ones more often from the next epoch on (`data.sampler`). The last that is said of a slice
+        counts; without a sampler it does nothing.
+
+        Raises:
+            ValueError: the errors are not those of the group's images.
+        """
+        if self.step.kept.ratings is None:
+            return
+        group = self.group
+        if not errors.ndim or len(errors) != len(group):
+            raise ValueError(f"errors of {len(group)} images are wanted, not the shape {tuple(errors.shape)}")
+        values = errors.detach().float().reshape(len(group), -1).mean(1)
+        self.step.kept.ratings.append((group.subjects, group.slices, values))
 
     def _place(self, name: str) -> str:
         """Where something that is recorded of a step stands."""

@@ -30,6 +30,7 @@ from gantk_baselines.perceptual import Content, DiscriminatorFeatures, Perceptua
 from gantk_baselines.pixelwise import L1, L2, Change, Ssim
 from gantk_baselines.projected_distillation import ProjectedDistillation
 from gantk_baselines.registration import Registered
+from gantk_baselines.samplers import Balanced, Hard
 from gantk_baselines.schedules import Constant, Cosine, EarlyStop, LinearDecay, Phases, Warmup
 from gantk_baselines.stargan import StarGan, StarGanDiscriminator
 from gantk_baselines.transforms import Affine, Flip, InputJitter, Jitter, ResizeAndCrop
@@ -140,3 +141,8 @@ def register_schedulers() -> dict[str, type]:
         "phases": Phases,
         "warmup": Warmup,
     }
+
+
+@hookimpl
+def register_samplers() -> dict[str, type]:
+    return {"balanced": Balanced, "hard": Hard}

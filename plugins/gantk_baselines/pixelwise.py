@@ -28,7 +28,7 @@ class L1:
     needs = Needs(target=True)
 
     def __call__(self, view: View) -> Tensor:
-        return view.weighted_mean((view.target - view.output).abs())
+        return _told(view, (view.target - view.output).abs())
 
 
 class L2:
@@ -37,7 +37,13 @@ class L2:
     needs = Needs(target=True)
 
     def __call__(self, view: View) -> Tensor:
-        return view.weighted_mean((view.target - view.output).square())
+        return _told(view, (view.target - view.output).square())
+
+
+def _told(view: View, error: Tensor) -> Tensor:
+    """The weighted mean of an error, of which a sampler is told."""
+    view.rate(error)
+    return view.weighted_mean(error)
 
 
 class Change:

@@ -13,9 +13,11 @@ from gantk.data.brats import Brats
 from gantk.data.cohort import Split
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader, members
+from gantk.data.sampler import Weighed
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import DataError, RecipeError
 from gantk.progress import QuietProgress
+from gantk_baselines.samplers import Balanced, Hard
 
 INPUTS, TARGETS = ("t1", "t2", "flair"), ("t1ce",)
 SPLIT = Split(paired=("P1", "P2"), unpaired=("P4",), validation=("P5",), test=("P3",))
@@ -287,3 +289,29 @@ def test_parts_of_a_group_and_what_a_batch_says_are_by_patient(store):
         ("P1", "one"), ("P2", "one"), ("P4", "one"), ("P5", "P5")
     }  # fmt: skip
     assert "one" in group.patients
+
+
+def test_a_balanced_sampler_draws_classes_equally(store):
+    plain = drawn(loader(store, core_fraction=None, slices="all"), "paired")
+    share = np.mean([has_core(store, key) for key in plain])
+    made = loader(store, core_fraction=None, slices="all", sampler=Weighed(Balanced("core"), "sampler"))
+    keys = [key for epoch in range(4) for key in drawn(made, "paired", epoch)]
+    assert share < 0.4
+    assert np.mean([has_core(store, key) for key in keys]) == pytest.approx(0.5, abs=0.07)
+    again = loader(store, core_fraction=None, slices="all", sampler=Weighed(Balanced("core"), "sampler"))
+    assert keys == [key for epoch in range(4) for key in drawn(again, "paired", epoch)]
+
+
+def test_hard_slices_come_more_often_from_the_next_epoch_on(store):
+    sampler = Weighed(Hard(strength=2, limit=10), "sampler")
+    made = loader(store, core_fraction=None, slices="all", sampler=sampler)
+    first = drawn(made, "paired", 0)
+    assert max(Counter(first).values()) <= 2  # nothing is known yet
+    hard = first[0]
+    for subject, z in set(first):
+        sampler.difficulty.rate([subject], [z], [1.0 if (subject, z) == hard else 0.1])
+    assert drawn(made, "paired", 0) == first
+    sampler.difficulty.begin_epoch()
+    often = Counter(drawn(made, "paired", 1))
+    assert often[hard] > 4
+    assert often[hard] == max(often.values())

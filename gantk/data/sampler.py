@@ -1,0 +1,135 @@
+"""Samplers: which slices of a batch group are drawn how often, with what was seen of them in earlier epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from gantk.errors import GantkError, PluginError, RecipeError
+from gantk.plugins.blame import blame
+from gantk.plugins.nested import stands_for
+
+__all__ = ["Candidates", "Difficulty", "Sampler", "Weighed"]
+
+Key = tuple[str, int]
+"""A subject, and the index of a slice in its LPS volume."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The slices that a batch group can draw, N of them.
+
+    Attributes:
+        group: the batch group.
+        subjects: whose each is.
+        patients: whose subject that is.
+        slices: (N,) int, its index in the LPS volume.
+        tumor: (N,) bool, whether it shows tumor.
+        core: (N,) bool, whether it shows tumor core.
+        facts: what the dataset knows of its subject, such as a site.
+        difficulty: (N,) float, what terms said last of how hard it was (`view.rate`), up to the epoch before; NaN where
+            nothing was said yet.
+    """
+
+    group: str
+    subjects: Sequence[str]
+    patients: Sequence[str]
+    slices: np.ndarray
+    tumor: np.ndarray
+    core: np.ndarray
+    facts: Sequence[Mapping[str, str]]
+    difficulty: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+
+@stands_for("sampler")
+class Sampler(Protocol):
+    """Weighs the slices of a batch group, anew in every epoch, from what it is given alone; it has no state."""
+
+    def __call__(self, slices: Candidates) -> np.ndarray:
+        """(N,), at least 0: in a pass of N draws a slice comes about N times its share of the sum."""
+
+
+@dataclass
+class Difficulty:
+    """How hard slices were: what holds in this epoch, and what was said since it began."""
+
+    known: dict[Key, float] = field(default_factory=dict)
+    fresh: dict[Key, float] = field(default_factory=dict)
+
+    def rate(self, subjects: Sequence[str], slices: Sequence[int], values: Sequence[float]) -> None:
+        """Take up what a step says of its slices; it counts from the next epoch."""
+        self.fresh |= dict(zip(zip(subjects, slices, strict=True), values, strict=True))
+
+    def begin_epoch(self) -> None:
+        """Let what was said count."""
+        self.known |= self.fresh
+        self.fresh = {}
+
+    def state(self) -> dict[str, list[list[Any]]]:
+        """All of it in plain values."""
+        return {name: [[*key, value] for key, value in getattr(self, name).items()] for name in ("known", "fresh")}
+
+    def take_up(self, state: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+        """What `state` gave."""
+        self.known, self.fresh = ({(s, int(z)): float(v) for s, z, v in state[name]} for name in ("known", "fresh"))
+
+
+@dataclass
+class Weighed:
+    """A sampler at its place, and what it is told."""
+
+    component: Sampler
+    origin: str
+    difficulty: Difficulty = field(default_factory=Difficulty)
+
+    def weights(self, slices: Candidates) -> np.ndarray:
+        """The candidates' weights (N,).
+
+        Raises:
+            RecipeError: the sampler refuses the candidates.
+            PluginError: what it gives are no weights.
+        """
+        try:
+            with blame(self.origin, "data.sampler"):
+                weights = np.asarray(self.component(slices), dtype=np.float64)
+        except PluginError:
+            raise
+        except GantkError as error:
+            place = ".".join(filter(None, ("data.sampler", error.where)))
+            raise RecipeError(error.what, where=place, why=error.why, mend=error.mend) from error
+        count = len(slices)
+        if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+            raise PluginError(
+                f"the {self.origin} gives no weights",
+                where="data.sampler",
+                why=f"{count} finite numbers of at least 0, not all 0, are wanted, it gives {_shown(weights)}",
+            )
+        return weights
+
+    def order(self, slices: Candidates, random: np.ndarray) -> np.ndarray:
+        """The places among the candidates that one pass of N draws takes, in order.
+
+        A slice comes as often as its weight says, rounded up or down by chance, so that with equal weights each comes
+        once.
+
+        Args:
+            slices: the candidates.
+            random: (N + 1,) numbers in [0, 1).
+
+        Raises:
+            GantkError: as `weights` does.
+        """
+        weights, count = self.weights(slices), len(slices)
+        ends = np.cumsum(weights) * (count / weights.sum())
+        places = np.searchsorted(ends, np.arange(count) + random[count], side="right")
+        return np.minimum(places, count - 1)[np.argsort(random[:count], kind="stable")]
+
+
+def _shown(weights: np.ndarray) -> str:
+    return f"the shape {weights.shape} from {weights.min():g} to {weights.max():g}" if weights.size else "none"

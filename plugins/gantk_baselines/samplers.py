@@ -1,0 +1,65 @@
+"""Samplers: classes drawn equally often, and slices that the networks find hard drawn more often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from gantk import Candidates, Fraction, GantkError, NonNegative, nearest
+
+__all__ = ["Balanced", "Hard"]
+
+
+class Balanced:
+    """Slices of every class equally often: each has the weight 1 / nᵅ, with the n slices of its class in the group.
+
+    Args:
+        by: what makes the class: `tumor` or `core`, whether a slice shows it; `patient`; or what the dataset knows of
+            subjects, such as a site.
+        strength: α, from 0, all slices equally often, to 1, all classes equally often.
+    """
+
+    def __init__(self, by: str = "core", strength: Fraction = 1.0) -> None:
+        self.by, self.strength = by, strength
+
+    def __call__(self, slices: Candidates) -> np.ndarray:
+        classes = self._classes(slices)
+        counts = Counter(classes)
+        return np.array([counts[one] ** -self.strength for one in classes])
+
+    def _classes(self, slices: Candidates) -> list[object]:
+        known = {"tumor": slices.tumor, "core": slices.core, "patient": slices.patients}
+        if self.by in known:
+            return list(known[self.by])
+        names = [*known, *dict.fromkeys(name for facts in slices.facts for name in facts)]
+        if self.by not in names:
+            raise GantkError(f"nothing is known of slices as {self.by!r}", where="by", mend=nearest(self.by, names))
+        return [facts.get(self.by) for facts in slices.facts]
+
+
+class Hard:
+    """Hard slices more often: the weight is (d / d̄)ᵅ, with the error d that terms told last of a slice, and its mean d̄.
+
+    Slices of which nothing was told yet have the weight 1. Terms such as `l1` and `l2` tell. With the weight
+    proportional to a power of the error it is prioritized sampling (Schaul et al., "Prioritized experience replay",
+    ICLR 2016, equation 1), without its correction of the gradient.
+
+    Args:
+        strength: α, 0 for all equally often.
+        limit: the largest weight, and one over the least.
+    """
+
+    def __init__(
+        self, strength: NonNegative = 1.0, limit: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 5.0
+    ) -> None:
+        self.strength, self.limit = strength, limit
+
+    def __call__(self, slices: Candidates) -> np.ndarray:
+        known = np.isfinite(slices.difficulty)
+        mean = slices.difficulty[known].mean() if known.any() else 0.0
+        relative = np.where(known & (mean > 0), np.nan_to_num(slices.difficulty) / max(mean, 1e-30), 1.0)
+        weights: np.ndarray = np.clip(relative**self.strength, 1 / self.limit, self.limit)
+        return weights
