@@ -116,8 +116,9 @@ class Loader:
             DataError: a group has no patient, or no slice that may be drawn.
         """
         sizes = {group: self._size(group) for group in groups}
-        for group in groups if self.sampler is not None else ():
-            self.sampler.weights(self._candidates(group))  # what it refuses is refused before a run begins
+        if self.sampler is not None:
+            for group in groups:
+                self.sampler.weights(self._candidates(group))  # what it refuses is refused before a run begins
         needed = [ceil(self._pools(group).draws(self.sampling.passes) / size) for group, size in sizes.items()]
         return self.steps_per_epoch or max(needed, default=0)
 
