@@ -135,7 +135,7 @@ def _run_on(
                 processes.synchronize(assembly.translators)
             state = TrainingState(recipe, assembly, scheduler, processes.device)
         if cohort.loader.sampler is not None:
-            state.difficulty = cohort.loader.sampler.difficulty
+            state.hardness = cohort.loader.sampler.hardness
         for note in start_from(state, sources):
             display.progress.note(note)
         fill = None if parent is None else _extended(parent, state, cohort, session, display, processes.size)

@@ -263,10 +263,10 @@ class Loader:
         return self.sampling.sample(drawn, self._patient, partial(_random, key))
 
     def _candidates(self, group: str) -> Candidates:
-        rows, known = self._pools(group).other, {} if self.sampler is None else self.sampler.difficulty.known
+        rows, known = self._pools(group).other, {} if self.sampler is None else self.sampler.hardness.known
         subjects = [subject for subject, _ in rows]
         slices = [int(self._patient(subject).z[row]) for subject, row in rows]
-        difficulty = [known.get(key, np.nan) for key in zip(subjects, slices, strict=True)]
+        hardness = [known.get(key, np.nan) for key in zip(subjects, slices, strict=True)]
         return Candidates(
             group,
             subjects,
@@ -275,7 +275,7 @@ class Loader:
             np.array([bool(self._patient(subject).tumour[row]) for subject, row in rows]),
             np.array([bool(self._patient(subject).core[row]) for subject, row in rows]),
             [self.facts.get(subject, {}) for subject in subjects],
-            np.array(difficulty, np.float64),
+            np.array(hardness, np.float64),
         )
 
     def _draw_order(self, group: str, stage: int, epoch: int, kind: int, again: int, count: int) -> np.ndarray:

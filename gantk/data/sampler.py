@@ -12,7 +12,7 @@ from gantk.errors import GantkError, PluginError, RecipeError
 from gantk.plugins.blame import blame
 from gantk.plugins.nested import stands_for
 
-__all__ = ["Candidates", "Difficulty", "Sampler", "Weighed"]
+__all__ = ["Candidates", "Hardness", "Sampler", "Weighed"]
 
 Key = tuple[str, int]
 """A subject, and the index of a slice in its LPS volume."""
@@ -30,7 +30,7 @@ class Candidates:
         tumor: (N,) bool, whether it shows tumor.
         core: (N,) bool, whether it shows tumor core.
         facts: what the dataset knows of its subject, such as a site.
-        difficulty: (N,) float, what terms said last of how hard it was (`view.rate`), up to the epoch before; NaN where
+        hardness: (N,) float, what terms said last of how hard it was (`view.rate`), up to the epoch before; NaN where
             nothing was said yet.
     """
 
@@ -41,7 +41,7 @@ class Candidates:
     tumor: np.ndarray
     core: np.ndarray
     facts: Sequence[Mapping[str, str]]
-    difficulty: np.ndarray
+    hardness: np.ndarray
 
     def __len__(self) -> int:
         return len(self.subjects)
@@ -56,7 +56,7 @@ class Sampler(Protocol):
 
 
 @dataclass
-class Difficulty:
+class Hardness:
     """How hard slices were: what holds in this epoch, and what was said since it began."""
 
     known: dict[Key, float] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Weighed:
 
     component: Sampler
     origin: str
-    difficulty: Difficulty = field(default_factory=Difficulty)
+    hardness: Hardness = field(default_factory=Hardness)
 
     def weights(self, slices: Candidates) -> np.ndarray:
         """The candidates' weights (N,).

@@ -21,11 +21,11 @@ class SamplerConformance(Conformance):
         """Forty slices of five subjects of three patients from two sites, of which some were rated."""
         random, number = np.random.default_rng(0), np.arange(40)
         subjects = [f"S{n // 8}" for n in number]
-        difficulty = np.where(random.random(40) < seen, random.random(40), np.nan)
+        hardness = np.where(random.random(40) < seen, random.random(40), np.nan)
         sites = [{"site": "north" if n < 30 else "south"} for n in number]
         tumor = number % 4 == 0
         patients = [f"P{n // 16}" for n in number]
-        return Candidates("paired", subjects, patients, number % 8, tumor, number % 8 == 0, sites, difficulty)
+        return Candidates("paired", subjects, patients, number % 8, tumor, number % 8 == 0, sites, hardness)
 
     def test_weights(self) -> None:
         """One finite weight of at least 0 for each slice, before anything was rated and after."""
@@ -43,10 +43,10 @@ class SamplerConformance(Conformance):
     def test_slices_alone(self) -> None:
         """The same slices have the same weights, asked again and in a pickled copy; they stay as they are."""
         sampler, slices = self.make(), self.slices()
-        before = slices.difficulty.copy()
+        before = slices.hardness.copy()
         first = np.asarray(sampler(self.slices(1.0)))
         sampler(slices)
         same = all(np.array_equal(first, np.asarray(one(self.slices(1.0)))) for one in (sampler, pickled(sampler)))
         mend = "compute weights from the slices and the parameters alone, without state or random numbers"
         expect(same, "slices that are asked for again have other weights: a resumed run would draw others", mend)
-        expect(np.array_equal(before, slices.difficulty, equal_nan=True), "it changes the slices", mend)
+        expect(np.array_equal(before, slices.hardness, equal_nan=True), "it changes the slices", mend)

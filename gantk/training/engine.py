@@ -14,7 +14,7 @@ import torch
 
 from gantk.data.batch import Batch
 from gantk.data.loader import Loader
-from gantk.data.sampler import Difficulty
+from gantk.data.sampler import Hardness
 from gantk.errors import Interrupted, NonFiniteError, RecipeError, nearest
 from gantk.names import check_name
 from gantk.recipe.model import Recipe
@@ -143,8 +143,8 @@ class Engine:
         weights = {role: scheduler.weight(stage, role, epoch) for role in stage.roles}
         for role, translator in state.translators.items():
             translator.train(role in stage.roles)  # one that only answers does so as it would at test
-        if state.difficulty is not None and not first:
-            state.difficulty.begin_epoch()
+        if state.hardness is not None and not first:
+            state.hardness.begin_epoch()
         pending: list[Batch] = []
         accumulate = self.recipe.training.accumulate
         began = time.perf_counter()
@@ -161,7 +161,7 @@ class Engine:
                 continue
             rates = self._set_rates(stage, epoch * steps + position.step, steps)
             due = position.step + 1 == steps and self.recipe.training.panel_due(epoch)
-            kept = Kept({} if due and self.world.first else None, None if state.difficulty is None else [])
+            kept = Kept({} if due and self.world.first else None, None if state.hardness is None else [])
             try:
                 losses = updater.step(pending, weights, moment, kept)
             except NonFiniteError as error:
@@ -174,8 +174,8 @@ class Engine:
             self.observer.step_done(stage, position, losses, rates, now - began)
             if kept.pictures:
                 self.observer.pictured(position, kept.pictures)
-            if state.difficulty is not None:
-                self._rate(state.difficulty, kept)
+            if state.hardness is not None:
+                self._rate(state.hardness, kept)
             began = now
             if state.position.step == steps:
                 break  # the epoch's end has a checkpoint of its own
@@ -214,11 +214,11 @@ class Engine:
             rates |= {f"{role}/{part}": rate for part, rate in optimizers.rates.items()}
         return rates
 
-    def _rate(self, difficulty: Difficulty, kept: Kept) -> None:
+    def _rate(self, hardness: Hardness, kept: Kept) -> None:
         """Remember how hard the slices of a step were, in all processes alike."""
         own = [(subjects, slices, errors.tolist()) for subjects, slices, errors in kept.ratings or ()]
         for subjects, slices, values in (one for found in self.world.gather(own) for one in found):
-            difficulty.rate(subjects, slices, values)
+            hardness.rate(subjects, slices, values)
 
     def _control(self) -> Control:
         return Control(self.state, self.history, self.world, self.observer.note)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gantk.data.sampler import Difficulty
+from gantk.data.sampler import Hardness
 from gantk.recipe.model import Recipe
 from gantk.training.device import make_scaler
 from gantk.training.optimizers import SIDES, Optimizers
@@ -62,7 +62,7 @@ class TrainingState:
         self.scheduler = scheduler
         self.device = device
         self.position = Position()
-        self.difficulty: Difficulty | None = None  # of slices, where a sampler is told
+        self.hardness: Hardness | None = None  # of slices, where a sampler is told
         for translator in self.translators.values():
             translator.to(device)
             if recipe.training.channels_last:
@@ -159,7 +159,7 @@ class TrainingState:
     def optimizer_states(self) -> dict[str, Any]:
         """The state of every optimizer by `ROLE/SIDE`, and in fp16 of every side's scaler by `scaler/SIDE`;
         what a sampler is told by `sampler`."""
-        told = {} if self.difficulty is None else {"sampler": self.difficulty.state()}
+        told = {} if self.hardness is None else {"sampler": self.hardness.state()}
         return (
             told
             | {
@@ -172,8 +172,8 @@ class TrainingState:
 
     def load_optimizer_states(self, states: Mapping[str, Any]) -> None:
         """Take up the state of every optimizer; where a stage begins, they begin anew."""
-        if self.difficulty is not None:
-            self.difficulty.take_up(states["sampler"])
+        if self.hardness is not None:
+            self.hardness.take_up(states["sampler"])
         for side, scaler in self.scalers.items():
             if scaler.is_enabled():
                 scaler.load_state_dict(states[f"scaler/{side}"])

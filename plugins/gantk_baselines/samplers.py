@@ -58,8 +58,8 @@ class Hard:
         self.strength, self.limit = strength, limit
 
     def __call__(self, slices: Candidates) -> np.ndarray:
-        known = np.isfinite(slices.difficulty)
-        mean = slices.difficulty[known].mean() if known.any() else 0.0
-        relative = np.where(known & (mean > 0), np.nan_to_num(slices.difficulty) / max(mean, 1e-30), 1.0)
+        known = np.isfinite(slices.hardness)
+        mean = slices.hardness[known].mean() if known.any() else 0.0
+        relative = np.where(known & (mean > 0), np.nan_to_num(slices.hardness) / max(mean, 1e-30), 1.0)
         weights: np.ndarray = np.clip(relative**self.strength, 1 / self.limit, self.limit)
         return weights

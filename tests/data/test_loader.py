@@ -309,9 +309,9 @@ def test_hard_slices_come_more_often_from_the_next_epoch_on(store):
     assert max(Counter(first).values()) <= 2  # nothing is known yet
     hard = first[0]
     for subject, z in set(first):
-        sampler.difficulty.rate([subject], [z], [1.0 if (subject, z) == hard else 0.1])
+        sampler.hardness.rate([subject], [z], [1.0 if (subject, z) == hard else 0.1])
     assert drawn(made, "paired", 0) == first
-    sampler.difficulty.begin_epoch()
+    sampler.hardness.begin_epoch()
     often = Counter(drawn(made, "paired", 1))
     assert often[hard] > 4
     assert often[hard] == max(often.values())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gantk import Candidates, GantkError, PluginError
-from gantk.data.sampler import Difficulty, Weighed
+from gantk.data.sampler import Hardness, Weighed
 from gantk_baselines.samplers import Balanced
 
 
@@ -25,7 +25,7 @@ def candidates(count, **changes):
         "tumor": np.zeros(count, bool),
         "core": np.zeros(count, bool),
         "facts": [{}] * count,
-        "difficulty": np.full(count, np.nan),
+        "hardness": np.full(count, np.nan),
     }
     return Candidates(**every | changes)
 
@@ -60,11 +60,11 @@ def test_classes_may_be_what_the_dataset_knows():
 
 
 def test_what_was_told_survives_a_resume():
-    told = Difficulty()
+    told = Hardness()
     told.rate(["P1", "P2"], [3, 4], [0.5, 0.25])
     told.begin_epoch()
     told.rate(["P1"], [3], [0.75])
-    other = Difficulty()
+    other = Hardness()
     other.take_up(told.state())
     assert other == told
     assert (other.known, other.fresh) == ({("P1", 3): 0.5, ("P2", 4): 0.25}, {("P1", 3): 0.75})
