@@ -68,7 +68,8 @@ class Inference:
     """Translations of a group of slices and the weight maps on it.
 
     Of slices that are translated whole, each network makes one forward pass for both. Volumes, and what is translated
-    in windows, are translated and weighed for themselves.
+    in windows, are translated and weighed for themselves. Where a role has an average, that is what translates, and what
+    maps ask.
 
     Args:
         state: whose networks are asked.
@@ -78,6 +79,7 @@ class Inference:
 
     def __init__(self, state: TrainingState, plan: StagePlan, loader: Loader) -> None:
         self.state, self.plan, self.loader = state, plan, loader
+        self._translators = state.answering()
         self._moment = state.moment(plan.stage)
         self._windows = Windows.of(state.recipe, state.device)
         self._weigh = BySlice(loader, self._in_windows) if state.recipe.data.dimensions == 3 else self._in_windows
@@ -90,9 +92,8 @@ class Inference:
 
     def predictor(self, role: str) -> Predictor:
         """As the function `predictor`, for the group that was seen last, or another view of its source."""
-        chain = Chain(self.state.translators, role)
-        # neither is what maps ask for, nor are windows
-        if chain.draws or self.state.averages.keys() & chain.networks.keys() or self._windows is not None:
+        chain = Chain(self._translators, role)
+        if chain.draws or self._windows is not None:  # not what maps ask for
             return predictor(self.state, role, self.loader)
 
         def predict(group: Group) -> Tensor:
@@ -127,7 +128,7 @@ class Inference:
     def _weights(self, step: Step) -> dict[str, Tensor]:
         terms = [term for term in self.plan.terms if term.map is not None and term.map in self.plan.maps]
         found = {}
-        with at_rest(list(self.state.translators.values())):
+        with at_rest(list(self._translators.values())):
             for name, role, group in sorted({(str(t.map), t.role, t.group) for t in terms}):
                 weight = step.weight(name, role, group)
                 if weight is not None:
@@ -136,7 +137,7 @@ class Inference:
 
     def _step_of(self, group: Group) -> Step:
         return Step(
-            self.state.translators,
+            self._translators,
             self.plan,
             dict.fromkeys((SEEN, *self.plan.groups), group),
             autocasting(self.state.device, self.state.recipe.run.precision),

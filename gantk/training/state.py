@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,14 @@ class TrainingState:
     def generator(self, role: str) -> nn.Module:
         """The generator that answers for a role: its average where `training.ema` keeps one."""
         return self.averages[role].module if role in self.averages else self.translators[role].generator
+
+    def answering(self) -> dict[str, Translator]:
+        """The translators, with averages in place of the generators that have one."""
+        found = dict(self.translators)
+        for role, average in self.averages.items():
+            found[role] = copy.copy(found[role])
+            found[role]._modules = {**found[role]._modules, "generator": average.module}
+        return found
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights and buffers by name, `ROLE.…` and `average.ROLE.…`."""

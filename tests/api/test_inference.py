@@ -29,15 +29,17 @@ def test_translations_and_maps_share_one_pass_of_each_network(recipe: Path, ema:
     for role, translator in state.translators.items():
         with torch.no_grad():  # the average lags behind, as in training
             next(translator.generator.parameters()).add_(0.1)
-        translator.generator.register_forward_hook(lambda *_, role=role: passes.update([role]))
+        state.generator(role).register_forward_hook(lambda *_, role=role: passes.update([role]))
         assert translator.discriminator is not None
         translator.discriminator.register_forward_hook(lambda *_, role=role: passes.update([f"{role} D"]))
     plan = assembly.plan("joint", ("teacher", "student"))
     inference = Inference(state, plan, cohort.loader)
     for group in cohort.loader.patient(cohort.split.test[0], 4):
         alone = {role: predictor(state, role, cohort.loader)(group) for role in state.translators}
-        step = Step(state.translators, plan, dict.fromkeys(plan.groups, group), inference=True)
-        for translator in state.translators.values():
+        answering = state.answering()
+        assert all(answering[role].generator is state.generator(role) for role in answering)
+        step = Step(answering, plan, dict.fromkeys(plan.groups, group), inference=True)
+        for translator in (*answering.values(), *state.translators.values()):
             translator.eval()
         wanted = {"difficulty/teacher": step.weight("difficulty", "teacher", "paired")}
         wanted["difficulty/student"] = step.weight("difficulty", "student", "unpaired")
