@@ -40,6 +40,7 @@ from gantk.progress import Progress
 from gantk.recipe import Recipe
 from gantk.recipe.values import Region
 from gantk.runs.names import EVALUATION
+from gantk.training.device import images_at_once
 from gantk.training.state import TrainingState
 from gantk.training.world import World
 
@@ -126,9 +127,10 @@ def assess(
         predictors[name] = baseline(name, state.assembly.layout, outputs, training)
     regions = _regions(settings.regions, [cohort.store[patient] for patient in patients])
     weights, intensities = _Weights(), Intensities(regions)
+    size = images_at_once(state.device, settings.batch, recipe.data.crop)
 
     def groups(patient: str) -> Iterator[Group]:
-        for group in cohort.loader.patient(patient, settings.batch):
+        for group in cohort.loader.patient(patient, size):
             group = group.to(state.device)
             inference.see(group)
             yield from measured(state, [group])

@@ -68,8 +68,8 @@ class Inference:
     """Translations of a group of slices and the weight maps on it.
 
     Of slices that are translated whole, each network makes one forward pass for both. Volumes, and what is translated
-    in windows, are translated and weighed for themselves. Where a role has an average, that is what translates, and what
-    maps ask.
+    in windows, are translated and weighed for themselves. Where a role has an average, that is what translates, and
+    what maps ask.
 
     Args:
         state: whose networks are asked.

@@ -39,7 +39,7 @@ from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
 from gantk.training.best import evaluated_checkpoint
 from gantk.training.checkpoint import Checkpoint, restore_generators
-from gantk.training.device import autocasting, pick_device
+from gantk.training.device import autocasting, images_at_once, pick_device
 from gantk.translation import Chain, Translation, Translator, build_translators
 from gantk.translation.protocols import no_extra, output_of
 from gantk.translation.shapes import fitting_size
@@ -199,7 +199,7 @@ class Model:
                 slice(0, prepared.channels * (1 + len(prepared.also))),
                 crop=self.recipe.data.crop,
                 fitting=partial(self._fitting, prepared.role),
-                batch=self.recipe.evaluation.batch,
+                batch=images_at_once(self.device, self.recipe.evaluation.batch, prepared.images.shape[-2:]),
                 advance=bar.advance,
             )
         made[~full, prepared.channels :] = 0

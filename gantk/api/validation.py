@@ -17,6 +17,7 @@ from gantk.evaluation.metrics import AnyMetric, slice_metrics, unpaired_metrics
 from gantk.memory import enough_memory
 from gantk.progress import QuietProgress
 from gantk.report.panels import draw_panel, save_panel
+from gantk.training.device import images_at_once
 from gantk.training.state import Position, TrainingState
 from gantk.training.world import World
 from gantk.translation import StagePlan
@@ -109,7 +110,8 @@ class Validation:
         return {role: predictor(self.state, role, self.cohort.loader) for role in roles}
 
     def _groups(self, rows: Sequence[tuple[str, int]]) -> Iterator[Group]:
-        batch = self.state.recipe.evaluation.batch
+        recipe = self.state.recipe
+        batch = images_at_once(self.state.device, recipe.evaluation.batch, recipe.data.crop)
         for first in range(0, len(rows), batch):
             yield from measured(
                 self.state, [self.cohort.loader.rows(rows[first : first + batch]).to(self.state.device)]

@@ -174,7 +174,7 @@ class EvaluationSettings(Settings):
     roles: Several[Name] | None = None
     """Roles that are evaluated; where absent, all that make the measured targets."""
     batch: Images = 16
-    """Slices translated at once, in evaluation and prediction."""
+    """Slices translated at once, in evaluation and prediction; fewer on a CPU, where they are large."""
     examples: Annotated[Count, Field(le=64)] = 6
     """Test slices that the report shows."""
 

@@ -11,7 +11,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from gantk.errors import TrainingError
 from gantk.recipe import RunSettings
-from gantk.training.device import autocasting, computing, make_scaler
+from gantk.training.device import autocasting, computing, images_at_once, make_scaler
 
 CPU = torch.device("cpu")
 
@@ -77,3 +77,9 @@ def test_switches_hold_for_a_run_alone() -> None:
     assert switches() == before
     with pytest.raises(RuntimeError, match="something else"), computing(CPU, SimpleNamespace(**vars(RunSettings()))):
         raise RuntimeError("something else")
+
+
+def test_a_cpu_translates_few_large_images_at_once() -> None:
+    assert [images_at_once(CPU, 16, size) for size in ((96, 80), (224, 224), (2048, 2048))] == [16, 2, 1]
+    assert images_at_once(CPU, 1, (8, 8)) == 1
+    assert images_at_once(torch.device("cuda"), 16, (2048, 2048)) == 16
