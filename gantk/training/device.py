@@ -16,7 +16,6 @@ from gantk.errors import TrainingError, UsageError
 from gantk.recipe.model import RunSettings
 from gantk.recipe.values import Precision
 
-
 #: Pixels that a CPU translates at once: what larger images become on the way is not kept in its caches, and is given
 #: fresh memory each time. A ResNet of 64 channels takes 1.5 times as long for 16 slices of 224² as for one by one.
 PIXELS = 2**17

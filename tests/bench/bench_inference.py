@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from gantk.api.inference import at_rest
 from gantk.training.device import images_at_once
-from gantk.training.device import images_at_once
 from gantk_baselines.generators import Resnet, Unet
 from gantk_ds3net.generator import Ds3Generator
 from published import published
