@@ -30,7 +30,7 @@ from gantk.training.engine import check_stages
 from gantk.training.rehearsal import rehearse
 from gantk.training.scheduler import MetricName, Scheduler, Together
 from gantk.translation import Assembly, Chain, assemble
-from gantk.translation.assembly import check_roles
+from gantk.translation.placing import check_roles
 from gantk.translation.shapes import fitting_size
 
 

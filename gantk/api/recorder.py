@@ -13,7 +13,7 @@ from gantk.runs.folders import Status
 from gantk.tracking.journal import Journal
 from gantk.training.scheduler import Stage
 from gantk.training.state import Position
-from gantk.translation.step import Pictures
+from gantk.translation.kept import Pictures
 
 if TYPE_CHECKING:
     from gantk.plugins import Session

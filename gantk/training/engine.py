@@ -29,7 +29,7 @@ from gantk.training.state import Position, TrainingState
 from gantk.training.update import Losses, Updater
 from gantk.training.world import World
 from gantk.translation import Moment, StagePlan
-from gantk.translation.step import Kept, Pictures
+from gantk.translation.kept import Kept, Pictures
 
 
 class Observer(Protocol):

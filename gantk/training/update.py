@@ -20,7 +20,7 @@ from gantk.recipe.model import TrainingSettings
 from gantk.training.optimizers import SIDES, Optimizers
 from gantk.training.world import World
 from gantk.translation import Moment, StagePlan, Step, Term, Translator, View
-from gantk.translation.step import Kept
+from gantk.translation.kept import Kept
 from gantk.translation.term import BalanceSlot
 
 Losses = dict[str, float]

@@ -1,7 +1,8 @@
 """Translators, terms, weight maps, and the lazy, memoised step."""
 
-from gantk.translation.assembly import Assembly, assemble, build_translators
+from gantk.translation.assembly import Assembly, assemble
 from gantk.translation.chain import Chain
+from gantk.translation.networks import build_translators
 from gantk.translation.plan import StagePlan
 from gantk.translation.protocols import ImageRef, Judgement, Moment, Needs, Role, Sizes, Transform, Translation
 from gantk.translation.step import Step

@@ -335,3 +335,38 @@ def made(
     if generator == "resnet":
         table["translators"]["one"]["generator"] |= {"channels": 2, "blocks": 1}  # type: ignore[index]
     return assemble(recipe_from_table(table), mine)
+
+
+def test_what_is_switched_off_is_checked_and_not_built(registry: Any) -> None:
+    class Costly:
+        def __init__(self, size: int = 3) -> None:
+            raise AssertionError("it was built")
+
+        def __call__(self, *arguments: Any) -> Any: ...
+
+    mine = Registry()
+    mine.add(
+        *registry, *(Component("costly", kind, Costly, "mine", "1") for kind in ("loss", "weight_map", "transform"))
+    )
+    off = {"use": "costly", "enabled": False}
+
+    def table(**changes: Any) -> Any:
+        return recipe_from_table(
+            {
+                "name": "off",
+                "data": {"dataset": "phantom", "inputs": ["t1"], "target": "t1ce", "crop": [16, 16]},
+                "translators": {"one": {"generator": {"use": "unet", "levels": 1, "channels": 2}}},
+                "losses": {"l1": {"use": "l1", "on": "one"}, "off": {**off, "on": "one", **changes}},
+                "maps": {"off": off},
+                "transforms": {"off": off},
+                "schedule": {"use": "constant"},
+            }
+        )
+
+    built = assemble(table(), mine)
+    assert [term.name for term in built.terms] == ["l1"]
+    assert (built.maps, built.transforms) == ({}, [])
+    with pytest.raises(RecipeError, match=r"losses\.off\.siz: .*did you mean 'size'"):
+        assemble(table(siz=4), mine)
+    with pytest.raises(RecipeError, match=r"losses\.off\.weight\.use: no plugin supplies the weight.schedule 'rmp'"):
+        assemble(table(weight={"use": "rmp"}), mine)

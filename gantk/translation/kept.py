@@ -1,0 +1,25 @@
+"""What terms keep of a step besides their losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["Kept", "Pictures"]
+
+Pictures = dict[str, Tensor]
+"""Images (B, C, H, W) that terms keep of a step, 0 black and 1 white, by `ROLE/TERM.NAME`."""
+
+
+@dataclass
+class Kept:
+    """What terms keep of a step besides losses and numbers; of what is None they keep nothing.
+
+    Attributes:
+        pictures: images.
+        ratings: how hard each slice was, (B,), with its subjects and slices.
+    """
+
+    pictures: Pictures | None = None
+    ratings: list[tuple[tuple[str, ...], tuple[int, ...], Tensor]] | None = None
