@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,16 @@ def test_the_command_prints_both(run: Path, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["describe", str(run), "--bibtex"]).output.startswith("@")
     with pytest.raises(EvaluationError, match="not the folder of a run"):
         describe(tmp_path / "evaluation")
+
+
+def test_every_keyword_of_the_bibliographies_names_a_component(registry) -> None:
+    root = Path(__file__).parents[2]
+    for file in (root / "gantk" / "references.bib", *root.glob("plugins/*/references.bib")):
+        entries = re.findall(r"^@\w+\{.*?^\}", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        assert entries
+        for entry in entries:
+            (keywords,) = re.findall(r"keywords\s*=\s*\{(.*?)\}", entry)
+            for kind, _, name in (word.strip().partition(":") for word in keywords.split(",")):
+                assert kind == "always" or name in registry.names(kind), f"{file.name}: {kind}:{name}"
+            if "@software" not in entry:
+                assert re.search(r"^\s*year\s*=\s*\{\d{4}\}", entry, re.MULTILINE)
