@@ -19,12 +19,14 @@ from gantk.data.planes import centre
 from gantk.errors import UsageError
 from gantk.evaluation.examples import Examples
 from gantk.progress import Progress, default_progress
+from gantk.recipe import Recipe
 from gantk.runs.folders import resolve_run
 from gantk.runs.names import EVALUATION
 from gantk.runtime.description import Description
+from gantk.translation.chain import Chain
 from gantk.translation.shapes import fitting_multiple
 
-__all__ = ["TOLERANCE", "Report", "check_packages", "export"]
+__all__ = ["TOLERANCE", "Report", "check_exportable", "check_packages", "export"]
 
 
 def export(
@@ -63,9 +65,7 @@ def export(
     model = load(folder, device="cpu")
     role, description, remarks = _described(model, role, target)
     chain = model.chains[role]
-    if chain.extra or chain.draws:
-        why = f"it takes {', '.join(chain.extra)} too" if chain.extra else "it makes images of noise, in steps"
-        raise UsageError(f"{role!r} cannot be exported: what is exported takes images alone", where="role", why=why)
+    check_exportable(chain, model.recipe, role)
     generator = Plain(chain)
     title, image = _real_slice(folder, model, role)
     images = [image]
@@ -99,6 +99,30 @@ def _check_out(out: Path, kind: str, overwrite: bool) -> None:
             where=out,
             mend="give another name" + ("" if kind == "folder" else ", or --overwrite (overwrite=True)"),
         )
+
+
+def check_exportable(chain: Chain, recipe: Recipe, role: str, where: str = "role") -> None:
+    """Whether a role's network is one that takes slices alone, in one pass.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if chain.draws:
+        why = "it makes images of noise, in steps, and an exported network is one pass without chance"
+    elif chain.extra:
+        why = f"it is given {', '.join(chain.extra)} beside images, and an exported network takes images alone"
+    elif recipe.data.dimensions == 3:
+        why = "it takes volumes, and an exported network takes slices"
+    else:
+        return
+    others = where == "role" and len(recipe.translators) > 1
+    mend = "translate with gantk predict" if where == "role" else "take this key out of the recipe"
+    raise UsageError(
+        f"the network of {role!r} cannot be exported",
+        where=where,
+        why=why,
+        mend=f"{mend}{', or export another role' if others else ''}",
+    )
 
 
 def check_packages() -> None:

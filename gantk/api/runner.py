@@ -10,7 +10,7 @@ from gantk.api.checks import build, look, make_scheduler
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.course import Course, checkpoint_facts
 from gantk.api.display import Display, Quiet
-from gantk.api.export import check_packages
+from gantk.api.export import check_exportable, check_packages
 from gantk.api.extension import Extension, extended_recipe
 from gantk.api.notebook import notebook_display
 from gantk.api.preflight import check_out
@@ -35,6 +35,7 @@ from gantk.training.checkpoint import restore, save_checkpoint
 from gantk.training.device import computing
 from gantk.training.state import TrainingState
 from gantk.training.world import World, world
+from gantk.translation.chain import Chain
 
 
 def run(
@@ -121,6 +122,9 @@ def _run_on(
         before = folder or parent
         with made_with([] if before is None else RunFiles(before).plugins, session):
             assembly, scheduler = build(recipe, session.registry)
+        if recipe.tracking.enabled and recipe.tracking.model:
+            role = recipe.predict_role
+            check_exportable(Chain(assembly.translators, role), recipe, role, "tracking.model")
         if folder is None:
             check_out(out, assembly, recipe.training.keep_checkpoints + (recipe.training.keep_best is not None))
         with processes.in_turn():

@@ -87,6 +87,7 @@ class Description:
             "slices": {
                 "modalities": list(settings.modalities),
                 "spacing": settings.spacing,
+                "plane": settings.plane,
                 "crop": list(settings.crop),
                 "percentile": settings.normalisation.percentile,
                 "reach": settings.normalisation.reach,
@@ -122,11 +123,12 @@ class Description:
             None if record["size"] is None else (record["size"][0], record["size"][1]),
             SliceSettings(
                 tuple(slices["modalities"]),
-                slices["spacing"],
+                tuple(slices["spacing"]) if isinstance(slices["spacing"], list) else slices["spacing"],
                 (slices["crop"][0], slices["crop"][1]),
                 Normalisation(slices["percentile"], slices["reach"]),
                 {name: cast("IntensitySettings", SimpleNamespace(**of)) for name, of in slices["intensities"].items()},
                 slices["mask"],
+                slices.get("plane", "axial"),
             ),
             Meaning.from_dict(record["meaning"]),
             record["multiple"],

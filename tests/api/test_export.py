@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,6 +130,15 @@ def test_a_folder_holds_the_weights(run: Path, tmp_path: Path) -> None:
     gantk.load(run, device="cpu").translators["student"].generator.load_state_dict(weights)
     with pytest.raises(UsageError, match="exists"):
         gantk.export(run, tmp_path / "model", overwrite=True, progress=QuietProgress())
+
+
+@pytest.mark.parametrize("changes", [{"plane": "coronal"}, {"spacing": (2.0, 1.5)}])
+def test_what_shapes_the_slices_travels_along(run: Path, changes: dict[str, Any]) -> None:
+    model = gantk.load(run, device="cpu")
+    _, known, _ = exports._described(model, None, None)
+    known = replace(known, settings=replace(known.settings, **changes))
+    again = exports.Description.from_dict(json.loads(json.dumps(known.to_dict())))
+    assert replace(again.settings, intensities={}) == replace(known.settings, intensities={})
 
 
 @pytest.mark.parametrize(("name", "said"), [("model.h5", "no format"), ("there.pt2", "exists")])

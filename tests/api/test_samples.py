@@ -59,8 +59,15 @@ def test_what_is_not_drawn_has_no_samples(uninterrupted: Any) -> None:
 
 
 def test_a_sampler_is_neither_exported_nor_residual(model: Any, tmp_path: Path, recipe: Path) -> None:
-    with pytest.raises(UsageError, match="it makes images of noise"):
-        export(model.checkpoint.folder.parents[1], tmp_path / "it.pt2")
+    folder = model.checkpoint.folder.parents[1]
+    for name in ("it.pt2", "it.onnx", "it"):
+        with pytest.raises(UsageError, match=r"makes images of noise.*translate with gantk predict"):
+            export(folder, tmp_path / name)
+    assert not list(tmp_path.glob("it*"))
+    tracked = {"tracking.enabled": True, "tracking.model": True, "tracking.uri": f"sqlite:///{tmp_path / 'm.db'}"}
+    with pytest.raises(UsageError, match=r"tracking\.model.*makes images of noise.*take this key out"):
+        gantk.run(folder / "recipe.toml", tracked, out=tmp_path / "runs", device="cpu", progress=QuietProgress())
+    assert not list(tmp_path.glob("runs/*"))
     change = ['translators.teacher={generator={use="flow_unet", channels=4, levels=2}, residual="t1"}']
     with pytest.raises(GantkError, match="makes images of noise, and so changes none"):
         gantk.dry_run(recipe, change)
