@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import tempfile
 import time
@@ -29,7 +30,7 @@ ELSEWHERE = {
     "train": "run", "fit": "run", "start": "run", "resume": "run --resume", "sweep": "run",
     "test": "evaluate", "eval": "evaluate", "measure": "evaluate", "check": "validate", "lint": "validate",
     "infer": "predict", "inference": "predict", "synthesize": "predict", "translate": "predict", "generate": "predict",
-    "ls": "list", "components": "list", "info": "show", "describe": "show", "init": "new", "create": "new",
+    "ls": "list", "components": "list", "info": "show", "init": "new", "create": "new",
     "mlflow": "ui", "server": "ui", "upload": "sync", "plot": "figure", "version": "--version", "help": "--help",
 }  # fmt: skip
 
@@ -41,10 +42,13 @@ class Verbs(Group):
     """
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a verb; what other toolkits call it is answered with its name here."""
-        meant = ELSEWHERE.get(args[0]) if args else None
-        if meant and args[0] not in self.list_commands(ctx):
-            raise UsageError(f"there is no command {args[0]!r}", mend=f"did you mean 'gantk {meant}'?")
+        """Find a verb; one that is misspelled, or of other toolkits, is answered with its name here."""
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            near = difflib.get_close_matches(args[0], [*known, *ELSEWHERE], n=1)
+            meant = ELSEWHERE.get(near[0], near[0]) if near else ""
+            mend = f"did you mean 'gantk {meant}'?" if meant else "see `gantk --help`"
+            raise UsageError(f"there is no command {args[0]!r}", mend=mend)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from gantk.errors import RecipeError, nearest
@@ -38,8 +39,14 @@ def find_recipe(named: str | Path) -> Path:
         "no such recipe",
         where=name,
         why="it is no file, and none comes with gantk that is called so",
-        mend=nearest(name, known),
+        mend=_meant(name, known),
     )
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The recipes with the name in theirs, else the one most like it."""
+    holding = [other for other in known if name and name in other]
+    return f"did you mean one of {', '.join(map(repr, holding))}?" if len(holding) > 1 else nearest(name, known)
 
 
 def is_shipped(path: Path) -> bool:

@@ -53,7 +53,8 @@ def read_text(path: Path) -> str:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
         near = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise RecipeError("no such recipe", where=path, mend=nearest(path.name, near)) from None
+        mend = nearest(path.name, near) if near else "name a TOML file, or a recipe that `gantk recipes` lists"
+        raise RecipeError("no such recipe", where=path, mend=mend) from None
     except (OSError, ValueError) as error:
         why = (error.strerror or error) if isinstance(error, OSError) else error
         raise RecipeError("the recipe cannot be read", where=repr(str(path)), why=why) from None

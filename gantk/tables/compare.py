@@ -14,7 +14,7 @@ from gantk.evaluation.results import Evaluation
 from gantk.evaluation.weights import light_in_tumours
 from gantk.runs.files import is_sweep, warn_of_damage
 from gantk.runs.names import EVALUATION
-from gantk.tables.members import differences, methods_of, other_training, predicting, read_recipe, splits_of
+from gantk.tables.members import differences, methods_of, other_training, predicting, read_recipe, splits_of, to_compare
 from gantk.tables.model import Significance, Table, TableRow, digits_of
 from gantk.tables.run import rows_of, with_best
 from gantk.tables.significance import compared
@@ -70,7 +70,7 @@ def compare(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be compared: " + "; ".join(said),
-            mend="if their splits agree, evaluate them with the same settings (`gantk evaluate`), or use --force",
+            mend=to_compare(said),
         )
     first = next(iter(found.values()))
     columns = {name: c for name, c in first.columns.items() if all(name in e.columns for e in found.values())}

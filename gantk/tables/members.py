@@ -34,6 +34,7 @@ __all__ = [
     "predicting",
     "read_members",
     "splits_of",
+    "to_compare",
     "trained",
 ]
 
@@ -185,13 +186,17 @@ def differences(
         folds: which fold each tests; only those of one fold must hold out the same patients.
     """
     splits: dict[str, object] = {name: evaluation.split for name, evaluation in found.items()}
-    if known and len(set(splits.values())) > 1:
+    by_part = bool(known) and len(set(splits.values())) > 1
+    if known and by_part:
         splits = {name: (split.test, split.on_training) for name, split in known.items()}
     settings = {name: evaluation.settings for name, evaluation in found.items()}
     groups = [{name: found[name] for name in group} for group in alike(found, folds or {})]
     same_split = [group for group in groups if len({splits[name] for name in group}) == 1]
     for group in groups:
-        if group not in same_split:
+        if group not in same_split and known and by_part:
+            counts = {n: f"{len(known[n].test)} {found[n].subjects.plural} of split {found[n].split}" for n in group}
+            yield f"different test {next(iter(group.values())).subjects.plural} ({_grouped(group, splits, counts)})"
+        elif group not in same_split:
             yield f"different split ({_grouped(group, splits, {n: e.split for n, e in group.items()})})"
     if len(set(settings.values())) > 1:
         yield f"different evaluation settings ({_grouped(found, settings, settings)})"
@@ -202,6 +207,14 @@ def differences(
             counts = {name: f"{len(ids)} {found[name].subjects.plural}" for name, ids in patients.items()}
             yield f"different {plural} of one split ({_grouped(group, patients, counts)})"
     yield from islice(_other_images(found), 1)
+
+
+def to_compare(said: Sequence[str]) -> str:
+    """What makes runs comparable between which there are these differences."""
+    settings = [phrase for phrase in said if phrase.startswith("different evaluation settings")]
+    ways = ["evaluate them with the same settings (`gantk evaluate`)"] if settings else []
+    ways += ["train them with the same data and data.split"] if len(settings) < len(said) else []
+    return f"{' and '.join(ways)}, or use --force"
 
 
 def alike(names: Iterable[str], folds: Mapping[str, int | None]) -> list[list[str]]:

@@ -16,7 +16,17 @@ from gantk.runs.files import SWEEP
 from gantk.runs.names import EVALUATION
 from gantk.tables.captions import caption, undecided, uneven
 from gantk.tables.folds import fold_of, pooled
-from gantk.tables.members import Member, Members, alike, differences, methods_of, predicting, read_members, splits_of
+from gantk.tables.members import (
+    Member,
+    Members,
+    alike,
+    differences,
+    methods_of,
+    predicting,
+    read_members,
+    splits_of,
+    to_compare,
+)
 from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
@@ -71,7 +81,7 @@ def result_table(
     if said and not force:
         raise EvaluationError(
             "the runs cannot be put into one table: " + "; ".join(said),
-            mend="if their splits agree, evaluate them with the same settings (`gantk evaluate`), or use --force",
+            mend=to_compare(said),
         )
     same_test = bool(splits) and all(len({splits[name].test for name in group}) == 1 for group in alike(splits, folds))
     evaluated, pooling = pooled(evaluated)

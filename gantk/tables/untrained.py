@@ -41,7 +41,8 @@ def beaten(
         gains = {name: _gain(baseline, group, name, column, digits[name]) for name, column in columns.items()}
         above = [column_title(columns[name]) for name, gain in gains.items() if gain is not None and gain > 0]
         equal = [column_title(columns[name]) for name, gain in gains.items() if gain == 0]
-        said = [f"better than the best method in {', '.join(above)}"] if above else []
+        everywhere = len(above) == len(gains) > 3  # fewer are named
+        said = [f"better than the best method in {'every column' if everywhere else ', '.join(above)}"] if above else []
         said += [f"the same as the best method in {', '.join(equal)}"] if equal else []
         if said:
             value = group[0].changes.get(by) if by else None

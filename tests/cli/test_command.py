@@ -333,11 +333,19 @@ def test_a_warning_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == "warning: a sentence.\nwarning: a clause.\n"
 
 
-@pytest.mark.parametrize(("verb", "meant"), [("train", "gantk run"), ("infer", "gantk predict"), ("runn", "run")])
+@pytest.mark.parametrize(
+    ("verb", "meant"),
+    [("train", "run"), ("trian", "run"), ("infer", "predict"), ("runn", "run"), ("resume", "run --res")],
+)
 def test_a_wrong_verb_gets_a_suggestion(verb: str, meant: str) -> None:
     done = call(verb, "x")
     assert done.exit_code == 2
-    assert f"id you mean '{meant}'" in done.output
+    assert f"error: there is no command '{verb}'; did you mean 'gantk {meant}" in done.output
+    assert "Usage" not in done.output
+
+
+def test_a_verb_that_is_like_none_gets_the_list() -> None:
+    assert "there is no command 'xyzzy'; see `gantk --help`" in call("xyzzy").output
 
 
 def test_the_version_by_one_letter() -> None:

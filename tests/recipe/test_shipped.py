@@ -25,6 +25,16 @@ def test_a_misspelt_name_gets_the_nearest() -> None:
         find_recipe("pix3pix")
 
 
+def test_a_part_of_a_name_gets_those_that_hold_it() -> None:
+    with pytest.raises(RecipeError, match="did you mean one of 'cyclegan', 'images/cyclegan'"):
+        find_recipe("cycle")
+
+
+def test_a_file_that_is_not_there_among_none(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="name a TOML file, or a recipe that `gantk recipes` lists"):
+        load_recipe(tmp_path / "mine.toml")
+
+
 def test_each_says_what_it_trains_in_a_line() -> None:
     assert shipped_recipes()
     for path in shipped_recipes().values():

@@ -212,6 +212,16 @@ def test_one_that_fails_leaves_the_others_alone_and_mlflow_has_all_below_their_p
     assert not (parent / "mlflow.db").exists()
     assert not (parent / "children" / "mlflow.db").exists()
 
+    other = tmp_path / "other" / "mlflow.db"
+    uri = f"sqlite:///{other.as_posix()}"
+    said = CliRunner().invoke(app, ["sync", str(parent), "--tracking-uri", uri])
+    assert said.exit_code == 0, said.output
+    with contextlib.closing(sqlite3.connect(other)) as database:
+        assert dict(database.execute("select name, status from runs")) == ended
+        (above,) = database.execute("select run_uuid from runs where name = 'tiny-sweep'").fetchone()
+        found = database.execute("select value from tags where key = 'mlflow.parentRunId'").fetchall()
+    assert found == [(above,)] * 2
+
 
 # -- without running a child ----------------------------------------------------------------------------------------
 

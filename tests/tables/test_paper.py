@@ -268,11 +268,11 @@ def test_splits_that_test_others_are_refused(fractions):
     moved = Split(split.paired, (*split.unpaired, split.test[0]), split.validation, split.test[1:])
     moved.to_csv(folder / "split.csv")
     evaluate(folder, {"student": 0.85}, 0, fraction=0.5, split=moved.hash)
-    with pytest.raises(EvaluationError, match="different split") as error:
+    with pytest.raises(EvaluationError, match="different test patients") as error:
         result_table([fractions.root])
     assert moved.hash in str(error.value)
     forced = result_table([fractions.root], force=True)
-    assert "NOT COMPARABLE: different split" in to_markdown(forced.grid())
+    assert "NOT COMPARABLE: different test patients" in to_markdown(forced.grid())
     assert "test the same" not in forced.caption
 
 

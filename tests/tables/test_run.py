@@ -75,3 +75,12 @@ def test_it_says_what_was_measured() -> None:
     grid: Grid = table_of(evaluation(subjects=Subjects("image", trained_on=True)), RECIPE).grid()
     assert grid.title == "Training images, mean ± standard deviation"
     assert grid.caption == "Measured on the training images: nothing was held out."
+
+
+def test_a_baseline_that_wins_every_column_is_said_in_few_words() -> None:
+    columns = {f"ssim_{region}": Column("SSIM", region, True) for region in ("image", "brain", "tumour", "tc")}
+    rows = [
+        Row("p", method, 1, dict.fromkeys(columns, value)) for method, value in (("student", 0.5), ("input:t1", 0.9))
+    ]
+    (note,) = table_of(Evaluation("s", "e", columns, rows), RECIPE).notes
+    assert note == "† copying the t1 (baseline/input:t1) scores better than the best method in every column"
