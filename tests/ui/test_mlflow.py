@@ -11,6 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
+from gantk.tracking.folder import RunFolder
+from gantk.tracking.names import child_name
+
 if TYPE_CHECKING:
     from browser import Browser
 
@@ -47,6 +50,14 @@ def children(sweep: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
+def names(children: list[Path]) -> list[str]:
+    """What MLflow calls the children: what they change."""
+    found = [child_name(RunFolder(child)) for child in children]
+    assert len(set(found)) == len(found)
+    return found
+
+
+@pytest.fixture(scope="module")
 def experiment(server: str, browser: Browser, sweep: Path) -> str:
     """The experiment's address, found as a reader of the sweep's report finds it: by its link to the parent."""
     browser.open(f"{server}/#/runs/{id_of(sweep)}")
@@ -77,9 +88,9 @@ def settled(browser: Browser, pause: float = 2.0) -> None:
     time.sleep(pause)
 
 
-def test_the_parent_is_described_by_its_table(experiment, browser, sweep, children, tmp_path):
+def test_the_parent_is_described_by_its_table(experiment, browser, sweep, names, tmp_path):
     browser.open(f"{experiment}/runs/{id_of(sweep)}", 1400, 760)
-    browser.shows("DS³ with and without difficulty maps", "SSIM ↑", "DS³, teacher", "±", *(c.name for c in children))
+    browser.shows("DS³ with and without difficulty maps", "SSIM ↑", "DS³, teacher", "±", *names)
     more = "[...document.querySelectorAll('button, a, [role=button]')].find(e => e.innerText.trim() === 'Show more')"
     browser.run(f"{more}?.click()")
     assert browser.run("document.querySelectorAll('table td').length") > 20
@@ -87,22 +98,22 @@ def test_the_parent_is_described_by_its_table(experiment, browser, sweep, childr
     browser.picture(tmp_path / "mlflow-parent.png")  # it shows paths
 
 
-def test_the_parent_shows_its_children(experiment, browser, children, pictures):
+def test_the_parent_shows_its_children(experiment, browser, names, pictures):
     browser.open(f"{experiment}/runs", 1280, 620)
     browser.shows("5 matching runs")
-    assert children[0].name not in browser.text()
-    expand(browser, children[0].name)
-    browser.shows(*(child.name for child in children))
+    assert names[0] not in browser.text()
+    expand(browser, names[0])
+    browser.shows(*names)
     settled(browser)
     browser.picture(pictures / "mlflow-sweep.png")
 
 
-def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
+def test_metrics_stand_side_by_side(experiment, browser, children, names, pictures):
     """In the runs' charts, where the prefix of their names groups them, and in the compare view's table."""
     browser.open(f"{experiment}/runs?compareRunsMode=CHART", 1280, 1150)
     browser.until(f"{SEARCH} !== null")
-    expand(browser, children[0].name)
-    browser.shows(*(child.name for child in children), "validation/student", "test/teacher", "train/student")
+    expand(browser, names[0])
+    browser.shows(*names, "validation/student", "test/teacher", "train/student")
     sections = ("test", "test/teacher", "train/student", "train/teacher", "validation", "validation/student")
     places = [re.search(rf"^{name}\n\(\d+\)$", browser.text(), re.MULTILINE) for name in sections]
     starts = [found.start() for found in places if found]
@@ -121,7 +132,7 @@ def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
     number = experiment.rpartition("/")[2]
     base = experiment.partition("/#/")[0]
     browser.open(f"{base}/#/compare-runs?runs={ids}&experiments={quote(json.dumps([number]))}", 1280, 900)
-    browser.shows("Comparing 4 Runs", *(child.name for child in children), "test/mse")
+    browser.shows("Comparing 4 Runs", *names, "test/mse")
     browser.run(
         "[...document.querySelectorAll('h1, h2, h3, [role=button]')].find(e => e.innerText.trim() === 'Metrics')"
         ".scrollIntoView({ block: 'start' })"
@@ -136,12 +147,12 @@ def test_metrics_stand_side_by_side(experiment, browser, children, pictures):
         assert [float(text) for text in shown] == pytest.approx(means, abs=6e-4)
 
 
-def test_panels_are_there_by_step(experiment, browser, children, pictures):
+def test_panels_are_there_by_step(experiment, browser, children, names, pictures):
     steps = sorted(int(path.stem.removeprefix("step-")) for path in children[0].glob("panels/validation/*.png"))
     browser.open(f"{experiment}/runs?compareRunsMode=CHART", 1280, 1000)
     browser.until(f"{SEARCH} !== null")
-    expand(browser, children[0].name)
-    browser.shows(*(child.name for child in children))
+    expand(browser, names[0])
+    browser.shows(*names)
     browser.run(f"{SEARCH}.select()")
     browser.type("^validation/panels$")
     browser.until("document.querySelector('[role=slider]') && !document.body.innerText.includes('test/teacher')")
