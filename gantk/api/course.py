@@ -212,18 +212,23 @@ class Course:
     def _engine(
         self, observer: Observer, facts: Mapping[str, Any], best: Best | None, metrics: Mapping[str, AnyMetric]
     ) -> Engine:
-        return Engine(
+        validation = Validation(self.state, self.cohort, metrics, self.folder, self.processes)
+        engine = Engine(
             self.recipe,
             self.state,
             self.cohort.loader,
             self.folder,
             facts,
             observer,
-            Validation(self.state, self.cohort, metrics, self.folder, self.processes),
+            validation,
             lambda: self.signals.asked,
             best,
             self.processes,
         )
+        if self.state.position.total == 0:
+            first = engine.stages[0]
+            validation.begin(self.state.assembly.plan(first.name, first.roles))
+        return engine
 
     def _train(self, engine: Engine) -> None:
         self.signals.training = True

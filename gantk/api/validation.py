@@ -60,14 +60,24 @@ class Validation:
         self.shown = cohort.loader.panel_rows(shown, state.recipe.training.panel_slices)
 
     @enough_memory("to validate", "evaluation.batch or training.panel_slices")
+    def begin(self, plan: StagePlan) -> None:
+        """Draw what untrained networks make of the panels' slices, as step 0, where MLflow opens its chart of them."""
+        if self.shown and self.world.first:
+            self._draw(plan, self._roles(plan), Position())
+
+    @enough_memory("to validate", "evaluation.batch or training.panel_slices")
     def __call__(self, plan: StagePlan, position: Position) -> dict[str, float]:
-        recipe = self.state.recipe
-        learnt = {role: recipe.translators[role].average_of or role for role in recipe.answering}
-        roles = [role for role, of in learnt.items() if of in plan.roles]
+        roles = self._roles(plan)
         found = self._by_slice(roles) if self.metrics else self.world.told(lambda: self._by_set(roles))
         if self.shown and self.world.first and self.state.recipe.training.panel_due(position.epoch):
             self._draw(plan, roles, position)
         return found
+
+    def _roles(self, plan: StagePlan) -> list[str]:
+        """The roles that answer, and are trained by the plan or follow one that is."""
+        recipe = self.state.recipe
+        learnt = {role: recipe.translators[role].average_of or role for role in recipe.answering}
+        return [role for role, of in learnt.items() if of in plan.roles]
 
     def _by_slice(self, roles: Sequence[str]) -> dict[str, float]:
         values: dict[str, list[float]] = {f"{role}/{name}": [] for role in roles for name in self.metrics}

@@ -98,7 +98,10 @@ def test_the_run_folder_is_complete(result: gantk.RunResult) -> None:
     assert status["step"] == 15
     assert status["seconds"] > 0
     assert json.loads((folder / "environment.json").read_text())["device"] == "cpu"
-    assert list((folder / "panels" / "validation").glob("step-*.png"))
+    first, *later = sorted((folder / "panels" / "validation").glob("step-*.png"))
+    assert first.name == "step-00000000.png"  # before training; MLflow opens there
+    assert later
+    assert first.read_bytes() != later[0].read_bytes()
 
 
 def test_a_checkpoint_explains_itself(result: gantk.RunResult) -> None:
