@@ -12,9 +12,9 @@ from gantk.api.forecast import Costs, Forecast, forecast, together
 from gantk.api.listing import Listing, list_cohort, make_dataset, make_sampler
 from gantk.api.preflight import check_images, check_listing
 from gantk.api.sources import find_sources
-from gantk.data.cohort import ROLES
 from gantk.data.layout import Layout
 from gantk.data.loader import members
+from gantk.data.split import ROLES
 from gantk.errors import DataError, RecipeError, nearest
 from gantk.evaluation.metrics import epoch_metrics
 from gantk.memory import enough_memory

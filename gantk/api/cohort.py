@@ -12,7 +12,6 @@ from typing import Any
 
 from gantk.api.listing import Listing, list_cohort
 from gantk.data.cache import gantk_cache_dir
-from gantk.data.cohort import Split
 from gantk.data.dataset import make_data
 from gantk.data.labels import decide_labels
 from gantk.data.layout import Layout
@@ -20,6 +19,7 @@ from gantk.data.loader import Loader
 from gantk.data.meaning import Absolute, Meaning, Relative, decide_intensities
 from gantk.data.normalisation import Normalisation
 from gantk.data.samples import Patches, Sampling, WholeSlices
+from gantk.data.split import Split
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.data.volumes import Subject
 from gantk.errors import DataError

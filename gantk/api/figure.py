@@ -187,9 +187,9 @@ class _Translation:
         """Of one patient alone: the others need not be prepared."""
         from gantk.api.cohort import slice_settings
         from gantk.data.cache import gantk_cache_dir
-        from gantk.data.cohort import Split
         from gantk.data.dataset import make_data
         from gantk.data.loader import Loader
+        from gantk.data.split import Split
         from gantk.data.store import prepare
 
         model = self._model(method)

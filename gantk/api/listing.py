@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantk.data.cohort import Split, by_target, check_modality, complete, split_cohort
+from gantk.data.cohort import by_target, check_modality, complete, split_cohort
 from gantk.data.dataset import Dataset, noun_of
 from gantk.data.extra import of_image
 from gantk.data.folds import parts_in_fold, strata_of
 from gantk.data.sampler import Weighed
+from gantk.data.split import Split
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError
 from gantk.plugins import Registry

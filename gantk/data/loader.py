@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from gantk.data.batch import Batch, Group
-from gantk.data.cohort import Split
 from gantk.data.extra import of_image, of_pixels
 from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.prepared import PatientSlices
 from gantk.data.sampler import Candidates, Weighed
 from gantk.data.samples import Chosen, Patch, Pools, Row, Sample, Sampling, Slice, WholeSlices
+from gantk.data.split import Split
 from gantk.data.store import SliceStore
 from gantk.errors import DataError, RecipeError, nearest
 from gantk.recipe.data import SEGMENTATION, ExtraSettings

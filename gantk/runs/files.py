@@ -22,7 +22,7 @@ from gantk.runs.names import ENVIRONMENT, EVALUATION, JOURNAL, RECIPE, SPLIT, ST
 from gantk.runs.reading import Bad, absent, last_line, read, read_object, read_typed
 
 if TYPE_CHECKING:
-    from gantk.data.cohort import Split
+    from gantk.data.split import Split
 
 __all__ = [
     "ENVIRONMENT",
@@ -228,7 +228,7 @@ class RunFiles:
 
     @cached_property
     def _split(self) -> tuple[Split | None, Damage | None]:
-        from gantk.data.cohort import Split
+        from gantk.data.split import Split
 
         path = self.folder / SPLIT
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gantk.data.cohort import Split
+from gantk.data.split import Split
 from gantk.errors import RecipeError, UsageError, nearest
 from gantk.files import atomic_folder, sweep_partial, write_text
 from gantk.names import path_in

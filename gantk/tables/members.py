@@ -19,7 +19,7 @@ from gantk.runs.names import CHILD, EVALUATION
 from gantk.runs.sweeps import child_folder, children_of, sweep_head
 
 if TYPE_CHECKING:
-    from gantk.data.cohort import Split
+    from gantk.data.split import Split
 
 __all__ = [
     "FOLD",

@@ -16,9 +16,9 @@ import nibabel as nib
 import numpy as np
 
 from gantk.data.brats import Brats
-from gantk.data.cohort import Split
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader
+from gantk.data.split import Split
 from gantk.data.store import SliceSettings, prepare
 from gantk.progress import QuietProgress
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from gantk.api.figure import compare_slices
 from gantk.cli.main import app
-from gantk.data.cohort import Split
+from gantk.data.split import Split
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
 

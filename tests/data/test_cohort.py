@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantk.data.cohort import ROLES, Split, split_cohort
+from gantk.data.cohort import split_cohort
+from gantk.data.split import ROLES, Split
 from gantk.errors import DataError
 
 ids = st.sets(st.text("abcdefgh01234", min_size=1, max_size=6), min_size=3, max_size=40)

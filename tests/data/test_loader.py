@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gantk.data.brats import Brats
-from gantk.data.cohort import Split
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader, members
 from gantk.data.sampler import Weighed
+from gantk.data.split import Split
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import DataError, RecipeError
 from gantk.progress import QuietProgress

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gantk.data.brats import Brats
-from gantk.data.cohort import Split
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader, _random
 from gantk.data.samples import Patch, Patches
+from gantk.data.split import Split
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import DataError
 from gantk.progress import QuietProgress

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gantk.cli.main import app
-from gantk.data.cohort import Split
+from gantk.data.split import Split
 from gantk.errors import EvaluationError
 from gantk.evaluation.results import Column, Evaluation, Row
 from gantk.recipe import dump_recipe, load_recipe

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from gantk.data.cohort import Split
+from gantk.data.split import Split
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.tables.compare import compare, to_dict
