@@ -32,9 +32,9 @@ from .errors import PluginError as PluginError
 from .errors import RecipeError as RecipeError
 from .errors import TrainingError as TrainingError
 from .errors import nearest as nearest
-from .evaluation.metrics import CohortMetric as CohortMetric
-from .evaluation.metrics import Findings as Findings
-from .evaluation.metrics import Metric as Metric
+from .evaluation.protocols import CohortMetric as CohortMetric
+from .evaluation.protocols import Findings as Findings
+from .evaluation.protocols import Metric as Metric
 from .launching.job import Handle as Handle
 from .launching.job import Job as Job
 from .launching.job import Launcher as Launcher

@@ -28,7 +28,7 @@ from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.intensities import INTENSITIES, Intensities
-from gantk.evaluation.metrics import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
+from gantk.evaluation.protocols import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Row
 from gantk.evaluation.subjects import Subjects

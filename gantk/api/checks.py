@@ -16,7 +16,7 @@ from gantk.data.layout import Layout
 from gantk.data.loader import members
 from gantk.data.split import ROLES
 from gantk.errors import DataError, RecipeError, nearest
-from gantk.evaluation.metrics import epoch_metrics
+from gantk.evaluation.protocols import epoch_metrics
 from gantk.memory import enough_memory
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.progress import Progress, QuietProgress

@@ -17,7 +17,7 @@ from gantk.api.result import RunResult
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
 from gantk.errors import GantkError, Interrupted, RecipeError, TrainingError
-from gantk.evaluation.metrics import AnyMetric
+from gantk.evaluation.protocols import AnyMetric
 from gantk.files import sweep_partial, write_text
 from gantk.memory import enough_memory
 from gantk.plugins import Session

@@ -17,7 +17,7 @@ from gantk.data.normalisation import BACKGROUND
 from gantk.data.planes import centre
 from gantk.data.slices import Slices
 from gantk.evaluation.evaluate import evaluate
-from gantk.evaluation.metrics import AnyMetric, slice_metrics
+from gantk.evaluation.protocols import AnyMetric, slice_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress

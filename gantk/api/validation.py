@@ -13,7 +13,7 @@ from gantk.api.cohort import Cohort
 from gantk.api.inference import examples, measured, predictor
 from gantk.data.batch import Group
 from gantk.evaluation.evaluate import Predictor, to_unit
-from gantk.evaluation.metrics import AnyMetric, slice_metrics, unpaired_metrics
+from gantk.evaluation.protocols import AnyMetric, slice_metrics, unpaired_metrics
 from gantk.memory import enough_memory
 from gantk.progress import QuietProgress
 from gantk.report.panels import draw_panel, save_panel

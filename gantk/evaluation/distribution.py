@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gantk.evaluation.features import RANDOM_FEATURES, Weights, feature_network, to_colour
-from gantk.evaluation.metrics import Findings
+from gantk.evaluation.protocols import Findings
 from gantk.evaluation.regions import region_mask
 from gantk.evaluation.results import Column, Statistic
 from gantk.ranges import Count, Distinct, Whole

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from gantk.errors import EvaluationError
-from gantk.evaluation.metrics import AnyMetric, CohortMetric, Metric, PixelMetric, masked_mean, slice_metrics
+from gantk.evaluation.metrics import masked_mean
+from gantk.evaluation.protocols import AnyMetric, CohortMetric, Metric, PixelMetric, slice_metrics
 from gantk.evaluation.regions import region_mask
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.progress import Progress

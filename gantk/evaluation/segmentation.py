@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gantk.evaluation.bounds import Scores, digest, keep, known
-from gantk.evaluation.metrics import Findings
+from gantk.evaluation.protocols import Findings
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import NO_TARGET, REAL_TARGET, Column, is_baseline
 from gantk.evaluation.segmentation_network import SmallUNet, train

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gantk.evaluation.evaluate import evaluate
-from gantk.evaluation.metrics import AnyMetric, CohortMetric, Metric
+from gantk.evaluation.protocols import AnyMetric, CohortMetric, Metric
 from gantk.evaluation.results import Evaluation
 from gantk.progress import QuietProgress
 from gantk.testing.batches import make_group, make_image
