@@ -14,7 +14,8 @@ from gantk.evaluation.results import Evaluation
 from gantk.evaluation.weights import light_in_tumours
 from gantk.runs.files import is_sweep, warn_of_damage
 from gantk.runs.names import EVALUATION
-from gantk.tables.members import differences, methods_of, other_training, predicting, read_recipe, splits_of, to_compare
+from gantk.tables.alike import differences, other_training, splits_of
+from gantk.tables.members import methods_of, predicting, read_recipe, to_compare
 from gantk.tables.model import Significance, Table, TableRow, digits_of
 from gantk.tables.run import rows_of, with_best
 from gantk.tables.significance import compared

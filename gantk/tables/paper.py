@@ -14,19 +14,10 @@ from gantk.evaluation.weights import light_in_tumours
 from gantk.files import read_json
 from gantk.runs.files import SWEEP
 from gantk.runs.names import EVALUATION
+from gantk.tables.alike import alike, differences, splits_of
 from gantk.tables.captions import caption, undecided, uneven
 from gantk.tables.folds import fold_of, pooled
-from gantk.tables.members import (
-    Member,
-    Members,
-    alike,
-    differences,
-    methods_of,
-    predicting,
-    read_members,
-    splits_of,
-    to_compare,
-)
+from gantk.tables.members import Member, Members, methods_of, predicting, read_members, to_compare
 from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
