@@ -50,3 +50,7 @@ def _translate(model: Exported, files: dict[str, Path], out: Path) -> None:
 
     read = read_volumes(Subject(out.name, files), list(files), segmentation=False)
     write_like(out, model.predict(read.images, read.spacing), next(iter(files.values())))
+
+
+if __name__ == "__main__":
+    main()

@@ -132,6 +132,22 @@ def test_a_folder_holds_the_weights(run: Path, tmp_path: Path) -> None:
         gantk.export(run, tmp_path / "model", overwrite=True, progress=QuietProgress())
 
 
+def test_the_command_without_torch_writes_what_gantk_predict_writes(
+    run: Path, onnx: Path, make_patient: Any, tmp_path: Path
+) -> None:
+    patient = make_patient(tmp_path / "N2", seed=80, modalities=INPUTS)
+    files = [f"{name}={patient / f'N2_{name}.nii.gz'}" for name in INPUTS]
+    command = [sys.executable, "-m", "gantk.runtime", onnx, *files, "-o", tmp_path / "made.nii.gz"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "made.nii.gz")), done.stderr
+    wanted = gantk.load(run, device="cpu").predict(patient, progress=QuietProgress())
+    made = np.asarray(nib.load(tmp_path / "made.nii.gz").dataobj)
+    assert np.abs(made - wanted).max() <= 1e-4 * wanted.max()
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode != 0
+    assert "this file exists" in again.stderr
+
+
 @pytest.mark.parametrize("changes", [{"plane": "coronal"}, {"spacing": (2.0, 1.5)}])
 def test_what_shapes_the_slices_travels_along(run: Path, changes: dict[str, Any]) -> None:
     model = gantk.load(run, device="cpu")
