@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gantk import Count, Dimensions
-from gantk_baselines.dimensional import AVERAGE_POOL, CONVOLUTION, CONVOLUTIONS
+from gantk_baselines.dimensional import CONVOLUTION, CONVOLUTIONS
 from gantk_baselines.generators.layered import LayeredGenerator
 from gantk_baselines.layers import BlurUp, InstanceNorm, Levels
 
@@ -20,6 +20,20 @@ SLOPE = 0.01
 """Of the leaky ReLUs."""
 LEAST = 4
 """Pixels of a side that is not halved any more."""
+
+
+class _Mean(nn.Module):
+    """Means of neighbors along the axes whose stride is 2: average pooling, the same in every run on a GPU too."""
+
+    def __init__(self, stride: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        for axis, step in enumerate(self.stride, start=2):
+            if step == 2:
+                x = x.unflatten(axis, (-1, 2)).mean(axis + 1)
+        return x
 
 
 class _Block(nn.Module):
@@ -40,7 +54,7 @@ class _Block(nn.Module):
         )
         shortcut: list[nn.Module] = []
         if max(stride) > 1:
-            shortcut.append(AVERAGE_POOL[dimensions](stride))  # type: ignore[arg-type]
+            shortcut.append(_Mean(stride))
         if in_channels != channels:
             shortcut += [convolution(in_channels, channels, 1, bias=False), InstanceNorm(channels, affine=True)]
         self.shortcut = nn.Sequential(*shortcut)

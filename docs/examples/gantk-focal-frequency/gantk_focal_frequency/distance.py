@@ -1,6 +1,6 @@
 """A weight that fades with the distance to the tumour."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from kornia.contrib import distance_transform
@@ -23,6 +23,7 @@ class DistanceToTumour:
         length: pixels over which the weight above the floor falls to 1/e.
         floor: the least weight.
         labels: the labels that count as tumour.
+        dimensions: of an image; kornia's cascade is of slices, so that recipes of volumes are refused.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class DistanceToTumour:
         length: Annotated[float, Field(gt=0)] = 10.0,
         floor: Annotated[float, Field(ge=0, le=1)] = 0.1,
         labels: tuple[int, ...] = (1, 2, 4),
+        dimensions: Literal[2] = 2,
     ) -> None:
         self.length, self.floor, self.labels = length, floor, labels
 

@@ -14,7 +14,7 @@ class FocalFrequency:
 
     F is the orthonormal Fourier transform of an image's patch, so that |F(y) − F(G(x))| = |F(y − G(x))|. The weights w
     turn to the frequencies that are wrong most; their largest is 1 in every patch, and they send no gradient. With a
-    weight map m it is F(m·(y − G(x))).
+    weight map m it is F(m·(y − G(x))). Volumes are transformed slice by slice.
 
     Args:
         alpha: α; 0 is the plain distance of spectra, more is more focal.
@@ -38,14 +38,14 @@ class FocalFrequency:
         return (self.focus(power) * power).mean()
 
     def cut(self, image: Tensor) -> Tensor:
-        """(B, T, H, W) as patches (B, T, patches, patches, h, w)."""
+        """(…, H, W) as patches (…, patches, patches, h, w)."""
         height, width = image.shape[-2:]
         if height % self.patches or width % self.patches:
             raise gantk.GantkError(
                 f"focal_frequency cannot cut {height}×{width} into {self.patches}×{self.patches} patches",
                 mend="choose `patches` that divides both sides of data.crop",
             )
-        grid = image.reshape(*image.shape[:2], self.patches, height // self.patches, self.patches, -1)
+        grid = image.reshape(*image.shape[:-2], self.patches, height // self.patches, self.patches, -1)
         return grid.transpose(-3, -2)
 
     @torch.no_grad()

@@ -113,3 +113,15 @@ def test_no_error_is_no_loss(images) -> None:
 def test_patches_that_do_not_fit_are_a_clear_error(images) -> None:
     with pytest.raises(gantk.GantkError, match="6×8 into 4×4 patches"):
         value(FocalFrequency(patches=4), *images[:2])
+
+
+def test_a_volume_is_transformed_slice_by_slice() -> None:
+    loss = FocalFrequency(alpha=1.0, patches=2)
+    random = torch.Generator().manual_seed(0)
+    target, output = torch.rand(2, 2, 1, 6, 8, 12, generator=random)
+
+    def value(target: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        return loss(Pair(output, target))
+
+    slices = [value(target[:, :, d], output[:, :, d]) for d in range(6)]
+    assert torch.allclose(value(target, output), torch.stack(slices).mean())

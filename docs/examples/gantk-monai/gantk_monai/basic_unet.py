@@ -13,7 +13,8 @@ LEAST = 32
 
 
 class MonaiBasicUNet(nn.Module):
-    """MONAI's BasicUNet: (B, in_channels, H, W) to (B, out_channels, H, W) in (−1, 1), H and W any of at least 32.
+    """MONAI's BasicUNet: (B, in_channels, H, W) to (B, out_channels, H, W) in (−1, 1), H and W any of at least 32;
+    of volumes alike.
 
     Layers are numbered by block: 0 … 4 downwards, at 1, 1/2, … 1/16 of the size (rounded down), 5 … 8 upwards, at
     1/8, … 1. Where a side is odd before a halving, MONAI repeats the last row or column on the way up.
@@ -27,6 +28,7 @@ class MonaiBasicUNet(nn.Module):
         norm: normalisation after every convolution.
         dropout: probability after every normalisation.
         upsample: transposed convolution or pixel shuffling.
+        dimensions: of an image; gantk says it, as data.dimensions of the recipe has it.
     """
 
     def __init__(
@@ -37,12 +39,13 @@ class MonaiBasicUNet(nn.Module):
         norm: Literal["instance", "batch"] = "instance",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         upsample: Literal["deconv", "pixelshuffle"] = "deconv",
+        dimensions: gantk.Dimensions = 2,
     ) -> None:
         super().__init__()
         from monai.networks.nets.basic_unet import BasicUNet  # seconds, and all of gantk's commands import this file
 
         self.network = BasicUNet(
-            spatial_dims=2,
+            spatial_dims=dimensions,
             in_channels=in_channels,
             out_channels=out_channels,
             features=[channels * factor for factor in (1, 1, 2, 4, 8, 1)],
@@ -79,11 +82,12 @@ class MonaiBasicUNet(nn.Module):
 
 def check(image: Tensor, layers: tuple[int, ...], last: int) -> None:
     """Raises GantkError for an image that is too small and for a layer that there is not."""
-    height, width = image.shape[-2:]
-    if min(height, width) < LEAST:
+    size = image.shape[2:]
+    if min(size) < LEAST:
+        least, found = ("×".join(map(str, sides)) for sides in ([LEAST] * len(size), size))
         raise gantk.GantkError(
-            f"monai_basic_unet takes images of at least {LEAST}×{LEAST}, not {height}×{width}",
-            mend="enlarge data.crop, or choose a generator with fewer levels",
+            f"monai_basic_unet takes images of at least {least}, not {found}",
+            mend="enlarge data.crop or data.patch, or choose a generator with fewer levels",
         )
     if unknown := [layer for layer in layers if not 0 <= layer <= last]:
         raise gantk.GantkError(f"monai_basic_unet has no layer {unknown[0]}", mend=f"its layers are 0 to {last}")

@@ -14,12 +14,14 @@ class TestMonaiBasicUNet(gantk.testing.GeneratorConformance):
     component = MonaiBasicUNet
     parameters: ClassVar = {"channels": 4}
     size = (32, 48)
+    volume = (32, 33, 34)
 
 
 class TestOtherParts(gantk.testing.GeneratorConformance):
     component = MonaiBasicUNet
     parameters: ClassVar = {"channels": 4, "norm": "batch", "upsample": "pixelshuffle"}
     size = (35, 46)  # odd at every halving but one
+    volume = (33, 34, 32)
     test_two_processes = None  # as above
 
 
