@@ -327,8 +327,11 @@ def test_networks_that_know_pictures_say_so() -> None:
     registry = load_plugins().registry
     of_pictures = {f"{c.kind} {c.name}" for c in registry if dimensions_of(c) == (2,)}
     assert of_pictures == {
+        "discriminator stargan",
+        "generator munit",
         "generator resvit",
         "generator timm",
+        "loss registered",
         "metric fid",
         "metric kid",
         "metric lpips",
