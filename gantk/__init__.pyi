@@ -19,9 +19,13 @@ from .api.runner import run as run
 from .api.validate import validate as validate
 from .data.batch import Group as Group
 from .data.dataset import Dataset as Dataset
+from .data.normalisation import Scale as Scale
+from .data.normalisation import fixed_scale as fixed_scale
 from .data.sampler import Candidates as Candidates
 from .data.sampler import Sampler as Sampler
 from .data.slices import Readable as Readable
+from .data.slices import Slices as Slices
+from .data.slices import SliceSettings as SliceSettings
 from .data.subject import Subject as Subject
 from .data.subject import Volumes as Volumes
 from .data.volumes import read_volumes as read_volumes

@@ -67,10 +67,11 @@ class Judgement(NamedTuple):
     features: dict[int, Tensor]
 
 
-def no_extra(name: str, made: Iterable[str], origin: str) -> PluginError:
+def no_extra(name: str, made: Iterable[str], origin: str, where: str | None = None) -> PluginError:
     """That a generator makes nothing of a name besides its output."""
     return PluginError(
         f"the {origin} makes nothing called {name!r} besides its output",
+        where=where,
         mend=f"{nearest(name, made)}; a generator that makes more returns gantk.Translation(output, {{}}, extra)",
     )
 

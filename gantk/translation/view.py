@@ -152,7 +152,8 @@ class View:
         role = self._known(role)
         made = self.step.extra(role, self.step.source(role, self._group), self._group)
         if name not in made:
-            raise no_extra(name, made, self.step.translators[role].origins["generator"])
+            where = None if self._term is None else f"losses.{self._term.name}"
+            raise no_extra(name, made, self.step.translators[role].origins["generator"], where)
         return made[name]
 
     def features(

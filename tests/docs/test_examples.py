@@ -31,6 +31,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = {
     "gantk-focal-frequency": {"depends": "kornia", "tests": 50},
     "gantk-monai": {"depends": "monai", "tests": 38},
+    "gantk-tiff-stacks": {"depends": "tifffile", "tests": 9},
+    "gantk-weight-averaging": {"depends": "torch", "tests": 6},
 }
 """What each needs besides gantk, and how many of its tests must pass at least."""
 

@@ -1,0 +1,11 @@
+"""The dataset `tiff_stacks`, a plugin for gantk."""
+
+import gantk
+from gantk_tiff_stacks.dataset import TiffStacks
+
+gantk_api = 1  # the plugin API that it was written for
+
+
+@gantk.hookimpl
+def register_datasets() -> dict[str, type]:
+    return {"tiff_stacks": TiffStacks}
