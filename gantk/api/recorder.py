@@ -16,6 +16,8 @@ from gantk.training.state import Position
 from gantk.translation.kept import Pictures
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from gantk.plugins import Session
     from gantk.recipe import Recipe
 
@@ -32,6 +34,10 @@ class Beside:
     def pictured(self, position: Position, pictures: Pictures) -> None: ...
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None: ...
+
+    def epoch_saved(
+        self, stage: Stage, position: Position, metrics: Mapping[str, float], generators: Mapping[str, nn.Module]
+    ) -> None: ...
 
     def note(self, text: str) -> None: ...
 
@@ -84,8 +90,17 @@ class Recorder:
             self.journal.append(position.total, position.epoch, stage.name, found)
         self.status.update(stage=stage.name, epoch=position.epoch + 1, step=position.total + 1)
         self.display.epoch(stage.name, position.epoch, metrics)
+
+    def epoch_saved(
+        self, stage: Stage, position: Position, metrics: Mapping[str, float], generators: Mapping[str, nn.Module]
+    ) -> None:
         self.session.hook.after_epoch(
-            folder=self.folder, recipe=self.recipe, stage=stage.name, epoch=position.epoch, metrics=dict(metrics)
+            folder=self.folder,
+            recipe=self.recipe,
+            stage=stage.name,
+            epoch=position.epoch,
+            metrics=dict(metrics),
+            generators=generators,
         )
 
     def note(self, text: str) -> None:

@@ -14,6 +14,8 @@ import pluggy
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
     from gantk.recipe.model import Recipe
 
 hookspec = pluggy.HookspecMarker("gantk")
@@ -109,8 +111,16 @@ def after_step(folder: Path, recipe: Recipe, stage: str, epoch: int, step: int, 
 
 
 @hookspec
-def after_epoch(folder: Path, recipe: Recipe, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-    """Called after an epoch and its validation. The return value is ignored."""
+def after_epoch(
+    folder: Path,
+    recipe: Recipe,
+    stage: str,
+    epoch: int,
+    metrics: Mapping[str, float],
+    generators: Mapping[str, nn.Module],
+) -> None:
+    """Called after an epoch, its validation and its checkpoint, with the generators that answer for each role, averages
+    where they are kept, to look at: a hook that changes one ends the run. The return value is ignored."""
 
 
 @hookspec

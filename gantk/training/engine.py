@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from gantk.data.batch import Batch
 from gantk.data.loader import Loader
 from gantk.data.sampler import Hardness
-from gantk.errors import Interrupted, NonFiniteError, RecipeError, nearest
+from gantk.errors import Interrupted, NonFiniteError, PluginError, RecipeError, nearest
 from gantk.names import check_name
 from gantk.recipe.model import Recipe
 from gantk.runs.names import CHECKPOINTS
@@ -48,6 +50,11 @@ class Observer(Protocol):
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
         """An epoch and its validation were done; `position` is that of the epoch's last step."""
+
+    def epoch_saved(
+        self, stage: Stage, position: Position, metrics: Mapping[str, float], generators: Mapping[str, nn.Module]
+    ) -> None:
+        """The epoch's checkpoint is there; the generators that answer for each role are to be looked at alone."""
 
     def note(self, text: str) -> None:
         """Something that the user should read."""
@@ -131,13 +138,28 @@ class Engine:
         )
         self.observer.stage_begins(stage, index, len(self.stages), steps, state.position)
         while state.position.stage == index:
-            self._epoch(stage, plan, updater, steps)
+            last, metrics = self._epoch(stage, plan, updater, steps)
             self._save()
+            self._tell(stage, last, metrics)
             if self.stopping():
                 raise _stopped()
 
-    def _epoch(self, stage: Stage, plan: StagePlan, updater: Updater, steps: int) -> None:
-        """Train one epoch, or what is left of it, and move the position to what follows."""
+    def _tell(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
+        """Show the observer an epoch's networks, which it must leave as they are."""
+        before = [tensor._version for tensor in self.state.tensors().values()]
+        generators = {role: self.state.generator(role) for role in self.state.translators}
+        self.observer.epoch_saved(stage, position, metrics, MappingProxyType(generators))
+        if before != [tensor._version for tensor in self.state.tensors().values()]:
+            raise PluginError(
+                "a plugin's hook after_epoch changed the networks",
+                why="the run would go on otherwise than one that is resumed from its checkpoint",
+                mend="let the hook change a copy: copy.deepcopy(generator)",
+            )
+
+    def _epoch(
+        self, stage: Stage, plan: StagePlan, updater: Updater, steps: int
+    ) -> tuple[Position, Mapping[str, float]]:
+        """Train one epoch, or what is left of it, and move the position to what follows; its last step and metrics."""
         state, scheduler = self.state, self.state.scheduler
         epoch, first = state.position.epoch, state.position.step
         weights = {role: scheduler.weight(stage, role, epoch) for role in stage.roles}
@@ -203,6 +225,7 @@ class Engine:
         state.position = Position(following, 0, 0, total) if over else Position(index, epoch + 1, 0, total)
         if self.best is not None and self.world.first:
             self.best.keep(state, metrics, self.facts)
+        return last, metrics
 
     def _set_rates(self, stage: Stage, step: int, steps: int) -> dict[str, float]:
         """Set the learning rates of a step of the stage; the rates by `ROLE/PART`."""

@@ -289,5 +289,5 @@ def test_lifecycle_hooks_reach_plugins_with_the_arguments_they_take(plugin: Plug
         "@hookimpl\ndef after_epoch(epoch, metrics): seen.append((epoch, metrics))\n"
     )
     session = load_plugins([plugin("watcher", text)])
-    session.hook.after_epoch(folder=tmp_path, recipe=None, stage="s", epoch=4, metrics={"a": 1.0})
+    session.hook.after_epoch(folder=tmp_path, recipe=None, stage="s", epoch=4, metrics={"a": 1.0}, generators={})
     assert sys.modules["tmp_watcher_dist_watcher"].seen == [(4, {"a": 1.0})]

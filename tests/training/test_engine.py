@@ -67,6 +67,7 @@ class Heard:
         self.stages: list[tuple[str, int]] = []
         self.steps: list[tuple[Position, dict[str, float], dict[str, float]]] = []
         self.epochs: list[Position] = []
+        self.saved: list[tuple[Position, dict[str, Any]]] = []
         self.pictures: list[tuple[Position, dict[str, torch.Tensor]]] = []
         self.notes: list[str] = []
 
@@ -84,6 +85,9 @@ class Heard:
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
         self.epochs.append(position)
+
+    def epoch_saved(self, stage: Stage, position: Position, metrics: Any, generators: Mapping[str, Any]) -> None:
+        self.saved.append((position, dict(generators)))
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -743,3 +747,22 @@ def test_rates_by_step_are_exact_and_survive_a_resume(
     second.run()
     assert [r["g/generator"] for _, _, r in (*first.observer.steps, *second.observer.steps)] == rates
     assert_equal(weights(second), weights(whole))
+
+
+def test_an_epochs_networks_are_shown_after_its_checkpoint_and_not_changed(engine: Callable[..., Engine]) -> None:
+    made = engine(schedule={"use": "constant", "epochs": 3}, training={"ema": 0.5})
+    seen: list[tuple[int, int]] = []
+
+    def look(stage: Stage, position: Position, metrics: Any, generators: Mapping[str, Any]) -> None:
+        checkpoint = newest_checkpoint(made.checkpoints)
+        assert checkpoint is not None
+        assert generators["g"] is made.state.averages["g"].module
+        seen.append((checkpoint.position.total, position.total))
+        if position.epoch == 1:
+            with torch.no_grad():
+                next(generators["g"].parameters()).add_(1)
+
+    made.observer.epoch_saved = look
+    with pytest.raises(PluginError, match=r"after_epoch changed the networks.*copy\.deepcopy"):
+        made.run()
+    assert [saved - last for saved, last in seen] == [1, 1]  # the step after the epoch's last
