@@ -179,7 +179,7 @@ def test_what_is_said_of_pixels_is_cut_alike(store):
 
 
 def test_a_group_without_tumour_is_told(store):
-    with pytest.raises(DataError, match="tumour") as raised:
+    with pytest.raises(DataError, match="tumor") as raised:
         loader(store, split=Split(("P5",), (), (), ("P1",))).steps(["paired"])
     assert 'data.slices = "all"' in str(raised.value)
 
