@@ -28,7 +28,7 @@ from gantk.evaluation.baselines import baseline
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.intensities import INTENSITIES, Intensities
-from gantk.evaluation.protocols import AnyMetric, ToUnits, UnitMetric, unpaired_metrics
+from gantk.evaluation.protocols import AnyMetric, ToUnits, UnitMetric, VolumeMetric, slice_metrics, unpaired_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import Evaluation, Row
 from gantk.evaluation.subjects import Subjects
@@ -36,6 +36,7 @@ from gantk.evaluation.weights import WEIGHTS
 from gantk.files import atomic_write, sealed
 from gantk.memory import enough_memory
 from gantk.plugins import Registry
+from gantk.plugins.dimensions import dimensions_of
 from gantk.progress import Progress
 from gantk.recipe import Recipe
 from gantk.recipe.values import Region
@@ -46,10 +47,16 @@ from gantk.training.world import World
 
 
 def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
-    """The recipe's metrics by name."""
+    """The recipe's metrics by name, and those of whole volumes, `volume_ssim`, where it measures these."""
     where = "evaluation.metrics"
-    measures = recipe.evaluation.measures
-    return {name: registry.get("metric", name, where).build(given, where) for name, given in measures.items()}
+    metrics: dict[str, AnyMetric] = {}
+    volumes: dict[str, AnyMetric] = {}
+    for name, given in recipe.evaluation.measures.items():
+        component = registry.get("metric", name, where)
+        metrics[name] = component.build(given, where, dimensions=2)
+        if recipe.measures_volumes and name in slice_metrics(metrics) and 3 in dimensions_of(component):
+            volumes[f"volume_{name}"] = VolumeMetric(component.build(given, where, dimensions=3))
+    return metrics | volumes
 
 
 def cohort_metrics(recipe: Recipe, registry: Registry, cohort: Cohort, progress: Progress) -> dict[str, AnyMetric]:
@@ -75,10 +82,12 @@ def in_units(
     to_units = _to_units(meaning, targets, channels)
     bound: dict[str, AnyMetric] = {}
     for name, metric in metrics.items():
-        if not isinstance(metric, UnitMetric):
+        own = metric.metric if isinstance(metric, VolumeMetric) else metric
+        if not isinstance(own, UnitMetric):
             bound[name] = metric
         elif to_units is not None:
-            bound[name] = metric.in_units(to_units)
+            in_units = own.in_units(to_units)
+            bound[name] = VolumeMetric(in_units) if isinstance(metric, VolumeMetric) else in_units
     return bound
 
 

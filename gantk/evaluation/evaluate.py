@@ -16,7 +16,15 @@ from torch import Tensor
 
 from gantk.errors import EvaluationError
 from gantk.evaluation.metrics import masked_mean
-from gantk.evaluation.protocols import AnyMetric, CohortMetric, Metric, PixelMetric, slice_metrics
+from gantk.evaluation.protocols import (
+    AnyMetric,
+    CohortMetric,
+    Metric,
+    PixelMetric,
+    VolumeMetric,
+    slice_metrics,
+    volume_metrics,
+)
 from gantk.evaluation.regions import region_mask
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.progress import Progress
@@ -55,6 +63,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure every method on every subject; a subject's value is the mean over slices that have the region.
 
+    Metrics of volumes see all slices of the subject as one.
+
     Metrics over all patients gather what they need in the same pass and conclude after it.
 
     Args:
@@ -77,11 +87,12 @@ def evaluate(
         EvaluationError: where a subject has no target or no slice, or an output is not finite or misshapen.
     """
     used = {n: m for n, m in metrics.items() if paired or (isinstance(m, CohortMetric) and not m.paired)}
-    by_slice = slice_metrics(used)
+    by_slice, of_volumes = slice_metrics(used), volume_metrics(used)
+    measures: dict[str, Metric | VolumeMetric] = {**by_slice, **of_volumes}
     columns = {
         _column(name, region): Column(metric.title, region, metric.higher_is_better)
         for region in regions
-        for name, metric in by_slice.items()
+        for name, metric in measures.items()
     }
     collections = []
     for metric in used.values():
@@ -98,6 +109,7 @@ def evaluate(
         for subject in own:
             found: dict[str, dict[str, list[float]]] = {m: defaultdict(list) for m in predictors}
             slices, patient = 0, subject
+            volume = _Volume(of_volumes)
             for group in groups(subject):
                 group = group.to(device)
                 if paired and group.target is None:
@@ -108,19 +120,22 @@ def evaluate(
                     )
                 slices, patient = slices + len(group), group.patients[0]
                 images = {m: _checked(predict(group), group, m, subject) for m, predict in predictors.items()}
-                if by_slice and group.target is not None:
+                if (by_slice or of_volumes) and group.target is not None:
                     target = to_unit(group.target)
                     masks = {region: region_mask(region, group) for region in regions}
                     for method, prediction in images.items():
                         for name, metric in by_slice.items():
                             for region, values in _measure(metric, prediction, target, masks).items():
                                 found[method][_column(name, region)] += values
+                    volume.add(target, images, masks)
                 for collection in collections:
                     collection.add(group, images)
                 if watch is not None:
                     watch(group, images)
             if not slices:
                 raise EvaluationError("there is no slice to evaluate", where=subject)
+            for method, by_column in volume.measured():
+                found[method] |= by_column
             rows += [
                 Row(patient, method, slices, {c: _mean(by_column[c]) for c in columns}, subject)
                 for method, by_column in found.items()
@@ -140,6 +155,35 @@ def evaluate(
         for method, statistics in findings.overall.items():
             overall.setdefault(method, {}).update(statistics)
     return Evaluation(split_hash, settings_hash(used, regions, settings or {}), columns, rows, overall)
+
+
+class _Volume:
+    """The slices of a subject as they come, measured in the end as one volume."""
+
+    def __init__(self, metrics: Mapping[str, VolumeMetric]) -> None:
+        self._metrics = metrics
+        self._slices: dict[str, list[Tensor]] = defaultdict(list)  # target, methods and regions
+        self._methods: list[str] = []
+        self._regions: list[str] = []
+
+    def add(self, target: Tensor, images: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+        """Take in the next slices (B, T, H, W) of target and methods, and regions (B, 1, H, W)."""
+        if self._metrics:
+            self._methods, self._regions = list(images), list(masks)
+            found = {"target": target} | {f"method {n}": i for n, i in images.items()}
+            for name, slices in {**found, **{f"region {n}": m for n, m in masks.items()}}.items():
+                self._slices[name].append(slices)
+
+    def measured(self) -> Iterator[tuple[str, dict[str, list[float]]]]:
+        """Of each method, one value by column."""
+        volumes = {name: torch.cat(slices).movedim(0, 1)[None] for name, slices in self._slices.items()}
+        masks = {region: volumes[f"region {region}"] for region in self._regions}
+        for method in self._methods:
+            values: dict[str, list[float]] = {}
+            for name, metric in self._metrics.items():
+                made = _measure(metric.metric, volumes[f"method {method}"], volumes["target"], masks)
+                values |= {_column(name, region): one for region, one in made.items()}
+            yield method, values
 
 
 def _joined(
@@ -162,7 +206,11 @@ def _joined(
 def settings_hash(metrics: Mapping[str, AnyMetric], regions: Sequence[str], settings: Mapping[str, object]) -> str:
     """12 hex digits over metrics with their parameters, regions and `settings`, whatever their order."""
     described = {
-        "metrics": {name: [type(metric).__qualname__, _parameters(metric)] for name, metric in metrics.items()},
+        "metrics": {
+            name: [type(metric).__qualname__, _parameters(metric)]
+            for name, metric in metrics.items()
+            if not isinstance(metric, VolumeMetric)  # what is measured of slices compares with or without them
+        },
         "regions": sorted(regions),
         "settings": dict(settings),
     }

@@ -22,9 +22,11 @@ __all__ = [
     "PixelMetric",
     "ToUnits",
     "UnitMetric",
+    "VolumeMetric",
     "epoch_metrics",
     "slice_metrics",
     "unpaired_metrics",
+    "volume_metrics",
 ]
 
 
@@ -116,13 +118,40 @@ class CohortMetric(Protocol):
         """Start an evaluation."""
 
 
-AnyMetric = Metric | CohortMetric
-"""A component of kind `metric`."""
+@dataclass(frozen=True)
+class VolumeMetric:
+    """A metric of single images, measured on all slices of a subject as one volume.
+
+    Attributes:
+        metric: works on volumes.
+    """
+
+    metric: Metric
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether larger values are better."""
+        return self.metric.higher_is_better
+
+    @property
+    def title(self) -> str:
+        """As `SSIM 3D`."""
+        return f"{self.metric.title} 3D"
+
+
+AnyMetric = Metric | CohortMetric | VolumeMetric
+"""A component of kind `metric`, or one of volumes."""
 
 
 def slice_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, Metric]:
     """The metrics that score individual slices."""
-    return {name: metric for name, metric in metrics.items() if not isinstance(metric, CohortMetric)}
+    others = CohortMetric | VolumeMetric
+    return {name: metric for name, metric in metrics.items() if not isinstance(metric, others)}
+
+
+def volume_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, VolumeMetric]:
+    """The metrics that score whole volumes."""
+    return {name: metric for name, metric in metrics.items() if isinstance(metric, VolumeMetric)}
 
 
 def unpaired_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, CohortMetric]:

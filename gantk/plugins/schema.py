@@ -22,9 +22,9 @@ from gantk.plugins.docstring import parse
 from gantk.plugins.nested import KIND
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.data import DataSettings
+from gantk.recipe.evaluation import EvaluationSettings
 from gantk.recipe.model import (
     BalanceSettings,
-    EvaluationSettings,
     LossSettings,
     MapSettings,
     Recipe,

@@ -1,9 +1,9 @@
 """Recipes: TOML files that say everything which influences a result."""
 
 from gantk.recipe.data import DataSettings
+from gantk.recipe.evaluation import EvaluationSettings
 from gantk.recipe.load import dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.model import (
-    EvaluationSettings,
     LossSettings,
     MapSettings,
     Recipe,

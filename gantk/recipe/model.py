@@ -6,13 +6,14 @@ they are kept apart as `parameters` and checked against the component's construc
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from gantk.names import ID, check_id
 from gantk.ranges import Count
 from gantk.recipe.data import DataSettings
+from gantk.recipe.evaluation import EvaluationSettings
 from gantk.recipe.inference import InferenceSettings
 from gantk.recipe.origin import Origins
 from gantk.recipe.translators import TranslatorSettings
@@ -24,7 +25,6 @@ from gantk.recipe.values import (
     Number,
     Precision,
     Rate,
-    Region,
     Seed,
     Selection,
     Settings,
@@ -32,7 +32,6 @@ from gantk.recipe.values import (
     Unlike,
     Update,
     apart_names,
-    unique,
 )
 
 
@@ -154,49 +153,6 @@ class TrainingSettings(Settings):
         return self
 
 
-class EvaluationSettings(Settings):
-    """`[evaluation]`: what is measured on the test patients."""
-
-    metrics: list[Name | Selection] = Field(default=["ssim", "psnr", "mse"], min_length=1)
-    """By name; one with parameters as a table, `{ use = "lpips", net = "vgg" }`."""
-    regions: Several[Region] = ["image", "brain", "tumour"]
-    """Where slices are scored: `brain` or `body`, the foreground; `outside` of it; `tc`, the tumor core; `et`."""
-    mask: Literal["none", "foreground"] = "none"
-    """Whether outputs are set to background where every input is, as `gantk predict` does."""
-    missing: Unlike[Name] = []
-    """Inputs that are hidden at validation and test, for methods that can do without them."""
-    targets: Several[Name] | None = None
-    """The targets that are measured; where absent, all that the networks are not shown as an input."""
-    baselines: Unlike[str] = []
-    """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
-    checkpoint: Literal["last", "best"] = "last"
-    """What is evaluated and predicted with: the end of the training, or its best epoch by `training.keep_best`."""
-    roles: Several[Name] | None = None
-    """Roles that are evaluated; where absent, all that make the measured targets."""
-    batch: Images = 16
-    """Slices translated at once, in evaluation and prediction; fewer on a CPU, where they are large."""
-    examples: Annotated[Count, Field(le=64)] = 6
-    """Test slices that the report shows."""
-
-    @field_validator("metrics", mode="before")
-    @classmethod
-    def _names_or_tables(cls, metrics: Any) -> Any:
-        """Say it plainly: a union's own message names what pydantic tried."""
-        if isinstance(metrics, list):
-            tables = [m.model_dump() if isinstance(m, Selection) else m for m in metrics]
-            used = [str(m.get("use", "")) if isinstance(m, dict) else m for m in tables]
-            if not all(isinstance(name, str) and name for name in used):
-                raise ValueError('a metric is a name, or a table such as { use = "lpips", net = "vgg" }')
-            unique(used)
-        return metrics
-
-    @property
-    def measures(self) -> dict[str, dict[str, Any]]:
-        """Each metric's parameters by its name."""
-        tables = [Selection(use=m) if isinstance(m, str) else m for m in self.metrics]
-        return {table.use: table.parameters for table in tables}
-
-
 class TrackingSettings(Settings):
     """`[tracking]`: what MLflow is told, and where it is."""
 
@@ -265,6 +221,11 @@ class Recipe(Settings):
             sides = "height and width" if self.data.dimensions == 2 else "slices, height and width"
             raise ValueError(f"inference.window must be [{sides}], as data.dimensions = {self.data.dimensions}")
         return self
+
+    @property
+    def measures_volumes(self) -> bool:
+        """Whether metrics are measured on whole volumes."""
+        return self.data.dimensions == 3 if self.evaluation.volumes is None else self.evaluation.volumes
 
     @property
     def window(self) -> tuple[int, ...] | None:

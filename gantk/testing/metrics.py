@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gantk.evaluation.evaluate import evaluate
-from gantk.evaluation.protocols import AnyMetric, CohortMetric, Metric
+from gantk.evaluation.protocols import CohortMetric, Metric
 from gantk.evaluation.results import Evaluation
 from gantk.progress import QuietProgress
 from gantk.testing.batches import make_group, make_image
@@ -46,14 +46,14 @@ class MetricConformance(SpatialConformance):
 
     def by_slice(self) -> Metric:
         """The metric, where it scores slices one by one."""
-        metric: AnyMetric = self.make()
+        metric: Metric | CohortMetric = self.make()
         if isinstance(metric, CohortMetric):
             raise skip("it is a metric over all patients")
         return metric
 
     def over_patients(self) -> CohortMetric:
         """The metric, where it is one over all patients."""
-        metric: AnyMetric = self.make()
+        metric: Metric | CohortMetric = self.make()
         if not hasattr(metric, "collect"):
             raise skip("it scores slices one by one")
         lacking = [name for name in ("title", "higher_is_better", "paired", "columns") if not hasattr(metric, name)]
@@ -100,7 +100,7 @@ class MetricConformance(SpatialConformance):
 
     def test_says_what_is_better(self) -> None:
         """`higher_is_better` is true of it: a perfect answer is the best, a worse one worse."""
-        metric: AnyMetric = self.make()
+        metric: Metric | CohortMetric = self.make()
         mend = "set the attributes title (a string) and higher_is_better (True or False)"
         for name, kind in (("title", str), ("higher_is_better", bool)):
             expect(isinstance(getattr(metric, name, None), kind), f"it has no {name}", mend)
@@ -175,7 +175,7 @@ class MetricConformance(SpatialConformance):
     def test_pickle(self) -> None:
         """A pickled copy scores the same."""
         mend = "keep no state outside plain attributes"
-        metric: AnyMetric = self.make()
+        metric: Metric | CohortMetric = self.make()
         if isinstance(metric, CohortMetric):
             one, other = (repr(self.evaluated(m).summary) for m in (metric, pickled(metric)))
             expect(one == other, "a pickled copy scores otherwise", mend)

@@ -31,8 +31,8 @@ from gantk.plugins import Component, Registry
 from gantk.progress import QuietProgress
 from gantk.recipe import load_recipe
 from gantk.recipe.data import DataSettings
+from gantk.recipe.evaluation import EvaluationSettings
 from gantk.recipe.model import (
-    EvaluationSettings,
     LossSettings,
     MapSettings,
     RunSettings,

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -285,3 +286,53 @@ def test_a_scan_without_a_value_leaves_the_patients_other_scans():
     rows = [Row("p", "m", 1, {"a": 0.5}, "p-1"), Row("p", "m", 1, {"a": math.nan}, "p-2"), Row("q", "m", 1, {"a": 1.0})]
     found = Evaluation("s", "e", {"a": Column("A", "image", True)}, rows)
     assert found.values("m") == {"a": {"p": 0.5, "q": 1.0}}
+
+
+def test_metrics_of_volumes_see_all_slices_of_a_subject_as_one() -> None:
+    """As torchmetrics has them of the stacked slices, however these come in groups."""
+    from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+    from gantk.data.made import make_group
+    from gantk.evaluation.metrics import Psnr
+    from gantk.evaluation.protocols import VolumeMetric
+
+    whole = make_group(14, 2, 1, (24, 20))
+    noise = torch.randn(whole.target.shape, generator=torch.Generator().manual_seed(0))
+    made = (whole.target + 0.3 * noise).clamp(-1, 1)
+    parts = [slice(0, 5), slice(5, 6), slice(6, 14)]
+
+    def groups(_: str) -> Iterator[Group]:
+        for part in parts:
+            yield Group(whole.source[part], whole.target[part], whole.segmentation[part], ("p",) * 14, (0,) * 14)
+
+    def predict(group: Group) -> torch.Tensor:
+        start = next(p.start for p in parts if torch.equal(whole.target[p], group.target))
+        return made[start : start + len(group.target)]
+
+    metrics = {"ssim": Ssim(), "volume_ssim": VolumeMetric(Ssim()), "volume_psnr": VolumeMetric(Psnr())}
+    both = [
+        evaluate(
+            {"m": predict},
+            groups,
+            ["p"],
+            used,
+            ["image", "brain", "tumour"],
+            device="cpu",
+            progress=QuietProgress(),
+            split_hash="",
+        )
+        for used in (metrics, {"ssim": Ssim()})
+    ]
+    found = both[0].rows[0].values
+    output, target = ((images.movedim(0, 1)[None] + 1) / 2 for images in (made, whole.target))
+    _, full = structural_similarity_index_measure(output, target, data_range=1.0, return_full_image=True)
+    assert found["volume_ssim"] == pytest.approx(full.mean().item(), abs=1e-5)
+    brain = whole.foreground.movedim(0, 1)[None]
+    assert found["volume_ssim_brain"] == pytest.approx(full[brain].mean().item(), abs=1e-5)
+    assert found["volume_psnr"] == pytest.approx(peak_signal_noise_ratio(output, target, 1.0).item(), abs=1e-4)
+    tumour = (whole.segmentation > 0).movedim(0, 1)[None]
+    error = (output - target).square()[tumour].mean().item()
+    assert found["volume_psnr_tumour"] == pytest.approx(-10 * np.log10(error), abs=1e-4)
+    assert both[0].columns["volume_ssim_brain"].title == "SSIM 3D"
+    assert both[0].settings == both[1].settings  # what is measured of slices compares
+    assert found["ssim"] == both[1].rows[0].values["ssim"]
