@@ -17,7 +17,9 @@ pytest_plugins = ["gantk.testing.plugin"]
 RECIPES = Path(__file__).parents[1] / "recipes"
 TRAINED = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.glob("*.toml"))
 PICTURES = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.glob("images/*.toml"))
-REST = sorted({path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.toml")} - {*TRAINED, *PICTURES})
+VOLUMES = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.glob("volumes/*.toml"))
+EVERY = {path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.toml")}
+REST = sorted(EVERY - {*TRAINED, *PICTURES, *VOLUMES})
 
 SMALL = ["data.crop=[32, 32]", "data.slices=all", 'evaluation.metrics=["ssim"]', 'evaluation.regions=["image"]']
 # What makes a recipe's networks small.
@@ -123,6 +125,21 @@ def test_recipe_trains_on_pictures(recipe: str, tmp_path: Path, gantk_cache: Pat
     own = [f"data.root={pictures.as_posix()}", 'evaluation.baselines=["training_mean"]']
     run = run_recipe(RECIPES / recipe, [*overrides(name), *own], cohort="own", folder=tmp_path)
     check(run, measured=aligned)
+
+
+PATCHES = ["data.patch=[16, 16, 16]", "data.spacing=[6.0, 3.0, 3.0]", "inference.overlap=0.1"]
+OF_VOLUMES = {
+    "volumes/ds3_semi.toml": [*overrides("ds3_semi"), "translators.first.generator.levels=2"],
+    "volumes/pix2pix.toml": [*SMALL, "translators.generator.discriminator.channels=4"],
+    "volumes/unet_l1.toml": SMALL,
+}
+
+
+@pytest.mark.parametrize("recipe", VOLUMES)
+def test_recipe_trains_on_volumes(recipe: str, tmp_path: Path, gantk_cohort: Path) -> None:
+    run = run_recipe(RECIPES / recipe, [*OF_VOLUMES[recipe], *PATCHES], cohort=gantk_cohort, folder=tmp_path)
+    check(run)
+    assert "volume_ssim" in json.loads((run.folder / "evaluation" / "summary.json").read_text())["metrics"]
 
 
 @pytest.mark.parametrize("recipe", REST)

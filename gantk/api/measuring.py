@@ -17,7 +17,7 @@ from gantk.data.normalisation import BACKGROUND
 from gantk.data.planes import centre
 from gantk.data.slices import Slices
 from gantk.evaluation.evaluate import evaluate
-from gantk.evaluation.protocols import AnyMetric, slice_metrics
+from gantk.evaluation.protocols import AnyMetric, slice_metrics, volume_metrics
 from gantk.evaluation.regions import LABELS
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
@@ -39,7 +39,8 @@ class Measure:
     @cached_property
     def _metrics(self) -> Mapping[str, AnyMetric]:
         first = self.models[0]
-        metrics = slice_metrics(make_metrics(first.recipe, load_plugins().registry))
+        made = make_metrics(first.recipe, load_plugins().registry)
+        metrics: dict[str, AnyMetric] = {**slice_metrics(made), **volume_metrics(made)}
         return in_units(metrics, first.meaning, [self.target], first.layout.channels)
 
     def __call__(self, prepared: Sequence[Prepared], translated: Sequence[np.ndarray]) -> Mapping[str, float]:

@@ -184,6 +184,14 @@ OPTIONS = {
         "transforms.strong={use='affine', on_request=true}",
         "losses.agreement={use='consistency', on='student', group='unpaired', teacher='teacher', augmented='strong'}",
     ],
+    "volumes": [
+        "data.dimensions=3",
+        "data.patch=[8, 16, 16]",
+        "data.patches=2",
+        "data.core_fraction=0.5",
+        "transforms.flip={use='flip'}",
+        "inference.overlap=0.25",
+    ],
     "committee": [
         "data.batch.paired:1/2=1",
         "data.batch.paired:2/2=1",
