@@ -92,6 +92,25 @@ def test_all_is_as_without_bit_by_bit(name: str) -> None:
     assert same(learnt(divided, True, image), learnt(plain, False, image))
 
 
+def test_gradients_of_gradients_and_several_gradients_are_as_without() -> None:
+    torch.manual_seed(0)
+    plain = Resnet(1, 1, channels=4, blocks=2)
+    divided = copy.deepcopy(plain)
+    divide(divided)
+
+    def gradients(network: nn.Module, on: bool) -> list[Tensor]:
+        image = torch.linspace(-1, 1, 256).reshape(1, 1, 16, 16).requires_grad_()
+        with checkpointed(on):
+            output = network(image)
+        (slope,) = torch.autograd.grad(output.sum(), image, create_graph=True)  # as a penalty asks
+        weights = [*network.parameters()]
+        one = torch.autograd.grad(output.square().sum(), weights, retain_graph=True)  # as a balance of terms asks
+        two = torch.autograd.grad(slope.square().sum(), weights, allow_unused=True)
+        return [slope, *one, *(gradient for gradient in two if gradient is not None)]
+
+    assert same(gradients(divided, True), gradients(plain, False))
+
+
 def test_blocks_are_computed_again() -> None:
     network, seen = Stranger(), Counter[str]()
     for name, module in network.named_modules():
