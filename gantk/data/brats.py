@@ -13,7 +13,7 @@ from gantk.progress import Progress
 
 __all__ = ["Brats"]
 
-_RELINK = "Make a new folder, in it links of different names to the patients' folders, and name it as data.root"
+_RELINK = "make a new folder, in it links of different names to the patients' folders, and name it as data.root"
 _NOTES = 5  # that are shown
 _VISITS = r"BraTS-\w+-\d+(?=-\d{3}$)"  # since 2023: the number after the patient's is that of the visit
 

@@ -27,7 +27,7 @@ def check_modality(subjects: Sequence[Subject], name: str, key: str, noun: str =
             f"no {noun} has a {name!r} image",
             where=key,
             why=nearest(name, known),
-            mend="Correct the name in the recipe",
+            mend="correct the name in the recipe",
         )
 
 
@@ -81,7 +81,7 @@ def by_target(
                     f"{noun} {subject.id!r} has no {name!r} image",
                     where=next((file.parent for file in subject.files.values()), None),
                     why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
-                    mend=f'Add the file; to leave such {noun}s out, set data.incomplete = "skip"; for a method that '
+                    mend=f'add the file; to leave such {noun}s out, set data.incomplete = "skip"; for a method that '
                     "was made to do without inputs, data.incomplete = true",
                 )
         (both if complete else sources).append(subject.id)
@@ -111,7 +111,7 @@ def _by_what_is_there(
                 f"{noun} {subject.id!r} has no image that the recipe names",
                 where=subject.folder,
                 why=f"it has {', '.join(sorted(there)) or 'none'}",
-                mend=f"Leave the {noun} out",
+                mend=f"leave the {noun} out",
             )
     if not both and not alone:
         raise _no_target(targets, noun)
@@ -121,7 +121,7 @@ def _by_what_is_there(
 def _no_target(targets: Sequence[str], noun: str) -> DataError:
     return DataError(
         f"no {noun} has the target {', '.join(targets)}",
-        mend=f"Correct data.target in the recipe, or add {noun}s with it; where targets are inputs, too, and the "
+        mend=f"correct data.target in the recipe, or add {noun}s with it; where targets are inputs, too, and the "
         f"method can do without, let {noun}s lack some with data.incomplete = true",
     )
 
@@ -167,7 +167,7 @@ def split_cohort(
     """
     owners = owners or {}
     if not 0 <= paired_fraction <= 1:
-        raise DataError(f"the paired fraction is {paired_fraction:g}", mend="Choose one from 0 to 1")
+        raise DataError(f"the paired fraction is {paired_fraction:g}", mend="choose one from 0 to 1")
     if ratio is None:
         everything = split_cohort(
             with_target,
@@ -181,7 +181,7 @@ def split_cohort(
         )
         return everything.without_held_out()
     if min(ratio) < 0 or ratio[0] == 0:
-        raise DataError(f"the split ratio is {ratio}", mend="Choose training : validation : test such as 7 : 1 : 2")
+        raise DataError(f"the split ratio is {ratio}", mend="choose training : validation : test such as 7 : 1 : 2")
     given = _of_patients(parts or {}, owners)
     spare = (1, 0, 0) if with_target else ratio  # subjects that cannot be measured train, where others can
     placed: dict[str, str] = {}
@@ -225,7 +225,7 @@ def _of_patients(parts: Mapping[str, str], owners: Mapping[str, str]) -> dict[st
             raise DataError(
                 f"patient {patient!r} is in two parts of the data set, {found[patient]} and {part}",
                 why="networks would be measured on patients that they were trained on",
-                mend="Put all images of a patient into one part",
+                mend="put all images of a patient into one part",
             )
     return found
 
@@ -254,7 +254,7 @@ def _divide(
         raise DataError(
             f"a split {left} needs at least {needed} {noun}s",
             why=f"the cohort has {len(kept) + len(free)}",
-            mend=f"Add {noun}s, correct data.root or data.target in the recipe, or train and measure on the same "
+            mend=f"add {noun}s, correct data.root or data.target in the recipe, or train and measure on the same "
             f'{noun}s with data.split = "none"',
         )
     validation, test = (max(1, _share(len(free), share / sum(ratio))) if ids and share else 0 for share in wanted)

@@ -100,7 +100,7 @@ def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list
                 f"the subject {subject.id!r} is in two rows",
                 where=row.place,
                 why=f"the other one is line {found[subject.id][0].line}",
-                mend="Name each visit or scan of a patient in a column `visit`, or `subject`",
+                mend="name each visit or scan of a patient in a column `visit`, or `subject`",
             )
         found[subject.id] = row, subject
     if complete:
@@ -148,7 +148,7 @@ class _Row:
     def subject(self, images: Sequence[str], facts: Sequence[str], kind: Kind) -> Subject:
         patient = self.cells[_PATIENT]
         if not patient:
-            raise DataError("this row names no patient", where=self.place, mend="Fill in its column `patient`")
+            raise DataError("this row names no patient", where=self.place, mend="fill in its column `patient`")
         visit = self.cells.get(_VISIT)
         files = {name: file for name in images if (file := self._file(name, kind)) is not None}
         return Subject(
@@ -166,7 +166,7 @@ class _Row:
         if not cell:
             return None
         if not kind.named(cell):
-            mend = f"Name a file that ends in {kind.example}, or leave the cell empty where there is none"
+            mend = f"name a file that ends in {kind.example}, or leave the cell empty where there is none"
             raise self._error(name, f"is no {kind.noun}", mend)
         return self.table.parent / Path(cell).expanduser()
 
@@ -199,7 +199,7 @@ def _no_images(path: Path, header: Sequence[str], rows: Sequence[_Row], kind: Ki
         f"no column of this table names a {kind.noun}",
         where=path,
         why=f"the column {column!r} names files of another kind" if column else None,
-        mend=f'Set data.dataset = "{dataset}"' if dataset else f"Add a column of files that end in {kind.example}",
+        mend=f'set data.dataset = "{dataset}"' if dataset else f"add a column of files that end in {kind.example}",
     )
 
 
@@ -208,13 +208,13 @@ def _rows(path: Path) -> tuple[list[str], list[_Row]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError("this table does not exist", where=path, mend="Correct the path of the table") from None
+        raise DataError("this table does not exist", where=path, mend="correct the path of the table") from None
     except UnicodeDecodeError as error:
         raise DataError(
-            "this table is not UTF-8 text", where=path, why=error, mend="Save it as CSV in the encoding UTF-8"
+            "this table is not UTF-8 text", where=path, why=error, mend="save it as CSV in the encoding UTF-8"
         ) from None
     except OSError as error:
-        raise DataError("this table cannot be read", where=path, why=error.strerror, mend="Check the path") from error
+        raise DataError("this table cannot be read", where=path, why=error.strerror, mend="check the path") from error
     delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -224,10 +224,10 @@ def _rows(path: Path) -> tuple[list[str], list[_Row]]:
     except csv.Error as error:
         where = f"{path}:{reader.line_num}"
         raise DataError(
-            "this line is no CSV", where=where, why=error, mend="Close its quotes, or save the table anew as CSV"
+            "this line is no CSV", where=where, why=error, mend="close its quotes, or save the table anew as CSV"
         ) from None
     if not rows:
-        raise DataError("this table names no patient", where=path, mend="Add a row for each patient")
+        raise DataError("this table names no patient", where=path, mend="add a row for each patient")
     return [name for name in header if name], rows
 
 
@@ -249,11 +249,11 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             "this table has no column `patient`",
             where=path,
             why=nearest(_PATIENT, filter(None, header)),
-            mend="Name the columns in the first row: patient, one for each modality, and so on",
+            mend="name the columns in the first row: patient, one for each modality, and so on",
         )
     if twice := next((name for name in header if name and header.count(name) > 1), None):
         raise DataError(
-            f"two columns are called {twice!r}", where=path, mend="Give each column a name of its own in the first row"
+            f"two columns are called {twice!r}", where=path, mend="give each column a name of its own in the first row"
         )
 
 
@@ -262,7 +262,7 @@ def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> 
         raise DataError(
             f"this row has {len(cells)} cells, but the table has {len(header)} columns",
             where=f"{path}:{line}",
-            mend='Put cells that hold the separator into quotes ("…"), or name the further columns in the first row',
+            mend='put cells that hold the separator into quotes ("…"), or name the further columns in the first row',
         )
     values = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
     named = {name: value for name, value in zip(header, values, strict=True) if name}
@@ -284,7 +284,7 @@ def _check_there(found: Iterable[tuple[_Row, Subject]]) -> None:
             f"there is no file {file}, which the column {name!r} names",
             where=row.place,
             why=f"nor are there {', '.join(others)}" if others else None,
-            mend=f"Correct the path, which is relative to {row.table.parent}, or leave the cell empty",
+            mend=f"correct the path, which is relative to {row.table.parent}, or leave the cell empty",
         )
 
 

@@ -86,9 +86,9 @@ def read_samples(path: Path) -> Samples:
             why=(isinstance(error, OSError) and error.strerror)
             or str(error).partition("\n")[0]
             or type(error).__name__,
-            mend="Copy or download the file again",
+            mend="copy or download the file again",
         ) from error
-    raise DataError(f"this image is a {other} file", where=path, mend="Convert it to PNG, JPEG or TIFF")
+    raise DataError(f"this image is a {other} file", where=path, mend="convert it to PNG, JPEG or TIFF")
 
 
 def _refuse(path: Path, what: str, mend: str = "Save it as grey or RGB") -> DataError:

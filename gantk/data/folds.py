@@ -50,7 +50,7 @@ def parts_in_fold(
         raise DataError(
             f"the data set puts {noun} {tested[0]!r} into the test part, and folds say who is tested",
             where="data.split.folds",
-            mend="Leave the part of test patients empty in the table, or leave out data.split.folds",
+            mend="leave the part of test patients empty in the table, or leave out data.split.folds",
         )
     if given:
         known = _of_patients(given, owners, folds, noun)
@@ -63,14 +63,14 @@ def parts_in_fold(
                 f"{folds} folds need at least as many {noun}s with inputs and target",
                 where="data.split.folds",
                 why=f"the cohort has {len(order)}",
-                mend=f"Lower data.split.folds, or add {noun}s",
+                mend=f"lower data.split.folds, or add {noun}s",
             )
         chosen = set(order[fold * len(order) // folds : (fold + 1) * len(order) // folds])
     if not chosen:
         raise DataError(
             f"no {noun} is in fold {fold}",
             where="data.split.fold",
-            mend="Correct the column `fold` of the table, which counts from 0, or data.split.folds",
+            mend="correct the column `fold` of the table, which counts from 0, or data.split.folds",
         )
     others = {name: part for name, part in parts.items() if owners.get(name, name) not in chosen}
     return others | {name: "test" for name in subjects if owners.get(name, name) in chosen}
@@ -90,7 +90,7 @@ def strata_of(subjects: Sequence[Subject], name: str, noun: str = "patient") -> 
             f"no {noun} has a {name!r} to stratify by",
             where="data.split.stratify",
             why=nearest(name, {fact for subject in subjects for fact in subject.facts}),
-            mend='Name a column of the table (dataset = "table") that is neither a modality nor the split',
+            mend='name a column of the table (dataset = "table") that is neither a modality nor the split',
         )
     return found
 
@@ -104,12 +104,12 @@ def _of_patients(given: Mapping[str, int], owners: Mapping[str, str], folds: int
                 f"the data set puts {noun} {name!r} into fold {fold}",
                 where="data.split.folds",
                 why=f"the recipe has {folds} folds, which are counted from 0",
-                mend=f"Set data.split.folds = {max(given.values()) + 1}, or correct the table",
+                mend=f"set data.split.folds = {max(given.values()) + 1}, or correct the table",
             )
         if known.setdefault(patient, fold) != fold:
             raise DataError(
                 f"patient {patient!r} is in two folds of the data set, {known[patient]} and {fold}",
                 why="networks would be measured on patients that they were trained on",
-                mend="Give all rows of a patient one fold",
+                mend="give all rows of a patient one fold",
             )
     return known

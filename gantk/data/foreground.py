@@ -129,7 +129,7 @@ def check_plausible(
                 f"{part:.0%} of this image would be foreground, which is too much for a body",
                 where=name,
                 why=why[name],
-                mend=f"Strip the skull, or {mend[name]}",
+                mend=f"strip the skull, or {mend[name]}",
             )
         inside = images[name][found.mask]
         if not inside.size or inside.min() == inside.max():
@@ -137,7 +137,7 @@ def check_plausible(
                 f"this image is {f'{inside[0]:g} everywhere' if inside.any() else 'empty'} inside the brain",
                 where=name,
                 why=why[name],
-                mend=f"Leave the patient out, or correct the file. If the background is another, {mend[name]}",
+                mend=f"leave the patient out, or correct the file. If the background is another, {mend[name]}",
             )
     for name, body in found.bodies.items():  # after all others: an empty image is no reason to blame its neighbors
         others = [found.bodies[other] for other in inputs if other != name]
@@ -149,7 +149,7 @@ def check_plausible(
                 f"only {shared:.0%} of this image's foreground lies where that of the others is",
                 where=name,
                 why=why[name],
-                mend=f"Register it to the other images. If the background is another, {mend[name]}",
+                mend=f"register it to the other images. If the background is another, {mend[name]}",
             )
 
 

@@ -83,7 +83,7 @@ class Images(Pictures):
                 f"this folder holds no images in the layout {layout!r}",
                 where=self.root,
                 why=_EXPECTED,
-                mend="Correct data.root or data.layout in the recipe",
+                mend="correct data.root or data.layout in the recipe",
             )
         progress.note(f"{len(subjects)} {'images' if layout == 'unaligned' else 'pairs of images'} in {self.root}")
         owned = [with_patient(subject, self.patient) for subject in subjects]
@@ -150,7 +150,7 @@ class _Folders:
                 f"two folders stand for {part}{(side or '').upper()}",
                 where=folder,
                 why=f"the other is {other}",
-                mend="Leave one of them in this data set",
+                mend="leave one of them in this data set",
             )
         self.files[part, side] = files
 
@@ -168,7 +168,7 @@ class _Folders:
                 f"the images in this folder fit {'several layouts' if fitting else 'no known layout'}",
                 where=self.root,
                 why=f"they could be {' and '.join(fitting)}" if fitting else _EXPECTED,
-                mend="Name the layout with data.layout" if fitting else "Correct data.root in the recipe",
+                mend="name the layout with data.layout" if fitting else "correct data.root in the recipe",
             )
         return fitting[0]
 
@@ -202,7 +202,7 @@ class _Folders:
                     "this image has no partner",
                     where=a.get(lonely) or b[lonely],
                     why=f"{part or 'this data set'} has no image {lonely!r} of the kind {'b' if lonely in a else 'a'}",
-                    mend='Set data.layout = "unaligned" where images are no pairs; else make a new folder with links '
+                    mend='set data.layout = "unaligned" where images are no pairs; else make a new folder with links '
                     "to the pairs alone, and name it as data.root",
                 )
             subjects += [
@@ -232,6 +232,6 @@ def _half(path: Path, pixels: np.ndarray, *, left: bool) -> np.ndarray:
         raise DataError(
             f"this image is {width} pixels wide and cannot hold two of equal size",
             where=path,
-            mend='Correct the file, or data.layout = "halves" where images are not side by side',
+            mend='correct the file, or data.layout = "halves" where images are not side by side',
         )
     return pixels[:, : width // 2] if left else pixels[:, width // 2 :]

@@ -69,7 +69,7 @@ def decide_labels(
     files = files or {}
     having = {label: sorted(name for name, labels in found.items() if label in labels) for label in range(1, 256)}
     having = {label: patients for label, patients in having.items() if patients}
-    mend = "Say what the labels mean in the recipe's table [data.labels], with the keys tumour, core and enhancing"
+    mend = "say what the labels mean in the recipe's table [data.labels], with the keys tumour, core and enhancing"
     if {3, 4} <= having.keys():
         raise DataError(
             "the segmentations of this cohort hold both label 3 and label 4, which different years use differently",

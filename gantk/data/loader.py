@@ -47,7 +47,7 @@ def members(split: Split, group: str) -> tuple[str, ...]:
         raise DataError(
             f"the batch group {group!r} has no patient",
             why=f"{len(patients)} are too few for {name.parts} parts" if name.parts > 1 else None,
-            mend="Change data.paired_fraction, or switch off what uses this group",
+            mend="change data.paired_fraction, or switch off what uses this group",
         )
     own = set(name.share(patients))
     return tuple(subject for subject in sorted(whole) if split.patient(subject) in own) if name.parts > 1 else whole
@@ -225,7 +225,7 @@ class Loader:
             raise DataError(
                 f"{self.store.noun} {patient!r} is not in the data",
                 why=nearest(patient, self.store),
-                mend="Check data.root",
+                mend="check data.root",
             ) from None
 
     def _size(self, group: str) -> int:
@@ -237,7 +237,7 @@ class Loader:
             raise RecipeError(
                 f"the batch group {group!r} is used but has no size",
                 why=f"sizes are given for {', '.join(self.sizes) or 'none'}",
-                mend="Give it the number of its slices in a batch",
+                mend="give it the number of its slices in a batch",
             )
         return self.sizes[group]
 
@@ -248,7 +248,7 @@ class Loader:
             raise DataError(
                 f"no {self.store.noun} of the batch group {group!r} has a slice with tumor",
                 why="the segmentations are missing or empty",
-                mend='Set data.slices = "all" to train on every slice',
+                mend='set data.slices = "all" to train on every slice',
             )
         return pools
 

@@ -42,5 +42,5 @@ def patients_at(path: Path) -> Sequence[Path | Subject] | None:
 
 def _found(subjects: Sequence[Subject], path: Path) -> Sequence[Subject]:
     if not subjects:
-        raise DataError("this BIDS data set holds no image", where=path, mend="Name another folder")
+        raise DataError("this BIDS data set holds no image", where=path, mend="name another folder")
     return subjects

@@ -61,11 +61,11 @@ def read_nifti(path: Path) -> nib.Nifti1Image:
             with gzip.GzipFile(fileobj=file) as stream:
                 return _read(path, stream, size * _INFLATION)
     except FileNotFoundError:
-        raise DataError("this file does not exist", where=path, mend="Check the path") from None
+        raise DataError("this file does not exist", where=path, mend="check the path") from None
     except _UNREADABLE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(
-                "this file cannot be read", where=path, why=error.strerror, mend="Check its permissions and the disk"
+                "this file cannot be read", where=path, why=error.strerror, mend="check its permissions and the disk"
             ) from error
         raise _damaged(path, str(error).partition("\n")[0] or type(error).__name__) from error
 
@@ -99,7 +99,7 @@ def _class_of(path: Path, head: bytes) -> type[nib.Nifti1Image]:
     raise DataError(
         "this file is not a NIfTI image, or its first bytes are damaged",
         where=path,
-        mend="Convert it to .nii.gz from its source, or copy it again",
+        mend="convert it to .nii.gz from its source, or copy it again",
     )
 
 
@@ -116,7 +116,7 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
         raise DataError(
             f"this image has {len(shape)} dimensions {shape} where 3 are expected",
             where=path,
-            mend="Convert its series to one volume again",
+            mend="convert its series to one volume again",
         )
     slope, inter, start = (float(header[key]) for key in ("scl_slope", "scl_inter", "vox_offset"))
     if math.isinf(slope) or math.isinf(inter) or not math.isfinite(start):  # NaN scaling is none: some tools write it
@@ -134,7 +134,7 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
             f"this image has no volume #{number}",
             where=path,
             why=f"its {volumes} volumes are counted from #0",
-            mend="Correct the number behind the file's name",
+            mend="correct the number behind the file's name",
         )
     if number is None and volumes > 1:
         raise DataError(
@@ -142,14 +142,14 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
             where=path,
             why="it looks like a file of the Medical Segmentation Decathlon, which holds all modalities of a patient, "
             "or like a series over time or direction",
-            mend='Say which one is meant in a table of the cohort (dataset = "table"), as in X.nii.gz#0 for the first; '
+            mend='say which one is meant in a table of the cohort (dataset = "table"), as in X.nii.gz#0 for the first; '
             "`gantk data table ROOT -o cohort.csv --layout msd` writes one",
         )
     if dtype.kind not in "iuf":
         raise DataError(
             f"this image is {'complex' if dtype.kind == 'c' else 'in color'} where plain numbers are expected",
             where=path,
-            mend="Write its magnitude, or one channel, to a file of its own",
+            mend="write its magnitude, or one channel, to a file of its own",
         )
     return end
 
@@ -159,5 +159,5 @@ def _damaged(path: Path, why: str) -> DataError:
         "this image cannot be read, it may be truncated or damaged",
         where=path,
         why=why,
-        mend="Copy or download the file again",
+        mend="copy or download the file again",
     )

@@ -141,7 +141,7 @@ def fit_scale(
     """
     brain = volume[foreground]
     if not brain.size or not brain.any():
-        raise DataError("this image is empty inside the brain", mend="Leave the patient out")
+        raise DataError("this image is empty inside the brain", mend="leave the patient out")
     black = background if 0 < background < np.median(brain) else 0.0
     low, high = min(black, float(brain.min())), float(brain.max())
     upper = low + rule.reach * (float(np.percentile(brain, rule.percentile)) - low)

@@ -104,7 +104,7 @@ class PatientFolder:
                     f"two files of this folder are its {scan.modality!r} image",
                     where=self.path,
                     why=f"{files[scan.modality].name} and {scan.path.name}",
-                    mend="Keep one of them here, and the other in a folder outside of data.root",
+                    mend="keep one of them here, and the other in a folder outside of data.root",
                 )
             files[scan.modality] = scan.path
         return files
@@ -144,7 +144,7 @@ def folder_errors(folder: Path) -> Iterator[None]:
             "this folder cannot be read",
             where=error.filename or folder,
             why=error,
-            mend="Check its permissions",
+            mend="check its permissions",
         ) from error
 
 

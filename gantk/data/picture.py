@@ -56,7 +56,7 @@ class Picture:
         if size[0] < settings.crop[0] or size[1] < settings.crop[1]:
             raise DataError(
                 f"images of {size[0]} × {size[1]} do not fill the crop of {settings.crop[0]} × {settings.crop[1]}",
-                mend="Raise data.size, or leave it out: images are then resized to data.crop",
+                mend="raise data.size, or leave it out: images are then resized to data.crop",
             )
         scales = {name: self._scale(name, settings) for name in self.images}
         images, remarks = {}, {}
@@ -101,7 +101,7 @@ class Picture:
                 f"this image holds {full.type} numbers, {low:g} to {high:g}, and no file tells which of such numbers "
                 "are black and white",
                 where=name,
-                mend=f"Say the range of all such images in the recipe, as in data.intensities.{name}.range = "
+                mend=f"say the range of all such images in the recipe, as in data.intensities.{name}.range = "
                 f"[{low:g}, {high:g}]",
             )
         return full

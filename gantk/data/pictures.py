@@ -56,13 +56,13 @@ class Pictures:
             raise DataError(
                 "this is no image" if path.exists() else "this file does not exist",
                 where=path,
-                mend=f"Name a file that ends in {', '.join(SUFFIXES)}",
+                mend=f"name a file that ends in {', '.join(SUFFIXES)}",
             )
         if len(modalities) != 1:
             raise DataError(
                 f"one image cannot be {' and '.join(modalities) or 'nothing'}",
                 where=path,
-                mend="Name the images in a table, a column for each",
+                mend="name the images in a table, a column for each",
             )
         return Subject(path.stem, {modalities[0]: path})
 
@@ -111,7 +111,7 @@ class Pictures:
                     f"this image has {h} × {w} pixels, but {first!r} {H} × {W}",
                     where=path,
                     why=f"{first!r} is {subject.files[first]}; images of one subject show the same, pixel by pixel",
-                    mend="Bring them to one size, or leave them out",
+                    mend="bring them to one size, or leave them out",
                 )
         return Picture(
             images,
@@ -156,7 +156,7 @@ def files_in(folder: Path) -> dict[str, Path]:
                 f"two images are called {path.stem!r}",
                 where=folder,
                 why=f"{files[path.stem].name} and {path.name}",
-                mend="Make a new folder, in it links of different names to the images, and name it as data.root",
+                mend="make a new folder, in it links of different names to the images, and name it as data.root",
             )
         files[path.stem] = path
     return files

@@ -46,7 +46,7 @@ def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
         raise DataError(
             f"this image holds {np.count_nonzero(~np.isfinite(values))} values that are NaN or infinite",
             where=path,
-            mend="Replace them by a number",
+            mend="replace them by a number",
         )
     values = _turned(values, samples.orientation)
     if mode == "rgb":

@@ -16,7 +16,7 @@ __all__ = ["Recognized", "recognize"]
 _FOLDERS = 20_000  # that are looked at
 _NIFTI = r"\.nii(?:\.gz)?$"
 _LINK = (
-    "Make a new folder, in it a folder for each patient with links to its scans, such as "
+    "make a new folder, in it a folder for each patient with links to its scans, such as "
     "{case}/{case}_{modality}.nii.gz, and name the new folder as data.root"
 )
 _CONVERT = "Convert each series to NIfTI, such as X/X_t1.nii.gz, and name the folder above as data.root"

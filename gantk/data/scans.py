@@ -58,7 +58,7 @@ class Scans:
                     f"the patient in this folder has no {name!r} image",
                     where=folder,
                     why=nearest(name, subject.files),
-                    mend=f"Add a file that ends in _{name}.nii.gz",
+                    mend=f"add a file that ends in _{name}.nii.gz",
                 )
         return subject
 

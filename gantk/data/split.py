@@ -45,7 +45,7 @@ class Split:
         ids = self.subjects
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
-            raise DataError(f"{twice!r} appears twice in the split", mend="Give each subject one role")
+            raise DataError(f"{twice!r} appears twice in the split", mend="give each subject one role")
         object.__setattr__(self, "owners", {name: self.owners[name] for name in ids if self.patient(name) != name})
         parts = [] if self.on_training else [self._trained, self.validation, self.test]
         several = [patient for part in parts for patient in self.patients_of(part)]
@@ -53,7 +53,7 @@ class Split:
             twice = next(name for name in several if several.count(name) > 1)
             raise DataError(
                 f"patient {twice!r} is in several parts of the split",
-                mend="Put all subjects of a patient into one of training, validation and test",
+                mend="put all subjects of a patient into one of training, validation and test",
             )
 
     @property

@@ -134,7 +134,7 @@ def _prepare_patient(
             f"{noun_of(dataset)} {subject.id!r} has no slice with at least {MINIMAL_BRAIN / 100:g} cm² of brain",
             where=subject.folder,
             why=f"inside the crop of {settings.crop[0]} × {settings.crop[1]} pixels",
-            mend="Choose a larger data.crop, or check that the images are skull-stripped and centred",
+            mend="choose a larger data.crop, or check that the images are skull-stripped and centred",
         )
     if settings.whole:
         if slices.pixel is None:
@@ -142,7 +142,7 @@ def _prepare_patient(
                 f"a {noun_of(dataset)} has no third dimension",
                 where=subject.folder,
                 why="data.dimensions = 3",
-                mend="Set data.dimensions = 2, or choose a dataset of volumes",
+                mend="set data.dimensions = 2, or choose a dataset of volumes",
             )
         kept = np.arange(kept[0], kept[-1] + 1)
     stacks = [slices.images[name] for name in present]
@@ -226,7 +226,7 @@ def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
                 "this prepared patient is damaged and cannot be removed",
                 where=folder,
                 why=why.strerror or why,
-                mend="Delete the folder, or set GANTK_CACHE to another one",
+                mend="delete the folder, or set GANTK_CACHE to another one",
             ) from error
         return None
 
@@ -260,6 +260,6 @@ def _identity(path: Path) -> tuple[str, int, int]:
     try:
         stat = file.stat()
     except OSError as error:
-        raise DataError("this file cannot be read", where=path, why=error.strerror, mend="Check the path") from error
+        raise DataError("this file cannot be read", where=path, why=error.strerror, mend="check the path") from error
     volume = "" if number is None else f"#{number}"
     return f"{file.resolve()}{volume}", stat.st_size, stat.st_mtime_ns

@@ -62,7 +62,7 @@ def read_volumes(
     if segmentation and subject.segmentation is not None:
         labels = labels_of(subject.segmentation, reader.read(subject.segmentation))
     if reader.grid is None:
-        raise DataError(f"no image of patient {subject.id!r} was asked for", mend="Name at least one modality")
+        raise DataError(f"no image of patient {subject.id!r} was asked for", mend="name at least one modality")
     return Volumes(
         images, labels, reader.grid.lps_affine(), reader.difference, None if onto is None else reader.grid.path
     )
@@ -74,7 +74,7 @@ def _file_of(subject: Subject, modality: str) -> Path:
             f"patient {subject.id!r} has no {modality!r} image",
             where=subject.folder,
             why=nearest(modality, subject.files),
-            mend="Correct the modality's name in the recipe, or add the file",
+            mend="correct the modality's name in the recipe, or add the file",
         )
     return subject.files[modality]
 
@@ -93,7 +93,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
     """
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise DataError("a volume is written as NIfTI", where=path, mend="Let the name end in .nii.gz or .nii")
+        raise DataError("a volume is written as NIfTI", where=path, mend="let the name end in .nii.gz or .nii")
     like = read_nifti(reference)
     grid = Grid.of(reference, like)
     shape = apply_orientation(np.empty(grid.shape, np.bool_), grid.transform).shape
@@ -128,7 +128,7 @@ class Grid:
                 "the affine of this image does not place its voxels in space",
                 where=path,
                 why="its axes are parallel or of length zero, or it is not finite",
-                mend="Convert the image again from its source",
+                mend="convert the image again from its source",
             )
         return cls(path, image.shape[:3], affine, io_orientation(affine))
 
@@ -148,7 +148,7 @@ class Grid:
         Raises:
             DataError: it has another shape, or lies further apart than the tolerance.
         """
-        mend = 'Register all images of a patient; resample them to one grid, or set data.resample = "to:t1"'
+        mend = 'register all images of a patient; resample them to one grid, or set data.resample = "to:t1"'
         if image.shape[:3] != self.shape:
             raise DataError(
                 f"this image has the shape {image.shape}, but {self.path.name} has {self.shape}",
@@ -205,14 +205,14 @@ def intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
         raise DataError(
             f"this image holds {bad} voxels that are NaN or infinite",
             where=path,
-            mend="Replace them by the number outside the body (0 in MR, air in CT), or leave the patient out",
+            mend="replace them by the number outside the body (0 in MR, air in CT), or leave the patient out",
         )
     if not voxels.any():
         raise DataError(
             "this image is empty, it holds no brain",
             where=path,
             why="every voxel is 0",
-            mend="Leave the patient out",
+            mend="leave the patient out",
         )
     return voxels
 
@@ -227,6 +227,6 @@ def labels_of(path: Path, voxels: np.ndarray) -> np.ndarray:
             f"this segmentation holds values that are no labels: {', '.join(str(value) for value in wrong[:5])}",
             where=path,
             why="labels are whole numbers from 0 to 255",
-            mend="Where it was resampled, resample it again by the nearest neighbor",
+            mend="where it was resampled, resample it again by the nearest neighbor",
         )
     return labels.astype(np.uint8)

@@ -208,7 +208,7 @@ def test_another_layout_is_recognized_by_a_file_that_is_shown(tmp_path, name):
     with pytest.raises(DataError, match=f"looks like .*{name.partition(' without')[0]}") as caught:
         Brats(tmp_path).subjects(QUIET)
     assert any(Path(file).name in str(caught.value) for file in LAYOUTS[name])
-    assert "Correct data.root" not in str(caught.value)
+    assert "correct data.root" not in str(caught.value)
     harmless(caught.value)
 
 
@@ -247,7 +247,7 @@ def test_the_command_that_an_error_names_lists_the_files(tmp_path, names):
 
 def test_files_that_no_pattern_can_name_are_shown_with_the_way_to_link_them(tmp_path):
     touch(tmp_path, "anna.nii.gz")
-    with pytest.raises(DataError, match=r"anna\.nii\.gz is named otherwise.*Make a new folder"):
+    with pytest.raises(DataError, match=r"anna\.nii\.gz is named otherwise.*make a new folder"):
         Brats(tmp_path).subjects(QUIET)
 
 

@@ -106,11 +106,11 @@ def test_plausible_images_pass():
     ("images", "message"),
     [
         ({"t1": RANDOM.uniform(1, 2, SHAPE)}, r"100% of this image would be foreground.*data\.mask"),
-        ({"t1": MR + np.abs(RANDOM.normal(0, 20, SHAPE))}, "would be foreground.*Strip the skull"),
+        ({"t1": MR + np.abs(RANDOM.normal(0, 20, SHAPE))}, "would be foreground.*strip the skull"),
         ({"t1": np.where(BRAIN, 7, 0)}, "7 everywhere inside the brain"),
         ({"t1": np.full(SHAPE, 7)}, "inside the brain.*background is taken to be 7"),
         ({"t2": MR, "t1": np.where(BRAIN, 7, 0)}, "7 everywhere inside the brain"),
-        ({"t2": MR * (X > 0), "t1": MR * (X < 0.1)}, r"of this image's foreground lies where.*Register"),
+        ({"t2": MR * (X > 0), "t1": MR * (X < 0.1)}, r"of this image's foreground lies where.*register"),
     ],
 )
 def test_what_cannot_be_a_body_is_refused(images, message):

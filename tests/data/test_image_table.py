@@ -60,11 +60,11 @@ def test_the_table_names_inputs_targets_and_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("dataset", "cells", "mend"),
     [
-        (CohortTable, "patient,a\nP,x.png\n", 'Set data.dataset = "image_table"'),
-        (ImageTable, "patient,a\nP,x.nii.gz\n", 'Set data.dataset = "table"'),
-        (ImageTable, "patient,a\nP,x.bmp\n", "Add a column of files that end in .png"),
-        (ImageTable, "patient,a\nP,x.png\nQ,y.gif\n", "Name a file that ends in .png"),
-        (ImageTable, "patient,a\nP,gone.png\n", "Correct the path"),
+        (CohortTable, "patient,a\nP,x.png\n", 'set data.dataset = "image_table"'),
+        (ImageTable, "patient,a\nP,x.nii.gz\n", 'set data.dataset = "table"'),
+        (ImageTable, "patient,a\nP,x.bmp\n", "add a column of files that end in .png"),
+        (ImageTable, "patient,a\nP,x.png\nQ,y.gif\n", "name a file that ends in .png"),
+        (ImageTable, "patient,a\nP,gone.png\n", "correct the path"),
     ],
 )
 def test_what_is_no_table_of_pictures_is_refused_with_a_mend(tmp_path, dataset, cells, mend) -> None:
@@ -123,7 +123,7 @@ def test_a_run_of_a_table_predicts_a_table_with_metrics_and_the_targets_type(run
 
 def test_several_inputs_need_a_table(run, scenes, tmp_path) -> None:
     model = gantk.load(run.folder, device="cpu")
-    with pytest.raises(DataError, match=r"stain and depth.*Name the images in a table"):
+    with pytest.raises(DataError, match=r"stain and depth.*name the images in a table"):
         model.predict(scenes / "all" / "stain" / "S0.png", progress=QUIET)
     table = scenes / "one.csv"
     table.write_text("patient,stain,depth\nA,all/stain/S0.png,all/depth/S0.png\nB,all/stain/S1.png,gone.png\n")

@@ -119,7 +119,7 @@ def test_resizing_averages_and_comes_back_to_the_file_s_size() -> None:
     back = picture.restore(slices.images["a"][:, :1], ["a"], SETTINGS, slices, slices.scales["a"])
     assert back.shape == (32, 48)
     assert abs(back[4:-4, 20].astype(float) - y[4:-4]).max() < 4
-    with pytest.raises(DataError, match=r"do not fill the crop.*Raise data.size"):
+    with pytest.raises(DataError, match=r"do not fill the crop.*raise data.size"):
         picture.slices(["a"], SliceSettings(("a",), None, (16, 12)))
 
 
@@ -599,7 +599,7 @@ def test_a_picture_is_translated_at_its_own_size_or_the_one_that_is_named(
     monkeypatch.setattr("gantk.data.stacks.WINDOW", 40)
     given.clear()
     model = gantk.load(trained("pix2pix").folder, device="cpu")
-    model.translators["generator"].generator = generator
+    model.chains["generator"].networks["generator"] = generator
     windows = model.predict(path, progress=QUIET)
     hook.remove()
     assert given[-2:] == [(40, 40)] * 2
@@ -615,7 +615,7 @@ def test_a_generator_of_one_size_gets_it_and_this_is_said(
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             return image.flatten(1).reshape(-1, 3, 32, 32)  # fails where there are more pixels
 
-    model.translators["generator"].generator = One()
+    model.chains["generator"].networks["generator"] = One()
     path = save(tmp_path / "x.png", noise(50, 37))
     assert model.predict(path, progress=told).shape == (50, 37, 3)
     assert told.notes == [f"The generator takes 32 × 32 pixels alone; what it makes is enlarged: {path}"]
@@ -669,7 +669,7 @@ def test_pictures_are_no_patients(trained: Callable[[str], gantk.RunResult], tmp
     assert not [text for text in told if "atient" in text]
     few = Images(halves(tmp_path, (2, 0, 0)))
     named = by_target(few.subjects(QUIET), ["a"], ["b"], few.noun)
-    with pytest.raises(DataError, match=r"at least 3 images.*has 2.*Add images.*data\.split = \"none\""):
+    with pytest.raises(DataError, match=r"at least 3 images.*has 2.*add images.*data\.split = \"none\""):
         split_cohort(*named, seed=0, paired_fraction=1, noun=few.noun)
 
 

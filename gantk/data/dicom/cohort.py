@@ -72,7 +72,7 @@ def dicom(
     found = by.series(root, progress)
     if not found:
         raise DataError(
-            "this folder holds no DICOM image", where=root, mend="Name the folder with the files of the scanner"
+            "this folder holds no DICOM image", where=root, mend="name the folder with the files of the scanner"
         )
     choices = _choices(found, rules, root)
     taken = [choice for choice in choices if choice.file]
@@ -82,7 +82,7 @@ def dicom(
             "none of the series here is recognized",
             where=root,
             why=f"they are described as {', '.join(map(repr, told[:_SHOWN]))}",
-            mend='Say which are which with --pattern "t1=DESCRIPTION"; * stands for anything',
+            mend='say which are which with --pattern "t1=DESCRIPTION"; * stands for anything',
         )
     done = _convert(choices, images, by, progress)
     _tell(done, images / SERIES, progress)
@@ -160,7 +160,7 @@ def _names(found: Iterable[Series], root: Path) -> dict[str, str]:
                 f"two patients, {other.patient!r} and {one.patient!r}, would both be called {patient!r} in files",
                 where=one.folder,
                 why=f"the other one is in {other.folder}",
-                mend="Read their folders one after the other, or give them other PatientIDs",
+                mend="read their folders one after the other, or give them other PatientIDs",
             )
     names = {}
     for patient, dates in studies.items():

@@ -59,6 +59,6 @@ def find_subjects(
         raise DataError(
             f"this folder holds no patient in the layout {layout!r}",
             where=root,
-            mend=f"Name another folder, or another layout: {', '.join(LAYOUTS)}",
+            mend=f"name another folder, or another layout: {', '.join(LAYOUTS)}",
         )
     return found

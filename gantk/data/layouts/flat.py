@@ -43,7 +43,7 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
         raise UsageError(
             "a flat layout needs a pattern of its files' names",
             where="--pattern",
-            mend=f'Give one, such as --pattern "{_EXAMPLE}"',
+            mend=f'give one, such as --pattern "{_EXAMPLE}"',
         )
     known = [_Pattern.of(text) for text in patterns]
     kind = PICTURES if any(map(PICTURES.named, patterns)) else SCANS
@@ -59,7 +59,7 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
             why=f"a file is {others[0].relative_to(root).as_posix()}, the pattern {patterns[0]}"
             if others
             else f"there is no {kind.noun}",
-            mend="Correct the pattern: {patient} and {modality} stand for parts of a name, * for any other",
+            mend="correct the pattern: {patient} and {modality} stand for parts of a name, * for any other",
         )
     if others:
         more = f" and {len(others) - 1} more files" if len(others) > 1 else ""
@@ -101,7 +101,7 @@ class _Pattern:
                 why=f"it has no {{{lacking[0]}}}"
                 if lacking
                 else "its parts are {patient}, {modality}, {visit}, each once",
-                mend=f'Write one such as "{_EXAMPLE}", or "t1={{patient}}/T1.nii.gz" where the name says no modality',
+                mend=f'write one such as "{_EXAMPLE}", or "t1={{patient}}/T1.nii.gz" where the name says no modality',
             )
         pattern, end = "", 0
         for token in _TOKEN.finditer(text):

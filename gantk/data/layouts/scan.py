@@ -69,7 +69,7 @@ def subjects_of(
                 f"two files are the {name!r} image of {scan.subject!r}",
                 where=scan.path,
                 why=f"the other one is {own[name]}",
-                mend="Name a folder that holds one of them, or write the table by hand",
+                mend="name a folder that holds one of them, or write the table by hand",
             )
         own[name] = scan.path
     for name, path in further.items():
