@@ -13,6 +13,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 def test_the_page_names_all_that_a_view_offers() -> None:
     page = PAGE.read_text(encoding="utf-8")
     tables = page[page.index("The view offers") : page.index("A loss declares its requirements")]
-    named = set(re.findall(r"view\.(\w+)", tables))
+    named = set(re.findall(r"\bview\.([a-z]\w*)", tables))
     offered = {name for name in vars(View) if not name.startswith("_")} | {"role"}
     assert named == offered
