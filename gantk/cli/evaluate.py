@@ -33,24 +33,26 @@ def evaluate(
     """
     import gantk
     from gantk.progress import default_progress
+    from gantk.recipe.load import SetOptions
     from gantk.runs.files import is_sweep
     from gantk.runs.folders import recipe_to_measure
     from gantk.runs.sweeps import children_of
 
+    overrides = SetOptions(set_ or ())
     folders = [gantk.resolve_run(run, below) for run in runs]
     for folder in folders:  # report mistakes before torch, which is slow, is imported
         for run in children_of(folder) or [folder]:
-            recipe_to_measure(run, set_ or ())
+            recipe_to_measure(run, overrides)
     progress = default_progress()
     results: list[gantk.RunResult] = []
     for folder in folders:
         if is_sweep(folder):
             results += gantk.evaluate_sweep(
-                folder, set_ or (), device=device, progress=progress, tracking_uri=tracking_uri
+                folder, overrides, device=device, progress=progress, tracking_uri=tracking_uri
             )
         else:
             results.append(
-                gantk.evaluate(folder, set_ or (), device=device, progress=progress, tracking_uri=tracking_uri)
+                gantk.evaluate(folder, overrides, device=device, progress=progress, tracking_uri=tracking_uri)
             )
     if as_json:
         write_json([{"folder": str(r.folder), "report": str(r.report), "summary": r.summary} for r in results])

@@ -25,9 +25,10 @@ def validate(
     run is checked.
     """
     import gantk
+    from gantk.recipe.load import SetOptions
 
     try:
-        checked = gantk.validate(recipe, set_ or ())
+        checked = gantk.validate(recipe, SetOptions(set_ or ()))
     except GantkError as error:
         if as_json:
             write_json({"recipe": str(recipe), "valid": False, "error": str(error)})

@@ -32,6 +32,12 @@ Changes = Sequence[str] | Mapping[str, Any]
 """What is laid over a recipe: `key.of.table=value`, or values by dotted key."""
 
 
+class SetOptions(tuple[str, ...]):
+    """Overrides that were written as `--set` at a command line, so that errors say so."""
+
+    __slots__ = ()
+
+
 def load_recipe(given: Given, overrides: Changes = ()) -> Recipe:
     """The recipe that is given, with its parents (`extends`) below it and overrides above it.
 
@@ -186,7 +192,7 @@ def said_of(given: Given) -> str:
 
 def said_as(overrides: Changes) -> str:
     """What errors call overrides: as the command line writes them, or the API's argument."""
-    return "overrides" if isinstance(overrides, Mapping) else "--set"
+    return "--set" if isinstance(overrides, SetOptions) else "overrides"
 
 
 def change_of(overrides: Changes) -> Table:
@@ -197,7 +203,7 @@ def change_of(overrides: Changes) -> Table:
             merge(change, nested({key: value}))
         return change
     for override in overrides:
-        merge(change, _override(override))
+        merge(change, _override(override, said_as(overrides)))
     return change
 
 
@@ -242,12 +248,12 @@ def _changes_nothing(key: str, where: str | None) -> RecipeError:
     )
 
 
-def _override(text: str) -> Table:
+def _override(text: str, word: str) -> Table:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not re.fullmatch(r"[\w:/-]+(\.[\w:/-]+)*", key):
         raise UsageError(
-            f"cannot read the override {shown(text)}", where="--set", mend="write key.of.table=value, as in run.seed=1"
+            f"cannot read the override {shown(text)}", where=word, mend="write key.of.table=value, as in run.seed=1"
         )
     parts = key.split(".")
     try:
@@ -255,9 +261,9 @@ def _override(text: str) -> Table:
     except tomllib.TOMLDecodeError:
         parsed = value.strip()  # a bare word is a string: shells eat the quotes that TOML wants
     except ValueError as error:
-        raise UsageError(f"cannot read the override {shown(text)}", where="--set", why=error) from None
+        raise UsageError(f"cannot read the override {shown(text)}", where=word, why=error) from None
     if len(parts) > DEEPEST:
-        raise UsageError(f"cannot read the override {shown(text)}", where="--set", why="no key has so many parts")
+        raise UsageError(f"cannot read the override {shown(text)}", where=word, why="no key has so many parts")
     for part in reversed(parts):
         parsed = {part: parsed}
     return parsed

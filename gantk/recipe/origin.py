@@ -54,7 +54,7 @@ class Overrides:
     """What `--set` says, or `overrides` of the API; `word` is what errors call it."""
 
     table: Table
-    word: str = "--set"
+    word: str
 
     def where(self, place: Place) -> str:
         """`--set` with the key that was given."""

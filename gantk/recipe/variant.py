@@ -111,7 +111,7 @@ class Variant:
         axes = {key: self.axes.get(key, values) for key, values in grid.items()} | self.axes
         return {key: values for key, values in axes.items() if values}
 
-    def children(self, grid: Mapping[str, list[Any]], fixed: Table) -> Iterator[Child]:
+    def children(self, grid: Mapping[str, list[Any]], fixed: Table, word: str) -> Iterator[Child]:
         """The variant at every point of the grid."""
         axes = self.over(grid)
         for key in axes:
@@ -122,12 +122,12 @@ class Variant:
                     mend=f'give it its own values: sweep = {{ "{key}" = […] }}',
                 )
         for values in itertools.product(*axes.values()):
-            yield self._child(dict(zip(axes, values, strict=True)), fixed)
+            yield self._child(dict(zip(axes, values, strict=True)), fixed, word)
 
-    def _child(self, changes: dict[str, Any], fixed: Table) -> Child:
+    def _child(self, changes: dict[str, Any], fixed: Table, word: str) -> Child:
         axes = {key: (*self.place, "sweep") if key in self.axes else ("sweep",) for key in changes}
         point = nested(changes)
-        origins = Origins((Grid(point, axes, self.files), Overrides(fixed), *self.sources))
+        origins = Origins((Grid(point, axes, self.files), Overrides(fixed, word), *self.sources))
         table = copy.deepcopy(self.base)
         for change in (self.change, fixed, point):
             overlay(table, change, origins.where)

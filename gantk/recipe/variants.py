@@ -108,7 +108,7 @@ def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
     rows: dict[str, Variant] = {}
     for variant in made:
         with _naming(variant.name):
-            found = list(variant.children(grid, fixed))
+            found = list(variant.children(grid, fixed, said_as(overrides)))
         _check_rows(variant, found, rows)
         children += found
     if not children:

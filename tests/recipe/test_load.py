@@ -282,7 +282,7 @@ def test_like_must_name_a_role_above(write: Write) -> None:
     ],
 )
 def test_overrides_are_typed_as_toml(override: str, value: Any) -> None:
-    read = _override(override)["x"]["y"]
+    read = _override(override, "--set")["x"]["y"]
     assert read == value
     assert type(read) is type(value)
 
@@ -290,7 +290,7 @@ def test_overrides_are_typed_as_toml(override: str, value: Any) -> None:
 @pytest.mark.parametrize("override", ["x.y", "=1", "x..y=1", "x y=1", ".x=1", ""])
 def test_an_override_that_cannot_be_read(override: str) -> None:
     with pytest.raises(UsageError, match="--set: cannot read the override"):
-        _override(override)
+        _override(override, "--set")
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -10,6 +10,7 @@ import pytest
 from gantk.errors import RecipeError
 from gantk.plugins import Registry
 from gantk.recipe import load_recipe, recipe_from_table
+from gantk.recipe.load import SetOptions
 from gantk.recipe.variants import Sweep, described, load_sweep
 
 BASE = """\
@@ -71,7 +72,7 @@ def write(tmp_path: Path) -> Write:
 
 def refusal(path: Path, *overrides: str) -> str:
     with pytest.raises(RecipeError) as caught:
-        described(path, overrides)
+        described(path, SetOptions(overrides))
     return str(caught.value).removeprefix(f"{path.parent}/")
 
 
@@ -147,7 +148,7 @@ def test_mistakes_that_components_find_are_placed_alike(write: Write, registry: 
 
     def refused(*overrides: str) -> str:
         with pytest.raises(RecipeError) as caught:
-            build(load_recipe(path, overrides), registry)
+            build(load_recipe(path, SetOptions(overrides)), registry)
         return str(caught.value).removeprefix(f"{path.parent}/")
 
     path = write()

@@ -49,8 +49,16 @@ def test_a_recipe_and_its_changes_as_dicts() -> None:
     assert "extends" in table  # what was given is left as it is
 
 
-@pytest.mark.parametrize(("changes", "error"), [({"run.sed": 3}, RecipeError), ({"variants.a.x": 1}, UsageError)])
-def test_errors_of_dicts_do_not_speak_of_the_command_line(changes: dict, error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"run.sed": 3}, RecipeError),
+        ({"variants.a.x": 1}, UsageError),
+        (["run.sed=3"], RecipeError),
+        (["run.seed"], UsageError),
+    ],
+)
+def test_errors_of_the_api_do_not_speak_of_the_command_line(changes: dict | list, error: type[Exception]) -> None:
     with pytest.raises(error) as said:
         load_recipe("pix2pix", changes)
     assert "--set" not in str(said.value)

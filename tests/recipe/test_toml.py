@@ -106,7 +106,7 @@ def test_values_that_no_run_can_be_computed_with(path: Path, value: str, said: s
     with pytest.raises(RecipeError, match=rf"recipe\.toml:13: schedule\.epochs.*{said}"):
         load_recipe(path)
     path.write_text(TEXT)
-    with pytest.raises(UsageError, match=rf"--set schedule\.epochs.*{said}"):
+    with pytest.raises(UsageError, match=rf"overrides schedule\.epochs.*{said}"):
         load_recipe(path, [f"schedule.epochs={value}"])
 
 
