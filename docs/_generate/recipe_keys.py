@@ -28,6 +28,7 @@ KINDS = {
     "schedule": "schedulers",
     "also": "schedulers",
     "data": "datasets",
+    "sampler": "samplers",
     "losses": "losses",
     "weight": "weight_schedules",
     "maps": "weight_maps",

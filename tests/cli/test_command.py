@@ -235,7 +235,7 @@ def test_validate_speaks_json_of_right_and_wrong(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(vars(gantk), "validate", check)
     right = call("validate", "right.toml", "--set", "a.b=1", "--set", "c=2", "--json")
     assert json.loads(right.stdout)["valid"] is True
-    assert seen == [(Path("right.toml"), ["a.b=1", "c=2"])]
+    assert seen == [(Path("right.toml"), ("a.b=1", "c=2"))]
     wrong = call("validate", "wrong.toml", "--json")
     assert (wrong.exit_code, json.loads(wrong.stdout)["valid"]) == (2, False)
     assert call("validate", "right.toml").stdout == "right.toml: recipe 'tiny' is valid\n"

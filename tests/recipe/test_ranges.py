@@ -268,7 +268,7 @@ def test_whatever_a_sweep_says_it_is_accepted_or_refused_clearly(
         (("data", "spacing"), 1e9, "less than or equal to 100"),
         (("data", "spacing"), math.inf, "finite number"),
         (("data", "crop"), [200000, 200000], "less than or equal to 16384. Height and width"),
-        (("data", "crop"), [48], "2 values are expected. Height and width of the centre crop"),
+        (("data", "crop"), [48], "2 values are expected. Height and width of the center crop"),
         (("data", "crop"), [48, 48, 48], "2 values are expected"),
         (("data", "crop"), 48, "a list is expected"),
         (("data", "crop"), [48, True], "not true or false"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe
+from gantk.recipe.load import SetOptions
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, in_turn, is_sweep, load_sweep
 
@@ -242,7 +243,10 @@ def test_a_value_that_selects_nothing_is_explained(write: Write, overrides: list
     assert mend in str(caught.value.mend)
 
 
-@pytest.mark.parametrize(("overrides", "where"), [(["run.seed=5"], "--set"), ({"run.seed": 5}, "overrides")])
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [(SetOptions(["run.seed=5"]), "--set"), (["run.seed=5"], "overrides"), ({"run.seed": 5}, "overrides")],
+)
 def test_errors_call_overrides_as_they_were_given(write: Write, overrides: Any, where: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_sweep(write(), overrides)
