@@ -57,11 +57,15 @@ class GantkError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        said = " ".join(s if s.endswith(("?", "!")) else s.rstrip(". ") + "." for s in (head, self.why) if s)
-        if self.mend:
-            mend = self.mend.rstrip(". ") + ("" if self.mend.endswith(("?", "!")) else ".")
-            said = f"{said.rstrip('.')}; {mend}" if mend[0].islower() else f"{said} {mend}"
+        said = _sentence(head)
+        for more in (self.why, self.mend):
+            if more:
+                said = f"{said.rstrip('.')}; {_sentence(more)}" if more[0].islower() else f"{said} {_sentence(more)}"
         return f"{said.rstrip('.')}:\n  {self.command}" if self.command else said
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", "!")) else text.rstrip(". ") + "."
 
 
 class GantkWarning(FutureWarning):

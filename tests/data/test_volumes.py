@@ -255,7 +255,7 @@ def test_errors_cross_processes():
         "b",
         "c",
     )
-    assert str(error) == "a: it broke. b; c."
+    assert str(error) == "a: it broke; b; c."
 
 
 def test_images_on_other_grids_are_resampled_where_asked(tmp_path: Path) -> None:
