@@ -102,6 +102,14 @@ def check(
     tolerance: Annotated[
         float, typer.Option(min=0, help="How far grids of one patient may lie apart, as a part of a voxel.")
     ] = 0.05,
+    resample: Annotated[
+        str | None,
+        typer.Option(
+            metavar="to:NAME",
+            help="Resample images on other grids onto that of NAME, as data.resample of a recipe does.",
+            show_default=False,
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Processes; default: one per core.", show_default=False)
     ] = None,
@@ -111,7 +119,10 @@ def check(
     from gantk.progress import default_progress
     from gantk.report.data_check import write_data_check
 
-    found = check_cohort(cohort, default_progress(), tolerance=tolerance, workers=workers)
+    onto = None if resample is None else resample.removeprefix("to:")
+    if resample is not None and (onto == resample or not onto):
+        raise UsageError(f"{resample!r} names no image", where="--resample", mend="write to:NAME, as in to:t1")
+    found = check_cohort(cohort, default_progress(), tolerance=tolerance, onto=onto, workers=workers)
     try:
         write_data_check(found, out / "check.html")
         found.write(out / "check.csv")

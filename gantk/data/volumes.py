@@ -184,11 +184,11 @@ class _Reader:
         except DataError:
             if not self.resamples:
                 raise
-            return _resampled(np.asarray(image.dataobj), Grid.of(path, image), self.grid)
+            return resampled(np.asarray(image.dataobj), Grid.of(path, image), self.grid)
         return self.grid.to_lps(np.asarray(image.dataobj).reshape(self.grid.shape))
 
 
-def _resampled(voxels: np.ndarray, own: Grid, onto: Grid) -> np.ndarray:
+def resampled(voxels: np.ndarray, own: Grid, onto: Grid) -> np.ndarray:
     """A file's voxels on another grid, float32 (X, Y, Z) in LPS."""
     volume = own.to_lps(voxels.reshape(own.shape))
     matrix = np.linalg.solve(own.lps_affine(), onto.lps_affine())

@@ -124,6 +124,29 @@ def test_tables_and_files_that_are_not_there(model: gantk.Model, three: Path, tm
     assert np.array_equal(voxels(tmp_path / "out" / "A_1-synth.nii.gz"), expected)
 
 
+def test_images_on_other_grids_are_resampled_and_one_who_lacks_an_input_stops_no_other(
+    run: Path, three: Path, tmp_path: Path
+) -> None:
+    model = gantk.load(run, device="cpu")
+    model.dataset.resample = "to:t1"  # as data.resample of its recipe
+    expected = model.predict(three / "N0", progress=QUIET)
+    for number in (0, 1):  # the same image on a grid of twice as many voxels
+        file = three / f"N{number}" / f"N{number}_t2.nii.gz"
+        image = nib.load(file)
+        fine = np.asarray(image.dataobj).repeat(2, axis=0)
+        affine = image.affine @ np.diag([0.5, 1, 1, 1])
+        affine[:3, 3] -= image.affine[:3, 0] / 4  # the corners of both lie in one place
+        nib.save(nib.Nifti1Image(fine, affine), file)
+    (three / "N2" / "N2_t1.nii.gz").unlink()
+    result = gantk.predict_cohort(model, three, tmp_path / "out", progress=QUIET)
+    assert [row.status for row in result.rows] == ["made", "made", "failed"]
+    assert "'t1'" in result.failed[0].note
+    assert result.rows[0].metrics
+    made = nib.load(tmp_path / "out" / "N0_t1ce.nii.gz")
+    assert np.array_equal(made.affine, nib.load(three / "N0" / "N0_t1.nii.gz").affine)
+    assert voxels(tmp_path / "out" / "N0_t1ce.nii.gz") == pytest.approx(expected, rel=1e-3, abs=1e-2)
+
+
 def test_bids_gives_derivatives(model: gantk.Model, three: Path, tmp_path: Path) -> None:
     names = {"t1": "T1w", "t2": "T2w", "t1ce": "ce-gadolinium_T1w"}
     for number, session in ((0, "ses-a_"), (1, "")):

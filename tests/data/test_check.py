@@ -89,6 +89,15 @@ def test_what_is_wrong_is_found(cohort: Path) -> None:
     assert lines.keys() <= {f"P{number}" for number in range(7)}
 
 
+def test_images_on_other_grids_are_no_error_where_they_are_resampled(cohort: Path) -> None:
+    change(cohort / "P0" / "P0_flair.nii.gz", lambda v: v[::2, ::2, ::2], spacing=8.0)
+    assert any("but P0_t1.nii.gz has" in text for text in said(check(cohort))["P0"])
+    (cohort / "P1" / "P1_t1.nii.gz").unlink()
+    found = said(check_cohort(cohort, QuietProgress(), onto="t1", workers=1))
+    assert not any(text.startswith("error") for text in found.get("P0", []))
+    assert "error: there is no 't1' image, onto which the others are resampled" in found["P1"]
+
+
 def test_outliers_odd_grids_and_backgrounds(cohort: Path) -> None:
     for name in (*NAMES, "seg"):
         change(cohort / "P1" / f"P1_{name}.nii.gz", lambda v: v, spacing=6.0)

@@ -95,6 +95,7 @@ def check_cohort(
     progress: Progress,
     *,
     tolerance: float = TOLERANCE,
+    onto: str | None = None,
     workers: int | None = None,
 ) -> CohortCheck:
     """Read all files of a cohort once, in parallel.
@@ -103,6 +104,7 @@ def check_cohort(
         source: a table (CSV or TSV), a folder of patients, a BIDS data set, or the folder of one patient.
         progress: shows a bar over patients.
         tolerance: how far grids of one patient may lie apart, as a part of a voxel.
+        onto: the modality onto whose grid images that lie further apart are resampled, as `data.resample` does.
         workers: processes; as many as the machine has cores where absent.
 
     Raises:
@@ -112,7 +114,7 @@ def check_cohort(
     if not source.exists():
         raise no_folder(source, "Name a folder of patients, or a table")
     subjects, patients = _listed(source)
-    jobs = [(subject, tolerance) for subject in subjects]
+    jobs = [(subject, tolerance, onto) for subject in subjects]
     with progress.task("Checking", len(jobs)) as bar:
         for patient in in_processes(check_patient, jobs, workers or os.cpu_count() or 1, progress):
             patients.append(patient)

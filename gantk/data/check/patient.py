@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,7 @@ from gantk.data.foreground import check_plausible, find_background, find_foregro
 from gantk.data.modalities import MASK, SEGMENTATION, in_order
 from gantk.data.nifti import read_nifti
 from gantk.data.planes import resize
-from gantk.data.volumes import Grid, Subject, intensities, labels_of
+from gantk.data.volumes import Grid, Subject, intensities, labels_of, resampled
 from gantk.errors import DataError
 
 __all__ = ["Finding", "ImageFacts", "PatientCheck", "check_patient"]
@@ -91,14 +92,15 @@ class PatientCheck:
     thumbnail: np.ndarray | None = None
 
 
-def check_patient(subject: Subject, tolerance: float) -> PatientCheck:
+def check_patient(subject: Subject, tolerance: float, onto: str | None = None) -> PatientCheck:
     """Read a patient's images and segmentation, each once, and look at them; never raises for what files hold.
 
     Args:
         subject: whose files.
         tolerance: how far grids may lie apart, as a part of a voxel.
+        onto: the modality onto whose grid images that lie further apart are resampled, as `data.resample` does.
     """
-    look = _Look(subject, tolerance)
+    look = _Look(subject, tolerance, onto)
     look.read()
     if look.volumes:
         look.compare()
@@ -110,8 +112,8 @@ def check_patient(subject: Subject, tolerance: float) -> PatientCheck:
 class _Look:
     """One patient's check under way."""
 
-    def __init__(self, subject: Subject, tolerance: float) -> None:
-        self.subject, self.tolerance = subject, tolerance
+    def __init__(self, subject: Subject, tolerance: float, onto: str | None = None) -> None:
+        self.subject, self.tolerance, self.onto = subject, tolerance, onto
         self.findings: list[Finding] = []
         self.facts: dict[str, ImageFacts] = {}
         self.volumes: dict[str, np.ndarray] = {}
@@ -130,6 +132,8 @@ class _Look:
 
     def read(self) -> None:
         """Every file by itself, so that a damaged one hides no other."""
+        if self.onto is not None:
+            self._take_grid(self.onto)
         for name in in_order(self.subject.files):
             try:
                 voxels, facts = self._image(self.subject.files[name])
@@ -148,6 +152,15 @@ class _Look:
             except DataError as error:
                 self.error(error, SEGMENTATION)
 
+    def _take_grid(self, onto: str) -> None:
+        """Look at all images on the grid of one; where that is damaged, reading it tells."""
+        file = self.subject.files.get(onto)
+        if file is None:
+            self.findings.append(Finding("error", f"there is no {onto!r} image, onto which the others are resampled"))
+            return
+        with suppress(DataError):
+            self.grid = Grid.of(file, read_nifti(file))
+
     def _image(self, file: Path) -> tuple[np.ndarray, ImageFacts]:
         image = read_nifti(file)
         grid = Grid.of(file, image)
@@ -160,7 +173,12 @@ class _Look:
             digest=hashlib.sha256(np.ascontiguousarray(voxels).tobytes()).hexdigest(),
         )
         self.grid = self.grid or grid
-        self.grid.difference(file, image, self.tolerance)
+        try:
+            self.grid.difference(file, image, self.tolerance)
+        except DataError:
+            if self.onto is None:
+                raise
+            voxels = resampled(np.asarray(image.dataobj), grid, self.grid)
         return voxels, facts
 
     def compare(self) -> None:
