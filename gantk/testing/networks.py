@@ -169,7 +169,8 @@ class NetworkConformance(SpatialConformance):
     def check_learning(self, network: nn.Module, image: Tensor, output: Tensor, what: str = "the network") -> None:
         """Whether every trainable parameter has a gradient by the output, or by the features if it is theirs alone."""
         loss = form(output.float())
-        reached = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True, allow_unused=True)
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        reached = torch.autograd.grad(loss, learning, retain_graph=True, allow_unused=True)
         if any(gradient is None for gradient in reached) and self.offers:
             features = network(image, self.offers).features.values()
             loss = loss + torch.stack([form(feature.float()) for feature in features]).sum()
