@@ -81,9 +81,11 @@ def test_what_is_no_number_is_refused_everywhere(registry: Registry, wrong: Any)
 
 
 def some(annotation: Any) -> Any:
-    """What a recipe may say where a name, two names or a network are wanted."""
+    """What a recipe may say where a name, two names, a number or a network are wanted."""
     if of_kind(annotation):
         return {"use": "unet", "levels": 1, "channels": 2}
+    if plain(annotation) in (int, float):
+        return 2
     return ["one", "two"] if get_origin(plain(annotation)) is tuple else "one"
 
 
@@ -137,20 +139,27 @@ def allowed(value: float, bounds: dict[str, float]) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_networks_at_the_edges_work_or_are_refused_by_name(registry: Registry, data: st.DataObject) -> None:
-    component = data.draw(st.sampled_from([c for c in registry if c.kind in NETWORKS and c.name != "timm"]))
-    ranges = {
+def numeric(component: Component) -> dict[str, tuple[type, dict[str, float]]]:
+    """The parameters that are one number, with their bounds."""
+    return {
         p.name: found[0]
         for p in component.parameters
         if (found := list(limits(p.type))) and plain(p.type) in (int, float)
     }
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_networks_at_the_edges_work_or_are_refused_by_name(registry: Registry, data: st.DataObject) -> None:
+    networks = [c for c in registry if c.kind in NETWORKS and c.name != "timm" and numeric(c)]
+    component = data.draw(st.sampled_from(networks))
+    ranges = numeric(component)
     tiny = {name: value for name, value in TINY.items() if name in ranges}
     name = data.draw(st.sampled_from(sorted(ranges)))
     kind, bounds = ranges[name]
     value = kind(data.draw(st.sampled_from(edges(kind, bounds))))
-    given_ = {**tiny, name: value, **{p.name: some(p.type) for p in component.parameters if of_kind(p.type)}}
+    wanted = {p.name: some(p.type) for p in component.parameters if p.required or of_kind(p.type)}
+    given_ = {**wanted, **tiny, name: value}
     if not allowed(value, bounds):
         with pytest.raises(RecipeError, match=rf"^here\.{name}: .*Input should"):
             component.check(given_, "here")

@@ -28,7 +28,7 @@ class Told(nn.Module):
         super().__init__()
         self.network = of(in_channels=in_channels + sum(given.values()))
         self.names = sorted(given)
-        self.size_multiple = int(getattr(self.network, "size_multiple", 1))
+        self.size_multiple = getattr(self.network, "size_multiple", 1)
 
     def forward(
         self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True, **given: Tensor
