@@ -94,17 +94,30 @@ def _preprocessing(recipe: Mapping[str, Any], noun: str) -> str:
     height, width = data["crop"]
     if noun != "patient" or data["dataset"] in _PICTURES:
         return f"Pictures were resized and cropped to {height} × {width} pixels and mapped to [-1, 1]."
-    spacing = data.get("spacing")
     rule = data.get("normalisation", {})
-    grid = f"resampled to {spacing:g} mm in plane and " if spacing else ""
-    near = data.get("neighbours", 0)
     return (
-        f"Volumes were brought to LPS orientation; axial slices were {grid}cropped or padded to {height} × {width} "
-        f"pixels{f', with {near} slices on either side as further channels' if near else ''}. "
+        f"Volumes were brought to LPS orientation; {_grid(data)}. "
         f"Inside the foreground, intensities up to {rule.get('reach', 2):g} times their percentile "
         f"{rule.get('percentile', 80):g} were mapped linearly to [-1, 0.9] and those above to [0.9, 1], for each "
         "volume or, where numbers mean the same in all patients, with one scale for the cohort; the background is -1."
     )
+
+
+def _grid(data: Mapping[str, Any]) -> str:
+    """What became of the voxels, up to the end of a sentence."""
+    spacing, (height, width) = data.get("spacing"), data["crop"]
+    sizes = [f"{size:g}" for size in ([spacing] if isinstance(spacing, int | float) else spacing or [])]
+    along = "along z, y and x" if len(sizes) == 3 else "in plane"
+    resampled = f"resampled to {' × '.join(sizes)} mm {along} and " if sizes else ""
+    onto = data.get("resample")
+    before = f"images on other grids were resampled to that of {onto.removeprefix('to:')}; " if onto else ""
+    near = data.get("neighbours", 0)
+    said = f"{before}{data.get('plane', 'axial')} slices were {resampled}cropped or padded to {height} × {width} pixels"
+    said += f", with {near} slices on either side as further channels" if near else ""
+    if data.get("dimensions", 2) == 3:
+        patch = " × ".join(map(str, data["patch"]))
+        said += f", and volumes of them were trained on in patches of {patch} voxels (slices, height, width)"
+    return said
 
 
 def _networks(recipe: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from gantk.data.split import Split
 from gantk.errors import EvaluationError
 from gantk.evaluation.results import Column, Evaluation, Row
 from gantk.recipe import dump_recipe, load_recipe
-from gantk.report.methods import describe
+from gantk.report.methods import _preprocessing, describe
 
 
 @pytest.fixture
@@ -75,6 +75,31 @@ def test_the_command_prints_both(run: Path, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["describe", str(run), "--bibtex"]).output.startswith("@")
     with pytest.raises(EvaluationError, match="not the folder of a run"):
         describe(tmp_path / "evaluation")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"plane": "coronal"},
+            "coronal slices were resampled to 1.5 mm in plane and cropped or padded",
+        ),
+        ({"spacing": None}, "axial slices were cropped or padded"),
+        ({"resample": "to:t1"}, "images on other grids were resampled to that of t1; axial slices"),
+        ({"neighbours": 1}, "pixels, with 1 slices on either side as further channels."),
+        (
+            {"dimensions": 3, "patch": [32, 48, 40], "spacing": [3.0, 1.0, 1.0]},
+            "resampled to 3 × 1 × 1 mm along z, y and x and cropped or padded to 96 × 80 pixels, "
+            "and volumes of them were trained on in patches of 32 × 48 × 40 voxels",
+        ),
+    ],
+)
+def test_preprocessing_is_that_of_the_recipe(changes: dict[str, object], said: str) -> None:
+    data = {"dataset": "brats", "crop": [96, 80], "spacing": 1.5, **changes}
+    assert said in _preprocessing({"data": data}, "patient")
+    pictures = {"data": {"dataset": "image_table", "crop": [64, 32]}}
+    assert "64 × 32" in _preprocessing(pictures, "image")
+    assert "Volumes" not in _preprocessing(pictures, "patient")  # not evaluated yet
 
 
 def test_every_keyword_of_the_bibliographies_names_a_component(registry) -> None:
