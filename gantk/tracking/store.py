@@ -118,6 +118,7 @@ def load_mlflow(uri: str) -> None:
 
     for logger in ("alembic", "mlflow"):  # by hand too: MLflow may have been imported before
         logging.getLogger(logger).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what our error says
 
 
 def probe(uri: str, timeout: float = 3.0) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from gantk.errors import TrackingError, UsageError
 from gantk.tracking.store import Store, probe, resolve_uri, shown
@@ -55,6 +58,20 @@ def test_a_store_in_an_impossible_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrackingError, match="cannot be opened"):
         Store(f"sqlite:///{tmp_path}/file/mlflow.db").experiment("x")
+
+
+def test_mlflow_prints_no_traceback_of_its_database(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its error is raised, and said by whoever catches it: a full disk, say."""
+    client = store.client()
+    experiment = store.experiment("one")
+    with contextlib.closing(sqlite3.connect(store.uri.removeprefix("sqlite:///"))) as database:
+        database.execute("ALTER TABLE runs RENAME TO gone")
+        try:
+            with pytest.raises(MlflowException, match="no such table"):
+                client.create_run(experiment)
+        finally:
+            database.execute("ALTER TABLE gone RENAME TO runs")
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_deleted_experiment_is_named(store: Store) -> None:
