@@ -136,12 +136,20 @@ def _table(self: Any, folder: Path) -> Mapping[str, Any]:
     return {"file": str(folder / "cohort.csv")}
 
 
+def _listed_pictures(self: Any, folder: Path) -> Mapping[str, Any]:
+    write_pictures(folder, pairs=10, aligned=False)
+    rows = [f"p{number},trainA/{number}.png,trainB/{number}.png\n" for number in range(10)]
+    (folder / "table.csv").write_text("".join(["patient,a,b\n", *rows]), encoding="utf-8")
+    return {"file": str(folder / "table.csv")}
+
+
 def _nothing(self: Any, folder: Path) -> Mapping[str, Any]:
     return {}
 
 
 DATA = {
     "dataset images": {"write": _pictures},
+    "dataset image_table": {"write": _listed_pictures, "inputs": ("a",), "targets": ("b",)},
     "dataset phantom": {"write": _nothing},
     "dataset table": {"write": _table},
 }
