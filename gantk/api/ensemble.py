@@ -50,7 +50,7 @@ class Ensemble:
         self.models = list(models)
         first = self.models[0]
         for other in self.models[1:]:
-            for key in ("dataset", "mask", "spacing", "crop"):
+            for key in ("dataset", "mask", "dimensions", "plane", "spacing", "crop"):
                 ours, theirs = getattr(first.recipe.data, key), getattr(other.recipe.data, key)
                 if ours != theirs:
                     raise UsageError(

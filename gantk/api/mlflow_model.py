@@ -86,8 +86,9 @@ def _example(run: Path, known: Description) -> dict[str, np.ndarray]:
         kind = np.dtype(typical.scale.type) if known.pictures and typical is not None else np.dtype("float32")
         found[name] = numbers.astype(kind) if known.pictures else np.ascontiguousarray(numbers.T[..., None], np.float32)
     if not known.pictures:
-        size = step * (known.settings.spacing or 1.0)
-        found[SPACING] = np.array([size, size, 1.0])
+        spacing = known.settings.spacing
+        z, y, x = spacing if isinstance(spacing, tuple) else (1.0, spacing or 1.0, spacing or 1.0)
+        found[SPACING] = np.array([step * x, step * y, z])
     return found
 
 

@@ -14,6 +14,7 @@ from gantk.api.inference import examples, measured, predictor
 from gantk.data.batch import Group
 from gantk.evaluation.evaluate import Predictor, to_unit
 from gantk.evaluation.protocols import AnyMetric, slice_metrics, unpaired_metrics
+from gantk.evaluation.reformat import in_three_planes
 from gantk.memory import enough_memory
 from gantk.progress import QuietProgress
 from gantk.report.panels import draw_panel, save_panel
@@ -34,7 +35,7 @@ class Validation:
         cohort: whose validation patients are read.
         metrics: by name, scored on the whole image; where there are pairs, those over all patients are left to the
             evaluation.
-        folder: the run's folder; panels go to `panels/validation/`.
+        folder: the run's folder; panels go to `panels/validation/`, of volumes in three planes to `panels/planes/`.
         world: the processes that share the slices; each then has all metrics.
     """
 
@@ -134,6 +135,13 @@ class Validation:
         return [everywhere[round(i)] for i in np.linspace(0, len(everywhere) - 1, count)]
 
     def _draw(self, plan: StagePlan, roles: Sequence[str], position: Position) -> None:
-        group = self.cohort.loader.rows(self.shown)
-        panel = draw_panel(examples(self.state, plan, group, roles, self.state.recipe, self.cohort.loader))
+        recipe, loader = self.state.recipe, self.cohort.loader
+        panel = draw_panel(examples(self.state, plan, loader.rows(self.shown), roles, recipe, loader))
         save_panel(self.panels, position.total, panel)
+        if recipe.data.dimensions == 3:
+            patient, row = self.shown[0]
+            every = loader.rows([(patient, place) for place in range(len(self.cohort.store[patient]))])
+            voxel = recipe.data.voxel
+            depth = voxel[0] / voxel[1] if isinstance(voxel, tuple) else 1.0
+            planes = in_three_planes(examples(self.state, plan, every, roles, recipe, loader), row, depth)
+            save_panel(self.panels.with_name("planes"), position.total, draw_panel(planes))

@@ -107,14 +107,15 @@ def _grid(data: Mapping[str, Any]) -> str:
     """What became of the voxels, up to the end of a sentence."""
     spacing, (height, width) = data.get("spacing"), data["crop"]
     sizes = [f"{size:g}" for size in ([spacing] if isinstance(spacing, int | float) else spacing or [])]
-    along = "along z, y and x" if len(sizes) == 3 else "in plane"
+    whole = data.get("dimensions", 2) == 3
+    along = "along z, y and x" if len(sizes) == 3 else "along all axes" if whole else "in plane"
     resampled = f"resampled to {' × '.join(sizes)} mm {along} and " if sizes else ""
     onto = data.get("resample")
     before = f"images on other grids were resampled to that of {onto.removeprefix('to:')}; " if onto else ""
     near = data.get("neighbours", 0)
     said = f"{before}{data.get('plane', 'axial')} slices were {resampled}cropped or padded to {height} × {width} pixels"
     said += f", with {near} slices on either side as further channels" if near else ""
-    if data.get("dimensions", 2) == 3:
+    if whole:
         patch = " × ".join(map(str, data["patch"]))
         said += f", and volumes of them were trained on in patches of {patch} voxels (slices, height, width)"
     return said
@@ -144,6 +145,7 @@ def _training(files: RunFiles, recipe: Mapping[str, Any]) -> str:
         _component(settings["optimizer"]) for settings in recipe["translators"].values() if "optimizer" in settings
     )
     batch = [f"{count} {group}" for group, count in recipe["data"].get("batch", {}).items()]
+    noun = "patches" if recipe["data"].get("dimensions") == 3 else "slices"
     status, run = files.status(), recipe.get("run", {})
     steps, seconds = status.get("step"), status.get("seconds")
     took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
@@ -152,7 +154,7 @@ def _training(files: RunFiles, recipe: Mapping[str, Any]) -> str:
         f"The objective was the sum of {_and(terms)}.",
         f"Optimizer: {' and '.join(optimizers)}." if optimizers else "",
         f"Schedule: {_component(recipe['schedule'])}.",
-        f"Each step took {_and(batch)} slices; {steps:,} steps were made{took}{f' on {device}' if device else ''}."
+        f"Each step took {_and(batch)} {noun}; {steps:,} steps were made{took}{f' on {device}' if device else ''}."
         if isinstance(steps, int)
         else "",
         f"Precision {run.get('precision', 'fp32')}, seed {run.get('seed', 0)}.",

@@ -22,7 +22,15 @@ from gantk.tables.model import Table
 __all__ = ["Method", "Selection", "SliceName", "select"]
 
 #: Settings that must agree for slices of two runs to be comparable; targets are compared when they are drawn.
-GEOMETRY = ("data.spacing", "data.crop", "data.normalisation", "data.intensities", "data.mask", "evaluation.mask")
+GEOMETRY = (
+    "data.plane",
+    "data.spacing",
+    "data.crop",
+    "data.normalisation",
+    "data.intensities",
+    "data.mask",
+    "evaluation.mask",
+)
 
 
 @dataclass(frozen=True)

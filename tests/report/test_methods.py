@@ -45,6 +45,13 @@ def test_the_paragraphs_say_what_was_done(run: Path) -> None:
     assert said["Software"] == "Python 3.11.9, torch 2.7.0."
 
 
+def test_volumes_and_their_patches_are_said(run: Path, recipes: Path) -> None:
+    (run / "recipe.toml").write_text(dump_recipe(load_recipe(recipes / "volumes/unet_l1.toml")))
+    said = describe(run).paragraphs
+    assert "axial slices were resampled to 4 mm along all axes" in said["Preprocessing"]
+    assert "Each step took 2 paired patches" in said["Training"]
+
+
 def test_what_was_used_is_cited_once_and_nothing_else(run: Path) -> None:
     cited = describe(run).bibtex
     for key in ("gantk", "paszke2019pytorch", "isola2017pix2pix"):
