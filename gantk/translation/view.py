@@ -201,9 +201,11 @@ class View:
         """
         scores = self._judgement(image, source, role, full_precision, given).scores
         if isinstance(scores, tuple):
-            origin = self.step.translators[role or self.role].origins["discriminator"]
+            judged = role or self.role
+            origin = self.step.translators[judged].origins["discriminator"]
             raise PluginError(
                 f"a component asks for one map of scores, and the {origin} has {len(scores)}",
+                where=f"translators.{judged}.discriminator",
                 mend="choose a loss that asks for view.judge_scales(image), or a discriminator of one scale",
             )
         return scores
