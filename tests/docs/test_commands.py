@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = {
     "gantk run recipes/ds3_semi.toml": "ten minutes",
     "gantk run recipes/unet_residual.toml": "two minutes",
+    "gantk run recipes/volumes/pix2pix.toml": "ten minutes; the same",
     "gantk run recipes/volumes/unet_l1.toml": "ten minutes; tests/test_recipes.py trains it on small volumes",
     "gantk run recipes/unet_residual.toml --set name=slices --set data.voxel=4.0 --set data.spacing=4.0 "
     "--set data.crop=[48,40] --set data.subjects=60 --set translators.generator.generator.levels=3 "
