@@ -23,6 +23,7 @@ from gantk.plugins.nested import KIND
 from gantk.plugins.registry import Component, Registry
 from gantk.recipe.data import DataSettings
 from gantk.recipe.evaluation import EvaluationSettings
+from gantk.recipe.inference import InferenceSettings
 from gantk.recipe.model import (
     BalanceSettings,
     LossSettings,
@@ -159,6 +160,7 @@ class _Writer:
         one: Schema = {"if": {"type": "object"}, "then": table, "else": {"enum": self.registry.names("metric")}}
         metrics = {"type": "array", "items": one}
         tables["evaluation"]["properties"]["metrics"] |= metrics
+        tables["inference"] = self._model(InferenceSettings)
         tables["tracking"] = self._model(TrackingSettings)
         for key, table in tables.items():
             self.defs[key] = table

@@ -53,6 +53,13 @@ def lint(schema: Path, tmp_path: Path) -> Lint:
     return check
 
 
+def test_every_table_of_a_recipe_is_in_the_schema(schema: Path) -> None:
+    known = json.loads(schema.read_text(encoding="utf-8"))
+    tables = set(Recipe.model_fields) - {"parent"}  # written by gantk alone
+    assert tables <= set(known["properties"])
+    assert {"window", "overlap", "blend", "batch", "gather"} == set(known["$defs"]["inference"]["properties"])
+
+
 @pytest.mark.parametrize("recipe", SHIPPED)
 def test_every_shipped_recipe_is_accepted(lint: Lint, recipe: str) -> None:
     good, said = lint(RECIPES / recipe)
