@@ -116,7 +116,7 @@ def test_refused(runs, tmp_path, arguments, code, said):
 @pytest.mark.parametrize(
     ("patient", "said"),
     [
-        ("Pd", "'Pd' is no test patient of own. it was trained on; name a patient that all"),
+        ("Pd", "'Pd' is no test patient of own; it was trained on; name a patient that all"),
         ("Pe", "it was trained on"),
         ("Pv", "it was used for validation"),
         ("Pzz", "'Pzz' is no test patient of own; known: Pa, Pb, Pc."),
