@@ -15,7 +15,7 @@ import gantk
 from gantk.api.ensemble import Ensemble
 from gantk.api.predict import predict_cohort
 from gantk.api.preparing import Request
-from gantk.data.slices import centre
+from gantk.data.planes import centre
 from gantk.errors import PluginError
 from gantk.progress import QuietProgress
 from gantk.testing import run_recipe, session

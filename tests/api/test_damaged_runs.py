@@ -103,7 +103,7 @@ def run(uninterrupted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A finished run, to be spoilt; drawing and measuring are others' tests."""
     reference = uninterrupted("plain")
     kept = Evaluation.read(reference / "evaluation")
-    for module in ("runner", "remeasure"):
+    for module in ("course", "remeasure"):
         monkeypatch.setattr(f"gantk.api.{module}.assess", lambda *_: kept)
     monkeypatch.setattr("gantk.report.html.draw_chart", lambda *_, **__: "")
     monkeypatch.setattr("gantk.report.html.draw_figure", lambda *_: np.zeros((2, 2, 3), np.uint8))

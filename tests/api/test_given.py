@@ -21,7 +21,7 @@ from tiny_runs import RECIPE, toml
 CHANGES = [
     'data.extra.labels={per="pixel", of="segmentation", categories=[0, 1, 2, 4]}',
     'data.extra.site={categories=["north", "south"], value="north"}',
-    'translators.only={generator={use="told"}, given=["labels", "site"], discriminator={use="patchgan", channels=4, '
+    'translators.only={generator={use="heeds"}, given=["labels", "site"], discriminator={use="patchgan", channels=4, '
     "layers=1}}",
     'losses={only={use="l1", on="only"}}',
 ]
@@ -44,7 +44,7 @@ class Told(nn.Module):
 def model(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     recipe = RECIPE.format(root=toml(cohort)).split("[translators.teacher]")[0].replace('predict = "student"', "")
     recipe = recipe + '[schedule]\nuse = "constant"\nepochs = 1\n[evaluation]\nregions = ["tumour"]\nexamples = 1\n'
-    folder, plugins = tmp_path_factory.mktemp("given"), session(generator={"told": Told})
+    folder, plugins = tmp_path_factory.mktemp("given"), session(generator={"heeds": Told})
     run = run_recipe(recipe, [*CHANGES, 'data.slices="all"'], cohort=cohort, session=plugins, folder=folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gantk.api.model.load_plugins", lambda: plugins)

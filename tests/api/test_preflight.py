@@ -24,16 +24,16 @@ RECIPES = Path(__file__).parents[2] / "recipes"
         (
             "pix2pix",
             "translators.generator.discriminator.layers=6",
-            r"^--set translators\.generator\.discriminator\.layers",
+            r"^overrides translators\.generator\.discriminator\.layers",
         ),
-        ("ds3_published", "data.crop=[4, 4]", r"^--set data\.crop: .*cannot take images of 4 × 4 pixels"),
-        ("unet_l1", "data.crop=[50, 64]", r"^--set data\.crop: .*does not fit"),
+        ("ds3_published", "data.crop=[4, 4]", r"^overrides data\.crop: .*cannot take images of 4 × 4 pixels"),
+        ("unet_l1", "data.crop=[50, 64]", r"^overrides data\.crop: .*does not fit"),
         (
             "unet_l1",
             "translators.generator.generator.levels=5",
-            r"^--set translators\.generator\.generator\.levels: .*fit",
+            r"^overrides translators\.generator\.generator\.levels: .*fit",
         ),
-        ("ds3_semi", "data.subjects=1000000000", r"^--set data\.subjects: .*less than or equal to 10000"),
+        ("ds3_semi", "data.subjects=1000000000", r"^overrides data\.subjects: .*less than or equal to 10000"),
         ("pix2pix", "data.crop=[16384, 16384]", r"16384 × 16384 pixels take .* GB.*lower data\.crop"),
     ],
 )
@@ -45,13 +45,13 @@ def test_a_recipe_is_checked_before_any_data_is_looked_at(recipe: str, change: s
 @pytest.mark.parametrize(
     ("change", "kind", "said"),
     [
-        ('data.inputs=["t1", "t7"]', DataError, r"^--set data\.inputs: no patient has a 't7' image"),
-        ("data.mask=brian", DataError, r"^--set data\.mask: no patient has a 'brian' image"),
+        ('data.inputs=["t1", "t7"]', DataError, r"^overrides data\.inputs: no patient has a 't7' image"),
+        ("data.mask=brian", DataError, r"^overrides data\.mask: no patient has a 'brian' image"),
         ("data.paired_fraction=0", RecipeError, "no patient is paired"),
         (
             "data.split.ratio=[8, 0, 2]",
             RecipeError,
-            r"^--set data\.split\.ratio: .*no validation patient has t1ce",
+            r"^overrides data\.split\.ratio: .*no validation patient has t1ce",
         ),
     ],
 )

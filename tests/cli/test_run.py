@@ -103,7 +103,7 @@ def test_run_hands_its_options_over_and_tells_how_to_go_on(
     result = call("run", recipe, *options)
     assert result.exit_code == 0, result.stderr
     assert seen["path"] == recipe
-    assert (seen["overrides"], seen["device"], seen["tracking_uri"]) == (["run.seed=1"], "cpu", "http://x")
+    assert (seen["overrides"], seen["device"], seen["tracking_uri"]) == (("run.seed=1",), "cpu", "http://x")
     assert seen["out"] == tmp_path / "elsewhere"
     assert f"gantk predict {folder} INPUT -o OUTPUT" in result.stdout
     assert "0.900 ± 0.141" in result.stdout

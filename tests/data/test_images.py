@@ -636,7 +636,7 @@ def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunRes
 @pytest.mark.slow
 def test_nothing_held_out_is_trained_on_measured_on_and_said(trained: Callable[[str], gantk.RunResult]) -> None:
     result = trained("two")
-    assert result.summary["subjects"] == {"noun": "image", "trained_on": True, "size": [32, 32]}
+    assert result.summary["subjects"] == {"noun": "image", "trained_on": True, "size": [32, 32], "left_out": []}
     lines = (result.folder / "evaluation" / "patients.csv").read_text().splitlines()
     assert {line.split(",")[0] for line in lines[1:]} == {"train/0", "train/1"}
     losses = [json.loads(line)["metrics"] for line in (result.folder / "metrics.jsonl").read_text().splitlines()]

@@ -28,6 +28,8 @@ KINDS = {
     "numpy_patients": 4,
     "rmse": 6,
     "diary": 1,
+    "halved": 1,
+    "rarely_empty": 1,
     "versioned": 8,
     "l1": 8,
     "recipe": 1,

@@ -206,7 +206,7 @@ def test_nan(install: Install, tmp_path: Path) -> None:
     install(HEAD + LOSS.format(value="(view.output * 0 / 0).mean()"))
     with pytest.raises(NonFiniteError) as raised:
         train(tmp_path, loss="mine")
-    assert "the term g/term became nan in stage 'training', epoch 0, step 0. it is the loss 'mine' " in str(
+    assert "the term g/term became nan in stage 'training', epoch 0, step 0; it is the loss 'mine' " in str(
         raised.value
     )
     assert "of the plugin wrong_plugin 1.2" in str(raised.value)

@@ -17,6 +17,8 @@ def small(recipe: Recipe) -> Recipe:
     """The recipe on small images, with narrow networks."""
     table = tomllib.loads(dump_recipe(recipe))
     table["data"]["crop"] = [32, 32]
+    if recipe.data.dimensions == 3:
+        table["data"]["patch"] = [16, 32, 32]
     for settings in table["translators"].values():
         for part in ("generator", "discriminator"):
             if part in settings:
@@ -34,10 +36,12 @@ def batch(recipe: Recipe, assembly: Assembly, plan: StagePlan, size: int = BATCH
     for number, name in enumerate(plan.groups):
         inputs = 0 if name == "target" else assembly.layout.size("source")
         targets = 0 if name in ("source", "unpaired") else assembly.layout.size("target")
-        group = make_group(size, inputs, targets, recipe.data.crop, seed=number)
+        group = make_group(size, inputs, targets, recipe.data.image_size, seed=number)
         if recipe.data.inputs == list(assembly.layout.targets):  # any to any: the last one is to be made
             group.source = group.target.clone()
             group.source[:, -1] = -1
-        group.extra = {name: blank(settings, size, recipe.data.crop) for name, settings in recipe.data.extra.items()}
+        group.extra = {
+            name: blank(settings, size, recipe.data.image_size) for name, settings in recipe.data.extra.items()
+        }
         groups[name] = group
     return groups

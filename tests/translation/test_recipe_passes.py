@@ -211,6 +211,9 @@ STRICTLY_UNDER = {"cut", "cut_difficulty", "fastcut", *DS3_LIKE}
 # Which counts hold for recipes and variants that have no entry under their own name.
 SAME = {
     "ds3_timm": "ds3_semi",
+    "volumes_unet_l1": "unet_l1",
+    "volumes_pix2pix": "pix2pix",
+    "volumes_ds3_5pct": "ds3_published",
     "ds3_5pct": "ds3_published",
     "ds3_5pct_improved": "ds3_semi",
     "ds3": "ds3_published",
