@@ -36,7 +36,8 @@ class Chain(nn.Module):
         super().__init__()
         roles = (*before_it(translators, role), role)
         own = generator or (lambda role: translators[role].generator)
-        self.networks = nn.ModuleDict({one: own(one) for one in roles})
+        self.networks = {one: own(one) for one in roles}
+        self._own = nn.ModuleList(self.networks.values())  # a role may have a name that is no module's, such as forward
         self._translators = {one: translators[one] for one in roles}
         self.takes, self.gives = translators[role].shown, translators[role].gives
         self.extra = {name: one for made in self._translators.values() for name, one in made.extra.items()}

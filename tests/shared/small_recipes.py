@@ -18,7 +18,7 @@ def small(recipe: Recipe) -> Recipe:
     table = tomllib.loads(dump_recipe(recipe))
     table["data"]["crop"] = [32, 32]
     if recipe.data.dimensions == 3:
-        table["data"]["patch"] = [16, 32, 32]
+        table["data"]["patch"] = [32, 32, 32]
     for settings in table["translators"].values():
         for part in ("generator", "discriminator"):
             if part in settings:

@@ -318,7 +318,7 @@ def counted(recipe: Recipe, registry: Registry) -> dict[str, dict[str, float]]:
             role: Optimizers(assembly.translators[role], slot, stage.name) for role, slot in assembly.optimizers.items()
         }
         updater = Updater(assembly.translators, optimizers, plan, recipe.training, nullcontext)
-        with Count(assembly, plan, recipe.data.crop) as count:
+        with Count(assembly, plan, recipe.data.image_size) as count:
             updater.step([batch(recipe, assembly, plan)], dict.fromkeys(stage.roles, 1.0))
         found[stage.name] = count.passes
     return found
