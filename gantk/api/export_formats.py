@@ -114,7 +114,7 @@ class Plain(nn.Module):
     @property
     def weights(self) -> nn.Module:
         """What holds the weights: of one generator alone, itself."""
-        networks = self.chain.networks
+        networks = self.chain.registered
         return networks if len(networks) > 1 else next(iter(networks.values()))
 
 

@@ -25,6 +25,7 @@ class Chain(nn.Module):
 
     Attributes:
         networks: the generators by role, in the order in which they run.
+        registered: the same as modules, by `role_ROLE`.
         takes: the images of a group that they are shown.
         gives: the images that the last one makes.
         extra: what is declared beside images, by name.
@@ -37,7 +38,8 @@ class Chain(nn.Module):
         roles = (*before_it(translators, role), role)
         own = generator or (lambda role: translators[role].generator)
         self.networks = {one: own(one) for one in roles}
-        self._own = nn.ModuleList(self.networks.values())  # a role may have a name that is no module's, such as forward
+        # torch has a few names for itself that a role may have, such as forward
+        self.registered = nn.ModuleDict({f"role_{one}": network for one, network in self.networks.items()})
         self._translators = {one: translators[one] for one in roles}
         self.takes, self.gives = translators[role].shown, translators[role].gives
         self.extra = {name: one for made in self._translators.values() for name, one in made.extra.items()}

@@ -29,6 +29,8 @@ from small_recipes import batch, small
 RECIPES = Path(__file__).parents[2] / "recipes"
 #: Images of a group: two for each process.
 BATCH = 4
+#: Their losses draw numbers for each image, which a process draws for its own images alone.
+DRAWN = {"stargan"}
 
 
 def test_a_world_of_one_changes_nothing() -> None:
@@ -111,7 +113,7 @@ def test_what_processes_exchange(tmp_path: Path) -> None:
 
 def recipes() -> Iterator[tuple[str, Recipe]]:
     for path in sorted(RECIPES.rglob("*.toml")):
-        if not is_sweep(path):
+        if not is_sweep(path) and path.stem not in DRAWN:
             yield path.relative_to(RECIPES).as_posix(), small(load_recipe(path))
 
 

@@ -213,7 +213,7 @@ SAME = {
     "ds3_timm": "ds3_semi",
     "volumes_unet_l1": "unet_l1",
     "volumes_pix2pix": "pix2pix",
-    "volumes_ds3_5pct": "ds3_published",
+    "volumes_ds3_5pct": "ds3_semi",
     "ds3_5pct": "ds3_published",
     "ds3_5pct_improved": "ds3_semi",
     "ds3": "ds3_published",
