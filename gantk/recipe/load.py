@@ -289,7 +289,7 @@ def _resolve_likes(table: Table, origins: Origins) -> None:
             if not isinstance(settings, dict) or key not in settings:
                 continue
             model = settings[key]
-            if not isinstance(model, str) or model not in resolved:
+            if not isinstance(model, str) or not isinstance(resolved.get(model), dict):
                 said = f"{dotted(('translators', role))} is {words} {shown(model)}"
                 raise RecipeError(
                     f"{said}, which is not a name of a translator above it",

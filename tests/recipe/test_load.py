@@ -202,6 +202,12 @@ def test_a_like_role_may_use_another_component(write: Write) -> None:
     assert recipe.translators["a"].generator.parameters == {"channels": 8, "blocks": 2}
 
 
+def test_what_is_no_table_cannot_be_copied(base: Path) -> None:
+    for key in ('like="b"', 'average_of="b", decay=0.9'):
+        with pytest.raises(RecipeError, match=r"translators.c.*'b', which is not a name of a translator above it"):
+            load_recipe(base, ["translators.b=true", f"translators.c={{{key}}}"])
+
+
 def test_an_average_has_the_generator_that_it_follows(base: Path) -> None:
     mean = ['translators.mean={average_of="a", decay=0.9}', "translators.a.generator.blocks=5"]
     recipe = load_recipe(base, mean)
