@@ -205,7 +205,6 @@ def dry_run(path: Given, overrides: Changes = (), device: str = "auto", *, measu
     costs = Costs(chosen) if measure else None
     if not is_sweep(path):
         recipe = load_recipe(path, overrides)
-        find_sources(recipe)
         return _plan(recipe, session, chosen, costs)[0]
     sweep = load_sweep(path, overrides)
     plans: dict[str, tuple[dict[str, Any], Forecast | None]] = {}
@@ -231,6 +230,7 @@ def _plan(
     recipe: Recipe, session: Session, device: torch.device, costs: Costs | None
 ) -> tuple[dict[str, Any], Forecast | None]:
     assembly, scheduler = build(recipe, session.registry)
+    find_sources(recipe)
     listing = look(recipe, session.registry, assembly, scheduler, QuietProgress())
     translators: dict[str, Any] = {}
     for role, translator in assembly.translators.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class Measure:
 
     def __init__(self, models: Sequence[Model], target: str) -> None:
         self.models, self.target = models, target
+        self._one = Lock()  # metrics need not bear threads, and the first call imports what two at once half see
 
     @cached_property
     def _metrics(self) -> Mapping[str, AnyMetric]:
@@ -86,16 +88,17 @@ class Measure:
             slices=tuple(rows.tolist()),
         )
         asked: list[Any] = list(model.recipe.evaluation.regions)
-        found = evaluate(
-            {first.role: lambda _: torch.from_numpy(made)},
-            lambda _: iter([group]),
-            [name],
-            self._metrics,
-            [region for region in asked if labels is not None or region not in LABELS] or ["image"],
-            device="cpu",
-            progress=QuietProgress(),
-            split_hash="",
-        )
+        with self._one:
+            found = evaluate(
+                {first.role: lambda _: torch.from_numpy(made)},
+                lambda _: iter([group]),
+                [name],
+                self._metrics,
+                [region for region in asked if labels is not None or region not in LABELS] or ["image"],
+                device="cpu",
+                progress=QuietProgress(),
+                split_hash="",
+            )
         return found.rows[0].values
 
     def _truth(self, model: Model, prepared: Prepared) -> Slices:

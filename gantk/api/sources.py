@@ -14,6 +14,7 @@ from gantk.errors import CheckpointError, RecipeError, UsageError, nearest
 from gantk.files import checksum
 from gantk.recipe import Recipe
 from gantk.recipe.translators import WeightsSettings
+from gantk.recipe.values import WEIGHTS_FILE
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
 from gantk.training.best import evaluated_checkpoint
@@ -22,8 +23,6 @@ from gantk.training.state import TrainingState
 from gantk.translation.residual import bare
 
 __all__ = ["Source", "find_sources", "start_from", "with_sources"]
-
-_FILE = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def find_sources(recipe: Recipe, runs: Path | None = None) -> dict[str, Source]:
         said, where = settings.weights, f"translators.{role}.weights"
         if said is not None:
             given = WeightsSettings(source=said) if isinstance(said, str) else said
-            source = _of_file(given, where) if given.source.endswith(_FILE) else _of_run(given, where, runs)
+            source = _of_file(given, where) if given.source.endswith(WEIGHTS_FILE) else _of_run(given, where, runs)
             if given.sha256 not in (None, source.settings.sha256):
                 raise RecipeError(
                     "these are not the weights that the recipe was run with",
@@ -120,12 +119,6 @@ def _of_file(given: WeightsSettings, where: str) -> Source:
 
 def _of_run(given: WeightsSettings, where: str, runs: Path | None) -> Source:
     run, _, role = given.source.rpartition(":")
-    if not run or not role:
-        raise RecipeError(
-            f"{given.source!r} names no weights",
-            where=where,
-            mend=f'write "RUN:ROLE" with the run\'s folder or id, or the path of a {_FILE} file',
-        )
     folder = _run(run, where, runs)
     recipe = recipe_of(folder)
     if role not in recipe.translators:

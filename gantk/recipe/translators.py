@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gantk.recipe.values import Amount, Decay, Name, Part, Rate, Selection, Settings, Several, Unlike
+from gantk.recipe.values import Amount, Decay, Name, Part, Rate, Selection, Settings, Several, Unlike, WeightsSource
 
 OUTPUT = ".output"
 """What follows the name of a translator whose output another one takes."""
@@ -62,7 +62,7 @@ class OptimizerSettings(Selection):
 class WeightsSettings(Settings):
     """`[translators.ROLE.weights]`: weights that a generator starts with."""
 
-    source: str
+    source: WeightsSource
     """`"RUN:ROLE"`, or a safetensors file with the names of the generator's weights."""
     shared: bool = False
     """Take only the weights that both have under one name and in one shape; all must fit otherwise."""
@@ -94,7 +94,7 @@ class TranslatorSettings(Settings):
     """Of the average: how much of it stays after a step."""
     at_test: Literal["eval", "train"] = "eval"
     """`train` keeps dropout and the statistics of the batch at validation, test and prediction, as Pix2Pix's paper."""
-    weights: str | WeightsSettings | None = None
+    weights: WeightsSource | WeightsSettings | None = None
     """What the generator starts with: `"RUN:ROLE"`, a safetensors file, or a table; drawn by the seed where absent."""
     optimizer: OptimizerSettings = OptimizerSettings()
 

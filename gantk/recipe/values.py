@@ -12,6 +12,8 @@ from gantk.recipe.groups import GROUPS, PATTERN, GroupName
 
 T = TypeVar("T")
 
+WEIGHTS_FILE = ".safetensors"
+
 
 def unique(values: list[T]) -> list[T]:
     if len({str(value) for value in values}) != len(values):
@@ -24,6 +26,15 @@ def _group(name: str) -> str:
     return name
 
 
+def _weights(source: str) -> str:
+    run, _, role = source.rpartition(":")
+    if not source.endswith(WEIGHTS_FILE) and not (run and role):
+        raise ValueError(
+            f'this names no weights; write "RUN:ROLE", a run\'s folder or id and a role in it, or a {WEIGHTS_FILE} file'
+        )
+    return source
+
+
 def apart_names(named: dict[str, T]) -> dict[str, T]:
     apart(named)
     return named
@@ -34,6 +45,8 @@ Name = Annotated[str, AfterValidator(check_name)]
 BatchGroup = Annotated[
     str, Field(json_schema_extra={"anyOf": [{"enum": list(GROUPS)}, {"pattern": PATTERN}]}), AfterValidator(_group)
 ]
+WeightsSource = Annotated[str, AfterValidator(_weights)]
+"""Where the weights of a generator are: `RUN:ROLE`, or a file."""
 Precision = Literal["fp32", "bf16", "fp16"]
 Part = Literal["generator", "heads", "discriminator"]
 Region = Literal["image", "brain", "body", "outside", "tumour", "tc", "et"]

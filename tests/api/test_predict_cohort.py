@@ -6,15 +6,18 @@ import csv
 import json
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 import gantk
 from gantk.api.ensemble import Ensemble
+from gantk.api.measuring import Measure
 from gantk.errors import DataError, UsageError
 from gantk.progress import QuietProgress
 from kills import killed_while_writing, partial
@@ -62,7 +65,7 @@ def test_a_bad_patient_stops_no_other_and_is_made_when_mended(
     assert "Traceback" not in process.output
     assert sorted(path.name for path in out.iterdir()) == ["N0_t1ce.nii.gz", "N2_t1ce.nii.gz", "predictions.csv"]
     rows = table(out)
-    assert [rows[name]["status"] for name in sorted(rows)] == ["made", "failed", "made"]
+    assert [rows[name]["status"] for name in sorted(rows)] == ["made", "failed", "made"], process.output
     assert "N1_t1.nii.gz" in rows["N1"]["note"]
     assert voxels(out / "N2_t1ce.nii.gz") == pytest.approx(model.predict(three / "N2", progress=QUIET))
     assert 0 < float(rows["N2"]["ssim"]) < 1
@@ -75,6 +78,28 @@ def test_a_bad_patient_stops_no_other_and_is_made_when_mended(
     assert [again[name]["status"] for name in sorted(again)] == ["kept", "made", "kept"]
     assert again["N2"]["ssim"] == rows["N2"]["ssim"]  # known from before
     assert all((out / name).stat().st_mtime_ns == time for name, time in times.items())
+
+
+def test_subjects_are_measured_one_at_a_time(
+    model: gantk.Model, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, most = 0, 0
+
+    class Busy:
+        higher_is_better, title = True, "Busy"
+
+        def __call__(self, prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.05)
+            inside -= 1
+            return torch.zeros(len(prediction))
+
+    monkeypatch.setattr(Measure, "_metrics", {"busy": Busy()})
+    gantk.predict_cohort(model, cohort, tmp_path / "out", progress=QUIET)
+    assert {row["busy"] for row in table(tmp_path / "out").values()} == {"0.0"}
+    assert most == 1
 
 
 def test_what_was_killed_goes_on_where_it_was(server: Any, run: Path, three: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 import gantk.api.runner
 from gantk import ImageRef, MetricName, Role
 from gantk.api.checks import build, look
+from gantk.api.sources import find_sources
 from gantk.errors import DataError, GantkError, MemoryShortage, NonFiniteError
 from gantk.plugins import Component, Registry
 from gantk.progress import QuietProgress
@@ -229,6 +230,7 @@ def test_recipes(
             if not small(table):
                 harms.count("accepted, too large to be trained here")
                 return
+            find_sources(recipe, out)
             look(recipe, registry, *build(recipe, registry), QuietProgress())
         except GantkError as error:
             said = error

@@ -249,6 +249,12 @@ def test_processes_that_translate_other_patients_do_not_wait_for_one_another(bas
     assert load_recipe(base, wrong[:1]).training.sync_batch_norm
 
 
+@pytest.mark.parametrize("said", ["t1ce", "run:", ":teacher", "weights.pt"])
+def test_weights_are_of_a_run_or_a_file(base: Path, said: str) -> None:
+    with pytest.raises(RecipeError, match=r"translators\.a\.weights \(it is .*names no weights; write \"RUN:ROLE\""):
+        load_recipe(base, [f"translators.a.weights='{said}'"])
+
+
 def test_a_weight_may_be_a_table(base: Path) -> None:
     ramp = "losses.pixelwise.weight={use='ramp', to=2, steps=9}"
     weight = load_recipe(base, [ramp, "losses.pixelwise.weight.to=3"]).losses["pixelwise"].weight
