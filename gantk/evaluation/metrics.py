@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gantk.evaluation.protocols import ToUnits
-from gantk.ranges import Positive
+from gantk.ranges import Dimensions, Positive
 
 __all__ = ["Mae", "MaeInUnits", "MsSsim", "Mse", "Nmse", "Psnr", "Ssim", "masked_mean", "weighted_mean"]
 
@@ -42,12 +42,15 @@ class Ssim:
         sigma: the window's standard deviation in pixels.
         k1: constant that steadies the luminance term.
         k2: constant that steadies the contrast term.
+        dimensions: of an image.
     """
 
     higher_is_better = True
     title = "SSIM"
 
-    def __init__(self, sigma: Positive = 1.5, k1: Positive = 0.01, k2: Positive = 0.03) -> None:
+    def __init__(
+        self, sigma: Positive = 1.5, k1: Positive = 0.01, k2: Positive = 0.03, dimensions: Dimensions = 2
+    ) -> None:
         self.sigma = sigma
         self.k1 = k1
         self.k2 = k2
@@ -79,10 +82,17 @@ class Ssim:
 
 
 class Mse:
-    """Mean squared error; over the whole image it is torchmetrics' own value."""
+    """Mean squared error; over the whole image it is torchmetrics' own value.
+
+    Args:
+        dimensions: of an image.
+    """
 
     higher_is_better = False
     title = "MSE"
+
+    def __init__(self, dimensions: Dimensions = 2) -> None:
+        pass
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, T, *spatial), (B, T, *spatial) in [0, 1] → the squared error (B, T, *spatial)."""
@@ -94,10 +104,17 @@ class Mse:
 
 
 class Mae:
-    """Mean absolute error of images in [0, 1]."""
+    """Mean absolute error of images in [0, 1].
+
+    Args:
+        dimensions: of an image.
+    """
 
     higher_is_better = False
     title = "MAE"
+
+    def __init__(self, dimensions: Dimensions = 2) -> None:
+        pass
 
     def map(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(B, T, *spatial), (B, T, *spatial) in [0, 1] → the absolute error (B, T, *spatial)."""
@@ -112,11 +129,14 @@ class MaeInUnits(Mae):
     """Mean absolute error in the target's own unit, such as HU.
 
     Left out where a measured target has no absolute unit: brightness differs between patients in MR.
+
+    Args:
+        dimensions: of an image.
     """
 
     title = "MAE (unit)"
 
-    def __init__(self) -> None:
+    def __init__(self, dimensions: Dimensions = 2) -> None:
         self._to_units: ToUnits | None = None
 
     def in_units(self, to_units: ToUnits) -> MaeInUnits:
@@ -137,12 +157,13 @@ class Psnr:
 
     Args:
         ceiling: the value of an identical image, whose ratio is infinite and would make every mean infinite.
+        dimensions: of an image.
     """
 
     higher_is_better = True
     title = "PSNR"
 
-    def __init__(self, ceiling: Positive = 100.0) -> None:
+    def __init__(self, ceiling: Positive = 100.0, dimensions: Dimensions = 2) -> None:
         self.ceiling = ceiling
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -156,10 +177,16 @@ class Nmse:
 
     0 is perfect, 1 is what an answer of zeros gets. A region in which the target is 0 everywhere has no energy: there
     it is 0 for a perfect answer and NaN, which no mean counts, for any other.
+
+    Args:
+        dimensions: of an image.
     """
 
     higher_is_better = False
     title = "NMSE"
+
+    def __init__(self, dimensions: Dimensions = 2) -> None:
+        pass
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """(B, T, *spatial), (B, T, *spatial) in [0, 1], (B, 1, *spatial) bool → (B,), at least 0."""
@@ -181,6 +208,7 @@ class MsSsim:
         sigma: the window's standard deviation in pixels.
         k1: constant that steadies the luminance term.
         k2: constant that steadies the contrast term.
+        dimensions: of an image.
     """
 
     higher_is_better = True
@@ -192,6 +220,7 @@ class MsSsim:
         sigma: Positive = 1.5,
         k1: Positive = 0.01,
         k2: Positive = 0.03,
+        dimensions: Dimensions = 2,
     ) -> None:
         self.betas = tuple(betas)
         self.sigma = sigma

@@ -22,8 +22,8 @@ def dimensions_of(component: Component) -> tuple[int, ...]:
     """The numbers of dimensions in which a component works.
 
     Its constructor says them by the type of its argument `dimensions`: `Literal[2]` for slices alone,
-    `gantk.Dimensions` or `int` for both. Without the argument, networks work on slices alone, and components of other
-    kinds on whatever they are given.
+    `gantk.Dimensions` or `int` for both. Without the argument, networks and metrics work on slices alone, and
+    components of other kinds on whatever they are given.
 
     Raises:
         PluginError: the argument's type says no such number.

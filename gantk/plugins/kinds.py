@@ -107,6 +107,7 @@ KINDS: dict[str, Kind] = {
             frozenset({"dimensions"}),
             called_with=("prediction", "target", "mask"),
             or_has="collect",
+            undeclared=(2,),
         ),
         Kind("launcher", "register_launchers"),
     )

@@ -26,7 +26,9 @@ __all__ = ["MetricConformance"]
 class MetricConformance(SpatialConformance):
     """Conformance of a metric; see `Conformance` for how to use it.
 
-    A metric with a method `collect` is one over all patients: it is tested by evaluations of a few small ones.
+    As in an evaluation, slices are measured by every metric, and volumes by those that declare `dimensions`. A metric
+    with a method `collect` is one over all patients, and shown slices alone: it is tested by evaluations of a few small
+    patients.
 
     Attributes:
         size: H and W of slices.
@@ -35,6 +37,11 @@ class MetricConformance(SpatialConformance):
 
     kind = "metric"
     volume: ClassVar[tuple[int, int, int]] = (8, 12, 32)
+
+    @property
+    def works_in(self) -> tuple[int, ...]:
+        """The numbers of dimensions in which evaluations measure with it."""
+        return (2,) if hasattr(self.registered.cls, "collect") else super().works_in
 
     def images(self, batch: int = 3, channels: int = 1, *, background: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Prediction, target, both in [0, 1], and the whole image as mask."""

@@ -28,7 +28,7 @@ from gantk.testing.checks import (
 )
 from gantk.testing.failures import ConformanceError, expect, skip
 from gantk.testing.parallel import parallel_gradients
-from gantk.testing.spatial import SpatialConformance, once
+from gantk.testing.spatial import SpatialConformance
 from gantk.translation import Judgement, Translation
 
 __all__ = ["NetworkConformance", "check_scores"]
@@ -285,7 +285,6 @@ class NetworkConformance(SpatialConformance):
             )
             check_finite(f"layer {number}", feature)
 
-    @once
     def test_two_processes(self) -> None:
         """Two processes with half a batch each learn what one learns from the whole (evaluation mode, CPU)."""
         network = self.network().eval()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def parallel_gradients(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
     """
     # a forked process has everything imported already; elsewhere than on Linux forking is not safe
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        import_module("torch._dynamo")  # by DistributedDataParallel it would be, seconds in each process
     network.zero_grad(set_to_none=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

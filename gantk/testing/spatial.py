@@ -14,7 +14,7 @@ from gantk.ranges import Dimensions
 from gantk.testing.base import Conformance
 from gantk.testing.failures import ConformanceError
 
-__all__ = ["SpatialConformance", "once"]
+__all__ = ["SpatialConformance"]
 
 
 class SpatialConformance(Conformance):
@@ -51,11 +51,15 @@ class SpatialConformance(Conformance):
         """An instance, built as from a recipe; `supplied` are the arguments that the core gives."""
         return super().make(**{ARGUMENT: self.dimensions, **supplied})
 
-
-def once(test: Callable[..., None]) -> Callable[..., None]:
-    """A test that takes long, and runs on slices alone where its component works on them."""
-    test.once = True  # type: ignore[attr-defined]
-    return test
+    def _on_volumes(self, error: Exception) -> ConformanceError:
+        """What is told of an error on volumes."""
+        if isinstance(error, ConformanceError):
+            what, mend = error.what, error.mend
+        else:
+            what, mend = f"{type(error).__name__}: {error}", "work on images (B, C, D, H, W)"
+        if ARGUMENT not in self.registered.arguments:
+            mend += f"; or give the constructor the argument {ARGUMENT}: Literal[2] = 2 if it works on slices alone"
+        return ConformanceError(f"on {NOUNS[3]}: {what}", mend)
 
 
 def _in_each_dimension(test: Callable[..., None]) -> Callable[..., None]:
@@ -66,19 +70,18 @@ def _in_each_dimension(test: Callable[..., None]) -> Callable[..., None]:
         if self._one:  # a test that calls another
             return test(self, *arguments, **named)
         skipped: list[SkipTest] = []
-        works_in = self.works_in[:1] if getattr(test, "once", False) else self.works_in
-        for dimensions in works_in:
+        for dimensions in self.works_in:
             one = copy.copy(self)
             one.dimensions, one._one = dimensions, True  # type: ignore[assignment]
             try:
                 test(one, *arguments, **named)
             except SkipTest as why:
                 skipped.append(why)
-            except ConformanceError as error:
+            except Exception as error:
                 if dimensions == 2:
                     raise
-                raise ConformanceError(f"on {NOUNS[dimensions]}: {error.what}", error.mend) from error
-        if len(skipped) == len(works_in):
+                raise self._on_volumes(error) from error
+        if len(skipped) == len(self.works_in):
             raise skipped[0]
 
     return run

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
+from unittest import SkipTest
 
 import pytest
 import torch
@@ -18,6 +20,8 @@ from torch import Tensor, nn
 import gantk
 import gantk.testing
 from gantk import Group, Moment, Needs, Scheduler, Sizes, Stage, View
+from gantk.evaluation.protocols import Findings
+from gantk.evaluation.results import Column
 from gantk.testing import ConformanceError
 
 
@@ -630,3 +634,92 @@ def test_cohort(gantk_cohort, gantk_session, gantk_group, gantk_run):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
     assert "failed" not in done.stdout
+
+
+# --- in how many dimensions ---
+
+
+class FlatError:
+    """A metric of slices: pooling in two dimensions."""
+
+    title = "pooled error"
+    higher_is_better = False
+
+    def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        error = nn.functional.avg_pool2d(torch.where(mask, prediction - target, 0.0), 2).abs()
+        return error.flatten(1).sum(dim=1) / mask.flatten(1).sum(dim=1)
+
+
+class FlatErrorOfBoth(FlatError):
+    """The same, which says that it measures volumes."""
+
+    def __init__(self, dimensions: gantk.Dimensions = 2) -> None:
+        pass
+
+
+class FlatEdges:
+    """A weight map of slices that says nothing of dimensions."""
+
+    def __call__(self, view: View) -> Tensor:
+        return nn.functional.avg_pool2d(view.source[:, :1], 3, stride=1, padding=1).abs()
+
+
+class FlatEdgesAlone(FlatEdges):
+    """The same, which says so."""
+
+    def __init__(self, dimensions: Literal[2] = 2) -> None:
+        pass
+
+
+class FlatMeans:
+    """A metric over all patients that takes slices alone, as evaluations give them."""
+
+    title, higher_is_better, paired = "mean", False, True
+    columns: Mapping[str, Any] = {"mean": Column("mean", "image", False)}
+
+    def __init__(self, dimensions: gantk.Dimensions = 2) -> None:
+        pass
+
+    def collect(self) -> Any:
+        found: dict[tuple[str, str], dict[str, float]] = {}
+
+        def add(group: Group, images: Mapping[str, Tensor]) -> None:
+            for method, image in images.items():
+                assert image.ndim == 4
+                found[group.patients[0], method] = {"mean": float(image.mean())}
+
+        return SimpleNamespace(add=add, conclude=lambda progress: Findings(found))
+
+
+def test_a_metric_is_asked_what_evaluations_ask_it() -> None:
+    for component in (FlatError, FlatMeans):
+        cls = type("TestIt", (gantk.testing.MetricConformance,), {"component": component})
+        ran = 0
+        for name in ("values", "says_what_is_better", "mask", "evaluation", "pickle"):
+            try:
+                getattr(cls(), f"test_{name}")()
+                ran += 1
+            except SkipTest:
+                pass
+        assert ran >= 3
+    said = failure(FlatErrorOfBoth, "metric", "values")
+    assert "on volumes" in said
+    assert "Literal[2]" not in said  # it has said what it does
+
+
+def test_a_map_that_does_not_work_on_volumes_is_told_how_to_say_so() -> None:
+    said = failure(FlatEdges, "weight_map", "weights")
+    assert "on volumes" in said
+    assert "dimensions: Literal[2] = 2" in said
+    cls = type("TestIt", (gantk.testing.WeightMapConformance,), {"component": FlatEdgesAlone})
+    cls().test_weights()
+
+
+def test_two_processes_are_tried_on_volumes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gantk.testing import networks
+
+    seen = []
+    whole = networks.parallel_gradients
+    monkeypatch.setattr(networks, "parallel_gradients", lambda n, image: seen.append(image.ndim) or whole(n, image))
+    type("TestIt", (gantk.testing.GeneratorConformance,), {"component": Generator})().test_two_processes()
+    assert seen == [4, 5]
