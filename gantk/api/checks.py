@@ -21,7 +21,8 @@ from gantk.memory import enough_memory
 from gantk.plugins import Registry, Session, load_plugins
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, load_recipe, located
-from gantk.recipe.load import Changes, Given
+from gantk.recipe.load import Given
+from gantk.recipe.overrides import Changes
 from gantk.recipe.values import Selection
 from gantk.recipe.variants import is_sweep, load_sweep
 from gantk.tracking.address import check_recipe

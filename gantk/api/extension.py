@@ -9,8 +9,8 @@ from pathlib import Path
 
 from gantk.errors import CheckpointError, UsageError, nearest
 from gantk.recipe import Recipe
-from gantk.recipe.load import Changes, change_of
 from gantk.recipe.model import ParentSettings
+from gantk.recipe.overrides import Changes, change_of
 from gantk.runs.files import JOURNAL
 from gantk.runs.folders import recipe_of, spoken
 from gantk.runs.names import CHECKPOINTS

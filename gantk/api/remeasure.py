@@ -14,8 +14,8 @@ from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, default_progress
 from gantk.recipe import dump_recipe
-from gantk.recipe.load import Changes
 from gantk.recipe.model import TrackingSettings
+from gantk.recipe.overrides import Changes
 from gantk.runs.files import RECIPE, RunFiles, is_sweep, warn_of_damage
 from gantk.runs.folders import Status, recipe_to_measure, resolve_run, spoken
 from gantk.runs.lock import alone

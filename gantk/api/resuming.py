@@ -9,7 +9,8 @@ from typing import Any
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe, recipe_from_table
 from gantk.recipe.data import DataSettings
-from gantk.recipe.load import Changes, Given
+from gantk.recipe.load import Given
+from gantk.recipe.overrides import Changes
 from gantk.runs.files import RECIPE, RunFiles, missing_settings
 from gantk.runs.folders import recipe_of, spoken
 

@@ -24,7 +24,8 @@ from gantk.plugins import Session, load_plugins
 from gantk.plugins.absent import made_with
 from gantk.progress import Progress, QuietProgress
 from gantk.recipe import Recipe, dump_recipe, load_recipe
-from gantk.recipe.load import Changes, Given, said_of
+from gantk.recipe.load import Given, said_of
+from gantk.recipe.overrides import Changes
 from gantk.recipe.variants import is_sweep
 from gantk.runs.files import RunFiles, warn_of_damage
 from gantk.runs.folders import RUNS, make_run_folder, recipe_of, resolve_run

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gantk.recipe.load import Changes, Given, load_recipe
+from gantk.recipe.load import Given, load_recipe
 from gantk.recipe.model import Recipe
+from gantk.recipe.overrides import Changes
 from gantk.recipe.variants import Child, described
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ def evaluate(
     """
     import gantk
     from gantk.progress import default_progress
-    from gantk.recipe.load import SetOptions
+    from gantk.recipe.overrides import SetOptions
     from gantk.runs.files import is_sweep
     from gantk.runs.folders import recipe_to_measure
     from gantk.runs.sweeps import children_of

@@ -106,7 +106,7 @@ def run(
         raise typer.Exit(run_processes(processes))
     if world_size() > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of parameters that are unused, or might be
-    from gantk.recipe.load import SetOptions
+    from gantk.recipe.overrides import SetOptions
 
     try:
         _run(

@@ -25,7 +25,7 @@ def validate(
     run is checked.
     """
     import gantk
-    from gantk.recipe.load import SetOptions
+    from gantk.recipe.overrides import SetOptions
 
     try:
         checked = gantk.validate(recipe, SetOptions(set_ or ()))

@@ -6,10 +6,10 @@ import inspect
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from gantk.plugins.component import Component
 from gantk.plugins.dimensions import dimensions_of
 from gantk.plugins.docstring import parse
 from gantk.plugins.kinds import KINDS
-from gantk.plugins.registry import Component
 
 __all__ = ["describe"]
 

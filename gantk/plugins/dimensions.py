@@ -9,7 +9,8 @@ from gantk.errors import PluginError, RecipeError
 from gantk.plugins.kinds import KINDS
 
 if TYPE_CHECKING:
-    from gantk.plugins.registry import Component, Registry
+    from gantk.plugins.component import Component
+    from gantk.plugins.registry import Registry
 
 __all__ = ["ARGUMENT", "NOUNS", "dimensions_of", "suited"]
 

@@ -19,8 +19,9 @@ from gantk.errors import PluginError, nearest
 from gantk.plugins import hookspecs
 from gantk.plugins.api import API
 from gantk.plugins.blame import mend_of, place_of
+from gantk.plugins.component import Component
 from gantk.plugins.kinds import KINDS
-from gantk.plugins.registry import Component, Registry
+from gantk.plugins.registry import Registry
 
 GROUP = "gantk"
 

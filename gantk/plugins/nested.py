@@ -17,7 +17,7 @@ from gantk.ranges import rewritten
 from gantk.recipe.values import Selection
 
 if TYPE_CHECKING:
-    from gantk.plugins.registry import Component
+    from gantk.plugins.component import Component
 
 __all__ = ["KIND", "Nested", "as_tables", "made", "nested_in", "of_kind", "resolved", "stands_for"]
 

@@ -18,9 +18,10 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import PydanticJsonSchemaWarning
 
 from gantk.names import ID, LONGEST, PATTERN
+from gantk.plugins.component import Component
 from gantk.plugins.docstring import parse
 from gantk.plugins.nested import KIND
-from gantk.plugins.registry import Component, Registry
+from gantk.plugins.registry import Registry
 from gantk.recipe.data import DataSettings
 from gantk.recipe.evaluation import EvaluationSettings
 from gantk.recipe.inference import InferenceSettings

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantk.errors import DataError, RecipeError
-from gantk.recipe.load import NAMED, located
+from gantk.recipe.load import located
+from gantk.recipe.merge import NAMED
 from gantk.recipe.model import Recipe
 from gantk.recipe.rows import Rows
 

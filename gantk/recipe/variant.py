@@ -13,7 +13,8 @@ from gantk.names import check_id
 from gantk.recipe.child import SEED, Child, identify, shown
 from gantk.recipe.dotted import leaves, value_at
 from gantk.recipe.explain import FILE_KEYS
-from gantk.recipe.load import NAMED, chain, fold, leave_out, merge, nested, overlay, recipe_from_table
+from gantk.recipe.load import chain, recipe_from_table
+from gantk.recipe.merge import NAMED, fold, leave_out, merge, nested, overlay
 from gantk.recipe.origin import File, Grid, Origins, Overrides, Source
 from gantk.recipe.rows import Rows, read_rows
 from gantk.recipe.toml import Table

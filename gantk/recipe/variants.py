@@ -14,9 +14,11 @@ from gantk.errors import RecipeError, UsageError
 from gantk.names import apart
 from gantk.recipe.child import SEED, Child, of_variant
 from gantk.recipe.dotted import leaves, value_at
-from gantk.recipe.load import Changes, Given, chain, fold, load_recipe, merged, nested, recipe_change, said_as
+from gantk.recipe.load import Given, chain, load_recipe
+from gantk.recipe.merge import fold, merged, nested
 from gantk.recipe.model import Recipe
 from gantk.recipe.origin import File, Origins
+from gantk.recipe.overrides import Changes, recipe_change, said_as
 from gantk.recipe.rows import titles
 from gantk.recipe.toml import Table
 from gantk.recipe.variant import MOST, Variant, read_axes, too_many

@@ -15,8 +15,9 @@ from gantk.errors import RecipeError, UsageError, nearest
 from gantk.files import atomic_folder, sweep_partial, write_text
 from gantk.names import path_in
 from gantk.recipe import Recipe, recipe_from_table
-from gantk.recipe.load import Changes, change_of, overlay, recipe_change, said_as
+from gantk.recipe.merge import overlay
 from gantk.recipe.origin import File, Origins, Overrides
+from gantk.recipe.overrides import Changes, change_of, recipe_change, said_as
 from gantk.runs.files import RECIPE, SPLIT, STATUS, RunFiles, is_run, runs_in
 
 RUNS = "runs"

@@ -11,7 +11,8 @@ import gantk
 from gantk.errors import UsageError, nearest
 from gantk.files import atomic_write
 from gantk.names import check_id, path_in
-from gantk.recipe.load import chain, fold, load_recipe
+from gantk.recipe.load import chain, load_recipe
+from gantk.recipe.merge import fold
 from gantk.recipe.shipped import shipped_recipes
 from gantk.recipe.toml import read_text
 from gantk.recipe.variants import is_sweep

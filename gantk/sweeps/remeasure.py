@@ -8,8 +8,8 @@ from gantk.api.remeasure import evaluate, track
 from gantk.api.result import RunResult
 from gantk.errors import UsageError
 from gantk.progress import Progress, default_progress
-from gantk.recipe.load import Changes
 from gantk.recipe.model import TrackingSettings
+from gantk.recipe.overrides import Changes
 from gantk.runs.files import RunFiles
 from gantk.runs.folders import resolve_run
 from gantk.runs.lock import alone

@@ -10,8 +10,9 @@ from gantk.errors import Interrupted, UsageError
 from gantk.launching import Launcher
 from gantk.plugins import load_plugins
 from gantk.plugins.absent import made_with
-from gantk.recipe.load import Changes, Given, change_of, said_of
+from gantk.recipe.load import Given, said_of
 from gantk.recipe.model import TrackingSettings
+from gantk.recipe.overrides import Changes, change_of
 from gantk.recipe.variants import Sweep, in_turn, is_sweep, load_sweep
 from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy

@@ -11,8 +11,9 @@ from torch import nn
 
 from gantk.errors import PluginError, RecipeError, nearest
 from gantk.plugins.blame import blame
+from gantk.plugins.component import Component
 from gantk.plugins.dimensions import suited
-from gantk.plugins.registry import Component, Registry
+from gantk.plugins.registry import Registry
 from gantk.recipe.groups import GroupName
 from gantk.recipe.model import LossSettings, Recipe
 from gantk.recipe.toml import dotted

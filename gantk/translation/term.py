@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from gantk.errors import PluginError
 from gantk.plugins.blame import blame
-from gantk.plugins.registry import Component
+from gantk.plugins.component import Component
 from gantk.recipe.translators import OptimizerSettings
 from gantk.translation.protocols import Moment, Needs, WeightSchedule
 

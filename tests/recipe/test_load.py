@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe, located, recipe_from_table
-from gantk.recipe.load import _override, merge
+from gantk.recipe.merge import merge
+from gantk.recipe.overrides import _override
 from gantk.recipe.values import Selection
 
 BASE = """\

@@ -10,7 +10,7 @@ import pytest
 from gantk.errors import RecipeError
 from gantk.plugins import Registry
 from gantk.recipe import load_recipe, recipe_from_table
-from gantk.recipe.load import SetOptions
+from gantk.recipe.overrides import SetOptions
 from gantk.recipe.variants import Sweep, described, load_sweep
 
 BASE = """\

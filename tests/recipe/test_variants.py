@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe
-from gantk.recipe.load import SetOptions
+from gantk.recipe.overrides import SetOptions
 from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, in_turn, is_sweep, load_sweep
 
