@@ -20,6 +20,8 @@ PLUGINS = ("gantk_baselines", "gantk_ds3net")
 CORE = sorted((ROOT / "gantk").rglob("*.py"))
 PLUGIN_FILES = sorted(path for plugin in PLUGINS for path in (ROOT / "plugins" / plugin).rglob("*.py"))
 
+LONGEST = 320  # lines of a module
+
 # Methods and the roles of one method. "generator" and "discriminator" are the core's own words.
 METHODS = re.compile(
     r"teacher|student|distil|difficult|pix2pix|cycle_?gan|medgan|mm_?gan|pgan|resvit|ds3|\bcut\b|\bnce\b", re.IGNORECASE
@@ -139,6 +141,12 @@ def test_the_search_for_methods_finds_them() -> None:
     code = '"""The teacher."""\nTeacher = 1\ndef f(student_rate): return x.ds3\ny = g("difficulty map", lsgan_cut=2)\n'
     lines = {line for line, word in words(ast.parse(code)) if METHODS.search(word)}
     assert lines == {2, 3, 4}
+
+
+def test_modules_stay_short() -> None:
+    """A module with one idea fits; a longer one is to be shortened, and then divided."""
+    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*CORE, *PLUGIN_FILES]}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
 
 
 def test_nothing_stands_in_for_what_is_not_done() -> None:

@@ -87,7 +87,16 @@ def _directive(name: str, place: str, level: int = 3) -> str:
     options = {"heading": name, "toc_label": name, "heading_level": level}
     if name.endswith("Conformance"):
         options["members"] = "false"  # tables say it in a tenth of the room
+    elif _has_private_base(place):
+        options["inherited_members"] = "true"  # they have no entry of their own
     return f"::: {place}\n    options:\n" + "".join(f"      {key}: {value}\n" for key, value in options.items())
+
+
+def _has_private_base(place: str) -> bool:
+    """Whether a class has a base in gantk that is not public."""
+    module, _, name = place.rpartition(".")
+    bases = getattr(getattr(import_module(module), name), "__mro__", ())[1:]
+    return any(base.__module__.startswith("gantk") and base.__name__ not in gantk.__all__ for base in bases)
 
 
 def _checks(kind: type) -> str:

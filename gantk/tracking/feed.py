@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +17,11 @@ from gantk.recipe.model import TrackingSettings
 from gantk.runs.names import JOURNAL, MODEL, TABLE, TRACKING
 from gantk.tracking.cursor import Cursor, Left
 from gantk.tracking.entities import dataset_inputs, image_files, last_step, result_metrics
-from gantk.tracking.folder import Panel, RunFolder, milliseconds
-from gantk.tracking.journal import Journal, Tail
-from gantk.tracking.names import child_name, metric_name, run_name
-from gantk.tracking.pace import Pace
+from gantk.tracking.folder import RunFolder, milliseconds
+from gantk.tracking.journal import Tail
+from gantk.tracking.names import child_name, run_name, user_name
+from gantk.tracking.pace import Pace, with_pace
+from gantk.tracking.pending import Pending
 from gantk.tracking.store import Store, resolve_uri
 
 if TYPE_CHECKING:
@@ -140,11 +140,7 @@ class Feed:
 
     def left(self, state: str | None = None) -> Left:
         """Counts what `feed` would send now, without asking MLflow, of whose run `begin` makes sure."""
-        ended = (state or self.folder.state) != "RUNNING"
-        records = _with_pace(Journal(self._tail.path).records(), Pace(), ended)
-        metrics = sum(1 for record in records for _ in self._new(record))
-        panels = sum(1 for _ in self._new_panels())
-        return Left(metrics, panels, sum(1 for _ in self._new_files(ended)) + bool(self._new_model(ended)))
+        return self._pending.left((state or self.folder.state) != "RUNNING")
 
     # -- the run ------------------------------------------------------------------------------------------
 
@@ -176,7 +172,7 @@ class Feed:
                 self.cursor.unsure = True
             else:
                 started = milliseconds(self.folder.status().get("started"))
-                tags = {"mlflow.user": _user(), **self.folder.tags()}
+                tags = {"mlflow.user": user_name(), **self.folder.tags()}
                 run = client.create_run(experiment, started, tags, run_name=self._name())
                 self.cursor.run_id = run.info.run_id
                 self.cursor.status = "RUNNING"
@@ -184,6 +180,10 @@ class Feed:
         if self.cursor.unsure:
             self._ask_steps()
         self._adopted = True
+
+    @property
+    def _pending(self) -> Pending:
+        return Pending(self.folder, self.settings, self.cursor)
 
     def _name(self) -> str:
         """The run's name; MLflow's variable names the run that is started by hand, not each child of it."""
@@ -234,12 +234,6 @@ class Feed:
 
     # -- metrics ------------------------------------------------------------------------------------------
 
-    def _new(self, record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-        for raw, value in record["metrics"].items():
-            name = metric_name(raw)
-            if record["step"] > self.cursor.steps.get(name, -1):
-                yield name, value
-
     def _metrics(self, ended: bool) -> None:
         for some in _chunks(self._unsent(ended), self.store.batch):
             self._go_on()
@@ -256,20 +250,15 @@ class Feed:
         from mlflow.entities import Metric
 
         gained = (record for records in iter(lambda: self._tail.read(LINES), []) for record in records)
-        for record in _with_pace(gained, self._pace, ended):
-            for name, value in self._new(record):
+        for record in with_pace(gained, self._pace, ended):
+            for name, value in self._pending.metrics(record):
                 yield Metric(name, value, int(record["time"] * 1000), record["step"])
 
     # -- pictures and files -------------------------------------------------------------------------------
 
-    def _new_panels(self) -> Iterator[Panel]:
-        if self.settings.images:
-            fed = set(self.cursor.panels)
-            yield from (panel for panel in self.folder.panels() if panel.name not in fed)
-
     def _panels(self) -> None:
         client = self.store.client()
-        for panel in list(self._new_panels()):
+        for panel in list(self._pending.panels()):
             self._go_on()
             with tempfile.TemporaryDirectory(prefix="gantk-") as folder:
                 for path in image_files(panel, self.cursor.run_id, Path(folder)):
@@ -279,15 +268,9 @@ class Feed:
             self._save()
             self.advance(1)
 
-    def _new_files(self, ended: bool) -> Iterator[tuple[str, Path, str]]:
-        for name, path in self.folder.files(checkpoints=self.settings.checkpoints, ended=ended):
-            signature = _signature(path)
-            if self.cursor.files.get(name) != signature:
-                yield name, path, signature
-
     def _files(self, ended: bool) -> None:
         client = self.store.client()
-        for name, path, signature in list(self._new_files(ended)):
+        for name, path, signature in list(self._pending.files(ended)):
             self._go_on()
             if name in ("evaluation/summary.json", TABLE):
                 self._results(path)
@@ -304,26 +287,13 @@ class Feed:
         for some in _chunks(metrics, self.store.batch):
             self.store.log_metrics(self.cursor.run_id, some)
 
-    def _new_model(self, ended: bool) -> str:
-        """What the run's model is known by, where MLflow does not have it."""
-        described = self.folder.path / MODEL / "MLmodel"
-        found = _signature(described) if ended and described.is_file() else ""
-        return "" if found == self.cursor.model else found
-
     def _model(self, ended: bool) -> None:
         """The run's model, as one of MLflow's own."""
-        new = self._new_model(ended)
+        new = self._pending.model(ended)
         if not new:
             return
-        from mlflow.entities import LoggedModelOutput
-
         self._go_on()
-        client, run_id = self.store.client(), self.cursor.run_id
-        experiment = client.get_run(run_id).info.experiment_id
-        model = client.create_logged_model(experiment, MODEL, source_run_id=run_id)
-        client.log_model_artifacts(model.model_id, str(self.folder.path / MODEL))
-        client.finalize_logged_model(model.model_id, "READY")
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, last_step(self.folder))])
+        self.store.log_model(self.cursor.run_id, self.folder.path / MODEL, last_step(self.folder))
         self.cursor.model = new
         self._save()
         self.advance(1)
@@ -337,27 +307,6 @@ class Feed:
 
     def __str__(self) -> str:
         return self.store.uri
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-def _with_pace(records: Iterable[Mapping[str, Any]], pace: Pace, ended: bool) -> Iterator[Mapping[str, Any]]:
-    """Records of the journal, and what the pace says of them."""
-    for record in records:
-        yield record
-        yield from pace.of(record)
-    if ended:
-        yield from pace.end()
-
-
-def _signature(path: Path) -> str:
-    state = path.stat()
-    return f"{state.st_size}-{state.st_mtime_ns}"
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

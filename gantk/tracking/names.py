@@ -1,4 +1,4 @@
-"""Names of a run's metrics and pictures in MLflow.
+"""Names of a run, its user, metrics and pictures in MLflow.
 
 Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone:
 `baseline/METHOD/METRIC` of what was not trained; of a sweep, `children/best/METRIC` and `children/mean/METRIC`;
@@ -9,6 +9,8 @@ and `validation/ROLE/METRIC`.
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 from functools import lru_cache
 from statistics import fmean
@@ -21,7 +23,7 @@ from gantk.tables.members import answering, trained
 from gantk.tables.numbers import method_title
 from gantk.tracking.folder import RunFolder, entity_name
 
-__all__ = ["RESULTS", "child_name", "metric_name", "panel_name", "results", "run_name"]
+__all__ = ["RESULTS", "child_name", "metric_name", "panel_name", "results", "run_name", "user_name"]
 
 #: How the names of `results` begin.
 RESULTS = ("children/", "test/", "baseline/")
@@ -95,3 +97,11 @@ def _of_children(folder: RunFolder) -> dict[str, float]:
 
 def _summary(folder: RunFolder) -> dict[str, Any]:
     return read_json(folder.path / EVALUATION / "summary.json")
+
+
+def user_name() -> str:
+    """Whose runs these are: the name of the process's user, or the number of one without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 from typing import Any
 
-__all__ = ["Pace"]
+__all__ = ["Pace", "with_pace"]
 
 
 class Pace:
@@ -43,3 +43,12 @@ class Pace:
         if self._seconds:
             yield {**last, "metrics": {"run/seconds per step": median(self._seconds)}}
             self._seconds = []
+
+
+def with_pace(records: Iterable[Mapping[str, Any]], pace: Pace, ended: bool) -> Iterator[Mapping[str, Any]]:
+    """Records of the journal, each followed by those that the pace adds."""
+    for record in records:
+        yield record
+        yield from pace.of(record)
+    if ended:
+        yield from pace.end()

@@ -193,6 +193,17 @@ class Store:
         self._client = client
         return client
 
+    def log_model(self, run_id: str, folder: Path, step: int) -> None:
+        """Upload a model's folder as one of MLflow's models, made by a run at a step; it has the folder's name."""
+        from mlflow.entities import LoggedModelOutput
+
+        client = self.client()
+        experiment = client.get_run(run_id).info.experiment_id
+        model = client.create_logged_model(experiment, folder.name, source_run_id=run_id)
+        client.log_model_artifacts(model.model_id, str(folder))
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
+
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
         """Add values to a run, at most `batch` of them; values that are there already stay as they are.
 

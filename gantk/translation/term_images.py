@@ -1,0 +1,109 @@
+"""The images that a step holds for one term."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from torch import Tensor
+
+from gantk.errors import PluginError, TrainingError
+from gantk.translation.residual import Residual
+from gantk.translation.step import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gantk.data.batch import Group
+    from gantk.recipe.values import Update
+    from gantk.translation.protocols import Moment
+    from gantk.translation.term import Term
+    from gantk.translation.translator import Translator
+
+__all__ = ["TermImages"]
+
+
+class TermImages:
+    """The images of a step for one role and batch group, before any network translates or judges them."""
+
+    def __init__(self, step: Step, role: str, group: str, term: Term | None = None, side: Update = "generator") -> None:
+        self.step = step
+        self.role = role
+        self._group = group
+        self._term = term
+        self._side: Update = side
+
+    @property
+    def group(self) -> Group:
+        """The term's batch group."""
+        return self.step.group(self._group)
+
+    def augmented(self, transform: str) -> Self:
+        """The step seen on the term's group as a transform of the recipe makes it that is applied `on_request`.
+
+        All that the view offers is of that group: source, target, segmentation, output, weight map, what is given.
+        """
+        return type(self)(self.step, self.role, self.step.augmented(self._group, transform), self._term, self._side)
+
+    def moved(self, image: Tensor) -> Tensor:
+        """Of an augmented view: an image that belongs to the slices as they were, changed as its target was; with
+        gradient. So what a network made of the slices is compared with what it makes of the augmented ones."""
+        return self.step.moved(self._group, image)
+
+    @property
+    def moment(self) -> Moment:
+        """Where in the training the step is: stage, epoch, and step over the run; at rest, where the training is."""
+        return self.step.moment
+
+    @property
+    def translator(self) -> Translator:
+        """The term's translator."""
+        return self.step.translators[self.role]
+
+    @property
+    def source(self) -> Tensor:
+        """What the term's translator takes, `(B, C, *spatial)`."""
+        return self.step.source(self.role, self._group)
+
+    @property
+    def target(self) -> Tensor:
+        """What it ought to give, `(B, T, *spatial)`."""
+        return self.step.image(self._group, self.translator.gives)
+
+    @property
+    def start(self) -> Tensor:
+        """The image of the source that the term's translator changes, `(B, T, *spatial)`; see `Needs.start`.
+
+        Raises:
+            PluginError: it changes none, but makes its images from nothing.
+        """
+        generator = self.translator.generator
+        if not isinstance(generator, Residual):
+            raise PluginError(
+                f"a component asks for the image that the translator {self.role!r} changes, and it changes none",
+                mend=f"say in translators.{self.role} which input it changes, with residual = MODALITY",
+            )
+        return self.step.derive("start", self.source, generator.start)
+
+    @property
+    def available(self) -> Tensor:
+        """Which channels of the source are there, bool `(B, C)`: those with any pixel above the background."""
+        return self.step.derive("available", self.source, lambda image: (image > -1).flatten(2).any(dim=2))
+
+    @property
+    def foreground(self) -> Tensor:
+        """Where any input is above the background, bool `(B, 1, *spatial)`."""
+        return self.group.foreground
+
+    @property
+    def segmentation(self) -> Tensor:
+        """Labels as `gantk.labels` has them, uint8 `(B, 1, *spatial)`; zeros where a patient has none."""
+        segmentation = self.group.segmentation
+        if segmentation is None:
+            raise TrainingError(f"the batch group {self._group!r} has no segmentation")
+        return segmentation
+
+    @property
+    def given(self) -> Mapping[str, Tensor]:
+        """What the term's generator is given beside the source, by name: `(B, K)`, or `(B, K, *spatial)` of pixels;
+        categories are one-hot. `group.extra` has the same as places among the categories."""
+        return self.step.given(self.role, self._group)
