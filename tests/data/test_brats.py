@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from gantk.api.listing import list_cohort
-from gantk.cli.main import app
 from gantk.data.brats import Brats
 from gantk.data.cohort import by_target
-from gantk.data.nifti import located
-from gantk.data.phantom import Phantom
-from gantk.data.table import CohortTable
-from gantk.errors import CacheError, DataError, RecipeError
+from gantk.errors import DataError, RecipeError
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe.load import recipe_from_table
@@ -188,69 +179,6 @@ def test_a_segmentation_of_another_name_is_told(tmp_path):
     assert "W39_1998.09.19_Segm.nii is taken for the segmentation" in notes.said[0]
 
 
-LAYOUTS = {
-    "BIDS": [f"sub-{n}/ses-1/anat/sub-{n}_ses-1_{m}.nii.gz" for n in (1, 2) for m in ("T1w", "ce-GAD_T1w", "T2w")],
-    "BIDS without sessions": [f"sub-{n}/anat/sub-{n}_{m}.nii.gz" for n in (1, 2) for m in ("T1w", "T2w")],
-    "IXI": [f"IXI-{m}/IXI00{n}-Guys-0828-{m}.nii.gz" for n in (2, 3) for m in ("T1", "T2")],
-    "Medical Segmentation Decathlon": [f"{d}Tr/BRATS_00{n}.nii.gz" for n in (1, 2) for d in ("images", "labels")],
-    "nnU-Net": [f"imagesTr/case_00{n}_000{c}.nii.gz" for n in (1, 2) for c in (0, 1)],
-    "BraTS 2023": [f"{n}/BraTS-GLI-0000{n}-000-{m}.nii.gz" for n in (1, 2) for m in ("t1n", "t1c")],
-    "UCSF-PDGM": [f"UCSF-PDGM-000{n}_nifti/UCSF-PDGM-000{n}_{m}_bias.nii.gz" for n in (1, 2) for m in ("T1", "T2")],
-    "DICOM": ["P1/1.dcm", "P1/2.dcm"],
-    "not NIfTI": ["P1/t1.nrrd"],
-    "pictures": ["a/1.png", "b/1.png"],
-}
-
-
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_another_layout_is_recognized_by_a_file_that_is_shown(tmp_path, name):
-    touch(tmp_path, *LAYOUTS[name])
-    with pytest.raises(DataError, match=f"looks like .*{name.partition(' without')[0]}") as caught:
-        Brats(tmp_path).subjects(QUIET)
-    assert any(Path(file).name in str(caught.value) for file in LAYOUTS[name])
-    assert "correct data.root" not in str(caught.value)
-    harmless(caught.value)
-
-
-def test_dicom_is_recognized_whatever_its_files_are_called(tmp_path):
-    touch(tmp_path, "P1/notes", "P1/IM0001", "P1/1.2.840.3")
-    (tmp_path / "P1" / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(99))
-    with pytest.raises(DataError, match="IM0001 looks like DICOM"):
-        Brats(tmp_path).subjects(QUIET)
-
-
-@pytest.mark.parametrize("names", [["scans/anna-T1.nii.gz"], ["anna/T1.nii"], *LAYOUTS.values()])
-def test_the_command_that_an_error_names_lists_the_files(tmp_path, names):
-    """What is advised is done: the table holds what the folder does."""
-    root = tmp_path / "my data"
-    touch(root, *names)
-    images = [{"image": name} for name in names if name.startswith("images")]
-    (root / "dataset.json").write_text(json.dumps({"modality": {"0": "T1", "1": "T2"}, "training": images}))
-    with pytest.raises(DataError) as caught:
-        Brats(root).subjects(QUIET)
-    harmless(caught.value)
-    if not names[0].endswith((".nii", ".nii.gz")):
-        dicom = names is LAYOUTS["DICOM"]  # tests/data/test_dicom.py runs this one
-        assert (f"gantk data table '{root}' -o cohort.csv --layout dicom" in caught.value.mend) == dicom
-        return
-    command = shlex.split(re.search("`gantk (.*)`", caught.value.mend)[1])
-    table = tmp_path / "cohort.csv"
-    result = CliRunner().invoke(app, [str(table) if word == "cohort.csv" else word for word in command])
-    assert result.exit_code == 0, result.output
-    found = {located(file)[0] for s in CohortTable(table).subjects(QUIET) for file in s.files.values()}
-    labels = {root / name for name in names if "labels" in name}
-    wanted = {root / name for name in names} - labels
-    if "UCSF" in names[0]:  # the pattern of one modality, to be repeated
-        wanted = {file for file in wanted if "T1" in file.name}
-    assert found == wanted
-
-
-def test_files_that_no_pattern_can_name_are_shown_with_the_way_to_link_them(tmp_path):
-    touch(tmp_path, "anna.nii.gz")
-    with pytest.raises(DataError, match=r"anna\.nii\.gz is named otherwise.*make a new folder"):
-        Brats(tmp_path).subjects(QUIET)
-
-
 def test_a_folder_that_cannot_be_read_is_no_lost_patient(tmp_path, monkeypatch):
     touch(tmp_path, "P1/P1_t1.nii.gz")
 
@@ -281,73 +209,6 @@ def test_a_cohort_without_input_or_target_is_refused(cohort):
         by_target(subjects, ["t1ce"], ["t1"])
     with pytest.raises(DataError, match="no patient has a 't1ce' image"):
         by_target(subjects[3:], ["t1"], ["t1ce"])
-
-
-@pytest.mark.slow
-def test_the_phantom_is_written_once_and_read_as_brats(tmp_path, monkeypatch):
-    monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
-    phantom = Phantom(subjects=2, voxel=8.0)
-    subjects = phantom.subjects(QUIET)
-    assert not list(tmp_path.iterdir())  # listed, not made
-    phantom.make(QUIET)
-    assert subjects == Brats(phantom.root).subjects(QUIET)
-    assert len(subjects) == 2
-    stamps = [file.stat().st_mtime_ns for s in subjects for file in s.files.values()]
-    Phantom(subjects=1, voxel=8.0).make(QUIET)
-    again = Phantom(subjects=1, voxel=8.0).subjects(QUIET)
-    assert again == subjects[:1]
-    assert stamps[:4] == [file.stat().st_mtime_ns for file in again[0].files.values()]
-    volumes = Phantom(subjects=1, voxel=8.0).read(again[0], ["t1", "t2", "flair", "t1ce"])
-    assert volumes.spacing == pytest.approx((8, 8, 8))
-    assert np.isin(volumes.segmentation, (0, 1, 2, 4)).all()
-
-
-DAMAGE = {
-    "flipped": ("_t1.nii.gz", lambda content: content[:500] + bytes([content[500] ^ 1]) + content[501:]),
-    "truncated": ("_flair.nii.gz", lambda content: content[:-100]),
-    "other voxels": ("_seg.nii.gz", lambda content: gzip.compress(inverted(gzip.decompress(content)))),
-    "gone": ("_t2.nii.gz", None),
-    "manifest gone": ("phantom.json", None),
-    "manifest cut": ("phantom.json", lambda content: content[: len(content) // 2]),
-    "manifest changed": ("phantom.json", lambda content: content.replace(b'"seed": 0', b'"seed": 1')),
-}
-
-
-def inverted(content: bytes) -> bytes:
-    return content[:352] + bytes(255 - byte for byte in content[352:])
-
-
-@pytest.mark.parametrize("kind", DAMAGE)
-@pytest.mark.slow
-def test_a_damaged_phantom_in_the_cache_is_made_again(phantom_cache, monkeypatch, kind):
-    monkeypatch.setenv("GANTK_CACHE", str(phantom_cache))
-    phantom = Phantom(subjects=2, voxel=8.0)
-    phantom.make(QUIET)
-    first, *others = phantom.subjects(QUIET)
-    folder = first.segmentation.parent
-    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
-    name, change = DAMAGE[kind]
-    path = next(folder.glob(f"*{name}"))
-    path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
-    stamp = others[0].segmentation.stat().st_mtime_ns
-    phantom.make(notes := Notes())
-    assert notes.said[0] == f"{folder} is damaged and made again"
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
-    assert others[0].segmentation.stat().st_mtime_ns == stamp
-    phantom.make(quiet := Notes())
-    assert not quiet.said
-
-
-@pytest.fixture(scope="module")
-def phantom_cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("phantoms")
-
-
-def test_a_phantom_that_cannot_be_written_names_the_variable(tmp_path, monkeypatch):
-    (tmp_path / "phantom").write_text("a file where the folder should be")
-    monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
-    with pytest.raises(CacheError, match="GANTK_CACHE"):
-        Phantom(subjects=1, voxel=8.0).make(QUIET)
 
 
 def test_visits_are_of_one_patient(tmp_path, write_patient):

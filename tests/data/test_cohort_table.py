@@ -11,7 +11,6 @@ import pytest
 from gantk.api.cohort import open_cohort
 from gantk.api.listing import list_cohort
 from gantk.data.cohort_table import read_table, write_table
-from gantk.data.table import CohortTable
 from gantk.errors import DataError, RecipeError
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
@@ -117,18 +116,6 @@ def test_a_table_there_and_back_from_another_folder(root):
         ]
         assert [{n: f.resolve() for n, f in s.files.items()} for s in again] == [s.files for s in subjects]
         assert str(root) not in (root / "lists" / name).read_text()
-
-
-def test_one_image_of_two_patients_is_told(root):
-    class Notes(QuietProgress):
-        said = ""
-
-        def note(self, text: str) -> None:
-            self.said += text
-
-    file = table(root, "patient,t1\nA,img/a1.nii.gz\nB,img/a1.nii.gz\n")
-    CohortTable(file).subjects(notes := Notes())
-    assert "is the 't1' image of two patients, 'A' and 'B'" in notes.said
 
 
 def recipe(file: Path, **data):

@@ -20,7 +20,6 @@ from gantk.data.cohort import by_target, split_cohort
 from gantk.data.images import Images
 from gantk.data.meaning import Meaning, decide_intensities
 from gantk.data.normalisation import DARKEST
-from gantk.data.picture import Picture
 from gantk.data.pixels import read_pixels, write_pixels
 from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
@@ -104,23 +103,6 @@ def test_black_is_foreground_and_the_way_back_is_exact(tmp_path: Path) -> None:
         assert restored.dtype == dtype
         assert abs(restored.astype(int) - pixels).max() <= (dtype == np.uint16)  # black alone, by one step
         np.testing.assert_array_equal(restored[pixels > 0], pixels[pixels > 0])
-
-
-def test_resizing_averages_and_comes_back_to_the_file_s_size() -> None:
-    y = np.linspace(0, 255, 32, dtype=np.float32)
-    board = (np.indices((32, 48)).sum(0) % 2 * 255).astype(np.float32)
-    picture = Picture({"a": np.stack([np.broadcast_to(y[:, None], (32, 48)), board])}, {"a": 255}, (8, 12))
-    slices = picture.slices(["a"], SETTINGS)
-    ramp, grey = slices.images["a"][0]
-    assert abs(grey).max() < 0.05  # no aliasing: a chequerboard is grey
-    np.testing.assert_allclose(
-        ramp[1:-1, 5], np.interp(np.arange(8) * 4 + 1.5, np.arange(32), y)[1:-1] / 127.5 - 1, atol=0.02
-    )
-    back = picture.restore(slices.images["a"][:, :1], ["a"], SETTINGS, slices, slices.scales["a"])
-    assert back.shape == (32, 48)
-    assert abs(back[4:-4, 20].astype(float) - y[4:-4]).max() < 4
-    with pytest.raises(DataError, match=r"do not fill the crop.*raise data.size"):
-        picture.slices(["a"], SliceSettings(("a",), None, (16, 12)))
 
 
 def test_the_store_holds_planes(tmp_path: Path) -> None:

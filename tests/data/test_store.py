@@ -15,7 +15,6 @@ import pytest
 from gantk.data import prepared
 from gantk.data import store as store_module
 from gantk.data.brats import Brats
-from gantk.data.cache import gantk_cache_dir
 from gantk.data.labels import Labels
 from gantk.data.meaning import Absolute, Meaning
 from gantk.data.normalisation import Normalisation, fixed_scale
@@ -323,14 +322,6 @@ class Dies(Brats):
 def test_the_workers_modules_do_not_import_torch():
     code = "import sys, gantk.data.store, gantk.data.brats; assert not {'torch', 'mlflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_cache_folder_follows_the_variable(tmp_path, monkeypatch):
-    monkeypatch.setenv("GANTK_CACHE", str(tmp_path))
-    assert gantk_cache_dir() == tmp_path
-    monkeypatch.delenv("GANTK_CACHE")
-    assert gantk_cache_dir().is_absolute()
-    assert "gantk" in gantk_cache_dir().parts
 
 
 def test_atomic_files_and_folders_are_whole_or_absent(tmp_path):

@@ -24,8 +24,7 @@ from gantk.data.cohort_table import read_table
 from gantk.data.dicom import cohort
 from gantk.data.dicom.dcm2niix import Dcm2niix
 from gantk.data.dicom.itk import SimpleItk
-from gantk.data.dicom.sequences import modality_of
-from gantk.data.dicom.series import Converter, Series
+from gantk.data.dicom.series import Converter
 from gantk.data.volumes import read_volumes
 from gantk.errors import DataError, UsageError
 from gantk.progress import QuietProgress
@@ -196,42 +195,6 @@ def test_a_damaged_file_is_told(volume, tmp_path):
     with pytest.raises(DataError, match="none of the series"):
         cohort.dicom(tmp_path / "in", tmp_path / "out", notes := Notes(), ["=*"], by=SimpleItk())
     assert any("1 DICOM files are no images" in text and str(first) in text for text in notes.said)
-
-
-@pytest.mark.parametrize(
-    ("description", "agent", "modality"),
-    [
-        ("t1_mprage_sag_p2_iso", "", "t1"),
-        ("T1 FLAIR SE AX", "", "t1"),
-        ("AX T1 POST", "", "t1ce"),
-        ("Ax T1 +C", "", "t1ce"),
-        ("t1_vibe_tra_KM", "", "t1ce"),
-        ("T1C_mprage", "", "t1ce"),
-        ("SAG BRAVO", "GADOVIST", "t1ce"),
-        ("t1 tse pre gd", "Gadovist", "t1"),
-        ("T1W without contrast", "", "t1"),
-        ("AX T1", "NONE", "t1"),
-        ("t2_tirm_tra_dark-fluid", "", "flair"),
-        ("3D FLAIR post", "Gadovist", "flair"),
-        ("Ax T2 FSE", "Gadovist", "t2"),
-        ("T2W_TSE", "", "t2"),
-        ("T2* GRE", "", None),
-        ("t2_loc", "", None),
-        ("ep2d_diff_3scan_trace_ADC", "", None),
-        ("PD tse", "", "pd"),
-        ("T1 SUB post-pre", "", None),
-        ("Patient Protocol", "", None),
-    ],
-)
-def test_a_series_is_recognized_by_its_description_and_contrast_agent(description, agent, modality):
-    assert modality_of(Series("k", "P", "S", description=description, agent=agent)) == modality
-
-
-def test_a_protocol_speaks_where_the_description_says_nothing():
-    assert modality_of(Series("k", "P", "S", description="SE-01", protocol="AX T1 GD")) == "t1ce"
-    assert modality_of(Series("k", "P", "S", description="t2", image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))) is None
-    assert modality_of(Series("k", "P", "S", kind="CT")) == "ct"
-    assert modality_of(Series("k", "P", "S", kind="SEG", description="t1")) is None
 
 
 def test_the_command_writes_a_table_that_is_read(volume, tmp_path):
