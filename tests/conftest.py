@@ -24,7 +24,17 @@ settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent
 RECIPES = TESTS.parent / "recipes"
-FAST = {"data", "recipe", "tables", "training", "translation", "test_files.py", "test_names.py", "test_repository.py"}
+FAST = {
+    "data",
+    "recipe",
+    "tables",
+    "training",
+    "translation",
+    "test_files.py",
+    "test_names.py",
+    "test_ranges.py",
+    "test_repository.py",
+}
 """Folders and files whose tests neither start processes nor train through the API; all others are marked slow."""
 
 

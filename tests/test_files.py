@@ -114,3 +114,23 @@ def test_a_seal_tells_any_change_of_what_it_seals() -> None:
         with pytest.raises(ValueError, match="its own checksum"):
             unsealed(json.loads(text.replace(found, written, 1)))
     assert unsealed({"step": 3}) == {"step": 3}  # of before there were seals
+
+
+def test_atomic_files_and_folders_are_whole_or_absent(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "a.txt") as path:  # noqa: PT012
+        path.write_text("new")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    with atomic_write(tmp_path / "a.txt") as path:
+        path.write_text("new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "d") as path:  # noqa: PT012
+        (path / "x").write_text("half")
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    for text in ("first", "second"):
+        with atomic_folder(tmp_path / "d") as path:
+            (path / "x").write_text(text)
+    assert (tmp_path / "d" / "x").read_text() == "first"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "d"]

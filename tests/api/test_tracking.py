@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from gantk.cli.main import app
+from command_line import call
 from gantk.errors import TrackingError
 from gantk.tracking import sync
 from gantk.tracking.credentials import lend
@@ -22,10 +21,6 @@ from gantk.tracking.ui import free_port
 PASSWORD, TOKEN = "s3cr3t-p4ss", "t0k3n-s3cr3t"
 TRACKED = ("--set", "tracking.enabled=true", "--device", "cpu")
 SWEEP = 'extends = "{base}"\nname = "two"\n[sweep]\n"run.seed" = [0, 1]\n'
-
-
-def call(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import gantk
+from command_line import call
 from gantk.cli.main import app
 from gantk.evaluation.results import Column, Evaluation, Row
 
@@ -36,10 +37,6 @@ epochs = 1
 ROWS = [Row("a", "student", 1, {"ssim": 0.8}), Row("b", "student", 1, {"ssim": 1.0})]
 EVALUATION = Evaluation("0123456789ab", "ab", {"ssim": Column("SSIM", "image", True)}, ROWS)
 SUMMARY = EVALUATION.to_dict()
-
-
-def call(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.fixture
@@ -68,13 +65,6 @@ def test_a_misspelt_recipe_exits_2_and_names_the_nearest(recipe: Path, tmp_path:
         assert result.stdout == ""
         assert near in result.stderr
         assert "Traceback" not in result.stderr
-
-
-def test_validate_real_recipes(recipe: Path) -> None:
-    assert call("validate", recipe).exit_code == 0
-    shown = call("validate", recipe, "--resolved")
-    assert shown.exit_code == 0
-    assert 'name = "tiny"' in shown.stdout
 
 
 def test_run_hands_its_options_over_and_tells_how_to_go_on(
@@ -109,30 +99,6 @@ def test_run_hands_its_options_over_and_tells_how_to_go_on(
     assert "0.900 ± 0.141" in result.stdout
     assert json.loads(call("run", "--resume", "x", "--json").stdout)["summary"] == json.loads(json.dumps(SUMMARY))
     assert (seen["path"], seen["resume"]) == (None, "x")
-
-
-@pytest.mark.parametrize("kind", ["loss", "losses"])
-def test_list_gives_components_with_their_parameters(kind: str) -> None:
-    components = {c["name"]: c for c in json.loads(call("list", kind, "l*", "--json").stdout)}
-    assert {"l1", "l2", "lsgan"} <= components.keys()
-    assert components["l1"]["plugin"] == "gantk_baselines"
-    assert all(name.startswith("l") for name in components)
-    assert "l1" in call("list", kind).stdout
-
-
-def test_list_of_nothing_and_of_an_unknown_kind() -> None:
-    assert json.loads(call("list", "losses", "zzz", "--json").stdout) == []
-    wrong = call("list", "loses")
-    assert wrong.exit_code == 2
-    assert "losses" in wrong.stderr
-    assert "generators" in json.loads(call("list", "--json").stdout)
-
-
-def test_plugins_are_listed_with_their_state() -> None:
-    plugins = {p["name"]: p for p in json.loads(call("plugins", "--json").stdout)}
-    assert plugins["gantk_baselines"]["state"] == "loaded"
-    assert plugins["gantk_baselines"]["components"] > 0
-    assert "gantk_baselines" in call("plugins").stdout
 
 
 def test_a_sweep_has_one_process_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from gantk.errors import RecipeError
 from gantk.plugins import Component, Registry
 from gantk.plugins.schema import recipe_schema
 from gantk.recipe import Recipe
-from gantk.recipe.schema import attribute_docs, keys_at
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SHIPPED = sorted(path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.toml"))
@@ -141,12 +140,6 @@ def test_the_schema_is_of_the_registered_components() -> None:
     keys = recipe_schema(registry)["$defs"]["losses"]["additionalProperties"]["properties"]
     assert keys["use"]["enum"] == ["odd", "strange"]
     assert {"of", "size"} <= keys.keys()
-
-
-def test_attribute_docs_and_keys() -> None:
-    docs = attribute_docs(Recipe)
-    assert docs["predict"].startswith("The role that `gantk predict` uses")
-    assert "seed" in keys_at(Recipe, ["run"])
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
-
-import pytest
-from typer.testing import CliRunner
 
 import gantk
-from gantk.cli.main import app
-from gantk.plugins import Component, load_plugins
-from gantk.plugins.describe import EXAMPLES, describe
-from gantk.plugins.docstring import parse
-from gantk.plugins.kinds import KINDS
-
-
-def call(*arguments: str) -> Any:
-    return CliRunner().invoke(app, list(arguments))
+from command_line import call
 
 
 def test_a_component_in_full() -> None:
@@ -55,46 +43,3 @@ def test_a_misspelt_name_or_kind() -> None:
         result = call("show", *arguments)
         assert result.exit_code == 2
         assert near in result.stderr
-
-
-def test_every_installed_component_can_be_described() -> None:
-    components = list(load_plugins().registry)
-    assert components
-    for component in components:
-        said = describe(component)
-        assert said["summary"], component.name
-        json.dumps(said, default=str)
-    assert EXAMPLES.keys() == KINDS.keys()
-
-
-def test_looking_at_a_loss_goes_no_further_than_its_needs() -> None:
-    class Loads:
-        """A loss that loads a network."""
-
-        def __init__(self, size: int = 3) -> None:
-            self.needs = gantk.Needs(pool=size)
-            raise AssertionError("this would take long")
-
-    assert describe(Component("loads", "loss", Loads, "p", "1"))["needs"] == ["a pool of 3 past outputs"]
-
-
-def test_a_docstring_in_parts() -> None:
-    doc = parse(
-        "Sum of\nall: L = Σ x (Who et al., 2017, eq. 3).\n\nMore\nof it.\n\nSource: a code.\n\n"
-        "Args:\n    a: the first\n        thing.\n    b: B.\n\nRaises:\n    ValueError: never."
-    )
-    assert doc.summary == "Sum of all: L = Σ x (Who et al., 2017, eq. 3)."
-    assert doc.description == "More of it.\n\nSource: a code."
-    assert doc.arguments == {"a": "the first thing.", "b": "B."}
-    assert doc.sources == ["Who et al., 2017, eq. 3", "a code"]
-    assert doc.equations == ["L = Σ x (Who et al., 2017, eq. 3)"]
-
-
-def test_list_reads_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {"losses", "generators"} <= json.loads(call("list", "--json").stdout).keys()
-    assert [c["name"] for c in json.loads(call("list", "losses", "l?", "--json").stdout)] == ["l1", "l2"]
-    assert "no name among the losses matches 'zz*'; known: " in call("list", "losses", "zz*").stderr
-    monkeypatch.setenv("GANTK_DISABLE_PLUGINS", "gantk_ds3net")
-    listed = {p["name"]: p for p in json.loads(call("plugins", "--json").stdout)}
-    assert (listed["gantk_ds3net"]["state"], listed["gantk_ds3net"]["components"]) == ("disabled", 0)
-    assert listed["gantk_core"]["components"] > 0

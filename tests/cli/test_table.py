@@ -6,19 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from gantk.cli.main import app
+from command_line import call
 from gantk.evaluation.results import Column, Evaluation, Row
 
 COLUMNS = {"ssim": Column("SSIM", "image", True), "ssim_brain": Column("SSIM", "brain", True)}
-
-
-def call(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def evaluate(folder: Path, seed: int, mean: float, *, settings: str = "e") -> Path:

@@ -23,7 +23,6 @@ from gantk.data.slices import normalised_slices
 from gantk.data.store import SliceSettings, prepare
 from gantk.data.volumes import Volumes
 from gantk.errors import CacheError, DataError
-from gantk.files import atomic_folder, atomic_write
 from gantk.progress import QuietProgress
 from gantk.recipe.data import IntensitySettings
 
@@ -322,26 +321,6 @@ class Dies(Brats):
 def test_the_workers_modules_do_not_import_torch():
     code = "import sys, gantk.data.store, gantk.data.brats; assert not {'torch', 'mlflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_atomic_files_and_folders_are_whole_or_absent(tmp_path):
-    (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError), atomic_write(tmp_path / "a.txt") as path:  # noqa: PT012
-        path.write_text("new")
-        raise RuntimeError
-    assert (tmp_path / "a.txt").read_text() == "old"
-    with atomic_write(tmp_path / "a.txt") as path:
-        path.write_text("new")
-    assert (tmp_path / "a.txt").read_text() == "new"
-    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "d") as path:  # noqa: PT012
-        (path / "x").write_text("half")
-        raise RuntimeError
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    for text in ("first", "second"):
-        with atomic_folder(tmp_path / "d") as path:
-            (path / "x").write_text(text)
-    assert (tmp_path / "d" / "x").read_text() == "first"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "d"]
 
 
 def test_a_patient_with_the_target_alone_has_its_own_foreground(cohort, cache, write_patient):

@@ -13,11 +13,7 @@ from skimage.metrics import (
 )
 from torchmetrics.functional import image as reference
 
-from gantk.data.batch import Group
-from gantk.errors import EvaluationError, GantkError
 from gantk.evaluation.metrics import Mae, MaeInUnits, Mse, MsSsim, Nmse, Psnr, Ssim, masked_mean
-from gantk.evaluation.perceptual import Lpips
-from gantk.evaluation.regions import region_mask
 
 METRICS = [Ssim(), Mse(), Mae(), Psnr(), Nmse(), MsSsim()]
 
@@ -171,91 +167,6 @@ def test_ms_ssim_in_a_region(pair):
     border = torch.zeros_like(mask)
     border[:, :, 0] = True  # the window reaches over all of it
     assert MsSsim()(prediction, target, border).isfinite().all()
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3])
-def test_lpips_is_torchmetrics(channels):
-    from torchmetrics.functional.image.lpips import _NoTrainLpips
-
-    from gantk.evaluation import perceptual
-
-    generator = torch.Generator().manual_seed(2)
-    target = torch.rand(2, channels, 72, 64, generator=generator)
-    prediction = (target + 0.2 * torch.rand(target.shape, generator=generator)).clamp(0, 1)
-    metric = Lpips(weights="random")
-    assert metric.title == "LPIPS (random network)"
-    whole = _NoTrainLpips(net="alex", pnet_rand=True)
-    whole.load_state_dict(perceptual._network("alex", "random").state_dict())
-    found = metric(prediction, target, everything(target))
-    for i in range(2):
-        one, other = prediction[i], target[i]
-        if channels != 3:  # each a grey image
-            one, other = (image[:, None].expand(-1, 3, -1, -1) for image in (one, other))
-        else:
-            one, other = one[None], other[None]
-        assert float(found[i]) == pytest.approx(float(whole(one, other, normalize=True).mean()), rel=1e-4)
-
-
-def test_lpips_in_a_region():
-    target = torch.rand(1, 1, 96, 80, generator=torch.Generator().manual_seed(3))
-    prediction = target.clone()
-    prediction[..., :20, :20] = 0
-    near, far = (torch.zeros(1, 1, 96, 80, dtype=torch.bool) for _ in range(2))
-    near[..., :20, :20] = True
-    far[..., 70:, 60:] = True
-    metric = Lpips(weights="random")
-    assert float(metric(prediction, target, near)) > 3 * float(metric(prediction, target, far))
-    assert metric(prediction, target, near & far).isnan().all()
-    small = metric(prediction[..., :30, :20], target[..., :30, :20], near[..., :30, :20])
-    assert small.isfinite().all()  # enlarged
-
-
-def test_lpips_without_weights(monkeypatch, tmp_path):
-    import torchvision
-
-    from gantk.evaluation import perceptual
-
-    def offline(*_, **__):
-        raise OSError("<urlopen error no network>")
-
-    perceptual._network.cache_clear()
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
-    with pytest.raises(GantkError, match="weights") as error:
-        Lpips()
-    assert "no network" in str(error.value)
-    assert "weights = " in error.value.mend
-    torch.manual_seed(0)
-    weights = torchvision.models.squeezenet1_1(weights=None).state_dict()
-    torch.save(weights, tmp_path / "squeezenet.pth")
-    Lpips("squeeze", tmp_path / "squeezenet.pth")
-    network = perceptual._network("squeeze", tmp_path / "squeezenet.pth")
-    assert torch.equal(network.net.slices[1].state_dict()["3.squeeze.weight"], weights["features.3.squeeze.weight"])
-    (tmp_path / "broken.pth").write_bytes(b"nothing")
-    for wrong in ("broken.pth", "nowhere.pth"):
-        with pytest.raises(GantkError, match="does not contain the weights") as error:
-            Lpips("squeeze", tmp_path / wrong)
-        assert "weights_only" not in str(error.value)
-
-
-def test_regions_by_hand():
-    source = torch.full((1, 2, 2, 2), -1.0)
-    source[0, 1, 0, 0] = 0.3
-    source[0, 0, 1, 1] = -0.9
-    segmentation = torch.tensor([[[[4, 0], [0, 1]]]], dtype=torch.uint8)
-    group = Group(source, source[:, :1], segmentation, ("p",), (0,))
-    assert region_mask("image", group).flatten().tolist() == [True] * 4
-    assert region_mask("brain", group).flatten().tolist() == [True, False, False, True]
-    assert region_mask("body", group).flatten().tolist() == [True, False, False, True]
-    assert region_mask("outside", group).flatten().tolist() == [False, True, True, False]
-    assert region_mask("tumour", group).flatten().tolist() == [True, False, False, True]
-    group.segmentation[0, 0, 0, 1] = 2
-    assert region_mask("tumour", group).flatten().tolist() == [True, True, False, True]
-    assert region_mask("tc", group).flatten().tolist() == [True, False, False, True]
-    assert region_mask("et", group).flatten().tolist() == [True, False, False, False]
-    bare = Group(source, source[:, :1], None, ("p",), (0,))
-    assert not any(region_mask(name, bare).any() for name in ("tumour", "tc", "et"))
-    with pytest.raises(EvaluationError, match="'tumour'"):
-        region_mask("tumor", group)
 
 
 def test_error_in_units_by_hand(pair):

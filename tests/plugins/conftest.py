@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution, EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +15,9 @@ from torch import Tensor, nn
 
 from gantk.data.layout import Domain
 from gantk.translation import MapSlot, StagePlan, Step, Term, Translator, View
+from written_plugins import GOOD
 
+Plugin = Callable[..., EntryPoint]
 TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
 
@@ -69,3 +75,27 @@ def at(make_group: Callable[..., Any]) -> Callable[..., View]:
         return View(Step(translators, plan, batch), role, group, term)
 
     return make
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
+    """Writes a module, and gives an entry point to it that belongs to a distribution."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+
+    def make(name: str, text: str = GOOD, *, distribution: str | None = None, module: str | None = None) -> EntryPoint:
+        distribution = distribution or f"{name}-dist"
+        module = module or f"tmp_{distribution.replace('-', '_')}_{name}"
+        (tmp_path / f"{module}.py").write_text(text)
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        with (info / "entry_points.txt").open("a") as file:
+            file.write(f"[gantk]\n{name} = {module}\n")
+        importlib.invalidate_caches()
+        return next(p for p in Distribution.at(info).entry_points if p.name == name and p.value == module)
+
+    yield make
+    for added in set(sys.modules) - before:
+        if added.startswith("tmp_"):
+            del sys.modules[added]

@@ -2,64 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
-from collections.abc import Callable, Iterator
-from importlib.metadata import Distribution, EntryPoint
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from gantk.errors import GantkWarning, PluginError, RecipeError
+from gantk.errors import GantkWarning, PluginError
 from gantk.plugins import API, KINDS, PluginInfo, Session, load_plugins
-from gantk.plugins.absent import made_with
-
-GOOD = """
-from gantk import hookimpl
-
-class Halve:
-    'Half of everything.'
-    def __call__(self, view): ...
-
-@hookimpl
-def register_losses():
-    return {"halve": Halve}
-"""
+from written_plugins import GOOD, info
 
 Plugin = Callable[..., EntryPoint]
 
 
-@pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
-    """Writes a module, and gives an entry point to it that belongs to a distribution."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
-
-    def make(name: str, text: str = GOOD, *, distribution: str | None = None, module: str | None = None) -> EntryPoint:
-        distribution = distribution or f"{name}-dist"
-        module = module or f"tmp_{distribution.replace('-', '_')}_{name}"
-        (tmp_path / f"{module}.py").write_text(text)
-        info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
-        info.mkdir(exist_ok=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
-        with (info / "entry_points.txt").open("a") as file:
-            file.write(f"[gantk]\n{name} = {module}\n")
-        importlib.invalidate_caches()
-        return next(p for p in Distribution.at(info).entry_points if p.name == name and p.value == module)
-
-    yield make
-    for added in set(sys.modules) - before:
-        if added.startswith("tmp_"):
-            del sys.modules[added]
-
-
 def states(session: Session) -> dict[str, str]:
     return {info.name: info.state for info in session.plugins}
-
-
-def info(session: Session, name: str) -> PluginInfo:
-    return next(info for info in session.plugins if info.name == name)
 
 
 def test_a_plugin_is_loaded_with_its_version(plugin: Plugin) -> None:
@@ -228,36 +187,6 @@ def test_loading_can_be_traced(
         "gantk: plugin second (second-dist 1.2) failed after T s: RuntimeEr",
     ]
     assert "Traceback" in told
-
-
-# --- what a run was made with ---------------------------------------------------------------------------------
-
-
-RECORDED = [{"name": "first", "version": "1.2", "distribution": "first-dist"}]
-
-
-def test_a_run_whose_plugin_is_not_there_says_what_to_install(plugin: Plugin) -> None:
-    session = load_plugins([plugin("other", GOOD.replace('"halve"', '"other"'))])
-    with pytest.raises(PluginError) as raised, made_with(RECORDED, session):
-        session.registry.get("loss", "halve", "losses.x.use")
-    said = str(raised.value)
-    assert said.startswith("losses.x.use: no plugin supplies the loss 'halve'")
-    assert "made with first 1.2" in said
-    assert said.endswith("pip install first-dist==1.2.")
-
-
-def test_a_run_whose_plugin_is_switched_off_says_so(plugin: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANTK_DISABLE_PLUGINS", "first")
-    session = load_plugins([plugin("first")])
-    why = "first is installed, but disabled: GANTK_DISABLE_PLUGINS"
-    with pytest.raises(PluginError, match=why), made_with(RECORDED, session):
-        session.registry.get("loss", "halve")
-
-
-def test_a_name_that_no_plugin_had_is_an_error_of_the_recipe(plugin: Plugin) -> None:
-    session = load_plugins([plugin("first")])
-    with pytest.raises(RecipeError, match="did you mean 'halve'"), made_with(RECORDED, session):
-        session.registry.get("loss", "halv")
 
 
 # --- what is installed ----------------------------------------------------------------------------------------

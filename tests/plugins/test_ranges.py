@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gantk import Count, Distinct, Finite, Fraction, GantkError, NonNegative, Positive, RecipeError, Translation, Whole
+from gantk import GantkError, RecipeError, Translation
 from gantk.plugins import Component, Registry
 from gantk.plugins.nested import of_kind
 
@@ -91,35 +91,6 @@ def some(annotation: Any) -> Any:
 
 def plain(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-@pytest.mark.parametrize(
-    ("annotation", "good", "bad"),
-    [
-        (Count, [1, 3], [0, -1, 1.5, True]),
-        (Whole, [0, 3], [-1, True]),
-        (Positive, [1e-9, 2], [0, -1, math.inf, math.nan, True]),
-        (NonNegative, [0, 2], [-1e-9, math.inf, True]),
-        (Fraction, [0, 1, 0.5], [-0.1, 1.1, math.nan]),
-        (Finite, [-5, 0.5], [math.inf, math.nan, True]),
-        (Distinct[Whole], [(0,), (0, 4)], [(), (1, 1), (-1,), (True,)]),
-        (Distinct[str], [("a",)], [(), ("a", "a")]),
-        (float, [-1, 2.5], [math.inf, math.nan, True]),  # of a plugin that says no more
-        (list[int], [[], [-3]], [[True]]),
-    ],
-)
-def test_annotations(annotation: Any, good: list[Any], bad: list[Any]) -> None:
-    class Mine:
-        def __init__(self, value: Any) -> None:
-            self.value = value
-
-    Mine.__init__.__annotations__["value"] = annotation
-    component = Component("mine", "metric", Mine, "plugin", "1")
-    for value in good:
-        assert component.build({"value": value}, "here").value == value
-    for value in bad:
-        with pytest.raises(RecipeError, match=r"^here\.value"):
-            component.check({"value": value}, "here")
 
 
 def edges(kind: type, bounds: dict[str, float]) -> list[float]:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import Recipe, dump_recipe, load_recipe
 from gantk.recipe.overrides import SetOptions
-from gantk.recipe.rows import read_rows, write_rows
 from gantk.recipe.variants import Child, in_turn, is_sweep, load_sweep
 
 BASE = """\
@@ -138,16 +137,6 @@ def test_rows_can_be_called_otherwise(write: Write) -> None:
     assert [child.id for child in inline] == [child.id for child in before]  # a name computes nothing
     table = SWEEP.replace('report = ["a", "b"]\n', "") + '[variants.full.report]\nb = "B of it"\na = "A of it"\n'
     assert [child.report for child in load_sweep(write(table)).children] == [child.report for child in inline]
-
-
-@given(
-    st.one_of(
-        st.lists(st.text(), unique=True),
-        st.lists(st.tuples(st.text(), st.text(min_size=1)), unique_by=(lambda p: p[0], lambda p: p[1])).map(dict),
-    )
-)
-def test_rows_survive_json(said: list[str] | dict[str, str]) -> None:
-    assert json.loads(json.dumps(write_rows(read_rows(said)))) == (said or [])
 
 
 def test_a_childs_recipe_is_that_of_an_ordinary_recipe(write: Write, tmp_path: Path) -> None:

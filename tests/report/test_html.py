@@ -1,57 +1,14 @@
 """The report page of a synthetic run."""
 
-import base64
 import re
-from html.parser import HTMLParser
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from gantk.errors import EvaluationError
 from gantk.evaluation.results import Column, Evaluation, Row
 from gantk.report.html import write_report
-
-VOID = {"meta", "link", "input", "img", "br"}
-
-
-class Page(HTMLParser):
-    """Checks nesting and collects sections, addresses and the text of marked cells."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.sections: list[str] = []
-        self.addresses: list[str] = []
-        self.alternatives: list[str | None] = []
-        self.best: list[str] = []
-        self._in_best = False
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "section":
-            self.sections.append(found["id"])
-        if tag == "img":
-            self.alternatives.append(found.get("alt"))
-        self.addresses += [v for k, v in attributes if k in ("src", "href", "xlink:href", "srcset", "action") and v]
-        self._in_best = found.get("class") == "best"
-
-    def handle_startendtag(self, tag, attributes):
-        self.addresses += [v for k, v in attributes if k in ("src", "href", "xlink:href") and v]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self._in_best:
-            self.best.append(data)
-            self._in_best = False
+from page import Page
 
 
 def test_everything_is_there(run: Path):
@@ -105,35 +62,6 @@ def test_needs_nothing_but_itself(run: Path):
     assert addresses
     assert all(a.startswith(("data:", "#")) for a in addresses)
     assert not re.search(r"https?:|@import|url\((?!#)", text)
-
-
-def test_pictures_are_pictures(run: Path):
-    text = write_report(run).read_text(encoding="utf-8")
-    pictures = re.findall(r'src="data:image/(webp);base64,([^"]+)" width="(\d+)" height="(\d+)"', text)
-    assert text.count('class="strips"') == 2
-    assert text.count('alt="validation panel, step') == 6  # of twelve steps, the first and the last among them
-    assert "step 100<" in text
-    assert "step 1,200<" in text
-    for _, data, width, height in pictures:
-        with Image.open(BytesIO(base64.b64decode(data))) as image:
-            assert image.size == (int(width), int(height))
-    assert all(Page(text).alternatives)
-
-
-def test_a_page_of_many_pictures_is_small_enough_to_send(run: Path, monkeypatch: pytest.MonkeyPatch):
-    """Pictures that nothing compresses get less quality, then fewer pixels, and are shown as large as they were."""
-    for name, value in (("MOST", 300_000), ("LEAST", 80_000)):  # smaller than 1.5 MB, to be quick
-        monkeypatch.setattr(f"gantk.report.pictures.{name}", value)
-    noise = np.random.default_rng(0).integers(0, 256, (210, 270, 3), dtype=np.uint8)
-    for path in run.glob("panels/validation/*.png"):
-        Image.fromarray(noise).save(path)
-    text = write_report(run).read_text(encoding="utf-8")
-    assert len(text.encode()) <= 300_000
-    found = re.findall(r'src="data:image/webp;base64,([^"]+)" width="270" height="210"', text)
-    assert len(found) == 6
-    with Image.open(BytesIO(base64.b64decode(found[0]))) as image:
-        assert image.width < 270
-        assert image.width / image.height == pytest.approx(9 / 7, rel=0.02)
 
 
 def test_names_are_escaped(run: Path):

@@ -9,7 +9,6 @@ import re
 import signal
 import sqlite3
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +19,7 @@ from typer.testing import CliRunner
 
 import gantk
 from gantk.api import checks
-from gantk.api.signals import StopSignals
 from gantk.cli.main import app
-from gantk.cli.sweep import SweepDisplay
 from gantk.errors import DataError, Interrupted, PluginError, RecipeError, UsageError
 from gantk.files import read_json
 from gantk.launching import Job
@@ -30,8 +27,6 @@ from gantk.launching.local import Local
 from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
 from gantk.runs.lines import written
-from gantk.runs.lock import alone
-from gantk.sweeps.crew import Crew
 from gantk.sweeps.sweep import ChildState, QuietSweep, run_sweep
 from gantk.training.checkpoint import newest_checkpoint
 from tiny_runs import FORKED
@@ -374,77 +369,6 @@ def test_a_part_of_the_grid_is_run_and_the_folder_stays_that_of_the_whole(
     assert json.loads((folder / "status.json").read_text())["state"] == "finished"
 
 
-class Refused:
-    """A child that finds its run taken by another process."""
-
-    def poll(self) -> int:
-        return UsageError.exit_code
-
-
-class Launched:
-    """A launcher that notes what it starts."""
-
-    workers, here = 0, False
-
-    def __init__(self, make: Callable[[Job], Any]) -> None:
-        self.make = make
-        self.started: list[str] = []
-
-    def start(self, job: Job) -> Any:
-        self.started.append(job.name)
-        return self.make(job)
-
-
-class Watcher(QuietSweep):
-    """Calls back at every look."""
-
-    def __init__(self, then: Callable[[], None]) -> None:
-        super().__init__(QuietProgress())
-        self.look = then  # type: ignore[method-assign]
-        self.ends: list[tuple[str, str]] = []
-
-    def ended(self, child: ChildState) -> None:
-        self.ends.append((child.id, child.state))
-
-
-@pytest.mark.parametrize("begun", ["before", "meanwhile"])
-@pytest.mark.parametrize("finishes", [True, False])
-def test_a_child_that_another_process_works_on_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: str, finishes: bool
-) -> None:
-    """As the job of a sweep whose watching command was killed: `begun` before the sweep is started again or later."""
-    monkeypatch.setattr("gantk.sweeps.crew.PAUSE", 0.001)
-    children = [ChildState(name, name, tmp_path / name) for name in ("taken", "free")]
-    for child in children:
-        child.folder.mkdir()
-    taken, status = children[0].folder, children[0].folder / "status.json"
-    other = contextlib.ExitStack()
-    looks: list[str] = []
-
-    def look() -> None:
-        looks.append(children[0].state)
-        if len(looks) == 3:  # the other process ends
-            assert looks == ["running"] * 3
-            status.write_text(json.dumps({"state": "finished" if finishes else "interrupted"}))
-            other.close()
-
-    def begin(job: Job) -> Any:
-        if job.folder == taken and not looks:  # it comes first, after we looked whether it is there
-            other.enter_context(alone(taken))
-            return Refused()
-        return Trained(job)
-
-    status.write_text('{"state": "running"}')
-    if begun == "before":
-        other.enter_context(alone(taken))
-    launcher, display = Launched(begin), Watcher(look)
-    Crew(launcher, (), display, StopSignals()).work(children)
-    assert [child.state for child in children] == ["finished", "finished"]
-    mine = (["taken"] if begun == "meanwhile" else []) + ["free"] + ([] if finishes else ["taken"])
-    assert launcher.started == mine
-    assert display.ends == [("free", "finished"), ("taken", "finished")]
-
-
 class Endless:
     """A child that does not end before it is killed."""
 
@@ -493,42 +417,6 @@ def test_a_second_signal_leaves_no_child_behind(
 
 
 # -- what is shown ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("live", [True, False])
-def test_the_display_counts_and_estimates(live: bool, make_console: Callable[[], Any]) -> None:
-    children = [ChildState(f"child-{i}", f"Label {i}", Path(f"child-{i}"), total=10) for i in range(3)]
-    children[0].state, children[0].done = "finished", 8  # it converged early: it counts as whole
-    console = make_console()
-    with SweepDisplay(console, live=live) as display:
-        display.begin("table", children, alone=False)
-        children[1].state = "running"
-        display.started(children[1])
-        children[1].done, children[1].stage = 5, "joint"
-        display._last_line = -1e9  # a minute later
-        display.look()
-        if not live:
-            assert "1 of 3 runs finished · ETA 0 s · child-1 5/10" in console.file.getvalue()
-        else:
-            assert display._bars is not None
-            console.print(display._bars.get_renderable())
-        children[1].state, children[1].message = "failed", "a loss became NaN"
-        display.ended(children[1])
-    said = console.file.getvalue()
-    assert "sweep table: 3 runs, 1 finished already" in said
-    assert "[2/3] child-1 failed: a loss became NaN" in said
-    if live:
-        assert "15/30" in said
-        assert "5/10" in said
-
-
-@pytest.fixture
-def make_console() -> Callable[[], Any]:
-    import io
-
-    from rich.console import Console
-
-    return lambda: Console(file=io.StringIO(), force_terminal=False, width=200)
 
 
 def test_a_dead_childs_running_is_no_running(tmp_path: Path) -> None:

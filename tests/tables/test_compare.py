@@ -6,16 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 from gantk.data.split import Split
 from gantk.errors import EvaluationError, UsageError
-from gantk.evaluation.results import Column, Evaluation, Row, Statistic
+from gantk.evaluation.results import Column, Evaluation, Row
 from gantk.tables.compare import compare, to_dict
 from gantk.tables.grids import to_rich
-from gantk.tables.numbers import decimals, write_value
 
 COLUMNS = {"ssim": Column("SSIM", "image", True), "mse_tumour": Column("MSE", "tumour", False)}
 
@@ -111,20 +109,6 @@ def test_comparing_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(27.314, "27.3"), (0.8947, "0.895"), (0.002134, "0.00213"), (0.0, "0.000"), (123.4, "123")]
-)
-def test_three_digits(value, text):
-    assert write_value(value, decimals([value])) == text
-
-
-@pytest.mark.parametrize(
-    ("means", "digits"), [((0.132, 0.009), 4), ((0.88, 0.05), 3), ((25.1, 9.8), 1), ((0.5, 1e-9), 5), ((), 3)]
-)
-def test_a_column_has_one_number_of_decimals(means, digits):
-    assert decimals([*means, float("nan")]) == digits
-
-
 def many(folder: Path, shift: float, *, split: str = "s", predict: str = "student") -> Path:
     """A run of eight patients; `shift` moves the student of each by another amount."""
     columns = COLUMNS | {"mse": Column("MSE", "image", False)}
@@ -208,21 +192,3 @@ def test_forced_differences_warn(tmp_path):
 def test_one_method_has_nothing_to_be_compared_with(tmp_path):
     Evaluation("s", "e", COLUMNS, [Row("p", "g", 1, {"ssim": 1.0, "mse_tumour": 0.0})]).write(tmp_path / "evaluation")
     assert compare([tmp_path]).significance_grid() is None
-
-
-def test_an_infinite_value_has_no_deviation():
-    found = Statistic.of([math.inf, 30.0])
-    assert (found.mean, found.n) == (math.inf, 2)
-    assert math.isnan(found.std)
-    assert found.to_dict()["mean"] is None
-
-
-def test_numpy_numbers_are_written_as_numbers(tmp_path):
-    row = Row("p", "g", 1, {"ssim": np.float64(0.25), "mse_tumour": math.nan})
-    Evaluation("s", "e", COLUMNS, [row]).write(tmp_path)
-    assert Evaluation.read(tmp_path).values("g")["ssim"] == {"p": 0.25}
-
-
-@pytest.mark.parametrize(("means", "digits"), [((0.8947, 0.7424), 4), ((23.6, 13.4), 2), ((0.009, 0.063), 5), ((), 3)])
-def test_four_digits_as_in_the_paper(means, digits):
-    assert decimals(means, 4) == digits

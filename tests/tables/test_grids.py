@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from gantk.tables.grids import Cell, Grid, fitted, latex, to_latex, to_rich
+from gantk.tables.grids import Cell, Grid, fitted, latex, to_html, to_latex, to_markdown, to_rich
 
 NUMBERS = ("0.8947 ± 0.0012", "25.28 ± 0.88", "0.004079 ± 0.001160", "0.8102 ± 0.1149")
 METRICS = ("SSIM ↑", "PSNR ↑", "MSE tumour ↓", "Dice ↑")
@@ -89,3 +89,28 @@ def test_a_long_table_is_a_longtable():
 def test_signs_become_commands(text, said):
     assert latex(text) == said
     assert latex(text).isascii()
+
+
+def test_html_holds_every_cell_and_runs_nothing() -> None:
+    section = ((Cell("<script>"), Cell("0.9", best=True)), (Cell("other"), Cell("0.8")))
+    page = to_html(Grid("A & B", ("method", "SSIM ↑"), (section,), caption="2 patients", notes=("a < b",)))
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "<b>0.9</b>" in page
+    assert "<b>0.8</b>" not in page
+    assert "<b>A &amp; B</b>" in page
+    assert page.endswith("<div>2 patients</div><div>a &lt; b</div>")
+    assert page.index("SSIM ↑") < page.index("0.9") < page.index("0.8")
+
+
+def test_markdown_and_latex_escape():
+    grid = Grid("a_b", ("x|y", "n"), (((Cell("50 % & *a_b* [c] <b>"), Cell("−1 ± 2", True)),),), notes=("$1 #2 {3}",))
+    markdown = to_markdown(grid)
+    assert r"x\|y" in markdown
+    assert r"50 % & \*a\_b\* [c] \<b>" in markdown
+    assert "**−1 ± 2**" in markdown
+    latex = to_latex(grid)
+    assert r"50 \% \& *a\_b* {[}c{]} \textless{}b\textgreater{}" in latex
+    assert r"\textbf{$-$1 $\pm$ 2}" in latex
+    assert r"\$1 \#2 \{3\}" in latex
+    assert r"\caption{a\_b.}" in latex

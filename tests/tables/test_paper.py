@@ -17,7 +17,7 @@ from gantk.data.split import Split
 from gantk.errors import EvaluationError, UsageError
 from gantk.evaluation.results import Column, Evaluation, Row, Statistic
 from gantk.tables.exports import to_csv, to_dict
-from gantk.tables.grids import Cell, Grid, to_latex, to_markdown, to_rich
+from gantk.tables.grids import to_latex, to_markdown, to_rich
 from gantk.tables.model import Table, TableRow
 from gantk.tables.numbers import write_statistic
 from gantk.tables.paper import reference_of, result_table
@@ -469,19 +469,6 @@ def test_markdown(fractions):
     assert re.fullmatch(r"\|( -+ \|){2}( -+: \|){3}", lines[1])
     assert "SSIM tumour ↑" in lines[0]
     assert re.search(r"\| 5 % +\| DS³ +\| \*\*\d\.\d{4} ± \d\.\d{4}\*\* \|", text)
-
-
-def test_markdown_and_latex_escape():
-    grid = Grid("a_b", ("x|y", "n"), (((Cell("50 % & *a_b* [c] <b>"), Cell("−1 ± 2", True)),),), notes=("$1 #2 {3}",))
-    markdown = to_markdown(grid)
-    assert r"x\|y" in markdown
-    assert r"50 % & \*a\_b\* [c] \<b>" in markdown
-    assert "**−1 ± 2**" in markdown
-    latex = to_latex(grid)
-    assert r"50 \% \& *a\_b* {[}c{]} \textless{}b\textgreater{}" in latex
-    assert r"\textbf{$-$1 $\pm$ 2}" in latex
-    assert r"\$1 \#2 \{3\}" in latex
-    assert r"\caption{a\_b.}" in latex
 
 
 def test_latex_has_the_papers_shape(fractions):

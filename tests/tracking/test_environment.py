@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from gantk.tracking.cursor import Cursor
 from gantk.tracking.environment import environment, git_state
+from gantk.tracking.feeder import Feeder, sync
+from gantk.tracking.store import Store
 
 
 def test_environment_is_json_and_names_what_matters() -> None:
@@ -41,3 +45,25 @@ def test_git_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_git_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert git_state() is None
+
+
+Make = Callable[[str], "MadeRun"]  # noqa: F821  tests/tracking/conftest.py
+
+
+def test_what_the_environment_asks_of_mlflow(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "asked")
+    monkeypatch.setenv("MLFLOW_RUN_NAME", "my run")
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("LOGNAME", "ada")
+    made, notes = make_run("asked"), []
+    (made.path / "recipe.toml").write_text('name = "tiny"')
+    Feeder(made.path, uri=store.uri, on_note=notes.append, interval=0.05).close(60, "FINISHED")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")  # remembered
+    sync(made.path)
+    run = store.client().get_run(Cursor.load(made.path / "tracking.json").run_id)
+    assert run.info.run_name == "my run"
+    assert run.data.tags["mlflow.user"] == "ada"
+    assert store.client().get_experiment(run.info.experiment_id).name == "asked"
+    assert notes == ["MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING is ignored: set tracking.system_metrics = true"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,16 @@ from torch import Tensor, nn
 from gantk.data.batch import Group
 from gantk.data.layout import Domain
 from gantk.plugins import load_plugins
+from gantk.recipe.load import recipe_from_table
 from gantk.recipe.model import TrainingSettings
 from gantk.recipe.translators import OptimizerSettings
+from gantk.training.engine import Engine
 from gantk.training.optimizers import Optimizers
+from gantk.training.state import TrainingState
 from gantk.training.update import Updater
-from gantk.translation import StagePlan, Term, Translator, View
+from gantk.translation import StagePlan, Term, Translator, View, assemble
 from gantk.translation.assembly import optimizer_slot
+from tiny_engine import Batches, Heard, changed
 
 TAKES, GIVES = Domain("source", None, 2), Domain("target", None, 1)
 
@@ -117,3 +122,18 @@ def losses() -> dict[str, type]:
 @pytest.fixture(scope="session")
 def batch() -> Callable[[int, int], Group]:
     return group
+
+
+@pytest.fixture
+def engine(tmp_path: Path, batch: Any) -> Callable[..., Engine]:
+    registry = load_plugins().registry
+
+    def make(stopping: Callable[[], bool] = lambda: False, folder: Path = tmp_path, **tables: Any) -> Engine:
+        recipe = recipe_from_table(changed(**tables))
+        schedule = registry.get("scheduler", recipe.schedule.use, "schedule.use")
+        scheduler = schedule.build(recipe.schedule.parameters, "schedule")
+        state = TrainingState(recipe, assemble(recipe, registry), scheduler, torch.device("cpu"))
+        facts = {"recipe": "name = 'tiny'"}
+        return Engine(recipe, state, Batches(batch), folder, facts, Heard(), lambda plan, position: {}, stopping)  # type: ignore[arg-type]
+
+    return make

@@ -9,9 +9,12 @@ import pytest
 import torch
 from torch.amp.grad_scaler import GradScaler
 
-from gantk.errors import TrainingError
+from gantk.errors import (
+    TrainingError,
+    UsageError,
+)
 from gantk.recipe import RunSettings
-from gantk.training.device import autocasting, computing, images_at_once, make_scaler
+from gantk.training.device import autocasting, computing, images_at_once, make_scaler, pick_device
 
 CPU = torch.device("cpu")
 
@@ -83,3 +86,15 @@ def test_a_cpu_translates_few_large_images_at_once() -> None:
     assert [images_at_once(CPU, 16, size) for size in ((96, 80), (224, 224), (2048, 2048))] == [16, 2, 1]
     assert images_at_once(CPU, 1, (8, 8)) == 1
     assert images_at_once(torch.device("cuda"), 16, (2048, 2048)) == 16
+
+
+def test_devices() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    for name in ("", "gpu", "cuda:99", "meta"):
+        with pytest.raises(UsageError, match="use auto, cpu, cuda, cuda:N or mps"):
+            pick_device(name)
+    with autocasting(torch.device("cpu"), "bf16")():
+        assert torch.is_autocast_enabled("cpu")
+    with autocasting(torch.device("cpu"), "fp32")():
+        assert not torch.is_autocast_enabled("cpu")

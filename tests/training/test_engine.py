@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,113 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from gantk.errors import CheckpointError, GantkError, Interrupted, NonFiniteError, PluginError, RecipeError, UsageError
-from gantk.plugins import load_plugins
-from gantk.recipe.load import recipe_from_table
-from gantk.training.best import Best, best_checkpoint, evaluated_checkpoint
+from gantk.errors import CheckpointError, Interrupted, NonFiniteError, PluginError, RecipeError
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, restore, save_checkpoint
-from gantk.training.device import autocasting, pick_device
 from gantk.training.engine import Engine, check_stages
-from gantk.training.history import History
 from gantk.training.scheduler import Scheduler, Stage, Together
-from gantk.training.state import Position, TrainingState
+from gantk.training.state import Position
 from gantk.training.update import Updater
-from gantk.translation import Moment, TransformSlot, assemble
+from gantk.translation import Moment, TransformSlot
+from tiny_engine import TABLE, assert_equal, weights
 
 pytestmark = pytest.mark.slow
-
-TABLE: dict[str, Any] = {
-    "name": "tiny",
-    "data": {"dataset": "brats", "root": ".", "inputs": ["t1", "t2"], "target": "t1ce", "crop": [8, 10]},
-    "translators": {
-        "g": {
-            "generator": {"use": "resnet", "channels": 2, "blocks": 1, "antialias": False, "dropout": 0.3},
-            "discriminator": {"use": "patchgan", "channels": 2, "layers": 1},
-        }
-    },
-    "losses": {"pixelwise": {"use": "l1", "on": "g"}, "adversarial": {"use": "lsgan", "on": "g"}},
-    "schedule": {"use": "linear_decay", "epochs": 3, "decay_epochs": 2},
-}
-
-
-class Batches:
-    """Stands for the loader: an epoch is 4 batches, each a function of its place."""
-
-    def __init__(self, group: Callable[[int, int], Any]) -> None:
-        self.group = group
-
-    def steps(self, groups: Any) -> int:
-        return 4
-
-    def prefetch(
-        self, groups: Any, stage: int, epoch: int, start: int, stop: int, *, pinned: bool
-    ) -> Iterator[tuple[int, Any]]:
-        for step in range(start, stop):
-            group = self.group(1, 10_000 * stage + 100 * epoch + step)
-            group.source, group.target = (image[:, :, :, :8] for image in (group.source, group.target))
-            yield step, {"paired": group}
-
-
-class Heard:
-    """Keeps what the engine says."""
-
-    def __init__(self) -> None:
-        self.stages: list[tuple[str, int]] = []
-        self.steps: list[tuple[Position, dict[str, float], dict[str, float]]] = []
-        self.epochs: list[Position] = []
-        self.saved: list[tuple[Position, dict[str, Any]]] = []
-        self.pictures: list[tuple[Position, dict[str, torch.Tensor]]] = []
-        self.notes: list[str] = []
-
-    def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
-        self.stages.append((stage.name, steps_per_epoch))
-
-    def step_done(
-        self, stage: Stage, position: Position, losses: dict[str, float], rates: Mapping[str, float], seconds: float
-    ) -> None:
-        assert seconds >= 0
-        self.steps.append((position, losses, dict(rates)))
-
-    def pictured(self, position: Position, pictures: Mapping[str, torch.Tensor]) -> None:
-        self.pictures.append((position, dict(pictures)))
-
-    def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
-        self.epochs.append(position)
-
-    def epoch_saved(self, stage: Stage, position: Position, metrics: Any, generators: Mapping[str, Any]) -> None:
-        self.saved.append((position, dict(generators)))
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-def changed(**tables: Any) -> dict[str, Any]:
-    return {**TABLE, "data": {**TABLE["data"], "crop": [8, 8]}, **tables}
-
-
-@pytest.fixture
-def engine(tmp_path: Path, batch: Any) -> Callable[..., Engine]:
-    registry = load_plugins().registry
-
-    def make(stopping: Callable[[], bool] = lambda: False, folder: Path = tmp_path, **tables: Any) -> Engine:
-        recipe = recipe_from_table(changed(**tables))
-        schedule = registry.get("scheduler", recipe.schedule.use, "schedule.use")
-        scheduler = schedule.build(recipe.schedule.parameters, "schedule")
-        state = TrainingState(recipe, assemble(recipe, registry), scheduler, torch.device("cpu"))
-        facts = {"recipe": "name = 'tiny'"}
-        return Engine(recipe, state, Batches(batch), folder, facts, Heard(), lambda plan, position: {}, stopping)  # type: ignore[arg-type]
-
-    return make
-
-
-def weights(engine: Engine) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in engine.state.tensors().items()}
-
-
-def assert_equal(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> None:
-    assert a.keys() == b.keys()
-    for name in a:
-        assert torch.equal(a[name], b[name]), name
 
 
 def test_epochs_steps_and_rates(engine: Any) -> None:
@@ -422,55 +323,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_others(
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_history_stays_in_its_folder(engine: Any, tmp_path: Path) -> None:
-    """And tells the role `a-b` in the stage `c` from `b` in `c-a`."""
-    network = engine().state.translators["g"]
-    folder = tmp_path / "run" / "history"
-    history = History(folder)
-    for stage, role in (("c", "a-b"), ("c-a", "b")):
-        history.record(Stage(stage, 1, (role,), history=1), 0, {role: network})
-    assert len([path for path in folder.rglob("*") if path.is_file()]) == 2
-    for stage, role in (("../../evil", "g"), ("one", "../../../evil"), ("..", "g"), ("one", "a/b")):
-        with pytest.raises(GantkError, match="cannot be the name of a file"):
-            history.record(Stage(stage, 1, (role,), history=1), 0, {role: network})
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
 def test_a_stage_has_a_name(engine: Any) -> None:
     tested = engine()
     with pytest.raises(RecipeError, match=r"schedule: a stage cannot be called '\.\./x'"):
         check_stages(tested.recipe, [Stage("../x", 1, ("g",))])
-
-
-def test_history_keeps_what_is_promised(engine: Any, tmp_path: Path) -> None:
-    translators = engine().state.translators
-    history, stage = History(tmp_path / "history"), Stage("one", 9, ("g",), history=2)
-    before = {name: tensor.clone() for name, tensor in translators["g"].state_dict().items()}
-    history.record(stage, 0, translators)
-    for parameter in translators["g"].parameters():
-        parameter.data.add_(1)
-    history.record(stage, 1, translators)
-    history.record(stage, 2, translators)
-    history.restore(translators["g"], "one", 0)
-    assert_equal(translators["g"].state_dict(), before)
-    history.record(stage, 3, translators)
-    with pytest.raises(CheckpointError, match="after epoch 0 of 'one' cannot be had"):
-        history.restore(translators["g"], "one", 0)
-    shutil.rmtree(tmp_path / "history")
-    history.record(Stage("none", 9, ("g",)), 0, translators)
-    assert not (tmp_path / "history").exists()
-
-
-def test_devices() -> None:
-    assert pick_device("cpu") == torch.device("cpu")
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")
-    for name in ("", "gpu", "cuda:99", "meta"):
-        with pytest.raises(UsageError, match="use auto, cpu, cuda, cuda:N or mps"):
-            pick_device(name)
-    with autocasting(torch.device("cpu"), "bf16")():
-        assert torch.is_autocast_enabled("cpu")
-    with autocasting(torch.device("cpu"), "fp32")():
-        assert not torch.is_autocast_enabled("cpu")
 
 
 TWO = {
@@ -565,83 +421,6 @@ def test_transforms_change_what_is_trained_on_and_draw_the_same_after_a_resume(e
     third.run()
     assert begun.drawn + rest.drawn == whole.drawn
     assert_equal(weights(first), weights(third))
-
-
-VALUES = [0.2, 0.5, 0.4]
-
-
-@pytest.mark.parametrize(("higher", "wanted"), [(True, 8), (False, 4)])
-def test_the_best_epoch_is_kept_beside_the_newest(engine: Any, higher: bool, wanted: int) -> None:
-    tested = engine(training={"keep_checkpoints": 1})
-    tested.validate = lambda plan, position: {"g/m": VALUES[position.epoch]}
-    tested.best = Best(tested.checkpoints, "g/m", higher)
-    tested.run()
-    assert sorted(path.name for path in tested.checkpoints.iterdir()) == [f"best-{wanted:08d}", "step-00000012"]
-    best = evaluated_checkpoint(tested.checkpoints, "best")
-    assert best is not None
-    assert best.facts["best"] == {
-        "metric": "g/m",
-        "value": VALUES[wanted // 4 - 1],
-        "higher_is_better": higher,
-    }
-    last = evaluated_checkpoint(tested.checkpoints, "last")
-    assert last is not None
-    assert last.position.total == 12
-    assert "best" not in last.facts
-
-
-@pytest.mark.parametrize("stop_after", [1, 4, 5, 7, 8, 9, 11])
-def test_the_best_epoch_survives_a_resume(engine: Any, tmp_path: Path, stop_after: int) -> None:
-    def prepared(folder: str, stopping: Any = lambda: False) -> Any:
-        made = engine(stopping, tmp_path / folder, training={"checkpoint_every": 3})
-        made.validate = lambda plan, position: {"g/m": VALUES[position.epoch]}
-        made.best = Best(made.checkpoints, "g/m", True)
-        return made
-
-    whole = prepared("whole")
-    whole.run()
-    calls: list[int] = []
-    with pytest.raises(Interrupted):
-        prepared("cut", lambda: calls.append(1) or len(calls) > stop_after).run()
-    resumed = prepared("cut")
-    restore(resumed.state, newest_checkpoint(resumed.checkpoints))
-    resumed.run()
-    ours, theirs = (best_checkpoint(e.checkpoints) for e in (resumed, whole))
-    assert ours is not None
-    assert theirs is not None
-    assert ours.folder.name == theirs.folder.name
-    assert_equal(ours.tensors(), theirs.tensors())
-    assert_equal(weights(resumed), weights(whole))
-
-
-def test_a_kill_between_the_best_checkpoint_and_the_newest_loses_neither(engine: Any, tmp_path: Path) -> None:
-    tested = engine()
-    tested.validate = lambda plan, position: {"g/m": VALUES[position.epoch]}
-    tested.best = Best(tested.checkpoints, "g/m", True)
-    tested.run()
-    (kept,) = list_checkpoints(tested.checkpoints, "best")
-    shutil.copytree(kept, kept.with_name("best-00000004"))  # two, where the former was not removed any more
-    before = json.loads((kept / "checkpoint.json").read_text())
-    again = engine()
-    again.validate = tested.validate
-    again.best = Best(tested.checkpoints, "g/m", True)
-    for folder in list_checkpoints(tested.checkpoints):
-        shutil.rmtree(folder)
-    again.run()
-    best = best_checkpoint(tested.checkpoints)
-    assert best is not None
-    assert best.facts["best"] == before["best"]
-
-
-def test_a_damaged_best_checkpoint_is_called_so(engine: Any) -> None:
-    tested = engine()
-    tested.validate = lambda plan, position: {"g/m": 1.0}
-    tested.best = Best(tested.checkpoints, "g/m", True)
-    tested.run()
-    (folder,) = list_checkpoints(tested.checkpoints, "best")
-    (folder / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match=r"best epoch is damaged.*evaluation\.checkpoint"):
-        best_checkpoint(tested.checkpoints).tensors()  # type: ignore[union-attr]
 
 
 def test_schedulers_beside_the_first_multiply_and_end_stages(engine: Any) -> None:

@@ -7,19 +7,16 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
-from typer.testing import CliRunner
 
 import gantk
-from gantk.cli import errors
+from command_line import call
 from gantk.cli.main import app
-from gantk.errors import DataError, GantkError, Interrupted, RecipeError
 from gantk.recipe import load_recipe
 
 VERBS = [
@@ -42,10 +39,6 @@ VERBS = [
     "recipes",
 ]
 HEAVY = ["torch", "mlflow", "numpy", "nibabel", "rich.progress"]
-
-
-def call(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["data", "phantom", "--help"]])
@@ -179,138 +172,6 @@ def test_wrong_usage_exits_2(arguments: list[str]) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (RecipeError("the key is unknown", where="r.toml", mend="did you mean 'x'?"), 2),
-        (DataError("the file is cut off", where="a.nii.gz"), 1),
-        (Interrupted("the run was interrupted"), 130),
-        (KeyboardInterrupt(), 130),
-    ],
-)
-def test_what_a_user_can_mend_is_one_paragraph(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setitem(vars(gantk), "validate", fail)
-    result = call("validate", "r.toml")
-    assert result.exit_code == code
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    if isinstance(error, GantkError):
-        assert str(error) in result.stderr.replace("\n", " ").replace("  ", " ")
-
-
-def test_an_unexpected_error_leaves_a_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("by [zero]")
-
-    monkeypatch.setitem(vars(gantk), "validate", fail)
-    monkeypatch.setattr("gantk.cli.errors._log", lambda: tmp_path / "error.log")
-    result = call("validate", "r.toml")
-    assert result.exit_code == 1
-    assert "ZeroDivisionError: by [zero]" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert "Traceback" in (tmp_path / "error.log").read_text()
-    assert "Traceback" in call("--debug", "validate", "r.toml").stderr
-
-
-def test_validate_speaks_json_of_right_and_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Checked:
-        name = "tiny"
-
-        def model_dump(self, mode: str) -> dict[str, str]:
-            return {"name": "tiny"}
-
-    seen: list[object] = []
-
-    def check(path: Path, overrides: object) -> Checked:
-        seen.append((path, overrides))
-        if path.name == "wrong.toml":
-            raise RecipeError("wrong")
-        return Checked()
-
-    monkeypatch.setitem(vars(gantk), "validate", check)
-    right = call("validate", "right.toml", "--set", "a.b=1", "--set", "c=2", "--json")
-    assert json.loads(right.stdout)["valid"] is True
-    assert seen == [(Path("right.toml"), ("a.b=1", "c=2"))]
-    wrong = call("validate", "wrong.toml", "--json")
-    assert (wrong.exit_code, json.loads(wrong.stdout)["valid"]) == (2, False)
-    assert call("validate", "right.toml").stdout == "right.toml: recipe 'tiny' is valid\n"
-
-
-def test_doctor_looks_at_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    result = call("doctor", "--json")
-    checks = {check["name"]: check for check in json.loads(result.stdout)}
-    assert {
-        "python",
-        "torch",
-        "device",
-        "threads",
-        "memory",
-        "cache",
-        "runs",
-        "packages",
-        "mlflow",
-    } <= checks.keys()
-    assert str(tmp_path / "cache") in checks["cache"]["found"]
-    assert result.exit_code == int(any(check["state"] == "fail" for check in checks.values()))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_doctor_shows_what_the_dead_left_and_what_is_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
-    left = [tmp_path / "runs/a/panels/.1-2-3.partial-x.png", tmp_path / "cache/slices/.1-2-3.partial-y"]
-    for path in left:
-        path.mkdir(parents=True)
-        os.utime(path, (0, 0))
-    (tmp_path / "runs" / "a" / "recipe.toml").write_text("half = ")
-    for name in ("began", "mine", ".1-2-3.partial-new"):
-        (tmp_path / "runs" / name).mkdir()
-        (tmp_path / "runs" / name / "split.csv").write_text("")
-    (tmp_path / "runs" / "mine" / "precious.txt").write_text("")
-    found = json.loads(call("doctor", "--json").stdout)
-    mends = {check["found"]: check["mend"] for check in found if check["name"] == "leftovers"}
-    assert mends == {
-        "2 half-written files of killed processes": f"rm -r {left[0]} {left[1]}",
-        "1 folder of runs that never began": f"rm -r {tmp_path / 'runs' / 'began'}",
-    }
-    (damaged,) = [check["found"] for check in found if check["name"] == "run a"]
-    assert "recipe.toml is no TOML" in damaged
-
-
-def test_doctor_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "file" / "cache"))
-    result = call("doctor", "--json", "--tracking-uri", "http://127.0.0.1:1")
-    checks = {check["name"]: check for check in json.loads(result.stdout)}
-    assert checks["cache"]["state"] == "fail"
-    assert "GANTK_CACHE" in checks["cache"]["mend"]
-    assert checks["mlflow"]["state"] == "warn"
-    assert result.exit_code == 1
-
-
-def test_sync_and_friends_say_that_there_is_no_such_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    for arguments in (
-        ["sync", "none"],
-        ["report", "none"],
-        ["compare", "none"],
-        ["predict", "none", ".", "-o", "x.nii"],
-    ):
-        result = call(*arguments)
-        assert result.exit_code == 2, arguments
-        assert "there is no run 'none'" in result.stderr
-        assert "Traceback" not in result.stderr
-    assert os.listdir(tmp_path) == []  # noqa: PTH208
-
-
 @pytest.mark.parametrize("verb", ["run", "predict", "compare", "evaluate", "sync", "report", "figure", "table", "ui"])
 def test_one_flag_names_the_folder_of_the_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str) -> None:
     monkeypatch.chdir(tmp_path)
@@ -319,18 +180,6 @@ def test_one_flag_names_the_folder_of_the_runs(monkeypatch: pytest.MonkeyPatch, 
     assert result.exit_code == 2
     assert str(tmp_path / "elsewhere") in result.stderr
     assert os.listdir(tmp_path) == []  # noqa: PTH208
-
-
-def test_data_phantom_checks_its_arguments(tmp_path: Path) -> None:
-    assert call("data", "phantom", tmp_path, "--subjects", "0").exit_code == 2
-    assert call("data", "phantom", tmp_path, "--spacing", "0.1").exit_code == 2
-
-
-def test_a_warning_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> None:
-    with errors._spoken_warnings():
-        warnings.warn(errors.GantkWarning("a sentence."), stacklevel=1)
-        warnings.warn(errors.GantkWarning("a clause"), stacklevel=1)
-    assert capsys.readouterr().err == "warning: a sentence.\nwarning: a clause.\n"
 
 
 @pytest.mark.parametrize(
@@ -352,38 +201,8 @@ def test_the_version_by_one_letter() -> None:
     assert call("-V").stdout == f"gantk {gantk.__version__}\n"
 
 
-def test_recipes_are_listed_with_a_line_each() -> None:
-    found = {recipe["name"]: recipe["description"] for recipe in json.loads(call("recipes", "--json").stdout)}
-    assert found["pix2pix"].startswith("Pix2Pix")
-    assert all(found.values())
-
-
-def test_a_shipped_recipe_is_named_when_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = call("run", "pix2pix", "--set", "run.sed=1")
-    assert "recipe pix2pix, which comes with gantk:" in done.stderr
-    (tmp_path / "pix2pix").write_text("nonsense")
-    assert "comes with gantk" not in call("run", "pix2pix").stderr
-
-
 def test_an_error_of_run_is_json_too(tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('nam = "x"')
     done = call("run", tmp_path / "r.toml", "--json")
     assert done.exit_code == 2
     assert "nam" in json.loads(done.stdout)["error"]
-
-
-def test_a_command_to_copy_stands_alone() -> None:
-    error = Interrupted("it was stopped", where="x", mend="go on with", command="gantk run --resume x")
-    assert str(error).splitlines() == ["x: it was stopped; go on with:", "  gantk run --resume x"]
-
-
-@pytest.mark.parametrize(
-    ("words", "start", "found"),
-    [("run", "pix2p", "pix2pix"), ("list", "loss", "losses"), ("show losses", "patch", "patch_nce")],
-)
-def test_completion(words: str, start: str, found: str) -> None:
-    asked = {"_GANTK_COMPLETE": "complete_bash", "COMP_WORDS": f"gantk {words} {start}"}
-    asked["COMP_CWORD"] = str(len(words.split()) + 1)
-    done = CliRunner().invoke(app, [], prog_name="gantk", env=asked)
-    assert found in done.stdout.split()

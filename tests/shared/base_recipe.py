@@ -1,0 +1,53 @@
+"""A small recipe with all tables, and the lines of a text."""
+
+from __future__ import annotations
+
+BASE = """\
+name = "base"
+
+[run]
+seed = 3
+
+[data]
+dataset = "phantom"
+subjects = 12
+inputs = ["t1", "t2"]
+target = "t1ce"
+batch = { paired = 2, unpaired = 3 }
+
+[translators.a]
+generator = { use = "resnet", channels = 8, blocks = 2 }
+discriminator = { use = "patchgan", layers = 2 }
+
+[translators.a.optimizer]
+use = "adamw"
+rates = { generator = 6e-4, discriminator = 3e-4 }
+
+[translators.b]
+like = "a"
+generator.channels = 16
+
+[maps.edges]
+use = "edges"
+strength = 2.0
+
+[losses.pixelwise]
+use = "l1"
+on = "a"
+map = "edges"
+weight = 100
+
+[losses.structure]
+use = "ssim"
+on = "b"
+window = 7
+
+[schedule]
+use = "linear_decay"
+epochs = 20
+decay_epochs = 5
+"""
+
+
+def line_of(text: str, part: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)

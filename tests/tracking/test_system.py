@@ -1,0 +1,35 @@
+"""Measurements of the machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from gantk.recipe.model import TrackingSettings
+from gantk.tracking.feeder import Feeder
+from gantk.tracking.folder import RunFolder
+from gantk.tracking.store import Store
+from mlflow_runs import mlflow_run
+
+Make = Callable[[str], "MadeRun"]  # noqa: F821  tests/tracking/conftest.py
+
+
+def test_system_metrics_by_one_key(store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    found = {}
+    for name, wanted in (("without", False), ("with", True)):
+        made = make_run(name)
+        settings = TrackingSettings.model_validate({**RunFolder(made.path).tracking, "system_metrics": wanted})
+        with Feeder(made.path, settings, store.uri, interval=0.05) as feeder:
+            assert feeder.begun(60)
+            ends = time.monotonic() + 30
+            while wanted and time.monotonic() < ends:
+                if any(key.startswith("system/") for key in mlflow_run(store, made.path).data.metrics):
+                    break
+                time.sleep(0.05)
+            made.finish(2)
+            assert feeder.close(60) is None
+        found[name] = any(key.startswith("system/") for key in mlflow_run(store, made.path).data.metrics)
+    assert found == {"without": False, "with": True}
