@@ -10,9 +10,7 @@ from gantk.phantom import write_phantom
 from gantk.phantom.anatomy import Atlas, load_atlas
 from gantk.phantom.subject import Model, Scan, build_model, scan
 from gantk.progress import QuietProgress
-
-SPACING = 4.0
-SEED = 3
+from phantoms import SEED, SPACING
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,7 @@ import gantk.phantom.anatomy as anatomy_module
 from gantk.phantom.anatomy import Atlas, Deformation
 from gantk.phantom.grid import Grid
 from gantk.phantom.subject import Model
-
-SEED = 3
+from phantoms import SEED
 
 
 def test_fractions_fill_the_brain_and_nothing_else(models: list[Model]) -> None:

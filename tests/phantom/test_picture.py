@@ -7,9 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from gantk.phantom.picture import draw
-
-SPACING = 4.0
-SEED = 3
+from phantoms import SEED, SPACING
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:

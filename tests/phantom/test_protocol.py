@@ -7,8 +7,7 @@ import numpy as np
 from gantk.phantom.fields import stream
 from gantk.phantom.protocol import draw_protocol
 from gantk.phantom.sequences import GradientEcho, PreparedGradientEcho, SpinEcho
-
-SEED = 3
+from phantoms import SEED
 
 
 def test_most_patients_have_one_sequence_before_and_after_contrast() -> None:

@@ -10,9 +10,7 @@ from gantk.phantom.anatomy import Atlas
 from gantk.phantom.fields import stream
 from gantk.phantom.scanner import average, draw_coil, draw_defects
 from gantk.phantom.subject import MODALITIES, Model, scan
-
-SPACING = 4.0
-SEED = 3
+from phantoms import SEED, SPACING
 
 
 def test_slices_average_over_their_thickness() -> None:

@@ -12,12 +12,7 @@ from gantk.phantom.anatomy import Atlas
 from gantk.phantom.fields import stream
 from gantk.phantom.signal import render
 from gantk.phantom.subject import Model, build_model
-
-SEED = 3
-
-
-def high_grade(models: list[Model]) -> list[Model]:
-    return [m for m in models if not m.plan.low_grade]
+from phantoms import SEED, high_grade, without_agent
 
 
 def test_contrasts_are_in_the_right_order(models: list[Model]) -> None:
@@ -45,13 +40,6 @@ def test_contrasts_are_in_the_right_order(models: list[Model]) -> None:
             assert means["t2"]["oedema"] > 1.15 * means["t2"]["grey"]
             assert means["flair"]["oedema"] > 1.15 * means["flair"]["grey"]
             assert means["t1"]["oedema"] < means["t1"]["white"]
-
-
-def without_agent(model: Model) -> np.ndarray:
-    """T1ce's sequence before the agent."""
-    plain = replace(model.content, uptake=np.zeros_like(model.content.uptake))
-    protocol = replace(model.protocol, agent=replace(model.protocol.agent, blood=0.0, dura=0.0))
-    return render(plain, model.tissues, protocol)["t1ce"]
 
 
 def test_contrast_agent_acts_where_it_is_and_nowhere_else(models: list[Model]) -> None:

@@ -1,4 +1,4 @@
-"""The phantom: deterministic, plausible and physically right."""
+"""Scans of a patient: what tells one from another, and the signature of real patients."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ import pytest
 from scipy import ndimage
 
 from gantk.phantom.anatomy import Atlas
-from gantk.phantom.grid import Grid
 from gantk.phantom.subject import Model, Scan, brightest, build_model, scan
-
-SPACING = 4.0
-SEED = 3
-
-
-# --- on disk
+from phantoms import SEED, SPACING, whole
 
 
 def test_another_seed_is_another_patient(atlas: Atlas, cohort: list[Path]) -> None:
@@ -35,25 +29,11 @@ def test_intensities_span_a_factor_of_a_hundred() -> None:
         assert max(tops) > 20000
 
 
-# --- anatomy and tumour
-
-
 def test_the_same_patient_at_another_spacing(atlas: Atlas, models: list[Model]) -> None:
     fine = build_model(SEED, 0, 2.0, atlas)
     np.testing.assert_allclose(fine.plan.centre, models[0].plan.centre)
     volume = [(m.tumour.labels > 0).sum() * m.grid.spacing**3 for m in (fine, models[0])]
     assert volume[0] == pytest.approx(volume[1], rel=0.15)
-
-
-# --- signal
-
-
-def whole(model: Model, volume: np.ndarray) -> np.ndarray:
-    """A model's (X, Y, Z) volume as it is stored."""
-    grid = Grid.over_box(model.grid.spacing)
-    out = np.zeros(grid.shape, volume.dtype)
-    out[grid.window(*model.grid.corners)[1]] = volume
-    return out[::-1, ::-1, :]
 
 
 def test_images_are_zero_outside_brain_and_rim(atlas: Atlas, models: list[Model]) -> None:
@@ -66,9 +46,6 @@ def test_images_are_zero_outside_brain_and_rim(atlas: Atlas, models: list[Model]
     np.testing.assert_array_equal(rim, ndimage.binary_dilation(brain, np.ones((3, 3, 3))) & ~brain)
     clean = whole(models[0], models[0].images()["t2"])[brain]
     assert 0.7 < np.corrcoef(clean, result.images["t2"][brain])[0, 1] < 0.9999
-
-
-# --- the signature
 
 
 def test_the_signature_is_that_of_patients(scans: list[Scan]) -> None:

@@ -12,17 +12,10 @@ from scipy import ndimage
 import gantk.phantom.tumour as tumour_module
 from gantk.phantom.anatomy import Atlas, Deformation
 from gantk.phantom.fields import stream
-from gantk.phantom.grid import Grid
 from gantk.phantom.signal import compose
 from gantk.phantom.subject import Model, build_model
 from gantk.phantom.tumour import arrival_time, grow_tumour, plan_tumour
-
-SPACING = 4.0
-SEED = 3
-
-
-def high_grade(models: list[Model]) -> list[Model]:
-    return [m for m in models if not m.plan.low_grade]
+from phantoms import SEED, SPACING, high_grade
 
 
 def test_the_front_is_faster_in_white_matter() -> None:
@@ -108,14 +101,6 @@ def test_some_are_low_grade_and_hardly_enhance(atlas: Atlas) -> None:
     for k in low[:2]:
         labels = build_model(SEED, k, SPACING, atlas).tumour.labels
         assert (labels == 4).sum() < 0.2 * np.isin(labels, (1, 4)).sum()
-
-
-def whole(model: Model, volume: np.ndarray) -> np.ndarray:
-    """A model's (X, Y, Z) volume as it is stored."""
-    grid = Grid.over_box(model.grid.spacing)
-    out = np.zeros(grid.shape, volume.dtype)
-    out[grid.window(*model.grid.corners)[1]] = volume
-    return out[::-1, ::-1, :]
 
 
 def test_one_to_two_in_ten_do_not_enhance(atlas: Atlas) -> None:

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from gantk.phantom.signal import render
 from gantk.phantom.subject import Model
-
-
-def without_agent(model: Model) -> np.ndarray:
-    """T1ce's sequence before the agent."""
-    plain = replace(model.content, uptake=np.zeros_like(model.content.uptake))
-    protocol = replace(model.protocol, agent=replace(model.protocol.agent, blood=0.0, dura=0.0))
-    return render(plain, model.tissues, protocol)["t1ce"]
+from phantoms import without_agent
 
 
 @pytest.mark.parametrize("name", ["blood", "dura"])

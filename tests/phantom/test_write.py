@@ -18,9 +18,7 @@ from gantk.errors import DataError, UsageError
 from gantk.phantom import write_phantom
 from gantk.phantom.subject import MODALITIES
 from gantk.progress import QuietProgress
-
-SPACING = 4.0
-SEED = 3
+from phantoms import SEED, SPACING
 
 
 def digests(folder: Path) -> dict[str, str]:
