@@ -73,7 +73,7 @@ def test_the_command_that_an_error_names_lists_the_files(tmp_path, names):
         Brats(root).subjects(QUIET)
     harmless(caught.value)
     if not names[0].endswith((".nii", ".nii.gz")):
-        dicom = names is LAYOUTS["DICOM"]  # tests/data/test_dicom.py runs this one
+        dicom = names is LAYOUTS["DICOM"]  # tests/data/dicom/test_cohort.py runs this one
         assert (f"gantk data table '{root}' -o cohort.csv --layout dicom" in caught.value.mend) == dicom
         return
     command = shlex.split(re.search("`gantk (.*)`", caught.value.mend)[1])
