@@ -23,11 +23,12 @@ class Group:
         segmentation: (B, 1, *spatial) uint8 labels as `gantk.labels` has them; zeros where the patient has none.
         patients: id of each slice's patient.
         slices: index of each slice in its LPS volume.
-        own: the source channels that show the slices themselves, where others show their neighbours; None for all.
-        categories: the source channels whose numbers are names, as in a label map: what lies between two means nothing.
-        subjects: id of each slice's subject, such as a patient's visit; the patients where nothing is said.
-        extra: what `[data.extra]` declares, by name: of pixels places among the categories, uint8 (B, 1, *spatial); of
-            images places among the categories, int64 (B,), or numbers, float32 (B,).
+        own: the source channels that show the slices themselves, where others show their neighbors; None for all.
+        categories: the source channels whose numbers are names, as in a label map, so that values between them mean
+            nothing.
+        subjects: id of each slice's subject, such as a patient's visit; by default the patients.
+        extra: what `[data.extra]` declares, by name: category indices per pixel, uint8 (B, 1, *spatial), category
+            indices per image, int64 (B,), or numbers per image, float32 (B,).
     """
 
     source: Tensor | None
@@ -55,7 +56,7 @@ class Group:
 
     @property
     def available(self) -> Tensor:
-        """Which source channels are there, bool (B, C): those with any pixel above the background."""
+        """Which source channels are present, bool (B, C): those with any pixel above the background."""
         if self.source is None:
             raise ValueError("a group without source has no source channels")
         return (self.source > -1).flatten(2).any(dim=2)
@@ -70,7 +71,7 @@ class Group:
         return named.reshape(1, -1, *[1] * (self.source.ndim - 2))
 
     def image(self, domain: Domain) -> Tensor | None:
-        """The channels (B, c, *spatial) of a translator's domain; None where the group has not got them."""
+        """The channels (B, c, *spatial) of a translator's domain; None where the group lacks them."""
         images = self.source if domain.side == "source" else self.target
         return images if images is None or domain.channels is None else images[:, list(domain.channels)]
 
@@ -79,7 +80,7 @@ class Group:
         return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> Group:
-        """The same group in memory that a GPU reads by itself."""
+        """The same group in pinned memory."""
         return self._changed(Tensor.pin_memory)
 
     def part(self, number: int, of: int) -> Group:

@@ -95,7 +95,7 @@ class Brats(Scans):
 
 
 def _identity(file: Path) -> object:
-    """What tells a file from all others, whatever it is called; a link that leads nowhere is only itself."""
+    """The identity of a file, whatever its name; a broken link is identified by its own path."""
     try:
         status = file.stat()
     except OSError:

@@ -69,8 +69,8 @@ def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list
 
     The first row names the columns. `patient` is needed; `subject` (or `visit`) tells several rows of one patient
     apart, `part` and `fold` put a patient into a part of the split, `seg` is a segmentation. Any other column that
-    names files of the kind, relative to the table's folder, is a modality; all others are facts. An empty cell: not
-    there.
+    names files of the kind, relative to the table's folder, is a modality; all others are facts. An empty cell means
+    that the file does not exist.
 
     Args:
         path: the table.
@@ -187,7 +187,7 @@ class _Row:
 
 
 def _no_images(path: Path, header: Sequence[str], rows: Sequence[_Row], kind: Kind) -> DataError:
-    """That a table names no file of a kind, and what it names instead."""
+    """The error that a table names no file of a kind, with what it names instead."""
     others = {
         other.dataset: name
         for other in (SCANS, PICTURES)
@@ -232,13 +232,13 @@ def _rows(path: Path) -> tuple[list[str], list[_Row]]:
 
 
 def _delimiter(text: str) -> str:
-    """What parts the names of the columns; spreadsheets of some languages write semicolons."""
+    """The delimiter of the columns; spreadsheets write semicolons in some languages."""
     head = text.partition("\n")[0]
     return max("\t;,", key=head.count)
 
 
 def _column(name: str) -> str:
-    """A column's name; those that mean something here in any capitals."""
+    """A column's name; reserved names are recognized in any case."""
     name = name.strip()
     return name.lower() if name.lower() in (*_NAMED, SEGMENTATION) else name
 

@@ -38,7 +38,7 @@ class Dataset(Protocol):
     `members(path)` (the subjects at a path, or the paths that `subject_at` takes; None for a path of one) and
     `named(path, image)` (a prediction's file name among others, where it keeps the input's) for `gantk predict`;
     `reading`, the parameters that change what it reads of a file, plain JSON types; `noun`, what one subject is called
-    where it is no patient.
+    if it is not a patient.
     """
 
     def subjects(self, progress: Progress) -> Sequence[Subject]:
@@ -66,15 +66,15 @@ def with_patient(subject: Subject, pattern: str) -> Subject:
 
     Args:
         subject: as its files tell.
-        pattern: matches the patient's part from the beginning, as its first group where it has one; a name that it does
-            not match is a patient's own.
+        pattern: matches the patient's part from the beginning, as its first group where it has one; a subject whose
+            name does not match is a patient by itself.
     """
     found = re.match(pattern, subject.id.rpartition("/")[2])
     return subject if found is None else replace(subject, patient=found[min(1, found.re.groups)] or subject.id)
 
 
 def make_data(dataset: Dataset, progress: Progress) -> None:
-    """Let a dataset that makes its own files do so.
+    """Call the dataset's `make`, if it has one.
 
     Raises:
         DataError: they cannot be made.
@@ -85,5 +85,5 @@ def make_data(dataset: Dataset, progress: Progress) -> None:
 
 
 def no_folder(path: Path, mend: str) -> DataError:
-    """That a path is not a folder, or is not there."""
+    """The error that a path does not exist or is not a folder."""
     return DataError("this is no folder" if path.exists() else "this folder does not exist", where=path, mend=mend)

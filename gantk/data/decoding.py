@@ -1,4 +1,4 @@
-"""PNG, JPEG and TIFF files to the numbers that they store, with what their tags say of these numbers."""
+"""Decoding of PNG, JPEG and TIFF files into the numbers that they store, with what their tags say about them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Samples:
 
     Attributes:
         values: (H, W, S): 1 or 3 colors, and further channels after them.
-        colours: how many channels are colors: 1, grey with black at 0, or 3, RGB.
+        colours: how many channels are colors: 1, gray with black at 0, or 3, RGB.
         greatest: the greatest number that the file's samples could hold; None for signed, floating-point and
             32-bit numbers.
         orientation: as in EXIF, 1 to 8.
@@ -68,7 +68,7 @@ def read_samples(path: Path) -> Samples:
 
     Raises:
         DataError: the file cannot be read, is damaged as far as its checksums and sizes tell, has another format, or
-            stores something that is no grey or color image.
+            stores something other than a gray or color image.
     """
     try:
         content = path.read_bytes()
@@ -167,7 +167,7 @@ def _tiff(path: Path, content: bytes) -> Samples:
 
 
 def _only_page(path: Path, file: TiffFile) -> TiffPage:
-    """The image of a TIFF file; smaller copies beside it are passed over."""
+    """The image of a TIFF file; smaller copies beside it are skipped."""
     pages: list[Any] = [page for page in file.pages if not page.is_reduced]  # type: ignore[union-attr]
     if len(pages) != 1 or int((file.imagej_metadata or {}).get("images", 1)) > 1:
         raise _several(path)

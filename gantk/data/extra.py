@@ -19,10 +19,10 @@ __all__ = ["blank", "encoded", "of_image", "of_pixels", "planes"]
 
 
 def of_image(name: str, settings: ExtraSettings, facts: Mapping[str, object], subject: str) -> float:
-    """What is said of a subject's images: a number, or the place among the categories.
+    """The value given for a subject's images: a number, or the index of a category.
 
     Raises:
-        DataError: nothing says it, or it is none of the categories.
+        DataError: no value is known, or it is not one of the categories.
     """
     said = facts.get(settings.of or name, settings.value)
     try:
@@ -40,10 +40,10 @@ def of_image(name: str, settings: ExtraSettings, facts: Mapping[str, object], su
 
 
 def of_pixels(name: str, settings: ExtraSettings, labels: np.ndarray, subject: str) -> np.ndarray:
-    """The place of each label among the categories, uint8 of the same shape.
+    """The category index of each label, uint8 of the same shape.
 
     Raises:
-        DataError: a label is none of the categories.
+        DataError: a label is not one of the categories.
     """
     categories = [int(category) for category in settings.categories or ()]
     strange = np.setdiff1d(labels, categories)
@@ -67,8 +67,8 @@ def encoded(settings: ExtraSettings, values: Tensor) -> Tensor:
 
 
 def blank(settings: ExtraSettings, batch: int, size: Sequence[int]) -> Tensor:
-    """Values as a group has them, where there are no data: categories in turn along rows, and the
-    first of images."""
+    """Example values of a group, without data: per pixel the categories in turn along rows, per image the first
+    category."""
     if settings.per == "pixel":
         return (torch.arange(size[-1]) % settings.width).to(torch.uint8).expand(batch, 1, *size)
     return torch.zeros(batch, dtype=torch.float32 if settings.categories is None else torch.int64)
@@ -77,10 +77,11 @@ def blank(settings: ExtraSettings, batch: int, size: Sequence[int]) -> Tensor:
 def planes(
     extra: Mapping[str, ExtraSettings], slices: Slices, labels: Labels, subject: Subject
 ) -> dict[str, np.ndarray]:
-    """What is said of the pixels of a subject's slices, by name: places among the categories, uint8 (Z, H, W).
+    """The values given per pixel of a subject's slices, by name: category indices,
+    uint8 (Z, H, W).
 
     Raises:
-        DataError: it has no segmentation, where one is wanted, or a label is none of the categories.
+        DataError: the subject has no segmentation where one is needed, or a label is not one of the categories.
     """
     found = {}
     for name, settings in extra.items():

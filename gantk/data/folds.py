@@ -25,7 +25,7 @@ def parts_in_fold(
 ) -> dict[str, str]:
     """The parts of a split in one fold: those of the dataset, with the fold's patients in `test`.
 
-    A pure function of the sets of ids and what is said of them. The folds are disjoint, cover all patients who can be
+    A pure function of the arguments. The folds are disjoint, cover all patients who can be
     tested, and differ by one patient in size where they are drawn. Where the dataset gives folds, they are those, and
     a patient without one is never tested; a patient in the dataset's validation part is not drawn either.
 

@@ -1,4 +1,5 @@
-"""Where the body is in volumes: the number around it, the voxels that hold another, and whether that is plausible."""
+"""Where the body is in volumes: the number around it, the voxels with other numbers, and whether the result is
+plausible."""
 
 from __future__ import annotations
 
@@ -40,9 +41,9 @@ def find_background(volume: np.ndarray) -> float:
 def body_of(volume: np.ndarray, background: float) -> np.ndarray:
     """The voxels that are not background, bool of the volume's shape.
 
-    A background at an end of the range (air in CT, 0 in MR) takes in what lies beyond it, and within a hundredth of
-    the range before it. One inside the range, such as 0 in images that are z-scored inside the brain, is that very
-    number.
+    A background at an end of the range (air in CT, 0 in MR) includes all numbers beyond it and those within a hundredth
+    of the range before it. A background inside the range, such as 0 in images that are z-scored inside the brain, is
+    that exact number.
     """
     others = volume[volume != background]
     if not others.size:
@@ -71,7 +72,7 @@ class Foreground:
     Attributes:
         mask: bool (X, Y, Z), the foreground of all images.
         backgrounds: by modality, the number outside the body.
-        bodies: by modality, what that number leaves of the image, bool (X, Y, Z).
+        bodies: by modality, the voxels that are not background, bool (X, Y, Z).
     """
 
     mask: np.ndarray
@@ -90,7 +91,7 @@ def find_foreground(
     Args:
         images: by modality, (X, Y, Z) in their own units, the inputs among them.
         inputs: modalities that say where foreground is.
-        told: backgrounds that are known, by modality; the others are found.
+        told: known backgrounds, by modality; the others are estimated.
         mask: not 0 where there is foreground.
     """
     backgrounds = {name: told[name] if name in told else find_background(image) for name, image in images.items()}
@@ -102,7 +103,7 @@ def find_foreground(
 def check_plausible(
     found: Foreground, images: Mapping[str, np.ndarray], inputs: Sequence[str], known: Sequence[str]
 ) -> None:
-    """Refuse images whose foreground cannot be a body's.
+    """Refuse images whose foreground is not plausible for a body.
 
     Args:
         found: their foreground.
@@ -111,7 +112,8 @@ def check_plausible(
         known: modalities of which the recipe says where their body is, by a background or a mask.
 
     Raises:
-        DataError: an input is foreground in more than 60 % of the volume and 40 % of its sides and not known, an image
+        DataError: an input is foreground in more than 60 % of the volume and 40 % of its sides (unless it is in
+            `known`), an image
             is the same everywhere inside the foreground, or its body lies elsewhere; `where` is its modality.
     """
     why, mend = {}, {}
@@ -165,7 +167,7 @@ def _union(bodies: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _filled(body: np.ndarray) -> np.ndarray:
-    """A body with its enclosed holes; labelling is far faster than scipy's `binary_fill_holes` on large volumes."""
+    """A body with its enclosed holes; labeling is far faster than scipy's `binary_fill_holes` on large volumes."""
     try:
         from scipy import ndimage
     except ImportError:  # exported networks run without it
@@ -178,7 +180,7 @@ def _filled(body: np.ndarray) -> np.ndarray:
 
 
 def _filled_slowly(body: np.ndarray) -> np.ndarray:
-    """The same by NumPy alone: from the border, what is free spreads along every axis until it reaches no more."""
+    """The same with NumPy alone: the outside spreads from the border along every axis until it grows no further."""
     free, outside = ~body, np.zeros_like(body)
     for axis in [axis for axis in range(body.ndim) if body.shape[axis] > 1] or [0]:
         for side in (0, -1):

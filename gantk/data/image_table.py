@@ -16,7 +16,8 @@ class ImageTable(Pictures):
     """Pictures of a CSV or TSV file: `patient,stain,fluorescence,part,fold,site`, a row for each subject.
 
     A column that names PNG, JPEG or TIFF files, relative to the table's folder, is a kind of image under the column's
-    name; there may be several inputs. An empty cell: not there. `subject` or `visit` tells several rows of one patient
+    name; there may be several inputs. An empty cell means that the file does not exist. `subject` or `visit` tells
+    several rows of one patient
     (or scene) apart; `part` (training, validation, test) and `fold` (0, 1, …) fix the split; other columns are facts by
     which `data.split.stratify` can balance it. Numbers of the files are read as in the dataset `images`.
 

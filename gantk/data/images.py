@@ -40,12 +40,12 @@ class Images(Pictures):
         root: the data set's folder.
         layout: `halves` (a and b side by side in one file: train/0001.jpg), `folders` (pairs of equal name: a/0001.png
             and b/0001.png, with train, val and test above, below or, as in trainA, before them), `unaligned`
-            (trainA, trainB, testA, testB); `auto` recognises them, and takes trainA and trainB for unaligned.
+            (trainA, trainB, testA, testB); `auto` recognizes them, and takes trainA and trainB for unaligned.
         mode: `rgb` or `grey`, what images are converted to.
         size: height and width that images are resized to, with antialiasing; those of data.crop where absent.
         left: which of the two is on the left in `halves`.
         patient: where several images are of one patient or scene, a regular expression that matches its part of their
-            names from the beginning, such as `[^_]+` for `P1_034.png`; every image is one by itself where absent.
+            names from the beginning, such as `[^_]+` for `P1_034.png`; by default every image is one by itself.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Images(Pictures):
         return sorted(owned, key=lambda subject: subject.id)
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
-        """The picture in one file, to be translated; of a file of this data set that holds a pair, the pair.
+        """The picture in one file, to be translated; the pair, if the file belongs to this data set and holds a pair.
 
         Raises:
             DataError: the file does not exist or is no image, or several modalities are asked for.
@@ -122,7 +122,7 @@ class Images(Pictures):
 
 
 class _Folders:
-    """The images below a root, by what their folders' names say of part and side."""
+    """The images below a root, by the part and side that their folders' names give."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -1,4 +1,4 @@
-"""What the labels of segmentations mean: decided for a whole cohort, and told to all others in one set of labels."""
+"""What the labels of segmentations mean: decided for a whole cohort, and translated into one set of labels."""
 
 from __future__ import annotations
 

@@ -31,13 +31,13 @@ class Domain:
 
 @dataclass(frozen=True)
 class Layout:
-    """The order of channels: by modality, within it by neighbouring slice, within that by the image's own channel.
+    """The order of channels: by modality, within it by neighboring slice, within that by the image's own channel.
 
     Args:
         inputs: modalities of the source.
         targets: modalities of the target.
         neighbours: slices on either side of a source's slice that come with it.
-        channels: channels of one image, 1 for scans and grey images, 3 for colour.
+        channels: channels of one image, 1 for scans and gray images, 3 for color.
         categories: the modalities whose numbers are names.
     """
 
@@ -49,7 +49,7 @@ class Layout:
 
     @classmethod
     def of(cls, data: DataSettings, channels: int = 1) -> Layout:
-        """The layout of a recipe's data, whose images have so many channels."""
+        """The layout of a recipe's data; `channels` are those of one image."""
         return cls(tuple(data.inputs), data.targets, data.neighbours, channels, data.categories)
 
     def names(self, side: Side) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class Layout:
         return len(self.names(side)) * self.depth(side) * self.channels
 
     def planes(self, side: Side, modality: str) -> tuple[int, ...]:
-        """The channels of a modality, its neighbouring slices included."""
+        """The channels of a modality, its neighboring slices included."""
         width = self.depth(side) * self.channels
         first = self.names(side).index(modality) * width
         return tuple(range(first, first + width))

@@ -61,7 +61,8 @@ class Loader:
     Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired
     patients), `source` (source of all training patients) and `target` (target of the paired patients and
     of those who have nothing else, drawn independently). `paired:1/2` draws from the first of two parts of the paired
-    patients, see `GroupName`. In an epoch nothing repeats before all of its class were drawn; each pass has its order.
+    patients, see `GroupName`. In an epoch no sample repeats before all samples of its class were drawn; each pass has
+    an order of its own.
 
     Args:
         store: prepared slices of all patients of the split.
@@ -69,15 +70,15 @@ class Loader:
         layout: the channels of source and target.
         sizes: samples per batch by group.
         sampling: what a sample is.
-        slices: `tumour` draws where there is tumour alone, `all` everywhere.
-        core_fraction: part of the draws with tumour core; None draws as they come.
+        slices: `tumour` draws where there is tumor alone, `all` everywhere.
+        core_fraction: part of the draws with tumor core; None draws as they come.
         seed: of all orders.
         steps_per_epoch: length of an epoch; None lets the longest group decide.
         missing: inputs that `rows` and `patient` hide.
-        measured: targets without which `rows` and `patient` give none; all where absent.
+        measured: targets that must be present for `rows` and `patient` to return a target; by default all.
         extra: what groups hold beside images, by name.
         facts: what is known of each subject, by name.
-        sampler: says how often each slice is drawn; all equally often where absent.
+        sampler: says how often each slice is drawn; by default all are drawn equally often.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Loader:
     ) -> Iterator[tuple[int, Batch]]:
         """Yield (step, batch) for steps start to stop - 1, the next one prepared in a thread meanwhile.
 
-        Pinned batches lie where a GPU copies them from while it computes.
+        Pinned batches are copied to a GPU while it computes.
         """
 
         def prepare(step: int) -> Batch:
@@ -158,9 +159,9 @@ class Loader:
             yield self.rows([(patient, row) for row in range(start, min(start + size, count))])
 
     def panel_rows(self, patients: Sequence[str], count: int) -> list[Row]:
-        """(patient, row) of up to `count` slices with the largest tumours, for pictures.
+        """(patient, row) of up to `count` slices with the largest tumors, for pictures.
 
-        Each patient's best slice comes first, then the second best of each; without tumour most brain counts.
+        Each patient's best slice comes first, then the second best of each; without tumor most brain counts.
         """
         ranked = []
         for patient in patients:
@@ -173,7 +174,7 @@ class Loader:
         return [(patient, row) for *_, patient, row in sorted(ranked)[:count]]
 
     def rows(self, rows: Sequence[Row]) -> Group:
-        """These (patient, row) slices; with the target where all their patients have what of it is measured."""
+        """These (patient, row) slices, with the target if all their patients have its measured images."""
         return self._shown([Slice(patient, self._patient(patient), row) for patient, row in rows])
 
     def volume(self, patient: str) -> Group:
@@ -181,7 +182,7 @@ class Loader:
         return self._shown([Patch.whole(patient, self._patient(patient))])
 
     def _shown(self, samples: Sequence[Sample]) -> Group:
-        """Samples as they are shown at test: without the inputs that are hidden."""
+        """Samples as at test time: without the hidden inputs."""
         have = all(self.measured <= set(self._patient(sample.subject).modalities) for sample in samples)
         group = self._group(samples, source=True, target=have)
         if self._hidden and group.source is not None:
@@ -206,7 +207,7 @@ class Loader:
         )
 
     def _extra(self, name: str, samples: Sequence[Sample]) -> np.ndarray:
-        """What is said beside images, of samples; see `Group.extra`."""
+        """The values given beside the samples' images; see `Group.extra`."""
         settings = self.extra[name]
         subjects = [sample.subject for sample in samples]
         if settings.per == "image":
@@ -288,5 +289,5 @@ class Loader:
 
 
 def _random(key: tuple[int, ...], count: int) -> np.ndarray:
-    """Uniform numbers in [0, 1) that only the key decides."""
+    """Uniform numbers in [0, 1), determined by the key alone."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key))).random(count)

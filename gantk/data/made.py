@@ -1,4 +1,4 @@
-"""Random images and batch groups that look like the loader's: tissue, exact background, a tumour."""
+"""Random images and batch groups that look like the loader's: tissue, exact background, a tumor."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SMALL = {2: (32, 64), 3: (16, 32)}
 def sizes_to_try(size: Sequence[int], multiple: int | Sequence[int]) -> list[tuple[int, ...]]:
     """Sizes to try networks with, the smallest first and `size` last.
 
-    Large networks take many seconds where images are large; some take no other size than their own.
+    Large networks take many seconds where images are large; some accept only one size.
 
     Args:
         size: (H, W) or (D, H, W) that the networks take for certain.
-        multiple: what all sides must be multiples of, or what each must.
+        multiple: the number of which all sides must be multiples, or one number per side.
     """
     multiples = [multiple] * len(size) if isinstance(multiple, int) else list(multiple)
     found = []

@@ -32,7 +32,7 @@ class Absolute:
     scale: Scale
 
     def of(self, own: Scale) -> Scale:
-        """The scale of a volume whose own is known: the cohort's, and the volume's background."""
+        """The scale of a volume with a known scale of its own: the cohort's scale with the volume's background."""
         return replace(self.scale, background=own.background)
 
 
@@ -42,7 +42,7 @@ class Relative:
 
     Attributes:
         scale: the training patients' typical one.
-        brightness: beside the first relative input's, the median over training patients.
+        brightness: relative to the first relative input, the median over training patients.
     """
 
     scale: Scale
@@ -72,7 +72,7 @@ Intensities = Absolute | Relative | Brightness
 
 
 class Stored(Protocol):
-    """What is known of a prepared patient's images."""
+    """What a prepared patient tells of its images."""
 
     scales: dict[str, Scale]
     negative: dict[str, float]
@@ -83,7 +83,7 @@ class Meaning:
     """What the numbers of a cohort's images and segmentations mean.
 
     Attributes:
-        intensities: by modality; one that is not here has a scale of its own in every image.
+        intensities: by modality; a modality that is missing here has a scale of its own in every image.
         labels: the files' labels.
     """
 
@@ -103,9 +103,9 @@ class Meaning:
     def predicted(self, name: str, slices: Slices, inputs: Sequence[str]) -> Scale:
         """The scale of an image that was made from others, whose own cannot be known.
 
-        An absolute unit has the cohort's. A relative one has the typical scale, as bright beside the first relative
-        input as training targets were; where no input is relative, as bright as they were. Brightness alone has as many
-        bits as the first input, where that has brightness alone, too.
+        An absolute unit has the cohort's. A relative unit has the typical scale, made as bright relative to the first
+        relative input as training targets were; if no input is relative, as bright as training targets were. Plain
+        brightness has as many bits as the first input if that is plain brightness too.
 
         Args:
             name: the modality that was made.

@@ -1,4 +1,4 @@
-"""Whose images lie at a path that is to be translated: the rows of a table, a BIDS data set, folders of patients."""
+"""The patients at a path that is to be translated: the rows of a table, a BIDS data set, folders of patients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["patients_at"]
 def patients_at(path: Path) -> Sequence[Path | Subject] | None:
     """The patients at a path: subjects, or folders that hold one each; None where it is the folder of one patient.
 
-    Files that a table names need not be there: whoever reads a patient is told.
+    Files that a table names need not exist: a missing one is an error when the patient is read.
 
     Raises:
         DataError: the table cannot be read, or the folder cannot be listed or holds no patient.

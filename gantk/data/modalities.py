@@ -1,4 +1,4 @@
-"""What the sequences of MR are called in data sets, and in the tables that are written from them."""
+"""Names of MR sequences in data sets, and in the tables that are written from them."""
 
 from __future__ import annotations
 

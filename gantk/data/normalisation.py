@@ -35,7 +35,7 @@ _ROOM = 0.05  # of the range between a shared scale's shoulders, beyond all that
 class Normalisation:
     """Where a scale's shoulder begins: at `reach` times a percentile of the brain's intensities.
 
-    A percentile that lies in healthy tissue (the 80th: white matter in T1) hardly moves with a tumour, so that brain
+    A percentile that lies in healthy tissue (the 80th: white matter in T1) hardly moves with a tumor, so that brain
     looks alike in patients with much and with no enhancement. One near 100 would dim the brain of those with much.
 
     Attributes:
@@ -170,8 +170,8 @@ def fixed_scale(lowest: float, highest: float, background: float = 0.0, type: st
 def shared_scale(scales: Sequence[Scale]) -> Scale:
     """One scale for all volumes of a modality whose numbers mean the same in each, made of their own.
 
-    From the lower end to the shoulder of the median volume: [-0.95, 0.9]. What the extreme volumes hold, and some room
-    beyond it, lies in a shoulder at either end, so that one metal implant does not flatten all others.
+    From the lower end to the shoulder of the median volume: [-0.95, 0.9]. The range of the extreme volumes, and some
+    room beyond it, lies in a shoulder at either end, so that one metal implant does not flatten all others.
 
     Args:
         scales: the volumes' own, at least one.

@@ -46,7 +46,7 @@ class PatientFolder:
 
     @classmethod
     def of(cls, path: Path, files: Iterable[Path]) -> PatientFolder | None:
-        """The folder with these files; None where none of them is named as a patient's image is."""
+        """The folder with these files; None if none of them has the name of a patient's image."""
         names = (_name(path), path.resolve().name.lower())  # a link may have a name of its own
         scans = [scan for file in files if (scan := _scan(file, names)) is not None]
         images = tuple(scan for scan in scans if scan.modality not in _SEGMENTATION)
@@ -59,11 +59,11 @@ class PatientFolder:
 
     @property
     def files(self) -> list[Path]:
-        """Everything that it holds."""
+        """All files of the folder."""
         return [scan.path for scan in (*self.images, *self.segmentations)]
 
     def subject(self, root: Path | None = None) -> tuple[Subject, list[str]]:
-        """The patient, and notes on files that are not his or may not be.
+        """The patient, and notes on files that do not or may not belong to the patient.
 
         Args:
             root: the data set's folder, which errors name where it is in another layout; this one where absent.
@@ -136,7 +136,7 @@ def patient_folders(root: Path) -> tuple[list[PatientFolder], list[str]]:
 
 @contextmanager
 def folder_errors(folder: Path) -> Iterator[None]:
-    """A context in which a folder is listed: what the system refuses is a `DataError` that names the place."""
+    """A context in which a folder is listed: an error of the system becomes a `DataError` that names the place."""
     try:
         yield
     except OSError as error:
@@ -151,7 +151,7 @@ def folder_errors(folder: Path) -> Iterator[None]:
 def layout_error(
     what: str, where: Path, why: str, mend: str = "Name another folder", *, root: Path | None = None
 ) -> DataError:
-    """An error that also says which layout the files below a folder look like, with one of them.
+    """An error that also names the layout that the files below a folder resemble, with one of the files.
 
     Args:
         what: what is wrong.
@@ -168,7 +168,7 @@ def layout_error(
 
 
 def _written(folder: Path) -> str:
-    """A folder's name as the user wrote it: links keep theirs, `.` gets one."""
+    """A folder's name as the user wrote it: a link keeps its own name, `.` is resolved."""
     return Path(os.path.abspath(folder)).name  # noqa: PTH100
 
 
@@ -177,7 +177,7 @@ def _name(folder: Path) -> str:
 
 
 def _scan(file: Path, names: Sequence[str]) -> _Scan | None:
-    """What a file's name says, where it is the name of an image."""
+    """The parts of an image's file name; None for any other name."""
     name = file.name.lower()
     if not name.endswith((".nii", ".nii.gz")):
         return None

@@ -25,8 +25,8 @@ class Picture:
         greatest: modality -> the greatest value that its file could hold, such as 255; None where no file tells.
         size: (H, W) that slices are resized to; None for that of the crop. See `sized`.
         files: modality -> its file.
-        types: modality -> the NumPy type of the file's numbers; where left out, the unsigned one that holds `greatest`.
-        left_out: modality -> what the file shows and the image does not, empty for nothing.
+        types: modality -> the NumPy type of the file's numbers; by default the unsigned type that holds `greatest`.
+        left_out: modality -> what the file contains and the image does not; empty for nothing.
     """
 
     images: dict[str, np.ndarray]

@@ -1,4 +1,4 @@
-"""What all datasets of picture files share: how pictures are found at a path, read, and written."""
+"""The part that all datasets of picture files share: finding pictures at a path, reading and writing them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ class Pictures:
 
     @staticmethod
     def named(source: Path, pixels: np.ndarray) -> str:
-        """What a picture that was made from a file is called beside others: like it, in a format that can hold it."""
+        """The name of a picture made from a file: the file's name, with the suffix of a format that can hold the
+        picture."""
         suffixes = (source.suffix, *Pictures.writes)
         fitting = (suffix for suffix in suffixes if suffix.lower() in Pictures.writes and can_hold(suffix, pixels))
         return source.stem + next(fitting)
@@ -123,7 +124,7 @@ class Pictures:
         )
 
     def _shown(self, subject: Subject, name: str, pixels: Pixels) -> tuple[np.ndarray, str]:
-        """The pixels of a subject's image (H, W, C), and what of the file they leave out."""
+        """The pixels of a subject's image (H, W, C), and what they leave out of the file."""
         return pixels.values, pixels.left_out
 
     @staticmethod

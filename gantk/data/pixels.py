@@ -15,7 +15,7 @@ from gantk.files import atomic_write
 __all__ = ["SUFFIXES", "Pixels", "can_hold", "read_pixels", "write_pixels"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-_LUMA = (19595, 38470, 7471)  # ITU-R 601 in 65536ths, as Pillow converts color to grey
+_LUMA = (19595, 38470, 7471)  # ITU-R 601 in 65536ths, as Pillow converts color to gray
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Pixels:
         values: (H, W, C) in the file's own type; C is 1 or 3.
         greatest: the greatest number that the file's samples could hold: 255, 65535, or 4095 of 12 bits; None for
             signed, floating-point and 32-bit numbers, whose range no file tells.
-        left_out: what the file shows and the values do not: its transparency. Empty for nothing.
+        left_out: what the file contains and the values do not, such as transparency; empty for nothing.
     """
 
     values: np.ndarray
@@ -35,7 +35,7 @@ class Pixels:
 
 
 def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
-    """The pixels of a PNG, JPEG or TIFF file, brought to RGB or grey; transparency is left out.
+    """The pixels of a PNG, JPEG or TIFF file, brought to RGB or gray; transparency is left out.
 
     Raises:
         DataError: the file cannot be read, is damaged, or stores something else than a picture of finite numbers.
@@ -57,7 +57,7 @@ def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
 
 
 def can_hold(suffix: str, pixels: np.ndarray) -> bool:
-    """Whether a file that ends so can hold these numbers: PNG holds unsigned ones of 8 and 16 bits, TIFF all."""
+    """Whether a file with this suffix can hold these numbers: PNG holds unsigned ones of 8 and 16 bits, TIFF all."""
     return suffix.lower() != ".png" or pixels.dtype in (np.uint8, np.uint16)
 
 

@@ -113,7 +113,7 @@ def resize(stack: np.ndarray, size: tuple[int, int], nearest: bool = False) -> n
 
 
 def centre(stack: np.ndarray, size: tuple[int, int], fill: float | None = 0) -> np.ndarray:
-    """Crop or pad (..., H, W) about its centre to `size`; the way back puts every pixel in its old place.
+    """Crop or pad (..., H, W) about its center to `size`; the way back puts every pixel in its old place.
 
     Without a value to fill with, the outermost pixels are repeated.
     """
@@ -135,12 +135,12 @@ def box_of(foreground: np.ndarray) -> tuple[slice, slice, slice]:
 
 
 def _overlap(n: int, m: int) -> tuple[int, int, int]:
-    """Start in n pixels, start in m pixels, and length of what two centred spans share."""
+    """Start in n pixels, start in m pixels, and length of the overlap of two centered spans."""
     return (max(n - m, 0) // 2, max(m - n, 0) // 2, min(n, m))
 
 
 def _positions(n: int, m: int, factor: float) -> np.ndarray:
-    """Where m pixels, `factor` old pixels apart, lie among n old pixels with the same centre."""
+    """Where m pixels, `factor` old pixels apart, lie among n old pixels with the same center."""
     return (np.arange(m) - (m - 1) / 2) * factor + (n - 1) / 2
 
 
@@ -151,7 +151,7 @@ def _nearest(n: int, m: int, factor: float) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _weights(n: int, m: int, factor: float) -> np.ndarray:
-    """The (m, n) matrix of linear interpolation; its triangles widen with the factor: nothing aliases."""
+    """The (m, n) matrix of linear interpolation; its triangles widen with the factor, which prevents aliasing."""
     positions = np.clip(_positions(n, m, factor), 0, n - 1)
     weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(n)) / max(1.0, factor))
     return weights / weights.sum(1, keepdims=True)

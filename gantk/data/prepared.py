@@ -38,16 +38,16 @@ class PatientSlices:
     Attributes:
         id: the patient.
         z: (S,) index of each slice in the LPS volume.
-        tumour: bool (S,), any tumour label in the slice.
-        core: bool (S,), a label of the tumour core in the slice.
-        tumour_area: (S,) pixels with a tumour label.
-        core_area: (S,) pixels with a label of the tumour core.
+        tumour: bool (S,), any tumor label in the slice.
+        core: bool (S,), a label of the tumor core in the slice.
+        tumour_area: (S,) pixels with a tumor label.
+        core_area: (S,) pixels with a label of the tumor core.
         brain_area: (S,) pixels with brain.
         modalities: those that are present.
         channels: planes of one modality's image.
         pixels: of a slice.
         scales: modality -> the image's own map from scanner units.
-        negative: modality -> which part of its foreground is negative, where its unit is to be recognized.
+        negative: modality -> the negative part of its foreground, where the unit has to be recognized.
         remarks: what a user must be told of how the files were read -> the file or patient that shows it.
         labels: those above 0 that the whole segmentation holds, as in its file.
         has_segmentation: whether the patient has one.
@@ -112,7 +112,7 @@ class PatientSlices:
                 raise _damaged(self.folder, f"{name} differs from its checksum")
 
     def meant(self, meaning: Meaning) -> PatientSlices:
-        """The same slices, understood otherwise."""
+        """The same slices with another meaning."""
         return PatientSlices(self.folder, meaning)
 
     @property
@@ -160,7 +160,7 @@ class PatientSlices:
         return self.meaning.labels.canonical(labels[np.asarray(rows, int)])
 
     def foreground(self, row: int) -> np.ndarray:
-        """Where a slice shows anything, bool (H, W)."""
+        """The foreground of a slice, bool (H, W)."""
         shown: np.ndarray = _map(self.folder / "images.npy")[row, 0] > 0
         return shown
 
@@ -178,7 +178,7 @@ def _values() -> np.ndarray:
 
 @lru_cache(maxsize=128)
 def _decoding(own: Scale, to: Scale) -> np.ndarray:
-    """The value of each code of an image on its own scale, on the scale that it is shown on: float32 (65536,)."""
+    """For each code of an image, whose own scale is `own`, its value on another scale: float32 (65536,)."""
     return own.moved(_values(), to)
 
 
@@ -198,12 +198,12 @@ def _check(path: Path, shape: tuple[int, ...], dtype: type) -> None:
 
 
 def _area(areas: Mapping[int, np.ndarray], labels: Iterable[int], slices: int) -> np.ndarray:
-    """Pixels with one of these labels, (S,), of the pixels with each."""
+    """Number of pixels with any of these labels, (S,), from the number of pixels with each label."""
     return sum((areas[label] for label in labels if label in areas), np.zeros(slices, np.int64))
 
 
 def sealed_by(meta: Mapping[str, Any]) -> str:
-    """The checksum of what is known of a patient, that of its arrays among it."""
+    """The checksum of a patient's facts, which include the checksums of the arrays."""
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 

@@ -23,7 +23,8 @@ _CONVERT = "Convert each series to NIfTI, such as X/X_t1.nii.gz, and name the fo
 
 
 def _table(options: str, root: str = "root") -> str:
-    """How to have a folder listed; braces of patterns are doubled, those of `{root}` and `{above}` are filled in."""
+    """The advice on how to list a folder; braces of patterns are doubled, those of `{root}` and `{above}` are filled
+    in."""
     return (
         f"Write a table of it with `gantk data table {{{root}}} -o cohort.csv --layout {options}`, and read the table "
         'with dataset = "table" and file = "cohort.csv" in the recipe'
@@ -86,7 +87,7 @@ class Recognized:
     """A layout that a folder's files look like.
 
     Attributes:
-        layout: what to call it, after "it looks like"; None for NIfTI files in no layout that is known.
+        layout: its name, after "it looks like"; None for NIfTI files in an unknown layout.
         file: one of the files.
         mend: how to have them read.
     """

@@ -1,4 +1,4 @@
-"""Samplers: which slices of a batch group are drawn how often, with what was seen of them in earlier epochs."""
+"""Samplers: how often each slice of a batch group is drawn, given how hard slices were in earlier epochs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Candidates:
 
     Attributes:
         group: the batch group.
-        subjects: whose each is.
-        patients: whose subject that is.
+        subjects: the subject of each slice.
+        patients: the patient of each slice.
         slices: (N,) int, its index in the LPS volume.
         tumor: (N,) bool, whether it shows tumor.
         core: (N,) bool, whether it shows tumor core.
         facts: what the dataset knows of its subject, such as a site.
-        hardness: (N,) float, what terms said last of how hard it was (`view.rate`), up to the epoch before; NaN where
-            nothing was said yet.
+        hardness: (N,) float, how hard the slice was by the last rating of a term (`view.rate`) before this epoch; NaN
+            without a rating.
     """
 
     group: str
@@ -49,7 +49,7 @@ class Candidates:
 
 @stands_for("sampler")
 class Sampler(Protocol):
-    """Weighs the slices of a batch group, anew in every epoch, from what it is given alone; it has no state."""
+    """Weighs the slices of a batch group anew in every epoch; a sampler has no state."""
 
     def __call__(self, slices: Candidates) -> np.ndarray:
         """(N,), at least 0: in a pass of N draws a slice comes about N times its share of the sum."""
@@ -57,32 +57,32 @@ class Sampler(Protocol):
 
 @dataclass
 class Hardness:
-    """How hard slices were: what holds in this epoch, and what was said since it began."""
+    """How hard slices were: the ratings used in this epoch, and those given since it began."""
 
     known: dict[Key, float] = field(default_factory=dict)
     fresh: dict[Key, float] = field(default_factory=dict)
 
     def rate(self, subjects: Sequence[str], slices: Sequence[int], values: Sequence[float]) -> None:
-        """Take up what a step says of its slices; it counts from the next epoch."""
+        """Add a step's ratings of its slices; they count from the next epoch."""
         self.fresh |= dict(zip(zip(subjects, slices, strict=True), values, strict=True))
 
     def begin_epoch(self) -> None:
-        """Let what was said count."""
+        """Use the ratings given so far."""
         self.known |= self.fresh
         self.fresh = {}
 
     def state(self) -> dict[str, list[list[Any]]]:
-        """All of it in plain values."""
+        """The state as plain values."""
         return {name: [[*key, value] for key, value in getattr(self, name).items()] for name in ("known", "fresh")}
 
     def take_up(self, state: Mapping[str, Sequence[Sequence[Any]]]) -> None:
-        """What `state` gave."""
+        """Restore what `state` returned."""
         self.known, self.fresh = ({(s, int(z)): float(v) for s, z, v in state[name]} for name in ("known", "fresh"))
 
 
 @dataclass
 class Weighed:
-    """A sampler at its place, and what it is told."""
+    """A sampler at its place in the recipe, with the hardness of slices."""
 
     component: Sampler
     origin: str
@@ -93,7 +93,7 @@ class Weighed:
 
         Raises:
             RecipeError: the sampler refuses the candidates.
-            PluginError: what it gives are no weights.
+            PluginError: its result is not a set of weights.
         """
         try:
             with blame(self.origin, "data.sampler"):

@@ -62,7 +62,7 @@ class Slice:
         return int(self.patient.z[self.row])
 
     def image(self, side: Side, layout: Layout) -> np.ndarray:
-        """(C, H, W); at the ends the outermost slice comes again as its own neighbor."""
+        """(C, H, W); at the ends the outermost slice is repeated."""
         reach = layout.depth(side) // 2
         near = np.clip(np.arange(self.row - reach, self.row + reach + 1), 0, len(self.patient) - 1)
         names = layout.names(side)
@@ -86,7 +86,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Patch:
-    """A box of a patient's stored volume; what of it lies outside is background.
+    """A box of a patient's stored volume; the part of the box outside the volume is background.
 
     Attributes:
         corner: (S, H, W) of its first voxel, which may lie outside.
@@ -145,7 +145,7 @@ class Patch:
 
     @property
     def _inside(self) -> list[slice]:
-        """The part of the volume that it shows, by axis."""
+        """The part of the volume inside the patch, by axis."""
         sides = zip(self.corner, self.size, self.patient.shape, strict=True)
         return [slice(max(c, 0), min(c + d, n)) for c, d, n in sides]
 
@@ -159,13 +159,13 @@ class Patch:
 
     @property
     def _place(self) -> tuple[slice, ...]:
-        """Where that lies in the patch."""
+        """The place of that part in the patch."""
         return tuple(slice(i.start - c, i.stop - c) for i, c in zip(self._inside, self.corner, strict=True))
 
 
 @dataclass(frozen=True)
 class Pools(Generic[T]):
-    """What can be drawn, in two classes that are interleaved: `fraction` of the draws are of the tumour core."""
+    """What can be drawn, in two classes that are interleaved: `fraction` of the draws are of the tumor core."""
 
     core: tuple[T, ...]
     other: tuple[T, ...]
@@ -173,7 +173,7 @@ class Pools(Generic[T]):
 
     @classmethod
     def of(cls, core: Sequence[T], other: Sequence[T], fraction: float | None) -> Pools[T]:
-        """The pools; without a fraction all are one class."""
+        """The pools; without a fraction there is one class."""
         if fraction is None:
             return cls((), (*core, *other), 0.0)
         if not core or not other:  # one class stands for both
@@ -181,7 +181,7 @@ class Pools(Generic[T]):
         return cls(tuple(core), tuple(other), fraction)
 
     def draws(self, passes: int = 1) -> int:
-        """Draws until all of both classes were drawn so many times; the smaller class starts over meanwhile."""
+        """Draws until all of both classes were drawn this many times; the smaller class starts over meanwhile."""
         core = ceil(passes * len(self.core) / self.fraction) if self.fraction > 0 else 0
         other = ceil(passes * len(self.other) / (1 - self.fraction)) if self.fraction < 1 else 0
         return max(core, other)
@@ -193,17 +193,17 @@ class Pools(Generic[T]):
 
 
 class Sampling(Protocol[T]):
-    """What samples are drawn of, and how."""
+    """What samples are drawn from, and how."""
 
     @property
     def passes(self) -> int:
-        """How many times all that can be drawn is, in an epoch."""
+        """How many times everything that can be drawn is drawn in an epoch."""
 
     def pools(self, subjects: Sequence[str], patient: Patient, chosen: Chosen, fraction: float | None) -> Pools[T]:
         """What can be drawn of these subjects."""
 
     def sample(self, drawn: T, patient: Patient, random: Callable[[int], np.ndarray]) -> Sample:
-        """The sample of what was drawn; `random` gives so many uniform numbers, which the draw alone decides."""
+        """The sample of a draw; `random(n)` gives n uniform numbers that depend on the draw alone."""
 
 
 class WholeSlices:
@@ -212,7 +212,7 @@ class WholeSlices:
     passes = 1
 
     def pools(self, subjects: Sequence[str], patient: Patient, chosen: Chosen, fraction: float | None) -> Pools[Row]:
-        """Slices with tumour core, and others."""
+        """Slices with tumor core, and others."""
         core: list[Row] = []
         other: list[Row] = []
         for subject in subjects:
@@ -229,7 +229,7 @@ class WholeSlices:
 
 
 Tissue = Literal["core", "rim", "tumour", "rest", "foreground"]
-"""Where a patch's center lies: tumour core, tumour without it, all tumour, all but the core, anywhere in the body."""
+"""Where a patch's center lies: tumor core, tumor without it, all tumor, all but the core, anywhere in the body."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Patches:
     """Samples are patches of volumes, drawn about a voxel of the class that the draw is of.
 
     A draw takes a patient; in a pass over the patients each comes once. Within the patient every voxel of the class is
-    as likely as any other: the slice is drawn by how many it has, then one of them.
+    as likely as any other: first a slice is drawn, weighted by its number of such voxels, then one of these voxels.
 
     Attributes:
         size: (D, H, W).
@@ -250,7 +250,7 @@ class Patches:
     def pools(
         self, subjects: Sequence[str], patient: Patient, chosen: Chosen, fraction: float | None
     ) -> Pools[tuple[str, Tissue]]:
-        """Patients with tumour core, and with tissue beside it."""
+        """Patients with tumor core, and with tissue beside it."""
         others: dict[Chosen, tuple[Tissue, Tissue]] = {"tumour": ("tumour", "rim"), "all": ("foreground", "rest")}
         anywhere, beside = others[chosen]
 

@@ -1,4 +1,4 @@
-"""What all datasets of NIfTI files share: how a subject is read, found in one folder, and written."""
+"""The part that all datasets of NIfTI files share: finding a subject in a folder, reading and writing it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Scans:
 
     @property
     def reading(self) -> dict[str, float | str]:
-        """What decides whether an image is read, and onto which grid."""
+        """The parameters that decide whether an image is read, and onto which grid."""
         return {"tolerance": self.tolerance} | ({} if self.resample is None else {"resample": self.resample})
 
     @classmethod
@@ -64,7 +64,7 @@ class Scans:
 
     @staticmethod
     def listed_at(folder: Path) -> Subject:
-        """The patient in one folder, whatever images there are, as their files call them.
+        """The patient in one folder with all of its images, named as in their files.
 
         Raises:
             DataError: the folder does not exist, holds no image, or may hold files of several patients.

@@ -1,4 +1,4 @@
-"""Volumes to normalised slices at one spacing, and predicted slices back to the volume."""
+"""Volumes to normalized slices at one spacing, and predicted slices back to the volume."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class SliceSettings:
     Attributes:
         modalities: inputs and targets; a patient may lack targets.
         spacing: mm, see `Spacing`.
-        crop: (H, W) of the stored slices, cropped or padded about the centre.
-        normalisation: where the normalised range's shoulder begins.
+        crop: (H, W) of the stored slices, cropped or padded about the center.
+        normalisation: where the normalized range's shoulder begins.
         intensities: what the recipe says of a modality's numbers, by modality; see `IntensitySettings`.
-        mask: a modality that is not 0 where there is foreground; where None, foreground is found in the inputs.
+        mask: a modality that is not 0 in the foreground; None finds the foreground in the inputs.
         plane: which way the slices lie.
-        whole: whether the stored slices make one volume: none is left out between the first and the last.
+        whole: whether the stored slices form one volume, with no slice left out between the first and the last.
     """
 
     modalities: tuple[str, ...]
@@ -83,8 +83,8 @@ class Slices:
         segmentation: uint8 (Z, H, W) or None.
         scales: modality name -> the image's own map from scanner units to [-1, 1], its background included.
         pixel: mm² of a pixel; None for pictures, which have no size in the world.
-        negative: modality name -> which part of its foreground lies below 0, from which its unit is recognized; left
-            out where there is nothing to be recognized, as in pictures.
+        negative: modality name -> the part of its foreground below 0, from which the unit is recognized; left out where
+            the unit is known, as in pictures.
         remarks: what a user must be told of how the files were read -> the file that shows it, or its modality.
     """
 
@@ -98,18 +98,18 @@ class Slices:
 
 
 class Readable(Protocol):
-    """What a dataset reads of one subject, in the files' own units: knows its way to slices and back.
+    """The images of one subject as a dataset reads them, in the files' own units, with the way to slices and back.
 
     Optional members, for what is resized to be trained on: `own_size`, its (H, W), and `sized((H, W))`, the same whose
     slices have another size. `gantk predict` asks for the own size, or for one that a user names.
     """
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
-        """Every modality as normalised slices, full field of view: the crop is not applied.
+        """Every modality as normalized slices, full field of view: the crop is not applied.
 
         Args:
             inputs: the modalities that say where foreground is.
-            settings: spacing, normalisation, intensities and mask, where they mean something here.
+            settings: spacing, normalization, intensities and mask, where they mean something here.
 
         Raises:
             DataError: the images cannot be used; `where` may be the name of a modality.
@@ -231,7 +231,7 @@ def holds_few_numbers(image: np.ndarray) -> bool:
 
 
 def few_numbers(name: str, image: np.ndarray, settings: SliceSettings) -> str:
-    """What a user must be told of an image that may be a label map, and is not said to be one; empty for nothing."""
+    """The remark that an image may be a label map although the recipe does not declare it as one; empty for none."""
     said = settings.intensities.get(name)
     if said is not None and said.unit != "auto":
         return ""
@@ -251,7 +251,7 @@ def _foreground(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings
 
 
 def _shown(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> dict[str, np.ndarray]:
-    """What says where foreground is."""
+    """The images that show where foreground is."""
     return {name: volumes.images[name] for name in {*inputs, *([settings.mask] if settings.mask else [])}}
 
 
@@ -266,10 +266,10 @@ def _negative(brain: np.ndarray, scale: Scale) -> float:
 
 
 def tell(progress: Progress, remarks: Iterable[Mapping[str, str]]) -> None:
-    """Say each remark of some subjects' slices once, with the first file that shows it.
+    """Report each remark on the subjects' slices once, with the first file that shows it.
 
     Args:
-        progress: where it is said.
+        progress: where remarks are reported.
         remarks: of each subject.
     """
     found: dict[str, list[str]] = {}
@@ -282,7 +282,7 @@ def tell(progress: Progress, remarks: Iterable[Mapping[str, str]]) -> None:
 
 
 def placed(error: DataError, subject: Subject, noun: str = "patient") -> DataError:
-    """What `Readable.slices` raised, with the subject, and the file in place of the modality."""
+    """The error that `Readable.slices` raised, with the subject, and the file in place of the modality."""
     name = error.where if error.where in subject.files else None
     what = f"{noun} {subject.id!r}{f', {name!r}' if name else ''}: {error.what}"
     return DataError(what, where=subject.files[name] if name else subject.folder, why=error.why, mend=error.mend)

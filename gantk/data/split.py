@@ -1,4 +1,4 @@
-"""A split of a cohort: who trains, who validates, who tests."""
+"""A split of a cohort: which subjects are used for training, validation and testing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Split:
     Attributes:
         paired: train with inputs and targets.
         unpaired: train with inputs alone.
-        validation: are looked at after an epoch.
+        validation: are evaluated after an epoch.
         test: are measured at the end.
         target: train with targets alone.
         owners: the patient of each subject that is one of a patient's; all others are patients themselves.
@@ -58,7 +58,7 @@ class Split:
 
     @property
     def on_training(self) -> bool:
-        """Whether nothing is held out: what is validated and tested is what is trained on."""
+        """Whether nothing is held out, so that validation and test use the training subjects."""
         return bool(self.test) and self.validation == self.test == tuple(sorted(self._trained))
 
     @property
@@ -76,11 +76,11 @@ class Split:
         return tuple(sorted(self.paired + self.unpaired))
 
     def patient(self, subject: str) -> str:
-        """Whose a subject is."""
+        """The patient of a subject."""
         return self.owners.get(subject, subject)
 
     def patients_of(self, subjects: Iterable[str]) -> tuple[str, ...]:
-        """Whose some subjects are, each once, sorted."""
+        """The patients of some subjects, each once, sorted."""
         return tuple(sorted({self.patient(subject) for subject in subjects}))
 
     @property

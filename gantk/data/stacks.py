@@ -1,4 +1,4 @@
-"""A subject's slices as a generator is given them, and through any network as it is run; needs NumPy alone."""
+"""A subject's slices as inputs of a generator, and their translation by any network; needs NumPy alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Fitting = Callable[[tuple[int, int]], tuple[int, int] | None]
 
 
 def stacked(slices: Slices, takes: Sequence[str], channels: int, reach: int) -> np.ndarray:
-    """What a generator is given, (Z, C, H, W); a modality that is hidden is background.
+    """The input of a generator, (Z, C, H, W); a hidden modality is background.
 
     Args:
         slices: a subject's.
@@ -86,7 +86,7 @@ def through(
 
 
 def own_size(read: Any, asked: tuple[int, int] | None, crop: tuple[int, int], fitting: Fitting) -> tuple[Any, str]:
-    """A picture at the size that it is translated at, and what is to be said of it.
+    """A picture at the size at which it is translated, and a remark about the size.
 
     Args:
         read: a `Readable` with `own_size` and `sized`.
@@ -107,10 +107,10 @@ def own_size(read: Any, asked: tuple[int, int] | None, crop: tuple[int, int], fi
 
 
 def _full(slices: Slices) -> np.ndarray:
-    """The slices that show anything."""
+    """The slices with any foreground."""
     return np.flatnonzero(slices.foreground.any(axis=(1, 2)))
 
 
 def _within(size: tuple[int, int]) -> tuple[int, int]:
-    """What of an image is translated at once."""
+    """The part of an image that is translated at once."""
     return min(size[0], WINDOW), min(size[1], WINDOW)

@@ -57,7 +57,7 @@ class SliceStore(Mapping[str, PatientSlices]):
         return len(self._patients)
 
     def meant(self, meaning: Meaning) -> SliceStore:
-        """The same patients, with intensities and labels understood so."""
+        """The same patients, with this meaning of intensities and labels."""
         return SliceStore(self.settings, {name: patient.meant(meaning) for name, patient in self.items()}, self.noun)
 
 
@@ -207,7 +207,7 @@ def _room(folder: Path) -> float:
 
 
 def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
-    """What the cache holds under this key; a damaged folder is removed."""
+    """The patient that the cache holds under this key; a damaged folder is removed."""
     try:
         if not folder.exists():
             return None

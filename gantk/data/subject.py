@@ -1,4 +1,4 @@
-"""What is translated as one, and its volumes on one grid; needs NumPy alone."""
+"""A subject, which is translated as one unit, and its volumes on one grid; needs NumPy alone."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["Subject", "Volumes"]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is translated as one: a patient, one of a patient's visits or scans, or a picture; and its files.
+    """The unit of translation: a patient, a patient's visit or scan, or a picture, with its files.
 
     Attributes:
         id: its name, which no other subject has.
         files: by modality; inputs or targets may be lacking.
         segmentation: file with labels.
         part: the part of the cohort that the dataset puts it in; None leaves that to the split.
-        patient: whose it is; its id where it says nothing. All that is of one patient is in one part of the split, and
-            counts once in statistics.
+        patient: the patient it belongs to; by default its id. All subjects of one patient are in one part of the split,
+            and count once in statistics.
         fold: the part of a cross-validation in which its patient is tested; None where the dataset says nothing.
         facts: what else the dataset knows of it, such as its site, by name; a split can be stratified by one.
     """
@@ -56,7 +56,7 @@ class Volumes:
     Attributes:
         images: modality name -> float32 (X, Y, Z), scanner units.
         segmentation: uint8 (X, Y, Z), labels as the file has them, or None.
-        affine: (4, 4), from voxel indices of this grid to RAS+ millimetres, as nibabel has it; the first image's.
+        affine: (4, 4), from voxel indices of this grid to RAS+ millimeters, as nibabel has it; the first image's.
         grid_difference: how far the grids of the files lie apart at most, as a part of a voxel.
         reference: the file whose grid it is, where images were resampled; that of the first image where None.
     """

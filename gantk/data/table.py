@@ -16,7 +16,8 @@ class CohortTable(Scans):
     """Patients of a CSV or TSV file: `patient,t1,t2,flair,t1ce,seg,part,fold,site`, one row each.
 
     A column that names NIfTI files, relative to the table's folder, is a modality; a file `X.nii.gz#0` is the first
-    volume of several in it. An empty cell: not there. `subject` or `visit` tells several rows of one patient apart;
+    volume of several in it. An empty cell means that the file does not exist. `subject` or `visit` tells several rows
+    of one patient apart;
     `part` (training, validation, test) and `fold` (0, 1, …) fix the split; other columns are facts by which
     `data.split.stratify` can balance it. `gantk data table` writes such a file from a folder.
 

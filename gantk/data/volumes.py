@@ -218,7 +218,7 @@ def intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
 
 
 def labels_of(path: Path, voxels: np.ndarray) -> np.ndarray:
-    """Labels as they are, uint8; tools that interpolate or scale leave them a little off whole numbers."""
+    """Labels as uint8; tools that interpolate or scale leave them slightly off whole numbers."""
     labels = np.rint(voxels)
     good = (np.abs(voxels - labels) <= _ROUNDING) & (labels >= 0) & (labels <= 255)  # NaN is not good
     if not good.all():

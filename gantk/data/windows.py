@@ -12,7 +12,7 @@ OVERLAP = 0.25  # of a window, at least, that the next one shows again
 
 
 def in_windows(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, window: tuple[int, int]) -> np.ndarray:
-    """A network's output on images, made window by window where they are larger than one.
+    """A network's output on images, computed window by window if they are larger than a window.
 
     Where windows overlap, their outputs are averaged with weights that fall linearly toward a window's edges.
 

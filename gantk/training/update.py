@@ -30,7 +30,7 @@ class Updater:
     """Carries out steps of one stage.
 
     All generator terms are summed into one backward, all discriminator terms into another: with one backward per
-    side gradients stay synchronised under data parallelism, and what two terms share is differentiated once.
+    side gradients stay synchronized under data parallelism, and what two terms share is differentiated once.
 
     Attributes:
         idle: the parts, `ROLE/PART`, that have had no gradient so far.

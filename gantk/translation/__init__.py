@@ -1,4 +1,4 @@
-"""Translators, terms, weight maps, and the lazy, memoised step."""
+"""Translators, terms, weight maps, and the lazy, memoized step."""
 
 from gantk.translation.assembly import Assembly, assemble
 from gantk.translation.chain import Chain

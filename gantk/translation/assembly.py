@@ -57,7 +57,7 @@ class Assembly:
 def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
     """Build every component that the recipe names, for a dataset whose images have so many channels.
 
-    Each network is initialised from a seed of its own, so that adding one leaves the others as they were. What is
+    Each network is initialized from a seed of its own, so that adding one leaves the others as they were. What is
     switched off is checked, and not built.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Whether two images of a patient show the same place: by their edges, which sequences share whatever they brighten."""
+"""Whether two images of a patient show the same place: by their edges, which all sequences share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def is_mirrored(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _edges(volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient magnitude on a coarser grid, its mean taken away, and the steps of that grid in voxels."""
+    """Gradient magnitude on a coarser grid, minus its mean, and the steps of that grid in voxels."""
     step = np.array([max(1, -(-n // _VOXELS)) for n in volume.shape])
     low, high = np.percentile(volume, (0.5, 99.5))
     smooth = ndimage.uniform_filter(np.clip(volume, low, high), size=tuple(step))

@@ -29,11 +29,11 @@ _HEIGHT = 96  # of thumbnails
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that looks wrong.
+    """A finding: something that looks wrong.
 
     Attributes:
         level: `error` where training refuses the file or would learn from a mistake, else `warning`.
-        text: what it is, in a sentence without its full stop.
+        text: a sentence that says what is wrong, without its period.
     """
 
     level: Literal["error", "warning"]
@@ -123,7 +123,7 @@ class _Look:
         self.grid: Grid | None = None
 
     def error(self, error: DataError, name: str) -> None:
-        """Take down what reading an image raised."""
+        """Record an error raised while an image was read."""
         why = f" ({error.why})" if error.why else ""
         self.findings.append(Finding("error", f"{name}: {error.what}{why}"))
 
@@ -153,7 +153,7 @@ class _Look:
                 self.error(error, SEGMENTATION)
 
     def _take_grid(self, onto: str) -> None:
-        """Look at all images on the grid of one; where that is damaged, reading it tells."""
+        """Check all images on the grid of one of them; if that one is damaged, reading it records the error."""
         file = self.subject.files.get(onto)
         if file is None:
             self.findings.append(Finding("error", f"there is no {onto!r} image, onto which the others are resampled"))

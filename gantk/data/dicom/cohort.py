@@ -29,10 +29,10 @@ _SHOWN = 4  # descriptions that are named
 
 
 def converter() -> Converter:
-    """What reads DICOM here.
+    """The installed converter of DICOM files.
 
     Raises:
-        UsageError: nothing does.
+        UsageError: none is installed.
     """
     if importlib.util.find_spec("SimpleITK") is not None:
         return SimpleItk()
@@ -52,7 +52,8 @@ def dicom(
 
     A patient with several studies has a subject for each, by its date. Of several series of one modality the first of
     those with the finest voxels is taken, original images before derived ones. `IMAGES/series.csv` says of every
-    series what it was taken for, or why it was not. Files of an earlier call are kept where they are the same series's.
+    series what it was taken for, or why it was not. Files of an earlier call are kept if they came from the same
+    series.
 
     Args:
         root: the folder with DICOM files, at any depth, in any order.
@@ -91,7 +92,7 @@ def dicom(
 
 @dataclass(frozen=True)
 class _Choice:
-    """A series, and what becomes of it.
+    """A series, and the decision about it.
 
     Attributes:
         series: its headers.
@@ -127,7 +128,7 @@ class _Choice:
 
 
 def _choices(found: Sequence[Series], rules: Sequence[Named], root: Path) -> list[_Choice]:
-    """What becomes of each series."""
+    """The decision about each series."""
     subjects = _names(found, root)
     choices = []
     groups: dict[tuple[str, str], list[Series]] = defaultdict(list)
@@ -172,14 +173,14 @@ def _names(found: Iterable[Series], root: Path) -> dict[str, str]:
 
 
 def _patient(series: Series, root: Path) -> str:
-    """A patient's id as a file can be called; the folder below the root where the files tell none."""
+    """A patient's id as a valid file name; the folder below the root if the files have no id."""
     below = series.folder.relative_to(root).parts
     told = series.patient or (below[0] if below else root.name)
     return _NOT_IN_NAMES.sub("-", told).strip("-.") or "patient"
 
 
 def _convert(choices: Sequence[_Choice], images: Path, by: Converter, progress: Progress) -> list[_Choice]:
-    """The choices, those without a file now that could not be converted."""
+    """The choices; series that could not be converted no longer have a file."""
     before = _read(images / SERIES)
     jobs, known = [], {}
     for choice in choices:
@@ -217,7 +218,7 @@ def _write(path: Path, choices: Sequence[_Choice]) -> None:
 
 
 def _tell(choices: Sequence[_Choice], record: Path, progress: Progress) -> None:
-    """What was taken for what, and where every series stands."""
+    """A note of which series were taken for which modality, and where the record of all series is."""
     taken: dict[str, Counter[str]] = defaultdict(Counter)
     for choice in choices:
         if choice.file:

@@ -1,4 +1,4 @@
-"""DICOM series by dcm2niix: told by the sidecars that it writes, and converted by it."""
+"""DICOM series by dcm2niix: read from the sidecars that it writes, and converted by it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _WAYS = ("-d", "0", "-w", "2", "-f", "%j")
 
 
 def _take(made: Mapping[str, Path], key: str, path: Path, said: str) -> str:
-    """Move a file that was made to its place."""
+    """Move a converted file to its place."""
     names = [name for name in made if name == key or any(name.startswith(key + end) for end in _MENDED)]
     if not names:
         told = [line for line in said.splitlines() if "error" in line.lower()]

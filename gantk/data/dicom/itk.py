@@ -35,7 +35,7 @@ _FACTS = {
 
 @dataclass(frozen=True)
 class Header:
-    """What one DICOM file tells of itself.
+    """The header of one DICOM file.
 
     Attributes:
         path: the file.
@@ -59,7 +59,7 @@ class Header:
 
     @property
     def volume(self) -> tuple[object, ...]:
-        """What files of one volume share: the series, its kind of image, echo, grid and orientation."""
+        """The key that files of one volume share: series, kind of image, echo, grid and orientation."""
         turned = tuple(np.round(self.direction, 2).ravel() + 0.0)
         return self.tag("0020|000e"), self.tag("0008|0008"), self.tag("0018|0081"), self.size, turned
 
@@ -71,7 +71,7 @@ class SimpleItk:
         self.name = f"SimpleITK {metadata.version('SimpleITK')}"
 
     def series(self, root: Path, progress: Progress) -> list[Series]:
-        """All series below a folder, by the headers of all files; files that are no DICOM are passed over."""
+        """All series below a folder, by the headers of all files; files other than DICOM are skipped."""
         files = [file for _, found in walk_folders(root) for file in found]
         found = {}
         with progress.task("Reading headers", len(files)) as bar:
@@ -138,7 +138,7 @@ def _plain(text: str) -> str:
 
 
 def _gap(ordered: Sequence[Header], normal: np.ndarray) -> tuple[float, str]:
-    """Between slices in mm, and why they are no volume."""
+    """The distance between slices in mm, and why they do not form a volume."""
     if len(ordered) < 2:
         return ordered[0].spacing[2], "it has a single slice"
     places = np.array([header.origin for header in ordered])

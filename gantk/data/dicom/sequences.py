@@ -76,7 +76,7 @@ _KINDS = {"CT": "ct", "PT": "pet"}
 
 
 def modality_of(series: Series) -> str | None:
-    """A series's modality, by the name that tables have; None for one that is of no usual kind.
+    """A series's modality, by the name that tables have; None for an unusual kind.
 
     A T1 is t1ce where its description speaks of contrast, or its ContrastBolusAgent names an agent and the
     description does not deny it. A T1 FLAIR is a T1. CT and PET are told by the DICOM modality.
@@ -111,14 +111,14 @@ class Named:
 
     Attributes:
         modality: its name; empty for series that are left out.
-        pattern: of the whole description, in any capitals; `*` stands for anything.
+        pattern: of the whole description, in any case; `*` stands for anything.
     """
 
     modality: str
     pattern: str
 
     def fits(self, series: Series) -> bool:
-        """Whether a series is so described."""
+        """Whether a series has such a description."""
         return fnmatch.fnmatchcase(series.description.lower(), self.pattern.lower())
 
 

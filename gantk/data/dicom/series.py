@@ -17,7 +17,7 @@ class Series:
     """A volume that a scanner stored, or the part of a series that is one volume.
 
     Attributes:
-        key: what no other has.
+        key: unique to this volume.
         patient: PatientID.
         study: StudyInstanceUID.
         date: StudyDate, YYYYMMDD; empty where it was removed.

@@ -1,4 +1,4 @@
-"""Any layout in which a file's path says whose it is, by a pattern such as `{patient}-{modality}.nii.gz`."""
+"""Any layout in which a file's path names the patient, by a pattern such as `{patient}-{modality}.nii.gz`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Scan:
         patient: whose it is.
         modality: by the name that all layouts share; `seg` for a segmentation.
         path: the file.
-        detail: what tells it from others of one modality, such as `run-2`.
+        detail: distinguishes files of one modality, such as `run-2`.
     """
 
     subject: str
@@ -41,10 +41,10 @@ def stem(path: Path) -> str:
 def subjects_of(
     scans: Iterable[Scan], progress: Progress, facts: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[Subject]:
-    """The subjects that scans belong to, sorted by id; those with nothing but segmentations are none.
+    """The subjects that scans belong to, sorted by id; a subject with nothing but segmentations is left out.
 
-    Where a subject has several files of one modality, the one with the least detail keeps the name, the others have
-    their detail behind it, and a note says so.
+    Where a subject has several files of one modality, the one with the least detail keeps the modality's name; the
+    others have their detail appended, and a note says so.
 
     Args:
         scans: in any order.
