@@ -1,4 +1,4 @@
-"""Evaluation of a trained state on the test patients: table, example slices, and where the weight maps weigh."""
+"""Evaluation of a trained state on the test patients: table, example slices, and mean weights of the weight maps."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def make_metrics(recipe: Recipe, registry: Registry) -> dict[str, AnyMetric]:
 
 
 def cohort_metrics(recipe: Recipe, registry: Registry, cohort: Cohort, progress: Progress) -> dict[str, AnyMetric]:
-    """The recipe's metrics by name; those in units are bound to the cohort's, or left out with a note."""
+    """The recipe's metrics by name; metrics in physical units are bound to the cohort's unit, or left out with a
+    note."""
     metrics = make_metrics(recipe, registry)
     bound = in_units(metrics, cohort.meaning, recipe.measured, cohort.loader.layout.channels)
     for name in metrics.keys() - bound.keys():
@@ -71,7 +72,8 @@ def cohort_metrics(recipe: Recipe, registry: Registry, cohort: Cohort, progress:
 def in_units(
     metrics: Mapping[str, AnyMetric], meaning: Meaning, targets: Sequence[str], channels: int
 ) -> dict[str, AnyMetric]:
-    """Metrics by name; those in units are bound to the targets', or left out where one has no absolute unit.
+    """Metrics by name; metrics in physical units are bound to the targets' unit, or left out if a target has no
+    absolute unit.
 
     Args:
         metrics: by name.
@@ -92,7 +94,7 @@ def in_units(
 
 
 def _to_units(meaning: Meaning, targets: Sequence[str], channels: int) -> ToUnits | None:
-    """What brings measured targets from [0, 1] into their units; None where one has no absolute unit."""
+    """The factors from [0, 1] to the units of the measured targets; None if a target has no absolute unit."""
     scales = [known.scale for name in targets if isinstance(known := meaning.intensities[name], Absolute)]
     if len(scales) < len(targets):
         return None
@@ -118,8 +120,8 @@ def assess(
 
     Several processes share the patients, and the first of them writes.
 
-    Where no test patient has what is measured, only metrics without need of pairs are measured, and without such a
-    metric there are pictures alone; a region that no image has apart from the whole is left out.
+    If no test patient has the measured images, only metrics that need no pairs are computed, and without such a metric
+    only pictures are made; a region that no image has apart from the whole is left out.
     """
     world = world or World()
     recipe = state.recipe
@@ -201,19 +203,19 @@ def assess(
 
 
 def _answered(row: Row, cohort: Cohort) -> Row:
-    """A row of an evaluation; without values where it is of an input that the patient lacks."""
+    """A row of an evaluation; without values if the method is an input that the patient lacks."""
     empty = dict.fromkeys(row.values, math.nan)
     return replace(row, values=empty) if _lacking(row.method, row.subject, cohort) else row
 
 
 def _lacking(method: str, subject: str, cohort: Cohort) -> bool:
-    """Whether a method is to copy an input that a subject lacks."""
+    """Whether a method copies an input that a subject lacks."""
     kind, _, name = method.partition(":")
     return kind == "input" and name not in cohort.store[subject].modalities
 
 
 def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:
-    """The other direction, of test patients with targets and no inputs: what is made of their targets."""
+    """The opposite direction, for test patients with targets and no inputs: images made from their targets."""
     layout, recipe = state.assembly.layout, state.recipe
     rows = cohort.loader.panel_rows(cohort.targets(cohort.split.test, recipe), recipe.evaluation.examples)
     group = cohort.loader.rows(rows) if rows else None
@@ -226,13 +228,13 @@ def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:
 
 
 def _told(state: TrainingState) -> str:
-    """Which weights a state has."""
+    """A description of the weights that a state has."""
     which = f"best {state.recipe.best_metric}" if state.recipe.evaluation.checkpoint == "best" else "last"
     return f"{which}, step {state.position.total}"
 
 
 def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
-    """What tells a patient's images from others that are called alike: the targets' scales, and the tumor's size."""
+    """Numbers that identify a patient's images: the targets' scales, and the tumor's size."""
     slices = cohort.store[patient]
     scales = {
         name: cohort.meaning.scale(name, slices.scales[name]).upper for name in recipe.measured if name in slices.scales
@@ -241,17 +243,17 @@ def _known_by(cohort: Cohort, patient: str, recipe: Recipe) -> dict[str, float]:
 
 
 class _Weights:
-    """Where weight maps weigh: their means in tumor and in healthy brain."""
+    """The means of weight maps in tumor and in healthy brain."""
 
     def __init__(self) -> None:
         self.sums: dict[str, dict[str, tuple[float, int]]] = {}
 
     def add(self, weights: Mapping[str, Tensor], group: Group) -> None:
-        """Take in the maps on slices with their segmentation."""
+        """Add the maps of slices with their segmentation."""
         self.join([self.sums, mean_weights(weights, group)])
 
     def join(self, parts: Sequence[Mapping[str, Mapping[str, tuple[float, int]]]]) -> None:
-        """Hold the sums of several parts together."""
+        """Combine the sums of several processes."""
         sums: dict[str, dict[str, tuple[float, int]]] = {}
         for part in parts:
             for name, regions in part.items():
@@ -262,7 +264,7 @@ class _Weights:
 
     @property
     def means(self) -> dict[str, dict[str, float]]:
-        """By map and region."""
+        """The means by map and region."""
         return {n: {r: s / max(c, 1) for r, (s, c) in regions.items()} for n, regions in self.sums.items()}
 
 

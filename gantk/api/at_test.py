@@ -1,4 +1,4 @@
-"""Generators as they are asked at test: in evaluation mode, without gradient, in windows where images are large."""
+"""Generators at test time: in evaluation mode, without gradient, in windows if images are large."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
 def as_tested(chain: Chain, recipe: Recipe, sample: int = 0) -> Iterator[None]:
     """Generators as the recipe tests them, without gradient; they and torch's random numbers stay as they were.
 
-    Dropout that is kept at test, and a generator that samples, draw from the recipe's seed, so that the same images
-    give the same; `sample` numbers further draws.
+    Dropout that is kept at test time, and a generator that samples, draw from the recipe's seed, so that equal images
+    give equal results; `sample` numbers further draws.
     """
     kept = [network for role, network in chain.networks.items() if recipe.translators[role].at_test == "train"]
     buffers = [(buffer, buffer.clone()) for network in kept for buffer in network.buffers()]
@@ -52,7 +52,7 @@ def as_tested(chain: Chain, recipe: Recipe, sample: int = 0) -> Iterator[None]:
 
 
 def draws(chain: Chain, recipe: Recipe) -> bool:
-    """Whether what generators make at test is drawn at random."""
+    """Whether the generators' results at test time are random."""
     return chain.draws or any(recipe.translators[role].at_test == "train" for role in chain.networks)
 
 

@@ -67,13 +67,13 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
 
 
 def _schedules(recipe: Recipe) -> list[tuple[str, Selection]]:
-    """The recipe's scheduler and those beside it, each with its place."""
+    """The recipe's scheduler and the additional ones, each with its place in the recipe."""
     also = [(f"schedule.also.{number}", selection) for number, selection in enumerate(recipe.schedule.also)]
     return [("schedule", recipe.schedule), *also]
 
 
 def watched(recipe: Recipe, registry: Registry) -> list[tuple[str, str]]:
-    """The metrics that something watches after epochs: the key that says so, and the metric's name."""
+    """The metrics that are watched after epochs, by the recipe's key that names them."""
     best = recipe.training.keep_best
     keys = [] if best is None else [("training.keep_best.metric", best.metric)]
     for where, selection in _schedules(recipe):
@@ -106,7 +106,7 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 
 
 def rebuild(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
-    """As `build`, for a run that is trained: what its scheduler watched need not be measured any more."""
+    """As `build`, for a trained run: the metrics that its scheduler watched need not be measured any more."""
     try:
         return _build(recipe, registry)
     except RecipeError as error:
@@ -114,7 +114,7 @@ def rebuild(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 
 
 def _check_watched(recipe: Recipe, registry: Registry) -> None:
-    """What is watched must be measured after epochs."""
+    """Check that every watched metric is measured after epochs."""
     made = make_metrics(recipe, registry)
     metrics = {**epoch_metrics(made, paired=True), **epoch_metrics(made, paired=False)}
     for key, name in watched(recipe, registry):
@@ -144,7 +144,7 @@ def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 
 
 def _check_window(recipe: Recipe, assembly: Assembly) -> None:
-    """Whether the networks that answer take the windows that the recipe names."""
+    """Check that the generators used for prediction accept the recipe's windows."""
     window = recipe.inference.window
     if window is None:
         return
@@ -164,7 +164,7 @@ def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Sche
 
     Raises:
         RecipeError: what the scheduler watches has no value.
-        DataError: they cannot be listed, lack what the recipe names, or a group has none.
+        DataError: the patients cannot be listed, lack images that the recipe names, or a group has no patient.
     """
     try:
         listing = list_cohort(recipe, registry, progress)
@@ -179,7 +179,7 @@ def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Sche
 
 
 def _counted(listing: Listing) -> dict[str, Any]:
-    """How many patients there are, by what they have and by their role."""
+    """The number of patients by their images and by their role."""
     images = Counter(modality for subject in listing.subjects for modality in subject.files)
     split = {role: len(getattr(listing.split, role)) for role in ROLES}
     left_out = {"left_out": len(listing.left_out)} if listing.left_out else {}

@@ -44,23 +44,23 @@ class Cohort:
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits over all that is read of the images, wherever they lie, and what it is taken to mean."""
+        """12 hex digits over the images' contents, wherever the files lie, and over their meaning."""
         stored = {patient: slices.checksum for patient, slices in self.store.items()}
         facts = [self.loader.facts] if self.loader.extra or self.loader.sampler else []
         told = json.dumps([stored, self.meaning.to_dict(), *facts], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def shown(self, patients: Sequence[str]) -> list[str]:
-        """The patients who have something to be translated."""
+        """The patients with images to translate."""
         inputs = set(self.loader.layout.inputs)
         return [patient for patient in patients if inputs & set(self.store[patient].modalities)]
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
-        """The patients of those whose translation can be measured: all targets that are measured are known."""
+        """The patients among these whose translation can be measured because they have all measured targets."""
         return self.targets(self.shown(patients), recipe)
 
     def targets(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
-        """The patients of those who have all targets that are measured."""
+        """The patients among these who have all measured targets."""
         return [patient for patient in patients if set(recipe.measured) <= set(self.store[patient].modalities)]
 
 
@@ -90,7 +90,7 @@ def sampling(data: DataSettings) -> Sampling[Any]:
 
 
 def _said(extra: Mapping[str, ExtraSettings], subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
-    """What subjects' facts say of what a recipe declares beside images."""
+    """The values of `[data.extra]` that the subjects' facts give."""
     names = {settings.of or name for name, settings in extra.items() if settings.per == "image"}
     return {subject.id: {k: v for k, v in subject.facts.items() if k in names} for subject in subjects}
 
@@ -174,7 +174,7 @@ def understand(store: SliceStore, split: Split, recipe: Recipe, segmentations: M
 
 
 def told(store: SliceStore, meaning: Meaning) -> Iterator[str]:
-    """What was found in scans and what it is taken to mean, a line each."""
+    """Findings about the scans and their interpretation, one line each."""
     found = {
         name: sorted({p.scales[name].background for p in store.values() if name in p.negative})
         for name in meaning.intensities

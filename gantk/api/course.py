@@ -1,4 +1,4 @@
-"""One run's course, from where its state is to its report."""
+"""The course of one run, from its current state to its report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from gantk.training.world import World
 
 
 class Course:
-    """One run's course: train, evaluate, report, with its state on disk and in MLflow at every turn."""
+    """The course of one run: train, evaluate and report, keeping the state on disk and in MLflow up to date."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Course:
         self.spent_before = float(self.status.facts.get("seconds", 0.0))
 
     def restore(self) -> None:
-        """Bring the state to the last checkpoint, where there is one; a run that cannot go on stays as it is.
+        """Bring the state to the last checkpoint, if there is one; a run that cannot continue is left unchanged.
 
         Raises:
             DataError: the data has changed since then.
@@ -83,7 +83,7 @@ class Course:
                 )
 
     def carry_out(self, tracking_uri: str | None) -> RunResult:
-        """Train, evaluate and report from where the state is.
+        """Train, evaluate and report from the current state.
 
         Raises:
             Interrupted: a signal stopped the run; its state is saved.
@@ -130,7 +130,8 @@ class Course:
                 feeder.close()
 
     def _write_model(self) -> None:
-        """The model for MLflow, where the recipe asks for one; a run without it is finished all the same."""
+        """The model for MLflow, where the recipe asks for one; if the model cannot be made, the run is finished all the
+        same."""
         if not (self.recipe.tracking.enabled and self.recipe.tracking.model):
             return
         from gantk.api.mlflow_model import write_model
@@ -155,7 +156,7 @@ class Course:
         )
 
     def _take_up(self) -> None:
-        """Bring the folder to where the state is, and say that the run goes on."""
+        """Bring the folder in line with the state, and mark the run as running."""
         for part in (self.folder, *filter(Path.is_dir, self.folder.rglob("*"))):
             sweep_partial(part, older_than=0)  # of a killed process: the folder is ours alone
         RunFiles(self.folder).mend(self.cohort.split)
@@ -177,7 +178,8 @@ class Course:
         )
 
     def accompany(self) -> None:
-        """Train and evaluate beside the first process, which alone writes. Raises as `carry_out` does."""
+        """Train and evaluate in a process other than the first; only the first one writes. Raises as `carry_out`
+        does."""
         self._train(self._engine(Beside(), {}, None, self._metrics(QuietProgress())))
         self._evaluate()
 
@@ -239,7 +241,7 @@ class Course:
             self.signals.training = False
 
     def _best(self, metrics: Mapping[str, AnyMetric]) -> Best | None:
-        """What keeps the best epoch's checkpoint, where the recipe wants it."""
+        """The keeper of the best epoch's checkpoint, if the recipe asks for it."""
         key = self.recipe.best_metric
         if key is None:
             return None
@@ -272,7 +274,7 @@ class Course:
 
 
 def checkpoint_facts(recipe: Recipe, cohort: Cohort, plugins: object, processes: int) -> dict[str, Any]:
-    """What a prediction needs besides the weights."""
+    """The data that a prediction needs besides the weights."""
     return {
         "recipe": dump_recipe(recipe),
         "plugins": plugins,

@@ -26,7 +26,7 @@ class Display(Protocol):
         """A step was done: `epoch` and `step` count from 0, `total_steps` are those of an epoch."""
 
     def epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        """An epoch and its validation were done."""
+        """An epoch and its validation ended."""
 
     def note(self, text: str) -> None:
         """Show a line to the user."""

@@ -1,4 +1,4 @@
-"""Models that are asked together: their mean image, and how far they disagree."""
+"""Ensembles of models: their mean image, and its standard deviation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SPREAD = "std"
 
 @dataclass(frozen=True)
 class Made:
-    """An image, and what is written beside it.
+    """An image, and the images written beside it.
 
     Attributes:
         image: on the subject's own grid, in the target's unit.
-        beside: what is written beside it, by name: `std`, the standard deviation over several members, and what they
-            make besides their image, its mean.
+        beside: images written beside it, by name: `std`, the standard deviation over several members, and the mean of
+            each additional output.
     """
 
     image: np.ndarray
@@ -40,7 +40,7 @@ class Ensemble:
     """One model or several, such as those of the folds or seeds of a recipe; their images are averaged in their unit.
 
     Args:
-        models: as `gantk.load` gives them; the first one says how files are found and written.
+        models: as `gantk.load` gives them; the first one decides how files are found and written.
 
     Raises:
         UsageError: two runs read images in different ways.
@@ -62,7 +62,7 @@ class Ensemble:
 
     @property
     def first(self) -> Model:
-        """The member that says how files are found and written."""
+        """The member that decides how files are found and written."""
         return self.models[0]
 
     def target(self, request: Request) -> str:
@@ -80,11 +80,11 @@ class Ensemble:
         return next(iter(targets))
 
     def prepare(self, case: Path | Subject, request: Request) -> list[Prepared]:
-        """A subject as each member is shown it; raises as `Model.prepare` does."""
+        """A subject prepared for each member; raises as `Model.prepare` does."""
         return [model.prepare(case, request) for model in self.models]
 
     def translate(self, prepared: Sequence[Prepared], request: Request, progress: Progress) -> list[np.ndarray]:
-        """What each member makes of it, (Z, C, H, W) in [-1, 1]; raises as `Model.translate` does."""
+        """The translation by each member, (Z, C, H, W) in [-1, 1]; raises as `Model.translate` does."""
         return [
             model.translate(one, progress, flips=request.flips)
             for model, one in zip(self.models, prepared, strict=True)
@@ -139,7 +139,7 @@ class Ensemble:
 
 
 def _beside(out: Path, writes: Sequence[str], name: str) -> Path:
-    """The file of what is written beside an image: `X_std.nii.gz` beside `X.nii.gz`."""
+    """The file of an image written beside another one: `X_std.nii.gz` beside `X.nii.gz`."""
     ending = next((end for end in writes if out.name.lower().endswith(end)), out.suffix)
     stem = out.name[: len(out.name) - len(ending)]
     return out.with_name(f"{stem}_{name}{out.name[len(stem) :]}")

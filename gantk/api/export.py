@@ -38,7 +38,7 @@ def export(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Write a run's generator for other programs, with what its images are scaled and padded by.
+    """Write a run's generator for other programs, with the parameters for scaling and padding images.
 
     The written file is loaded again, and compared with the torch module on a test slice of the run and on a larger
     image, before it takes its name.
@@ -54,7 +54,7 @@ def export(
 
     Raises:
         UsageError: the name or the role is wrong, a package is not installed, or the run has no example slice.
-        GantkError: the network cannot be exported, or what was written gives other images.
+        GantkError: the network cannot be exported, or the written network gives different images.
     """
     out, progress = Path(out), progress or default_progress()
     kind = _kind(out)
@@ -102,7 +102,7 @@ def _check_out(out: Path, kind: str, overwrite: bool) -> None:
 
 
 def check_exportable(chain: Chain, recipe: Recipe, role: str, where: str = "role") -> None:
-    """Whether a role's network is one that takes slices alone, in one pass.
+    """Check that a role's network takes slices, without other inputs, in one pass.
 
     Raises:
         UsageError: it is not.
@@ -126,7 +126,7 @@ def check_exportable(chain: Chain, recipe: Recipe, role: str, where: str = "role
 
 
 def check_packages() -> None:
-    """Whether what exports to ONNX is installed.
+    """Check that the packages for ONNX export are installed.
 
     Raises:
         UsageError: a package is not.
@@ -181,7 +181,7 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
 
 
 def _real_slice(folder: Path, model: Model, role: str) -> tuple[str, Tensor]:
-    """A test slice of the run as the role is given it, (1, C, H, W), and what it is called."""
+    """A test slice of the run as input of the role, (1, C, H, W), and its name."""
     path = folder / EVALUATION / "examples.npz"
     if not path.is_file():
         raise UsageError(

@@ -1,4 +1,5 @@
-"""The forms in which a generator is exported; what was written is loaded again and compared before it has its name."""
+"""The formats in which a generator is exported; each written file is loaded and compared before it gets its final
+name."""
 
 from __future__ import annotations
 
@@ -43,12 +44,12 @@ class Report:
     """What was exported.
 
     Attributes:
-        files: what was written.
+        files: the written files.
         role: the translator.
-        description: what travels along.
+        description: the content of the JSON file beside it.
         difference: the largest from the torch module, of images in [-1, 1].
         slice: the test slice that they were compared on.
-        remarks: how the exported network differs from what `gantk predict` uses, empty for not at all.
+        remarks: how the exported network differs from what `gantk predict` uses, empty if it does not.
     """
 
     files: tuple[Path, ...]
@@ -61,7 +62,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Export:
-    """What is to be written, and what it must give."""
+    """The network to be written, and the output that it must give."""
 
     out: Path
     model: Model
@@ -74,7 +75,7 @@ class Export:
     remarks: tuple[str, ...]
 
     def compare(self, run: Run) -> float:
-        """The largest difference of what was written from the torch module.
+        """The largest difference between the written network and the torch module.
 
         Raises:
             GantkError: it is above the tolerance.
@@ -102,7 +103,7 @@ class Export:
 
 
 class Plain(nn.Module):
-    """Generators with nothing to be asked of them but the last one's image, in float32."""
+    """Generators reduced to the last one's image, in float32."""
 
     def __init__(self, chain: Chain) -> None:
         super().__init__()
@@ -113,7 +114,7 @@ class Plain(nn.Module):
 
     @property
     def weights(self) -> nn.Module:
-        """What holds the weights: of one generator alone, itself."""
+        """The module that holds the weights; a single generator is that module itself."""
         networks = self.chain.registered
         return networks if len(networks) > 1 else next(iter(networks.values()))
 
@@ -197,7 +198,7 @@ WRITERS: dict[str, Callable[[Export], Report]] = {"onnx": _onnx, "pt2": _pt2, "f
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """torch's exporters without their advice to their own authors."""
+    """A context that silences the torch exporters' messages to their developers."""
     loggers = [logging.getLogger(name) for name in ("torch", "onnxscript")]
     before = [(logger, logger.level) for logger in loggers]
     with warnings.catch_warnings():

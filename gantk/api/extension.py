@@ -1,4 +1,4 @@
-"""Going on after a run's end: a new run that starts where another one is, with a longer schedule."""
+"""Extending a run: a new run that starts from the end of another one, with a longer schedule."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TAKEN = (JOURNAL, "panels", "history")
 
 
 def extended_recipe(parent: Path, changes: Changes) -> Recipe:
-    """The recipe of a run that goes on from another.
+    """The recipe of a run that continues another one.
 
     Args:
         parent: the other run's folder.
@@ -63,7 +63,7 @@ def _newest(parent: Path) -> Checkpoint:
 
 @dataclass(frozen=True)
 class Extension:
-    """A run to go on from, and the schedules of both.
+    """A run to be continued, and the schedules of both runs.
 
     Attributes:
         parent: the run's folder.
@@ -79,7 +79,7 @@ class Extension:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Where the run is."""
+        """The position of the run to be continued."""
         return _newest(self.parent)
 
     @property
@@ -108,7 +108,7 @@ class Extension:
         return at
 
     def notes(self) -> list[str]:
-        """What to say of the new run: whether it is what one longer run would have been."""
+        """The note on whether the new run equals what one longer run would have been."""
         at = self.position
         old, new = self.before.stages(self.roles), self.after.stages(self.roles)
         head = f"Going on from {self.parent.name}, step {at.total}: stage {new[at.stage].name!r}, epoch {at.epoch + 1}"
@@ -120,7 +120,7 @@ class Extension:
         ]
 
     def _exact(self, old: Sequence[Stage], new: Sequence[Stage], at: Position) -> bool:
-        """Whether rates and weights of all epochs that are done are the same in both schedules."""
+        """Whether rates and weights of all completed epochs are the same in both schedules."""
         done = [(number, stage.epochs) for number, stage in enumerate(old[: at.stage])]
         done += [(at.stage, at.epoch)] if at.stage < len(old) else []
         return all(
@@ -133,7 +133,7 @@ class Extension:
         )
 
     def _done(self, last: Stage) -> int:
-        """Epochs of the last stage that are done; a stage may have ended early."""
+        """Completed epochs of the last stage; a stage may have ended early."""
         records = list(Journal(self.parent / JOURNAL).records())
         return records[-1]["epoch"] + 1 if records and records[-1]["stage"] == last.name else last.epochs
 
@@ -141,7 +141,8 @@ class Extension:
         return "all are done" if found.stage >= len(old) else f"{found.epoch} of stage {old[found.stage].name!r} are"
 
     def fill(self, save: Callable[[Path], object]) -> Callable[[Path], None]:
-        """What puts into the new run's folder all that it goes on with, before the folder has its name.
+        """A function that fills the new run's folder with everything needed to continue, before the folder gets its
+        final name.
 
         Args:
             save: writes the checkpoint of the state below a folder.
@@ -162,7 +163,7 @@ class Extension:
 
 
 def _alike(old: Sequence[Stage], new: Sequence[Stage], stage: int) -> bool:
-    """Whether the stage that goes on trains what it trained."""
+    """Check that the continued stage trains the same roles as before."""
     if stage >= len(old):
         return True
     return (old[stage].name, old[stage].roles) == (new[stage].name, new[stage].roles)

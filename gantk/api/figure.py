@@ -103,7 +103,7 @@ def compare_slices(
 
 
 def _check_held_out(table: Table, methods: Sequence[Method], patient: str) -> None:
-    """A patient that a run was trained on shows nothing of it."""
+    """Refuse a patient on whom a run was trained: such a patient says nothing about the run."""
     for row in table.rows:
         if row.baseline:
             continue
@@ -118,7 +118,7 @@ def _check_held_out(table: Table, methods: Sequence[Method], patient: str) -> No
 
 
 def _use(runs: Sequence[Path], patient: str) -> str | None:
-    """What some runs did with a patient who is none of their test patients; None where their splits do not tell."""
+    """How some runs used a patient who is not one of their test patients; None if their splits do not tell."""
     for run in runs:
         split = RunFiles(run).split()
         if split is not None:
@@ -142,7 +142,7 @@ class _Translation:
         self._loaders: dict[str, Loader] = {}
 
     def locate(self, method: Method, patient: str, place: int | None) -> SliceName:
-        """The slice that is asked for, else the patient's with the largest tumor.
+        """The requested slice, by default the patient's slice with the largest tumor.
 
         Raises:
             UsageError: the patient has no such slice, or none with as much brain as a slice needs.
@@ -184,7 +184,7 @@ class _Translation:
         return self._models[method.folder]
 
     def _loader(self, method: Method, patient: str) -> Loader:
-        """Of one patient alone: the others need not be prepared."""
+        """The data of one patient; the others need not be prepared."""
         from gantk.api.cohort import slice_settings
         from gantk.data.cache import gantk_cache_dir
         from gantk.data.dataset import make_data

@@ -1,4 +1,4 @@
-"""What a run will take with the user's data: slices, steps, time, memory and disk; no image is read."""
+"""Forecast of a run's cost on the user's data: slices, steps, time, memory and disk; no image is read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _FREE = {"name", "description", "predict", "evaluation", "tracking", "parent"}  
 
 
 class Costs:
-    """What steps take, each measured once: the runs of a sweep that differ in seed, fold or weights have one.
+    """The cost of steps, each measured once: runs of a sweep that differ only in seed, fold or weights share a
+    measurement.
 
     Args:
         device: where steps are measured.
@@ -46,7 +47,7 @@ class Costs:
         self._known: dict[str, Cost] = {}
 
     def of(self, recipe: Recipe, assembly: Assembly, stage: Stage) -> Cost:
-        """What a step of a stage takes.
+        """The cost of a step of a stage.
 
         Raises:
             GantkError: what a step raises.
@@ -62,7 +63,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class StageForecast:
-    """What a stage takes.
+    """The cost of a stage.
 
     Attributes:
         seconds: of a step.
@@ -81,11 +82,11 @@ class StageForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run takes.
+    """The cost of a run.
 
     Attributes:
         stages: by name.
-        exact: whether the recipe says how many steps an epoch has; else they are the most that there can be.
+        exact: whether the recipe says how many steps an epoch has; otherwise the numbers are upper bounds.
         memory: bytes, at the peak.
         cache: bytes of stored slices, at most; None where no file is there yet.
         stored: what decides which slices are stored.
@@ -103,7 +104,7 @@ class Forecast:
         return sum(stage.seconds * stage.steps * stage.epochs for stage in self.stages.values())
 
     def told(self) -> dict[str, Any]:
-        """In words, JSON-like."""
+        """The forecast as plain values for JSON."""
         most = "" if self.exact else " at most"
         stages: dict[str, dict[str, Any]] = {}
         for name, stage in self.stages.items():
@@ -140,8 +141,8 @@ def _time(seconds: float, exact: bool) -> dict[str, str]:
 def forecast(recipe: Recipe, assembly: Assembly, scheduler: Scheduler, listing: Listing, costs: Costs) -> Forecast:
     """Measure two steps of each stage, and extend them over the patients.
 
-    Slices are counted from headers, brain or not, so steps and times are at most these. Where no file is there yet,
-    as of the phantom, there is only what a step takes.
+    Slices are counted from headers, brain or not, so steps and times are at most these. If no file exists yet, as with
+    the phantom, only the cost of a step is known.
 
     Raises:
         GantkError: what a step raises.

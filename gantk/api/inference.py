@@ -55,7 +55,7 @@ def translation(chain: Chain, layout: Layout, recipe: Recipe, device: torch.devi
 
 
 def chain_of(state: TrainingState, role: str) -> Chain:
-    """The generators that answer for a role, averages where these are kept."""
+    """The generators used for a role: averages where these are kept."""
     return Chain(state.translators, role, state.generator)
 
 
@@ -68,8 +68,8 @@ class Inference:
     """Translations of a group of slices and the weight maps on it.
 
     Of slices that are translated whole, each network makes one forward pass for both. Volumes, and what is translated
-    in windows, are translated and weighed for themselves. Where a role has an average, that is what translates, and
-    what maps ask.
+    in windows, are translated and weighed for themselves. If a role has an average, the average translates and is used
+    by the maps.
 
     Args:
         state: whose networks are asked.
@@ -91,7 +91,7 @@ class Inference:
         self._group, self._step = group, self._step_of(group)
 
     def predictor(self, role: str) -> Predictor:
-        """As the function `predictor`, for the group that was seen last, or another view of its source."""
+        """As the function `predictor`, for the last group, or another view of its source."""
         chain = Chain(self._translators, role)
         if chain.draws or self._windows is not None:  # not what maps ask for
             return predictor(self.state, role, self.loader)
@@ -152,7 +152,7 @@ def measured_channels(state: TrainingState) -> list[int]:
 
 
 def measured(state: TrainingState, groups: Iterable[Group]) -> Iterator[Group]:
-    """The groups with those channels alone in their targets."""
+    """The groups with only those channels in their targets."""
     channels = measured_channels(state)
     for group in groups:
         whole = group.target is None or channels == list(range(group.target.shape[1]))
@@ -162,7 +162,7 @@ def measured(state: TrainingState, groups: Iterable[Group]) -> Iterator[Group]:
 def examples(
     state: TrainingState, plan: StagePlan, group: Group, roles: Sequence[str], recipe: Recipe, loader: Loader
 ) -> Examples:
-    """What the roles make of a group of slices, and how its pixels are weighted."""
+    """The translations of a group of slices by the roles, and the weights of its pixels."""
     group = group.to(state.device)
     inference = Inference(state, plan, loader)
     inference.see(group)
@@ -178,7 +178,7 @@ def picture(
     recipe: Recipe,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Examples:
-    """A group's slices with what predictors, by role, make of them; of several measured targets the first."""
+    """A group's slices with their translations by role; of several measured targets the first."""
     source, first = group.source, _measured(layout, recipe)[: layout.channels]
     assert source is not None
     return Examples.of(
@@ -191,7 +191,7 @@ def picture(
 
 
 def there_and_back(state: TrainingState, group: Group, side: Side, loader: Loader) -> dict[str, Tensor]:
-    """What translators make of all images of one side and, where another leads back, what that makes of it.
+    """The translations of all images of one side and, if another translator leads back, the images translated back.
 
     Args:
         state: whose networks are asked.

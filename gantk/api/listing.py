@@ -1,4 +1,4 @@
-"""A dataset's patients as the names of their files tell them, and who plays which role; no image is read."""
+"""A dataset's patients by their file names, and the role of each in the split; no image is read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make_sampler(recipe: Recipe, registry: Registry) -> Weighed | None:
 
 @dataclass(frozen=True)
 class Listing:
-    """A dataset's patients as the names of their files tell them, and who plays which role; no image was read."""
+    """A dataset's patients by their file names, and the role of each in the split; no image was read."""
 
     dataset: Dataset
     origin: str
@@ -101,7 +101,8 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
 
 
 def _check_extra(name: str, extra: ExtraSettings, subjects: Sequence[Subject], noun: str) -> None:
-    """Whether what a recipe declares beside images is known of every subject, as far as no image tells."""
+    """Check that the values of `[data.extra]` are known for every subject, as far as this can be checked without
+    images."""
     for subject in subjects:
         if extra.per == "image":
             of_image(name, extra, subject.facts, subject.id)
@@ -158,7 +159,7 @@ def _split(
 
 
 def _check_pickles(dataset: Any, origin: str) -> None:
-    """Slices are prepared in processes of their own; what cannot travel there is found before."""
+    """Check that the dataset pickles, because slices are prepared in other processes."""
     try:
         pickle.dumps(dataset)
     except Exception as error:  # a class's own __reduce__ may raise anything

@@ -1,4 +1,4 @@
-"""Metrics of a prediction whose target is there, slice by slice as `gantk evaluate` measures them."""
+"""Metrics of a prediction with a known target, computed by slice as in `gantk evaluate`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = ["Measure"]
 
 
 class Measure:
-    """Measures what models of one target make of subjects whose target is known.
+    """Measures predictions of one target for subjects whose target is known.
 
     Args:
-        models: those whose images are averaged; the first one's recipe says what is measured.
+        models: those whose images are averaged; the first one's recipe names the metrics.
         target: the modality that they make.
     """
 

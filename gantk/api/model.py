@@ -115,7 +115,7 @@ class Model:
             role: the translator; the recipe's `predict` where absent.
             progress: shows a bar over slices.
             target: which of the images that the role gives; the first that the recipe measures where absent.
-            overwrite: whether a file that exists is replaced; what lies with the inputs never is.
+            overwrite: whether a file that exists is replaced; files beside the inputs are never replaced.
             size: height and width that a picture is translated at; its own where absent, enlarged where it is smaller
                 than the training's crop. The result has the picture's size in any case.
             flips: whether the mean over each slice and its left-right mirror image is made.
@@ -226,7 +226,8 @@ class Model:
         return made
 
     def samples(self, number: int, role: str | None = None) -> list[Model]:
-        """So many models that draw differently, for `gantk.api.ensemble`: of generators that sample, or keep dropout.
+        """A number of models that draw different random numbers, for `gantk.api.ensemble`; for generators that sample,
+        or keep dropout.
 
         Raises:
             UsageError: what the role makes is not drawn.
@@ -264,8 +265,8 @@ class Model:
             yield
 
     def _ask(self, asked: Prepared, images: Tensor) -> Tensor:
-        """The image that is asked for of a generator's output, and what is made besides; the last channels given, one
-        for each map, are what is said of the pixels."""
+        """The requested image of a generator's output, and its additional outputs; the last channels of the input, one
+        for each map, are values per pixel."""
         chain, maps = self.chains[asked.role], asked.pixels
         image, *pixels = images.split([chain.takes.size, *(1 for _ in maps)], dim=1)
         extra = {name: codes.clamp(min=0) for name, codes in zip(maps, pixels, strict=True)}  # padded with background
@@ -305,7 +306,7 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
 
 
 def _besides(answer: Tensor | Translation, name: str, output: Tensor, origin: str) -> Tensor:
-    """What a generator made besides its output, one map for each of its images, as large as the output."""
+    """The additional outputs of a generator, one map for each of its images, as large as the output."""
     made = Translation.of(answer).extra
     if name not in made:
         raise no_extra(name, made, origin)

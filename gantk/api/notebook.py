@@ -53,7 +53,7 @@ def _ipython() -> Any:
 
 
 class NotebookDisplay:
-    """A cell's line that says where the training is; its last state stays.
+    """A cell's line that shows the progress of the training; its last state stays.
 
     Args:
         progress: shows the work before and after training.
@@ -94,7 +94,7 @@ class NotebookDisplay:
         self.progress.note(text)
 
     def end(self, state: str) -> None:
-        """Say how the training ended."""
+        """Show how the training ended."""
         self._put(f"Training {state} after {duration(time.monotonic() - self._began)}. {self._validation}")
 
     def _draw(self, epoch: int, part: float, time_left: str) -> None:

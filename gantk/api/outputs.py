@@ -1,4 +1,4 @@
-"""Where predictions are written: what a file may be called, what it never replaces, and the names of a cohort's."""
+"""The files of predictions: permitted names, files that are never replaced, and the names in a cohort."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_writes(dataset: Any, name: str) -> None:
 
 
 def check_file(out: Path, source: Path | Subject, dataset: Any, overwrite: bool) -> None:
-    """What would keep a file from being written is said before the network runs.
+    """Report before the network runs whatever would prevent a file from being written.
 
     Raises:
         UsageError: it cannot be written, lies with the inputs, or exists and is not to be replaced.
@@ -88,7 +88,7 @@ def _lies_with(out: Path, source: Path | Subject) -> bool:
 
 
 def takes_the_place(out: Path) -> UsageError:
-    """That a prediction does not replace what may be an input."""
+    """The error that a prediction would replace a possible input."""
     return UsageError(
         "a prediction does not take the place of what lies with its inputs",
         where=out,

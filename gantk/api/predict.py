@@ -1,4 +1,5 @@
-"""Prediction of a whole cohort: read ahead, translated one by one, written behind; what went wrong stops no other."""
+"""Prediction of a whole cohort: subjects are read ahead, translated one by one, and written in the background; a
+failure stops no other subject."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def predict_cohort(
     """Predict all subjects of a table or folder into a folder, with `predictions.csv` of what was made and measured.
 
     Files that exist are kept, so a call that was interrupted is repeated to go on. A subject that cannot be read is
-    told and noted in the table, and the others are made.
+    reported and noted in the table, and the others are predicted.
 
     Args:
         models: as `gantk.load` gives them; of several, the mean is written, and the standard deviation beside it.
@@ -214,7 +215,7 @@ class _Course:
 
 
 def _name(case: Path | Subject) -> str:
-    """What a case is called in the table."""
+    """The name of a case in the table."""
     return case.id if isinstance(case, Subject) else case.name
 
 

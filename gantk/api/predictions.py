@@ -1,4 +1,4 @@
-"""The table of what became of a cohort's subjects when they were predicted."""
+"""The table of a cohort's predictions, with the outcome for each subject."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = ("subject", "status", "file", "made_by", "note")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What became of one subject.
+    """The outcome for one subject.
 
     Attributes:
         subject: its id.
@@ -39,7 +39,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What became of a cohort.
+    """The outcome for a cohort.
 
     Attributes:
         folder: where the files are.

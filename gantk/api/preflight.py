@@ -1,4 +1,4 @@
-"""What can be known before the work starts: whether there is room, memory, and somebody to train and measure."""
+"""Checks before the work starts: disk space, memory, and patients to train on and to measure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["check_images", "check_listing", "check_out", "size_words"]
 
 
 def check_images(recipe: Recipe, layout: Layout) -> None:
-    """Whether the images alone of one step, and of one batch of the evaluation, fit into this machine's memory.
+    """Check that the images of one step, and of one batch of the evaluation, fit into this machine's memory.
 
     Raises:
         RecipeError: they do not.
@@ -43,14 +43,14 @@ def check_images(recipe: Recipe, layout: Layout) -> None:
 def check_listing(
     recipe: Recipe, listing: Listing, plans: Iterable[StagePlan], unknown: list[tuple[str, str]], paired: bool
 ) -> None:
-    """Whether every batch group of every stage has patients, and every metric that is watched after epochs a value.
+    """Check that every batch group of every stage has patients, and that every watched metric has a value after epochs.
 
     Args:
         recipe: the recipe.
         listing: the patients.
         plans: the stages.
         unknown: keys that watch a metric without a value, and the metric's name.
-        paired: whether validation patients have what is measured.
+        paired: whether validation patients have the measured images.
 
     Raises:
         DataError: a group has no patient.
@@ -76,7 +76,7 @@ def check_listing(
 
 
 def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: int = 0) -> None:
-    """Whether runs' folders can be made in a folder, and have room for so many checkpoints of these networks.
+    """Check that runs' folders can be made in a folder, with disk space for the checkpoints of these networks.
 
     Raises:
         UsageError: they cannot, or have not.

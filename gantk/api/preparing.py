@@ -1,4 +1,4 @@
-"""A subject on its way to a network: what is asked, what is read, and how it is shown."""
+"""The preparation of a subject for a network: the request, the images that are read, and the network's input."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ Fitting = Callable[[str, tuple[int, int]], tuple[int, int] | None]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a model.
+    """A request to a model.
 
     Attributes:
         role: the translator; the recipe's `predict` where absent.
         target: which of the images that the role gives; the first that the recipe measures where absent.
         size: height and width that pictures are translated at; their own where absent.
         flips: whether the mean over each slice and its left-right mirror image is made.
-        given: what is said beside the images (`[data.extra]`), by name; what the dataset knows where absent.
-        also: what the generator makes besides its output that is wanted too, by name; see `gantk.Translation`.
+        given: the values of `[data.extra]`, by name; by default those that the dataset knows.
+        also: requested additional outputs of the generator, by name; see `gantk.Translation`.
     """
 
     role: str | None = None
@@ -53,7 +53,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A subject as its images are shown to a network, and the way back to its own grid.
+    """A subject's images as input of a network, and the way back to its own grid.
 
     Attributes:
         subject: whose images they are.
@@ -64,12 +64,12 @@ class Prepared:
         read: what the dataset read.
         settings: of the slices.
         slices: as networks are shown them.
-        images: what the translator is given, (Z, C, H, W): images in [-1, 1], then what is said of their pixels.
+        images: the translator's input, (Z, C, H, W): images in [-1, 1], then values per pixel.
         pixels: the names of the latter.
-        said: what is said of the subject, by name.
+        said: values given for the subject as a whole, by name.
         scale: of the image that is made.
         remarks: on how the files were read.
-        also: what else is made, by name.
+        also: the requested additional outputs, by name.
     """
 
     subject: Subject
@@ -89,7 +89,7 @@ class Prepared:
 
     @property
     def channels(self) -> int:
-        """Channels of the image that is made, and of each that is made besides."""
+        """Channels of the image, and of each additional output."""
         return self.place.stop - self.place.start
 
     @property
@@ -98,11 +98,11 @@ class Prepared:
         return getattr(self.read, "reference", None) or self.subject.files[self.inputs[0]]
 
     def restore(self, translated: np.ndarray) -> np.ndarray:
-        """What was translated, (Z, C, H, W) in [-1, 1], as an image on the subject's own grid, in its own units."""
+        """A translation (Z, C, H, W) in [-1, 1] as an image on the subject's own grid, in the target's unit."""
         return self._restored(translated[:, : self.channels], self.scale)
 
     def besides(self, translated: np.ndarray) -> dict[str, np.ndarray]:
-        """What was made besides, by name, on the subject's own grid, in the generator's own numbers, 0 outside."""
+        """The additional outputs by name, on the subject's own grid, in the generator's own numbers, 0 outside."""
         stacks = np.split(translated, len(self.also) + 1, axis=1)[1:]
         made = {}
         for name, stack in zip(self.also, stacks, strict=True):
@@ -116,14 +116,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Preparation:
-    """Brings subjects to what a run's generators are shown, as its training did.
+    """Prepares subjects as inputs of a run's generators, as its training did.
 
     Attributes:
         recipe: of the run.
         dataset: reads subjects.
         layout: the channels of sources and targets.
         meaning: of the images' numbers, as training found it.
-        chains: by role, say what their generators take and give.
+        chains: by role, with the images that their generators take and give.
         fitting: finds a size that a role's network takes.
     """
 
@@ -154,7 +154,7 @@ class Preparation:
         return role, self.recipe.shown_to(role), target, slice(first, first + channels)
 
     def __call__(self, case: Path | Subject, request: Request) -> Prepared:
-        """A subject read and brought to what a network is shown; uses no network.
+        """Read a subject and prepare it as input of a network; uses no network.
 
         Raises:
             UsageError: there is no such role or target, or a volume is given a size.
@@ -214,7 +214,7 @@ class Preparation:
     def slices(
         self, read: Readable, subject: Subject, inputs: Sequence[str], settings: SliceSettings | None = None
     ) -> Slices:
-        """A subject's slices as networks are shown them; their scales lead back to the files' units.
+        """A subject's slices as input of networks; their scales lead back to the files' units.
 
         Args:
             read: what the dataset read of the subject.
@@ -233,7 +233,7 @@ class Preparation:
     def _subject(
         self, case: Path | Subject, takes: Sequence[str], target: str, further: Sequence[str]
     ) -> tuple[Subject, list[str]]:
-        """The subject and the inputs that its images are made from: not the image that is to be made."""
+        """The subject with only the inputs of the translation, without the image to be made."""
         hidden = {*self.recipe.evaluation.missing, target}
         if not self.recipe.data.may_lack:
             inputs = [name for name in takes if name not in hidden] or list(takes)

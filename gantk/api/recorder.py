@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Beside:
-    """The observer of a process beside the first one: it tells nobody."""
+    """The observer of a process other than the first: it reports nothing."""
 
     def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None: ...
 
@@ -43,7 +43,7 @@ class Beside:
 
 
 class Recorder:
-    """The engine's observer: writes `metrics.jsonl` and `status.json`, tells display and lifecycle hooks."""
+    """The engine's observer: writes `metrics.jsonl` and `status.json`, and calls the display and lifecycle hooks."""
 
     def __init__(
         self, folder: Path, recipe: Recipe, session: Session, journal: Journal, status: Status, display: Display

@@ -90,7 +90,7 @@ def evaluate(
 
 
 def track(folder: Path, settings: TrackingSettings, uri: str | None, progress: Progress) -> None:
-    """Feed MLflow; a store that cannot be fed costs the results nothing."""
+    """Upload to MLflow; a failure leaves the results as they are."""
     if settings.enabled:
         try:
             sync(folder, uri, progress)

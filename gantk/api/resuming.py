@@ -1,4 +1,4 @@
-"""Whether a run may be resumed: with the recipe that it began with."""
+"""The check that a run is resumed with the recipe with which it began."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def resumed_recipe(folder: Path, path: Given | None, overrides: Changes) -> Reci
 
 
 def _trained(recipe: Recipe) -> dict[str, Any]:
-    """What the weights depend on in a recipe; whether the data is the same is seen in the data, wherever it lies."""
+    """The part of a recipe that the weights depend on; the data is compared by content, wherever it lies."""
     table = recipe.model_dump(exclude={"description", "predict", "evaluation", "inference", "tracking"})
     return table | {"data": {key: value for key, value in table["data"].items() if key in DataSettings.model_fields}}
 

@@ -157,7 +157,7 @@ def _run_on(
 def _extended(
     parent: Path, state: TrainingState, cohort: Cohort, session: Session, display: Display, processes: int
 ) -> Callable[[Path], None]:
-    """Bring a state to where another run is; what then fills the new run's folder.
+    """Bring a state to the end of another run; returns the function that fills the new run's folder.
 
     Raises:
         UsageError: the schedule does not go on there.

@@ -16,7 +16,7 @@ class StopSignals:
     Attributes:
         training: whether training is under way.
         asked: whether a stop was asked for.
-        over: whether all that is left is to say how it ended, which no signal interrupts.
+        over: whether only the final report is left, which no signal interrupts.
     """
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ __all__ = ["Source", "find_sources", "start_from", "with_sources"]
 
 @dataclass(frozen=True)
 class Source:
-    """Weights by name, and what the recipe keeps of where they came from."""
+    """Weights by name, and the record of their origin that the recipe keeps."""
 
     settings: WeightsSettings
     tensors: Mapping[str, Tensor]
@@ -62,7 +62,7 @@ def find_sources(recipe: Recipe, runs: Path | None = None) -> dict[str, Source]:
 
 
 def with_sources(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
-    """The recipe, which says by place and checksum what weights it starts with."""
+    """The recipe, with the place and checksum of the weights that it starts with."""
     known = {
         role: settings.model_copy(update={"weights": sources[role].settings}) if role in sources else settings
         for role, settings in recipe.translators.items()

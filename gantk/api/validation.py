@@ -25,9 +25,8 @@ from gantk.translation import StagePlan
 
 
 class Validation:
-    """Called by the engine after an epoch; gives the mean over slices of each metric, by `ROLE/METRIC`.
-
-    Where no validation patient has what is measured, metrics that need no pairs are measured on the patients with
+    """Called by the engine after an epoch; returns the mean over slices of each metric, by `ROLE/METRIC`. If no
+    validation patient has the measured images, metrics that need no pairs are measured on the patients with
     inputs and those with targets; without such metrics there are panels alone.
 
     Args:
@@ -62,7 +61,8 @@ class Validation:
 
     @enough_memory("to validate", "evaluation.batch or training.panel_slices")
     def begin(self, plan: StagePlan) -> None:
-        """Draw what untrained networks make of the panels' slices, as step 0, where MLflow opens its chart of them."""
+        """Draw the untrained networks' output for the panels' slices as step 0, with which MLflow's chart of them
+        opens."""
         if self.shown and self.world.first:
             self._draw(plan, self._roles(plan), Position())
 
@@ -75,7 +75,7 @@ class Validation:
         return found
 
     def _roles(self, plan: StagePlan) -> list[str]:
-        """The roles that answer, and are trained by the plan or follow one that is."""
+        """The predicting roles that the plan trains, or that follow a trained role."""
         recipe = self.state.recipe
         learnt = {role: recipe.translators[role].average_of or role for role in recipe.answering}
         return [role for role, of in learnt.items() if of in plan.roles]

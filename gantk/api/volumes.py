@@ -1,4 +1,4 @@
-"""Volumes at test: what networks make of a whole one, asked for slice by slice as evaluation and pictures do."""
+"""Volumes at test time: whole volumes are translated, and read slice by slice by evaluation and pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Made = Mapping[str, Tensor]
 
 
 class BySlice:
-    """What is made of whole volumes, for the slices of a group.
+    """The translations of whole volumes, for the slices of a group.
 
     A volume is translated when its first slice is asked for, and the last one is kept: slices are best asked for
     subject by subject. It must not outlive a change of the networks' weights.

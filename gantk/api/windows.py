@@ -40,7 +40,7 @@ class Windows:
 
     @classmethod
     def of(cls, recipe: Recipe, device: torch.device) -> Windows | None:
-        """Those of a recipe; None where images are translated whole."""
+        """The windows of a recipe; None if images are translated whole."""
         return None if recipe.window is None else cls(recipe.window, recipe.inference, device)
 
     def count(self, sides: Sequence[int]) -> int:
@@ -61,7 +61,7 @@ class Windows:
         Args:
             network: is given windows, on its device.
             images: (B, C, *spatial) float32.
-            fill: what surrounds images that are smaller than a window; None repeats their outermost pixels.
+            fill: the padding of images that are smaller than a window; None repeats their outermost pixels.
             advance: told how many windows are done.
 
         Returns:
@@ -166,7 +166,7 @@ Packed = tuple[Tensor, Callable[[Tensor], Group]]
 
 
 def packed(group: Group) -> Packed:
-    """All that a group holds as channels (B, K, *spatial), and what makes a group of a part of them.
+    """All data of a group as channels (B, K, *spatial), and a function that makes a group from a part of them.
 
     So what is cut into windows is cut alike. What is said of images becomes constant planes; outside the group's images
     there is background, or the first category.
