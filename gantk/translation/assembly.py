@@ -27,7 +27,7 @@ from gantk.translation.translator import Translator
 
 @dataclass(frozen=True)
 class Assembly:
-    """What a recipe describes, built: translators and what optimizes them by role, and all enabled terms, maps (by
+    """What a recipe describes, built: translators and their optimizers by role, and all enabled terms, maps (by
     name) and transforms."""
 
     layout: Layout
@@ -39,12 +39,12 @@ class Assembly:
     balance: BalanceSlot | None = None
 
     def plan(self, stage: str, roles: tuple[str, ...]) -> StagePlan:
-        """What one stage computes."""
+        """The plan of one stage."""
         requested = {slot.name: slot for slot in self.transforms if slot.on_request}
         return StagePlan(stage, roles, self.terms, self.maps, self.translators, requested, self.balance)
 
     def transformed(self, batch: Batch, moment: Moment) -> Batch:
-        """A training batch as the transforms make it, each group in its turn."""
+        """A training batch after the transforms, group by group."""
         changed = dict(batch)
         for slot in self.transforms:
             for name in changed:
@@ -57,8 +57,8 @@ class Assembly:
 def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
     """Build every component that the recipe names, for a dataset whose images have so many channels.
 
-    Each network is initialized from a seed of its own, so that adding one leaves the others as they were. What is
-    switched off is checked, and not built.
+    Each network is initialized from a seed of its own, so that adding one leaves the others as they were. Disabled
+    terms and maps are checked, and not built.
 
     Raises:
         RecipeError: a name, parameter or combination is wrong.
@@ -97,7 +97,7 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
 def _balance(
     settings: BalanceSettings, recipe: Recipe, registry: Registry, translators: Mapping[str, Translator]
 ) -> BalanceSlot:
-    """What balances terms, built among the modules that learn with their generator."""
+    """The balance of terms, built among the modules that learn with their generator."""
     component = registry.get("balance", settings.use, "balance.use")
     role = recipe.losses[settings.terms[0]].on
     torch.manual_seed(seed(recipe, role, "balance"))
@@ -114,7 +114,7 @@ def _balance(
 
 
 def optimizer_slot(settings: OptimizerSettings, where: str, registry: Registry) -> OptimizerSlot:
-    """What a recipe says of an optimizer, checked. Raises as `assemble` does."""
+    """The checked optimizer of a recipe. Raises as `assemble` does."""
     component = registry.get("optimizer", settings.use, f"{where}.use")
     return OptimizerSlot(where, component, component.check(settings.parameters, where), settings)
 

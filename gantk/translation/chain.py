@@ -1,4 +1,4 @@
-"""A generator behind those whose outputs it takes: networks at rest, as one of a group's images."""
+"""A generator with the generators whose outputs it takes, as one network of a group's images; outside of training."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Chain(nn.Module):
     Attributes:
         networks: the generators by role, in the order in which they run.
         registered: the same as modules, by `role_ROLE`.
-        takes: the images of a group that they are shown.
+        takes: the images of a group that are their inputs.
         gives: the images that the last one makes.
-        extra: what is declared beside images, by name.
+        extra: the declared values beside images, by name.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class Chain(nn.Module):
         return any(hasattr(network, "sample") for network in self.networks.values())
 
     def given(self, extra: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What the networks are given of a group's `extra`; see `Translator.given`."""
+        """The networks' inputs from a group's `extra`; see `Translator.given`."""
         return {n: value for made in self._translators.values() for n, value in made.given(extra).items()}
 
     def blank(self, image: Tensor) -> dict[str, Tensor]:
-        """What they are given beside an image of which nothing is known."""
+        """The networks' inputs beside an image without known values."""
         return {n: value for made in self._translators.values() for n, value in made.blank(image).items()}
 
     def forward(self, image: Tensor, **given: Tensor) -> Tensor | Translation:
-        """What the last generator answers at test: its `sample`, where it makes images in steps, else its output."""
+        """The last generator's result at test time: its `sample` if it makes images in steps, otherwise its output."""
         made: dict[str, Tensor] = {}
         answer: Tensor | Translation = image
         for role, network in self.networks.items():

@@ -1,4 +1,4 @@
-"""Checkpointed activations: what a generator computes on the way to its output is computed again in the backward pass.
+"""Checkpointed activations: intermediate results of a generator are recomputed in the backward pass.
 
 A generator is divided into segments, of which the inputs alone are kept (Chen et al., "Training deep nets with
 sublinear memory cost", 2016). Values, gradients, random numbers and buffers are those of a run without it.
@@ -24,7 +24,7 @@ SHARE = 0.25
 
 
 class _Switch:
-    """Whether segments are kept by their inputs alone, in this process."""
+    """Whether only the inputs of segments are kept, in this process."""
 
     on = False
 

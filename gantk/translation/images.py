@@ -1,4 +1,5 @@
-"""The images of a step: batch groups, what is made of them once, and that nobody changes them in place."""
+"""The images of a step: batch groups, results computed from them once, and the check that no component changes them in
+place."""
 
 from __future__ import annotations
 
@@ -61,7 +62,7 @@ class Images:
 
     @contextmanager
     def unchanged(self, origin: str, where: str) -> Iterator[None]:
-        """A context in which a component works, which must not change in place what others see too.
+        """A context in which a component works; it must not change shared images in place.
 
         Raises:
             PluginError: it did.
@@ -88,7 +89,7 @@ class Images:
             raise TrainingError(f"the batch has no group {name!r}", mend=f"it has: {', '.join(self.batch)}") from None
 
     def augmented(self, group: str, transform: str) -> str:
-        """The name of what a transform that is asked for makes of a batch group; drawn once per step.
+        """The name of a batch group after a transform that is applied on request; drawn once per step.
 
         Raises:
             TrainingError: the recipe has no such transform.
@@ -147,7 +148,7 @@ class Images:
         return images
 
     def derive(self, name: str, image: Tensor, make: Callable[[Tensor], T]) -> T:
-        """`make(image)`, computed once per step under this name, so that what follows from it is shared too."""
+        """`make(image)`, computed once per step under this name, so that results computed from it are shared too."""
         key = (name, id(image))
         if key not in self._derived:
             self._derived[key] = (image, made := make(image))
@@ -161,7 +162,7 @@ class Images:
         return self.derive("detached", image, Tensor.detach)
 
     def _belongs(self, made: Tensor, image: Tensor) -> None:
-        """Remember that what was made of an image is of the same group."""
+        """Record that a result made from an image belongs to the same group."""
         if id(image) in self._owners:
             self._owners[id(made)] = self._owners[id(image)]
 

@@ -1,4 +1,4 @@
-"""What terms keep of a step besides their losses."""
+"""Images and ratings that terms keep of a step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Pictures = dict[str, Tensor]
 
 @dataclass
 class Kept:
-    """What terms keep of a step besides losses and numbers; of what is None they keep nothing.
+    """Images and ratings that terms keep of a step; None where they are not wanted.
 
     Attributes:
         pictures: images.

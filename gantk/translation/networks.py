@@ -1,4 +1,4 @@
-"""The networks of a recipe, and what they take of one another."""
+"""The networks of a recipe, and the outputs that they take from one another."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
 
 
 def _check_given(translator: Translator, where: str) -> None:
-    """Whether the networks take what they are given beside images, and are given what they cannot do without."""
+    """Check that the networks accept the values given beside images, and get all values that they require."""
     networks = {"generator": translator.generator, "discriminator": translator.discriminator}
     for name in translator.extra:
         if not any(takes_given(network, name) for network in networks.values()):
@@ -143,8 +143,8 @@ def _check_given(translator: Translator, where: str) -> None:
 
 
 def _taken(recipe: Recipe, role: str, layout: Layout, where: str) -> tuple[Domain, Domain, dict[str, int]]:
-    """The images that a translator takes, those that its output is made of by way of others, and the channels of these
-    others' outputs, by role."""
+    """The images that a translator takes, the images that it uses through other translators' outputs, and the channels
+    of these outputs, by role."""
     settings, shown = recipe.translators[role], layout.taken(recipe.shown_to(role), where)
     after = {}
     for other in settings.chained:

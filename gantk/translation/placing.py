@@ -1,4 +1,4 @@
-"""Losses at their places in a recipe: what they train, on what, with modules of their own."""
+"""Losses at their places in a recipe: the roles that they train, their data, and their own modules."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def place(
     translators: Mapping[str, Translator],
     map_references: tuple[str, ...],
 ) -> Term | None:
-    """A loss at its place; None where it is switched off, and then checked alone. Raises as `assemble` does."""
+    """A loss at its place; None if it is disabled, in which case it is only checked. Raises as `assemble` does."""
     where = f"losses.{name}"
     component = suited(registry, "loss", settings.use, recipe.data.dimensions, f"{where}.use")
     values = component.check(settings.parameters, where)
@@ -92,7 +92,7 @@ def _weight(said: float | Selection, where: str, registry: Registry) -> float | 
 
 
 def check_learns_nothing(component: Any, origin: str, where: str) -> None:
-    """A component's own weights would be in no optimizer and in no checkpoint."""
+    """Refuse components with weights of their own, which would be in no optimizer and in no checkpoint."""
     held = [component, *getattr(component, "__dict__", {}).values()]
     weights = [p for m in held if isinstance(m, nn.Module) for p in m.parameters()]
     if any(p.requires_grad for p in (*weights, *(p for p in held if isinstance(p, nn.Parameter)))):
@@ -111,7 +111,7 @@ def _check_images(
     recipe: Recipe,
     translator: Translator,
 ) -> None:
-    """Whether every batch group that a term reads is there and has the images that the term wants of it."""
+    """Check that every batch group that a term reads exists and has the images that the term needs."""
     wanted = [(settings.group, translator.takes.side)]
     if needs.target:
         wanted.append((settings.group, translator.gives.side))
@@ -153,8 +153,8 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
 def with_modules(
     term: Term, recipe: Recipe, translators: Mapping[str, Translator], widths: Mapping[str, Channels]
 ) -> Term:
-    """The term with modules of its own, where it builds any; those under a shared name it has in common with terms of
-    its role that say the same name, look to the same other roles and build the same shapes."""
+    """The term with modules of its own, where it builds any; modules with a shared name are shared with terms of the
+    same role that use the same name and the same other roles and build modules of the same shapes."""
     if not hasattr(term.loss, "build_modules"):
         return term
     translator, (features, judged) = translators[term.role], widths[term.role]
@@ -183,7 +183,7 @@ def with_modules(
 
 
 def _check_modules(term: Term, built: Any) -> None:
-    """Whether a term's modules can learn."""
+    """Check that a term's modules can learn."""
     right = isinstance(built, Mapping) and all(isinstance(module, nn.Module) for module in built.values())
     if not right or not set(built) <= {"generator", "discriminator"}:
         raise PluginError(

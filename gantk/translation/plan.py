@@ -1,4 +1,4 @@
-"""What one stage computes: its active terms, the batch groups and the generator features they need."""
+"""The plan of one stage: its active terms, the batch groups and the generator features they need."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gantk.translation.translator import Translator
 
 @dataclass(frozen=True)
 class Known:
-    """An image that is known before a step begins: a domain of a batch group, or what a role takes of one, which holds
-    outputs of others."""
+    """An image that is known before a step begins: a domain of a batch group, or a role's input from a group, which may
+    contain outputs of other roles."""
 
     group: str
     domain: Domain
@@ -24,7 +24,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a stage's terms want of one translator on one image."""
+    """The features that a stage's terms need from one translator on one image."""
 
     layers: tuple[int, ...] = ()
     output: bool = False
@@ -87,7 +87,7 @@ class StagePlan:
         return {key: Wanted(tuple(sorted(layers[key])), output[key]) for key in layers}
 
     def _judged(self) -> dict[str, tuple[int, ...]]:
-        """The discriminator layers that terms need, by role: then every judgement has them."""
+        """The discriminator layers that terms need, by role; every judgement returns them."""
         layers: dict[str, set[int]] = defaultdict(set)
         for term in self.terms:
             layers[term.role] |= set(term.needs.judged)

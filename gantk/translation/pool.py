@@ -1,4 +1,4 @@
-"""A pool of past outputs, of which a discriminator is shown some in place of the newest (Shrivastava et al., 2017)."""
+"""A pool of past outputs, some of which a discriminator sees in place of the newest (Shrivastava et al., 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the core expects of generators, discriminators, losses, weight maps and transforms.
+"""The interfaces of generators, discriminators, losses, weight maps and transforms.
 
 Spatial is (H, W) of slices and (D, H, W) of volumes.
 """
@@ -24,20 +24,20 @@ Role = NewType("Role", str)
 ImageRef = NewType("ImageRef", str)
 """A component's parameter of this type names an image of the step.
 
-`source` and `target` are what the term's translator takes and gives in the term's own group, `GROUP.source` and
-`GROUP.target` the inputs and targets of a group, `ROLE.output` is what that translator makes of the term's group.
+`source` and `target` are the input and target of the term's translator in the term's own group, `GROUP.source` and
+`GROUP.target` the inputs and targets of a group; `ROLE.output` is that translator's output for the term's group.
 """
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A generator's output, the features that were asked for, and what else it makes.
+    """A generator's output, the requested features, and additional outputs.
 
     `output` is `(B, out_channels, *spatial)` in [-1, 1], None where the generator stopped before its end; `features`
     holds `(B, C, *spatial)` by layer number, `(S·B, C, *spatial)` stream by stream from S parallel encoders;
     `extra` holds further outputs by name, which terms ask for (`view.extra`); those of `(B, 1, *spatial)` can
-    be predicted (`gantk predict --also NAME`). A generator that makes any returns a `Translation`, whether or not
-    layers are asked for. It unpacks into output and features.
+    be predicted (`gantk predict --also NAME`). A generator with additional outputs always returns a `Translation`, even
+    if no layers are requested. It unpacks into output and features.
     """
 
     output: Tensor | None
@@ -49,7 +49,7 @@ class Translation:
 
     @classmethod
     def of(cls, answer: Tensor | Translation) -> Translation:
-        """What a generator answered, with or without features and extra outputs."""
+        """A generator's result as a `Translation`, with or without features and extra outputs."""
         return answer if isinstance(answer, Translation) else cls(answer, {})
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Translation:
@@ -60,15 +60,15 @@ class Translation:
 
 
 class Judgement(NamedTuple):
-    """A discriminator's scores `(B, K, *spatial)`, several where it looks at several scales, and the features that were
-    asked for, `(B, C, *spatial)` by layer number."""
+    """A discriminator's scores `(B, K, *spatial)`, a tuple of them for several scales, and the requested features,
+    `(B, C, *spatial)` by layer number."""
 
     scores: Tensor | tuple[Tensor, ...]
     features: dict[int, Tensor]
 
 
 def no_extra(name: str, made: Iterable[str], origin: str, where: str | None = None) -> PluginError:
-    """That a generator makes nothing of a name besides its output."""
+    """The error that a generator has no additional output of this name."""
     return PluginError(
         f"the {origin} makes nothing called {name!r} besides its output",
         where=where,
@@ -77,7 +77,7 @@ def no_extra(name: str, made: Iterable[str], origin: str, where: str | None = No
 
 
 def output_of(answer: Tensor | Translation) -> Tensor:
-    """The image of what a generator answered."""
+    """The image in a generator's result."""
     output = Translation.of(answer).output
     assert output is not None
     return output
@@ -98,7 +98,7 @@ class Transform(Protocol):
     """Changes training batches; draws from torch's global generator, which is seeded anew for every step."""
 
     def __call__(self, group: Group, moment: Moment) -> Group:
-        """The group as it is to be trained on; the one that is given stays as it is."""
+        """The changed group, to be trained on; the given group stays unchanged."""
 
 
 @stands_for("generator")
@@ -135,9 +135,9 @@ class FeatureDiscriminator(Protocol):
 
 @stands_for("augmentation")
 class Augmentation(Protocol):
-    """Changes what a discriminator is shown in training, real and translated images alike; an `nn.Module`.
+    """Changes the images that a discriminator judges in training, real and translated ones alike; an `nn.Module`.
 
-    It has a gradient by the image, draws from torch's global generator, and keeps what it remembers in buffers. An
+    It is differentiable in the image, draws from torch's global generator, and keeps its state in buffers. An
     optional member, `observe(scores, images)`, is told the scores of real images in the discriminator's update.
     """
 
@@ -147,7 +147,7 @@ class Augmentation(Protocol):
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a term's own modules are built for.
+    """The sizes for which a term's own modules are built.
 
     Args:
         takes: channels of what the term's translator takes.
@@ -168,7 +168,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a loss needs of a step; read once, when the recipe is built.
+    """A loss's needs in a step; read once, when the recipe is built.
 
     Args:
         layers: generator features of `image`, by layer number.
@@ -198,13 +198,13 @@ class Needs:
 class Loss(Protocol):
     """A loss: called with the step as its term sees it, returns a scalar that the generator descends.
 
-    Either side may give None where it is absent in a step (`view.moment` says which it is), and a loss that has
-    `discriminator` alone need not be callable.
+    Either side may return None in a step in which it is absent (`view.moment` tells the step), and a loss with only a
+    `discriminator` need not be callable.
 
     Optional members: `needs` (a `Needs`); `discriminator(view)` (a scalar that the discriminator descends);
     `build_modules(sizes)` (modules of the term's own by the side that they learn with, "generator" or "discriminator",
-    which `view.head` gives to that side alone); `shared` (a name under which all terms of one translator that say it,
-    and whose modules have one shape, have the same modules; without it each term has its own).
+    which `view.head` gives to that side alone); `shared` (a name; terms of one translator with the same name and equal
+    shapes of modules share their modules; by default each term has its own).
     """
 
     def __call__(self, view: View) -> Tensor | None:
@@ -214,21 +214,22 @@ class Loss(Protocol):
 @stands_for("weight_schedule")
 @runtime_checkable
 class WeightSchedule(Protocol):
-    """A term's weight over the training; it has no state, so that a resumed run goes on with it."""
+    """A term's weight over the training; it has no state, so that a resumed run continues exactly."""
 
     def __call__(self, moment: Moment) -> float:
         """The factor on the generator's side of the term in this step."""
 
 
 class Balance(Protocol):
-    """Makes one loss of several terms'; an `nn.Module`, whose weights learn with the generator at the rate of heads.
+    """Combines the losses of several terms into one; an `nn.Module`, whose weights learn with the generator at the rate
+    of heads.
 
-    Its constructor is given `terms`, their names. What it remembers belongs into buffers.
+    Its constructor is given `terms`, their names. Its state belongs in buffers.
     """
 
     def __call__(self, losses: Mapping[str, Tensor], view: View) -> Tensor:
-        """The loss that the generator descends, a scalar, of the terms that are there in a step, by name, each with its
-        own weight as a factor; `view` is the step as the first of them sees it, without a weight map."""
+        """The generator's loss, a scalar, from the losses of the terms present in a step, by name, each with its own
+        weight as a factor; `view` is the step as the first of them sees it, without a weight map."""
 
 
 @stands_for("weight_map")

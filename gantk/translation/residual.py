@@ -23,7 +23,8 @@ class Residual(nn.Module):
     """A network whose output δ in [-1, 1] moves an image x of its input toward 1 or -1.
 
     y = x + δ·(1 − x) where δ ≥ 0, and x + δ·(1 + x) elsewhere: y stays in [-1, 1] without a clamp, which would cut
-    gradients, and δ = 0 is the identity. What is background in every input stays background. The parameters of the
+    gradients, and δ = 0 is the identity. Pixels that are background in every input stay background. The parameters of
+    the
     network's last layer are set to zero, so that training starts at the identity.
 
     Args:
@@ -32,8 +33,9 @@ class Residual(nn.Module):
         in_channels: C.
         size: (H, W) or (D, H, W) of an image that the network takes.
         origin: how errors call the network, with its plugin.
-        images: the first channels, which are images; the others, outputs of networks, say nothing of the background.
-        given: what it is given beside an image.
+        images: the number of first channels that are images; the other channels, outputs of networks, are not used to
+            find the background.
+        given: its inputs beside an image.
 
     Raises:
         PluginError: the network does not give 0 when its last layer is zero.
@@ -68,7 +70,7 @@ class Residual(nn.Module):
         return replace(answer, output=None if answer.output is None else self._moved(image, answer.output))
 
     def start(self, image: Tensor) -> Tensor:
-        """The image `(B, T, *spatial)` that it moves, of its input."""
+        """The image `(B, T, *spatial)` in its input that it moves."""
         return image[:, list(self.channels)]
 
     def _moved(self, image: Tensor, change: Tensor) -> Tensor:
@@ -79,7 +81,7 @@ class Residual(nn.Module):
 
 
 def bare(module: nn.Module) -> nn.Module:
-    """The network that a plugin supplied, without what the core put around it."""
+    """The network that a plugin supplied, without the core's wrapper."""
     return module.network if isinstance(module, Residual) else module
 
 

@@ -1,4 +1,4 @@
-"""What networks make of a recipe's images, before any is read: large networks are run on tensors without memory."""
+"""The shapes of networks' outputs, found before images are read; large networks are run on tensors without memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def feature_channels(translator: Translator, terms: Iterable[Term], recipe: Reci
         The channels of the generator's features, and of the discriminator's, by layer.
 
     Raises:
-        RecipeError: the crop does not fit a network, or one has not got the layers that a term wants.
+        RecipeError: the crop does not fit a network, or a network lacks layers that a term needs.
         PluginError: the generator's output has a wrong shape.
     """
     role = translator.role
@@ -68,7 +68,7 @@ def fitting_size(chain: Chain, size: tuple[int, ...], trained: tuple[int, ...]) 
 
 
 def fitting_multiple(chain: Chain, trained: tuple[int, ...]) -> int | None:
-    """What all sides must be multiples of, so that generators take them; None where `trained` alone fits.
+    """The number of which all sides must be multiples for the generators; None if only `trained` fits.
 
     A size rounded up to it is the one that `fitting_size` finds.
 
@@ -91,7 +91,7 @@ def _rounded_up(size: tuple[int, ...], multiple: int) -> tuple[int, ...]:
 
 
 def _takes(chain: Chain, size: tuple[int, ...]) -> bool:
-    """Whether generators in evaluation make an image as large as the one that they are given."""
+    """Whether generators in evaluation mode return an image as large as their input."""
     image = torch.empty(1, chain.takes.size, *size, device="meta")
     training = chain.training
     chain.eval()
@@ -110,7 +110,7 @@ def _takes(chain: Chain, size: tuple[int, ...]) -> bool:
 
 
 def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequence[int]]) -> Hashable:
-    """What decides what networks make of images: how they are built, from which code, and what they are given."""
+    """The key of networks' shapes: how they are built, from which code, and their inputs."""
     settings = recipe.translators[translator.role].model_dump_json(exclude={"optimizer"})
     sizes = (translator.in_channels, translator.gives.size, min(recipe.data.batch.values()), *recipe.data.image_size)
     asked = tuple(tuple(sorted({layer for layers in by_term.values() for layer in layers})) for by_term in wanted)
@@ -141,8 +141,8 @@ def _run_through(
 def _pass(
     translator: Translator, part: Update, recipe: Recipe, channels: int, wanted: Mapping[str, Sequence[int]]
 ) -> tuple[Any, dict[int, int]]:
-    """What a part makes of the recipe's smallest batch, and the channels of the layers that terms want, these by the
-    term's name."""
+    """A part's output for the recipe's smallest batch, and the channels of the layers that terms need, by the term's
+    name."""
     network: nn.Module = getattr(translator, part)
     image = torch.empty(min(recipe.data.batch.values()), channels, *recipe.data.image_size, device="meta")
     given = translator.blank(image, part)
@@ -205,13 +205,13 @@ def _is_small(network: nn.Module, image: Tensor) -> bool:
 
 
 def _weightless(network: nn.Module, image: Tensor, given: Mapping[str, Tensor], *arguments: Any) -> Any:
-    """What a network makes of an image without memory."""
+    """A network's output for an image without memory."""
     tensors = {n: tensor.to("meta") for n, tensor in (*network.named_parameters(), *network.named_buffers())}
     return functional_call(network, tensors, (image, *arguments), dict(given))
 
 
 def _in_earnest(network: nn.Module, image: Tensor, given: Mapping[str, Tensor], *arguments: Any) -> Any:
-    """What a network makes of an image of background; it and torch's random numbers stay as they are."""
+    """A network's output for an image of background; the network and torch's random numbers stay as they are."""
     nothing = {name: torch.zeros(values.shape) for name, values in given.items()}
     with torch.random.fork_rng(devices=[]):
         return copy.deepcopy(network).cpu()(torch.full(image.shape, -1.0), *arguments, **nothing)

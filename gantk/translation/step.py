@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Given = Mapping[str, Tensor]
-"""What a network is given beside an image, by name."""
+"""A network's inputs beside an image, by name."""
 Key = tuple[tuple[str, int], ...]
 
 
@@ -40,7 +40,7 @@ class Step(Images):
         batch: groups by name, on the translators' device.
         autocast: a context in which networks run (bf16), none where absent.
         moment: where in the training it is; the first of the plan's stage where absent.
-        kept: takes what terms keep of the step; they keep nothing where it is absent.
+        kept: receives the images and ratings that terms keep; by default they keep nothing.
         inference: compute everything without gradient.
     """
 
@@ -69,11 +69,11 @@ class Step(Images):
         self._weights: dict[tuple[str, str, str], Tensor] = {}
 
     def source(self, role: str, group: str) -> Tensor:
-        """What a role takes of a batch group `(B, C, H, W)`: images, behind them outputs of other roles, which have a
-        gradient where the stage trains these; the same tensor each time.
+        """A role's input from a batch group, `(B, C, H, W)`: images, followed by outputs of other roles, with gradient
+        if the stage trains these; the same tensor each time.
 
         Raises:
-            TrainingError: the group has not got the images.
+            TrainingError: the group lacks the images.
         """
         translator, own = self.translators[role], self.image(group, self.translators[role].takes)
         if not translator.after:
@@ -89,7 +89,7 @@ class Step(Images):
         return self._sources[role, group]
 
     def given(self, role: str, group: str, part: Update = "generator") -> Given:
-        """What a role's network is given of a batch group beside images; the same tensors each time."""
+        """The inputs beside images that a role's network gets from a batch group; the same tensors each time."""
         key = (role, group, part)
         if key not in self._given:
             extra = self.batch[group].extra if group in self.batch else {}
@@ -98,8 +98,8 @@ class Step(Images):
         return self._given[key]
 
     def _beside(self, role: str, part: Update, image: Tensor, group: str, given: Given | None) -> Given:
-        """What a network is given beside an image: what belongs to the image's group (`group` where that is not
-        known), and what a term gives, by name."""
+        """A network's inputs beside an image, by name: those of the image's group (`group` if that is unknown), and
+        those that a term gives."""
         found = self.given(role, self._owners.get(id(image), group), part)
         for name in given or ():
             if not takes_given(getattr(self.translators[role], part), name):
@@ -114,14 +114,14 @@ class Step(Images):
     ) -> Tensor:
         """G_role(image) `(B, T, *spatial)` in [-1, 1]; without `grad` it is detached from the generator.
 
-        `group` is the batch group of an image that no group holds, `given` what a term gives besides.
+        `group` is the batch group for an image that belongs to none; `given` are further inputs from a term.
         """
         output = self._translation(role, image, grad, self._beside(role, "generator", image, group, given)).output
         assert output is not None
         return output
 
     def extra(self, role: str, image: Tensor, group: str) -> Mapping[str, Tensor]:
-        """What a role's generator makes besides its output of an image, by name, from the same pass."""
+        """The additional outputs of a role's generator for an image, by name, from the same pass."""
         return self._translation(role, image, True, self._beside(role, "generator", image, group, None)).extra
 
     def features(
@@ -254,7 +254,7 @@ class Step(Images):
         return known[2]
 
     def _check_taken(self, role: str, image: Tensor) -> None:
-        """The generator is not at fault where a term gives it what its translator does not take."""
+        """Blame the term, not the generator, if a term gives an input that the translator does not take."""
         takes = self.translators[role].in_channels
         if image.shape[1] != takes:
             raise TrainingError(
@@ -263,7 +263,7 @@ class Step(Images):
             )
 
     def _check_output(self, role: str, image: Tensor, output: Any) -> None:
-        """A wrong shape would spread in a loss, where nothing notices that it does."""
+        """Check the output's shape: a wrong one would broadcast in a loss without notice."""
         translator = self.translators[role]
         wanted = (image.shape[0], translator.gives.size, *image.shape[2:])
         if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
@@ -294,7 +294,7 @@ def scales_of(judgement: Judgement) -> tuple[Tensor, ...]:
 
 
 def _key(given: Given) -> Key:
-    """What tells one set of further arguments from another."""
+    """The key of a set of further arguments."""
     return tuple((name, id(values)) for name, values in sorted(given.items()))
 
 

@@ -45,8 +45,8 @@ class TermImages:
         return type(self)(self.step, self.role, self.step.augmented(self._group, transform), self._term, self._side)
 
     def moved(self, image: Tensor) -> Tensor:
-        """Of an augmented view: an image that belongs to the slices as they were, changed as its target was; with
-        gradient. So what a network made of the slices is compared with what it makes of the augmented ones."""
+        """For an augmented view: an image of the original slices, changed as the target was; with gradient. So a
+        network's output for the original slices can be compared with its output for the augmented ones."""
         return self.step.moved(self._group, image)
 
     @property
@@ -61,12 +61,12 @@ class TermImages:
 
     @property
     def source(self) -> Tensor:
-        """What the term's translator takes, `(B, C, *spatial)`."""
+        """The input of the term's translator, `(B, C, *spatial)`."""
         return self.step.source(self.role, self._group)
 
     @property
     def target(self) -> Tensor:
-        """What it ought to give, `(B, T, *spatial)`."""
+        """The image that the translator should produce, `(B, T, *spatial)`."""
         return self.step.image(self._group, self.translator.gives)
 
     @property
@@ -74,7 +74,7 @@ class TermImages:
         """The image of the source that the term's translator changes, `(B, T, *spatial)`; see `Needs.start`.
 
         Raises:
-            PluginError: it changes none, but makes its images from nothing.
+            PluginError: the translator changes no input, but makes its images from nothing.
         """
         generator = self.translator.generator
         if not isinstance(generator, Residual):
@@ -86,7 +86,7 @@ class TermImages:
 
     @property
     def available(self) -> Tensor:
-        """Which channels of the source are there, bool `(B, C)`: those with any pixel above the background."""
+        """Which channels of the source are present, bool `(B, C)`: those with any pixel above the background."""
         return self.step.derive("available", self.source, lambda image: (image > -1).flatten(2).any(dim=2))
 
     @property
@@ -104,6 +104,6 @@ class TermImages:
 
     @property
     def given(self) -> Mapping[str, Tensor]:
-        """What the term's generator is given beside the source, by name: `(B, K)`, or `(B, K, *spatial)` of pixels;
-        categories are one-hot. `group.extra` has the same as places among the categories."""
+        """The generator's inputs beside the source, by name: `(B, K)`, or `(B, K, *spatial)` per pixel; categories are
+        one-hot. `group.extra` has the same values as category indices."""
         return self.step.given(self.role, self._group)

@@ -1,4 +1,4 @@
-"""The step as one term sees it: what a loss or weight map is called with."""
+"""The view of a step for one term, with which a loss or weight map is called."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class View(TermImages):
 
     @property
     def output(self) -> Tensor:
-        """What the term's translator makes of the source, `(B, T, *spatial)`, with gradient."""
+        """The output of the term's translator for the source, `(B, T, *spatial)`, with gradient."""
         return self.translate()
 
     @property
@@ -47,20 +47,19 @@ class View(TermImages):
         grad: bool = True,
         given: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """An image (what the role takes, where absent) through a role's generator (the term's where absent).
+        """The output of a role's generator (by default the term's) for an image (by default the role's source).
 
-        The generator has what the recipe says it is given of the image's group, and `given` besides or in its place.
+        The generator also gets the inputs beside images of the image's group; `given` adds to them or replaces them.
         """
         role = self._known(role)
         image = self.step.source(role, self._group) if image is None else image
         return self.step.translate(role, image, grad, self._group, given)
 
     def extra(self, name: str, role: str | None = None) -> Tensor:
-        """What a role's generator (the term's where absent) makes of the source besides its output; see
-        `Translation.extra`.
+        """An additional output of a role's generator (by default the term's) for the source; see `Translation.extra`.
 
         Raises:
-            PluginError: it makes nothing of this name.
+            PluginError: the generator has no additional output of this name.
         """
         role = self._known(role)
         made = self.step.extra(role, self.step.source(role, self._group), self._group)
@@ -77,14 +76,14 @@ class View(TermImages):
         grad: bool = True,
         given: Mapping[str, Tensor] | None = None,
     ) -> dict[int, Tensor]:
-        """Generator features of an image (what the role takes, where absent), `(S·B, C, *spatial)` for S streams."""
+        """Generator features of an image (by default the role's source), `(S·B, C, *spatial)` for S streams."""
         self._check_declared("layers", layers)
         role = self._known(role)
         image = self.step.source(role, self._group) if image is None else image
         return self.step.features(role, image, layers, grad, self._group, given)
 
     def _check_declared(self, need: Literal["layers", "judged"], layers: tuple[int, ...]) -> None:
-        """What is not declared would cost a pass more, or not be there at all. Weight maps declare nothing."""
+        """Refuse undeclared layers, which would cost another pass or be missing. Weight maps declare nothing."""
         missing = set() if self._term is None else set(layers) - set(getattr(self._term.needs, need))
         if missing and self._term is not None:
             raise PluginError(
@@ -94,7 +93,7 @@ class View(TermImages):
             )
 
     def _known(self, role: str | None) -> str:
-        """A role, the term's where absent."""
+        """The given role, by default the term's; refused if it does not exist."""
         if role is not None and role not in self.step.translators:
             raise TrainingError(f"there is no translator {role!r}", mend=nearest(role, self.step.translators))
         return role or self.role
@@ -107,10 +106,10 @@ class View(TermImages):
         full_precision: bool = False,
         given: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """A discriminator's scores `(B, K, *spatial)` of an image (the output where absent); `given` as in `translate`.
+        """A discriminator's scores `(B, K, *spatial)` of an image (by default the output); `given` as in `translate`.
 
         Raises:
-            PluginError: it has scores of several scales.
+            PluginError: the discriminator has scores of several scales.
         """
         scores = self._judgement(image, source, role, full_precision, given).scores
         if isinstance(scores, tuple):
@@ -165,7 +164,7 @@ class View(TermImages):
         return self.step.judge(role, image, source, full_precision, self._group, given)
 
     def pooled(self, image: Tensor) -> Tensor:
-        """Images as the term's pool gives them back, without gradient; see `Needs.pool`."""
+        """Images from the term's pool in exchange for these, without gradient; see `Needs.pool`."""
         if self._term is None or self._term.pool is None:
             raise PluginError(
                 f"the {'weight map' if self._term is None else self._term.origin} asks for an image pool, and has none",
@@ -175,7 +174,8 @@ class View(TermImages):
         return self.step.derive(f"pool {self._term.name}", image, self.translator.pool(self._term.pool).exchange)
 
     def derive(self, name: str, image: Tensor, make: Callable[[Tensor], T]) -> T:
-        """`make(image)`, computed once per step under this name, however many terms ask; `make` is of one module."""
+        """`make(image)`, computed once per step under this name, however many terms ask; names of different modules do
+        not clash."""
         return self.step.derive(f"{getattr(make, '__module__', None)}: {name}", image, make)
 
     def image(self, reference: str) -> Tensor:
@@ -218,10 +218,10 @@ class View(TermImages):
     def log(self, name: str, value: Tensor | float) -> None:
         """Record a number of this step, the mean of a tensor, in journal and MLflow, as `ROLE/TERM.NAME`.
 
-        It has no effect on the training; where it is not finite the step is without it.
+        It has no effect on the training; a value that is not finite is left out.
 
         Raises:
-            ValueError: the name is none.
+            ValueError: the name is not valid.
         """
         device = next(self.translator.parameters()).device
         self.step.logged[self._place(name)] = torch.as_tensor(value, device=device).detach().float().mean()
@@ -229,11 +229,12 @@ class View(TermImages):
     def log_image(self, name: str, image: Tensor | Callable[[], Tensor], low: float = -1.0, high: float = 1.0) -> None:
         """Keep an image `(B, C, *spatial)` of this step in the run's folder, report and MLflow, as `ROLE/TERM.NAME`.
 
-        Images are kept in the last step of the epochs that have panels (`training.panels_every`); elsewhere it does
-        nothing, and what is to be computed for it alone is given as a function. `low` is black and `high` white.
+        Images are kept in the last step of the epochs that have panels (`training.panels_every`); in other steps this
+        does nothing. Pass a function if the image has to be computed for this purpose alone. `low` is black and `high`
+        white.
 
         Raises:
-            ValueError: the name is none, or it is no image.
+            ValueError: the name is not valid, or the tensor is not an image.
         """
         place = self._place(name)
         if self.step.kept.pictures is None:
@@ -246,9 +247,9 @@ class View(TermImages):
         self.step.kept.pictures[place] = ((made - low) / (high - low)).nan_to_num().clamp(0, 1)
 
     def rate(self, errors: Tensor) -> None:
-        """Say how hard each image of the term's group was by errors `(B, …)`, of which the mean of each image counts: a
-        sampler may draw hard ones more often from the next epoch on (`data.sampler`). The last that is said of a slice
-        counts; without a sampler it does nothing.
+        """Rate how hard each image of the term's group was, by the mean of its errors `(B, …)`: a sampler may draw hard
+        ones more often from the next epoch on (`data.sampler`). The last rating of a slice counts; without a sampler
+        this does nothing.
 
         Raises:
             ValueError: the errors are not those of the group's images.
@@ -262,28 +263,28 @@ class View(TermImages):
         self.step.kept.ratings.append((group.subjects, group.slices, values))
 
     def _place(self, name: str) -> str:
-        """Where something that is recorded of a step stands."""
+        """The name under which a term's record is kept."""
         return f"{self.role}/{check_name(name) if self._term is None else f'{self._term.name}.{check_name(name)}'}"
 
     @property
     def weight(self) -> Tensor | None:
-        """The term's weight map `(B, 1, *spatial)` without gradient; None where it has none or it is not active."""
+        """The term's weight map `(B, 1, *spatial)` without gradient; None if there is none or it is not active."""
         if self._term is None or self._term.map is None:
             return None
         return self.step.weight(self._term.map, self.role, self._group)
 
     def weight_like(self, feature: Tensor) -> Tensor | None:
-        """The weight map brought to a feature's size and streams, `(S·B, 1, *spatial)`."""
+        """The weight map resized to a feature's size and streams, `(S·B, 1, *spatial)`."""
         return None if self.weight is None else resize_weight(self.weight, feature)
 
     def weighted_mean(self, error: Tensor) -> Tensor:
-        """The mean over all elements of weight · error, the weight brought to the error's size."""
+        """The mean over all elements of weight · error, with the weight resized to the error's size."""
         weight = self.weight_like(error)
         return error.mean() if weight is None else (weight * error).mean()
 
     @property
     def head(self) -> nn.Module:
-        """The term's own module that learns with the side that is computed: the generator's, or the discriminator's."""
+        """The term's own module that learns with the current side: the generator's, or the discriminator's."""
         modules = self.translator.modules_of(self._side)
         if self._term is None or self._term.head is None or self._term.head not in modules:
             origin = "weight map" if self._term is None else self._term.origin
