@@ -20,7 +20,7 @@ BEST = "best"
 class Best:
     """Keeps the checkpoint of the epoch whose validation metric is the best so far; the first of equals stays.
 
-    What is best is read from the checkpoint itself, so that a resumed run goes on with it.
+    The best value is read from the checkpoint itself, so that a resumed run continues with it.
 
     Args:
         parent: the run's folder of checkpoints.
@@ -32,7 +32,7 @@ class Best:
         self.parent, self.metric, self.higher_is_better = parent, metric, higher_is_better
 
     def keep(self, state: TrainingState, metrics: Mapping[str, float], facts: Mapping[str, Any]) -> Path | None:
-        """Write the state where its metrics are the best so far; None where they are not.
+        """Write the state if its metrics are the best so far; None if they are not.
 
         Raises:
             CheckpointError: it cannot be written, or the best one so far is damaged.

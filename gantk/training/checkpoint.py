@@ -32,7 +32,7 @@ _FILES = ("model.safetensors", "state.pt")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's folder and what its `checkpoint.json` says."""
+    """A checkpoint's folder and the content of its `checkpoint.json`."""
 
     folder: Path
     facts: dict[str, Any]
@@ -95,7 +95,7 @@ def save_checkpoint(
     Args:
         parent: the run's folder of checkpoints.
         state: what to save.
-        facts: what a prediction needs besides the weights; JSON-compatible, must hold `recipe` (TOML).
+        facts: the data that a prediction needs besides the weights; JSON-compatible, must hold `recipe` (TOML).
         keep: checkpoints that stay.
         kind: what the folder's name begins with.
 
@@ -136,7 +136,7 @@ def list_checkpoints(parent: Path, kind: str = "step") -> list[Path]:
     """The checkpoints of a run that are of a kind, oldest first.
 
     Raises:
-        CheckpointError: their folder cannot be read; what cannot be seen is not taken for absent.
+        CheckpointError: their folder cannot be read, so that it is unknown whether there are any.
     """
     try:
         named = [parent / entry.name for entry in os.scandir(parent) if entry.name.startswith(f"{kind}-")]
@@ -148,7 +148,7 @@ def list_checkpoints(parent: Path, kind: str = "step") -> list[Path]:
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """Read what a checkpoint says of itself.
+    """Read a checkpoint's description.
 
     Raises:
         CheckpointError: it is damaged, cannot be read, or is of an older or newer format.
@@ -191,12 +191,12 @@ def newest_checkpoint(parent: Path) -> Checkpoint | None:
 
 
 def restore(state: TrainingState, checkpoint: Checkpoint, at: Position | None = None) -> None:
-    """Bring a state to where a checkpoint was written, ready to train on.
+    """Restore a state from a checkpoint, ready to continue training.
 
     Args:
         state: changed in place.
         checkpoint: its weights, optimizers and scheduler.
-        at: where the state then is; the checkpoint's own position where absent.
+        at: the state's new position; by default the checkpoint's own.
 
     Raises:
         CheckpointError: it is damaged, or its networks are not those of the state.
@@ -250,7 +250,7 @@ def _fitting(checkpoint: Checkpoint) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, without error numbers and the libraries' own places."""
+    """The error's message, without error numbers and places in the libraries' code."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     text = (str(error) or type(error).__name__).splitlines()[0]
@@ -260,7 +260,7 @@ def reason(error: Exception) -> str:
 
 
 def _unreadable(folder: Path, name: str, error: OSError) -> CheckpointError:
-    """A file that cannot be opened may well be whole."""
+    """The error of a file that cannot be opened; the file itself may be intact."""
     if isinstance(error, FileNotFoundError):
         return _damaged(folder, f"{name}: {reason(error)}")
     return CheckpointError(

@@ -1,4 +1,4 @@
-"""What a scheduler may do to a training, done."""
+"""The actions of a scheduler on a training, implemented."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gantk.translation.residual import bare
 
 
 class Control:
-    """What a scheduler may do; see `gantk.training.scheduler.Control`."""
+    """The actions of a scheduler; see `gantk.training.scheduler.Control`."""
 
     def __init__(self, state: TrainingState, history: History, world: World, note: Callable[[str], None]) -> None:
         self._state, self._history, self._world, self.note = state, history, world, note
@@ -70,5 +70,5 @@ class Control:
 
 
 def _without_private(modules: nn.ModuleDict, others: nn.ModuleDict) -> nn.ModuleDict:
-    """Terms' modules without those that one term of one role has for itself."""
+    """Terms' modules, without those that belong to one term of one role alone."""
     return nn.ModuleDict({key: module for key, module in modules.items() if ":" not in key or key in others})

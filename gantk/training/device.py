@@ -1,4 +1,4 @@
-"""The device that a run uses, how exactly it computes, and the precision that its networks run in."""
+"""The device of a run, its determinism, and the precision of its networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PIXELS = 2**17
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The named device, or the best there is: CUDA, then Apple's MPS, then the CPU.
+    """The named device, or the best available one: CUDA, then Apple's MPS, then the CPU.
 
     Raises:
         UsageError: there is no such device here.
@@ -53,7 +53,7 @@ def autocasting(device: torch.device, precision: Precision) -> Callable[[], Abst
 
 @contextmanager
 def computing(device: torch.device, settings: RunSettings) -> Iterator[None]:
-    """Torch's switches for the whole process as a recipe has them; as they were, afterwards.
+    """A context in which torch's process-wide settings are those of a recipe; the former ones are restored afterwards.
 
     Raises:
         TrainingError: the run is to be deterministic, and an operation has no deterministic form on the device.
@@ -82,10 +82,10 @@ def computing(device: torch.device, settings: RunSettings) -> Iterator[None]:
 
 
 def images_at_once(device: torch.device, most: int, size: Sequence[int]) -> int:
-    """How many images of a size are translated at once: on a CPU no more than is fast."""
+    """How many images of a size are translated at once; on a CPU limited to a fast number."""
     return most if device.type != "cpu" else min(most, max(1, PIXELS // math.prod(size)))
 
 
 def make_scaler(device: torch.device, precision: Precision) -> GradScaler:
-    """Keeps gradients of fp16 from vanishing and leaves out updates that overflow; nothing in other precisions."""
+    """Keeps fp16 gradients from vanishing and skips updates that overflow; does nothing in other precisions."""
     return GradScaler(device.type, enabled=precision == "fp16")

@@ -35,7 +35,7 @@ from gantk.translation.kept import Kept, Pictures
 
 
 class Observer(Protocol):
-    """Is told what happens, for display, journal and tracking; must not touch the networks."""
+    """Receives the events of a training, for display, journal and tracking; must not change the networks."""
 
     def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
         """A stage begins, or goes on after a resume."""
@@ -54,10 +54,10 @@ class Observer(Protocol):
     def epoch_saved(
         self, stage: Stage, position: Position, metrics: Mapping[str, float], generators: Mapping[str, nn.Module]
     ) -> None:
-        """The epoch's checkpoint is there; the generators that answer for each role are to be looked at alone."""
+        """The epoch's checkpoint is written; the generators of each role may be used but not changed."""
 
     def note(self, text: str) -> None:
-        """Something that the user should read."""
+        """A note for the user."""
 
 
 Validate = Callable[[StagePlan, Position], Mapping[str, float]]
@@ -71,12 +71,12 @@ class Engine:
         state: networks, optimizers, scheduler and position; changed in place.
         loader: gives the batches.
         folder: the run's folder; `checkpoints/` and `history/` are written below it.
-        facts: what checkpoints hold besides the state.
-        observer: is told of everything.
+        facts: the data that checkpoints hold besides the state.
+        observer: receives all events.
         validate: gives validation metrics (`ROLE/METRIC`) after an epoch.
         stopping: asked after each step whether to save and stop.
         best: keeps the checkpoint of the best epoch.
-        world: the processes that train together; this one alone where absent.
+        world: the processes that train together; by default only this one.
     """
 
     def __init__(
@@ -159,12 +159,12 @@ class Engine:
     def _epoch(
         self, stage: Stage, plan: StagePlan, updater: Updater, steps: int
     ) -> tuple[Position, Mapping[str, float]]:
-        """Train one epoch, or what is left of it, and move the position to what follows; its last step and metrics."""
+        """Train one epoch, or the rest of it, and advance the position; returns its last step and metrics."""
         state, scheduler = self.state, self.state.scheduler
         epoch, first = state.position.epoch, state.position.step
         weights = {role: scheduler.weight(stage, role, epoch) for role in stage.roles}
         for role, translator in state.translators.items():
-            translator.train(role in stage.roles)  # one that only answers does so as it would at test
+            translator.train(role in stage.roles)  # untrained roles run in evaluation mode
         if state.hardness is not None and not first:
             state.hardness.begin_epoch()
         pending: list[Batch] = []
@@ -238,7 +238,7 @@ class Engine:
         return rates
 
     def _rate(self, hardness: Hardness, kept: Kept) -> None:
-        """Remember how hard the slices of a step were, in all processes alike."""
+        """Record how hard the slices of a step were, in all processes alike."""
         own = [(subjects, slices, errors.tolist()) for subjects, slices, errors in kept.ratings or ()]
         for subjects, slices, values in (one for found in self.world.gather(own) for one in found):
             hardness.rate(subjects, slices, values)

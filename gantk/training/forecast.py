@@ -1,4 +1,4 @@
-"""What a step costs, measured on made images of a recipe's own size and number."""
+"""The cost of a step, measured on random images of a recipe's own size and number."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["Cost", "step_cost"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one step takes.
+    """The cost of one step.
 
     Attributes:
-        seconds: of the second of two steps, without what the first has to set up.
+        seconds: of the second of two steps, which excludes the setup in the first.
         memory: bytes: on CUDA the peak of what torch holds, elsewhere of this process.
     """
 

@@ -62,7 +62,7 @@ class History:
             ) from None
 
     def clear(self) -> None:
-        """Remove all snapshots, when the training has no more use for them."""
+        """Remove all snapshots, once the training needs them no longer."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, stage: str, role: str, epoch: int) -> Path:

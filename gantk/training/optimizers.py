@@ -20,7 +20,7 @@ SIDES: dict[str, dict[str, Part]] = {
     "generator": {"generator": "generator", "heads": "heads"},
     "discriminator": {"discriminator": "discriminator", "critics": "discriminator"},
 }
-"""The parts that learn with a side, and whose rate each has."""
+"""The parts that learn with a side, each with the part whose rate it uses."""
 
 
 class Optimizers:
@@ -57,7 +57,7 @@ class Optimizers:
 
     @property
     def rates(self) -> dict[str, float]:
-        """The present learning rate by part; of several the part's own."""
+        """The current learning rate by part; if a part has several, the part's own."""
         return {group["part"]: group["lr"] for group in reversed(list(self._groups()))}
 
     def _groups(self) -> Iterator[dict[str, Any]]:

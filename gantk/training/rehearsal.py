@@ -1,4 +1,4 @@
-"""A step of every stage before the first, so that what a term refuses is refused before anything is read or written."""
+"""A trial step of every stage, so that errors of terms appear before anything is read or written."""
 
 from __future__ import annotations
 
@@ -37,13 +37,12 @@ Slot = TypeVar("Slot", Term, MapSlot, TransformSlot)
 
 
 def rehearse(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage]) -> None:
-    """Compute all transforms and terms of every stage once, on made images, on the CPU.
-
-    The images are small where all parts take them, else of the recipe's size. Networks and components are copies, and
+    """Compute all transforms and terms of every stage once, on random images, on the CPU. The images are small if all
+    parts accept small ones, otherwise of the recipe's size. Networks and components are copies, and
     torch's random numbers stay as they are: a run is the same with and without it.
 
     Raises:
-        GantkError: what the first step of the stage would raise, but for what depends on the images' values.
+        GantkError: any error of the stage's first step, except those that depend on the images' values.
         PluginError: a component cannot be copied.
         MemoryShortage: memory does not suffice.
     """
@@ -59,7 +58,8 @@ def rehearse(recipe: Recipe, assembly: Assembly, stages: Iterable[Stage]) -> Non
 
 
 def copy_of(assembly: Assembly) -> Assembly:
-    """Networks and components that may change without effect on the run; what they share, the copies share."""
+    """Copies of networks and components, which may change without effect on the run; shared parts stay shared among the
+    copies."""
     memo: dict[int, Any] = {}
 
     def copied(kind: str, slots: Iterable[Slot]) -> list[Slot]:

@@ -1,4 +1,4 @@
-"""Schedulers: which stages a training has, what each trains, and how rates and weights go."""
+"""Schedulers: the stages of a training, the roles that each trains, and the course of rates and weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stage:
         name: as the recipe's `stages = [...]` lists name it.
         epochs: its length, at most.
         roles: the translators that it trains.
-        history: how many epochs back the weights can be had again (`Control.restore`).
+        history: how many epochs back weights can be restored (`Control.restore`).
     """
 
     name: str
@@ -31,23 +31,23 @@ class Stage:
 
 
 class Control(Protocol):
-    """What a scheduler may do to the training, between epochs."""
+    """The actions that a scheduler may take between epochs."""
 
     def copy(self, source: str, target: str, parts: Sequence[str], *, into: str = "", shared: bool = False) -> None:
         """Copy the weights of these parts (generator, heads, discriminator) from one role to another.
 
-        `into` names the submodule of the target's part that takes them (`streams.0`), the part itself where empty;
-        with `shared` only those weights are copied that both have under one name and in one shape.
+        `into` names the submodule of the target's part that receives them (`streams.0`), by default the part itself;
+        with `shared` only weights with equal name and shape are copied.
         """
 
     def restore(self, role: str, stage: str, epoch: int) -> None:
         """Give a role the weights that it had at the end of an epoch of a stage that keeps a history."""
 
     def stop(self) -> None:
-        """End the training with this epoch, the stages that follow included; called after an epoch."""
+        """End the training with this epoch, without the stages that would follow; called after an epoch."""
 
     def note(self, text: str) -> None:
-        """Tell the user."""
+        """Show a note to the user."""
 
 
 class Scheduler:
@@ -72,8 +72,8 @@ class Scheduler:
         return 1.0
 
     def step_rate(self, stage: Stage, role: str, part: str, step: int, steps: int) -> float:
-        """The factor on the learning rate of a role's part in a step of a stage, counted in it from 0, of whose epochs
-        each has so many steps; `rate` of its epoch where it is not overridden."""
+        """The factor on the learning rate of a role's part in a step of a stage; steps count from 0 within the stage,
+        whose epochs have `steps` steps each. By default `rate` of the step's epoch."""
         return self.rate(stage, role, part, step // steps)
 
     def weight(self, stage: Stage, role: str, epoch: int) -> float:
@@ -88,11 +88,11 @@ class Scheduler:
         return False
 
     def state_dict(self) -> dict[str, Any]:
-        """What must survive a resume."""
+        """The state that must survive a resume."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up a saved state."""
+        """Restore a saved state."""
 
 
 class Together(Scheduler):

@@ -39,10 +39,10 @@ class Position:
 
     @classmethod
     def from_dict(cls, found: Mapping[str, int]) -> Position:
-        """What `as_dict` gave.
+        """The position that `as_dict` returned.
 
         Raises:
-            TypeError, ValueError: it gave something else.
+            TypeError, ValueError: the values are not such a position.
         """
         position = cls(**found)
         for name, value in position.as_dict().items():
@@ -89,7 +89,7 @@ class TrainingState:
                 self.begin_averages(settings.average_of)
 
     def _follower(self, role: str, decay: float | None) -> ModelEmaV3:
-        """A new average of a role's generator, that follows it from now on."""
+        """A new average of a role's generator, which follows the generator from now on."""
         from timm.utils.model_ema import ModelEmaV3  # takes seconds
 
         assert decay is not None
@@ -97,13 +97,13 @@ class TrainingState:
         return self._followers[role][-1]
 
     def follow(self, roles: Sequence[str]) -> None:
-        """Let the averages of these roles take up what a step has changed."""
+        """Update the averages of these roles after a step."""
         for role in roles:
             for average in self._followers[role]:
                 average.update(self.translators[role].generator)
 
     def begin_averages(self, role: str) -> None:
-        """Let a role's averages begin anew, as its generator is now."""
+        """Restart a role's averages from its generator's current weights."""
         for average in self._followers.get(role, ()):
             average.set(self.translators[role].generator)
 
@@ -120,7 +120,7 @@ class TrainingState:
         return self.assembly.translators
 
     def moment(self, stage: str) -> Moment:
-        """Where the training is, seen from one of its stages: in it, or at its end where it is over."""
+        """The training's position relative to one of its stages: within it, or at its end if the stage is over."""
         stages = self.scheduler.stages(self.recipe.learning)
         index, epochs = next((i, s.epochs) for i, s in enumerate(stages) if s.name == stage)
         epoch = self.position.epoch if self.position.stage == index else epochs - 1
@@ -135,7 +135,7 @@ class TrainingState:
         }
 
     def generator(self, role: str) -> nn.Module:
-        """The generator that answers for a role: its average where `training.ema` keeps one."""
+        """The generator used for prediction by a role: its average if `training.ema` keeps one."""
         return self.averages[role].module if role in self.averages else self.translators[role].generator
 
     def answering(self) -> dict[str, Translator]:
@@ -158,7 +158,7 @@ class TrainingState:
         return found
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take up weights; names and shapes must fit exactly."""
+        """Load weights; names and shapes must fit exactly."""
         modules: dict[str, nn.Module] = dict(self.translators)
         modules |= {f"average.{role}": average.module for role, average in self.averages.items()}
         for prefix, module in modules.items():
@@ -180,7 +180,7 @@ class TrainingState:
         )
 
     def load_optimizer_states(self, states: Mapping[str, Any]) -> None:
-        """Take up the state of every optimizer; where a stage begins, they begin anew."""
+        """Load the state of every optimizer; at the beginning of a stage, optimizers start afresh."""
         if self.hardness is not None:
             self.hardness.take_up(states["sampler"])
         for side, scaler in self.scalers.items():

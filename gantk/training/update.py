@@ -78,7 +78,8 @@ class Updater:
             batches: one batch, or as many as are accumulated.
             role_weights: the factor on each role's generator terms.
             moment: where in the training it is.
-            kept: takes what terms keep of the step (`View.log_image`, `View.rate`), nothing where it is absent.
+            kept: receives the images and ratings that terms keep (`View.log_image`, `View.rate`); by default they keep
+                nothing.
 
         Returns:
             The value of each term by `ROLE/TERM`, of its discriminator side by `ROLE/TERM (D)`, unweighted; those that
@@ -93,7 +94,7 @@ class Updater:
             step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, kept=kept)
             done: set[str] = set()
             for side in self.settings.updates:
-                if side in done:  # its networks have changed since: nothing computed so far holds
+                if side in done:  # its networks have changed since, so that earlier results are outdated
                     step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, kept=kept)
                     done = set()
                 done.add(side)
@@ -140,7 +141,7 @@ class Updater:
         return total
 
     def _parameters(self, side: str) -> list[nn.Parameter]:
-        """What a side's optimizers train."""
+        """The parameters that a side's optimizers train."""
         optimizers = (self.optimizers[role].sides.get(side) for role in self.plan.roles)
         groups = [group for optimizer in optimizers if optimizer is not None for group in optimizer.param_groups]
         return [p for group in groups for p in group["params"] if p.requires_grad]
@@ -222,7 +223,7 @@ class _Readings:
         self._found: dict[tuple[str, int, str], Tensor] = {}
 
     def add(self, kind: str, batch: int, numbers: Mapping[str, Tensor]) -> None:
-        """Take in numbers; of those that come again in a batch the last counts."""
+        """Add numbers; of numbers recorded several times in a batch the last counts."""
         self._found |= {(kind, batch, name): number.detach().reshape(1) for name, number in numbers.items()}
 
     def values(self, world: World) -> Iterator[tuple[str, str, float]]:
@@ -246,7 +247,7 @@ class _Side(nn.Module):
 
 
 def _balanced(balance: BalanceSlot, losses: dict[str, Tensor], step: Step) -> Tensor:
-    """What a balance makes of terms that are there in this step."""
+    """The loss that a balance makes of the terms present in this step."""
     view = View(step, balance.role, next(t.group for t in step.plan.terms if t.name in losses))
     with blame(balance.origin, "balance"):
         loss = step.translators[balance.role].heads[balance.key](losses, view)

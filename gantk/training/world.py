@@ -63,7 +63,7 @@ class World:
                 )
 
     def share(self, batch: Batch) -> Batch:
-        """This process's part of a batch that all have."""
+        """This process's part of a batch that all processes have."""
         if self.size == 1:
             return batch
         return {name: group.part(self.rank, self.size) for name, group in batch.items()}
@@ -105,7 +105,7 @@ class World:
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says so; all get the same answer."""
+        """Whether the value is true in any process; all get the same answer."""
         if self.size == 1:
             return flag
         said = torch.tensor(float(flag), device=self.device)
@@ -119,7 +119,7 @@ class World:
                 dist.broadcast(buffer, 0)
 
     def gather(self, found: T) -> list[T]:
-        """What each process found, in their order, for all."""
+        """The values of all processes in their order, for each of them."""
         if self.size == 1:
             return [found]
         parts: list[T] = [found] * self.size
@@ -127,23 +127,23 @@ class World:
         return parts
 
     def told(self, make: Callable[[], T]) -> T:
-        """What the first process makes, for all."""
+        """The value of the first process, for all."""
         box = [make() if self.first else None]
         if self.size > 1:
             dist.broadcast_object_list(box, 0)
         return box[0]  # type: ignore[return-value]  # the others received it
 
     def wait(self) -> None:
-        """Go on when all processes are here."""
+        """Wait until all processes arrive here."""
         if self.size > 1:
             dist.barrier()
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """A context that says it in words when another process died.
+        """A context that turns the failure of another process into a clear error.
 
         Raises:
-            TrainingError: in place of what torch says when it did.
+            TrainingError: another process died.
         """
         try:
             yield
@@ -157,7 +157,7 @@ class World:
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
-        """The first process does it, then the others, which find what the first has stored."""
+        """A context that the first process enters before the others, which then find the data that it has stored."""
         if not self.first:
             self.wait()
         yield
@@ -169,7 +169,7 @@ class World:
 def world(device: str = "auto") -> Iterator[World]:
     """Join the processes that `torchrun` started; a world of one where it started none.
 
-    NCCL carries what they exchange between GPUs, gloo between CPUs.
+    They communicate by NCCL between GPUs and by gloo between CPUs.
 
     Args:
         device: as `pick_device` takes it; under torchrun on GPUs, `auto` and `cuda` are each process's own GPU.
@@ -211,5 +211,5 @@ def _own_device(device: str) -> torch.device:
 
 
 def _is_connection(error: RuntimeError) -> bool:
-    """Whether a failed exchange, and nothing of our own, raised it; gloo's errors have no class of their own."""
+    """Whether a failed exchange raised the error, and not our own code; gloo's errors have no class of their own."""
     return isinstance(error, dist.DistError) or "gloo" in str(error) or "Connection closed" in str(error)
