@@ -77,8 +77,8 @@ def blank(settings: ExtraSettings, batch: int, size: Sequence[int]) -> Tensor:
 def planes(
     extra: Mapping[str, ExtraSettings], slices: Slices, labels: Labels, subject: Subject
 ) -> dict[str, np.ndarray]:
-    """The values given per pixel of a subject's slices, by name: category indices,
-    uint8 (Z, H, W).
+    """The values given per pixel of a subject's slices, by name: category indices, uint8
+    (Z, H, W).
 
     Raises:
         DataError: the subject has no segmentation where one is needed, or a label is not one of the categories.
