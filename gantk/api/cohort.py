@@ -18,7 +18,7 @@ from gantk.data.layout import Layout
 from gantk.data.loader import Loader
 from gantk.data.meaning import Absolute, Meaning, Relative, decide_intensities
 from gantk.data.normalisation import Normalisation
-from gantk.data.samples import Patches, Sampling, WholeSlices
+from gantk.data.pools import Patches, PatchesBySlice, Sampling, WholeSlices
 from gantk.data.split import Split
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.data.volumes import Subject
@@ -86,7 +86,11 @@ def slice_settings(recipe: Recipe) -> SliceSettings:
 
 def sampling(data: DataSettings) -> Sampling[Any]:
     """What one training sample is."""
-    return WholeSlices() if data.patch is None else Patches(data.patch, data.patches)
+    if data.patch is None:
+        return WholeSlices()
+    if data.sampler is not None:
+        return PatchesBySlice(data.patch, data.patches, "tumour" if data.slices == "tumour" else "foreground")
+    return Patches(data.patch, data.patches)
 
 
 def _said(extra: Mapping[str, ExtraSettings], subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:

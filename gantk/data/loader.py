@@ -15,9 +15,10 @@ from gantk.data.batch import Batch, Group
 from gantk.data.extra import of_image, of_pixels
 from gantk.data.layout import Layout
 from gantk.data.normalisation import BACKGROUND
+from gantk.data.pools import Chosen, PatchesBySlice, Pools, Sampling, WholeSlices
 from gantk.data.prepared import PatientSlices
 from gantk.data.sampler import Candidates, Weighed
-from gantk.data.samples import Chosen, Patch, Pools, Row, Sample, Sampling, Slice, WholeSlices
+from gantk.data.samples import Patch, Row, Sample, Slice
 from gantk.data.split import Split
 from gantk.data.store import SliceStore
 from gantk.errors import DataError, RecipeError, nearest
@@ -78,7 +79,8 @@ class Loader:
         measured: targets that must be present for `rows` and `patient` to return a target; by default all.
         extra: what groups hold beside images, by name.
         facts: what is known of each subject, by name.
-        sampler: says how often each slice is drawn; by default all are drawn equally often.
+        sampler: says how often each slice is drawn; by default all are drawn equally often. `sampling` must then draw
+            slices, as samples or as those in which patches have their middle.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class Loader:
         if self.sampler is not None:
             for group in groups:
                 self.sampler.weights(self._candidates(group))  # what it refuses is refused before a run begins
-        needed = [ceil(self._pools(group).draws(self.sampling.passes) / size) for group, size in sizes.items()]
+        needed = [ceil(self.sampling.draws(self._pools(group)) / size) for group, size in sizes.items()]
         return self.steps_per_epoch or max(needed, default=0)
 
     def batch(self, groups: Collection[str], stage: int, epoch: int, step: int) -> Batch:
@@ -257,17 +259,19 @@ class Loader:
         pools = self._pools(group)
         kind, number = pools.place(draw)
         pool = (pools.core, pools.other)[kind]
-        again, place = divmod(number, len(pool))
-        drawn = pool[self._order(group, stage, epoch, kind, again, len(pool))[place]]
+        length = len(pool) if self.sampler is None else self.sampling.draws(pools)
+        again, place = divmod(number, length)
+        drawn = pool[self._order(group, stage, epoch, kind, again, length)[place]]
         # ends in 1, as SeedSequence takes a key and the same with zeros behind it for equal
         key = (self.seed, *GroupName.parse(group).key, stage, epoch, kind, number, 1)
         return self.sampling.sample(drawn, self._patient, partial(_random, key))
 
     def _candidates(self, group: str) -> Candidates:
         rows, known = self._pools(group).other, {} if self.sampler is None else self.sampler.hardness.known
-        subjects = [subject for subject, _ in rows]
+        subjects, sampling = [subject for subject, _ in rows], self.sampling
+        assert isinstance(sampling, WholeSlices | PatchesBySlice)  # others draw no slices
         slices = [int(self._patient(subject).z[row]) for subject, row in rows]
-        hardness = [known.get(key, np.nan) for key in zip(subjects, slices, strict=True)]
+        hardness = [known.get(sampling.told(drawn, self._patient), np.nan) for drawn in rows] if known else []
         return Candidates(
             group,
             subjects,
@@ -276,7 +280,7 @@ class Loader:
             np.array([bool(self._patient(subject).tumour[row]) for subject, row in rows]),
             np.array([bool(self._patient(subject).core[row]) for subject, row in rows]),
             [self.facts.get(subject, {}) for subject in subjects],
-            np.array(hardness, np.float64),
+            np.array(hardness or [np.nan] * len(rows), np.float64),
         )
 
     def _draw_order(self, group: str, stage: int, epoch: int, kind: int, again: int, count: int) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Samplers: how often each slice of a batch group is drawn, given how hard slices were in earlier epochs."""
+"""Samplers: how often each slice of a batch group is drawn, given how hard slices were in earlier epochs.
+
+Of volumes, these are the slices in which patches have their middle.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Candidates:
-    """The slices that a batch group can draw, N of them.
+    """The slices that a batch group can draw, N of them; of volumes, those in which a patch can have its middle.
 
     Attributes:
         group: the batch group.
@@ -52,7 +55,7 @@ class Sampler(Protocol):
     """Weighs the slices of a batch group anew in every epoch; a sampler has no state."""
 
     def __call__(self, slices: Candidates) -> np.ndarray:
-        """(N,), at least 0: in a pass of N draws a slice comes about N times its share of the sum."""
+        """(N,), at least 0: in a pass of M draws a slice comes about M times its share of the sum."""
 
 
 @dataclass
@@ -113,22 +116,23 @@ class Weighed:
         return weights
 
     def order(self, slices: Candidates, random: np.ndarray) -> np.ndarray:
-        """The places among the candidates that one pass of N draws takes, in order.
+        """The places among the candidates that one pass of M draws takes, in order.
 
-        A slice comes as often as its weight says, rounded up or down by chance, so that with equal weights each comes
-        once.
+        A slice comes as often as its weight says, rounded up or down by chance, so that with equal weights and as many
+        draws as slices each comes once. Neighbors stand for one another: with fewer draws each subject comes as often
+        as all of its weights say.
 
         Args:
             slices: the candidates.
-            random: (N + 1,) numbers in [0, 1).
+            random: (M + 1,) numbers in [0, 1).
 
         Raises:
             GantkError: as `weights` does.
         """
-        weights, count = self.weights(slices), len(slices)
+        weights, count = self.weights(slices), len(random) - 1
         ends = np.cumsum(weights) * (count / weights.sum())
         places = np.searchsorted(ends, np.arange(count) + random[count], side="right")
-        return np.minimum(places, count - 1)[np.argsort(random[:count], kind="stable")]
+        return np.minimum(places, len(slices) - 1)[np.argsort(random[:count], kind="stable")]
 
 
 def _shown(weights: np.ndarray) -> str:

@@ -33,12 +33,11 @@ def _known(kind: str, name: str, names: Collection[str], where: str) -> None:
 
 def _groups(recipe: Recipe) -> None:
     data = recipe.data
-    if data.sampler is not None and (data.core_fraction is not None or data.patch is not None):
-        other = "core_fraction" if data.patch is None else "patch"
+    if data.sampler is not None and data.core_fraction is not None:
         raise RecipeError(
-            f"data.sampler and data.{other} both say what is drawn",
-            where=recipe.origins.latest("data.sampler", f"data.{other}"),
-            mend="take one of them out" + ("" if data.patch is None else ": a sampler weighs slices"),
+            "data.sampler and data.core_fraction both say what is drawn",
+            where=recipe.origins.latest("data.sampler", "data.core_fraction"),
+            mend="take one of them out",
         )
     for group in data.batch:
         if GroupName.parse(group).base == "paired" and not data.paired_fraction:

@@ -216,7 +216,8 @@ class DataSettings(BaseModel):
     """Which slices are trained on: those with tumor, or all that show any brain; of volumes, what lies in a patch's
     middle."""
     sampler: Selection | None = None
-    """How often each training slice is drawn, by a sampler component; all equally often where absent."""
+    """How often each training slice is drawn, or has a patch's middle in it, by a sampler component; where absent, all
+    slices equally often, and patches by `slices` and `core_fraction`."""
     core_fraction: Fraction | None = None
     """Fraction of the training slices that contain tumor core, or of the patches with it in their middle; where
     absent, as many as there are."""

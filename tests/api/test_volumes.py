@@ -178,6 +178,23 @@ def test_a_strangers_loss_of_slices_works_on_volumes_unchanged(tmp_path: Path) -
     assert all(losses["generator/pixelwise.worst"] >= losses["generator/pixelwise"] > 0 for losses in run.losses)
 
 
+def test_a_sampler_weighs_the_middles_of_patches(cohort: Path, tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "recipes" / "volumes" / "unet_l1.toml"
+    table = {
+        "extends": str(shipped),
+        "without": ["data.core_fraction", "data.steps_per_epoch"],
+        "data": {
+            **{"crop": [32, 32], "patch": [8, 16, 16], "spacing": [6.0, 3.0, 3.0]},
+            "sampler": {"use": "hard", "strength": 2.0},
+        },
+        "translators": {"generator": {"generator": {"channels": 4}}},
+        "evaluation": {"metrics": ["mse"], "regions": ["image"]},
+    }
+    run = run_recipe(table, steps=2, folder=tmp_path)
+    states = torch.load(next((run.folder / "checkpoints").iterdir()) / "state.pt", weights_only=True)
+    assert states["sampler"]["fresh"] or states["sampler"]["known"]
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

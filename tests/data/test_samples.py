@@ -12,12 +12,15 @@ import torch
 from gantk.data.brats import Brats
 from gantk.data.layout import Layout
 from gantk.data.loader import Loader, _random
-from gantk.data.samples import Patch, Patches
+from gantk.data.pools import Patches, PatchesBySlice
+from gantk.data.sampler import Weighed
+from gantk.data.samples import Patch
 from gantk.data.split import Split
 from gantk.data.store import SliceSettings, prepare
 from gantk.errors import DataError
 from gantk.progress import QuietProgress
 from gantk.recipe.data import ExtraSettings
+from gantk_baselines.samplers import Balanced, Hard
 
 INPUTS, TARGETS = ("t1", "t2", "flair"), ("t1ce",)
 LAYOUT = Layout(INPUTS, TARGETS)
@@ -204,3 +207,66 @@ def test_slices_and_volumes_at_one_spacing_are_the_same_images(root, store):
     slices = prepared(root)["P1"]
     np.testing.assert_array_equal(slices.z, store["P1"].z)
     np.testing.assert_array_equal(slices.images([3], INPUTS), store["P1"].images([3], INPUTS))
+
+
+# --- patches of which a sampler says in which slices they have their middle ------------------------------
+
+
+def weighed(store, component, size=(1, 5, 5), passes=8, tissue="foreground", **changes):
+    settings = {"split": SPLIT, "layout": LAYOUT, "sizes": {"paired": 2, "unpaired": 1}, "seed": 7, **changes}
+    sampling = PatchesBySlice(size, passes, tissue)
+    return Loader(
+        store,
+        settings.pop("split"),
+        sampling=sampling,
+        sampler=Weighed(component, "sampler"),
+        core_fraction=None,
+        **settings,
+    )
+
+
+def middles(loader, number=0):
+    """(patient, z) of an epoch's patches, each of one slice."""
+    return [key for group in epoch(loader, number=number) for key in zip(group.subjects, group.slices, strict=True)]
+
+
+def test_a_balanced_sampler_puts_half_of_the_patches_into_slices_with_tumor(store):
+    def shows(key):
+        return bool(store[key[0]].tumour[store[key[0]].z.tolist().index(key[1])])
+
+    found = [middles(weighed(store, Balanced("tumor"), passes=20), number) for number in range(2)]
+    assert [len(one) for one in found] == [60, 60]  # as many as without a sampler
+    assert found[0] != found[1]
+    assert np.mean([shows(key) for one in found for key in one]) == pytest.approx(0.5, abs=0.06)
+    plain = np.mean([store[name].tumour.mean() for name in SPLIT.paired])
+    assert abs(plain - 0.5) > 0.1
+    assert found[0] == middles(weighed(store, Balanced("tumor"), passes=20))
+
+
+def test_with_equal_weights_each_patient_comes_as_often_as_it_has_slices(store):
+    often = Counter(name for name, _ in middles(weighed(store, Balanced("tumor", strength=0), passes=10)))
+    total = sum(len(store[name]) for name in SPLIT.paired)
+    assert sum(often.values()) == 30
+    for name in SPLIT.paired:
+        assert abs(often[name] - 30 * len(store[name]) / total) < 1
+
+
+def test_the_middle_lies_in_the_tissue(store):
+    groups = epoch(weighed(store, Balanced("core"), (3, 5, 5), tissue="tumour"))
+    assert set(torch.cat([group.segmentation[:, 0, 1, 2, 2] for group in groups]).tolist()) <= set(TUMOUR)
+
+
+def test_what_was_told_of_a_patch_holds_for_the_slices_about_which_it_lies(store):
+    size = (5, 12, 10)  # with middles near the ends all patches are the same slices
+    loader, other = (weighed(store, Hard(strength=2, limit=50), size, passes=6) for _ in range(2))
+    before = middles(loader)
+    told = loader.sampler.hardness
+    hard = ("P2", int(store["P2"].z[0]))  # the first slice of the lowest patch
+    for name in SPLIT.paired:
+        for z in store[name].z.tolist():
+            told.rate([name], [z], [1.0 if (name, z) == hard else 0.01])
+    assert middles(loader) == before
+    told.begin_epoch()
+    assert Counter(middles(loader, 1))[hard] > 12
+    other.sampler.hardness.take_up(told.state())  # as a resumed run does
+    assert middles(other, 1) == middles(loader, 1)
