@@ -160,7 +160,7 @@ def _check_window(recipe: Recipe, assembly: Assembly) -> None:
 
 
 def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Scheduler, progress: Progress) -> Listing:
-    """The patients, listed and split, with a check that each batch group has some; no image is read.
+    """List and split the patients, and check that each batch group has some; no image is read.
 
     Raises:
         RecipeError: what the scheduler watches has no value.

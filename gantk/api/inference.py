@@ -1,4 +1,4 @@
-"""Trained networks: translating and weighing slices and volumes without training."""
+"""Inference with trained networks: translations and weight maps of slices and volumes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def translation(chain: Chain, layout: Layout, recipe: Recipe, device: torch.devi
     Args:
         chain: its generator, or its average, behind those whose outputs it takes.
         layout: the channels of sources and targets.
-        recipe: says what is measured, and with which precision, windows and mask.
+        recipe: decides the measured images, precision, windows and mask.
         device: where the generators are.
         loader: reads volumes.
     """

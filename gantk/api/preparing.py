@@ -27,7 +27,7 @@ from gantk.translation import Chain
 __all__ = ["Preparation", "Prepared", "Request"]
 
 Fitting = Callable[[str, tuple[int, int]], tuple[int, int] | None]
-"""Of a role: the smallest height and width, at least those given, that its network takes."""
+"""For a role, the smallest height and width, at least those given, that its network takes."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ class Prepared:
     """A subject's images as input of a network, and the way back to its own grid.
 
     Attributes:
-        subject: whose images they are.
+        subject: the subject of the images.
         role: the translator.
-        target: what is made.
-        place: the channels of the translator's output that show it.
-        inputs: the modalities that it is made from.
-        read: what the dataset read.
+        target: the modality to be made.
+        place: the channels of the translator's output that hold the target.
+        inputs: the modalities from which the target is made.
+        read: the images that the dataset read.
         settings: of the slices.
-        slices: as networks are shown them.
+        slices: the slices as inputs of networks.
         images: the translator's input, (Z, C, H, W): images in [-1, 1], then values per pixel.
         pixels: the names of the latter.
         said: values given for the subject as a whole, by name.
-        scale: of the image that is made.
+        scale: of the target.
         remarks: on how the files were read.
         also: the requested additional outputs, by name.
     """

@@ -53,18 +53,19 @@ def run(
 ) -> RunResult:
     """Run a recipe: train, evaluate, track and report; or resume a run.
 
-    Under `torchrun` its processes train the run together, and the first of them alone evaluates, tracks and reports.
+    Under `torchrun` its processes train the run together, and only the first one evaluates, tracks and reports.
 
     Args:
         path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.
         overrides: `key.of.table=value`, or values by dotted key, laid over the recipe.
-        resume: a run (folder or id) to go on with, exactly where its last checkpoint is.
-        extend: changes of the schedule, `schedule.epochs=300`: a new run begins where `resume` is, which stays.
+        resume: a run (folder or id) to continue exactly from its last checkpoint.
+        extend: changes of the schedule, `schedule.epochs=300`: a new run begins at the end of `resume`, which is left
+            unchanged.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         out: the folder in which the run's folder is made; `./runs` where absent.
         progress: shows the work; a rich display or plain lines where absent.
         tracking_uri: MLflow's address, above the recipe's.
-        display: draws the training; where absent a line that moves in a notebook, and nothing elsewhere.
+        display: draws the training; by default an updating line in a notebook, and nothing elsewhere.
 
     Raises:
         Interrupted: a signal stopped the run; its state is saved.

@@ -64,16 +64,16 @@ Validate = Callable[[StagePlan, Position], Mapping[str, float]]
 
 
 class Engine:
-    """Trains a state to its end.
+    """Trains a state to the end of its schedule.
 
     Args:
         recipe: the recipe.
         state: networks, optimizers, scheduler and position; changed in place.
-        loader: gives the batches.
+        loader: provides the batches.
         folder: the run's folder; `checkpoints/` and `history/` are written below it.
         facts: the data that checkpoints hold besides the state.
         observer: receives all events.
-        validate: gives validation metrics (`ROLE/METRIC`) after an epoch.
+        validate: returns validation metrics (`ROLE/METRIC`) after an epoch.
         stopping: asked after each step whether to save and stop.
         best: keeps the checkpoint of the best epoch.
         world: the processes that train together; by default only this one.
@@ -145,7 +145,7 @@ class Engine:
                 raise _stopped()
 
     def _tell(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
-        """Show the observer an epoch's networks, which it must leave as they are."""
+        """Show an epoch's networks to the observer, which must not change them."""
         before = [tensor._version for tensor in self.state.tensors().values()]
         generators = {role: self.state.generator(role) for role in self.state.translators}
         self.observer.epoch_saved(stage, position, metrics, MappingProxyType(generators))

@@ -29,9 +29,9 @@ class Optimizers:
     Parameter groups are named after the part that they belong to. Weights whose rate is 0 are in no optimizer.
 
     Args:
-        translator: what is trained.
-        slot: by what.
-        stage: the stage in which it is, for groups that have a rate of their own in some alone.
+        translator: the networks to train.
+        slot: makes the optimizers.
+        stage: the current stage, for groups whose rate applies only in some stages.
 
     Raises:
         RecipeError: a group of the recipe matches no weight.

@@ -30,7 +30,8 @@ from gantk.translation.translator import multiples
 
 __all__ = ["copy_of", "group_of", "rehearse"]
 
-#: Slices of a group: with one alone, networks that normalize over the batch would refuse what they will not later.
+#: Slices of a group: with only one, networks that normalize over the batch would fail, although they will not in
+#: training.
 SLICES = 2
 
 Slot = TypeVar("Slot", Term, MapSlot, TransformSlot)

@@ -77,7 +77,7 @@ class Updater:
         Args:
             batches: one batch, or as many as are accumulated.
             role_weights: the factor on each role's generator terms.
-            moment: where in the training it is.
+            moment: the step's position in the training.
             kept: receives the images and ratings that terms keep (`View.log_image`, `View.rate`); by default they keep
                 nothing.
 

@@ -38,9 +38,10 @@ class TermImages:
         return self.step.group(self._group)
 
     def augmented(self, transform: str) -> Self:
-        """The step seen on the term's group as a transform of the recipe makes it that is applied `on_request`.
+        """A view of the term's group after a transform of the recipe that is applied `on_request`.
 
-        All that the view offers is of that group: source, target, segmentation, output, weight map, what is given.
+        Everything in this view belongs to the changed group: source, target, segmentation, output, weight map, inputs
+        beside images.
         """
         return type(self)(self.step, self.role, self.step.augmented(self._group, transform), self._term, self._side)
 

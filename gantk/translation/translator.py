@@ -31,10 +31,11 @@ class Translator(nn.Module):
         discriminator: maps images to scores `(B, K, *spatial)`; None for methods without one.
         conditional: whether the discriminator is given the source with the image.
         origins: how errors call generator and discriminator, with their plugins.
-        extra: what the networks are given beside images, by name.
+        extra: the networks' inputs beside images, by name.
         augmentation: changes what the discriminator is shown in training.
-        after: the translators whose outputs the generator takes behind its images, and how many channels each has.
-        shown: the images that its output is made of, those of the translators before it included; `takes` where absent.
+        after: the translators whose outputs the generator takes after its images, and how many channels each has.
+        shown: the images from which its output is made, including those of the translators before it; by default
+            `takes`.
     """
 
     def __init__(
@@ -75,19 +76,19 @@ class Translator(nn.Module):
 
     @property
     def size_multiple(self) -> int:
-        """What all sides of an image may be multiples of, so that the generator takes it; 1 where it takes any size."""
+        """The number of which all sides of an image must be multiples for the generator; 1 if it takes any size."""
         return lcm(*multiples(self.generator, 1))
 
     def given(self, extra: Mapping[str, Tensor], part: Update = "generator") -> dict[str, Tensor]:
-        """What a network is given of a group's `extra`, as it takes it: `(B, K)`, or `(B, K, *spatial)` of pixels."""
+        """A network's inputs from a group's `extra`: `(B, K)`, or `(B, K, *spatial)` per pixel."""
         return self.taking({n: encoded(one, extra[n]) for n, one in self.extra.items() if n in extra}, part)
 
     def taking(self, given: Mapping[str, Tensor], part: Update = "generator") -> dict[str, Tensor]:
-        """Those of some keyword arguments that a network takes."""
+        """The keyword arguments that a network accepts, of those given."""
         return {name: values for name, values in given.items() if takes_given(getattr(self, part), name)}
 
     def blank(self, image: Tensor, part: Update = "generator") -> dict[str, Tensor]:
-        """What a network is given beside an image of which nothing is known, such as one without memory."""
+        """A network's inputs beside an image without known values, such as one without memory."""
         extra = {name: blank(settings, len(image), image.shape[2:]) for name, settings in self.extra.items()}
         return {name: values.to(image.device) for name, values in self.given(extra, part).items()}
 
@@ -105,7 +106,7 @@ class Translator(nn.Module):
             return self.generator(image, layers, decode, **given)
 
     def recompute(self) -> None:
-        """From now on keep the inputs of the generator's segments alone, and compute the rest again for gradients."""
+        """From now on keep only the inputs of the generator's segments, and recompute the rest for gradients."""
         divide(self.generator)
         self.recomputes = True
 
@@ -119,11 +120,11 @@ class Translator(nn.Module):
         return self.discriminator(image, layers, **given)
 
     def augmented(self, image: Tensor) -> Tensor:
-        """An image as the discriminator is shown it."""
+        """An image after the discriminator's augmentation."""
         return image if self.augmentation is None or not self.training else self.augmentation(image)
 
     def observe(self, scores: Sequence[Tensor], images: int) -> None:
-        """Tell the augmentation, where it wants to know, the scores of real images."""
+        """Pass the scores of real images to the augmentation, if it observes them."""
         observe = getattr(self.augmentation, "observe", None)
         if self.training and callable(observe):
             observe(torch.cat([scale.detach().flatten() for scale in scores]), images)
@@ -137,7 +138,7 @@ class Translator(nn.Module):
     def parts(self) -> Iterator[tuple[str, nn.Module]]:
         """The trained modules by part: generator, heads, discriminator, and critics, which go with the discriminator.
 
-        Heads and critics are the terms' own modules, that learn with the generator and with the discriminator.
+        Heads and critics are the terms' own modules, which learn with the generator and with the discriminator.
         """
         yield "generator", self.generator
         if len(self.heads):
@@ -153,7 +154,8 @@ class Translator(nn.Module):
 
 
 def multiples(network: nn.Module, axes: int) -> tuple[int, ...]:
-    """What each side of an image must be multiples of: a generator's `size_multiple`, one for all or one per axis."""
+    """The numbers of which the sides of an image must be multiples: a generator's `size_multiple`, one for all or one
+    per axis."""
     said = getattr(network, "size_multiple", 1)
     return tuple(map(int, said)) if isinstance(said, Sequence) else (int(said),) * axes
 
@@ -167,6 +169,6 @@ def takes_given(network: nn.Module | None, name: str) -> bool:
 
 
 def needs_given(network: nn.Module) -> list[str]:
-    """The keyword arguments that a network cannot do without."""
+    """The keyword arguments that a network requires."""
     parameters = inspect.signature(network.forward).parameters.values()
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]

@@ -25,7 +25,8 @@ T = TypeVar("T")
 class View(TermImages):
     """A step seen from a role, a batch group and a weight map.
 
-    A loss never runs a network itself: it asks here, and each thing is computed once per step however many ask.
+    A loss never runs a network itself: it asks the view, and each result is computed once per step, however many terms
+    ask.
     Images are float `(B, C, *spatial)` in [-1, 1], background exactly -1; spatial is (H, W) of slices and (D, H, W) of
     volumes, D along the slices.
     """
@@ -130,7 +131,7 @@ class View(TermImages):
         full_precision: bool = False,
         given: Mapping[str, Tensor] | None = None,
     ) -> tuple[Tensor, ...]:
-        """As `judge`, for discriminators of one scale and of several; an image may be named by a `gantk.ImageRef`."""
+        """As `judge`, for discriminators of one or several scales; a `gantk.ImageRef` may name the image."""
         if isinstance(image, str):
             image, source = self._named(image)
         return scales_of(self._judgement(image, source, role, full_precision, given))
@@ -143,7 +144,8 @@ class View(TermImages):
         layers: tuple[int, ...] = (),
         given: Mapping[str, Tensor] | None = None,
     ) -> dict[int, Tensor]:
-        """A discriminator's features `(B, C, *spatial)` by layer, from the pass that judges; see `Needs.judged`."""
+        """A discriminator's features `(B, C, *spatial)` by layer, from the same pass as the scores; see
+        `Needs.judged`."""
         self._check_declared("judged", layers)
         features = self._judgement(image, source, role, given=given).features
         return {layer: features[layer] for layer in layers}
@@ -193,7 +195,7 @@ class View(TermImages):
         return self.judge(*self._named(reference))
 
     def _named(self, reference: str) -> tuple[Tensor, Tensor]:
-        """The image that a `gantk.ImageRef` names, and its source where the discriminator is conditional."""
+        """The image that a `gantk.ImageRef` names, and its source if the discriminator is conditional."""
         owner, dot, what = reference.rpartition(".")
         own = View(self.step, self.role, owner) if dot and what != "output" else self
         image = self.image(reference)

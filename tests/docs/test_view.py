@@ -14,5 +14,5 @@ def test_the_page_names_all_that_a_view_offers() -> None:
     page = PAGE.read_text(encoding="utf-8")
     tables = page[page.index("The view offers") : page.index("A loss declares its requirements")]
     named = set(re.findall(r"\bview\.([a-z]\w*)", tables))
-    offered = {name for name in vars(View) if not name.startswith("_")} | {"role"}
+    offered = {name for name in dir(View) if not name.startswith("_")} | {"role"}
     assert named == offered
