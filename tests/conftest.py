@@ -31,6 +31,7 @@ FAST = {
     "training",
     "translation",
     "test_files.py",
+    "test_memory.py",
     "test_names.py",
     "test_ranges.py",
     "test_repository.py",
