@@ -98,7 +98,7 @@ class Scale:
         return x < -0.01 * (self.upper - self.units[0])
 
     def moved(self, values: np.ndarray, to: Scale) -> np.ndarray:
-        """Normalised values of this scale as another's, float32; background stays exactly -1."""
+        """Normalized values of this scale as another's, float32; background stays exactly -1."""
         return values if to == self else to.apply(self.invert(values), values > BACKGROUND)
 
     def invert(self, v: np.ndarray, foreground: np.ndarray | None = None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where an evaluated run's weight maps weigh: their means in the tumour and in healthy brain."""
+"""Where an evaluated run's weight maps weigh: their means in the tumor and in healthy brain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEIGHTS = "weights.json"
 
 @dataclass(frozen=True)
 class MapWeight:
-    """One map's mean in the tumour and in healthy brain, NaN where no slice has the region."""
+    """One map's mean in the tumor and in healthy brain, NaN where no slice has the region."""
 
     name: str
     tumour: float
@@ -28,7 +28,7 @@ class MapWeight:
 
     @property
     def ratio(self) -> float:
-        """Tumour over healthy brain; NaN where it does not exist."""
+        """Tumor over healthy brain; NaN where it does not exist."""
         return self.tumour / self.brain if self.brain else math.nan
 
 

@@ -233,7 +233,7 @@ def _cell(value: float, digits: int) -> Cell:
 
 
 def _weights(evaluation: Path) -> dict[str, Any] | None:
-    """Per map its mean in the tumour, in healthy brain, and the ratio of the two; with what is odd about them."""
+    """Per map its mean in the tumor, in healthy brain, and the ratio of the two; with what is odd about them."""
     found = read_weights(evaluation)
     rows = [(w.name, write_value(w.tumour, 3), write_value(w.brain, 3), write_value(w.ratio, 2)) for w in found]
     return {"rows": rows, "notes": list(light_in_tumours([evaluation]))} if rows else None

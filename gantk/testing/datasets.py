@@ -97,7 +97,7 @@ class DatasetConformance(Conformance):
         image = image if image.ndim == 4 else image[:, None]
         restored = np.asarray(read.restore(image, [name], settings, slices, slices.scales[name]), np.float64)
         original = np.asarray(read.images[name], np.float64)
-        if restored.shape != original.shape:  # colour: channels last in files
+        if restored.shape != original.shape:  # color: channels last in files
             original = np.moveaxis(original, 0, -1)
         expect(
             restored.shape == original.shape, f"{original.shape} came back as {restored.shape}", "undo what slices did"
