@@ -15,7 +15,9 @@ from gantk.api.cohort import slice_settings
 from gantk.api.export_formats import TOLERANCE, WRITERS, Export, Plain, Report, quiet
 from gantk.api.model import Model, load
 from gantk.api.preparing import Request
+from gantk.data.normalisation import BACKGROUND
 from gantk.data.planes import centre
+from gantk.data.windows import Blended
 from gantk.errors import UsageError
 from gantk.evaluation.examples import Examples
 from gantk.progress import Progress, default_progress
@@ -41,7 +43,7 @@ def export(
     """Write a run's generator for other programs, with the parameters for scaling and padding images.
 
     The written file is loaded again, and compared with the torch module on a test slice of the run and on a larger
-    image, before it takes its name.
+    image, before it takes its name; of volumes on a random patch as large as a window.
 
     Args:
         run: folder or id.
@@ -53,7 +55,7 @@ def export(
         progress: shows notes.
 
     Raises:
-        UsageError: the name or the role is wrong, a package is not installed, or the run has no example slice.
+        UsageError: the name or the role is wrong, a package is not installed, or a run of slices has no example.
         GantkError: the network cannot be exported, or the written network gives different images.
     """
     out, progress = Path(out), progress or default_progress()
@@ -67,11 +69,7 @@ def export(
     chain = model.chains[role]
     check_exportable(chain, model.recipe, role)
     generator = Plain(chain)
-    title, image = _real_slice(folder, model, role)
-    images = [image]
-    if description.multiple is not None:
-        height, width = (-(-n // description.multiple) * description.multiple for n in image.shape[-2:])
-        images = [_sized(image, (height, width)), _sized(image, (height + description.multiple, width))]
+    title, images = _compared(folder, model, role, description.multiple)
     with at_rest([generator]), quiet():
         wanted = [generator(one).numpy() for one in images]
         return WRITERS[kind](Export(out, model, role, description, generator, images, wanted, title, remarks))
@@ -102,7 +100,7 @@ def _check_out(out: Path, kind: str, overwrite: bool) -> None:
 
 
 def check_exportable(chain: Chain, recipe: Recipe, role: str, where: str = "role") -> None:
-    """Check that a role's network takes slices, without other inputs, in one pass.
+    """Check that a role's network takes images, without other inputs, in one pass.
 
     Raises:
         UsageError: it is not.
@@ -111,8 +109,6 @@ def check_exportable(chain: Chain, recipe: Recipe, role: str, where: str = "role
         why = "it makes images of noise, in steps, and an exported network is one pass without chance"
     elif chain.extra:
         why = f"it is given {', '.join(chain.extra)} beside images, and an exported network takes images alone"
-    elif recipe.data.dimensions == 3:
-        why = "it takes volumes, and an exported network takes slices"
     else:
         return
     others = where == "role" and len(recipe.translators) > 1
@@ -147,7 +143,7 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
     role, takes, target, place = model.preparation.asked(Request(role, target))
     chain = model.chains[role]
     hidden = {target} if recipe.data.may_lack else {*recipe.evaluation.missing, target}
-    dataset = model.dataset
+    dataset, of = model.dataset, recipe.inference
     description = Description(
         takes=tuple(takes),
         inputs=tuple(name for name in takes if name not in hidden) or tuple(takes),
@@ -160,8 +156,10 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
         size=getattr(dataset, "size", None),
         settings=slice_settings(recipe),
         meaning=model.meaning,
-        multiple=fitting_multiple(chain, recipe.data.crop),
+        multiple=fitting_multiple(chain, recipe.data.crop) if recipe.data.dimensions == 2 else None,
         batch=recipe.evaluation.batch,
+        dimensions=recipe.data.dimensions,
+        windows=None if recipe.window is None else Blended(recipe.window, of.overlap, of.blend, of.batch),
         facts={
             "recipe": recipe.name,
             "run": model.checkpoint.folder.parent.parent.name,
@@ -178,6 +176,22 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
     if recipe.run.precision != "fp32":
         remarks.append(f"The network is exported in fp32; gantk predict computes in {recipe.run.precision}")
     return role, description, tuple(remarks)
+
+
+def _compared(folder: Path, model: Model, role: str, multiple: int | None) -> tuple[str, list[Tensor]]:
+    """What the exported network is compared on, each (1, C, *spatial), and what it is called."""
+    recipe = model.recipe
+    if recipe.data.dimensions == 3:
+        assert recipe.window is not None
+        patch = torch.rand(1, model.chains[role].takes.size, *recipe.window, generator=torch.Generator().manual_seed(0))
+        patch = patch * 2 - 1
+        patch[:, :, : recipe.window[0] // 4] = BACKGROUND
+        return f"a random patch of {' × '.join(map(str, recipe.window))} voxels", [patch]
+    title, image = _real_slice(folder, model, role)
+    if multiple is None:
+        return title, [image]
+    height, width = (-(-n // multiple) * multiple for n in image.shape[-2:])
+    return title, [_sized(image, (height, width)), _sized(image, (height + multiple, width))]
 
 
 def _real_slice(folder: Path, model: Model, role: str) -> tuple[str, Tensor]:

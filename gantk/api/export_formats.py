@@ -36,7 +36,7 @@ TOLERANCE = 1e-4
 WEIGHTS, DESCRIPTION = "generator.safetensors", "description.json"
 
 Run = Callable[[Tensor], np.ndarray]
-"""(B, C, H, W) to (B, T, H, W)."""
+"""(B, C, *spatial) to (B, T, *spatial)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Report:
         role: the translator.
         description: the content of the JSON file beside it.
         difference: the largest from the torch module, of images in [-1, 1].
-        slice: the test slice that they were compared on.
+        slice: what they were compared on: a test slice, or a patch.
         remarks: how the exported network differs from what `gantk predict` uses, empty if it does not.
     """
 

@@ -23,9 +23,8 @@ from gantk.api.windows import Windows
 from gantk.data.layout import Layout
 from gantk.data.meaning import Meaning
 from gantk.data.normalisation import BACKGROUND
-from gantk.data.planes import box_of
 from gantk.data.slices import tell
-from gantk.data.stacks import through
+from gantk.data.stacks import shown, through
 from gantk.data.volumes import Subject
 from gantk.errors import CheckpointError, PluginError, UsageError
 from gantk.files import sweep_partial
@@ -210,12 +209,8 @@ class Model:
         foreground, images = prepared.slices.foreground, prepared.images
         made = np.zeros((len(images), prepared.channels * (1 + len(prepared.also)), *images.shape[2:]), np.float32)
         made[:, : prepared.channels] = BACKGROUND
-        if self.recipe.data.dimensions == 3:
-            box = np.s_[None, :, *box_of(foreground)]
-            parts = [(made.swapaxes(0, 1)[box], images.swapaxes(0, 1)[box])]
-        else:
-            full = np.flatnonzero(foreground.any(axis=(1, 2)))
-            parts = [(made[row : row + 1], images[row : row + 1]) for row in full]
+        shows = partial(shown, foreground=foreground, volume=self.recipe.data.dimensions == 3)
+        parts = list(zip(shows(made), shows(images), strict=True))
         fill = BACKGROUND if prepared.slices.pixel is not None else None
         with progress.task("Synthesizing", sum(windows.count(part.shape[2:]) for _, part in parts)) as bar:
             for result, part in parts:

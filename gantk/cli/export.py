@@ -33,7 +33,12 @@ def export(
     sizes = "any size" if known.multiple == 1 else f"multiples of {known.multiple}"
     if known.multiple is None:
         sizes = "{} × {}".format(*known.settings.crop)
-    write(f"{made.role}: {', '.join(known.takes)} -> {known.target}; height and width: {sizes}")
+    if known.dimensions == 3 and known.windows is not None:
+        fixed = " × ".join(map(str, known.windows.size))
+        shape = f"windows of {fixed} voxels, overlap {known.windows.overlap:g}, {known.windows.blend}"
+    else:
+        shape = f"height and width: {sizes}"
+    write(f"{made.role}: {', '.join(known.takes)} -> {known.target}; {shape}")
     for remark in made.remarks:
         write(remark)
     write(f"Largest difference from the torch module: {made.difference:.1e} ({made.slice})")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from gantk.data.normalisation import BACKGROUND
-from gantk.data.planes import centre
+from gantk.data.planes import box_of, centre
 from gantk.data.slices import Slices
 from gantk.data.windows import in_windows
 
-__all__ = ["Fitting", "Network", "own_size", "stacked", "through"]
+__all__ = ["Fitting", "Network", "own_size", "shown", "stacked", "through"]
 
 WINDOW = 1024  # pixels of a side that a generator is given at once
 
@@ -41,6 +41,22 @@ def stacked(slices: Slices, takes: Sequence[str], channels: int, reach: int) -> 
             near[full] = image[full[np.clip(np.arange(len(full)) + step, 0, len(full) - 1)]]
             planes.append(near)
     return np.concatenate(planes, axis=1)
+
+
+def shown(stack: np.ndarray, foreground: np.ndarray, *, volume: bool) -> list[np.ndarray]:
+    """What of a subject is translated in windows: views of a stack, so that they can be written to.
+
+    Args:
+        stack: (Z, C, H, W).
+        foreground: (Z, H, W) bool.
+        volume: whether the slices are one volume.
+
+    Returns:
+        The box around the foreground of a volume, (1, C, *spatial); else each slice that shows any, (1, C, H, W).
+    """
+    if volume:
+        return [stack.swapaxes(0, 1)[(None, slice(None), *box_of(foreground))]]
+    return [stack[row : row + 1] for row in np.flatnonzero(foreground.any(axis=(1, 2)))]
 
 
 def through(

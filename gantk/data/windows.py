@@ -1,12 +1,15 @@
-"""Images larger than a network is given at once: overlapping windows whose outputs are blended."""
+"""Images larger than a network is given at once: overlapping windows whose outputs are blended, in NumPy alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["in_windows"]
+__all__ = ["Blended", "in_windows"]
 
 OVERLAP = 0.25  # of a window, at least, that the next one shows again
 
@@ -50,3 +53,98 @@ def _starts(length: int, window: int) -> list[int]:
 def _profile(length: int) -> np.ndarray:
     """Weights across a window, above 0 to its edges."""
     return np.bartlett(length + 2)[1:-1].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Blended:
+    """Images translated window by window as a recipe's `[inference]` says; it gives what MONAI gives.
+
+    Attributes:
+        size: sides of a window, (h, w) or (d, h, w).
+        overlap: part of a window, along each axis, that the next one shows again.
+        blend: what windows become where they overlap: their mean, weighted toward each one's middle or not, or their
+            median.
+        batch: windows that are translated at once.
+    """
+
+    size: tuple[int, ...]
+    overlap: float
+    blend: Literal["gaussian", "constant", "median"]
+    batch: int
+
+    def __call__(
+        self, network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, fill: float | None
+    ) -> np.ndarray:
+        """A network's output on images.
+
+        Args:
+            network: (B, C, *size) float32 to (B, T, *size).
+            images: (B, C, *spatial) float32.
+            fill: what surrounds images that are smaller than a window; None repeats their outermost pixels.
+
+        Returns:
+            (B, T, *spatial) float32.
+        """
+        sides = images.shape[2:]
+        lacking = [max(0, window - side) for window, side in zip(self.size, sides, strict=True)]
+        around = [(0, 0), (0, 0), *((lack // 2, lack - lack // 2) for lack in lacking)]
+        if any(lacking):
+            images = np.pad(images, around, "edge") if fill is None else np.pad(images, around, constant_values=fill)
+        blend = self._median if self.blend == "median" else self._mean
+        made = np.stack([blend(network, image) for image in images])
+        inner: Any = (..., *(slice(before, before + n) for (before, _), n in zip(around[2:], sides, strict=True)))
+        return made[inner]
+
+    def _mean(self, network: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
+        weight = self._weight()
+        total, weights = np.zeros((0,)), np.zeros(image.shape[1:])
+        for place, made in self._made(network, image):
+            if not total.size:
+                total = np.zeros((len(made), *image.shape[1:]))
+            total[(slice(None), *place)] += weight * made
+            weights[place] += weight
+        return (total / weights).astype(np.float32)
+
+    def _median(self, network: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
+        """Made slice by slice: all windows at once take much memory."""
+        found = list(self._made(network, image))
+        rows = []
+        for row in range(image.shape[1]):
+            over = [(place, made) for place, made in found if place[0].start <= row < place[0].stop]
+            values = np.full((len(over), len(over[0][1]), *image.shape[2:]), np.nan, np.float32)
+            for number, (place, made) in enumerate(over):
+                inside: Any = (number, slice(None), *place[1:])
+                values[inside] = made[:, row - place[0].start]
+            rows.append(np.nanmedian(values, axis=0))
+        return np.stack(rows, axis=1)
+
+    def _made(
+        self, network: Callable[[np.ndarray], np.ndarray], image: np.ndarray
+    ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        """What the network makes of each window, (T, *size), and where that lies."""
+        places = list(self._places(image.shape[1:]))
+        for first in range(0, len(places), self.batch):
+            some = places[first : first + self.batch]
+            yield from zip(some, network(np.stack([image[(slice(None), *place)] for place in some])), strict=True)
+
+    def _places(self, sides: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+        """All windows of an image that is no smaller than one; the last along an axis is moved inside."""
+        starts = []
+        for window, side in zip(self.size, sides, strict=True):
+            step = max(1, int(window * (1 - self.overlap)))
+            count = -(-(side - window) // step) + 1
+            starts.append([min(number * step, side - window) for number in range(count)])
+        for corner in product(*starts):
+            yield tuple(slice(start, start + window) for start, window in zip(corner, self.size, strict=True))
+
+    def _weight(self) -> np.ndarray:
+        """How much each pixel of a window counts, (*size)."""
+        weight: Any = np.ones(())
+        for side in self.size:
+            profile = np.ones(side)
+            if self.blend == "gaussian":  # σ is an eighth of the side
+                profile = np.exp(-((np.arange(side) - (side - 1) / 2) ** 2) / (2 * (side / 8) ** 2))
+            weight = np.multiply.outer(weight, profile)
+        floor = max(float(weight.min()), 1e-3)
+        found: np.ndarray = np.maximum(weight, floor)
+        return found

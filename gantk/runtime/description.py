@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from gantk.data.meaning import Meaning
 from gantk.data.normalisation import Normalisation
 from gantk.data.slices import SliceSettings
+from gantk.data.windows import Blended
 
 if TYPE_CHECKING:
     from gantk.recipe.data import IntensitySettings
@@ -35,8 +36,12 @@ class Description:
         size: (H, W) that pictures were resized to for training; None for that of the crop.
         settings: of the slices.
         meaning: of the cohort's numbers, with the scales that lead to [-1, 1] and back.
-        multiple: what height and width must be multiples of; None where the network takes the crop's size alone.
+        multiple: what height and width must be multiples of; None where the network takes one size alone, that of the
+            crop, or of a window of volumes.
         batch: slices that are translated at once.
+        dimensions: 2 where slices are translated, 3 where volumes are.
+        windows: how images are translated window by window; None where slices are translated whole, or pictures in
+            windows of the runtime's own.
         file: the network's file, and its SHA-256.
         facts: which run, epoch, translator and versions it is of.
     """
@@ -54,6 +59,8 @@ class Description:
     meaning: Meaning
     multiple: int | None
     batch: int
+    dimensions: int = 2
+    windows: Blended | None = None
     file: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -97,6 +104,8 @@ class Description:
             "meaning": self.meaning.to_dict(),
             "multiple": self.multiple,
             "batch": self.batch,
+            "dimensions": self.dimensions,
+            "windows": None if self.windows is None else asdict(self.windows),
             "file": dict(self.file),
             "facts": dict(self.facts),
         }
@@ -110,7 +119,7 @@ class Description:
         """
         if record["format"] != FORMAT:
             raise ValueError(f"it has the format {record['format']}, and this gantk reads {FORMAT}")
-        slices = record["slices"]
+        slices, dimensions, windows = record["slices"], record.get("dimensions", 2), record.get("windows")
         return cls(
             tuple(record["takes"]),
             tuple(record["inputs"]),
@@ -129,10 +138,13 @@ class Description:
                 {name: cast("IntensitySettings", SimpleNamespace(**of)) for name, of in slices["intensities"].items()},
                 slices["mask"],
                 slices.get("plane", "axial"),
+                dimensions == 3,
             ),
             Meaning.from_dict(record["meaning"]),
             record["multiple"],
             record["batch"],
+            dimensions,
+            None if windows is None else Blended(**{**windows, "size": tuple(windows["size"])}),
             record["file"],
             record["facts"],
         )

@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gantk.data.normalisation import BACKGROUND
 from gantk.data.picture import Picture
-from gantk.data.slices import Readable
-from gantk.data.stacks import Network, own_size, stacked, through
+from gantk.data.slices import Readable, Slices
+from gantk.data.stacks import Network, own_size, shown, stacked, through
 from gantk.data.subject import Volumes
 from gantk.errors import DataError, UsageError, nearest
 from gantk.runtime.description import Description
@@ -130,16 +132,21 @@ class Exported:
         else:
             read = _volumes(used, spacing)
         slices = known.meaning.normalised(read.slices(inputs, settings))
-        made = through(
-            self.network,
-            stacked(slices, known.takes, known.channels, known.reach),
-            slices,
-            slice(*known.place),
-            crop=known.settings.crop,
-            fitting=known.fitting,
-            batch=known.batch,
-        )
+        made = self._translated(stacked(slices, known.takes, known.channels, known.reach), slices)
         return read.restore(made, inputs, settings, slices, known.meaning.predicted(known.target, slices, inputs))
+
+    def _translated(self, images: np.ndarray, slices: Slices) -> np.ndarray:
+        """A subject's slices (Z, C, H, W) through the network, (Z, T, H, W) in [-1, 1]."""
+        known, place = self.description, slice(*self.description.place)
+        if known.windows is None:
+            return through(
+                self.network, images, slices, place, crop=known.settings.crop, fitting=known.fitting, batch=known.batch
+            )
+        made = np.full((len(images), place.stop - place.start, *images.shape[2:]), BACKGROUND, np.float32)
+        shows = partial(shown, foreground=slices.foreground, volume=known.dimensions == 3)
+        for result, given in zip(shows(made), shows(images), strict=True):
+            result[:] = known.windows(self.network, given, None if slices.pixel is None else BACKGROUND)[:, place]
+        return made
 
     def _used(self, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         known = self.description

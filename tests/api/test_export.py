@@ -148,6 +148,80 @@ def test_the_command_without_torch_writes_what_gantk_predict_writes(
     assert "this file exists" in again.stderr
 
 
+@pytest.fixture(scope="module")
+def volumes(uninterrupted: Any) -> Path:
+    return uninterrupted("volumes")
+
+
+def test_a_network_of_volumes_gives_the_predicted_volume_without_torch(
+    volumes: Path, make_patient: Any, tmp_path: Path
+) -> None:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason=f"ONNX needs {name}: pip install 'gantk[export]'")
+    from gantk.api.mlflow_model import _example
+
+    out = tmp_path / "volume.onnx"
+    report = gantk.export(volumes, out, progress=QuietProgress())
+    assert report.difference < 1e-5
+    assert report.slice == "a random patch of 8 × 16 × 16 voxels"
+    told = json.loads(out.with_name("volume.onnx.json").read_text())
+    assert told["dimensions"] == 3
+    assert told["windows"] == {"size": [8, 16, 16], "overlap": 0.25, "blend": "gaussian", "batch": 1}
+    assert told["multiple"] is None
+    patient = make_patient(tmp_path / "N1", seed=77, modalities=INPUTS)
+    wanted = gantk.load(volumes, device="cpu").predict(patient, progress=QuietProgress())
+    arrays = {name: np.asarray(nib.load(patient / f"N1_{name}.nii.gz").dataobj, np.float32) for name in INPUTS}
+    np.savez(tmp_path / "in.npz", **arrays)
+    script = WITHOUT_TORCH.format(names={"torch", "monai", "pydantic", "nibabel", "scipy", "rich", "mlflow"}) + (
+        "import numpy as np, gantk.runtime\n"
+        f"model = gantk.runtime.load({str(out)!r})\n"
+        f"volume = model.predict(dict(np.load({str(tmp_path / 'in.npz')!r})), spacing=(3.0, 3.0, 6.0))\n"
+        f"np.save({str(tmp_path / 'out.npy')!r}, volume)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    made = np.load(tmp_path / "out.npy")
+    assert made.std() > 0
+    assert np.abs(made - wanted).max() <= 1e-4 * wanted.max()
+    example = _example(volumes, report.description)  # of the MLflow model
+    spacing = tuple(example.pop("spacing").tolist())
+    assert gantk.runtime.load(out).predict(example, spacing).shape == next(iter(example.values())).shape
+
+
+@pytest.mark.parametrize("name", ["volume.pt2", "volume"])
+def test_a_network_of_volumes_is_exported_in_every_form(volumes: Path, tmp_path: Path, name: str) -> None:
+    report = gantk.export(volumes, tmp_path / name, role="teacher", progress=QuietProgress())
+    assert report.difference < 1e-5
+    if name.endswith("pt2"):
+        module = torch.export.load(tmp_path / name).module()
+        generator = gantk.load(volumes, device="cpu").translators["teacher"].generator.eval()
+        patches = torch.rand(3, 2, 8, 16, 16) * 2 - 1
+        with torch.no_grad():
+            assert torch.allclose(module(patches), generator(patches), atol=1e-5)
+
+
+def test_slices_in_windows_are_those_of_predict(run: Path, make_patient: Any, tmp_path: Path) -> None:
+    patient = make_patient(tmp_path / "N1", seed=81, modalities=INPUTS)
+    model = gantk.load(run, device="cpu")
+    whole = model.predict(patient, progress=QuietProgress())
+    for key, value in {"window": (16, 20), "blend": "constant", "batch": 2}.items():
+        object.__setattr__(model.recipe.inference, key, value)
+    wanted = model.predict(patient, progress=QuietProgress())
+    assert not np.allclose(wanted, whole)
+    role, known, _ = exports._described(model, None, None)
+    generator, shapes = model.translators[role].generator.eval(), set()
+
+    def network(images: np.ndarray) -> np.ndarray:
+        shapes.add(images.shape[2:])
+        with torch.no_grad():
+            return generator(torch.from_numpy(images)).numpy()
+
+    arrays = {name: np.asarray(nib.load(patient / f"N1_{name}.nii.gz").dataobj, np.float32) for name in INPUTS}
+    again = exports.Description.from_dict(json.loads(json.dumps(known.to_dict())))
+    made = gantk.runtime.exported.Exported(again, network).predict(arrays, (3.0, 3.0, 6.0))
+    assert shapes == {(16, 20)}
+    assert np.abs(made - wanted).max() <= 1e-4 * wanted.max()
+
+
 @pytest.mark.parametrize("changes", [{"plane": "coronal"}, {"spacing": (2.0, 1.5)}])
 def test_what_shapes_the_slices_travels_along(run: Path, changes: dict[str, Any]) -> None:
     model = gantk.load(run, device="cpu")
