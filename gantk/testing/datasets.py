@@ -11,8 +11,9 @@ import numpy as np
 from gantk.data.cohort import by_target, split_cohort
 from gantk.data.dataset import make_data
 from gantk.data.layout import Layout
-from gantk.data.loader import Loader
+from gantk.data.loader import SLICES, Loader
 from gantk.data.planes import centre
+from gantk.data.pools import Patches, Sampling
 from gantk.data.slices import SliceSettings
 from gantk.data.store import prepare
 from gantk.data.volumes import Subject
@@ -20,7 +21,7 @@ from gantk.progress import QuietProgress
 from gantk.testing.base import Conformance
 from gantk.testing.checks import check_finite, pickled
 from gantk.testing.cohort import write_cohort
-from gantk.testing.failures import expect
+from gantk.testing.failures import expect, skip
 
 __all__ = ["DatasetConformance"]
 
@@ -34,12 +35,14 @@ class DatasetConformance(Conformance):
         inputs: modalities that are read as inputs.
         targets: modalities that are read as targets.
         size: H and W of the slices.
+        patch: D, H and W of patches of volumes.
     """
 
     kind = "dataset"
     inputs: ClassVar[tuple[str, ...]] = ("t1", "t2")
     targets: ClassVar[tuple[str, ...]] = ("t1ce",)
     size: ClassVar[tuple[int, int]] = (32, 40)
+    patch: ClassVar[tuple[int, int, int]] = (4, 16, 20)
 
     def write(self, folder: Path) -> Mapping[str, Any]:
         """Write a tiny data set with at least four training subjects into a folder; the parameters that lead to it."""
@@ -112,22 +115,9 @@ class DatasetConformance(Conformance):
     def test_batches(self, tmp_path: Path) -> None:
         """Prepared, split and loaded, they are batches to train on."""
         dataset = self.dataset(tmp_path / "data")
-        subjects = dataset.subjects(QuietProgress())
-        split = split_cohort(
-            *by_target(subjects, self.inputs, self.targets),
-            parts={subject.id: subject.part for subject in subjects if subject.part is not None},
-            owners={subject.id: subject.patient for subject in subjects},
-            ratio=(7, 1, 2),
-            seed=0,
-            paired_fraction=1.0,
-        )
+        subjects, channels = dataset.subjects(QuietProgress()), int(getattr(dataset, "channels", 1))
         settings = SliceSettings((*self.inputs, *self.targets), None, self.size)
-        store = prepare(
-            dataset, subjects, settings, self.inputs, cache=tmp_path / "cache", workers=1, progress=QuietProgress()
-        )
-        channels = int(getattr(dataset, "channels", 1))
-        layout = Layout(self.inputs, self.targets, channels=channels)
-        loader = Loader(store, split, layout=layout, sizes={"paired": 2}, slices="all", core_fraction=None, seed=0)
+        loader = self.loader(dataset, subjects, settings, tmp_path / "cache")
         _, batch = next(iter(loader.prefetch(("paired",), 0, 0, 0, 1)))
         group = batch["paired"]
         name, place = group.subjects[0], group.slices[0]
@@ -147,6 +137,59 @@ class DatasetConformance(Conformance):
                 there = own > -1  # what is cropped, and no foreground, is background
                 mend = "let `slices` give the same images whenever it is asked, each under its own name"
                 expect(bool(np.allclose(own[there], shown[there], atol=1e-4)), f"{name!r} shows another image", mend)
+
+    def test_volumes(self, tmp_path: Path) -> None:
+        """Where slices have a place in the world, their patches are batches, and the whole volume is what is read."""
+        dataset = self.dataset(tmp_path / "data")
+        subjects = dataset.subjects(QuietProgress())
+        settings = SliceSettings((*self.inputs, *self.targets), None, self.size, whole=True)
+        subject = self.complete(subjects)
+        read = dataset.read(subject, [*self.inputs, *self.targets]).slices(self.inputs, settings)
+        if read.pixel is None:
+            raise skip("its subjects have no third dimension")
+        loader = self.loader(dataset, subjects, settings, tmp_path / "cache", Patches(self.patch))
+        group = loader.batch(("paired",), 0, 0, 0)["paired"]
+        for side, names in (("source", self.inputs), ("target", self.targets)):
+            image, whole = getattr(group, side), getattr(loader.volume(subject.id), side)
+            wanted = (2, len(names), *self.patch)
+            mend = "give all slices of a volume from `slices`, each with one channel for each image"
+            expect(tuple(image.shape) == wanted, f"the {side} is {tuple(image.shape)} where {wanted} is wanted", mend)
+            check_finite(f"the {side}", image)
+            z = loader.store[subject.id].z
+            for number, name in enumerate(names):
+                own = whole[0, number].numpy()
+                shown = centre(read.images[name][z].reshape(len(z), *read.foreground.shape[1:]), self.size, -1)
+                same = own.shape == shown.shape and np.allclose(own[own > -1], shown[own > -1], atol=1e-4)
+                expect(bool(same), f"the volume of {name!r} is another", "give slices in their order, without gaps")
+
+    def loader(
+        self,
+        dataset: Any,
+        subjects: Sequence[Subject],
+        settings: SliceSettings,
+        cache: Path,
+        sampling: Sampling[Any] = SLICES,
+    ) -> Loader:
+        """A loader of the data set, prepared in a cache and split."""
+        split = split_cohort(
+            *by_target(subjects, self.inputs, self.targets),
+            parts={subject.id: subject.part for subject in subjects if subject.part is not None},
+            owners={subject.id: subject.patient for subject in subjects},
+            ratio=(7, 1, 2),
+            seed=0,
+            paired_fraction=1.0,
+        )
+        store = prepare(dataset, subjects, settings, self.inputs, cache=cache, workers=1, progress=QuietProgress())
+        return Loader(
+            store,
+            split,
+            layout=Layout(self.inputs, self.targets, channels=int(getattr(dataset, "channels", 1))),
+            sizes={"paired": 2},
+            sampling=sampling,
+            slices="all",
+            core_fraction=None,
+            seed=0,
+        )
 
     def complete(self, subjects: Sequence[Subject]) -> Subject:
         """A subject with all modalities."""

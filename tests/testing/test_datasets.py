@@ -40,3 +40,22 @@ class Swapped:
 def test_wrong_datasets(tmp_path: Path) -> None:
     assert "not sorted by id" in failure(Unsorted, "dataset", "subjects", tmp_path)
     assert "when modalities are asked for in another order" in failure(Swapped, "dataset", "slices", tmp_path / "two")
+
+
+class Turned(Swapped):
+    """A dataset that reads a volume upside down after the first time."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads = 0
+
+    def read(self, subject: Any, modalities: Any, segmentation: bool = True) -> Any:
+        read = self.brats.read(subject, modalities, segmentation)
+        self.reads += 1
+        if self.reads == 1:
+            return read
+        return replace(read, images={name: image[..., ::-1] for name, image in read.images.items()})
+
+
+def test_a_volume_with_its_slices_in_another_order(tmp_path: Path) -> None:
+    assert "the volume of 't1' is another" in failure(Turned, "dataset", "volumes", tmp_path)
