@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -12,7 +13,7 @@ import shutil
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,9 @@ __all__ = [
     "sealed",
     "sweep_partial",
     "unsealed",
+    "unwritable",
     "walk_folders",
+    "write_csv",
     "write_text",
 ]
 
@@ -141,6 +144,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_csv(path: Path, rows: Iterable[Iterable[object]], delimiter: str = ",") -> None:
+    """Write rows, the header first, as `atomic_write` does.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle, delimiter=delimiter, lineterminator="\n").writerows(rows)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The content of a JSON object, without its seal; empty if the file is missing or broken, for displays that show
     what they can."""
@@ -172,6 +185,14 @@ def leftovers(folder: Path, *, of: str = "", older_than: float = 24 * 3600) -> l
                     if not _at_work(writer, unknown=time.time() - path.stat().st_mtime <= older_than):
                         found.append(path)
     return found
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why files cannot be written to a folder, which need not exist; None where they can."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        return f"{there} is no folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"{there} may not be written to"
 
 
 def walk_folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:

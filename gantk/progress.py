@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -82,14 +82,24 @@ class _PlainBar:
 
 
 class PlainProgress:
-    """Plain lines for logs and pipes."""
+    """Plain lines for logs and pipes.
+
+    Args:
+        note: shows a line; on standard error where absent.
+    """
+
+    def __init__(self, note: Callable[[str], None] | None = None) -> None:
+        self._note = note
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Bar]:
         yield _PlainBar(description, total)
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        if self._note is None:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self._note(text)
 
 
 class _QuietBar:

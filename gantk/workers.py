@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from gantk.progress import Progress
 
-__all__ = ["in_processes"]
+__all__ = ["cores", "in_processes"]
 
 Result = TypeVar("Result")
 
@@ -57,6 +58,11 @@ def in_processes(
             pool.shutdown(wait=True)
     for job in left.values():
         yield work(*job)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

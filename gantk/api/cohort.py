@@ -28,7 +28,7 @@ from gantk.plugins import Registry
 from gantk.plugins.blame import blame
 from gantk.progress import Progress
 from gantk.recipe import Recipe
-from gantk.recipe.data import DataSettings, ExtraSettings
+from gantk.recipe.data import DataSettings
 from gantk.runs.files import SPLIT, RunFiles
 
 
@@ -64,11 +64,6 @@ class Cohort:
         return [patient for patient in patients if set(recipe.measured) <= set(self.store[patient].modalities)]
 
 
-def normalisation(recipe: Recipe) -> Normalisation:
-    """How intensities are brought to [-1, 1]."""
-    return Normalisation(**recipe.data.normalisation.model_dump())
-
-
 def slice_settings(recipe: Recipe) -> SliceSettings:
     """What shapes the stored slices."""
     data = recipe.data
@@ -76,7 +71,7 @@ def slice_settings(recipe: Recipe) -> SliceSettings:
         data.modalities,
         data.voxel,
         data.crop,
-        normalisation(recipe),
+        Normalisation(**data.normalisation.model_dump()),
         intensities=data.label_maps | data.intensities,
         mask=data.mask,
         plane=data.plane,
@@ -93,15 +88,10 @@ def sampling(data: DataSettings) -> Sampling[Any]:
     return Patches(data.patch, data.patches)
 
 
-def _said(extra: Mapping[str, ExtraSettings], subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
-    """The values of `[data.extra]` that the subjects' facts give."""
-    names = {settings.of or name for name, settings in extra.items() if settings.per == "image"}
-    return {subject.id: {k: v for k, v in subject.facts.items() if k in names} for subject in subjects}
-
-
-def _known(subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
-    """All facts of subjects: a sampler may look at any."""
-    return {subject.id: dict(subject.facts) for subject in subjects}
+def _known(data: DataSettings, subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
+    """Subjects' facts: what the recipe declares beside images, and all of them where there is a sampler."""
+    names = {settings.of or name for name, settings in data.extra.items() if settings.per == "image"}
+    return {s.id: {k: v for k, v in s.facts.items() if k in names or data.sampler is not None} for s in subjects}
 
 
 def open_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Cohort:
@@ -150,7 +140,7 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         missing=recipe.evaluation.missing,
         measured=recipe.measured,
         extra=data.extra,
-        facts=_said(data.extra, listing.subjects) if data.sampler is None else _known(listing.subjects),
+        facts=_known(data, listing.subjects),
         sampler=listing.sampler,
     )
     return Cohort(store, listing.split, loader, meaning, listing.left_out)

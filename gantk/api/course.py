@@ -6,13 +6,14 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gantk.api.assessment import assess, cohort_metrics
 from gantk.api.cohort import Cohort, check_same_data, check_same_split
 from gantk.api.display import Display
-from gantk.api.recorder import Beside, Recorder
+from gantk.api.recorder import Recorder
 from gantk.api.result import RunResult
 from gantk.api.signals import StopSignals
 from gantk.api.validation import Validation
@@ -36,30 +37,22 @@ from gantk.training.state import TrainingState
 from gantk.training.world import World
 
 
+@dataclass(eq=False)
 class Course:
     """The course of one run: train, evaluate and report, keeping the state on disk and in MLflow up to date."""
 
-    def __init__(
-        self,
-        folder: Path,
-        recipe: Recipe,
-        session: Session,
-        cohort: Cohort,
-        state: TrainingState,
-        display: Display,
-        signals: StopSignals,
-        processes: World,
-    ) -> None:
-        self.processes = processes
-        self.folder = folder
-        self.recipe = recipe
-        self.session = session
-        self.cohort = cohort
-        self.state = state
-        self.display = display
-        self.signals = signals
-        self.status = Status(folder)
-        self.journal = Journal(folder / JOURNAL)
+    folder: Path
+    recipe: Recipe
+    session: Session
+    cohort: Cohort
+    state: TrainingState
+    display: Display
+    signals: StopSignals
+    processes: World
+
+    def __post_init__(self) -> None:
+        self.status = Status(self.folder)
+        self.journal = Journal(self.folder / JOURNAL)
         self.began = time.time()
         self.spent_before = float(self.status.facts.get("seconds", 0.0))
 
@@ -180,7 +173,7 @@ class Course:
     def accompany(self) -> None:
         """Train and evaluate in a process other than the first; only the first one writes. Raises as `carry_out`
         does."""
-        self._train(self._engine(Beside(), {}, None, self._metrics(QuietProgress())))
+        self._train(self._engine(Observer(), {}, None, self._metrics(QuietProgress())))
         self._evaluate()
 
     def _train_and_tell(self) -> None:

@@ -1,18 +1,22 @@
-"""The protocol of a run's display."""
+"""The display of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from gantk.progress import Progress, default_progress
 
 
-class Display(Protocol):
-    """Receives the progress of a run; the command line draws it live."""
+class Display:
+    """Receives the progress of a run, and shows nothing of the training; subclasses draw it.
 
-    progress: Progress
-    """Shows the work before and after training."""
+    Args:
+        progress: shows the work before and after training.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self.progress = progress or default_progress()
 
     def begin(self, plan: Mapping[str, Any]) -> None:
         """Training starts: recipe, run, device, stages."""
@@ -30,28 +34,7 @@ class Display(Protocol):
 
     def note(self, text: str) -> None:
         """Show a line to the user."""
+        self.progress.note(text)
 
     def end(self, state: str) -> None:
         """Training is over: finished, interrupted or failed."""
-
-
-class Quiet:
-    """Shows preparation and evaluation with `progress`, and nothing of the training."""
-
-    def __init__(self, progress: Progress | None = None) -> None:
-        self.progress = progress or default_progress()
-
-    def begin(self, plan: Mapping[str, Any]) -> None: ...
-
-    def stage(self, name: str, epochs: int, steps_per_epoch: int) -> None: ...
-
-    def step(
-        self, stage: str, epoch: int, step: int, total_steps: int, losses: Mapping[str, float], seconds_per_step: float
-    ) -> None: ...
-
-    def epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None: ...
-
-    def note(self, text: str) -> None:
-        self.progress.note(text)
-
-    def end(self, state: str) -> None: ...

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gantk.errors import CheckpointError, UsageError, nearest
+from gantk.errors import UsageError, nearest
 from gantk.recipe import Recipe
 from gantk.recipe.model import ParentSettings
 from gantk.recipe.overrides import Changes, change_of
@@ -15,7 +15,8 @@ from gantk.runs.files import JOURNAL
 from gantk.runs.folders import recipe_of, spoken
 from gantk.runs.names import CHECKPOINTS
 from gantk.tracking.journal import Journal
-from gantk.training.checkpoint import Checkpoint, newest_checkpoint
+from gantk.training.best import trained_checkpoint
+from gantk.training.checkpoint import Checkpoint
 from gantk.training.scheduler import Scheduler, Stage
 from gantk.training.state import Position
 
@@ -50,15 +51,8 @@ def extended_recipe(parent: Path, changes: Changes) -> Recipe:
     recipe = recipe_of(parent, changes)
     if recipe.schedule == recipe_of(parent).schedule:
         raise UsageError("the schedule stays as it is", where="--extend", mend="change it, as in schedule.epochs=300")
-    began = ParentSettings(run=parent.name, step=_newest(parent).position.total)
+    began = ParentSettings(run=parent.name, step=trained_checkpoint(parent / CHECKPOINTS, "last").position.total)
     return recipe.model_copy(update={"parent": began})
-
-
-def _newest(parent: Path) -> Checkpoint:
-    checkpoint = newest_checkpoint(parent / CHECKPOINTS)
-    if checkpoint is None:
-        raise CheckpointError("the run has no checkpoint yet", where=parent, mend="let it train for an epoch")
-    return checkpoint
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ class Extension:
     @property
     def checkpoint(self) -> Checkpoint:
         """The position of the run to be continued."""
-        return _newest(self.parent)
+        return trained_checkpoint(self.parent / CHECKPOINTS, "last")
 
     @property
     def position(self) -> Position:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 from gantk.errors import DataError, UsageError, nearest
 from gantk.progress import Progress, default_progress
-from gantk.report import relations
 from gantk.report.comparison import Comparison, Shown, combine
-from gantk.report.saving import check_format
 from gantk.report.selection import Method, Selection, SliceName, select
 from gantk.runs.files import RunFiles
 from gantk.tables.model import Table
@@ -22,31 +20,7 @@ if TYPE_CHECKING:
     from gantk.api.model import Model
     from gantk.data.loader import Loader
 
-__all__ = ["compare_slices", "figure"]
-
-
-def figure(
-    folders: Sequence[Path],
-    out: Path,
-    *,
-    patient: str | None = None,
-    place: int | None = None,
-    roles: Sequence[str] = (),
-    seed: int | None = None,
-    device: str = "auto",
-    progress: Progress | None = None,
-) -> Comparison:
-    """Draw what `compare_slices` finds into a PNG or PDF, with a CSV beside it.
-
-    Raises:
-        UsageError: also where the file's name or place is wrong.
-    """
-    check_format(out)
-    found = compare_slices(
-        folders, patient=patient, place=place, roles=roles, seed=seed, device=device, progress=progress
-    )
-    relations.save(relations.slice_of(found), out)
-    return found
+__all__ = ["compare_slices"]
 
 
 def compare_slices(

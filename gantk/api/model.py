@@ -26,7 +26,7 @@ from gantk.data.normalisation import BACKGROUND
 from gantk.data.slices import tell
 from gantk.data.stacks import shown, through
 from gantk.data.volumes import Subject
-from gantk.errors import CheckpointError, PluginError, UsageError
+from gantk.errors import PluginError, UsageError
 from gantk.files import sweep_partial
 from gantk.memory import enough_memory
 from gantk.plugins import load_plugins
@@ -36,7 +36,7 @@ from gantk.recipe import Recipe
 from gantk.runs.files import warn_of_damage
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
-from gantk.training.best import evaluated_checkpoint
+from gantk.training.best import trained_checkpoint
 from gantk.training.checkpoint import Checkpoint, restore_generators
 from gantk.training.device import autocasting, images_at_once, pick_device
 from gantk.translation import Chain, Translation, Translator, build_translators
@@ -283,11 +283,7 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
     folder = resolve_run(run)
     warn_of_damage(folder)
     recipe = recipe_of(folder)
-    checkpoint = evaluated_checkpoint(folder / CHECKPOINTS, recipe.evaluation.checkpoint)
-    if checkpoint is None:
-        raise CheckpointError(
-            "the run has no checkpoint yet", where=folder, mend="let it train for an epoch, or resume it"
-        )
+    checkpoint = trained_checkpoint(folder / CHECKPOINTS, recipe.evaluation.checkpoint)
     session = load_plugins()
     with made_with(checkpoint.facts.get("plugins", ()), session):
         dataset = make_dataset(recipe, session.registry)

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from gantk.api.display import Display
 from gantk.progress import PlainProgress, Progress, duration
 
 __all__ = ["NotebookDisplay", "notebook_display", "show"]
@@ -52,7 +53,7 @@ def _ipython() -> Any:
     return import_module("IPython.display")
 
 
-class NotebookDisplay:
+class NotebookDisplay(Display):
     """A cell's line that shows the progress of the training; its last state stays.
 
     Args:
@@ -88,10 +89,6 @@ class NotebookDisplay:
         """Show the validation."""
         self._validation = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         self._draw(epoch, (epoch + 1) / self._epochs, f"{duration(time.monotonic() - self._began)} so far")
-
-    def note(self, text: str) -> None:
-        """Print a line below."""
-        self.progress.note(text)
 
     def end(self, state: str) -> None:
         """Show how the training ended."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from gantk.data.layouts.bids import derivative_name
 from gantk.data.volumes import Subject
 from gantk.errors import PluginError, UsageError
+from gantk.files import unwritable
 from gantk.names import path_in
 
 __all__ = ["Outputs", "check_file", "check_folder", "check_writes", "takes_the_place", "write_image"]
@@ -62,11 +62,8 @@ def check_folder(folder: Path) -> None:
     Raises:
         UsageError: they cannot.
     """
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
-    if not there.is_dir():
-        raise _not_writable(folder, f"{there} is no folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise _not_writable(folder, f"{there} may not be written to")
+    if why := unwritable(folder):
+        raise _not_writable(folder, why)
 
 
 def _not_writable(out: Path, why: str) -> UsageError:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gantk.files import atomic_write
+from gantk.files import write_csv
 
 __all__ = ["TABLE", "Prediction", "Predictions", "read_predictions"]
 
@@ -71,12 +71,11 @@ class Predictions:
             OSError: it cannot be written.
         """
         metrics = list(dict.fromkeys(name for row in self.rows for name in row.metrics))
-        with atomic_write(self.table) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow([*_COLUMNS, *metrics])
-            for row in self.rows:
-                values = [row.metrics.get(name, "") for name in metrics]
-                writer.writerow([*(getattr(row, name) for name in _COLUMNS), *values])
+        rows = [
+            [*(getattr(row, name) for name in _COLUMNS), *(row.metrics.get(name, "") for name in metrics)]
+            for row in self.rows
+        ]
+        write_csv(self.table, [[*_COLUMNS, *metrics], *rows])
 
 
 def read_predictions(table: Path) -> dict[str, Prediction]:

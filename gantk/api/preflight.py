@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 
+import psutil
+
 from gantk.api.listing import Listing
 from gantk.data.layout import Layout
 from gantk.data.loader import members
 from gantk.errors import RecipeError, UsageError
+from gantk.files import unwritable
 from gantk.recipe import Recipe
 from gantk.runs.folders import RUNS
 from gantk.translation import Assembly, StagePlan
@@ -28,7 +30,7 @@ def check_images(recipe: Recipe, layout: Layout) -> None:
     data, channels = recipe.data, layout.size("source") + layout.size("target")
     at_test = ("evaluation.batch", recipe.evaluation.batch, data.crop)
     for key, images, sides in (("data.batch", sum(data.batch.values()), data.image_size), at_test):
-        needed, there = 4 * images * prod(sides) * channels, _memory()
+        needed, there = 4 * images * prod(sides) * channels, psutil.virtual_memory().total
         if needed > there:
             size = data.size_key if key == "data.batch" else "crop"
             raise RecipeError(
@@ -82,14 +84,13 @@ def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: i
         UsageError: they cannot, or have not.
     """
     folder = Path(out or RUNS).absolute()
-    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-    if not there.is_dir():
-        raise UsageError("the run's folder cannot be made", where=out or RUNS, why=f"{there} is no folder", mend=_OUT)
-    if not os.access(there, os.W_OK | os.X_OK):
-        why = f"{there} may not be written to"
-        raise UsageError("the run's folder cannot be made", where=out or RUNS, why=why, mend=_OUT)
+    if why := unwritable(folder):
+        raise UsageError(
+            "the run's folder cannot be made", where=out or RUNS, why=why, mend="give another place with --out"
+        )
     if assembly is None:
         return
+    there = next(place for place in (folder, *folder.parents) if place.exists())
     weights = sum(p.numel() * p.element_size() for t in assembly.translators.values() for p in t.parameters())
     needed, free = 3 * weights * (checkpoints + 1), shutil.disk_usage(there).free  # with Adam's two moments
     if needed > free:
@@ -98,13 +99,6 @@ def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: i
             where=there,
             mend="make room, lower training.keep_checkpoints, or give another place with --out",
         )
-
-
-_OUT = "give another place with --out"
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def size_words(count: int) -> str:

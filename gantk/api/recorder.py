@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from gantk.names import path_in
 from gantk.report.panels import draw_images, save_panel
 from gantk.runs.folders import Status
 from gantk.tracking.journal import Journal
+from gantk.training.engine import Observer
 from gantk.training.scheduler import Stage
 from gantk.training.state import Position
 from gantk.translation.kept import Pictures
@@ -22,39 +24,17 @@ if TYPE_CHECKING:
     from gantk.recipe import Recipe
 
 
-class Beside:
-    """The observer of a process other than the first: it reports nothing."""
-
-    def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None: ...
-
-    def step_done(
-        self, stage: Stage, position: Position, losses: Mapping[str, float], rates: Mapping[str, float], seconds: float
-    ) -> None: ...
-
-    def pictured(self, position: Position, pictures: Pictures) -> None: ...
-
-    def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None: ...
-
-    def epoch_saved(
-        self, stage: Stage, position: Position, metrics: Mapping[str, float], generators: Mapping[str, nn.Module]
-    ) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-
-class Recorder:
+@dataclass(eq=False)
+class Recorder(Observer):
     """The engine's observer: writes `metrics.jsonl` and `status.json`, and calls the display and lifecycle hooks."""
 
-    def __init__(
-        self, folder: Path, recipe: Recipe, session: Session, journal: Journal, status: Status, display: Display
-    ) -> None:
-        self.folder = folder
-        self.recipe = recipe
-        self.session = session
-        self.journal = journal
-        self.status = status
-        self.display = display
-        self.steps_per_epoch = 0
+    folder: Path
+    recipe: Recipe
+    session: Session
+    journal: Journal
+    status: Status
+    display: Display
+    steps_per_epoch: int = 0
 
     def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
         self.steps_per_epoch = steps_per_epoch

@@ -14,12 +14,11 @@ from gantk.report import relations
 from gantk.report.distributions import shown_rows
 from gantk.report.saving import check_format
 from gantk.runs.names import EVALUATION
-from gantk.tables.model import Table
 from gantk.tables.paper import result_table
 
-__all__ = ["Relation", "error_by_weight", "histogram", "intensities", "relation"]
+__all__ = ["Relation", "error_by_weight", "intensities", "relation"]
 
-Relation = Literal["violin", "bland-altman", "tumour-size"]
+Relation = Literal["violin", "bland-altman", "tumour-size", "histogram"]
 
 
 def relation(
@@ -52,10 +51,9 @@ def relation(
     table = result_table(folders, metrics=[metric], regions=regions, roles=roles)
     if not shown_rows(table):
         raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="choose another metric")
-    if kind == "violin":
-        return relations.save(relations.violins(table), out)
-    if kind == "bland-altman":
-        return relations.save(relations.agreement(table), out)
+    of_table = {"violin": relations.violins, "bland-altman": relations.agreement, "histogram": relations.distribution}
+    if kind in of_table:
+        return relations.save(of_table[kind](table), out)
     runs = {folder for row in table.rows for folders in row.runs.values() for folder in folders}
     runs |= {folder for row in table.rows for folder in row.folders}
     images = [Evaluation.read(run / EVALUATION).images for run in sorted(runs)]
@@ -84,29 +82,6 @@ def error_by_weight(folders: Sequence[Path], out: Path, *, name: str, roles: Seq
         if not row.baseline and row.folders
     }
     return relations.save(relations.error_by_weight(shown, name), out)
-
-
-def histogram(
-    folders: Sequence[Path],
-    out: Path,
-    *,
-    metric: str,
-    regions: Sequence[str] = (),
-    roles: Sequence[str] = (),
-    force: bool = False,
-) -> Table:
-    """Draw the distribution of a metric over the test patients into a PNG or PDF: a row per method, a panel per region.
-
-    Raises:
-        UsageError: a metric, region or role is unknown, or the file's name or place is wrong.
-        EvaluationError: nothing was evaluated, or the runs do not compare.
-    """
-    check_format(out)
-    table = result_table(folders, metrics=[metric], regions=regions, roles=roles, force=force)
-    if not shown_rows(table):
-        raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="choose another metric")
-    relations.save(relations.distribution(table), out)
-    return table
 
 
 def intensities(folders: Sequence[Path], out: Path, *, regions: Sequence[str] = (), roles: Sequence[str] = ()) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gantk.api.checks import build, look, make_scheduler
 from gantk.api.cohort import Cohort, check_same_data, check_same_split, prepare_cohort
 from gantk.api.course import Course, checkpoint_facts
-from gantk.api.display import Display, Quiet
+from gantk.api.display import Display
 from gantk.api.export import check_exportable, check_packages
 from gantk.api.extension import Extension, extended_recipe
 from gantk.api.notebook import notebook_display
@@ -72,7 +72,7 @@ def run(
         GantkError: anything that the user can mend.
     """
     with world(device) as processes:
-        drawn = display or notebook_display(progress) or Quiet(progress)
+        drawn = display or notebook_display(progress) or Display(progress)
         return _run_on(processes, path, overrides, resume, extend, out, tracking_uri, drawn)
 
 
@@ -87,7 +87,7 @@ def _run_on(
     display: Display,
 ) -> RunResult:
     if not processes.first:
-        display = Quiet(QuietProgress())
+        display = Display(QuietProgress())
     session = load_plugins()
     parent = None
     if resume is None:

@@ -10,14 +10,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gantk.errors import CheckpointError, RecipeError, UsageError, nearest
+from gantk.errors import RecipeError, UsageError, nearest
 from gantk.files import checksum
 from gantk.recipe import Recipe
 from gantk.recipe.translators import WeightsSettings
 from gantk.recipe.values import WEIGHTS_FILE
 from gantk.runs.folders import recipe_of, resolve_run
 from gantk.runs.names import CHECKPOINTS
-from gantk.training.best import evaluated_checkpoint
+from gantk.training.best import trained_checkpoint
 from gantk.training.checkpoint import generator_tensors, reason
 from gantk.training.state import TrainingState
 from gantk.translation.residual import bare
@@ -125,9 +125,7 @@ def _of_run(given: WeightsSettings, where: str, runs: Path | None) -> Source:
         raise RecipeError(
             f"the run {folder.name} has no translator {role!r}", where=where, mend=nearest(role, recipe.translators)
         )
-    checkpoint = evaluated_checkpoint(folder / CHECKPOINTS, recipe.evaluation.checkpoint)
-    if checkpoint is None:
-        raise CheckpointError("the run has no checkpoint yet", where=folder, mend="let it train for an epoch")
+    checkpoint = trained_checkpoint(folder / CHECKPOINTS, recipe.evaluation.checkpoint)
     tensors = generator_tensors(checkpoint, role)
     if recipe.translators[role].residual is not None:
         tensors = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}

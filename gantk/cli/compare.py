@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 import gantk
-from gantk.cli.console import write, write_json
+from gantk.cli.console import write_json
 from gantk.cli.options import AsJson, RunNames, RunsFolder
+from gantk.cli.table import show
 from gantk.runs.files import is_run
 
 
@@ -20,7 +21,6 @@ def compare(
         typer.Option(
             metavar="RUN[/METHOD]",
             help="Method that the others are tested against; default: the predicting role of the first run.",
-            show_default=False,
         ),
     ] = None,
     all_regions: Annotated[
@@ -41,7 +41,6 @@ def compare(
     """
     from gantk.tables.compare import compare as compare_runs
     from gantk.tables.compare import to_dict
-    from gantk.tables.grids import to_rich
 
     comparison = compare_runs(
         [gantk.resolve_run(run, below) for run in runs],
@@ -52,8 +51,7 @@ def compare(
     if as_json:
         write_json(to_dict(comparison))
         return
-    grids = [*comparison.grids(), comparison.significance_grid()]
-    write(*(to_rich(grid) for grid in grids if grid))
+    show(comparison)
 
 
 def _run_and_method(text: str, runs: Path) -> tuple[Path, str | None]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gantk.ranks import rank
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-__all__ = ["console", "write", "write_json"]
+__all__ = ["console", "table", "write", "write_json"]
 
 
 def console() -> Console:
@@ -41,3 +44,17 @@ def write_json(content: Any) -> None:
         return
     json.dump(content, sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A table under its columns' titles; words are folded where it is too wide, but for the first column's."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD)
+    for i, column in enumerate(columns):
+        made.add_column(column, no_wrap=i == 0, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    return made

@@ -24,7 +24,7 @@ def data_command() -> None:
 
 @app.command("phantom")
 def phantom(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     subjects: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 60,
     spacing: Annotated[float, typer.Option(min=1.0, max=8.0, metavar="MM", help="Voxel size in mm.")] = 2.0,
     seed: Annotated[int, typer.Option(help="Random seed of the patients.")] = 0,
@@ -39,16 +39,13 @@ def phantom(
 
 @app.command("table")
 def table(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="The data set's folder.", show_default=False)],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The table to write, .csv or .tsv.", show_default=False)
-    ],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="The data set's folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The table to write, .csv or .tsv.")],
     layout: Annotated[
         Layout,
         typer.Option(
             help="How the files lie: patient folders as in BraTS, BIDS, the Medical Segmentation Decathlon, by "
             "--pattern (flat), or DICOM series, which are converted to NIfTI beside the table.",
-            show_default=False,
         ),
     ],
     pattern: Annotated[
@@ -92,9 +89,7 @@ def table(
 def check(
     cohort: Annotated[
         Path,
-        typer.Argument(
-            metavar="COHORT", help="A table (CSV, TSV), a folder of patients, or a BIDS data set.", show_default=False
-        ),
+        typer.Argument(metavar="COHORT", help="A table (CSV, TSV), a folder of patients, or a BIDS data set."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of check.html and check.csv.")] = Path(
         "data-check"
@@ -107,12 +102,9 @@ def check(
         typer.Option(
             metavar="to:NAME",
             help="Resample images on other grids onto that of NAME, as data.resample of a recipe does.",
-            show_default=False,
         ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes; default: one per core.", show_default=False)
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Processes; default: one per core.")] = None,
 ) -> None:
     """Read every file of a cohort once and report what looks wrong; exit code 1 where there are errors."""
     from gantk.data.check import check_cohort

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from gantk.progress import Bar, PlainProgress, Progress, duration
+from gantk.api.display import Display
+from gantk.progress import Bar, PlainProgress, duration
 
 __all__ = ["RunDisplay"]
 
@@ -25,7 +25,7 @@ PLAIN_PAUSE = 5.0
 DRAWS_PER_SECOND = 4
 
 
-class RunDisplay:
+class RunDisplay(Display):
     """Shows the progress of a run.
 
     A context manager; everything goes through one console, so that bars of data preparation and evaluation
@@ -61,9 +61,7 @@ class RunDisplay:
             redirect_stdout=False,
             redirect_stderr=self.is_live,
         )
-        self.progress: Progress = _LiveProgress(self)
-        if not self.is_live:
-            self.progress = _LineProgress(self)
+        self.progress = _LiveProgress(self) if self.is_live else PlainProgress(self.note)
 
     def __enter__(self) -> RunDisplay:
         self._start()
@@ -299,14 +297,3 @@ class _LiveProgress:
 
     def note(self, text: str) -> None:
         self.display.note(text)
-
-
-class _LineProgress(PlainProgress):
-    """Plain lines, with notes through the display."""
-
-    def __init__(self, display: RunDisplay) -> None:
-        self.display = display
-
-    def note(self, text: str) -> None:
-        self.display.note(text)
-        sys.stderr.flush()

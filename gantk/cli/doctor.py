@@ -8,13 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 import typer
 
-from gantk.cli.console import write, write_json
+from gantk.cli.console import table, write, write_json
 from gantk.cli.options import AsJson, RunsFolder, TrackingUri
 from gantk.errors import GantkError, UsageError, redact
 from gantk.files import leftovers
@@ -22,17 +21,6 @@ from gantk.runs.files import SPLIT, RunFiles, is_run, runs_in
 
 State = Literal["ok", "warn", "fail"]
 GIB = 2**30
-PACKAGES = (
-    "timm",
-    "torchvision",
-    "kornia",
-    "torchmetrics",
-    "mlflow",
-    "nibabel",
-    "nilearn",
-    "pydantic",
-    "pluggy",
-)
 
 
 @dataclass(frozen=True)
@@ -111,16 +99,14 @@ def _torch() -> Iterator[Check]:
 
 
 def _packages() -> Iterator[Check]:
-    versions, missing = [], []
-    for name in PACKAGES:
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            missing.append(name)
+    from gantk.tracking.environment import versions
+
+    found = {name: version for name, version in versions().items() if name not in ("gantk", "torch")}  # told above
+    missing = [name for name, version in found.items() if version is None]
     if missing:
         yield Check("packages", "fail", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
     else:
-        yield Check("packages", "ok", ", ".join(versions))
+        yield Check("packages", "ok", ", ".join(f"{name} {version}" for name, version in found.items()))
 
 
 def _memory() -> Iterator[Check]:
@@ -229,12 +215,8 @@ def _mlflow(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
 
 
 def _show(checks: list[Check]) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("", "check", "found", "mend", box=box.SIMPLE_HEAD)
     styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-    for check in checks:
-        table.add_row(Text(check.state, styles[check.state]), check.name, Text(check.found), Text(check.mend))
-    write(table)
+    rows = [(Text(check.state, styles[check.state]), check.name, check.found, check.mend) for check in checks]
+    write(table(("", "check", "found", "mend"), rows))

@@ -15,9 +15,7 @@ def export(
     run: RunName,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", "-o", help="X.onnx, X.pt2 (torch.export), or a folder for the weights.", show_default=False
-        ),
+        typer.Option("--out", "-o", help="X.onnx, X.pt2 (torch.export), or a folder for the weights."),
     ],
     role: Role = None,
     target: Target = None,

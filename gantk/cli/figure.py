@@ -23,9 +23,7 @@ def figure(
     ],
     patient: Annotated[
         str | None,
-        typer.Option(
-            help="Test patient; default: the largest tumor among the examples of all runs.", show_default=False
-        ),
+        typer.Option(help="Test patient; default: the largest tumor among the examples of all runs."),
     ] = None,
     slice_: Annotated[
         int | None,
@@ -34,18 +32,15 @@ def figure(
             metavar="Z",
             min=0,
             help="Slice index; default: the slice with the largest tumor.",
-            show_default=False,
         ),
     ] = None,
     histogram: Annotated[
         str | None,
-        typer.Option(
-            metavar="METRIC", help="Draw the distribution of a metric over the patients instead.", show_default=False
-        ),
+        typer.Option(metavar="METRIC", help="Draw the distribution of a metric over the patients instead."),
     ] = None,
     violin: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="Draw a violin with a box per method and region.", show_default=False),
+        typer.Option(metavar="METRIC", help="Draw a violin with a box per method and region."),
     ] = None,
     agreement: Annotated[
         str | None,
@@ -53,7 +48,6 @@ def figure(
             "--bland-altman",
             metavar="METRIC",
             help="Draw each method's difference from the first over the mean of both.",
-            show_default=False,
         ),
     ] = None,
     intensities: Annotated[
@@ -64,13 +58,11 @@ def figure(
     ] = False,
     tumour_size: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="Draw a metric over the size of the tumor.", show_default=False),
+        typer.Option(metavar="METRIC", help="Draw a metric over the size of the tumor."),
     ] = None,
     weight_map: Annotated[
         str | None,
-        typer.Option(
-            metavar="MAP/ROLE", help="Draw the error of example slices over a weight map.", show_default=False
-        ),
+        typer.Option(metavar="MAP/ROLE", help="Draw the error of example slices over a weight map."),
     ] = None,
     regions: Annotated[
         list[str] | None, typer.Option("--region", help="Regions of a metric; default: all. Repeatable.")
@@ -79,7 +71,7 @@ def figure(
         list[str] | None,
         typer.Option("--role", help="Roles to show; default: the roles that the sweep reports. Repeatable."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of a sweep; default: the first.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a sweep; default: the first.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write, .png or .pdf.")] = Path(
         "figure.png"
     ),
@@ -87,8 +79,13 @@ def figure(
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Draw inputs and target, and for each method its output, error map and tumor, all with the same gray window."""
-    over: dict[Relation, str | None] = {"violin": violin, "bland-altman": agreement, "tumour-size": tumour_size}
-    asked = {f"--{kind}": named for kind, named in (*over.items(), ("histogram", histogram)) if named is not None}
+    over: dict[Relation, str | None] = {
+        "violin": violin,
+        "bland-altman": agreement,
+        "tumour-size": tumour_size,
+        "histogram": histogram,
+    }
+    asked = {f"--{kind}": named for kind, named in over.items() if named is not None}
     asked |= {"--intensities": ""} if intensities else {}
     if not asked and regions:
         raise UsageError(
@@ -108,16 +105,15 @@ def figure(
         said = f" and {relation.error_by_weight(folders, out, name=weight_map, roles=roles or ())}"
     elif intensities:
         said = f" and {relation.intensities(folders, out, regions=regions or (), roles=roles or ())}"
-    elif histogram is None and asked:
+    elif asked:
         kind, metric = next((kind, named) for kind, named in over.items() if named is not None)
         beside = relation.relation(folders, out, kind=kind, metric=metric, regions=regions or (), roles=roles or ())
         said = f" and {beside}"
-    elif histogram is not None:
-        relation.histogram(folders, out, metric=histogram, regions=regions or (), roles=roles or ())
-        said = f" and {out.with_suffix('.csv')}"
     else:
-        from gantk.api.figure import figure as draw
+        from gantk.api.figure import compare_slices
+        from gantk.report import relations
 
-        found = draw(folders, out, patient=patient, place=slice_, roles=roles or (), seed=seed, device=device)
+        found = compare_slices(folders, patient=patient, place=slice_, roles=roles or (), seed=seed, device=device)
+        relations.save(relations.slice_of(found), out)
         said = f": {found.title}, {len(found.outputs)} methods"
     console().print(f"wrote {out}{said}", soft_wrap=True, markup=False)

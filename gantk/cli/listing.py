@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gantk.cli import completion
-from gantk.cli.console import console, write, write_json
+from gantk.cli.console import console, table, write, write_json
 from gantk.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -75,16 +74,3 @@ def _parameters(component: Any) -> str:
 
 def _first_line(doc: str) -> str:
     return doc.strip().splitlines()[0] if doc.strip() else ""
-
-
-def table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Any:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for i, column in enumerate(columns):
-        table.add_column(column, no_wrap=i == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table

@@ -22,10 +22,8 @@ def new_command() -> None:
 
 @app.command("plugin")
 def plugin(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Name of the distribution, such as my-loss.", show_default=False)
-    ],
-    kind: Annotated[str, typer.Option(metavar="KIND", help=f"Kind of component: {KINDS}.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the distribution, such as my-loss.")],
+    kind: Annotated[str, typer.Option(metavar="KIND", help=f"Kind of component: {KINDS}.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder that will contain the distribution.")] = Path(),
 ) -> None:
     """Write a distribution with one component, a recipe that uses it, and a test that passes."""
@@ -39,14 +37,10 @@ def plugin(
 
 @app.command("recipe")
 def recipe(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Name of the recipe and of its file.", show_default=False)
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the recipe and of its file.")],
     like: Annotated[
         str,
-        typer.Option(
-            metavar="RECIPE", help="Recipe to copy: the name of a shipped recipe, or a file.", show_default=False
-        ),
+        typer.Option(metavar="RECIPE", help="Recipe to copy: the name of a shipped recipe, or a file."),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write to.")] = Path(),
     schema: Annotated[

@@ -47,7 +47,6 @@ RecipeFile = Annotated[
     typer.Argument(
         metavar="RECIPE",
         help="Recipe: a TOML file, or the name of a recipe that comes with gantk.",
-        show_default=False,
         callback=found_recipe,
         autocompletion=completion.recipes,
     ),
@@ -79,7 +78,7 @@ Set = Annotated[
 ]
 Role = Annotated[
     str | None,
-    typer.Option(help="Translator to use; default: the predicting role of the recipe.", show_default=False),
+    typer.Option(help="Translator to use; default: the predicting role of the recipe."),
 ]
 Target = Annotated[
     str | None,
@@ -90,7 +89,6 @@ TrackingUri = Annotated[
     str | None,
     typer.Option(
         help="MLflow address; default: tracking.uri of the recipe, MLFLOW_TRACKING_URI, or SQLite in the runs folder.",
-        show_default=False,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gantk.cli.console import write, write_json
+from gantk.cli.console import table, write, write_json
 from gantk.cli.options import AsJson
 
 
@@ -13,8 +13,6 @@ def plugins(as_json: AsJson = False) -> None:
     GANTK_TRACE_PLUGINS=1, every command reports on standard error which plugins it loads, how long each takes, and the
     tracebacks of failures.
     """
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from gantk.plugins import load_plugins
@@ -26,10 +24,9 @@ def plugins(as_json: AsJson = False) -> None:
     if as_json:
         write_json([{**vars(plugin), "components": counts.get(plugin.name, 0)} for plugin in session.plugins])
         return
-    table = Table("plugin", "version", "distribution", "state", "components", "reason", box=box.SIMPLE_HEAD)
     styles = {"loaded": "green", "failed": "red", "disabled": "yellow"}
-    for plugin in session.plugins:
-        cells = (plugin.name, plugin.version, plugin.distribution)
-        state = Text(plugin.state, styles[plugin.state])
-        table.add_row(*map(Text, cells), state, str(counts.get(plugin.name, 0)), Text(plugin.reason))
-    write(table)
+    rows = [
+        (p.name, p.version, p.distribution, Text(p.state, styles[p.state]), str(counts.get(p.name, 0)), p.reason)
+        for p in session.plugins
+    ]
+    write(table(("plugin", "version", "distribution", "state", "components", "reason"), rows))

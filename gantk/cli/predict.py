@@ -23,14 +23,13 @@ def predict(
             "patients, a BIDS data set, or a folder of pictures.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; of many, the folder.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; of many, the folder.")],
     role: Role = None,
     target: Target = None,
     suffix: Annotated[
         str | None,
         typer.Option(
             help="Of many: what follows a subject's name in a file's; default: _TARGET, nothing for pictures.",
-            show_default=False,
         ),
     ] = None,
     ensemble: Annotated[
@@ -54,7 +53,6 @@ def predict(
         typer.Option(
             metavar="NAME",
             help="Further output of the generator, such as a spread, written beside the image; repeatable.",
-            show_default=False,
         ),
     ] = None,
     overwrite: Annotated[
@@ -62,15 +60,11 @@ def predict(
     ] = False,
     size: Annotated[
         str | None,
-        typer.Option(
-            metavar="HxW", help="Size at which pictures are translated; default: their own size.", show_default=False
-        ),
+        typer.Option(metavar="HxW", help="Size at which pictures are translated; default: their own size."),
     ] = None,
     given: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE", help="What is said beside the images (data.extra); repeatable.", show_default=False
-        ),
+        typer.Option(metavar="NAME=VALUE", help="What is said beside the images (data.extra); repeatable."),
     ] = None,
     device: Device = "auto",
     runs: RunsFolder = Path("runs"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gantk.cli.console import write, write_json
+from gantk.cli.console import table, write, write_json
 from gantk.cli.options import AsJson
 
 __all__ = ["recipes"]
@@ -10,7 +10,6 @@ __all__ = ["recipes"]
 
 def recipes(as_json: AsJson = False) -> None:
     """List the recipes that come with gantk; `gantk run NAME` runs one, `gantk new recipe` copies one to change."""
-    from gantk.cli.listing import table
     from gantk.recipe.load import chain
     from gantk.recipe.shipped import shipped_recipes
 

@@ -19,7 +19,6 @@ def report(
         typer.Option(
             metavar="LABEL",
             help="For sweeps: row that the others are tested against; default: the reference of the sweep.",
-            show_default=False,
         ),
     ] = None,
     runs: RunsFolder = Path("runs"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +28,6 @@ def run(
         typer.Argument(
             metavar="RECIPE",
             help="Recipe: a TOML file, or the name of a recipe that comes with gantk; not needed with --resume.",
-            show_default=False,
             callback=found_recipe,
             autocompletion=completion.recipes,
         ),
@@ -36,9 +35,7 @@ def run(
     set_: Set = None,
     resume: Annotated[
         str | None,
-        typer.Option(
-            metavar="RUN", help="Go on with a stopped run.", show_default=False, autocompletion=completion.runs
-        ),
+        typer.Option(metavar="RUN", help="Go on with a stopped run.", autocompletion=completion.runs),
     ] = None,
     extend: Annotated[
         list[str] | None,
@@ -46,13 +43,12 @@ def run(
             metavar="KEY=VALUE",
             help="With --resume: start a new run where that one is, with a longer schedule, such as "
             "schedule.epochs=300. Repeatable.",
-            show_default=False,
         ),
     ] = None,
     device: Device = "auto",
     out: Annotated[
         Path | None,
-        typer.Option("--runs", "--out", metavar="DIR", help="Folder of the runs; default: ./runs.", show_default=False),
+        typer.Option("--runs", "--out", metavar="DIR", help="Folder of the runs; default: ./runs."),
     ] = None,
     tracking_uri: TrackingUri = None,
     dry_run: Annotated[
@@ -67,16 +63,13 @@ def run(
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=0, help="For sweeps: maximum number of simultaneous runs; default: 1.", show_default=False
-        ),
+        typer.Option(metavar="N", min=0, help="For sweeps: maximum number of simultaneous runs; default: 1."),
     ] = None,
     launcher: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="For sweeps: launcher of the runs, local or submitit; default: local.",
-            show_default=False,
         ),
     ] = None,
     launch: Annotated[
@@ -84,7 +77,6 @@ def run(
         typer.Option(
             metavar="KEY=VALUE",
             help="Parameter of the launcher, such as partition=gpu. Repeatable.",
-            show_default=False,
         ),
     ] = None,
     processes: Annotated[
@@ -93,7 +85,6 @@ def run(
             metavar="N",
             min=1,
             help="Train with N processes of this machine, one per GPU, as under torchrun; default: 1.",
-            show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
@@ -106,102 +97,79 @@ def run(
         raise typer.Exit(run_processes(processes))
     if world_size() > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of parameters that are unused, or might be
+    import gantk
+    from gantk.launching.lifeline import hold
     from gantk.recipe.overrides import SetOptions
 
+    with _documented(recipe, as_json):
+        hold()
+        overrides = SetOptions(set_ or ())
+        if recipe is None and (resume is None or dry_run or list_):
+            raise UsageError("there is nothing to run", mend="name a recipe, or a run with --resume")
+        folder = _sweep_folder(resume, out)
+        if extend and (resume is None or folder is not None or dry_run):
+            raise UsageError("--extend goes on from one run", where="--extend", mend="name the run with --resume alone")
+        if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, overrides)):
+            if world_size() > 1:
+                raise UsageError(
+                    "the runs of a sweep have one process each",
+                    where="--processes",
+                    mend="omit it; --workers N trains several runs at once",
+                )
+            if dry_run and folder is None and recipe is not None:
+                show_plans(gantk.dry_run(recipe, overrides, device=device, measure=True), as_json)
+                return
+            if folder is not None and (recipe is not None or overrides):
+                raise UsageError("a sweep is resumed with its own recipe", mend="give the recipe or --resume, not both")
+            if list_ and recipe is not None:
+                _show_children(gantk.list_sweep(recipe, overrides, out=out), as_json)
+                return
+            given = {"workers": workers, "launcher": launcher or "local", "launch": launch or ()}
+            common = {"resume": folder, "device": device, "out": out, "tracking_uri": tracking_uri}
+            _run_sweep(recipe, overrides, as_json, {**given, **common})
+            return
+        if list_ or workers is not None or launcher or launch:
+            raise UsageError(
+                "--list, --workers, --launcher and --launch are for recipes with [variants.NAME] or [sweep]"
+            )
+        if dry_run:
+            assert recipe is not None
+            if tracking_uri is not None:
+                from gantk.tracking.store import resolve_uri
+
+                resolve_uri(Path(), tracking_uri)  # refuses what a run would
+            show_plans(gantk.dry_run(recipe, overrides, device=device, measure=True), as_json)
+            return
+        from gantk.cli.display import RunDisplay
+
+        with RunDisplay(console()) as display:
+            result = gantk.run(
+                recipe,
+                overrides,
+                resume=resume,
+                extend=extend or (),
+                device=device,
+                out=out,
+                tracking_uri=tracking_uri,
+                display=display,
+            )
+        if as_json:
+            content = {"folder": result.folder, "state": result.state, "report": result.report}
+            write_json({name: str(value) for name, value in content.items()} | {"summary": result.summary})
+        else:
+            _show_result(result)
+
+
+@contextmanager
+def _documented(recipe: Path | None, as_json: bool) -> Iterator[None]:
+    """A context whose errors stand in the command's JSON document, too, where one is asked for."""
     try:
-        _run(
-            recipe,
-            SetOptions(set_ or ()),
-            resume,
-            extend or (),
-            device,
-            out,
-            tracking_uri,
-            dry_run,
-            list_,
-            workers,
-            launcher,
-            launch,
-            as_json,
-        )
+        yield
     except GantkError as error:
         if as_json and not hasattr(error, "result"):  # whose document was written
             state = "interrupted" if isinstance(error, Interrupted) else "failed"
             write_json({"recipe": None if recipe is None else str(recipe), "state": state, "error": str(error)})
         raise
-
-
-def _run(
-    recipe: Path | None,
-    set_: Sequence[str],
-    resume: str | None,
-    extend: Sequence[str],
-    device: str,
-    out: Path | None,
-    tracking_uri: str | None,
-    dry_run: bool,
-    list_: bool,
-    workers: int | None,
-    launcher: str | None,
-    launch: Sequence[str] | None,
-    as_json: bool,
-) -> None:
-    import gantk
-    from gantk.launching.lifeline import hold
-
-    hold()
-    if recipe is None and (resume is None or dry_run or list_):
-        raise UsageError("there is nothing to run", mend="name a recipe, or a run with --resume")
-    folder = _sweep_folder(resume, out)
-    if extend and (resume is None or folder is not None or dry_run):
-        raise UsageError("--extend goes on from one run", where="--extend", mend="name the run with --resume alone")
-    if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, set_)):
-        if world_size() > 1:
-            raise UsageError(
-                "the runs of a sweep have one process each",
-                where="--processes",
-                mend="omit it; --workers N trains several runs at once",
-            )
-        if dry_run and folder is None and recipe is not None:
-            show_plans(gantk.dry_run(recipe, set_, device=device, measure=True), as_json)
-            return
-        if folder is not None and (recipe is not None or set_):
-            raise UsageError("a sweep is resumed with its own recipe", mend="give the recipe or --resume, not both")
-        if list_ and recipe is not None:
-            _show_children(gantk.list_sweep(recipe, set_, out=out), as_json)
-            return
-        given = {"workers": workers, "launcher": launcher or "local", "launch": launch or ()}
-        common = {"resume": folder, "device": device, "out": out, "tracking_uri": tracking_uri}
-        _run_sweep(recipe, set_, as_json, {**given, **common})
-        return
-    if list_ or workers is not None or launcher or launch:
-        raise UsageError("--list, --workers, --launcher and --launch are for recipes with [variants.NAME] or [sweep]")
-    if dry_run:
-        assert recipe is not None
-        if tracking_uri is not None:
-            from gantk.tracking.store import resolve_uri
-
-            resolve_uri(Path(), tracking_uri)  # refuses what a run would
-        show_plans(gantk.dry_run(recipe, set_, device=device, measure=True), as_json)
-        return
-    from gantk.cli.display import RunDisplay
-
-    with RunDisplay(console()) as display:
-        result = gantk.run(
-            recipe,
-            set_,
-            resume=resume,
-            extend=extend,
-            device=device,
-            out=out,
-            tracking_uri=tracking_uri,
-            display=display,
-        )
-    if as_json:
-        content = {"folder": result.folder, "state": result.state, "report": result.report}
-        write_json({name: str(value) for name, value in content.items()} | {"summary": result.summary})
-    else:
-        _show_result(result)
 
 
 def _is_sweep(recipe: Path, overrides: Sequence[str]) -> bool:
@@ -221,11 +189,11 @@ def _sweep_folder(resume: str | None, runs: Path | None) -> Path | None:
 
 def _run_sweep(recipe: Path | None, overrides: Sequence[str], as_json: bool, options: dict[str, Any]) -> None:
     import gantk
-    from gantk.cli.sweep import SweepDisplay
+    from gantk.cli.sweep import LiveSweep
     from gantk.sweeps.sweep import SweepFailed
 
     try:
-        with SweepDisplay(console()) as display:
+        with LiveSweep(console()) as display:
             result = gantk.run_sweep(recipe, overrides, **options, display=display)
     except SweepFailed as failed:
         _show_children(failed.result, as_json, error=str(failed))

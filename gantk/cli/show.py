@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gantk.cli import completion
-from gantk.cli.console import console, write, write_json
+from gantk.cli.console import console, table, write, write_json
 from gantk.cli.listing import say_failures
 from gantk.cli.options import AsJson
 
@@ -15,16 +15,13 @@ from gantk.cli.options import AsJson
 def show(
     kind: Annotated[
         str,
-        typer.Argument(
-            metavar="KIND", help="Kind of component, such as loss.", show_default=False, autocompletion=completion.kinds
-        ),
+        typer.Argument(metavar="KIND", help="Kind of component, such as loss.", autocompletion=completion.kinds),
     ],
     name: Annotated[
         str,
         typer.Argument(
             metavar="NAME",
             help="Name of the component, as in `gantk list`.",
-            show_default=False,
             autocompletion=completion.components,
         ),
     ],
@@ -45,7 +42,6 @@ def show(
 
 
 def _show(said: dict[str, Any]) -> None:
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
@@ -72,14 +68,11 @@ def _show(said: dict[str, Any]) -> None:
     if grid.row_count:
         write(grid, "")
     if said["parameters"]:
-        table = Table(box=box.SIMPLE_HEAD)
-        table.add_column("parameter", no_wrap=True)
-        for column in ("type", "default", "what it is"):
-            table.add_column(column, overflow="fold")
+        rows = []
         for p in said["parameters"]:
-            default = Text("must be given", "yellow") if p["required"] else Text(value_words(p["default"]))
-            table.add_row(p["name"], Text(p["type"]), default, Text(p["doc"]))
-        write(table)
+            default = Text("must be given", "yellow") if p["required"] else value_words(p["default"])
+            rows.append((p["name"], p["type"], default, p["doc"]))
+        write(table(("parameter", "type", "default", "what it is"), rows))
     else:
         write("It has no parameters.")
     write(Text(said["example"], "green"))

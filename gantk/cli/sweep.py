@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -13,19 +12,18 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from gantk.progress import PlainProgress, Progress, RichProgress, duration
+from gantk.progress import PlainProgress, RichProgress, duration
+from gantk.sweeps.display import SweepDisplay
+from gantk.sweeps.state import ChildState, SweepResult
 
-if TYPE_CHECKING:
-    from gantk.sweeps.sweep import ChildState, SweepResult
-
-__all__ = ["SweepDisplay", "children_table"]
+__all__ = ["LiveSweep", "children_table"]
 
 #: Seconds between two plain lines.
 PLAIN_PAUSE = 60.0
 STYLES = {"finished": "green", "failed": "bold red", "interrupted": "yellow", "running": "cyan"}
 
 
-class SweepDisplay:
+class LiveSweep(SweepDisplay):
     """Shows the progress of a sweep; a context manager.
 
     Args:
@@ -39,13 +37,13 @@ class SweepDisplay:
     def __init__(self, console: Console | None = None, live: bool | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         self.is_live = self.console.is_terminal if live is None else live
-        self.progress: Progress = RichProgress(self.console) if self.is_live else _Lines(self)
+        self.progress = RichProgress(self.console) if self.is_live else PlainProgress(self.note)
         self.children: Sequence[ChildState] = ()
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._began, self._done_before, self._last_line = time.monotonic(), 0, 0.0
 
-    def __enter__(self) -> SweepDisplay:
+    def __enter__(self) -> LiveSweep:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,15 +132,6 @@ class SweepDisplay:
         left = sum(max(_total(c) - c.done, 0) for c in self.children if c.state in ("waiting", "running"))
         seconds = (time.monotonic() - self._began) / done * left
         return f" · ETA {duration(seconds)}"
-
-
-class _Lines(PlainProgress):
-    def __init__(self, display: SweepDisplay) -> None:
-        self.display = display
-
-    def note(self, text: str) -> None:
-        self.display.note(text)
-        sys.stderr.flush()
 
 
 def _total(child: ChildState) -> int:

@@ -31,7 +31,6 @@ def table(
         typer.Option(
             metavar="LABEL",
             help="Row that the others are tested against, paired by patient; default: the reference of the sweep.",
-            show_default=False,
         ),
     ] = None,
     roles: Annotated[
@@ -49,14 +48,11 @@ def table(
         typer.Option(
             metavar="KEY",
             help="Recipe key that groups the rows, or `none` for no grouping; default: detected.",
-            show_default=False,
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="File to write; default: standard output.", show_default=False
-        ),
+        typer.Option("--out", "-o", metavar="FILE", help="File to write; default: standard output."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Combine runs that are not comparable as well; the table says so.")
@@ -116,16 +112,12 @@ def show(found: Table) -> None:
 
 
 def _put(text: str, out: Path | None) -> None:
-    from gantk.files import atomic_write
+    from gantk.scaffold.recipe import write_new
 
     if out is None:
         typer.echo(text, nl=False)
         return
-    try:
-        with atomic_write(out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError("the file cannot be written", where=out, why=error) from error
+    write_new(out, text, replace=True)
     console().print(f"wrote {out}", soft_wrap=True, markup=False)
 
 

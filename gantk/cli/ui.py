@@ -13,9 +13,7 @@ from gantk.cli.options import RunsFolder, TrackingUri
 
 def ui(
     runs: RunsFolder = Path("runs"),
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port; default: 5000, or a free port.", show_default=False)
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default: 5000, or a free port.")] = None,
     tracking_uri: TrackingUri = None,
 ) -> None:
     """Serve the MLflow UI for the runs on 127.0.0.1, until Ctrl-C."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal
 
 from gantk.data.draw import drawn
 from gantk.data.split import Split
@@ -11,6 +12,7 @@ from gantk.errors import DataError, nearest
 
 __all__ = ["by_target", "check_modality", "complete", "split_cohort"]
 
+Kind = Literal["both", "sources", "alone"]
 _HELD_OUT = ("validation", "test")
 _PARTS = ("training", *_HELD_OUT)
 
@@ -65,64 +67,51 @@ def by_target(
     """
     for name in (*inputs, *targets):
         check_modality(subjects, name, "data.inputs" if name in inputs else "data.target", noun)
-    if incomplete:
-        return _by_what_is_there(subjects, inputs, targets, noun)
-    both: list[str] = []
-    sources: list[str] = []
-    alone: list[str] = []
+    found: dict[Kind, list[str]] = {"both": [], "sources": [], "alone": []}
+    kind_of = _kind_by_what_is_there if incomplete else _kind
     for subject in subjects:
-        complete = all(name in subject.files for name in targets)
-        if complete and inputs and set(subject.files) <= set(targets) - set(inputs):
-            alone.append(subject.id)
-            continue
-        for name in inputs:
-            if name not in subject.files:
-                raise DataError(
-                    f"{noun} {subject.id!r} has no {name!r} image",
-                    where=next((file.parent for file in subject.files.values()), None),
-                    why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
-                    mend=f'add the file; to leave such {noun}s out, set data.incomplete = "skip"; for a method that '
-                    "was made to do without inputs, data.incomplete = true",
-                )
-        (both if complete else sources).append(subject.id)
-    if not both and not alone:
-        raise _no_target(targets, noun)
-    return sorted(both), sorted(sources), sorted(alone)
+        found[kind_of(subject, inputs, targets, noun)].append(subject.id)
+    if not found["both"] and not found["alone"]:
+        raise DataError(
+            f"no {noun} has the target {', '.join(targets)}",
+            mend=f"correct data.target in the recipe, or add {noun}s with it; where targets are inputs, too, and the "
+            f"method can do without, let {noun}s lack some with data.incomplete = true",
+        )
+    return sorted(found["both"]), sorted(found["sources"]), sorted(found["alone"])
 
 
-def _by_what_is_there(
-    subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str], noun: str
-) -> tuple[list[str], list[str], list[str]]:
-    """As `by_target`, of subjects that may lack inputs."""
-    both: list[str] = []
-    sources: list[str] = []
-    alone: list[str] = []
-    for subject in subjects:
-        there = set(subject.files)
-        having = there & set(targets)
-        # where inputs are targets, one of them can be made of another
-        complete = having == set(targets) if inputs else len(having) > 1
-        if there & set(inputs or targets):
-            (both if complete else sources).append(subject.id)
-        elif complete:
-            alone.append(subject.id)
-        else:
-            raise DataError(
-                f"{noun} {subject.id!r} has no image that the recipe names",
-                where=subject.folder,
-                why=f"it has {', '.join(sorted(there)) or 'none'}",
-                mend=f"leave the {noun} out",
-            )
-    if not both and not alone:
-        raise _no_target(targets, noun)
-    return sorted(both), sorted(sources), sorted(alone)
+def _kind(subject: Subject, inputs: Sequence[str], targets: Sequence[str], noun: str) -> Kind:
+    """Which of the three a subject is that has all inputs, or nothing but targets."""
+    complete = all(name in subject.files for name in targets)
+    if complete and inputs and set(subject.files) <= set(targets) - set(inputs):
+        return "alone"
+    lacking = next((name for name in inputs if name not in subject.files), None)
+    if lacking is not None:
+        raise DataError(
+            f"{noun} {subject.id!r} has no {lacking!r} image",
+            where=subject.folder,
+            why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
+            mend=f'add the file; to leave such {noun}s out, set data.incomplete = "skip"; for a method that '
+            "was made to do without inputs, data.incomplete = true",
+        )
+    return "both" if complete else "sources"
 
 
-def _no_target(targets: Sequence[str], noun: str) -> DataError:
-    return DataError(
-        f"no {noun} has the target {', '.join(targets)}",
-        mend=f"correct data.target in the recipe, or add {noun}s with it; where targets are inputs, too, and the "
-        f"method can do without, let {noun}s lack some with data.incomplete = true",
+def _kind_by_what_is_there(subject: Subject, inputs: Sequence[str], targets: Sequence[str], noun: str) -> Kind:
+    """Which of the three a subject is that may lack inputs."""
+    there = set(subject.files)
+    having = there & set(targets)
+    # where inputs are targets, one of them can be made of another
+    complete = having == set(targets) if inputs else len(having) > 1
+    if there & set(inputs or targets):
+        return "both" if complete else "sources"
+    if complete:
+        return "alone"
+    raise DataError(
+        f"{noun} {subject.id!r} has no image that the recipe names",
+        where=subject.folder,
+        why=f"it has {', '.join(sorted(there)) or 'none'}",
+        mend=f"leave the {noun} out",
     )
 
 

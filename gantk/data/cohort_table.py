@@ -15,7 +15,7 @@ from gantk.data.modalities import SEGMENTATION, in_order
 from gantk.data.nifti import located
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, nearest
-from gantk.files import atomic_write
+from gantk.files import write_csv
 
 __all__ = ["PICTURES", "SCANS", "Kind", "is_table", "read_table", "write_table"]
 
@@ -127,10 +127,8 @@ def write_table(path: Path, subjects: Sequence[Subject]) -> None:
     columns[_PART] = [subject.part or "" for subject in subjects]
     columns[_FOLD] = ["" if subject.fold is None else str(subject.fold) for subject in subjects]
     used = {name: cells for name, cells in columns.items() if any(cells)}
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
-        writer.writerow(used)
-        writer.writerows(zip(*used.values(), strict=True))
+    rows = zip(*used.values(), strict=True)
+    write_csv(path, [used, *rows], delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
 
 
 @dataclass(frozen=True)

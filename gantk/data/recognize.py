@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gantk.files import walk_folders
 
-__all__ = ["Recognized", "recognize"]
+__all__ = ["Recognized", "is_dicom", "recognize"]
 
 _FOLDERS = 20_000  # that are looked at
 _NIFTI = r"\.nii(?:\.gz)?$"
@@ -125,10 +125,10 @@ def _layout_of(root: Path, path: str, file: Path) -> Recognized | None:
             words |= {"root": shlex.quote(str(root)), "above": shlex.quote(str(file.parent.parent))}
             end = ".nii.gz" if file.name.lower().endswith(".gz") else ".nii"
             return Recognized(name, file, mend.format(**words, end=end))
-    return Recognized("DICOM", file, _DICOM.format(root=shlex.quote(str(root)))) if _is_dicom(file) else None
+    return Recognized("DICOM", file, _DICOM.format(root=shlex.quote(str(root)))) if is_dicom(file) else None
 
 
-def _is_dicom(file: Path) -> bool:
+def is_dicom(file: Path) -> bool:
     """Whether a file of any name is DICOM; scanners write IM0001, or UIDs."""
     with suppress(OSError):
         if file.is_file():

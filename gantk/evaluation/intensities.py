@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gantk.errors import EvaluationError
 from gantk.evaluation.regions import region_mask
-from gantk.files import atomic_write
+from gantk.files import write_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,10 +88,8 @@ class Intensities:
 
     def write(self, path: Path, known: Callable[[Intensity], bool] = lambda one: True) -> None:
         """Write the means that are known as CSV; atomic."""
-        with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow([field.name for field in fields(Intensity)])
-            writer.writerows(astuple(one) for one in self.means if known(one))
+        header = [field.name for field in fields(Intensity)]
+        write_csv(path, [header, *(astuple(one) for one in self.means if known(one))])
 
     @staticmethod
     def read(path: Path) -> list[Intensity]:

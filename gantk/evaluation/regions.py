@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["LABELS", "REGIONS", "region_mask"]
 
 
-def _image(group: Group) -> Tensor:
-    return torch.ones_like(group.foreground)
-
-
-def _brain(group: Group) -> Tensor:
-    return group.foreground
-
-
 def _among(members: Sequence[int]) -> Callable[[Tensor], Tensor]:
     return lambda labels: torch.isin(labels, torch.tensor(members, dtype=labels.dtype, device=labels.device))
 
@@ -45,9 +37,9 @@ def _labelled(name: str) -> Callable[[Group], Tensor]:
 
 
 REGIONS: dict[str, Callable[[Group], Tensor]] = {
-    "image": _image,
-    "brain": _brain,
-    "body": _brain,
+    "image": lambda group: torch.ones_like(group.foreground),
+    "brain": lambda group: group.foreground,
+    "body": lambda group: group.foreground,
     "outside": lambda group: ~group.foreground,
     **{name: _labelled(name) for name in LABELS},
 }

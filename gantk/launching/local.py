@@ -11,6 +11,7 @@ from gantk.errors import TrainingError
 from gantk.launching.job import Handle, Job
 from gantk.launching.lifeline import VARIABLE
 from gantk.ranges import Whole
+from gantk.workers import cores
 
 __all__ = ["Local"]
 
@@ -35,7 +36,7 @@ class Local:
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ)
         if self.workers > 1:
-            environment.setdefault("OMP_NUM_THREADS", str(max(_cores() // self.workers, 1)))
+            environment.setdefault("OMP_NUM_THREADS", str(max(cores() // self.workers, 1)))
         return environment
 
 
@@ -83,7 +84,3 @@ class _Process:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

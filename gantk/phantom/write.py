@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from gantk.files import atomic_folder, read_json, sweep_partial
 from gantk.phantom.anatomy import load_atlas
 from gantk.phantom.subject import scan
 from gantk.progress import Progress
-from gantk.workers import in_processes
+from gantk.workers import cores, in_processes
 
 __all__ = ["MANIFEST", "MODALITIES", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
 
@@ -67,7 +66,7 @@ def write_phantom(
         if missing:
             with progress.task("phantom", len(missing)) as bar:
                 work = partial(_write_subject, out, seed, spacing=spacing)
-                for _ in in_processes(work, [(index,) for index in missing], workers or _cpus(), progress):
+                for _ in in_processes(work, [(index,) for index in missing], workers or cores(), progress):
                     bar.advance()
     return folders
 
@@ -104,10 +103,6 @@ def _check(subjects: int, spacing: float, seed: int, workers: int | None) -> Non
     ):
         if not good:
             raise UsageError(f"the phantom's {name} must be {allowed}", where=f"phantom {name}")
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write_subject(out: Path, seed: int, index: int, spacing: float) -> None:

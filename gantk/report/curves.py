@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gantk.report.saving import INK, as_svg
 from gantk.runs.names import JOURNAL
 from gantk.tracking.journal import Journal
 
-__all__ = ["COLOURS", "INK", "Chart", "Curves", "draw_chart", "gather", "inline", "records_of"]
+__all__ = ["COLOURS", "Chart", "Curves", "draw_chart", "gather", "records_of"]
 
-INK = "#010203"
-"""Color that the page replaces by its own text color."""
 COLOURS = ("#3b82d6", "#e0702f", "#2f9e6e", "#b65fc2", "#c9a227", "#d1495b", "#5b8c9c", "#8a7a6a")
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 """Line styles for further series, when all colors are used."""
@@ -131,8 +128,6 @@ def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: st
         salt: makes the ids inside the SVG unique on a page.
     """
     settings: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": f"{salt}{chart.title}",
         "font.family": "sans-serif",
         "font.size": 10,
         "text.color": INK,
@@ -146,9 +141,7 @@ def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: st
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         _draw(figure, axes, chart, stages)
-        out = StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return inline(out.getvalue(), chart.title)
+        return as_svg(figure, chart.title, salt=salt)
 
 
 def _draw(figure: Figure, axes: Axes, chart: Chart, stages: Sequence[tuple[int, str]]) -> None:
@@ -223,28 +216,3 @@ def _binned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
         np.array([p.min() for p in parts]),
         np.array([p.max() for p in parts]),
     )
-
-
-def inline(svg: str, title: str) -> str:
-    """The `<svg>` element without prolog, metadata and namespaces."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(
-        r'\s[dxy]="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]), svg
-    )  # hundredths of a point
-    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r"font(-family)?:([^;\"]*?)'?[A-Z][^;\"]*(?=[;\"])", _font, svg)
-    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    return svg.replace(INK, "currentColor")
-
-
-def _font(match: re.Match[str]) -> str:
-    """The page's font in place of the list of families that matplotlib names."""
-    if match[1]:
-        return "font-family: inherit"
-    size = re.search(r"[\d.]+px", match[0])
-    return f"font-size: {size[0]}; font-family: inherit" if size else match[0]

@@ -9,8 +9,13 @@ from gantk.report.tiles import ERROR, GAP, GREY, Box, Strip, Window, compose, en
 
 __all__ = ["columns_of", "draw_figure", "tumour_box"]
 
+MARGIN = 0.12
+"""Share of the tumor's size left free on each side of it."""
+SMALLEST = 24
+"""Pixels of a box around a tumor, of its shorter side."""
 
-def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.ndarray:
+
+def draw_figure(examples: Examples, index: int) -> np.ndarray:
     """One slice with all its pictures: inputs, target, and per role the output with its error map.
 
     Where the target is not known there are inputs and outputs.
@@ -20,7 +25,6 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
     Args:
         examples: the slices.
         index: which of them.
-        inputs: whether to show the inputs, too.
 
     Returns:
         (height, width, 3) uint8.
@@ -28,19 +32,19 @@ def draw_figure(examples: Examples, index: int, *, inputs: bool = True) -> np.nd
     target = None if examples.target is None else examples.target[index]
     box = tumour_box(examples.segmentation[index])
 
-    def strip(title: str, image: np.ndarray, window: Window, *, emphasis: bool = False, bar: bool = False) -> Strip:
+    def strip(title: str, image: np.ndarray, window: Window, *, emphasis: bool = False) -> Strip:
         tiles = [window.paint(enlarge(image))]
         if box:
             tiles = [frame(tiles[0], box, (image.shape[0], image.shape[1])), window.paint(enlarge(image, box))]
-        return Strip(title, tiles, window if bar else None, emphasis=emphasis)
+        return Strip(title, tiles, None if window is GREY else window, emphasis=emphasis)
 
-    strips = [strip(name, images[index], GREY) for name, images in examples.inputs.items()] if inputs else []
+    strips = [strip(name, images[index], GREY) for name, images in examples.inputs.items()]
     if target is not None:
         strips.append(strip("target", target, GREY, emphasis=True))
     for role, images in examples.outputs.items():
         strips.append(strip(role, images[index], GREY, emphasis=True))
         if target is not None:
-            strips.append(strip(f"|{role} − target|", error_map(images[index], target), ERROR, bar=True))
+            strips.append(strip(f"|{role} − target|", error_map(images[index], target), ERROR))
     return compose(strips, ["", ""] if box else [""])
 
 
@@ -53,20 +57,14 @@ def columns_of(figure: np.ndarray, examples: Examples) -> list[np.ndarray]:
     )  # each begins with a gap; the last one's second is left out
 
 
-def tumour_box(segmentation: np.ndarray, margin: float = 0.12, smallest: int = 24) -> Box | None:
-    """The box around labels (H, W) > 0 with a margin, in the image's proportions; None without a tumor.
-
-    Args:
-        segmentation: (H, W) labels.
-        margin: share of the tumor's size left free on each side.
-        smallest: least height or width in pixels, whichever is shorter.
-    """
+def tumour_box(segmentation: np.ndarray) -> Box | None:
+    """The box around labels (H, W) > 0 with a margin, in the image's proportions; None without a tumor."""
     rows, columns = np.nonzero(segmentation)
     if not len(rows):
         return None
     height, width = segmentation.shape
     tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
-    scale = max(tall * (1 + 2 * margin) / height, wide * (1 + 2 * margin) / width, smallest / min(height, width))
+    scale = max(tall * (1 + 2 * MARGIN) / height, wide * (1 + 2 * MARGIN) / width, SMALLEST / min(height, width))
     box_height, box_width = (round(side * min(1.0, scale)) for side in (height, width))
     top = _start(int(rows.min()) + tall / 2, box_height, height)
     left = _start(int(columns.min()) + wide / 2, box_width, width)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 from PIL import Image
 
@@ -34,7 +34,7 @@ from gantk.tables.numbers import column_title, method_title, write_value
 from gantk.tables.run import table_of
 from gantk.tracking.folder import Panel, RunFolder, flatten, milliseconds
 
-__all__ = ["save_page", "write_report"]
+__all__ = ["cell", "save_page", "template", "write_report"]
 
 Part = TypeVar("Part")
 
@@ -82,11 +82,8 @@ def write_report(run: Path) -> Path:
     panels = _panels(folder.panels(), damages)
     for damage in damages:
         warnings.warn(GantkWarning(damage), stacklevel=2)
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     page = partial(
-        templates.get_template("report.html.jinja").render,
+        template("report.html.jinja").render,
         title=folder.recipe.get("name") or folder.id,
         description=folder.recipe.get("description") or "",
         run=folder.id,
@@ -107,6 +104,12 @@ def write_report(run: Path) -> Path:
     shown = [_embedded(figure, share) for figure in figures]
     used = sum(len(picture.source) for figure in shown for _, slice_ in figure["slices"] for picture in slice_)
     return save_page(page(figures=shown, panels=_embedded_panels(panels, left - used)), folder.path)
+
+
+def template(name: str) -> Template:
+    """A page's template, which escapes what is put into it."""
+    folder = FileSystemLoader(Path(__file__).parent)
+    return Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)
 
 
 def save_page(page: str, folder: Path) -> Path:
@@ -209,7 +212,7 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
             Cell(row.subject),
             Cell(method_title(row.method)),
             Cell(str(row.slices), row.slices),
-            *(_cell(row.values[name], digits[name]) for name in columns),
+            *(cell(row.values[name], digits[name]) for name in columns),
         ]
         for row in evaluation.rows
     ]
@@ -228,7 +231,8 @@ def _results(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _cell(value: float, digits: int) -> Cell:
+def cell(value: float, digits: int) -> Cell:
+    """A number's cell."""
     return Cell(write_value(value, digits), value if math.isfinite(value) else None)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -18,7 +16,7 @@ from matplotlib.figure import Figure
 from gantk.data.normalisation import BACKGROUND
 from gantk.errors import EvaluationError
 from gantk.evaluation.examples import Examples
-from gantk.files import write_text
+from gantk.files import write_csv
 from gantk.report.comparison import Comparison, draw_comparison
 from gantk.report.curves import COLOURS
 from gantk.report.distributions import BASELINE, draw_distributions, shown_rows
@@ -65,13 +63,9 @@ def save(drawn: Drawn, path: Path) -> Path:
     Raises:
         UsageError: the name ends in something else, or a file cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(drawn.header)
-    writer.writerows(drawn.rows)
     save_figure(drawn.figure, path)
     beside = path.with_suffix(".csv")
-    write_text(beside, text.getvalue())
+    write_csv(beside, [drawn.header, *drawn.rows])
     return beside
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from matplotlib.figure import Figure
 
 from gantk.errors import UsageError
 from gantk.files import atomic_write
-from gantk.report.curves import inline
 
-__all__ = ["FORMATS", "as_svg", "check_format", "save_figure"]
+__all__ = ["FORMATS", "INK", "as_svg", "check_format", "save_figure"]
 
+INK = "#010203"
+"""Color that a page replaces by its own text color."""
 FORMATS = (".png", ".pdf")
 DPI = 220
 #: Text stays text, in fonts that come with the file.
@@ -59,4 +61,29 @@ def as_svg(figure: Figure, title: str, *, salt: str = "") -> str:
     out = StringIO()
     with matplotlib.rc_context(SETTINGS | {"svg.hashsalt": f"{salt}{title}"}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return inline(out.getvalue(), title)
+    return _inline(out.getvalue(), title)
+
+
+def _inline(svg: str, title: str) -> str:
+    """The `<svg>` element without prolog, metadata and namespaces."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(
+        r'\s[dxy]="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]), svg
+    )  # hundredths of a point
+    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
+    svg = re.sub(r'(<svg[^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?)\sheight="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r"font(-family)?:([^;\"]*?)'?[A-Z][^;\"]*(?=[;\"])", _font, svg)
+    label = title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return svg.replace(INK, "currentColor")
+
+
+def _font(match: re.Match[str]) -> str:
+    """The page's font in place of the list of families that matplotlib names."""
+    if match[1]:
+        return "font-family: inherit"
+    size = re.search(r"[\d.]+px", match[0])
+    return f"font-size: {size[0]}; font-family: inherit" if size else match[0]

@@ -16,7 +16,7 @@ from gantk.recipe.dotted import value_at
 from gantk.report.comparison import Shown
 from gantk.runs.files import RunFiles
 from gantk.runs.names import EVALUATION
-from gantk.tables.members import SEED, read_recipe
+from gantk.tables.members import SEED
 from gantk.tables.model import Table
 
 __all__ = ["Method", "Selection", "SliceName", "select"]
@@ -60,7 +60,7 @@ class Method:
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        return read_recipe(self.folder)
+        return RunFiles(self.folder).recipe()
 
 
 @dataclass(frozen=True)

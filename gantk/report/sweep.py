@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,25 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from gantk.errors import EvaluationError, GantkError
 from gantk.progress import duration
 from gantk.report.comparison import combine, draw_comparison
-from gantk.report.curves import INK, Chart, Series, draw_chart, gather, records_of
+from gantk.report.curves import Chart, Series, draw_chart, gather, records_of
 from gantk.report.distributions import draw_distributions, shown_rows
-from gantk.report.html import Cell, save_page
+from gantk.report.html import Cell, cell, save_page, template
 from gantk.report.pictures import embed_in_drawings, room
-from gantk.report.saving import as_svg
+from gantk.report.saving import INK, as_svg
 from gantk.report.selection import select
 from gantk.runs.files import RunFiles
 from gantk.runs.names import REPORT, TRACKING
 from gantk.runs.sweeps import sweep_head
 from gantk.tables.grids import Grid
-from gantk.tables.members import Member, Members, predicting, read_members
+from gantk.tables.members import Member, Members, answering, read_members
 from gantk.tables.model import Table, TableRow, region_title
-from gantk.tables.numbers import column_title, decimals, write_value
+from gantk.tables.numbers import column_title, decimals
 from gantk.tables.paper import reference_of, result_table
 from gantk.tables.significance import significance, with_tests
 from gantk.tracking.cursor import Cursor
@@ -83,12 +81,9 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
     head, status = sweep_head(folder.path), folder.status()
     members = read_members([folder.path])
     table, problem = _table(folder.path, members, reference)
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     runs = [_run(folder.path, member) for member in members.members]
     page = partial(
-        templates.get_template("sweep.html.jinja").render,
+        template("sweep.html.jinja").render,
         title=str(head.get("name") or folder.id),
         description=str(head.get("description") or ""),
         state=str(status.get("state") or "unknown"),
@@ -145,7 +140,7 @@ def _first(table: Table, members: Members) -> TableRow | None:
     if len(rows) < 2 or first is None or first.evaluation is None:
         return None
     own = [row for row in rows if first.folder in row.folders]
-    role = predicting(first.recipe, first.evaluation)
+    role = answering(first.recipe, first.evaluation.methods)
     return next((row for row in own if row.method == role), own[0] if own else rows[0])
 
 
@@ -170,16 +165,12 @@ def _patients(table: Table) -> dict[str, Any]:
     for patient in patients:
         for row in table.rows:
             if patient in values[row][names[0]]:
-                cells = [_cell(values[row][name][patient], digits[name]) for name in names]
+                cells = [cell(values[row][name][patient], digits[name]) for name in names]
                 lines.append([Cell(patient), Cell(row.name), *cells])
     titles = [table.subjects.noun, "method", *(column_title(table.columns[name]) for name in names)]
     return {"titles": titles, "lines": lines, "count": len(patients), "seeds": table.spread == "seeds"} | {
         "subjects": table.subjects
     }
-
-
-def _cell(value: float, digits: int) -> Cell:
-    return Cell(write_value(value, digits), value if math.isfinite(value) else None)
 
 
 # -- drawings --------------------------------------------------------------------------------------------------

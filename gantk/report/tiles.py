@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["ERROR", "GREY", "WEIGHT", "Strip", "Window", "compose", "enlarge", "error_map", "frame", "outline"]
+__all__ = ["ERROR", "GREY", "WEIGHT", "Strip", "Window", "compose", "enlarge", "error_map", "frame"]
 
 Box = tuple[int, int, int, int]
 """Rows and columns `(top, bottom, left, right)`, ends excluded."""
@@ -19,6 +19,7 @@ Box = tuple[int, int, int, int]
 BACKGROUND = (14, 16, 20)
 INK = (226, 230, 236)
 FAINT = (142, 150, 162)
+FRAME = (255, 196, 0)
 GAP = 4
 SMALLEST_TILE = 160
 
@@ -53,7 +54,6 @@ class Strip:
     title: str
     tiles: Sequence[np.ndarray]
     window: Window | None = None
-    unit: str = ""
     emphasis: bool = field(default=False, kw_only=True)
 
 
@@ -80,28 +80,13 @@ def error_map(image: np.ndarray, target: np.ndarray) -> np.ndarray:
     return error.mean(axis=-1) if error.shape[-1] == 3 else error
 
 
-def outline(tile: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] = (0, 229, 255)) -> np.ndarray:
-    """The tile (h, w, 3) with the border of `mask` (H, W) bool, enlarged to it, drawn one pixel wide."""
-    height, width = tile.shape[:2]
-    large = np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
-    inner = large.copy()
-    for axis in (0, 1):
-        for shift in (-1, 1):
-            inner &= np.roll(large, shift, axis)
-    drawn = tile.copy()
-    drawn[large & ~inner] = colour
-    return drawn
-
-
-def frame(
-    tile: np.ndarray, box: Box, shape: tuple[int, int], colour: tuple[int, int, int] = (255, 196, 0)
-) -> np.ndarray:
+def frame(tile: np.ndarray, box: Box, shape: tuple[int, int]) -> np.ndarray:
     """The tile with a rectangle around `box`, which is given in the pixels of an image of `shape` (H, W)."""
     rows, columns = tile.shape[0] / shape[0], tile.shape[1] / shape[1]
     image = Image.fromarray(tile)
     top, bottom, left, right = box
     corners = (left * columns, top * rows, right * columns - 1, bottom * rows - 1)
-    ImageDraw.Draw(image).rectangle(corners, outline=colour, width=2)
+    ImageDraw.Draw(image).rectangle(corners, outline=FRAME, width=2)
     return np.asarray(image)
 
 
@@ -143,7 +128,7 @@ def _bar(picture: Image.Image, draw: ImageDraw.ImageDraw, strip: Strip, left: in
     y = top + 20
     middle = (window.low + window.high) / 2
     _write(draw, f"{window.low:g}", (left, y), width, FAINT, anchor="lm", size=11)
-    _write(draw, strip.unit or f"{middle:g}", (left + width / 2, y), width - 60, FAINT, size=11)
+    _write(draw, f"{middle:g}", (left + width / 2, y), width - 60, FAINT, size=11)
     _write(draw, f"{window.high:g}", (left + width, y), width, FAINT, anchor="rm", size=11)
 
 

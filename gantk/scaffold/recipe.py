@@ -9,7 +9,7 @@ import tomli_w
 
 import gantk
 from gantk.errors import UsageError, nearest
-from gantk.files import atomic_write
+from gantk.files import write_text
 from gantk.names import check_id, path_in
 from gantk.recipe.load import chain, load_recipe
 from gantk.recipe.merge import fold
@@ -75,8 +75,7 @@ def write_new(path: Path, text: str, *, replace: bool = False) -> None:
     if path.exists() and not replace:
         raise UsageError("this file is there already", where=path, mend="give another name, or remove it")
     try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
         raise UsageError("the file cannot be written", where=path, why=error) from error
 

@@ -18,7 +18,7 @@ from gantk.runs.files import RunFiles
 from gantk.runs.lock import alone, is_busy
 from gantk.runs.sweeps import child_folder
 from gantk.sweeps.course import Course, count_epochs
-from gantk.sweeps.display import QuietSweep, SweepDisplay
+from gantk.sweeps.display import SweepDisplay
 from gantk.sweeps.folder import folder_of, plugins_of, write, written
 from gantk.sweeps.state import ChildState, SweepFailed, SweepResult
 from gantk.tracking.address import check_recipe
@@ -26,7 +26,6 @@ from gantk.tracking.store import check_uri
 
 __all__ = [
     "ChildState",
-    "QuietSweep",
     "SweepDisplay",
     "SweepFailed",
     "SweepResult",
@@ -100,7 +99,7 @@ def run_sweep(
     """
     from gantk.training.device import pick_device  # torch takes seconds to import
 
-    display = display or QuietSweep()
+    display = display or SweepDisplay()
     pick_device(device)
     session = load_plugins()
     component = session.registry.get("launcher", launcher, "--launcher")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gantk.evaluation.results import Column, Evaluation
 from gantk.tables.model import TableRow, grouped, key_title, region_title, title_of, written
+from gantk.tables.numbers import listed
 
 __all__ = ["caption", "undecided", "uneven"]
 
@@ -54,7 +55,7 @@ def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
         if spread == "seeds" and not row.baseline and sorted(row.seeds) != every:
             missing = [seed for seed in every if seed not in row.seeds]
             noun = "seed" if len(missing) == 1 else "seeds"
-            yield f"{title_of(row, tuple(row.changes))}: without {noun} {_comma(missing)}"
+            yield f"{title_of(row, tuple(row.changes))}: without {noun} {listed(missing)}"
 
 
 def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
@@ -68,7 +69,7 @@ def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
         where = f" for {key_title(by, [by])} {written(by, value)}" if by and value is not None else ""
         noun = "seed" if len(common) == 1 else "seeds"
         if common:
-            yield f"Bold{where} is decided over {noun} {_comma(common)} alone, which all its methods have"
+            yield f"Bold{where} is decided over {noun} {listed(common)} alone, which all its methods have"
         else:
             yield f"No bold{where}: the methods have no seed in common"
 
@@ -83,7 +84,7 @@ def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:
     fixed = "; a baseline that does not depend on the seed has no deviation" if any(r.baseline for r in rows) else ""
     if len(seeds) == 1:
         only = next(iter(seeds))
-        over = f"{len(only)} seeds ({_comma(only)})"
+        over = f"{len(only)} seeds ({listed(only)})"
         return f"Mean ± sample standard deviation over {over} of the mean over {patients}{fixed}"
     single = "; one seed has no deviation" if any(len(found) == 1 for found in seeds) else ""
     return (
@@ -111,7 +112,3 @@ def _patients(rows: Sequence[TableRow], evaluations: Sequence[Evaluation], colum
 
 def _range(counts: set[int]) -> str:
     return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-
-
-def _comma(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))

@@ -12,10 +12,10 @@ from pathlib import Path
 from gantk.errors import EvaluationError, UsageError, nearest
 from gantk.evaluation.results import Evaluation
 from gantk.evaluation.weights import light_in_tumours
-from gantk.runs.files import is_sweep, warn_of_damage
+from gantk.runs.files import RunFiles, is_sweep, warn_of_damage
 from gantk.runs.names import EVALUATION
 from gantk.tables.alike import differences, other_training, splits_of
-from gantk.tables.members import methods_of, predicting, read_recipe, to_compare
+from gantk.tables.members import answering, to_compare, trained
 from gantk.tables.model import Significance, Table, TableRow, digits_of
 from gantk.tables.run import rows_of, with_best
 from gantk.tables.significance import compared
@@ -81,7 +81,7 @@ def compare(
         [
             replace(row, name=f"{row.title} of {name}", changes={RUN: name}, group=name)
             for name, evaluation in found.items()
-            for row in rows_of(evaluation, columns, methods_of({}, evaluation))
+            for row in rows_of(evaluation, columns, trained({}, evaluation.methods))
         ],
         len(runs),
     )
@@ -101,7 +101,7 @@ def compare(
     )
     name = names[runs.index(of.resolve())]
     if method is None:
-        method = predicting(read_recipe(of), found[name]) or found[name].methods[0]
+        method = answering(RunFiles(of).recipe(), found[name].methods) or found[name].methods[0]
     elif method not in found[name].methods:
         raise UsageError(
             f"{name} has no method {method!r}", where="reference", mend=nearest(method, found[name].methods)

@@ -11,6 +11,7 @@ from gantk.evaluation.results import Evaluation
 from gantk.recipe.dotted import value_at
 from gantk.tables.members import FOLD, Member
 from gantk.tables.model import identity
+from gantk.tables.numbers import listed
 
 __all__ = ["fold_of", "pooled"]
 
@@ -54,9 +55,9 @@ def pooled(evaluated: Sequence[Evaluated]) -> tuple[list[Evaluated], list[str]]:
             "the runs have no fold in common", mend="let the same folds of all of them finish, or name fewer runs"
         )
     total = max(int(value_at(member.recipe, FOLDS) or 0) for found in groups.values() for member, _ in found.values())
-    notes = [f"Test patients of folds {_listed(common)} of {total} are pooled, each once"]
+    notes = [f"Test patients of folds {listed(common)} of {total} are pooled, each once"]
     if lacking := sorted({*range(total), *every} - {*common}):
-        notes.append(f"Without folds {_listed(lacking)}, which not all rows have: a part of the patients is not tested")
+        notes.append(f"Without folds {listed(lacking)}, which not all rows have: a part of the patients is not tested")
     whole = sorted({title for found in groups.values() for fold in common for title in _whole(found[fold][1])})
     if whole:
         notes.append(
@@ -104,7 +105,3 @@ def _one(folds: Sequence[Evaluated]) -> Evaluated:
 def _together(splits: Iterable[str]) -> str:
     found = list(splits)
     return found[0] if len(found) == 1 else hashlib.sha256(",".join(found).encode()).hexdigest()[:12]
-
-
-def _listed(folds: Sequence[int]) -> str:
-    return ", ".join(map(str, folds))

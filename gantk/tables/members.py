@@ -23,8 +23,6 @@ __all__ = [
     "Member",
     "Members",
     "answering",
-    "methods_of",
-    "predicting",
     "read_members",
     "to_compare",
     "trained",
@@ -123,16 +121,6 @@ def read_members(folders: Sequence[Path]) -> Members:
     return Members(tuple(members), title, tuple(dict.fromkeys([*grid, *keys])), tuple(notes))
 
 
-def methods_of(recipe: Mapping[str, Any], evaluation: Evaluation) -> list[str]:
-    """The evaluated methods that the run trained; the others are baselines."""
-    return trained(recipe, evaluation.methods)
-
-
-def predicting(recipe: Mapping[str, Any], evaluation: Evaluation) -> str | None:
-    """The method that answers for a run: the recipe's `predict`, else the last that was evaluated."""
-    return answering(recipe, evaluation.methods)
-
-
 def trained(recipe: Mapping[str, Any], methods: Sequence[str]) -> list[str]:
     """The methods among the given ones that the run trained."""
     roles = recipe.get("translators") or {}
@@ -155,7 +143,7 @@ def to_compare(said: Sequence[str]) -> str:
 
 def _sweep(folder: Path) -> Members:
     head = sweep_head(folder)
-    recipe = read_recipe(folder)
+    recipe = RunFiles(folder).recipe()
     name = str(head.get("name") or recipe.get("name") or folder.name)
     variants = recipe.get("variants") or {}
     members = []
@@ -242,8 +230,8 @@ def _read(member: Member) -> Member:
     """The member with what its folder holds."""
     if not member.folder.is_dir():
         return replace(member, problem="not run yet")
-    recipe = read_recipe(member.folder)
-    status = RunFiles(member.folder).status()
+    files = RunFiles(member.folder)
+    recipe, status = files.recipe(), files.status()
     warn_of_damage(member.folder)
     if not status and not (member.folder / EVALUATION).is_dir():
         return replace(member, recipe=recipe, problem="not run yet")
@@ -263,12 +251,3 @@ def _read(member: Member) -> Member:
 
 def _seed(recipe: Mapping[str, Any]) -> int:
     return int(value_at(recipe, SEED) or 0)
-
-
-def read_recipe(run: Path) -> dict[str, Any]:
-    """A run's resolved recipe, empty where there is none.
-
-    Raises:
-        RecipeError: it is damaged, and there is no checkpoint to take it from.
-    """
-    return RunFiles(run).recipe()

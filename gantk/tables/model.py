@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -167,7 +168,9 @@ class Table:
         return Grid(
             title=title,
             header=(*left, *(["seeds"] if uneven else []), *map(column_title, shown)),
-            sections=tuple(tuple(tuple(cells(row)) for row in group) for _, group in groupby(self.rows, _group)),
+            sections=tuple(
+                tuple(tuple(cells(row)) for row in group) for _, group in groupby(self.rows, attrgetter("group"))
+            ),
             words=len(left),
             caption=self.caption,
             notes=self.notes,
@@ -256,10 +259,6 @@ def written(key: str, value: object) -> str:
 def identity(value: object) -> str:
     """Equal for JSON-like values that are equal, whatever the order of their keys."""
     return json.dumps(value, sort_keys=True, default=str)
-
-
-def _group(row: TableRow) -> str:
-    return row.group
 
 
 def _mark(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Formatting numbers of an evaluation: titles, significant digits, and the best of a column."""
+"""Formatting numbers of an evaluation: lists, titles, significant digits, and the best of a column."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ __all__ = [
     "best_of",
     "column_title",
     "decimals",
+    "listed",
     "method_title",
     "write_p",
     "write_statistic",
@@ -42,6 +43,11 @@ def decimals(means: Iterable[float], significant: int = 3) -> int:
         return 3
     largest = min(places) + significant - 1
     return max(0, min(max(largest, max(places) + significant - 2), largest + 2, 8))
+
+
+def listed(values: Iterable[object]) -> str:
+    """`1, 2, 3`."""
+    return ", ".join(map(str, values))
 
 
 def write_value(value: float, digits: int) -> str:

@@ -17,7 +17,7 @@ from gantk.runs.names import EVALUATION
 from gantk.tables.alike import alike, differences, splits_of
 from gantk.tables.captions import caption, undecided, uneven
 from gantk.tables.folds import fold_of, pooled
-from gantk.tables.members import Member, Members, methods_of, predicting, read_members, to_compare
+from gantk.tables.members import Member, Members, answering, read_members, to_compare, trained
 from gantk.tables.model import Table, TableRow, digits_of, identity, title_of, written
 from gantk.tables.numbers import method_title
 from gantk.tables.order import best_of_groups, keys_of, ordered, told_apart
@@ -195,8 +195,8 @@ def _method_rows(
     group: Sequence[Evaluated], columns: Mapping[str, Column], roles: Sequence[str], spread: Spread
 ) -> Iterator[TableRow]:
     first, evaluation = group[0]
-    known = methods_of(first.recipe, evaluation)
-    predicts = predicting(first.recipe, evaluation)
+    known = trained(first.recipe, evaluation.methods)
+    predicts = answering(first.recipe, evaluation.methods)
     asked = [role for role in roles if role in known] if roles else list(first.report)
     for role in asked:
         if role not in known:
@@ -244,8 +244,8 @@ def _baseline_rows(
     """Baselines, each once where its numbers are the same in all runs that have it."""
     same: dict[str, dict[str, list[tuple[TableRow, Member]]]] = {}
     for group in groups:
-        trained = {role for member, evaluation in group for role in methods_of(member.recipe, evaluation)}
-        methods = dict.fromkeys(m for _, evaluation in group for m in evaluation.methods if m not in trained)
+        own = {role for member, evaluation in group for role in trained(member.recipe, evaluation.methods)}
+        methods = dict.fromkeys(m for _, evaluation in group for m in evaluation.methods if m not in own)
         for method in methods:
             row = _row(group, method, columns, spread)
             if spread == "seeds" and not any(value.std > 0 for value in row.values.values()):

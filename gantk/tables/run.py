@@ -11,7 +11,7 @@ from gantk.evaluation.results import Column, Evaluation
 from gantk.evaluation.weights import light_in_tumours
 from gantk.runs.files import RunFiles
 from gantk.runs.names import EVALUATION
-from gantk.tables.members import methods_of
+from gantk.tables.members import trained
 from gantk.tables.model import Table, TableRow, digits_of
 from gantk.tables.numbers import best_of, method_title
 from gantk.tables.untrained import beaten, with_unbeaten
@@ -33,7 +33,7 @@ def run_table(run: Path) -> Table:
 def table_of(evaluation: Evaluation, recipe: Mapping[str, Any]) -> Table:
     """A run's methods × metrics, mean ± standard deviation over its patients; what its recipe trains is no baseline."""
     columns, subjects = evaluation.columns, evaluation.subjects
-    rows = with_best(rows_of(evaluation, columns, methods_of(recipe, evaluation)), columns)
+    rows = with_best(rows_of(evaluation, columns, trained(recipe, evaluation.methods)), columns)
     return Table(
         title=f"{subjects.measured.capitalize()}, mean ± standard deviation",
         columns=columns,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from gantk.errors import GantkError, UsageError, nearest
 from gantk.evaluation.results import Column
 from gantk.tables.model import Significance, Table, TableRow, identity, key_title
-from gantk.tables.numbers import column_title
+from gantk.tables.numbers import column_title, listed
 from gantk.tables.statistics import METHOD, PairedDifference, Values, paired_differences
 
 __all__ = ["compared", "significance", "with_tests"]
@@ -51,14 +51,14 @@ def significance(table: Table, reference: str) -> Significance:
         if row.baseline or other.baseline or table.spread == "patients":
             mine, theirs = row.seeds, other.seeds  # a baseline is the same whatever the seed, and of a run there is one
             if not (row.baseline or other.baseline) and mine != theirs:
-                notes.append(f"{row.name}: seed {_seeds(mine)}, the reference {_seeds(theirs)}")
+                notes.append(f"{row.name}: seed {listed(mine)}, the reference {listed(theirs)}")
         else:
             mine = theirs = tuple(seed for seed in row.seeds if seed in other.seeds)
             if not mine:
                 notes.append(f"{row.name}: not compared, it has no seed in common with {other.name}")
                 continue
             if set(row.seeds) != set(other.seeds):
-                notes.append(f"{row.name}: compared over the common seeds {', '.join(map(str, mine))} alone")
+                notes.append(f"{row.name}: compared over the common seeds {listed(mine)} alone")
         pairs[row] = (other, row.patients(mine), other.patients(theirs))
     kind = references[0].name if len(references) == 1 else f"{reference} of the same {keys}"
     averaged = f"each {table.subjects.noun}'s values averaged over seeds; " if table.spread == "seeds" else ""
@@ -102,10 +102,6 @@ def compared(
         f"{_holm(found.values(), table.columns)}.{_unseen(found.values(), table.columns)}",
         notes=(*notes, *(f"{r.name}: not compared, it has no metric that the reference has, too" for r in without)),
     )
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
 
 
 def _holm(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:

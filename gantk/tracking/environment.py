@@ -8,10 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["environment", "git_state"]
+__all__ = ["environment", "git_state", "versions"]
 
 PACKAGES = (
     "gantk",
@@ -57,7 +56,7 @@ def environment(plugins: Iterable[PluginLike] = ()) -> dict[str, Any]:
         "machine": platform.machine(),
         "cpu_count": os.cpu_count(),
         "threads": torch.get_num_threads() if torch is not None else None,
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": versions(),
         "plugins": [
             {"name": p.name, "version": p.version, "distribution": p.distribution}
             for p in plugins
@@ -67,20 +66,23 @@ def environment(plugins: Iterable[PluginLike] = ()) -> dict[str, Any]:
     }
 
 
-def git_state(folder: Path | None = None, timeout: float = 2.0) -> dict[str, Any] | None:
-    """Commit and dirty flag of the repository around `folder` (default: the working directory), or None."""
-    commit = _git(["rev-parse", "HEAD"], folder, timeout)
+def versions() -> dict[str, str | None]:
+    """The versions of the packages that results may depend on, None of those that are not installed."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit and dirty flag of the repository around the working directory, or None."""
+    commit = _git("rev-parse", "HEAD")
     if not commit:
         return None
-    status = _git(["status", "--porcelain", "--untracked-files=no"], folder, timeout)
+    status = _git("status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 
-def _git(arguments: list[str], folder: Path | None, timeout: float) -> str | None:
+def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=timeout, check=True
-        )
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=2.0, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

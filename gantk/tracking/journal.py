@@ -73,12 +73,12 @@ class Journal:
             with atomic_write(self.path) as temporary:
                 temporary.write_bytes(kept)
 
-    def records(self, after_seq: int = -1) -> Iterator[dict[str, Any]]:
-        """The records with a `seq` above `after_seq`, in order; damaged lines and a torn last one are left out."""
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The records in order; damaged lines and a torn last one are left out."""
         if not self.path.exists():
             return
         for line in read_lines(self.path):
-            if line.record is not None and line.record["seq"] > after_seq:
+            if line.record is not None:
                 yield line.record
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from gantk.errors import CheckpointError
 from gantk.training.checkpoint import Checkpoint, list_checkpoints, newest_checkpoint, open_checkpoint, save_checkpoint
 from gantk.training.state import TrainingState
 
-__all__ = ["Best", "best_checkpoint", "evaluated_checkpoint"]
+__all__ = ["Best", "best_checkpoint", "evaluated_checkpoint", "trained_checkpoint"]
 
 BEST = "best"
 
@@ -39,7 +39,8 @@ class Best:
         """
         value = metrics.get(self.metric, math.nan)
         before = best_checkpoint(self.parent)
-        if not math.isfinite(value) or (before is not None and not self._betters(value, _value(before))):
+        merit = value if self.higher_is_better else -value
+        if not math.isfinite(value) or (before is not None and merit <= _merit(before)):
             return None
         told = {"metric": self.metric, "value": value, "higher_is_better": self.higher_is_better}
         folder = save_checkpoint(self.parent, state, {**facts, "best": told}, keep=1, kind=BEST)
@@ -47,9 +48,6 @@ class Best:
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
         return folder
-
-    def _betters(self, value: float, other: float) -> bool:
-        return value > other if self.higher_is_better else value < other
 
 
 def best_checkpoint(parent: Path) -> Checkpoint | None:
@@ -81,9 +79,18 @@ def evaluated_checkpoint(parent: Path, which: Literal["last", "best"]) -> Checkp
     return best
 
 
-def _value(checkpoint: Checkpoint) -> float:
-    return float(checkpoint.facts["best"]["value"])
+def trained_checkpoint(parent: Path, which: Literal["last", "best"]) -> Checkpoint:
+    """As `evaluated_checkpoint`, which must be there.
+
+    Raises:
+        CheckpointError: there is none yet, or it is damaged.
+    """
+    found = evaluated_checkpoint(parent, which)
+    if found is None:
+        raise CheckpointError("the run has no checkpoint yet", where=parent.parent, mend="let it train for an epoch")
+    return found
 
 
 def _merit(checkpoint: Checkpoint) -> float:
-    return _value(checkpoint) * (1 if checkpoint.facts["best"]["higher_is_better"] else -1)
+    best = checkpoint.facts["best"]
+    return float(best["value"]) * (1 if best["higher_is_better"] else -1)

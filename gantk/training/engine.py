@@ -9,7 +9,7 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -34,8 +34,11 @@ from gantk.translation import Moment, StagePlan
 from gantk.translation.kept import Kept, Pictures
 
 
-class Observer(Protocol):
-    """Receives the events of a training, for display, journal and tracking; must not change the networks."""
+class Observer:
+    """Receives the events of a training, and does nothing; subclasses pass them to display, journal and tracking.
+
+    It must not change the networks.
+    """
 
     def stage_begins(self, stage: Stage, index: int, of: int, steps_per_epoch: int, position: Position) -> None:
         """A stage begins, or goes on after a resume."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gantk.errors import GantkError, PluginError, RecipeError
+from gantk.errors import GantkError, RecipeError
 from gantk.memory import is_shortage
 from gantk.plugins.blame import blame
 from gantk.recipe.model import Recipe
@@ -122,17 +122,9 @@ def _run_through(
     translator: Translator, recipe: Recipe, layers: Mapping[str, Sequence[int]], judged: Mapping[str, Sequence[int]]
 ) -> Channels:
     """The channels of both networks' features; `layers` and `judged` are those that terms want, by the term's name."""
-    role = translator.role
     takes, gives = translator.in_channels, translator.gives.size
     output, channels = _pass(translator, "generator", recipe, takes, layers)
-    wanted = (min(recipe.data.batch.values()), gives, *recipe.data.image_size)
-    if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
-        got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-        raise PluginError(
-            f"the {translator.origins['generator']} gave {got} where {wanted} is wanted",
-            where=f"translators.{role}.generator",
-            mend="let it return (B, out_channels, *spatial), as large as the image that it is given",
-        )
+    translator.check_output(output, min(recipe.data.batch.values()), recipe.data.image_size)
     if translator.discriminator is None:
         return channels, {}
     return channels, _pass(translator, "discriminator", recipe, gives + takes * translator.conditional, judged)[1]

@@ -245,7 +245,7 @@ class Step(Images):
             with self._running(grad), self._blaming(role, "generator"):
                 layers = self._wanted(role, image).layers
                 made = self.translators[role].translate(image, layers, given=beside)
-                self._check_output(role, image, made.output)
+                self.translators[role].check_output(made.output, len(image), image.shape[2:])
                 known = (image, beside, made.changed(_full))
             self._translations[*key, grad] = known
             self._share(known[2].output, *known[2].features.values(), *known[2].extra.values())
@@ -260,18 +260,6 @@ class Step(Images):
             raise TrainingError(
                 f"the translator {role!r} takes {takes} channels and is given an image of {image.shape[1]}",
                 mend=f"name a translator or an image that fits, or say what translators.{role} takes and gives",
-            )
-
-    def _check_output(self, role: str, image: Tensor, output: Any) -> None:
-        """Check the output's shape: a wrong one would broadcast in a loss without notice."""
-        translator = self.translators[role]
-        wanted = (image.shape[0], translator.gives.size, *image.shape[2:])
-        if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
-            got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-            raise PluginError(
-                f"the {translator.origins['generator']} gave {got} where {wanted} is wanted",
-                where=f"translators.{role}.generator",
-                mend="let it return (B, out_channels, *spatial), as large as the image that it is given",
             )
 
     def _blaming(self, role: str, part: str) -> AbstractContextManager[None]:

@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from math import lcm
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gantk.data.extra import blank, encoded
 from gantk.data.layout import Domain
+from gantk.errors import PluginError
 from gantk.recipe.data import ExtraSettings
 from gantk.recipe.values import Update
 from gantk.translation.checkpointing import checkpointed, divide
@@ -118,6 +120,21 @@ class Translator(nn.Module):
         if not layers:
             return Judgement(self.discriminator(image, **given), {})
         return self.discriminator(image, layers, **given)
+
+    def check_output(self, output: Any, images: int, size: Sequence[int]) -> None:
+        """Refuse what is no output for so many images of a size: in a loss nobody would notice its wrong shape.
+
+        Raises:
+            PluginError: it is not.
+        """
+        wanted = (images, self.gives.size, *size)
+        if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
+            got = f"the shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+            raise PluginError(
+                f"the {self.origins['generator']} gave {got} where {wanted} is wanted",
+                where=f"translators.{self.role}.generator",
+                mend="let it return (B, out_channels, *spatial), as large as the image that it is given",
+            )
 
     def augmented(self, image: Tensor) -> Tensor:
         """An image after the discriminator's augmentation."""

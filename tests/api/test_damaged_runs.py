@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import gantk
-from gantk.api.figure import figure
+from gantk.api.figure import compare_slices
 from gantk.errors import GantkError, UsageError
 from gantk.evaluation.results import Evaluation
 from gantk.progress import QuietProgress
@@ -80,7 +80,7 @@ VERBS: dict[str, Callable[[Path], Any]] = {
     "report": write_report,
     "compare": lambda run: compare([run]),
     "table": lambda run: result_table([run]),
-    "figure": lambda run: figure([run], run.parent / "figure.png"),
+    "figure": lambda run: compare_slices([run]),
     "predict": predict,
     "sync": read_for_mlflow,
     "evaluate": evaluate,

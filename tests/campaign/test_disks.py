@@ -88,7 +88,7 @@ def test_slices(harms: Any, server: Any, recipe: Path, uninterrupted: Any, tmp_p
 
 
 def test_phantom(harms: Any, server: Any, tmp_path: Path) -> None:
-    here = "import gantk.phantom.write as write; write._cpus = lambda: 1"
+    here = "import gantk.phantom.write as write; write.cores = lambda: 1"
 
     def start(disk: Path) -> Any:
         command = ("data", "phantom", disk / "out", "--subjects", "2", "--spacing", "8")

@@ -181,7 +181,7 @@ def stored(folder: Path) -> dict[str, bytes]:
 
 def test_phantom(harms: Any, killer: Killer, fresh: Any, tmp_path: Path) -> None:
     out = tmp_path / "phantom"
-    here = "import gantk.phantom.write as write; write._cpus = lambda: 1"
+    here = "import gantk.phantom.write as write; write.cores = lambda: 1"
     command = ("data", "phantom", out, "--subjects", "2", "--spacing", "8")
     total = killer.changes(out, *command, before=here)
     expected = stored(out)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gantk.cli.sweep import SweepDisplay
+from gantk.cli.sweep import LiveSweep
 from gantk.sweeps.sweep import ChildState
 
 
@@ -17,7 +17,7 @@ def test_the_display_counts_and_estimates(live: bool, make_console: Callable[[],
     children = [ChildState(f"child-{i}", f"Label {i}", Path(f"child-{i}"), total=10) for i in range(3)]
     children[0].state, children[0].done = "finished", 8  # it converged early: it counts as whole
     console = make_console()
-    with SweepDisplay(console, live=live) as display:
+    with LiveSweep(console, live=live) as display:
         display.begin("table", children, alone=False)
         children[1].state = "running"
         display.started(children[1])

@@ -79,7 +79,7 @@ signal.pause()
 def test_several_share_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, said: str | None, wanted: str
 ) -> None:
-    monkeypatch.setattr("gantk.launching.local._cores", lambda: 6)
+    monkeypatch.setattr("gantk.launching.local.cores", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS")
     if said:
         monkeypatch.setenv("OMP_NUM_THREADS", said)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from drawn_runs import write_run
-from gantk.api.relation import histogram
+from gantk.api.relation import relation
 from gantk.errors import EvaluationError
 from gantk.evaluation.results import Evaluation
 from gantk.report.distributions import draw_distributions
@@ -41,4 +41,4 @@ def test_histograms_leave_out_who_has_no_value(tmp_path, examples):
     empty = [replace(r, values=dict.fromkeys(r.values, math.nan)) for r in whole.rows]
     Evaluation(whole.split, whole.settings, whole.columns, empty).write(folder / "evaluation")
     with pytest.raises(EvaluationError, match="no patient has a value of ssim"):
-        histogram([folder], tmp_path / "x.png", metric="ssim")
+        relation([folder], tmp_path / "x.png", kind="histogram", metric="ssim")

@@ -22,7 +22,6 @@ def test_figure_has_a_zoom_only_with_a_tumour(examples):
     figure = draw_figure(examples, 0)
     bare = replace(examples, segmentation=np.zeros_like(examples.segmentation))
     assert draw_figure(bare, 0).shape[0] < figure.shape[0]
-    assert draw_figure(examples, 0, inputs=False).shape[1] < figure.shape[1]
     assert (draw_figure(doubled(examples), 0) != figure).any()
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from gantk.report.panels import draw_panel
-from gantk.report.tiles import ERROR, GREY, WEIGHT, enlarge, error_map, outline
+from gantk.report.tiles import ERROR, GREY, WEIGHT, enlarge, error_map
 
 
 @pytest.mark.parametrize("window", [GREY, ERROR, WEIGHT], ids=lambda w: w.colours)
@@ -21,15 +20,6 @@ def test_paint_by_hand(window):
 def test_large_images_are_not_resampled():
     image = np.random.default_rng(0).uniform(-1, 1, (200, 224)).astype(np.float32)
     np.testing.assert_array_equal(enlarge(image), image)
-
-
-def test_outline_marks_the_border_alone(examples):
-    mask = np.zeros((10, 10), bool)
-    mask[3:7, 3:7] = True
-    drawn = outline(np.zeros((10, 10, 3), np.uint8), mask, (1, 2, 3))
-    assert (drawn == (1, 2, 3)).all(axis=2).sum() == 12
-    assert not drawn[4:6, 4:6].any()
-    assert (draw_panel(examples, tumour=True) != draw_panel(examples)).any()
 
 
 def test_the_error_of_colours_is_their_mean():

@@ -16,7 +16,7 @@ from gantk.launching import Job
 from gantk.progress import QuietProgress
 from gantk.runs.lock import alone
 from gantk.sweeps.crew import Crew
-from gantk.sweeps.sweep import ChildState, QuietSweep
+from gantk.sweeps.sweep import ChildState, SweepDisplay
 
 
 class Trained:
@@ -50,7 +50,7 @@ class Launched:
         return self.make(job)
 
 
-class Watcher(QuietSweep):
+class Watcher(SweepDisplay):
     """Calls back at every look."""
 
     def __init__(self, then: Callable[[], None]) -> None:

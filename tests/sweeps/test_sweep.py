@@ -27,7 +27,7 @@ from gantk.launching.local import Local
 from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
 from gantk.runs.lines import written
-from gantk.sweeps.sweep import ChildState, QuietSweep, run_sweep
+from gantk.sweeps.sweep import ChildState, SweepDisplay, run_sweep
 from gantk.training.checkpoint import newest_checkpoint
 from tiny_runs import FORKED
 
@@ -157,7 +157,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
     # nothing is left to do, whoever asks
     unchanged = {name: contents(parent / "children" / name) for name in states(parent)}
     monkeypatch.chdir(tmp_path)
-    again = run_sweep(sweep_recipe, device="cpu", display=QuietSweep(QuietProgress()))
+    again = run_sweep(sweep_recipe, device="cpu", display=SweepDisplay(QuietProgress()))
     assert again.state == "finished"
     assert {name: contents(parent / "children" / name) for name in states(parent)} == unchanged
     shown = CliRunner().invoke(app, ["run", str(sweep_recipe), "--list", "--json"])
@@ -265,7 +265,7 @@ def test_a_variant_without_data_is_found_before_anything_runs(sweep_recipe: Path
     sweep_recipe.write_text(sweep_recipe.read_text().replace('"maps.difficulty.enabled"', '"data.paired_fraction"'))
     sweep_recipe.write_text(sweep_recipe.read_text().replace('fraction" = false', 'fraction" = 1.0'))
     with pytest.raises(DataError, match="variant 'flat'"):  # its group `unpaired` has nobody left
-        run_sweep(sweep_recipe, out=tmp_path / "runs", display=QuietSweep(QuietProgress()))
+        run_sweep(sweep_recipe, out=tmp_path / "runs", display=SweepDisplay(QuietProgress()))
     assert not (tmp_path / "runs").exists()
 
 
@@ -363,7 +363,7 @@ def test_a_part_of_the_grid_is_run_and_the_folder_stays_that_of_the_whole(
     assert (nothing.exit_code, len(started)) == (2, 2)
     assert "the grid has run.seed = 0, 1" in nothing.stderr
 
-    rest = run_sweep(resume=folder, device="cpu", display=QuietSweep(QuietProgress()))
+    rest = run_sweep(resume=folder, device="cpu", display=SweepDisplay(QuietProgress()))
     assert (rest.state, len(rest.children)) == ("finished", 4)
     assert sorted(started) == sorted(whole)
     assert json.loads((folder / "status.json").read_text())["state"] == "finished"
@@ -404,7 +404,7 @@ def test_a_second_signal_leaves_no_child_behind(
     monkeypatch.setattr(Local, "start", start)
     monkeypatch.setattr("gantk.sweeps.crew.PATIENCE", 0.1)
     monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: terminal, write=len, flush=lambda: None))
-    display = QuietSweep(QuietProgress())
+    display = SweepDisplay(QuietProgress())
     with pytest.raises(Interrupted, match="gantk run --resume"):
         run_sweep(sweep_recipe, ["run.seed=0"], out=tmp_path / "runs", workers=workers, device="cpu", display=display)
     assert [handle.told[-1] for handle in handles] == ["kill"] * len(handles)

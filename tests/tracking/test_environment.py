@@ -25,7 +25,8 @@ def test_environment_is_json_and_names_what_matters() -> None:
 
 def test_git_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_state(tmp_path) is None
+    monkeypatch.chdir(tmp_path)
+    assert git_state() is None
 
     def git(*arguments: str) -> None:
         identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
@@ -35,11 +36,11 @@ def test_git_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("1")
     git("add", "file")
     git("commit", "-m", "first")
-    clean = git_state(tmp_path)
+    clean = git_state()
     assert clean is not None
     assert (len(clean["commit"]), clean["dirty"]) == (40, False)
     (tmp_path / "file").write_text("2")
-    assert git_state(tmp_path) == {**clean, "dirty": True}
+    assert git_state() == {**clean, "dirty": True}
 
 
 def test_no_git_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from gantk.data.modalities import in_order
 from gantk.data.scans import Scans
 from gantk.data.volumes import TOLERANCE, Subject
 from gantk.errors import DataError
-from gantk.files import atomic_write
+from gantk.files import write_csv
 from gantk.progress import Progress
 from gantk.workers import in_processes
 
@@ -64,26 +63,20 @@ class CohortCheck:
         facts = ("low", "median", "high", "top", "background")
         header = ["subject", "patient", "errors", "warnings", "brain_ml", "labels"]
         header += [f"{name}_{fact}" for name in self.modalities for fact in ("shape", "spacing", "orientation", *facts)]
-        with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(header)
-            for patient in self.patients:
-                told = {level: [f.text for f in patient.findings if f.level == level] for level in ("error", "warning")}
-                row = [patient.id, patient.patient, "; ".join(told["error"]), "; ".join(told["warning"])]
-                row += [_number(patient.brain), " ".join(f"{label}:{n}" for label, n in patient.labels.items())]
-                for name in self.modalities:
-                    image = patient.images.get(name)
-                    row += (
-                        [""] * 8
-                        if image is None
-                        else [
-                            "x".join(map(str, image.shape)),
-                            "x".join(f"{size:g}" for size in image.spacing),
-                            image.orientation,
-                            *(_number(getattr(image, fact)) for fact in facts),
-                        ]
-                    )
-                writer.writerow(row)
+        rows = [header]
+        for patient in self.patients:
+            told = {level: [f.text for f in patient.findings if f.level == level] for level in ("error", "warning")}
+            row = [patient.id, patient.patient, "; ".join(told["error"]), "; ".join(told["warning"])]
+            row += [_number(patient.brain), " ".join(f"{label}:{n}" for label, n in patient.labels.items())]
+            for name in self.modalities:
+                image = patient.images.get(name)
+                if image is None:
+                    row += [""] * 8
+                else:
+                    row += ["x".join(map(str, image.shape)), "x".join(f"{size:g}" for size in image.spacing)]
+                    row += [image.orientation, *(_number(getattr(image, fact)) for fact in facts)]
+            rows.append(row)
+        write_csv(path, rows)
 
 
 def _number(value: float) -> str:

@@ -17,7 +17,7 @@ from gantk.data.dicom.sequences import Named, modality_of, named
 from gantk.data.dicom.series import Converter, Series
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, UsageError
-from gantk.files import atomic_write
+from gantk.files import write_csv
 from gantk.progress import Progress
 
 __all__ = ["SERIES", "converter", "dicom"]
@@ -211,10 +211,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, choices: Sequence[_Choice]) -> None:
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(choices[0].row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(choice.row for choice in choices)
+    write_csv(path, [choices[0].row, *(choice.row.values() for choice in choices)])
 
 
 def _tell(choices: Sequence[_Choice], record: Path, progress: Progress) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from gantk.data.dicom.series import Job, Series
+from gantk.data.recognize import is_dicom
 from gantk.files import atomic_write, walk_folders
 from gantk.progress import Progress
 
@@ -76,7 +77,7 @@ class SimpleItk:
         found = {}
         with progress.task("Reading headers", len(files)) as bar:
             for file in files:
-                if _is_dicom(file):
+                if file.suffix.lower() in _STORED or is_dicom(file):
                     found[file] = _header(file)
                 bar.advance()
         unread = [file for file, header in found.items() if header is None]
@@ -170,14 +171,6 @@ def _header(file: Path) -> Header | None:
         direction = np.array(reader.GetDirection()).reshape(reader.GetDimension(), -1)[:3, :3]
         return Header(file, tags, np.array(reader.GetOrigin()[:3]), direction, reader.GetSpacing()[:3], size)
     return None
-
-
-def _is_dicom(file: Path) -> bool:
-    if file.suffix.lower() in _STORED:
-        return True
-    with suppress(OSError), file.open("rb") as handle:
-        return handle.read(132)[128:] == b"DICM"
-    return False
 
 
 def _write(series: Series, path: Path) -> str:
