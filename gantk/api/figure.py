@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gantk.errors import DataError, UsageError, nearest
 from gantk.progress import Progress, default_progress
 from gantk.report.comparison import Comparison, Shown, combine
-from gantk.report.selection import Method, Selection, SliceName, select
+from gantk.report.selection import Method, SliceName, select
 from gantk.runs.files import RunFiles
 from gantk.tables.model import Table
 from gantk.tables.paper import result_table
@@ -53,9 +53,8 @@ def compare_slices(
     """
     if place is not None and patient is None:
         raise UsageError("a slice needs a patient", where="slice", mend="name the patient, too")
-    table = result_table(
-        folders, roles=roles, force=True
-    )  # other metrics do not matter here; other geometry is refused
+    # other metrics do not matter here; other geometry is refused
+    table = result_table(folders, roles=roles, force=True)
     chosen = select(table, folders, seed, patient)
     progress = progress or default_progress()
     if patient is not None:
@@ -72,7 +71,7 @@ def compare_slices(
         )
     else:
         name = source.locate(chosen.methods[0], patient, place)
-    found = {method.label: _shown(chosen, method, name, source) for method in chosen.methods}
+    found = {method.label: chosen.find(method, name) or source.translate(method, name) for method in chosen.methods}
     return combine(str(name), found)
 
 
@@ -101,10 +100,6 @@ def _use(runs: Sequence[Path], patient: str) -> str | None:
             if patient in (*split.paired, *split.unpaired, *split.target):
                 return "trained on"
     return None
-
-
-def _shown(chosen: Selection, method: Method, name: SliceName, source: _Translation) -> Shown:
-    return chosen.find(method, name) or source.translate(method, name)
 
 
 class _Translation:

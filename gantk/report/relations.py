@@ -19,9 +19,9 @@ from gantk.evaluation.examples import Examples
 from gantk.files import write_csv
 from gantk.report.comparison import Comparison, draw_comparison
 from gantk.report.curves import COLOURS
-from gantk.report.distributions import BASELINE, draw_distributions, shown_rows
+from gantk.report.distributions import draw_distributions, painted, shown_rows
 from gantk.report.saving import save_figure
-from gantk.tables.model import Table, TableRow, region_title
+from gantk.tables.model import Table, region_title
 from gantk.tables.numbers import column_title
 
 __all__ = [
@@ -76,7 +76,7 @@ def violins(table: Table) -> Drawn:
     numbers: list[Sequence[object]] = []
     random = np.random.default_rng(0)  # where points lie beside each other
     for (name, column), axes in zip(table.columns.items(), panels, strict=True):
-        for place, (row, colour) in enumerate(_painted(rows)):
+        for place, (row, colour) in enumerate(painted(rows)):
             values = {p: v for p, v in row.patients()[name].items() if np.isfinite(v)}
             numbers += [(row.name, name, patient, value) for patient, value in values.items()]
             found = np.array([*values.values()])
@@ -118,7 +118,7 @@ def agreement(table: Table) -> Drawn:
     numbers: list[Sequence[object]] = []
     for (name, column), axes in zip(table.columns.items(), panels, strict=True):
         known = first.patients()[name]
-        for row, colour in _painted(others):
+        for row, colour in painted(others):
             found = row.patients()[name]
             pairs = {p: (known[p], found[p]) for p in known if p in found}
             numbers += [(row.name, first.name, name, *more) for more in _against(axes, pairs, row.name, colour)]
@@ -266,7 +266,7 @@ def _scatter(table: Table, places: Mapping[str, float], title: str) -> Drawn:
     figure, panels = _panels(table)
     numbers: list[Sequence[object]] = []
     for (name, column), axes in zip(table.columns.items(), panels, strict=True):
-        for row, colour in _painted(shown_rows(table)):
+        for row, colour in painted(shown_rows(table)):
             found = {p: v for p, v in row.patients()[name].items() if p in places and np.isfinite(v)}
             x, y = np.array([places[p] for p in found]), np.array([*found.values()])
             axes.plot(x, y, "o", color=colour, markersize=3, alpha=0.8, label=row.name)
@@ -280,11 +280,6 @@ def _scatter(table: Table, places: Mapping[str, float], title: str) -> Drawn:
         axes.set_ylabel(column_title(column), size=SMALL)
     _legend(figure)
     return Drawn(figure, ("method", "column", table.subjects.noun, "size", "value"), numbers)
-
-
-def _painted(rows: Sequence[TableRow]) -> list[tuple[TableRow, str]]:
-    colours = cycle(COLOURS)
-    return [(row, BASELINE if row.baseline else next(colours)) for row in rows]
 
 
 def _panels(table: Table, width: float = PANEL) -> tuple[Figure, list[Axes]]:
