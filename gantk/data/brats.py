@@ -6,10 +6,11 @@ from pathlib import Path
 
 from gantk.data.dataset import Pattern, no_folder, with_patient
 from gantk.data.patient_folder import EXPECTED, PatientFolder, folder_errors, layout_error, patient_folders
-from gantk.data.scans import Resampling, Scans, Tolerance
+from gantk.data.scans import Resampling, Scans
 from gantk.data.volumes import TOLERANCE, Subject
 from gantk.errors import DataError
 from gantk.progress import Progress
+from gantk.ranges import NonNegative
 
 __all__ = ["Brats"]
 
@@ -36,7 +37,7 @@ class Brats(Scans):
     def __init__(
         self,
         root: Path,
-        tolerance: Tolerance = TOLERANCE,
+        tolerance: NonNegative = TOLERANCE,
         patient: Pattern = _VISITS,
         resample: Resampling | None = None,
     ) -> None:

@@ -17,10 +17,9 @@ from gantk.data.volumes import TOLERANCE, Subject, Volumes, read_volumes, write_
 from gantk.errors import DataError, nearest
 from gantk.files import walk_folders
 
-__all__ = ["Resampling", "Scans", "Tolerance"]
+__all__ = ["Resampling", "Scans"]
 
 _ONTO = "to:"
-Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Resampling = Annotated[str, Field(pattern=f"^{_ONTO}.+$")]
 
 

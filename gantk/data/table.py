@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantk.data.cohort_table import read_table
-from gantk.data.scans import Resampling, Scans, Tolerance
+from gantk.data.scans import Resampling, Scans
 from gantk.data.volumes import TOLERANCE, Subject
 from gantk.progress import Progress
+from gantk.ranges import NonNegative
 
 __all__ = ["CohortTable"]
 
@@ -28,7 +29,7 @@ class CohortTable(Scans):
             nearest voxel; they are refused where absent.
     """
 
-    def __init__(self, file: Path, tolerance: Tolerance = TOLERANCE, resample: Resampling | None = None) -> None:
+    def __init__(self, file: Path, tolerance: NonNegative = TOLERANCE, resample: Resampling | None = None) -> None:
         super().__init__(tolerance, resample)
         self.file = Path(file).expanduser()
 

@@ -18,21 +18,18 @@ from gantk.evaluation.protocols import Findings
 from gantk.evaluation.regions import LABELS
 from gantk.evaluation.results import NO_TARGET, REAL_TARGET, Column, is_baseline
 from gantk.evaluation.segmentation_network import SmallUNet, train
+from gantk.ranges import Count, Positive, Whole
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
     from gantk.progress import Bar, Progress
 
-__all__ = ["NO_TARGET", "REAL_TARGET", "SegmentationProbe", "dice", "folds"]
-
-"""The bounds, as methods of the table: a colon marks what is no role."""
+__all__ = ["SegmentationProbe", "dice", "folds"]
 
 VERSION = 1
 """Version of the cached bounds; increase it when the same images and settings give different bounds."""
 
 _COLUMNS = {"dice_et": "et", "dice_tc": "tc", "dice_wt": "tumour"}
-
-Count = Annotated[int, Field(ge=1)]
 
 
 def dice(prediction: Tensor, truth: Tensor) -> float:
@@ -83,8 +80,8 @@ class SegmentationProbe:
         steps: Count = 250,
         batch: Annotated[int, Field(ge=2)] = 8,
         channels: Annotated[int, Field(ge=8, multiple_of=8)] = 16,
-        rate: Annotated[float, Field(gt=0)] = 3e-3,
-        seed: Annotated[int, Field(ge=0)] = 0,
+        rate: Positive = 3e-3,
+        seed: Whole = 0,
         baselines: bool = False,
         dimensions: Literal[2] = 2,
     ) -> None:

@@ -9,8 +9,8 @@ import torch
 
 from gantk.data.batch import Group
 from gantk.evaluation.evaluate import evaluate, settings_hash
-from gantk.evaluation.results import Evaluation
-from gantk.evaluation.segmentation import NO_TARGET, REAL_TARGET, SegmentationProbe, dice, folds
+from gantk.evaluation.results import NO_TARGET, REAL_TARGET, Evaluation
+from gantk.evaluation.segmentation import SegmentationProbe, dice, folds
 from gantk.evaluation.segmentation_network import train
 from gantk.progress import QuietProgress
 
