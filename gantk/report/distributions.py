@@ -35,7 +35,7 @@ def painted(rows: Iterable[TableRow]) -> list[tuple[TableRow, str]]:
     return [(row, BASELINE if row.baseline else next(colours)) for row in rows]
 
 
-def draw_distributions(table: Table) -> Figure:
+def draw_distributions(table: Table, *, ink: str = "black") -> Figure:
     """A row per method, baselines last, and a panel per column of the table; a tick per patient, a line at the mean.
 
     A patient's value is the mean over the row's seeds; patients and methods without a finite one are left out.
@@ -59,39 +59,41 @@ def draw_distributions(table: Table) -> Figure:
         for line, row in enumerate(rows):
             bottom = height - TOP - (line + 1) * ROW
             axes = figure.add_axes((left / width, bottom / height, PANEL / width, ROW * 0.86 / height))
-            _draw(axes, found[row], bins, most, colours[row], last=line == len(rows) - 1)
+            _draw(axes, found[row], bins, most, colours[row], ink, last=line == len(rows) - 1)
         several = len({c.region for c in table.columns.values()}) > 1
         title = region_title(table.columns[column].region) if several else ""
         middle = (left + PANEL / 2) / width
-        figure.text(middle, 1 - TOP / 2 / height, title, size=NORMAL, weight="bold", ha="center", va="center")
+        figure.text(
+            middle, 1 - TOP / 2 / height, title, size=NORMAL, weight="bold", ha="center", va="center", color=ink
+        )
         named = column_title(table.columns[column])
-        figure.text(middle, 0.12 / height, named, size=SMALL, ha="center", va="center", parse_math=False)
+        figure.text(middle, 0.12 / height, named, size=SMALL, ha="center", va="center", color=ink, parse_math=False)
     for line, row in enumerate(rows):
         text = "\n".join(textwrap.wrap(row.name, 24)[:3])
         at = 1 - (TOP + (line + 0.5) * ROW) / height
         # a dollar sign in a name is not a formula
-        figure.text((LABEL - 0.1) / width, at, text, size=SMALL, ha="right", va="center", parse_math=False)
+        at_left = (LABEL - 0.1) / width
+        figure.text(at_left, at, text, size=SMALL, ha="right", va="center", color=ink, parse_math=False)
     return figure
 
 
-def _draw(axes: Axes, values: np.ndarray, bins: np.ndarray, most: int, colour: str, *, last: bool) -> None:
+def _draw(axes: Axes, values: np.ndarray, bins: np.ndarray, most: int, colour: str, ink: str, *, last: bool) -> None:
     axes.hist(values, bins.tolist(), color=colour, alpha=0.75, edgecolor=colour, linewidth=0.6)
-    axes.plot(
-        values, np.full(len(values), -0.1 * most), "|", color="black", alpha=0.6, markersize=3, markeredgewidth=0.6
-    )
+    axes.plot(values, np.full(len(values), -0.1 * most), "|", color=ink, alpha=0.6, markersize=3, markeredgewidth=0.6)
     if values.size:
-        axes.axvline(values.mean(), color="black", linewidth=1.0)
+        axes.axvline(values.mean(), color=ink, linewidth=1.0)
     margin = 0.03 * (bins[-1] - bins[0])
     axes.set_xlim(bins[0] - margin, bins[-1] + margin)
     axes.set_ylim(-0.22 * most, 1.1 * most)
     axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(axis="x", labelsize=SMALL, labelbottom=last, length=2, width=0.5)
-    axes.grid(True, axis="x", color="black", alpha=0.12, linewidth=0.5)
+    axes.tick_params(axis="x", labelsize=SMALL, labelbottom=last, length=2, width=0.5, color=ink, labelcolor=ink)
+    axes.grid(True, axis="x", color=ink, alpha=0.12, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.patch.set_alpha(0)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
+        spine.set_color(ink)
         spine.set_linewidth(0.5)
 
 

@@ -122,10 +122,10 @@ class Translator(nn.Module):
         return self.discriminator(image, layers, **given)
 
     def check_output(self, output: Any, images: int, size: Sequence[int]) -> None:
-        """Refuse what is no output for so many images of a size: in a loss nobody would notice its wrong shape.
+        """Check the output's shape: a wrong one would broadcast in a loss without notice.
 
         Raises:
-            PluginError: it is not.
+            PluginError: it is no output for so many images of this size.
         """
         wanted = (images, self.gives.size, *size)
         if not isinstance(output, Tensor) or tuple(output.shape) != wanted:
