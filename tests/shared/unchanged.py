@@ -1,13 +1,12 @@
 """Losses of slices as they were before volumes came, and how they are computed again.
 
-`unchanged.json` holds them to the last bit, with a fingerprint of the machine's arithmetic: another processor or torch
-rounds otherwise. `python tests/shared/unchanged.py` writes the file, which is only right after a change that is meant
-to change numbers.
+`unchanged.json` holds them. Another processor or torch rounds otherwise, so they are compared with a tolerance; on
+the machine that wrote them they were equal to the last bit. `python tests/shared/unchanged.py` writes the file, which
+is only right after a change that is meant to change numbers.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -16,7 +15,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 import gantk
 from gantk.api.checks import make_scheduler
@@ -72,18 +70,6 @@ def journalled(run: Path) -> list[dict[str, float]]:
     return [*timeless, means]
 
 
-def arithmetic() -> str:
-    """What this machine and torch make of the operations that networks consist of, as 12 hex digits."""
-    random = torch.Generator().manual_seed(0)
-    image = torch.rand(2, 8, 32, 32, generator=random).requires_grad_()
-    kernel, dense = (torch.rand(*shape, generator=random) - 0.5 for shape in ((8, 8, 3, 3), (32, 32)))
-    hidden = F.group_norm(F.conv2d(F.pad(image, (1, 1, 1, 1), "reflect"), kernel), 8).tanh() @ dense
-    hidden = F.interpolate(F.batch_norm(hidden, None, None, training=True), scale_factor=2, mode="bilinear")
-    (F.conv_transpose2d(hidden, kernel, stride=2).square().mean() + hidden.softmax(1).log().std()).backward()
-    assert image.grad is not None
-    return hashlib.sha256(image.grad.numpy().tobytes()).hexdigest()[:12]
-
-
 def _tiny_run() -> Path:
     folder = Path(tempfile.mkdtemp())
     recipe = folder / "tiny.toml"
@@ -96,7 +82,6 @@ def main() -> None:
     torch.set_num_threads(1)
     registry = load_plugins().registry
     record = {
-        "arithmetic": arithmetic(),
         "losses": {name: losses(name, registry) for name in NAMES},
         "run": journalled(_tiny_run()),
     }
