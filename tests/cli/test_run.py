@@ -11,29 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 import gantk
-from command_line import call
+from command_line import RECIPE, call
 from gantk.cli.main import app
 from gantk.evaluation.results import Column, Evaluation, Row
 
-RECIPE = """
-name = "tiny"
-[data]
-dataset = "phantom"
-inputs = ["t1", "t2"]
-target = "t1ce"
-crop = [32, 32]
-batch = { paired = 2 }
-[translators.g]
-generator = { use = "unet", levels = 3, channels = 4 }
-[translators.g.optimizer]
-rates = { generator = 1e-3 }
-[losses.pixelwise]
-use = "l1"
-on = "g"
-[schedule]
-use = "constant"
-epochs = 1
-"""
 ROWS = [Row("a", "student", 1, {"ssim": 0.8}), Row("b", "student", 1, {"ssim": 1.0})]
 EVALUATION = Evaluation("0123456789ab", "ab", {"ssim": Column("SSIM", "image", True)}, ROWS)
 SUMMARY = EVALUATION.to_dict()

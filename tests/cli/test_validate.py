@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gantk
-from command_line import call
+from command_line import RECIPE, call
 from gantk.errors import RecipeError
 
 
@@ -34,27 +34,6 @@ def test_validate_speaks_json_of_right_and_wrong(monkeypatch: pytest.MonkeyPatch
     wrong = call("validate", "wrong.toml", "--json")
     assert (wrong.exit_code, json.loads(wrong.stdout)["valid"]) == (2, False)
     assert call("validate", "right.toml").stdout == "right.toml: recipe 'tiny' is valid\n"
-
-
-RECIPE = """
-name = "tiny"
-[data]
-dataset = "phantom"
-inputs = ["t1", "t2"]
-target = "t1ce"
-crop = [32, 32]
-batch = { paired = 2 }
-[translators.g]
-generator = { use = "unet", levels = 3, channels = 4 }
-[translators.g.optimizer]
-rates = { generator = 1e-3 }
-[losses.pixelwise]
-use = "l1"
-on = "g"
-[schedule]
-use = "constant"
-epochs = 1
-"""
 
 
 @pytest.fixture

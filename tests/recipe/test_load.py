@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base_recipe import BASE, line_of
+from base_recipe import BASE, SCALARS, WORDS, line_of
 from gantk.errors import RecipeError
 from gantk.recipe import Recipe, dump_recipe, load_recipe, located, recipe_from_table
 from gantk.recipe.values import Selection
@@ -195,15 +195,7 @@ def test_the_predicted_role_is_the_last_unless_said(base: Path) -> None:
     assert load_recipe(base, ["predict=a"]).predict_role == "a"
 
 
-words = st.text("abcdefgh_", min_size=1, max_size=6)
-scalars = st.one_of(
-    st.booleans(),
-    st.integers(-(2**40), 2**40),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.text(max_size=8).filter(lambda t: t.isprintable()),
-    st.lists(st.integers(0, 9), max_size=3),
-)
-parameters = st.dictionaries(words.map(lambda w: f"p_{w}"), scalars, max_size=4)
+parameters = st.dictionaries(WORDS.map(lambda w: f"p_{w}"), SCALARS, max_size=4)
 
 
 @given(
@@ -215,7 +207,7 @@ parameters = st.dictionaries(words.map(lambda w: f"p_{w}"), scalars, max_size=4)
     fraction=st.floats(0, 1, exclude_min=True),
     weight=st.floats(-1e6, 1e6),
     description=st.text(max_size=20),
-    stages=st.none() | st.lists(words, min_size=1, max_size=2, unique=True),
+    stages=st.none() | st.lists(WORDS, min_size=1, max_size=2, unique=True),
 )
 def test_any_recipe_comes_back(
     generator: dict[str, Any],

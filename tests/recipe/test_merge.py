@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from base_recipe import BASE
+from base_recipe import BASE, SCALARS, WORDS
 from gantk.errors import RecipeError
 from gantk.recipe import load_recipe
 from gantk.recipe.merge import merge
@@ -90,16 +90,8 @@ def test_without_is_a_list(write: Write) -> None:
         load_recipe(write('extends = "base.toml"\nwithout = "losses.structure"'))
 
 
-words = st.text("abcdefgh_", min_size=1, max_size=6)
-scalars = st.one_of(
-    st.booleans(),
-    st.integers(-(2**40), 2**40),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.text(max_size=8).filter(lambda t: t.isprintable()),
-    st.lists(st.integers(0, 9), max_size=3),
-)
-tables = st.recursive(scalars, lambda inner: st.dictionaries(words, inner, max_size=3), max_leaves=8)
-trees = st.dictionaries(words, tables, max_size=4)
+tables = st.recursive(SCALARS, lambda inner: st.dictionaries(WORDS, inner, max_size=3), max_leaves=8)
+trees = st.dictionaries(WORDS, tables, max_size=4)
 
 
 @given(trees, trees)

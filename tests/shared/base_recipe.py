@@ -1,6 +1,8 @@
-"""A small recipe with all tables, and the lines of a text."""
+"""A small recipe with all tables, values that recipes hold, and the lines of a text."""
 
 from __future__ import annotations
+
+from hypothesis import strategies as st
 
 BASE = """\
 name = "base"
@@ -51,3 +53,14 @@ decay_epochs = 5
 
 def line_of(text: str, part: str) -> int:
     return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+#: Keys and values that are drawn.
+WORDS = st.text("abcdefgh_", min_size=1, max_size=6)
+SCALARS = st.one_of(
+    st.booleans(),
+    st.integers(-(2**40), 2**40),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8).filter(lambda t: t.isprintable()),
+    st.lists(st.integers(0, 9), max_size=3),
+)
