@@ -5,22 +5,20 @@ from __future__ import annotations
 import csv
 import importlib.util
 import re
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gantk.data.dicom.dcm2niix import Dcm2niix
-from gantk.data.dicom.itk import SimpleItk
+from gantk.data.dicom.itk import all_series, convert
 from gantk.data.dicom.sequences import Named, modality_of, named
-from gantk.data.dicom.series import Converter, Series
+from gantk.data.dicom.series import Series
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, UsageError
 from gantk.files import write_csv
 from gantk.progress import Progress
 
-__all__ = ["SERIES", "converter", "dicom"]
+__all__ = ["SERIES", "dicom"]
 
 SERIES = "series.csv"
 """The record of all series, in the folder of the images."""
@@ -28,26 +26,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9.-]+")
 _SHOWN = 4  # descriptions that are named
 
 
-def converter() -> Converter:
-    """The installed converter of DICOM files.
-
-    Raises:
-        UsageError: none is installed.
-    """
-    if importlib.util.find_spec("SimpleITK") is not None:
-        return SimpleItk()
-    if (program := shutil.which("dcm2niix")) is not None:
-        return Dcm2niix(program)
-    raise UsageError(
-        "DICOM needs the package SimpleITK or the program dcm2niix, and neither is installed",
-        mend="install one of them",
-        command="pip install 'gantk[dicom]'",
-    )
-
-
-def dicom(
-    root: Path, images: Path, progress: Progress, patterns: Sequence[str] = (), by: Converter | None = None
-) -> list[Subject]:
+def dicom(root: Path, images: Path, progress: Progress, patterns: Sequence[str] = ()) -> list[Subject]:
     """The subjects of DICOM files, whose series are written as `IMAGES/SUBJECT/SUBJECT_t1.nii.gz`.
 
     A patient with several studies has a subject for each, by its date. Of several series of one modality the first of
@@ -61,16 +40,18 @@ def dicom(
         progress: is told what was recognized, and of series that cannot be converted.
         patterns: `NAME=DESCRIPTION`, which series are which modality, before those that are recognized; `*` stands for
             anything, and an empty NAME leaves series out.
-        by: reads and converts; what is installed where absent.
 
     Raises:
-        UsageError: nothing that reads DICOM is installed, or a pattern is none.
+        UsageError: SimpleITK is not installed, or a pattern is none.
         DataError: the folder holds no DICOM image, or none of the series is recognized.
         OSError: a folder cannot be read or written.
     """
-    rules, by = named(patterns), by or converter()
-    progress.note(f"Reading DICOM by {by.name}")
-    found = by.series(root, progress)
+    rules = named(patterns)
+    if importlib.util.find_spec("SimpleITK") is None:
+        raise UsageError(
+            "DICOM series are read by SimpleITK, which is not installed", command="pip install 'gantk[dicom]'"
+        )
+    found = all_series(root, progress)
     if not found:
         raise DataError(
             "this folder holds no DICOM image", where=root, mend="name the folder with the files of the scanner"
@@ -85,7 +66,7 @@ def dicom(
             why=f"they are described as {', '.join(map(repr, told[:_SHOWN]))}",
             mend='say which are which with --pattern "t1=DESCRIPTION"; * stands for anything',
         )
-    done = _convert(choices, images, by, progress)
+    done = _convert(choices, images, progress)
     _tell(done, images / SERIES, progress)
     return _subjects(done, images, root)
 
@@ -118,8 +99,8 @@ class _Choice:
             "number": str(one.number),
             "description": one.description,
             "agent": one.agent,
-            "slices": "" if one.slices is None else str(one.slices),
-            "longest_voxel_side": "" if one.side is None else f"{one.side:.3g}",
+            "slices": str(one.slices),
+            "longest_voxel_side": f"{one.side:.3g}",
             "modality": self.modality,
             "file": self.file,
             "note": self.note,
@@ -142,7 +123,7 @@ def _choices(found: Sequence[Series], rules: Sequence[Named], root: Path) -> lis
         else:
             groups[subjects[one.key], modality].append(one)
     for (subject, modality), group in groups.items():
-        best, *others = sorted(group, key=lambda one: (one.derived, round(one.side or 0.0, 2), one.number, one.key))
+        best, *others = sorted(group, key=lambda one: (one.derived, round(one.side, 2), one.number, one.key))
         choices.append(_Choice(best, subject, modality, f"{subject}/{subject}_{modality}.nii.gz"))
         note = f"series {best.number} is taken"
         choices += [_Choice(other, subject, modality, note=note) for other in others]
@@ -179,7 +160,7 @@ def _patient(series: Series, root: Path) -> str:
     return _NOT_IN_NAMES.sub("-", told).strip("-.") or "patient"
 
 
-def _convert(choices: Sequence[_Choice], images: Path, by: Converter, progress: Progress) -> list[_Choice]:
+def _convert(choices: Sequence[_Choice], images: Path, progress: Progress) -> list[_Choice]:
     """The choices; series that could not be converted no longer have a file."""
     before = _read(images / SERIES)
     jobs, known = [], {}
@@ -191,7 +172,7 @@ def _convert(choices: Sequence[_Choice], images: Path, by: Converter, progress: 
         known[choice.series.key] = choice
     _write(images / SERIES, choices)  # first, so that a call that goes on knows whose the files are
     with progress.task("Converting", len(jobs)) as bar:
-        for series, fault in by.convert(jobs):
+        for series, fault in convert(jobs):
             if fault:
                 known[series.key] = replace(known[series.key], file="", note=f"not converted: {fault}")
                 progress.note(f"Series {series.number} of {known[series.key].subject} is left out: {fault}")

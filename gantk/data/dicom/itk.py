@@ -9,17 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-from gantk.data.dicom.series import Job, Series
+from gantk.data.dicom.series import Series
 from gantk.data.recognize import is_dicom
 from gantk.files import atomic_write, walk_folders
 from gantk.progress import Progress
 
-__all__ = ["SimpleItk", "volumes_of"]
+__all__ = ["all_series", "convert"]
 
 _UNEVEN = 0.1  # how far a gap between slices may lie from the usual one, as a part of it
 _SHEAR = 0.05  # how far slices may be moved sideways from each other, as a part of the gap
@@ -65,32 +64,37 @@ class Header:
         return self.tag("0020|000e"), self.tag("0008|0008"), self.tag("0018|0081"), self.size, turned
 
 
-class SimpleItk:
-    """Reads and converts by SimpleITK, which must be installed."""
+def all_series(root: Path, progress: Progress) -> list[Series]:
+    """All series below a folder, by the headers of all files; files other than DICOM are skipped.
 
-    def __init__(self) -> None:
-        self.name = f"SimpleITK {metadata.version('SimpleITK')}"
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    files = [file for _, found in walk_folders(root) for file in found]
+    found = {}
+    with progress.task("Reading headers", len(files)) as bar:
+        for file in files:
+            if file.suffix.lower() in _STORED or is_dicom(file):
+                found[file] = _header(file)
+            bar.advance()
+    unread = [file for file, header in found.items() if header is None]
+    if unread:
+        progress.note(f"{len(unread)} DICOM files are no images, or damaged, and are left out: {unread[0]}, …")
+    return volumes_of(header for header in found.values() if header is not None)
 
-    def series(self, root: Path, progress: Progress) -> list[Series]:
-        """All series below a folder, by the headers of all files; files other than DICOM are skipped."""
-        files = [file for _, found in walk_folders(root) for file in found]
-        found = {}
-        with progress.task("Reading headers", len(files)) as bar:
-            for file in files:
-                if file.suffix.lower() in _STORED or is_dicom(file):
-                    found[file] = _header(file)
-                bar.advance()
-        unread = [file for file, header in found.items() if header is None]
-        if unread:
-            progress.note(f"{len(unread)} DICOM files are no images, or damaged, and are left out: {unread[0]}, …")
-        return volumes_of(header for header in found.values() if header is not None)
 
-    def convert(self, jobs: Sequence[Job]) -> Iterator[tuple[Series, str]]:
-        """Write series, several at once, with the files' numbers after rescaling."""
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            waiting = {pool.submit(_write, series, path): series for series, path in jobs}
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
+def convert(jobs: Sequence[tuple[Series, Path]]) -> Iterator[tuple[Series, str]]:
+    """Write series as NIfTI files, several at once, with the files' numbers after rescaling.
+
+    Each file appears whole or not at all.
+
+    Yields:
+        Each series as it is done, and what went wrong, empty for nothing.
+    """
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        waiting = {pool.submit(_write, series, path): series for series, path in jobs}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
 
 
 def volumes_of(headers: Iterable[Header]) -> list[Series]:
@@ -153,7 +157,7 @@ def _gap(ordered: Sequence[Header], normal: np.ndarray) -> tuple[float, str]:
         told = f"{missing} slices are missing" if missing else "its slices lie at uneven distances"
         return gap, told
     if np.linalg.norm(steps - gaps[:, None] * normal, axis=1).max() > _SHEAR * gap:
-        return gap, "its slices are sheared (gantry tilt); dcm2niix can convert it"
+        return gap, "its slices are sheared (gantry tilt); dcm2niix can straighten them"
     return gap, ""
 
 

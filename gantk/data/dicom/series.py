@@ -1,15 +1,12 @@
-"""One DICOM series as its headers tell it, and what reads and converts such series."""
+"""One DICOM series as its headers tell it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from gantk.progress import Progress
-
-__all__ = ["Converter", "Job", "Series"]
+__all__ = ["Series"]
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,9 @@ class Series:
         agent: ContrastBolusAgent.
         image_type: ImageType.
         folder: where its files are.
-        files: in the order of their slices; empty where the converter finds them again by itself.
-        slices: how many; None where the headers were not told.
-        side: the longest side of a voxel in mm; None where the headers do not tell.
+        files: in the order of their slices.
+        slices: how many.
+        side: the longest side of a voxel in mm.
         fault: why it cannot be a volume, empty where it can.
         facts: what else is known of the patient and the scanner, by column of a table.
     """
@@ -47,8 +44,8 @@ class Series:
     image_type: tuple[str, ...] = ()
     folder: Path = Path()
     files: tuple[Path, ...] = ()
-    slices: int | None = None
-    side: float | None = None
+    slices: int = 0
+    side: float = 0.0
     fault: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -56,31 +53,3 @@ class Series:
     def derived(self) -> bool:
         """Whether it was computed from other images."""
         return self.image_type[:1] == ("DERIVED",)
-
-
-Job = tuple[Series, Path]
-"""A series, and the NIfTI file that it becomes."""
-
-
-class Converter(Protocol):
-    """Reads the headers of DICOM files, and writes series as NIfTI.
-
-    Attributes:
-        name: its program and version.
-    """
-
-    name: str
-
-    def series(self, root: Path, progress: Progress) -> list[Series]:
-        """All series below a folder.
-
-        Raises:
-            OSError: a folder cannot be read.
-        """
-
-    def convert(self, jobs: Sequence[Job]) -> Iterator[tuple[Series, str]]:
-        """Write series; each file appears whole or not at all.
-
-        Yields:
-            Each series as it is done, and what went wrong, empty for nothing.
-        """

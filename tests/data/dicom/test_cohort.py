@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
-import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -22,9 +20,6 @@ from dicoms import AXIAL, affine_of, write_series
 from gantk.cli.main import app
 from gantk.data.cohort_table import read_table
 from gantk.data.dicom import cohort
-from gantk.data.dicom.dcm2niix import Dcm2niix
-from gantk.data.dicom.itk import SimpleItk
-from gantk.data.dicom.series import Converter
 from gantk.data.volumes import read_volumes
 from gantk.errors import DataError, UsageError
 from gantk.progress import QuietProgress
@@ -32,19 +27,6 @@ from gantk.progress import QuietProgress
 QUIET = QuietProgress()
 SAGITTAL = ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
 OBLIQUE = ((0.96, 0.28, 0.0), (-0.168, 0.576, -0.8))
-DCM2NIIX = shutil.which("dcm2niix", path=str(Path(sys.executable).parent)) or shutil.which("dcm2niix")
-
-converters = pytest.mark.parametrize(
-    "by",
-    [
-        pytest.param(SimpleItk, id="SimpleITK"),
-        pytest.param(
-            lambda: Dcm2niix(DCM2NIIX),
-            id="dcm2niix",
-            marks=pytest.mark.skipif(DCM2NIIX is None, reason="dcm2niix is not installed"),
-        ),
-    ],
-)
 
 
 class Notes(QuietProgress):
@@ -65,11 +47,10 @@ def record(images: Path) -> dict[str, dict[str, str]]:
         return {row["description"]: row for row in csv.DictReader(handle)}
 
 
-@converters
 @pytest.mark.parametrize("axes", [AXIAL, SAGITTAL, OBLIQUE], ids=["axial", "sagittal", "oblique"])
-def test_voxels_lie_where_the_scanner_placed_them(by, axes, volume, tmp_path):
+def test_voxels_lie_where_the_scanner_placed_them(axes, volume, tmp_path):
     write_series(tmp_path / "in", volume, 1, "t1 mprage", axes=axes)
-    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, by=by())
+    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET)
     assert subject.files["t1"] == tmp_path / "out" / "P1" / "P1_t1.nii.gz"
     image = nib.load(subject.files["t1"])
     places = np.argwhere(np.ones(image.shape)) @ image.affine[:3, :3].T + image.affine[:3, 3]
@@ -81,8 +62,7 @@ def test_voxels_lie_where_the_scanner_placed_them(by, axes, volume, tmp_path):
     assert read_volumes(subject, ["t1"]).images["t1"].size == volume.size
 
 
-@converters
-def test_two_studies_of_a_patient_are_visits_and_the_finest_original_series_is_taken(by, volume, tmp_path):
+def test_two_studies_of_a_patient_are_visits_and_the_finest_original_series_is_taken(volume, tmp_path):
     for study in (0, 1):
         folder = tmp_path / "in" / str(study)
         write_series(folder / "a", volume, 1, "t1_se_tra", study=study, spacing=(1.0, 1.0, 5.0))
@@ -91,7 +71,7 @@ def test_two_studies_of_a_patient_are_visits_and_the_finest_original_series_is_t
         write_series(folder / "c", volume, 3, "t1 MPR", study=study, spacing=(1, 1, 1), ImageType=derived)
         write_series(folder / "d", volume, 4, "ADC map", study=study)
     write_series(tmp_path / "in", volume + 2, 1, "T2 TSE", patient="X 2/b")
-    first, second, third = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, by=by())
+    first, second, third = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET)
     assert [(s.id, s.patient) for s in (first, second, third)] == [
         ("P1_20200101", "P1"),
         ("P1_20200102", "P1"),
@@ -118,7 +98,7 @@ def test_two_studies_of_a_patient_are_visits_and_the_finest_original_series_is_t
 def test_what_is_no_volume_is_left_out_with_its_reason(change, fault, volume, tmp_path):
     write_series(tmp_path / "in", volume, 1, "t1", **change)
     write_series(tmp_path / "in" / "b", volume, 2, "t2")
-    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, by=SimpleItk())
+    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET)
     assert set(subject.files) == {"t2"}
     assert fault in record(tmp_path / "out")["t1"]["note"]
 
@@ -128,37 +108,35 @@ def test_a_time_series_is_no_volume_and_two_echoes_are_two(volume, tmp_path):
         write_series(tmp_path / "in" / f"{time}", volume, 1, "t1 dynamic", TemporalPositionIdentifier=time + 1)
         write_series(tmp_path / "in" / f"e{time}", volume + time, 2, "pd t2 tse", EchoTime=20.0 + 60 * time)
     with pytest.raises(DataError, match="none of the series"):
-        cohort.dicom(tmp_path / "in", tmp_path / "o", QUIET, ["=pd*"], by=SimpleItk())
-    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, ["pd=pd*"], by=SimpleItk())
+        cohort.dicom(tmp_path / "in", tmp_path / "o", QUIET, ["=pd*"])
+    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, ["pd=pd*"])
     assert "time series" in record(tmp_path / "out")["t1 dynamic"]["note"]
     assert np.asarray(nib.load(subject.files["pd"]).dataobj).sum() == volume.sum()
 
 
 def test_numbers_are_those_after_rescaling(volume, tmp_path):
     write_series(tmp_path / "in", volume, 1, "CT head", Modality="CT", RescaleSlope="0.5", RescaleIntercept="-1024")
-    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, by=SimpleItk())
+    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET)
     image = nib.load(subject.files["ct"])
     assert image.get_data_dtype() == np.float32
     np.testing.assert_array_equal(np.sort(image.get_fdata(), None), np.sort(volume * 0.5 - 1024, None))
 
 
-@converters
-def test_a_repeated_call_converts_what_is_not_there_or_of_another_series(by, volume, tmp_path, monkeypatch):
+def test_a_repeated_call_converts_what_is_not_there_or_of_another_series(volume, tmp_path, monkeypatch):
     for number, words in enumerate(("t1 mprage", "t2 tse", "t2 blade"), 1):
         write_series(tmp_path / "in" / words, volume, number, words)
     done: list[str] = []
-    kind = type(by())
-    plain = kind.convert
+    plain = cohort.convert
 
-    def convert(self: Converter, jobs):
+    def convert(jobs):
         done.extend(series.description for series, _ in jobs)
-        return plain(self, jobs)
+        return plain(jobs)
 
-    monkeypatch.setattr(kind, "convert", convert)
+    monkeypatch.setattr(cohort, "convert", convert)
 
     def taken(*patterns: str) -> dict[str, Path]:
         done.clear()
-        (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, patterns, by=by())
+        (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, patterns)
         return dict(subject.files)
 
     taken()
@@ -181,7 +159,7 @@ def test_a_series_that_cannot_be_converted_stops_no_other(volume, tmp_path):
         damaged.PixelData = encapsulate([b"no JPEG"])
         damaged["PixelData"].is_undefined_length = True
         damaged.save_as(file)
-    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", notes := Notes(), by=SimpleItk())
+    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", notes := Notes())
     assert set(subject.files) == {"t2"}
     assert record(tmp_path / "out")["t1 mprage"]["note"].startswith("not converted: ")
     assert any("Series 1 of P1 is left out" in text for text in notes.said)
@@ -193,7 +171,7 @@ def test_a_damaged_file_is_told(volume, tmp_path):
     first = next((tmp_path / "in").iterdir())
     first.write_bytes(first.read_bytes()[:200])
     with pytest.raises(DataError, match="none of the series"):
-        cohort.dicom(tmp_path / "in", tmp_path / "out", notes := Notes(), ["=*"], by=SimpleItk())
+        cohort.dicom(tmp_path / "in", tmp_path / "out", notes := Notes(), ["=*"])
     assert any("1 DICOM files are no images" in text and str(first) in text for text in notes.said)
 
 
@@ -213,11 +191,10 @@ def test_the_command_writes_a_table_that_is_read(volume, tmp_path):
     assert read_volumes(subject, ["t1", "t1ce"]).images["t1ce"].max() == 401
 
 
-def test_without_a_program_the_mend_is_a_command(monkeypatch):
+def test_without_simpleitk_the_mend_is_a_command(monkeypatch, tmp_path):
     monkeypatch.setattr(cohort.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(cohort.shutil, "which", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'gantk\[dicom\]'"):
-        cohort.converter()
+        cohort.dicom(tmp_path, tmp_path / "out", QUIET)
 
 
 @pytest.mark.parametrize("pattern", ["t1", "t1=", "a b=x"])
