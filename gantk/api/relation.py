@@ -18,7 +18,7 @@ from gantk.tables.paper import result_table
 
 __all__ = ["Relation", "error_by_weight", "intensities", "relation"]
 
-Relation = Literal["violin", "bland-altman", "tumour-size", "histogram"]
+Relation = Literal["violin", "bland-altman", "tumour-size"]
 
 
 def relation(
@@ -51,9 +51,9 @@ def relation(
     table = result_table(folders, metrics=[metric], regions=regions, roles=roles)
     if not shown_rows(table):
         raise EvaluationError(f"no {table.subjects.noun} has a value of {metric}", mend="choose another metric")
-    of_table = {"violin": relations.violins, "bland-altman": relations.agreement, "histogram": relations.distribution}
-    if kind in of_table:
-        return relations.save(of_table[kind](table), out)
+    if kind != "tumour-size":
+        draw = relations.violins if kind == "violin" else relations.agreement
+        return relations.save(draw(table), out)
     runs = {folder for row in table.rows for folders in row.runs.values() for folder in folders}
     runs |= {folder for row in table.rows for folder in row.folders}
     images = [Evaluation.read(run / EVALUATION).images for run in sorted(runs)]

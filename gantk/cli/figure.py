@@ -34,13 +34,12 @@ def figure(
             help="Slice index; default: the slice with the largest tumor.",
         ),
     ] = None,
-    histogram: Annotated[
-        str | None,
-        typer.Option(metavar="METRIC", help="Draw the distribution of a metric over the patients instead."),
-    ] = None,
     violin: Annotated[
         str | None,
-        typer.Option(metavar="METRIC", help="Draw a violin with a box per method and region."),
+        typer.Option(
+            metavar="METRIC",
+            help="Draw the distribution of a metric over the patients, a violin per method and region.",
+        ),
     ] = None,
     agreement: Annotated[
         str | None,
@@ -83,14 +82,11 @@ def figure(
         "violin": violin,
         "bland-altman": agreement,
         "tumour-size": tumour_size,
-        "histogram": histogram,
     }
     asked = {f"--{kind}": named for kind, named in over.items() if named is not None}
     asked |= {"--intensities": ""} if intensities else {}
     if not asked and regions:
-        raise UsageError(
-            "regions apply only to a metric", where="--region", mend="add --violin METRIC or --histogram METRIC"
-        )
+        raise UsageError("regions apply only to a metric", where="--region", mend="add --violin METRIC")
     if len(asked) + (weight_map is not None) > 1:
         raise UsageError("a figure shows one thing", where=", ".join(asked), mend="make one figure after the other")
     if (asked or weight_map is not None) and (patient is not None or slice_ is not None or seed is not None):

@@ -1,11 +1,13 @@
-"""The distribution of a metric over the test patients: a histogram per method, all with the same bins."""
+"""The distribution of a metric over the test patients: a violin per method."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
 from itertools import cycle
+from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,10 +18,9 @@ from gantk.report.curves import COLOURS
 from gantk.tables.model import Table, TableRow, region_title
 from gantk.tables.numbers import column_title
 
-__all__ = ["draw_distributions", "painted", "shown_rows"]
+__all__ = ["draw_violins", "painted", "shown_rows"]
 
-# inches
-LABEL, PANEL, ROW, GAP, TOP, BOTTOM = 1.45, 2.3, 0.5, 0.16, 0.3, 0.42
+LABEL, PANEL, ROW, EDGES = 1.45, 2.3, 0.5, 0.8  # inches
 SMALL, NORMAL = 7.0, 8.0
 BASELINE = "#8d949c"
 
@@ -35,72 +36,65 @@ def painted(rows: Iterable[TableRow]) -> list[tuple[TableRow, str]]:
     return [(row, BASELINE if row.baseline else next(colours)) for row in rows]
 
 
-def draw_distributions(table: Table, *, ink: str = "black") -> Figure:
-    """A row per method, baselines last, and a panel per column of the table; a tick per patient, a line at the mean.
+def draw_violins(table: Table, *, ink: str = "black") -> Figure:
+    """A row per method, baselines last, and a panel per column of the table.
+
+    A violin shows the density, its box the quartiles, a diamond the mean, and each point a patient.
 
     A patient's value is the mean over the row's seeds; patients and methods without a finite one are left out.
     """
-    columns = list(table.columns)
-    rows = shown_rows(table)
-    width = LABEL + len(columns) * (PANEL + GAP)
-    height = TOP + len(rows) * ROW + BOTTOM
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    values = {row: row.patients() for row in rows}
-    colours = dict(painted(rows))
-    for place, column in enumerate(columns):
-        found = {row: _finite(values[row][column].values()) for row in rows}
-        everything = np.concatenate(list(found.values()))
-        if not everything.size:
-            continue
-        bins = np.histogram_bin_edges(everything, _bins(max(map(len, found.values()))))
-        most = max(np.histogram(one, bins)[0].max() for one in found.values() if one.size)
-        left = LABEL + place * (PANEL + GAP)
-        for line, row in enumerate(rows):
-            bottom = height - TOP - (line + 1) * ROW
-            axes = figure.add_axes((left / width, bottom / height, PANEL / width, ROW * 0.86 / height))
-            _draw(axes, found[row], bins, most, colours[row], ink, last=line == len(rows) - 1)
-        several = len({c.region for c in table.columns.values()}) > 1
-        title = region_title(table.columns[column].region) if several else ""
-        middle = (left + PANEL / 2) / width
-        figure.text(
-            middle, 1 - TOP / 2 / height, title, size=NORMAL, weight="bold", ha="center", va="center", color=ink
-        )
-        named = column_title(table.columns[column])
-        figure.text(middle, 0.12 / height, named, size=SMALL, ha="center", va="center", color=ink, parse_math=False)
-    for line, row in enumerate(rows):
-        text = "\n".join(textwrap.wrap(row.name, 24)[:3])
-        at = 1 - (TOP + (line + 0.5) * ROW) / height
-        # a dollar sign in a name is not a formula
-        at_left = (LABEL - 0.1) / width
-        figure.text(at_left, at, text, size=SMALL, ha="right", va="center", color=ink, parse_math=False)
+    rows = painted(shown_rows(table))
+    names = ["\n".join(textwrap.wrap(row.name, 24)[:3]) for row, _ in rows]
+    several = len({column.region for column in table.columns.values()}) > 1
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    boxes = ("boxplot.boxprops.color", "boxplot.whiskerprops.color", "boxplot.capprops.color")
+    settings: Any = dict.fromkeys((*inked, *boxes), ink)
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(LABEL + PANEL * len(table.columns), EDGES + ROW * len(rows)), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(1, len(table.columns), sharey=True, squeeze=False)[0]
+        for (name, column), axes in zip(table.columns.items(), panels, strict=True):
+            for place, (row, colour) in enumerate(rows):
+                _draw(axes, place, _finite(row.patients()[name].values()), colour)
+            axes.set_title(region_title(column.region) if several else "", size=NORMAL, weight="bold")
+            axes.set_xlabel(column_title(column), size=SMALL, parse_math=False)
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.tick_params(labelsize=SMALL, length=2, width=0.5)
+            axes.grid(True, axis="x", alpha=0.15, linewidth=0.5)
+            axes.spines[["top", "right"]].set_visible(False)
+        panels[0].set_yticks(range(len(rows)), names, parse_math=False)
+        panels[0].invert_yaxis()
     return figure
 
 
-def _draw(axes: Axes, values: np.ndarray, bins: np.ndarray, most: int, colour: str, ink: str, *, last: bool) -> None:
-    axes.hist(values, bins.tolist(), color=colour, alpha=0.75, edgecolor=colour, linewidth=0.6)
-    axes.plot(values, np.full(len(values), -0.1 * most), "|", color=ink, alpha=0.6, markersize=3, markeredgewidth=0.6)
-    if values.size:
-        axes.axvline(values.mean(), color=ink, linewidth=1.0)
-    margin = 0.03 * (bins[-1] - bins[0])
-    axes.set_xlim(bins[0] - margin, bins[-1] + margin)
-    axes.set_ylim(-0.22 * most, 1.1 * most)
-    axes.set_yticks([])
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(axis="x", labelsize=SMALL, labelbottom=last, length=2, width=0.5, color=ink, labelcolor=ink)
-    axes.grid(True, axis="x", color=ink, alpha=0.12, linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.patch.set_alpha(0)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(ink)
-        spine.set_linewidth(0.5)
+def _draw(axes: Axes, place: int, values: np.ndarray, colour: str) -> None:
+    """One method's violin, box and points at a height of the panel."""
+    if not values.size:
+        return
+    if np.ptp(values) > 0:
+        parts: Any = axes.violinplot(values, [place], orientation="horizontal", widths=0.8, showextrema=False)
+        for body in parts["bodies"]:
+            body.set_facecolor(colour)
+            body.set_alpha(0.35)
+    thin = {"linewidth": 0.7}
+    axes.boxplot(
+        values,
+        positions=[place],
+        orientation="horizontal",
+        widths=0.18,
+        showfliers=False,
+        showmeans=True,
+        manage_ticks=False,
+        medianprops={"color": colour},
+        meanprops={"marker": "D", "markersize": 3, "markerfacecolor": colour, "markeredgewidth": 0},
+        boxprops=thin,
+        whiskerprops=thin,
+        capprops=thin,
+    )
+    beside = np.random.default_rng(place).uniform(-0.12, 0.12, values.size)  # so that equal values stay apart
+    axes.plot(values, place + beside, ".", color=colour, markersize=2.5, alpha=0.8)
 
 
 def _finite(values: Iterable[float]) -> np.ndarray:
     array = np.array(list(values), dtype=np.float64)
     return array[np.isfinite(array)]
-
-
-def _bins(patients: int) -> int:
-    return int(min(40, max(14, round(3 * patients**0.5))))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from gantk.evaluation.examples import Examples
 from gantk.files import write_csv
 from gantk.report.comparison import Comparison, draw_comparison
 from gantk.report.curves import COLOURS
-from gantk.report.distributions import draw_distributions, painted, shown_rows
+from gantk.report.distributions import draw_violins, painted, shown_rows
 from gantk.report.saving import save_figure
 from gantk.tables.model import Table, region_title
 from gantk.tables.numbers import column_title
@@ -27,7 +26,6 @@ from gantk.tables.numbers import column_title
 __all__ = [
     "Drawn",
     "agreement",
-    "distribution",
     "error_by_weight",
     "intensities",
     "save",
@@ -67,42 +65,6 @@ def save(drawn: Drawn, path: Path) -> Path:
     beside = path.with_suffix(".csv")
     write_csv(beside, [drawn.header, *drawn.rows])
     return beside
-
-
-def violins(table: Table) -> Drawn:
-    """A panel per column of the table, a violin per method: density, box of the quartiles, a point per patient."""
-    rows = shown_rows(table)
-    figure, panels = _panels(table, width=max(1.6, 0.55 * len(rows) + 0.6))
-    numbers: list[Sequence[object]] = []
-    random = np.random.default_rng(0)  # where points lie beside each other
-    for (name, column), axes in zip(table.columns.items(), panels, strict=True):
-        for place, (row, colour) in enumerate(painted(rows)):
-            values = {p: v for p, v in row.patients()[name].items() if np.isfinite(v)}
-            numbers += [(row.name, name, patient, value) for patient, value in values.items()]
-            found = np.array([*values.values()])
-            if not found.size:
-                continue
-            if np.ptp(found) > 0:
-                bodies: Any = axes.violinplot(found, [place], widths=0.8, showextrema=False)["bodies"]
-                for body in bodies:
-                    body.set_facecolor(colour)
-                    body.set_alpha(0.35)
-            axes.boxplot(
-                found,
-                positions=[place],
-                widths=0.18,
-                showfliers=False,
-                manage_ticks=False,
-                medianprops={"color": colour},
-                boxprops={"linewidth": 0.7},
-                whiskerprops={"linewidth": 0.7},
-                capprops={"linewidth": 0.7},
-            )
-            beside = place + random.uniform(-0.12, 0.12, found.size)
-            axes.plot(beside, found, ".", color=colour, markersize=2.5, alpha=0.8)
-        axes.set_xticks(range(len(rows)), [row.name for row in rows], rotation=30, ha="right", parse_math=False)
-        axes.set_ylabel(column_title(column), size=SMALL)
-    return Drawn(figure, ("method", "column", table.subjects.noun, "value"), numbers)
 
 
 def agreement(table: Table) -> Drawn:
@@ -244,8 +206,8 @@ def error_by_weight(examples: Mapping[str, tuple[Examples, str]], name: str) -> 
     return Drawn(figure, ("method", "map", "weight", "error 25 %", "error mean", "error 75 %", "pixels"), numbers)
 
 
-def distribution(table: Table) -> Drawn:
-    """A histogram per method and column, see `draw_distributions`."""
+def violins(table: Table) -> Drawn:
+    """A violin per method and column, see `draw_violins`."""
     numbers = [
         (row.name, name, patient, value)
         for name in table.columns
@@ -253,7 +215,7 @@ def distribution(table: Table) -> Drawn:
         for patient, value in row.patients()[name].items()
         if np.isfinite(value)
     ]
-    return Drawn(draw_distributions(table), ("method", "column", table.subjects.noun, "value"), numbers)
+    return Drawn(draw_violins(table), ("method", "column", table.subjects.noun, "value"), numbers)
 
 
 def slice_of(shown: Comparison) -> Drawn:

@@ -15,7 +15,7 @@ from gantk.errors import EvaluationError, GantkError
 from gantk.progress import duration
 from gantk.report.comparison import combine, draw_comparison
 from gantk.report.curves import Chart, Series, draw_chart, gather, records_of
-from gantk.report.distributions import draw_distributions, shown_rows
+from gantk.report.distributions import draw_violins, shown_rows
 from gantk.report.html import Cell, cell, save_page, template
 from gantk.report.pictures import embed_in_drawings, room
 from gantk.report.saving import INK, as_svg
@@ -206,8 +206,8 @@ def _distributions(table: Table) -> list[Drawing]:
         columns = {name: column for name, column in table.columns.items() if column.title == title}
         if not shown_rows(replace(table, columns=columns)):
             continue
-        figure = draw_distributions(replace(table, columns=columns), ink=INK)
-        svg = as_svg(figure, f"{title}: histograms over the {table.subjects.measured}", salt="spread")
+        figure = draw_violins(replace(table, columns=columns), ink=INK)
+        svg = as_svg(figure, f"{title}: violins over the {table.subjects.measured}", salt="spread")
         drawings.append(Drawing(title, Markup(svg), round(figure.get_figwidth() * 130)))
     return drawings
 

@@ -82,9 +82,9 @@ def test_patient_slice_seed_and_format(runs, tmp_path):
     assert (tmp_path / "out" / "fig2.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_histogram(runs, tmp_path):
-    assert call("abl", "own", "--histogram", "ssim", "-o", "all.png").exit_code == 0
-    assert call("abl", "own", "--histogram", "SSIM", "--region", "brain", "-o", "one.png").exit_code == 0
+def test_violins(runs, tmp_path):
+    assert call("abl", "own", "--violin", "ssim", "-o", "all.png").exit_code == 0
+    assert call("abl", "own", "--violin", "SSIM", "--region", "brain", "-o", "one.png").exit_code == 0
     with Image.open(tmp_path / "all.png") as wide, Image.open(tmp_path / "one.png") as narrow:
         assert wide.height == narrow.height
         assert wide.width > narrow.width
@@ -97,9 +97,9 @@ def test_histogram(runs, tmp_path):
         (["own", "-o", "nowhere/x.png"], 2, "nowhere: there is no such folder"),
         (["own", "--slice", "7"], 2, "a slice needs a patient"),
         (["own", "--patient", "Px"], 2, "'Px' is no test patient of own"),
-        (["own", "--histogram", "psnr"], 2, "no metric 'psnr'"),
-        (["own", "--histogram", "ssim", "--patient", "Pa"], 2, "covers all patients"),
-        (["own", "--region", "brain"], 2, "--histogram"),
+        (["own", "--violin", "psnr"], 2, "no metric 'psnr'"),
+        (["own", "--violin", "ssim", "--patient", "Pa"], 2, "covers all patients"),
+        (["own", "--region", "brain"], 2, "--violin"),
         (["abl", "--seed", "5"], 2, "has no seed 5"),
         (["nothing"], 2, "there is no run 'nothing'"),
     ],

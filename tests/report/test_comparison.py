@@ -1,4 +1,4 @@
-"""Figure 2, its selection of slices, histograms, and files."""
+"""Figure 2, its selection of slices, and files."""
 
 from __future__ import annotations
 
