@@ -38,7 +38,7 @@ def doctor(
     tracking_uri: TrackingUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check this computer: torch, device, memory, disk, leftovers, plugins and MLflow.
+    """Check this computer: torch, device, memory, disk, leftovers, prepared slices, plugins and MLflow.
 
     The exit code is 1 if a check fails.
     """
@@ -60,6 +60,7 @@ def _all_checks(runs: Path, tracking_uri: str | None) -> Iterator[Check]:
         lambda: _folders(runs),
         lambda: _left_behind(runs),
         lambda: _damaged_runs(runs),
+        _slices,
         _plugins,
         lambda: _mlflow(runs, tracking_uri),
     )
@@ -162,6 +163,19 @@ def _damaged_runs(runs: Path) -> Iterator[Check]:
     for folder in runs_in(runs):
         for damage in RunFiles(folder).damages():
             yield Check(f"run {folder.name}", "warn", str(damage))
+
+
+def _slices() -> Iterator[Check]:
+    """Prepared slices that are not what was written, such as after a flipped bit on the disk."""
+    from gantk.data.store import damaged_patients
+    from gantk.progress import default_progress
+
+    count, damaged = damaged_patients(_cache_folder(), default_progress())
+    if damaged:
+        found = f"{len(damaged)} of {count} prepared patients differ from their checksums"
+        yield Check("slices", "warn", found, f"the next run makes them again; to remove them: {_removal(damaged)}")
+    else:
+        yield Check("slices", "ok", f"{count} prepared patients, all as they were written")
 
 
 def _counted(paths: Sequence[Path], what: str) -> str:

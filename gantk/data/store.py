@@ -28,7 +28,7 @@ from gantk.files import atomic_folder, checksum, sweep_partial
 from gantk.progress import Progress
 from gantk.workers import in_processes
 
-__all__ = ["MINIMAL_BRAIN", "SliceSettings", "SliceStore", "prepare"]
+__all__ = ["MINIMAL_BRAIN", "SliceSettings", "SliceStore", "damaged_patients", "prepare"]
 
 FORMAT = 7  # raise it whenever the same files and settings give other slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
@@ -113,6 +113,34 @@ def prepare(
                 bar.advance()
     tell(progress, (slices.remarks for slices in done.values()))
     return SliceStore(settings, {subject.id: done[subject.id] for subject in subjects}, noun_of(dataset))
+
+
+def damaged_patients(cache: Path, progress: Progress) -> tuple[int, list[Path]]:
+    """Read all prepared patients of a cache, of whichever cohorts, and compare them with their checksums.
+
+    Args:
+        cache: cache folder, see `gantk_cache_dir`.
+        progress: shows patients done.
+
+    Returns:
+        How many patients there are, and the folders of those that are damaged.
+    """
+    root = cache / "slices"
+    folders = sorted(root.glob("[!.]*")) if root.is_dir() else []  # those under way begin with a dot
+    with progress.task("Checking slices", total=len(folders)) as bar, ThreadPoolExecutor() as threads:
+        found = []
+        for folder, whole in zip(folders, threads.map(_is_whole, folders), strict=True):
+            found += [] if whole else [folder]
+            bar.advance()
+    return len(folders), found
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        PatientSlices(folder).verify()
+    except CacheError:
+        return False
+    return True
 
 
 def _prepare_patient(

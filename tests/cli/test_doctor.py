@@ -55,6 +55,18 @@ def test_doctor_shows_what_the_dead_left_and_what_is_damaged(monkeypatch: pytest
     assert "recipe.toml is no TOML" in damaged
 
 
+def test_doctor_reads_the_slices_to_their_checksums(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
+    (check,) = [check for check in json.loads(call("doctor", "--json").stdout) if check["name"] == "slices"]
+    assert check["state"] == "ok"
+    (damaged := tmp_path / "cache" / "slices" / "0a1b").mkdir(parents=True)
+    (check,) = [check for check in json.loads(call("doctor", "--json").stdout) if check["name"] == "slices"]
+    assert check["state"] == "warn"
+    assert "1 of 1" in check["found"]
+    assert check["mend"].endswith(f"rm -r {damaged}")
+
+
 def test_doctor_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "file" / "cache"))

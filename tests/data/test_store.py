@@ -20,7 +20,7 @@ from gantk.data.meaning import Absolute, Meaning
 from gantk.data.normalisation import Normalisation, fixed_scale
 from gantk.data.planes import centre
 from gantk.data.slices import normalised_slices
-from gantk.data.store import SliceSettings, prepare
+from gantk.data.store import SliceSettings, damaged_patients, prepare
 from gantk.data.volumes import Volumes
 from gantk.errors import CacheError, DataError
 from gantk.progress import QuietProgress
@@ -216,6 +216,16 @@ def test_a_damaged_patient_is_made_again(cohort, cache, damage):
     after = run(cohort, cache, progress=progress)["P1"]
     np.testing.assert_array_equal(after.images([0], INPUTS), before)
     assert progress.notes == [f"{folder} is damaged and made again"]
+
+
+def test_damage_is_found_without_a_cohort(cohort, cache):
+    assert damaged_patients(cache, QuietProgress()) == (0, [])
+    stored = run(cohort, cache)
+    (cache / "slices" / ".1-2-3.partial-x").mkdir()  # of a process that works on it
+    assert damaged_patients(cache, QuietProgress()) == (len(stored), [])
+    prepared._map.cache_clear()
+    flip(stored["P1"].folder / "images.npy")
+    assert damaged_patients(cache, QuietProgress()) == (len(stored), [stored["P1"].folder])
 
 
 def test_a_damaged_patient_that_cannot_be_removed_is_named(cohort, cache, monkeypatch):
