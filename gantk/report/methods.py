@@ -131,13 +131,25 @@ def _networks(recipe: Mapping[str, Any]) -> str:
         text = f"{role}: generator {_component(settings['generator'])}"
         if settings.get("residual"):
             text += f", which changes {settings['residual']}"
+        text += _begun(settings.get("weights"))
         said.append(text + (f", discriminator {_component(judge)}" if judge else ", no discriminator"))
     return "; ".join(said) + "."
 
 
+def _begun(weights: str | Mapping[str, Any] | None) -> str:
+    """The weights that a generator starts with, in the middle of a sentence."""
+    given = {"source": weights} if isinstance(weights, str) else weights or {}
+    if not given:
+        return ""
+    mark = f" (SHA-256 {given['sha256'][:12]}…)" if given.get("sha256") else ""
+    fit = " that fit" if given.get("shared") else ""
+    return f", which began with the weights of {given['source'].rpartition('/')[2]}{mark}{fit}"
+
+
 def _training(files: RunFiles, recipe: Mapping[str, Any]) -> str:
     terms = [
-        f"{name} ({loss['use']} on {loss['on']}, weight {_weight(loss.get('weight', 1))})"
+        f"{name} ({loss['use']} on {loss['on']}, weight {_weight(loss.get('weight', 1))}"
+        + (f", map {loss['map']})" if loss.get("map") else ")")
         for name, loss in recipe["losses"].items()
         if loss.get("enabled", True)
     ]
@@ -147,19 +159,40 @@ def _training(files: RunFiles, recipe: Mapping[str, Any]) -> str:
     batch = [f"{count} {group}" for group, count in recipe["data"].get("batch", {}).items()]
     noun = "patches" if recipe["data"].get("dimensions") == 3 else "slices"
     status, run = files.status(), recipe.get("run", {})
+    maps = _enabled(recipe, "maps")
+    changes = _enabled(recipe, "transforms")
+    ema, parent = recipe.get("training", {}).get("ema"), recipe.get("parent")
     steps, seconds = status.get("step"), status.get("seconds")
     took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
     device = files.environment().get("device")
+    took += f" on {device}" if device else ""
+    took += f", after the {parent['step']:,} steps of {parent['run']} from which this run went on" if parent else ""
+    steps = steps - parent["step"] if isinstance(steps, int) and parent else steps
     parts = [
         f"The objective was the sum of {_and(terms)}.",
+        f"Weight maps: {'; '.join(maps)}." if maps else "",
+        f"Training batches were changed at random by {_and(changes)}." if changes else "",
+        f"Of the weights, an exponential moving average with decay {ema:g} was evaluated." if ema else "",
         f"Optimizer: {' and '.join(optimizers)}." if optimizers else "",
         f"Schedule: {_component(recipe['schedule'])}.",
-        f"Each step took {_and(batch)} {noun}; {steps:,} steps were made{took}{f' on {device}' if device else ''}."
-        if isinstance(steps, int)
-        else "",
+        f"Each step took {_and(batch)} {noun}; {steps:,} steps were made{took}." if isinstance(steps, int) else "",
         f"Precision {run.get('precision', 'fp32')}, seed {run.get('seed', 0)}.",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _enabled(recipe: Mapping[str, Any], table: str) -> list[str]:
+    """The components of a table that are switched on, each with its name where it is another than the component's."""
+    told = {"use", "enabled", "on_request", "groups", "stages"}
+    return [
+        _component({"use": name if name == one["use"] else f"{name}, {one['use']}"} | _without(one, told))
+        for name, one in recipe.get(table, {}).items()
+        if one.get("enabled", True)
+    ]
+
+
+def _without(table: Mapping[str, Any], keys: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in keys}
 
 
 def _evaluation(recipe: Mapping[str, Any], evaluation: Evaluation | None, noun: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomli_w
 from typer.testing import CliRunner
 
 from gantk.cli.main import app
@@ -43,6 +45,23 @@ def test_the_paragraphs_say_what_was_done(run: Path) -> None:
     assert "1,234 steps were made in 1 min 01 s" in said["Training"]
     assert "PSNR were measured on tumour of 2 test patients" in said["Evaluation"]
     assert said["Software"] == "Python 3.11.9, torch 2.7.0."
+
+
+def test_what_training_began_with_and_how_batches_were_changed_is_said(run: Path, recipes: Path) -> None:
+    changes = [
+        'translators.teacher.weights = { source = "/runs/OLD:teacher", shared = true, sha256 = "' + "ab" * 32 + '" }'
+    ]
+    table = tomllib.loads(dump_recipe(load_recipe(recipes / "ds3_semi.toml", changes)))
+    table["parent"] = {"run": "BEFORE", "step": 1000}
+    (run / "recipe.toml").write_text(tomli_w.dumps(table))
+    said = describe(run).paragraphs
+    assert "which began with the weights of OLD:teacher (SHA-256 abababababab…) that fit" in said["Networks"]
+    assert said["Networks"].count("began with") == 2  # the student is like the teacher
+    assert "234 steps were made in 1 min 01 s, after the 1,000 steps of BEFORE" in said["Training"]
+    assert "changed at random by flip, affine (degrees 10, scale 0.1, shift 0.03) and input_jitter" in said["Training"]
+    assert "exponential moving average with decay 0.98 was evaluated" in said["Training"]
+    assert "(l2 on teacher, weight 400, map difficulty)" in said["Training"]
+    assert "Weight maps: difficulty (background 0.2" in said["Training"]
 
 
 def test_volumes_and_their_patches_are_said(run: Path, recipes: Path) -> None:
