@@ -75,7 +75,7 @@ class GeneratorConformance(NetworkConformance):
         network = seeded(self.build)
         residual = Residual(network, [0] * self.out_channels, self.in_channels, self.fitted, self.kind)
         start = image[:, :1].expand(-1, self.out_channels, *[-1] * self.dimensions)
-        mend = "let the output be 0 where the parameters of the layer that runs last are 0"
+        mend = "let the output be 0 where the parameters of its last layers are 0"
         check_equal(answer(residual, image), start, "with `residual` it does not start at its input", mend)
         stirred(residual)
         self.check_output(answer(residual, image), 2)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from gantk.data.made import sizes_to_try
+from gantk.data.made import make_image, sizes_to_try
 from gantk.data.normalisation import BACKGROUND
 from gantk.errors import GantkError, PluginError
 from gantk.translation.protocols import Translation, output_of
@@ -24,8 +24,8 @@ class Residual(nn.Module):
 
     y = x + δ·(1 − x) where δ ≥ 0, and x + δ·(1 + x) elsewhere: y stays in [-1, 1] without a clamp, which would cut
     gradients, and δ = 0 is the identity. Pixels that are background in every input stay background. The parameters of
-    the
-    network's last layer are set to zero, so that training starts at the identity.
+    the network's last layer are set to zero, or of its last layers where several end in its output, so that training
+    starts at the identity.
 
     Args:
         network: a generator, `(B, C, *spatial)` to `(B, T, *spatial)`.
@@ -56,7 +56,7 @@ class Residual(nn.Module):
         self.network = network
         self.channels = tuple(channels)
         self.size_multiple: int | Sequence[int] = getattr(network, "size_multiple", 1)
-        *small, own = (torch.zeros(1, in_channels, *fitting) for fitting in sizes_to_try(size, self.size_multiple))
+        *small, own = (make_image(1, in_channels, fitting) for fitting in sizes_to_try(size, self.size_multiple))
         _start_at_zero(network, small, own, origin, given)
 
     def forward(
@@ -87,7 +87,7 @@ def bare(module: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def _start_at_zero(network: nn.Module, small: Sequence[Tensor], own: Tensor, origin: str, given: Given) -> None:
-    """Set the parameters of the layer that runs last to zero; small images are tried before one of its own size."""
+    """Set the parameters of the last layers to zero; small images are tried before one of the network's own size."""
     training = network.training
     network.eval()
     try:
@@ -104,21 +104,44 @@ def _start_at_zero(network: nn.Module, small: Sequence[Tensor], own: Tensor, ori
     if output.any():
         raise PluginError(
             f"the {origin} cannot start at zero, so it cannot change an input",
-            why="its output is not 0 where the parameters of its last layer are 0",
-            mend="take `residual` out of the translator, or end the network in a layer that gives 0 for zero weights",
+            why="its output is not 0 where the parameters of its last layers are 0",
+            mend="take `residual` out of the translator, choose another generator, or end the network in a layer that "
+            "gives 0 for zero weights",
         )
 
 
 def _zeroed(network: nn.Module, image: Tensor, given: Given) -> Tensor:
-    """The output of a network whose last layer was set to zero."""
-    ran: list[nn.Module] = []
-    leaves = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
-    hooks = [leaf.register_forward_hook(lambda module, *_: ran.append(module)) for leaf in leaves]
+    """The output of a network whose last layers were set to zero, the last to run first, until the output is zero."""
+    ran: dict[object, nn.Module] = {}  # by the operation that ended them
+    layers = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
+    hooks = [
+        layer.register_forward_hook(lambda module, _, made: ran.update({getattr(made, "grad_fn", None): module}))
+        for layer in layers
+    ]
     try:
-        network(image, **given(image))
-        for parameter in ran[-1].parameters(recurse=False) if ran else ():
-            parameter.zero_()
-        return output_of(network(image, **given(image)))
+        with torch.enable_grad():
+            traced = image.clone().requires_grad_() * 1  # not a leaf: networks may change their input in place
+            output = output_of(network(traced, **given(image)))
     finally:
         for hook in hooks:
             hook.remove()
+    for layer in _last(output, ran):
+        for parameter in layer.parameters(recurse=False):
+            parameter.zero_()
+        output = output_of(network(image, **given(image)))
+        if not output.any():
+            break
+    return output
+
+
+def _last(output: Tensor, ran: Mapping[object, nn.Module]) -> list[nn.Module]:
+    """The layers from which an output is made without another layer between, the last to run first."""
+    found, seen, waiting = set(), set(), [output.grad_fn]
+    while waiting:
+        operation = waiting.pop()
+        if operation in ran:
+            found.add(operation)
+        elif operation is not None and operation not in seen:
+            seen.add(operation)
+            waiting += [before for before, _ in operation.next_functions]
+    return [layer for operation, layer in reversed([*ran.items()]) if operation in found]

@@ -116,6 +116,15 @@ def test_they_are_built_with_what_the_core_supplies(registry: Any, tmp_path: Pat
     assert pickle.loads(pickle.dumps(term.loss)).of.by == 3
 
 
+def test_a_translator_of_several_networks_may_change_an_input(registry: Any, tmp_path: Path) -> None:
+    network = (
+        made(registry, tmp_path, "[translators.g]\n", '[translators.g]\nresidual = "t2"\n').translators["g"].generator
+    )
+    image = torch.rand(1, 2, 16, 24)
+    torch.testing.assert_close(network(image), image[:, 1:])
+    assert all(parameter.any() for parameter in network.network.first.parameters() if parameter.dim() > 1)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [

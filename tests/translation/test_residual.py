@@ -121,6 +121,56 @@ def test_a_network_that_cannot_start_at_zero_is_refused() -> None:
         Residual(Sigmoid(), (0,), 1, (4, 4), "generator 'x'")
 
 
+class Several(nn.Module):
+    """The mean of networks that end in layers of their own, in a given way."""
+
+    def __init__(self, end: Any) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), end()) for _ in range(3))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.stack([torch.tanh(member(image)) for member in self.members]).mean(0)
+
+
+class Tokens(nn.Module):
+    """A linear layer over channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.linear(image.movedim(1, -1)).movedim(-1, 1)
+
+
+@pytest.mark.parametrize("end", [lambda: nn.Conv2d(3, 1, 1), Tokens], ids=["convolution", "linear"])
+@pytest.mark.parametrize("learns", [True, False])
+def test_networks_beside_each_other_all_start_at_zero_and_keep_their_other_layers(end: Any, learns: bool) -> None:
+    network = Several(end).requires_grad_(learns)
+    residual = Residual(network, (1,), 2, (8, 8), "generator")
+    image = torch.rand(2, 2, 8, 8)
+    assert torch.equal(residual(image), image[:, 1:])
+    for member in network.members:
+        first, *last = (parameter.any() for name, parameter in member.named_parameters() if "weight" in name)
+        assert first
+        assert not any(last)
+
+
+def test_of_two_factors_the_last_alone_starts_at_zero() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.image, self.gate = nn.Conv2d(2, 1, 1), nn.Conv2d(2, 1, 1)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return self.image(image) * self.gate(image)
+
+    network = Gated()
+    Residual(network, (1,), 2, (8, 8), "generator")
+    assert network.image.weight.any()  # with both at zero, neither would ever have a gradient
+    assert not network.gate.weight.any()
+
+
 def test_a_recipe_says_which_input_is_changed(recipes: Path, registry: Registry) -> None:
     recipe = load_recipe(recipes / "cyclegan.toml", ["translators.b2a.residual=t1ce"])
     assembly = assemble(recipe, registry)
