@@ -61,7 +61,8 @@ class Recorder(Observer):
     def pictured(self, position: Position, pictures: Pictures) -> None:
         for place, images in pictures.items():
             role, _, name = place.partition("/")
-            drawn = draw_images(name, images[: self.recipe.training.panel_slices].cpu().numpy())
+            title = name.rpartition(".")[2]  # the folder says whose it is
+            drawn = draw_images(title, images[: self.recipe.training.panel_slices].cpu().numpy())
             save_panel(path_in(path_in(self.folder / "panels" / "train", role), name), position.total, drawn)
 
     def epoch_done(self, stage: Stage, position: Position, metrics: Mapping[str, float]) -> None:
