@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -38,17 +38,6 @@ class OptimizerSettings(Selection):
     """Learning rates by part; heads learn as fast as their generator where absent."""
     groups: list[RateSettings] = []
     """Weights with rates of their own."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_before(cls, said: Any) -> Any:
-        """Recipes of gantk 0.2 gave betas to every optimizer: SGD took the first for its momentum."""
-        match said:
-            case {"use": "sgd", "betas": [momentum, _], **others}:
-                return {"use": "sgd", "momentum": momentum, **others}
-            case {"use": "rmsprop", "betas": _, **others}:
-                return {"use": "rmsprop", **others}
-        return said
 
     @field_validator("rates")
     @classmethod

@@ -80,7 +80,7 @@ class Bench:
         terms: Mapping[str, Any],
         roles: tuple[str, ...] = ("g",),
         trained: tuple[str, ...] | None = None,
-        optimizer: Mapping[str, Any] = {"use": "sgd", "betas": (0.0, 0.0)},
+        optimizer: Mapping[str, Any] = {"use": "sgd", "momentum": 0.0},
         **training: Any,
     ) -> None:
         self.translators = {

@@ -1,4 +1,4 @@
-"""A picture of the phantom: `python -m gantk.phantom.picture docs/images/phantom.png [SPACING]`."""
+"""A picture of the phantom: `python tests/bench/draw_phantom.py docs/images/phantom.png [SPACING]`."""
 
 from __future__ import annotations
 
