@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -37,6 +38,7 @@ def beaten(
     rows: Sequence[TableRow], columns: Mapping[str, Column], digits: Mapping[str, int], by: str | None = None
 ) -> Iterator[str]:
     """One sentence for each baseline that some group's best method does not better in some column."""
+    titles = Counter(row.title for row in rows if row.baseline)
     for baseline, group in _pairs(rows, by):
         gains = {name: _gain(baseline, group, name, column, digits[name]) for name, column in columns.items()}
         above = [column_title(columns[name]) for name, gain in gains.items() if gain is not None and gain > 0]
@@ -47,7 +49,8 @@ def beaten(
         if said:
             value = group[0].changes.get(by) if by else None
             where = f" for {key_title(by, [by])} {written(by, value)}" if by and value is not None else ""
-            yield f"† {_act(baseline.method)} ({baseline.title}) scores{where} {', and '.join(said)}"
+            called = baseline.name if by is None and titles[baseline.title] > 1 else baseline.title
+            yield f"† {_act(baseline.method)} ({called}) scores{where} {', and '.join(said)}"
 
 
 def _pairs(rows: Sequence[TableRow], by: str | None) -> Iterator[tuple[TableRow, list[TableRow]]]:

@@ -120,7 +120,7 @@ class Page(HTMLParser):
         self.root = Element("root", {})
         self.open = [self.root]
         self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
+        self.feed(self.source.replace("<wbr>", ""))  # where a name may be broken
         assert self.open == [self.root]
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:

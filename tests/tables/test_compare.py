@@ -67,6 +67,18 @@ def test_means_that_are_written_alike_are_all_best(make):
     assert text.count("\x1b[1m0.910 ± 0.014") == 2
 
 
+def test_baselines_of_one_title_are_told_apart(tmp_path):
+    """The training mean is another one in each run that was trained on other patients."""
+    for name, mean in (("one", 0.7), ("two", 0.6)):
+        rows = [Row("p", method, 5, {"ssim": value}) for method, value in (("student", 0.5), ("training_mean", mean))]
+        Evaluation("s", "e", {"ssim": COLUMNS["ssim"]}, rows).write(tmp_path / name / "evaluation")
+    assert compare([tmp_path / "one", tmp_path / "two"]).notes == tuple(
+        f"† answering with the training mean (baseline/training_mean of {name}) scores better than the best method in "
+        "SSIM ↑"
+        for name in ("one", "two")
+    )
+
+
 def test_the_test_part_alone_must_be_equal(make):
     full, part = (("a", "b"), ()), (("a",), ("b",))
     runs = []

@@ -127,6 +127,9 @@ def test_the_command_writes_a_page_and_fails_where_there_are_errors(cohort: Path
     result = CliRunner().invoke(app, ["data", "check", str(cohort), "-o", str(out), "--workers", "1"])
     assert result.exit_code == 1
     assert "error: P0: t1: this image cannot be read" in result.stdout
+    page = (out / "check.html").read_text()
+    assert '<p class="message"><strong>Error:</strong> t1: this image cannot be read' in page
+    assert '<p class="warning"><strong>Warning:</strong> the set of images is' in page
     table = tmp_path / "cohort.csv"
     table.write_text("patient,t1\nA,c/P1/P1_t1.nii.gz\nB,c/gone.nii.gz\n")
     lines = said(check(table))
