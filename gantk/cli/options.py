@@ -26,7 +26,7 @@ __all__ = [
 
 def found_recipe(ctx: Any, recipe: Path | None) -> Path | None:
     """The recipe's file; one that comes with gantk is named on standard error when it is used."""
-    if recipe is None or ctx.resilient_parsing or recipe.exists():
+    if recipe is None or ctx.resilient_parsing or recipe.is_file():
         return recipe
     from gantk.errors import RecipeError
     from gantk.recipe.shipped import find_recipe, is_shipped

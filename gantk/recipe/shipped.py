@@ -21,18 +21,22 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def find_recipe(named: str | Path) -> Path:
-    """The file that a recipe's name stands for: a file of that path, else the one that comes with gantk.
+    """The file that a recipe's name stands for: a file of that path, with or without `.toml`, else the one that comes
+    with gantk.
 
     Raises:
         RecipeError: there is neither, of a name that is no path to a TOML file.
     """
     path = Path(named)
-    if os.path.exists(path):  # noqa: PTH110 - unlike Path.exists, also where no file can be called so
-        return path
+    for own in (path, Path(f"{path}.toml")):
+        if os.path.isfile(own):  # noqa: PTH113 - unlike Path.is_file, also where no file can be called so
+            return own
     known = shipped_recipes()
     name = path.as_posix().removesuffix(".toml")
     if name in known:
         return known[name]
+    if os.path.exists(path):  # noqa: PTH110 - a folder, of which the reader says that it is none
+        return path
     if path.suffix == ".toml" or path.is_absolute():  # the reader says what is beside it
         return path
     raise RecipeError(

@@ -20,5 +20,10 @@ def test_a_shipped_recipe_is_named_when_it_is_used(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     done = call("run", "pix2pix", "--set", "run.sed=1")
     assert "recipe pix2pix, which comes with gantk:" in done.stderr
-    (tmp_path / "pix2pix").write_text("nonsense")
-    assert "comes with gantk" not in call("run", "pix2pix").stderr
+    (tmp_path / "pix2pix").mkdir()  # a folder is no recipe
+    assert "comes with gantk" in call("run", "pix2pix", "--set", "run.sed=1").stderr
+    (tmp_path / "pix2pix.toml").write_text("nonsense")
+    own = call("run", "pix2pix")
+    assert own.exit_code == 2
+    assert "comes with gantk" not in own.stderr
+    assert "pix2pix.toml" in own.stderr

@@ -15,9 +15,14 @@ def test_a_file_wins_over_a_shipped_recipe(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert is_shipped(find_recipe("pix2pix"))
     assert load_recipe("pix2pix").name == "pix2pix"
-    own = tmp_path / "pix2pix"
-    own.write_text("")
-    assert not is_shipped(find_recipe("pix2pix"))
+    (tmp_path / "pix2pix").mkdir()  # such as of results
+    assert is_shipped(find_recipe("pix2pix"))
+    (tmp_path / "pix2pix.toml").write_text("")
+    assert find_recipe("pix2pix") == Path("pix2pix.toml")
+    assert find_recipe("pix2pix.toml") == Path("pix2pix.toml")
+    (tmp_path / "pix2pix").rmdir()
+    (tmp_path / "pix2pix").write_text("")
+    assert find_recipe("pix2pix") == Path("pix2pix")
 
 
 def test_a_misspelt_name_gets_the_nearest() -> None:
