@@ -33,7 +33,9 @@ FAST = {
     "test_files.py",
     "test_memory.py",
     "test_names.py",
+    "test_progress.py",
     "test_ranges.py",
+    "test_ranks.py",
     "test_repository.py",
 }
 """Folders and files whose tests neither start processes nor train through the API; all others are marked slow."""
