@@ -1,7 +1,12 @@
-"""Prediction: a whole volume on the input's own grid, whatever its orientation, size and spacing."""
+"""Prediction of cohorts: folders, tables and BIDS; bad patients, repeated calls, flips, metrics."""
 
 from __future__ import annotations
 
+import csv
+import json
+import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +16,12 @@ import pytest
 import torch
 
 import gantk
+from gantk.api.measuring import Measure
 from gantk.errors import DataError, UsageError
 from gantk.progress import QuietProgress
+from kills import killed_while_writing, partial
 
-INPUTS = ("t1", "t2")
+QUIET = QuietProgress()
 
 
 @pytest.fixture(scope="session")
@@ -27,158 +34,206 @@ def model(run: Path) -> gantk.Model:
     return gantk.load(run, device="cpu")
 
 
-@pytest.fixture(scope="session")
-def patient(tmp_path_factory: pytest.TempPathFactory, make_patient: Any) -> Path:
-    """A patient that no training saw, without target."""
-    return make_patient(tmp_path_factory.mktemp("new") / "N1", seed=77, modalities=INPUTS)
+@pytest.fixture
+def three(tmp_path: Path, make_patient: Any) -> Path:
+    """Three patients of whom no training knows."""
+    for number in range(3):
+        make_patient(tmp_path / "new" / f"N{number}", seed=50 + number)
+    return tmp_path / "new"
 
 
-def predict(model: gantk.Model, patient: Path, out: Path, **options: Any) -> nib.Nifti1Image:
-    model.predict(patient, out, progress=QuietProgress(), **options)
-    return nib.load(out)
+def table(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "predictions.csv").open(newline="") as handle:
+        return {row["subject"]: row for row in csv.DictReader(handle)}
 
 
-def reoriented(patient: Path, folder: Path, codes: str) -> Path:
-    """The same images in another orientation: other voxel order, the same world."""
-    ornt = nib.orientations
-    folder = folder / patient.name
-    folder.mkdir()
-    for path in patient.iterdir():
-        image = nib.load(path)
-        change = ornt.ornt_transform(ornt.io_orientation(image.affine), ornt.axcodes2ornt(codes))
-        nib.save(image.as_reoriented(change), folder / path.name)
-    return folder
+def voxels(path: Path) -> np.ndarray:
+    return nib.load(path).get_fdata(dtype=np.float32)
 
 
-def test_affine_header_and_shape_are_the_inputs(model: gantk.Model, patient: Path, tmp_path: Path) -> None:
-    path = patient / "N1_t1.nii.gz"
-    marked = nib.load(path)
-    marked = nib.Nifti1Image(np.asarray(marked.dataobj), marked.affine, marked.header)
-    marked.header["descrip"] = b"from the scanner"
-    marked.header.set_xyzt_units("mm", "sec")
-    marked.set_qform(marked.affine, 1)
-    marked.set_sform(marked.affine, 4)
-    nib.save(marked, path)
-    like = nib.load(path)
-    image = predict(model, patient, tmp_path / "out.nii.gz")
-    assert image.shape == like.shape == (30, 34, 8)  # neither is a multiple of the generator's 4
-    assert np.array_equal(image.affine, like.affine)
-    assert image.get_data_dtype() == np.float32
-    for field in ("descrip", "xyzt_units", "qform_code", "sform_code", "pixdim"):
-        assert np.array_equal(image.header[field], like.header[field])
-
-
-def test_the_background_is_0_and_the_brain_is_not(model: gantk.Model, patient: Path, tmp_path: Path) -> None:
-    image = predict(model, patient, tmp_path / "out.nii.gz").get_fdata()
-    brain = np.any([nib.load(patient / f"N1_{name}.nii.gz").get_fdata() != 0 for name in INPUTS], axis=0)
-    assert np.isfinite(image).all()
-    assert (image[~brain] == 0).all()
-    assert (image[brain] > 0).mean() > 0.9
-    assert 100 < image[brain].mean() < 1000  # scanner units, as the targets were
-
-
-def test_the_command_and_the_api_agree(
-    server: Any, model: gantk.Model, run: Path, patient: Path, tmp_path: Path
+def test_a_bad_patient_stops_no_other_and_is_made_when_mended(
+    server: Any, model: gantk.Model, run: Path, three: Path, tmp_path: Path
 ) -> None:
-    process = server.start(tmp_path, "predict", run, patient, "-o", "by-command.nii.gz")
-    assert process.wait() == 0, process.output
-    volume = model.predict(patient, tmp_path / "by-api.nii.gz", progress=QuietProgress())
-    files = [nib.load(tmp_path / name).get_fdata() for name in ("by-command.nii.gz", "by-api.nii.gz")]
-    assert np.array_equal(*files)
-    assert np.array_equal(volume, files[0].astype(np.float32))  # the files are LPS themselves
-    assert volume.dtype == np.float32
-
-
-@pytest.mark.parametrize("codes", ["RAS", "LIP", "SLA"])
-def test_another_orientation_gives_the_same_world(
-    model: gantk.Model, patient: Path, tmp_path: Path, codes: str
-) -> None:
-    turned = reoriented(patient, tmp_path, codes)
-    one = predict(model, patient, tmp_path / "one.nii.gz")
-    other = predict(model, turned, tmp_path / "other.nii.gz")
-    assert "".join(nib.aff2axcodes(other.affine)) == codes
-    assert np.array_equal(other.affine, nib.load(turned / "N1_t1.nii.gz").affine)
-    one, other = nib.as_closest_canonical(one), nib.as_closest_canonical(other)
-    assert np.allclose(one.affine, other.affine)
-    assert np.allclose(one.get_fdata(), other.get_fdata(), rtol=1e-5, atol=1e-3)
-
-
-def test_roles_differ_and_the_recipes_is_the_default(model: gantk.Model, patient: Path) -> None:
-    assert model.roles == ["teacher", "student"]
-    volumes = {role: model.predict(patient, role=role, progress=QuietProgress()) for role in [None, *model.roles]}
-    assert np.array_equal(volumes[None], volumes["student"])
-    assert not np.array_equal(volumes["teacher"], volumes["student"])
-
-
-def test_the_size_and_spacing_may_be_any(server: Any, recipe: Path, make_volume: Any, tmp_path: Path) -> None:
-    """Trained at 2.5 mm on files of 3 mm; the patient's are 1.4 × 1.7 mm and larger than the crop."""
-    short = ["schedule.teacher_epochs=1", "schedule.joint_epochs=1", "data.steps_per_epoch=1", "data.spacing=2.5"]
-    process = server.start(tmp_path, "run", recipe, *[part for s in short for part in ("--set", s)])
-    assert process.wait() == 0, process.output
-    shape = (65, 59, 5)
-    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    brain = x**2 + y**2 + z**2 < 0.8
-    affine = np.diag([1.4, 1.7, 5.0, 1.0])
-    affine[:3, 3] = -40, 30, 12
-    for number, name in enumerate(INPUTS):
-        voxels = (brain * (200 + 50 * np.cos(4 * y + number))).astype(np.float32)
-        make_volume(tmp_path / "N2" / f"N2_{name}.nii", voxels, affine)
-    image = predict(gantk.load(process.run, device="cpu"), tmp_path / "N2", tmp_path / "out.nii")
-    assert image.shape == shape
-    assert np.allclose(image.affine, affine)
-    voxels = image.get_fdata()
-    assert (voxels[~brain] == 0).all()
-    assert (voxels[brain] > 0).mean() > 0.9
-
-
-def test_an_average_is_what_answers(uninterrupted: Any, patient: Path) -> None:
-    averaged = gantk.load(uninterrupted("ema"), device="cpu")
-    kept, weights = averaged.checkpoint.tensors(), averaged.translators["student"].generator.state_dict()
-    assert all(torch.equal(weight, kept[f"average.student.{name}"]) for name, weight in weights.items())
-    assert any(not torch.equal(weight, kept[f"student.generator.{name}"]) for name, weight in weights.items())
-    assert np.isfinite(averaged.predict(patient, progress=QuietProgress())).all()
-
-
-def test_bad_requests(server: Any, model: gantk.Model, run: Path, patient: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="did you mean 'student'"):
-        model.predict(patient, role="studnt")
-    with pytest.raises(UsageError, match=r"end in \.nii\.gz"):
-        model.predict(patient, tmp_path / "out.txt")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="the prediction cannot be written"):
-        model.predict(patient, tmp_path / "file" / "out.nii", progress=QuietProgress())
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no image of a patient"):
-        model.predict(tmp_path / "empty")
-    process = server.start(tmp_path, "predict", run, tmp_path / "nowhere", "-o", "x.nii.gz")
+    out, bad = tmp_path / "out", three / "N1" / "N1_t1.nii.gz"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[: len(whole) // 2])
+    process = server.start(tmp_path, "predict", run, three, "-o", out)
     assert process.wait() == 1
-    assert "does not exist" in process.output
-    assert not (tmp_path / "x.nii.gz").exists()
+    assert "N1 is left out" in process.output
+    assert "truncated" in process.output
+    assert "Traceback" not in process.output
+    assert sorted(path.name for path in out.iterdir()) == ["N0_t1ce.nii.gz", "N2_t1ce.nii.gz", "predictions.csv"]
+    rows = table(out)
+    assert [rows[name]["status"] for name in sorted(rows)] == ["made", "failed", "made"], process.output
+    assert "N1_t1.nii.gz" in rows["N1"]["note"]
+    assert voxels(out / "N2_t1ce.nii.gz") == pytest.approx(model.predict(three / "N2", progress=QUIET))
+    assert 0 < float(rows["N2"]["ssim"]) < 1
+
+    bad.write_bytes(whole)
+    times = {path.name: path.stat().st_mtime_ns for path in out.glob("*.nii.gz")}
+    process = server.start(tmp_path, "predict", run, three, "-o", out)
+    assert process.wait() == 0, process.output
+    again = table(out)
+    assert [again[name]["status"] for name in sorted(again)] == ["kept", "made", "kept"]
+    assert again["N2"]["ssim"] == rows["N2"]["ssim"]  # known from before
+    assert all((out / name).stat().st_mtime_ns == time for name, time in times.items())
 
 
-def test_what_lies_with_the_inputs_is_not_replaced(
-    model: gantk.Model, make_patient: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_subjects_are_measured_one_at_a_time(
+    model: gantk.Model, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "_translate", lambda *_: pytest.fail("the network ran"))
-    patient = make_patient(tmp_path / "N3", seed=3)
-    before = {path: path.read_bytes() for path in patient.iterdir()}
-    (tmp_path / "link").symlink_to(patient)
-    for name in ("N3_t1.nii.gz", "N3_t1ce.nii.gz", "N3_seg.nii.gz"):
-        for folder in (patient, tmp_path / "link"):
-            with pytest.raises(UsageError, match="does not take the place"):
-                model.predict(patient, folder / name, progress=QuietProgress())
-    assert {path: path.read_bytes() for path in patient.iterdir()} == before
+    inside, most = 0, 0
+
+    class Busy:
+        higher_is_better, title = True, "Busy"
+
+        def __call__(self, prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.05)
+            inside -= 1
+            return torch.zeros(len(prediction))
+
+    monkeypatch.setattr(Measure, "_metrics", {"busy": Busy()})
+    gantk.predict_cohort(model, cohort, tmp_path / "out", progress=QUIET)
+    assert {row["busy"] for row in table(tmp_path / "out").values()} == {"0.0"}
+    assert most == 1
 
 
-def test_a_file_that_exists_is_replaced_only_when_asked(
-    model: gantk.Model, make_patient: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_was_killed_goes_on_where_it_was(server: Any, run: Path, three: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = killed_while_writing("N1_t1ce.nii.gz")
+    process = server.start(tmp_path, "predict", run, three, "-o", out, before=before)
+    assert process.wait() == -signal.SIGKILL
+    assert partial(out)
+    made = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*.nii.gz")}
+    assert out / "N1_t1ce.nii.gz" not in made
+    for path in made:
+        voxels(path)  # whole
+    process = server.start(tmp_path, "predict", run, three, "-o", out)
+    assert process.wait() == 0, process.output
+    assert sorted(path.name for path in out.iterdir()) == [*(f"N{n}_t1ce.nii.gz" for n in range(3)), "predictions.csv"]
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+
+
+def test_metrics_are_those_of_an_evaluation(model: gantk.Model, run: Path, cohort: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "runs" / run.name
+    shutil.copytree(run, copy)
+    gantk.evaluate(copy, ["evaluation.mask=foreground"], progress=QUIET)  # as predictions always are
+    with (copy / "evaluation" / "patients.csv").open(newline="") as handle:
+        known = {row["patient"]: row for row in csv.DictReader(handle) if row["method"] == "student"}
+    gantk.predict_cohort([model, model], cohort, tmp_path / "out", progress=QUIET)
+    rows = table(tmp_path / "out")
+    assert known
+    for patient, row in known.items():
+        for name in ("mse", "ssim"):  # which sees the crop alone: the network answers differently near its edge
+            assert float(rows[patient][name]) == pytest.approx(float(row[name]), rel=0.15)
+
+
+def test_tables_and_files_that_are_not_there(model: gantk.Model, three: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cohort.csv"
+    path.write_text(
+        "patient,visit,t1,t2\n"
+        "A,1,new/N0/N0_t1.nii.gz,new/N0/N0_t2.nii.gz\n"
+        "A,2,new/N1/N1_t1.nii.gz,new/gone.nii.gz\n"
+        "B,,new/N1/N1_t1.nii.gz,\n"
+    )
+    result = gantk.predict_cohort(model, path, tmp_path / "out", suffix="-synth", progress=QUIET)
+    assert [(row.subject, row.status) for row in result.rows] == [("A_1", "made"), ("A_2", "failed"), ("B", "failed")]
+    assert "gone.nii.gz" in result.failed[0].note
+    assert "'t2'" in result.failed[1].note
+    assert result.rows[0].metrics == {}  # no target
+    expected = model.predict(three / "N0", progress=QUIET)
+    assert np.array_equal(voxels(tmp_path / "out" / "A_1-synth.nii.gz"), expected)
+
+
+def test_images_on_other_grids_are_resampled_and_one_who_lacks_an_input_stops_no_other(
+    run: Path, three: Path, tmp_path: Path
 ) -> None:
-    patient, out = make_patient(tmp_path / "N4", seed=4), tmp_path / "out.nii.gz"
-    out.write_bytes(b"another's")
-    with monkeypatch.context() as patch:
-        patch.setattr(model, "_translate", lambda *_: pytest.fail("the network ran"))
-        with pytest.raises(UsageError, match=r"this file exists.*--overwrite"):
-            model.predict(patient, out, progress=QuietProgress())
-    assert out.read_bytes() == b"another's"
-    model.predict(patient, out, progress=QuietProgress(), overwrite=True)
-    assert nib.load(out).shape == nib.load(patient / "N4_t1.nii.gz").shape
+    model = gantk.load(run, device="cpu")
+    model.dataset.resample = "to:t1"  # as data.resample of its recipe
+    expected = model.predict(three / "N0", progress=QUIET)
+    for number in (0, 1):  # the same image on a grid of twice as many voxels
+        file = three / f"N{number}" / f"N{number}_t2.nii.gz"
+        image = nib.load(file)
+        fine = np.asarray(image.dataobj).repeat(2, axis=0)
+        affine = image.affine @ np.diag([0.5, 1, 1, 1])
+        affine[:3, 3] -= image.affine[:3, 0] / 4  # the corners of both lie in one place
+        nib.save(nib.Nifti1Image(fine, affine), file)
+    (three / "N2" / "N2_t1.nii.gz").unlink()
+    result = gantk.predict_cohort(model, three, tmp_path / "out", progress=QUIET)
+    assert [row.status for row in result.rows] == ["made", "made", "failed"]
+    assert "'t1'" in result.failed[0].note
+    assert result.rows[0].metrics
+    made = nib.load(tmp_path / "out" / "N0_t1ce.nii.gz")
+    assert np.array_equal(made.affine, nib.load(three / "N0" / "N0_t1.nii.gz").affine)
+    assert voxels(tmp_path / "out" / "N0_t1ce.nii.gz") == pytest.approx(expected, rel=1e-3, abs=1e-2)
+
+
+def test_bids_gives_derivatives(model: gantk.Model, three: Path, tmp_path: Path) -> None:
+    names = {"t1": "T1w", "t2": "T2w", "t1ce": "ce-gadolinium_T1w"}
+    for number, session in ((0, "ses-a_"), (1, "")):
+        anat = tmp_path / "bids" / f"sub-{number}" / session.strip("_") / "anat"
+        anat.mkdir(parents=True)
+        for name, written in names.items():
+            file = three / f"N{number}" / f"N{number}_{name}.nii.gz"
+            shutil.copy(file, anat / f"sub-{number}_{session}{written}.nii.gz")
+    out = tmp_path / "bids" / "derivatives" / "gantk"
+    result = gantk.predict_cohort(model, tmp_path / "bids", out, progress=QUIET)
+    files = [
+        "sub-0/ses-a/anat/sub-0_ses-a_ce-gadolinium_desc-synthetic_T1w.nii.gz",
+        "sub-1/anat/sub-1_ce-gadolinium_desc-synthetic_T1w.nii.gz",
+    ]
+    assert [row.file for row in result.rows] == files
+    assert all(row.metrics for row in result.rows)
+    assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+    again = gantk.predict_cohort(model, tmp_path / "bids", out, progress=QUIET)  # its own files are no input
+    assert [(row.status, row.file) for row in again.rows] == [("kept", file) for file in files]
+
+
+def test_flips_are_averaged(model: gantk.Model, three: Path, tmp_path: Path) -> None:
+    mirrored = three / "M0"
+    mirrored.mkdir()
+    for path in (three / "N0").iterdir():
+        image = nib.load(path)
+        turned = nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine, image.header)
+        nib.save(turned, mirrored / path.name.replace("N0", "M0"))
+    plain = model.predict(three / "N0", progress=QUIET)
+    averaged = model.predict(three / "N0", flips=True, progress=QUIET)
+    other = model.predict(mirrored, flips=True, progress=QUIET)
+    assert not np.allclose(plain, averaged, rtol=1e-3)
+    assert np.allclose(averaged, other[::-1], rtol=1e-4, atol=1e-2)  # whichever side is which
+
+
+def test_files_of_another_way_are_told_and_inputs_stay(model: gantk.Model, three: Path, tmp_path: Path) -> None:
+    class Told(QuietProgress):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    out, told = tmp_path / "out", Told()
+    gantk.predict_cohort(model, three, out, role="teacher", progress=QUIET)
+    first = voxels(out / "N0_t1ce.nii.gz")
+    gantk.predict_cohort(model, three, out, role="student", progress=told)
+    assert any("3 of these were made by another run or in another way" in note for note in told.notes)
+    gantk.predict_cohort(model, three, out, role="student", overwrite=True, progress=QUIET)
+    assert not np.array_equal(voxels(out / "N0_t1ce.nii.gz"), first)
+
+    before = {path: path.read_bytes() for path in three.rglob("*.nii.gz")}
+    for place in (three, three / "made"):
+        with pytest.raises(UsageError, match="does not take the place"):
+            gantk.predict_cohort(model, three, place, progress=QUIET)
+    with pytest.raises(UsageError, match="did you mean 'student'"):
+        gantk.predict_cohort(model, three, tmp_path / "other", role="studnt", progress=QUIET)
+    path = three / "cohort.csv"
+    path.write_text("patient,t1,t2\nN0,N0/N0_t1.nii.gz,N0/N0_t2.nii.gz\n")
+    result = gantk.predict_cohort(model, path, three / "N0", suffix="_t1", overwrite=True, progress=QUIET)
+    assert "does not take the place" in result.failed[0].note
+    path.write_text("patient,subject,t1,t2\nN0,a/b,N0/N0_t1.nii.gz,\nN0,a_b,N0/N0_t1.nii.gz,\n")
+    with pytest.raises(DataError, match="two subjects"):
+        gantk.predict_cohort(model, path, tmp_path / "other", progress=QUIET)
+    assert {path: path.read_bytes() for path in three.rglob("N?_t1.nii.gz")}.items() <= before.items()
+    assert not (tmp_path / "other").exists()

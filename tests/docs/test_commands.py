@@ -41,7 +41,7 @@ NOT_RUN = {
     "gantk ui --runs runs --port 5001": "serves until Ctrl-C",
     "gantk run mine.toml --tracking-uri http://127.0.0.1:5000": "needs a server",
     "gantk run mine.toml --set tracking.enabled=false": "the same as `gantk run mine.toml`, which is run so",
-    "gantk predict RUN patients -o made": "tests/api/test_predict_cohort.py predicts cohorts",
+    "gantk predict RUN patients -o made": "tests/api/test_predict.py predicts cohorts",
     "gantk predict RUN cohort.csv -o made --flips": "the same",
     "gantk predict RUN bids -o bids/derivatives/gantk --ensemble RUN2 --ensemble RUN3": "the same",
     'gantk data table scans -o cohort.csv --layout dicom --pattern "t1ce=*mprage*gd*"': "tests/data/dicom",

@@ -11,7 +11,14 @@ import pytest
 from gantk.errors import UsageError
 from gantk.runs.lock import alone, is_busy
 
-HOLD = "import sys, pathlib\nfrom gantk.runs.lock import alone\nwith alone(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+HOLD = """
+import sys
+from pathlib import Path
+from gantk.runs.lock import alone
+with alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_run_is_busy_until_the_process_that_works_on_it_ends(tmp_path: Path) -> None:

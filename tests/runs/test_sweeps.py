@@ -40,7 +40,7 @@ def test_a_lost_list_is_made_of_the_children(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"children": [1]}', '{"children": [{"seed": 1}]}', "\x00"])
 def test_a_damaged_list_is_said(text: str, tmp_path: Path) -> None:
     (sweep(tmp_path, "a-1") / "sweep.json").write_text(text)
-    with pytest.raises(UsageError, match="damaged.*finished runs are kept"):
+    with pytest.raises(UsageError, match=r"damaged.*finished runs are kept"):
         sweep_head(tmp_path)
 
 

@@ -1,10 +1,11 @@
-"""Generators that draw: asked by their sampler at test, the same image again, and several on request."""
+"""Several images in one: of the networks of an ensemble, and of generators that draw, the same again."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -30,6 +31,25 @@ def model(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     recipe = recipe + '[schedule]\nuse = "constant"\nepochs = 1\n[evaluation]\nregions = ["tumour"]\nexamples = 1\n'
     run = run_recipe(recipe, CHANGES, cohort=cohort, folder=tmp_path_factory.mktemp("drawn"))
     return gantk.load(run.folder, device="cpu")
+
+
+def voxels(path: Path) -> np.ndarray:
+    return nib.load(path).get_fdata(dtype=np.float32)
+
+
+def test_an_ensemble_gives_mean_and_deviation(uninterrupted: Any, make_patient: Any, tmp_path: Path) -> None:
+    patient = tmp_path / "new" / "N0"
+    make_patient(patient, seed=50)
+    models = [gantk.load(uninterrupted(kind), device="cpu") for kind in ("plain", "ema")]
+    images = [one.predict(patient, progress=QuietProgress()) for one in models]
+    assert not np.array_equal(*images)
+    result = gantk.predict_cohort(models, patient.parent, tmp_path / "out", progress=QuietProgress())
+    assert not result.failed
+    assert voxels(tmp_path / "out" / "N0_t1ce.nii.gz") == pytest.approx(np.mean(images, axis=0), rel=1e-5)
+    assert voxels(tmp_path / "out" / "N0_t1ce_std.nii.gz") == pytest.approx(np.std(images, axis=0), rel=1e-3, abs=1e-3)
+    files = Ensemble(models).predict(patient, tmp_path / "one.nii.gz", progress=QuietProgress())
+    assert [path.name for path in files] == ["one.nii.gz", "one_std.nii.gz"]
+    assert np.array_equal(voxels(files[1]), voxels(tmp_path / "out" / "N0_t1ce_std.nii.gz"))
 
 
 def test_a_prediction_is_a_sample_and_the_same_again(model: Any, cohort: Path, monkeypatch: Any) -> None:

@@ -1,0 +1,40 @@
+"""Folders of empty files, and what a reader of patients makes of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gantk.data.brats import Brats
+from gantk.errors import DataError
+from gantk.progress import QuietProgress
+
+__all__ = ["Notes", "harmless", "listed", "touch"]
+
+
+def touch(root: Path, *names: str) -> None:
+    """Make empty files."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def harmless(error: DataError) -> None:
+    """Whether an error tells nobody to delete or rename what may be whole."""
+    assert not re.search("remove|delete|rename", str(error), re.IGNORECASE)
+
+
+class Notes(QuietProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def listed(root: Path) -> tuple[dict[str, set[str]], str]:
+    """Patients with their modalities, and what was said."""
+    notes = Notes()
+    return {s.id: set(s.files) for s in Brats(root).subjects(notes)}, "\n".join(notes.said)

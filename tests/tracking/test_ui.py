@@ -1,0 +1,85 @@
+"""The MLflow UI: for this computer alone, of the store that has the runs, ended with all that it started."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from gantk.errors import TrackingError, UsageError
+from gantk.tracking.store import Store, probe
+from gantk.tracking.ui import free_port, store_of, ui_command
+
+
+def test_ui_serves_this_computer_alone(tmp_path: Path) -> None:
+    command = ui_command(f"sqlite:///{tmp_path}/mlflow.db", 5123)
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--artifacts-destination") + 1] == (tmp_path / "mlartifacts").as_uri()
+
+
+def remembered(runs: Path, **stores: str) -> None:
+    for name, uri in stores.items():
+        (runs / name).mkdir(parents=True)
+        (runs / name / "recipe.toml").write_text("")
+        (runs / name / "tracking.json").write_text(json.dumps({"uri": uri}))
+
+
+def test_the_ui_says_that_there_is_nothing_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UsageError, match="there are no runs"):
+        store_of(tmp_path / "runs")
+    with pytest.raises(UsageError, match="there is no MLflow store"):
+        store_of(tmp_path / "runs", f"sqlite:///{tmp_path}/elsewhere.db")
+    assert not list(tmp_path.iterdir())
+    remembered(tmp_path / "runs", a="")
+    with pytest.raises(UsageError, match=r"no MLflow store.*gantk sync"):
+        store_of(tmp_path / "runs")
+
+
+def test_the_ui_is_that_of_the_store_that_has_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    runs = tmp_path / "runs"
+    remembered(runs, a="http://there", b="http://there")
+    assert store_of(runs) == "http://there"
+    assert store_of(runs, "http://other") == "http://other"
+    remembered(runs, c="http://elsewhere")
+    with pytest.raises(UsageError, match=r"several MLflow stores.*http://elsewhere, http://there"):
+        store_of(runs)
+    own = f"sqlite:///{runs}/mlflow.db"
+    remembered(runs, d=own)
+    (runs / "mlflow.db").touch()
+    assert store_of(runs) == own
+
+
+def test_a_password_is_not_on_the_command_line_of_the_ui() -> None:
+    assert not any("s3cret" in part for part in ui_command("mysql://me:s3cret@host/db", 5123))
+
+
+def test_a_taken_port_is_a_usage_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(UsageError, match="is taken"):
+            free_port(taken.getsockname()[1])
+        assert free_port() != taken.getsockname()[1]
+
+
+def test_the_ui_answers_and_ends_with_everything_it_started(store: Store) -> None:
+    code = (
+        "import sys; from gantk.tracking.ui import serve\n"
+        "sys.exit(serve(sys.argv[1], None, lambda url: print(url, flush=True)))"
+    )
+    ui = subprocess.Popen([sys.executable, "-c", code, store.uri], stdout=subprocess.PIPE, text=True)
+    assert ui.stdout is not None
+    url = ui.stdout.readline().strip()
+    assert url.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(url, timeout=10) as page:
+        assert b"MLflow" in page.read()
+    ui.send_signal(signal.SIGTERM)
+    assert ui.wait(20) == 0
+    with pytest.raises(TrackingError):
+        probe(url, 1.0)
