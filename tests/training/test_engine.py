@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from gantk.errors import CheckpointError, Interrupted, NonFiniteError, PluginError, RecipeError
+from gantk.errors import CheckpointError, Interrupted, NonFiniteError, PluginError
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, restore, save_checkpoint
-from gantk.training.engine import Engine, check_stages
-from gantk.training.scheduler import Scheduler, Stage, Together
+from gantk.training.engine import Engine
+from gantk.training.scheduler import Stage
 from gantk.training.state import Position
 from gantk.training.update import Updater
 from gantk.translation import Moment, TransformSlot
@@ -51,88 +50,6 @@ def test_accumulation_keeps_the_length_of_an_epoch(engine: Any) -> None:
     tested.run()
     assert tested.observer.stages == [("training", 2)]
     assert len(tested.observer.steps) == 6
-
-
-def test_the_average_is_that_of_the_weights(engine: Any) -> None:
-    """θ̄ ← 0.9·θ̄ + 0.1·θ after every step, from the initial weights on; what is evaluated is θ̄."""
-    tested = engine(training={"ema": 0.9})
-    network = tested.state.translators["g"].generator
-    own = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
-    done = tested.observer.step_done
-
-    def follow(*arguments: Any) -> None:
-        done(*arguments)
-        for name, parameter in network.named_parameters():
-            own[name] = 0.9 * own[name] + 0.1 * parameter.detach()
-
-    tested.observer.step_done = follow
-    tested.run()
-    average = dict(tested.state.generator("g").named_parameters())
-    assert tested.state.generator("g") is not network
-    for name, value in own.items():
-        assert torch.allclose(average[name], value, rtol=1e-4, atol=1e-6), name
-    assert any(not torch.equal(average[n], p) for n, p in network.named_parameters())
-
-
-AVERAGED = {**TABLE["translators"], "mean": {"average_of": "g", "decay": 0.9}}
-
-
-def test_a_role_can_be_the_average_of_another(engine: Any) -> None:
-    """It is what `training.ema` keeps beside the weights, at every step, and no optimizer has it."""
-    plain, tested = engine(training={"ema": 0.9}), engine(translators=AVERAGED)
-    begun = tested.state.generator("mean").state_dict()
-    assert_equal(begun, tested.state.generator("g").state_dict())
-    assert set(tested.state.optimizers) == {"g"}
-    assert not any(p.requires_grad for p in tested.state.generator("mean").parameters())
-    plain.run()
-    tested.run()
-    assert [stage.roles for stage in tested.stages] == [("g",)]
-    assert tested.observer.steps == plain.observer.steps
-    assert_equal(tested.state.generator("g").state_dict(), plain.state.translators["g"].generator.state_dict())
-    assert_equal(tested.state.generator("mean").state_dict(), plain.state.generator("g").state_dict())
-
-
-def test_an_average_begins_anew_where_a_schedule_sets_weights(engine: Any) -> None:
-    tested = engine(translators=AVERAGED | {"other": TABLE["translators"]["g"]})
-    tested._control().copy("other", "g", ("generator",))
-    wanted = tested.state.generator("other").state_dict()
-    assert_equal(tested.state.generator("g").state_dict(), wanted)
-    assert_equal(tested.state.generator("mean").state_dict(), wanted)
-
-
-def test_a_term_learns_from_an_average(engine: Any) -> None:
-    """Its answer is that of the step before; with the weight of the term the trained weights differ."""
-    follow = {"use": "consistency", "on": "g", "teacher": "mean"}
-    without = engine(translators=AVERAGED)
-    without.run()
-    tested = engine(translators=AVERAGED, losses={**TABLE["losses"], "follow": follow})
-    tested.run()
-    assert all(losses["g/follow"] > 0 for _, losses, _ in tested.observer.steps[1:])
-    assert any(
-        not torch.equal(a, b)
-        for a, b in zip(
-            tested.state.generator("g").parameters(), without.state.generator("g").parameters(), strict=True
-        )
-    )
-
-
-@pytest.mark.parametrize("stop_after", [1, 3])
-def test_an_average_that_terms_follow_goes_on_identically(engine: Any, tmp_path: Path, stop_after: int) -> None:
-    ramp = {"use": "ramp", "to": 4.0, "steps": 6}
-    follow = {"use": "consistency", "on": "g", "teacher": "mean", "weight": ramp}
-    tables: Any = {"translators": AVERAGED, "losses": {**TABLE["losses"], "follow": follow}}
-    whole = engine(folder=tmp_path / "whole", **tables)
-    whole.run()
-    calls: list[int] = []
-    stopped = engine(lambda: calls.append(1) or len(calls) > stop_after, **tables)
-    with pytest.raises(Interrupted):
-        stopped.run()
-    resumed = engine(**tables)
-    checkpoint = newest_checkpoint(resumed.checkpoints)
-    assert checkpoint is not None
-    restore(resumed.state, checkpoint)
-    resumed.run()
-    assert_equal(weights(resumed), weights(whole))
 
 
 @pytest.mark.parametrize(
@@ -238,66 +155,6 @@ def test_a_penalised_discriminator_is_not_compiled(engine: Any, monkeypatch: pyt
     assert counted == ["Resnet"]
 
 
-def test_stages_are_checked(engine: Any) -> None:
-    with pytest.raises(RecipeError, match=r"no stage 'trainig'.*did you mean 'training'"):
-        engine(losses={"pixelwise": {"use": "l1", "on": "g", "stages": ["trainig"]}})
-    with pytest.raises(RecipeError, match="'epochs' of scheduler 'constant' is 0"):
-        engine(schedule={"use": "constant", "epochs": 0})
-
-
-def test_a_schedulers_state_survives_and_it_may_end_a_stage(engine: Any) -> None:
-    class Counting(Scheduler):
-        def __init__(self) -> None:
-            super().__init__(epochs=9)
-            self.seen = 0
-
-        def stages(self, roles: Any) -> list[Stage]:
-            return [Stage("one", 9, tuple(roles), history=1), Stage("two", 1, tuple(roles))]
-
-        def before_stage(self, stage: Stage, control: Any) -> None:
-            if stage.name == "two":
-                control.restore("g", "one", 0)
-                control.note("back to the first epoch")
-
-        def after_epoch(self, stage: Stage, epoch: int, metrics: Any, control: Any) -> bool:
-            self.seen += 1
-            return stage.name == "one" and epoch == 1
-
-        def state_dict(self) -> dict[str, Any]:
-            return {"seen": self.seen}
-
-        def load_state_dict(self, state: Mapping[str, Any]) -> None:
-            self.seen = state["seen"]
-
-    tested = engine()
-    tested.state.scheduler = Counting()
-    tested.stages = tested.state.scheduler.stages(["g"])
-    kept: dict[int, dict[str, torch.Tensor]] = {}
-    done, begins = tested.observer.epoch_done, tested.observer.stage_begins
-
-    def epoch_done(stage: Stage, position: Position, metrics: Any) -> None:
-        done(stage, position, metrics)
-        kept[position.total] = weights(tested)
-
-    def stage_begins(stage: Stage, *arguments: Any) -> None:
-        begins(stage, *arguments)
-        if stage.name == "two":
-            assert_equal(weights(tested), kept[3])
-            assert not any(o.state for o in tested.state.optimizers["g"].sides.values())  # afresh
-
-    tested.observer.epoch_done, tested.observer.stage_begins = epoch_done, stage_begins
-    tested.run()
-    assert tested.observer.notes == ["back to the first epoch"]
-    assert [name for name, _ in tested.observer.stages] == ["one", "two"]
-    assert len(tested.observer.steps) == 12
-    again = engine()
-    again.state.scheduler = Counting()
-    checkpoint = newest_checkpoint(tested.checkpoints)
-    assert checkpoint is not None
-    restore(again.state, checkpoint)
-    assert again.state.scheduler.seen == 3
-
-
 def test_a_checkpoint_of_other_networks_is_refused(engine: Any, tmp_path: Path) -> None:
     engine().run()
     checkpoint = newest_checkpoint(tmp_path / "checkpoints")
@@ -323,12 +180,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_others(
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_stage_has_a_name(engine: Any) -> None:
-    tested = engine()
-    with pytest.raises(RecipeError, match=r"schedule: a stage cannot be called '\.\./x'"):
-        check_stages(tested.recipe, [Stage("../x", 1, ("g",))])
-
-
 TWO = {
     "translators": {
         "g": TABLE["translators"]["g"],
@@ -336,38 +187,6 @@ TWO = {
     },
     "losses": TABLE["losses"] | {"other": {"use": "l1", "on": "h"}},
 }
-
-
-def test_weights_that_two_networks_share_can_be_handed_on(engine: Any) -> None:
-    tested = engine(**TWO)
-    control = tested._control()
-    small, large = (tested.state.translators[role].generator for role in ("g", "h"))
-    before = {name: tensor.clone() for name, tensor in large.state_dict().items()}
-    with pytest.raises(PluginError, match="does not fit"):
-        control.copy("g", "h", ("generator",))
-    large.load_state_dict(before)
-    control.copy("g", "h", ("generator",), shared=True)
-    common = {k: v for k, v in small.state_dict().items() if k in before and before[k].shape == v.shape}
-    after = large.state_dict()
-    assert common
-    assert len(common) < len(after)
-    assert_equal(before | common, after)
-
-
-def test_weights_can_go_into_a_part_of_a_network(engine: Any) -> None:
-    tested = engine(**TWO)
-    control = tested._control()
-    small, large = (tested.state.translators[role] for role in ("g", "h"))
-    large.generator = torch.nn.ModuleDict({"streams": torch.nn.ModuleList([copy.deepcopy(small.generator)])})
-    torch.nn.init.zeros_(next(iter(large.generator.parameters())))
-    control.copy("g", "h", ("generator",), into="streams.0")
-    assert_equal(small.generator.state_dict(), large.generator["streams"][0].state_dict())
-    with pytest.raises(PluginError, match=r"at 'streams\.1'"):
-        control.copy("g", "h", ("generator",), into="streams.1")
-    with pytest.raises(PluginError, match="no weight in common"):
-        control.copy("g", "h", ("generator",), shared=True)
-    with pytest.raises(RecipeError, match=r"no translator; known: g, h"):
-        control.copy("i", "h", ("generator",))
 
 
 def test_a_role_that_is_not_trained_is_as_it_is_at_test(engine: Any) -> None:
@@ -423,47 +242,6 @@ def test_transforms_change_what_is_trained_on_and_draw_the_same_after_a_resume(e
     assert_equal(weights(first), weights(third))
 
 
-def test_schedulers_beside_the_first_multiply_and_end_stages(engine: Any) -> None:
-    class Half(Scheduler):
-        def rate(self, *arguments: Any) -> float:
-            return 0.5
-
-        def after_epoch(self, stage: Stage, epoch: int, metrics: Any, control: Any) -> bool:
-            self.epoch = epoch
-            return epoch == 1
-
-        def state_dict(self) -> dict[str, Any]:
-            return {"epoch": self.epoch}
-
-        def load_state_dict(self, state: Mapping[str, Any]) -> None:
-            self.epoch = state["epoch"]
-
-    tested = engine()
-    tested.state.scheduler = Together([tested.state.scheduler, Half(), Half()])
-    tested.run()
-    assert [p.epoch for p in tested.observer.epochs] == [0, 1]
-    assert tested.observer.steps[0][2]["g/generator"] == pytest.approx(2e-4 / 4)
-    checkpoint = newest_checkpoint(tested.checkpoints)
-    assert checkpoint.facts["scheduler"] == {"0": {}, "1": {"epoch": 1}, "2": {"epoch": 1}}
-    restore(tested.state, checkpoint)
-
-
-def test_a_scheduler_may_end_the_training(engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
-    made = engine(schedule={"use": "constant", "epochs": 5})
-    seen: list[int] = []
-
-    def after_epoch(stage: Stage, epoch: int, metrics: Any, control: Any) -> bool:
-        seen.append(epoch)
-        if epoch == 1:
-            control.stop()
-        return False
-
-    monkeypatch.setattr(made.state.scheduler, "after_epoch", after_epoch)
-    made.run()
-    assert seen == [0, 1]
-    assert made.state.position.stage == len(made.stages)
-
-
 def test_terms_record_numbers(engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> None:
     made = engine(schedule={"use": "constant", "epochs": 1})
     (term, *_) = made.state.assembly.terms
@@ -504,28 +282,6 @@ def test_terms_keep_images_where_panels_are_due(engine: Callable[..., Engine], m
         assert torch.equal(half, torch.full((2, 1, 4, 5), 0.5))
         assert not out.requires_grad
         assert (out.min(), out.max()) == (0, 1)
-
-
-@pytest.mark.parametrize("stop_after", [1, 3, 4])
-def test_rates_by_step_are_exact_and_survive_a_resume(
-    engine: Callable[..., Engine], tmp_path: Path, stop_after: int
-) -> None:
-    warmup = {"use": "warmup", "warmup_steps": 4, "warmup_start": 0.2, "epochs": 2}
-    whole = engine(folder=tmp_path / "whole", schedule=warmup)
-    whole.run()
-    rates = [rates["g/generator"] for _, _, rates in whole.observer.steps]
-    wanted = [2e-4 * (0.2 + 0.8 * min(1, step / 4)) for step in range(len(rates))]
-    assert rates == pytest.approx(wanted)
-    assert len(rates) > 4
-    seen: list[None] = []
-    first = engine(lambda: seen.append(None) or len(seen) == stop_after, tmp_path / "resumed", schedule=warmup)
-    with pytest.raises(Interrupted):
-        first.run()
-    second = engine(folder=tmp_path / "resumed", schedule=warmup)
-    restore(second.state, newest_checkpoint(second.checkpoints))
-    second.run()
-    assert [r["g/generator"] for _, _, r in (*first.observer.steps, *second.observer.steps)] == rates
-    assert_equal(weights(second), weights(whole))
 
 
 def test_an_epochs_networks_are_shown_after_its_checkpoint_and_not_changed(engine: Callable[..., Engine]) -> None:

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from gantk import Translation
 from gantk.data.layout import Domain
-from gantk.translation import StagePlan, Step, Term, Translator
+from gantk.plugins import Component, Registry
+from gantk.recipe import recipe_from_table
+from gantk.translation import Assembly, StagePlan, Step, Term, Translator, assemble
+from small_methods import MINE, NETWORK, Watching
 
 TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
@@ -44,5 +47,28 @@ def step(make_group: Callable[..., Any]) -> Callable[..., Step]:
         translators = {"one": Translator("one", TAKES, GIVES, Layered(), judge, conditional)}
         batch = {"paired": make_group(2, seed=1), "unpaired": make_group(3, seed=2, target=False)}
         return Step(translators, StagePlan("s", ("one",), terms or [], {}, translators), batch, **options)
+
+    return make
+
+
+@pytest.fixture
+def made(registry: Registry) -> Any:
+    def make(
+        losses: dict[str, Any],
+        translators: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        inputs: tuple[str, ...] = ("t1", "t2", "flair"),
+    ) -> Assembly:
+        mine = Registry()
+        mine.add(*registry, *(Component(f"my-{n}", "loss", cls, "mine", "1") for n, cls in MINE.items()))
+        mine.add(Component("watching", "discriminator", Watching, "mine", "1"))
+        table = {
+            "name": "tiny",
+            "data": {"dataset": "phantom", "inputs": list(inputs), "target": "t1ce", "crop": [8, 12], **(data or {})},
+            "translators": translators or {"one": {"generator": NETWORK, "discriminator": {"use": "watching"}}},
+            "losses": losses,
+            "schedule": {"use": "constant"},
+        }
+        return assemble(recipe_from_table(table), mine)
 
     return make
