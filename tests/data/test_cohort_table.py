@@ -15,6 +15,7 @@ from gantk.errors import DataError, RecipeError
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe.load import recipe_from_table
+from patient_folders import touch
 
 QUIET = QuietProgress()
 
@@ -25,12 +26,6 @@ class Told(QuietProgress):
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
 
 
 def table(root: Path, text: str, name: str = "cohort.csv") -> Path:

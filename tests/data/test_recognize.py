@@ -16,14 +16,9 @@ from gantk.data.nifti import located
 from gantk.data.table import CohortTable
 from gantk.errors import DataError
 from gantk.progress import QuietProgress
+from patient_folders import touch
 
 QUIET = QuietProgress()
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
 
 
 def harmless(error: DataError) -> None:

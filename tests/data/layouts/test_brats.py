@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from gantk.data.layouts import find_subjects
 from gantk.progress import QuietProgress
+from patient_folders import touch
 
 QUIET = QuietProgress()
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
 
 
 def test_brats_of_all_years_has_one_name_for_a_sequence(tmp_path):

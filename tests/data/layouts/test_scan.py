@@ -5,6 +5,7 @@ from __future__ import annotations
 from typer.testing import CliRunner
 
 from gantk.cli.main import app
+from patient_folders import touch
 
 
 def test_a_table_that_was_edited_is_not_written_over(tmp_path):
