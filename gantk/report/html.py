@@ -34,7 +34,7 @@ from gantk.tables.numbers import column_title, method_title, write_value
 from gantk.tables.run import table_of
 from gantk.tracking.folder import Panel, RunFolder, flatten, milliseconds
 
-__all__ = ["cell", "save_page", "template", "write_report"]
+__all__ = ["cell", "commit_of", "save_page", "started_at", "template", "write_report"]
 
 Part = TypeVar("Part")
 
@@ -150,9 +150,7 @@ def _facts(
     plural: str,
 ) -> list[tuple[str, str]]:
     """The line below the title: what a reader asks first."""
-    git = environment.get("git") or {}
-    commit = str(git.get("commit") or "")[:10]
-    progress, started = status.get("step"), milliseconds(status.get("started"))
+    progress = status.get("step")
     seed = value_at(folder.recipe, "run.seed")
     version = (environment.get("packages") or {}).get("gantk")
     facts = [
@@ -160,16 +158,29 @@ def _facts(
         (plural, ", ".join(f"{count} {part}" for part, count in folder.parts().items())),
         ("split", str(status.get("split") or "") + (", nothing held out" if on_training else "")),
         ("best epoch", best),
-        ("started", "" if started is None else f"{datetime.fromtimestamp(started / 1000, UTC):%Y-%m-%d %H:%M} UTC"),
+        ("started", started_at(status)),
         ("stage", str(status.get("stage") or "")),
         ("step", f"{progress:,}" if isinstance(progress, int) else ""),
         ("duration", duration(status["seconds"]) if "seconds" in status else ""),
         ("device", str(environment.get("device") or "")),
         ("precision", str(environment.get("precision") or "")),
         ("gantk", str(version or "")),
-        ("commit", f"{commit} + uncommitted changes" if commit and git.get("dirty") else commit),
+        ("commit", commit_of(environment)),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def started_at(status: Mapping[str, Any]) -> str:
+    """When a run or sweep started, by its status; empty where that is not known."""
+    started = milliseconds(status.get("started"))
+    return "" if started is None else f"{datetime.fromtimestamp(started / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def commit_of(environment: Mapping[str, Any]) -> str:
+    """The git commit of a run, and whether there were changes beside it."""
+    git = environment.get("git") or {}
+    commit = str(git.get("commit") or "")[:10]
+    return f"{commit} + uncommitted changes" if commit and git.get("dirty") else commit
 
 
 def _best_epoch(folder: RunFolder, columns: Mapping[str, Column]) -> str:

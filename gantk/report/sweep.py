@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +16,7 @@ from gantk.progress import duration
 from gantk.report.comparison import combine, draw_comparison
 from gantk.report.curves import Chart, Series, draw_chart, gather, records_of
 from gantk.report.distributions import draw_violins, shown_rows
-from gantk.report.html import Cell, cell, save_page, template
+from gantk.report.html import Cell, cell, commit_of, save_page, started_at, template
 from gantk.report.pictures import embed_in_drawings, room
 from gantk.report.saving import INK, as_svg
 from gantk.report.selection import select
@@ -87,7 +87,7 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
         title=str(head.get("name") or folder.id),
         description=str(head.get("description") or ""),
         state=str(status.get("state") or "unknown"),
-        facts=_facts(head, status, runs),
+        facts=_facts(head, status, runs, [RunFiles(member.folder).environment() for member in members.members]),
         mlflow=_mlflow(folder.path),
         local=any(run.mlflow.startswith(UI) for run in runs),
         problem=problem,
@@ -106,14 +106,27 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
     return save_page(page(slices=slices), folder.path)
 
 
-def _facts(head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Run]) -> list[tuple[str, str]]:
+def _facts(
+    head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Run], environments: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str]]:
+    """The line below the title; what differs between runs is listed."""
     finished = sum(run.state == "finished" for run in runs)
+    versions = ((environment.get("packages") or {}).get("gantk") for environment in environments)
     facts = [
         ("runs", f"{finished} of {len(runs)} finished"),
+        ("seeds", _each(run.seed for run in runs)),
+        ("started", started_at(status)),
         ("duration", duration(status["seconds"]) if "seconds" in status else ""),
         ("recipe", str(head.get("recipe") or "")),
+        ("device", _each(environment.get("device") for environment in environments)),
+        ("gantk", _each(versions)),
+        ("commit", _each(map(commit_of, environments))),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _each(values: Iterable[object]) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values if value not in (None, "")))
 
 
 # -- tables ----------------------------------------------------------------------------------------------------

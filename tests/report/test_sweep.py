@@ -79,6 +79,8 @@ def fabricate(folder: Path) -> Path:
         (child / "recipe.toml").write_text(RECIPE.format(name=id_, seed=seed))
         failed = (variant, seed) == ("bare", 1)
         status = {"state": "failed" if failed else "finished", "seconds": 75.0}
+        environment = {"device": "cpu", "packages": {"gantk": "0.2.0"}, "git": {"commit": "0123456789abcdef"}}
+        (child / "environment.json").write_text(json.dumps(environment))
         (child / "status.json").write_text(json.dumps(status | ({"message": f"a loss {HOSTILE}"} if failed else {})))
         if not failed:
             evaluate(child, variant, seed)
@@ -87,7 +89,7 @@ def fabricate(folder: Path) -> Path:
     head = {"name": "abl", "description": f"about {HOSTILE}", "recipe": "abl.toml", "children": children}
     (folder / "sweep.json").write_text(json.dumps(head))
     (folder / "recipe.toml").write_text(SWEEP)
-    (folder / "status.json").write_text(json.dumps({"state": "failed", "seconds": 300.0}))
+    (folder / "status.json").write_text(json.dumps({"state": "failed", "started": 1.6e9, "seconds": 300.0}))
     tracked = {"uri": "https://me:secret@tracking.example:5000/", "run_id": "parent"}
     (folder / "tracking.json").write_text(json.dumps(tracked))
     return folder
@@ -170,6 +172,8 @@ def test_every_section_is_there_and_in_reach(page: Page) -> None:
     header = page.root.all("header")[0].text
     assert "3 of 5 finished" in header
     assert "5 min 00 s" in header
+    for fact in ("seeds 0, 1", "started 2020-09-13 12:26 UTC", "device cpu", "gantk 0.2.0", "commit 0123456789"):
+        assert fact in header, fact
     assert f"about {HOSTILE}" in header
 
 
