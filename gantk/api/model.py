@@ -45,12 +45,12 @@ from gantk.translation.shapes import fitting_size
 
 
 class Model:
-    """The trained generators of a run, as returned by `gantk.load`; the checkpoint has everything for prediction.
+    """The trained generators of a run, as `gantk.load` returns them; the checkpoint has all that prediction needs.
 
     Args:
         checkpoint: the checkpoint.
         recipe: its recipe.
-        translators: by role, their generators with the checkpoint's weights.
+        translators: by role; their generators have the checkpoint's weights.
         dataset: reads patients as the recipe's dataset does.
         layout: the channels of sources and targets.
         device: where the generators are.
@@ -84,7 +84,7 @@ class Model:
 
     @property
     def run(self) -> str:
-        """The name of the run that it is of."""
+        """The name of the model's run."""
         return self.checkpoint.folder.parent.parent.name
 
     @property
@@ -107,25 +107,25 @@ class Model:
         """The synthesized image of one patient, full field of view.
 
         Args:
-            patient: what the dataset reads one subject from: a folder with the modalities that the role takes, or a
-                picture; or a subject that a dataset lists. A target is not needed.
-            out: file to write, of the dataset's own kind: NIfTI with the affine and header of the first input, or PNG
-                or TIFF with its size.
-            role: the translator; the recipe's `predict` where absent.
+            patient: a folder with the modalities that the role takes, a picture, or a subject that a dataset lists. No
+                target is needed.
+            out: file to write: for a volume NIfTI with the affine and header of the first input, for a picture PNG or
+                TIFF of its size.
+            role: the translator; default: the recipe's `predict`.
             progress: shows a bar over slices.
-            target: which of the images that the role gives; the first that the recipe measures where absent.
-            overwrite: whether a file that exists is replaced; files beside the inputs are never replaced.
-            size: height and width that a picture is translated at; its own where absent, enlarged where it is smaller
-                than the training's crop. The result has the picture's size in any case.
-            flips: whether the mean over each slice and its left-right mirror image is made.
-            given: what is said beside the patient's images (`[data.extra]`), by name; what the dataset knows of the
-                patient where absent.
+            target: the image to return, one that the role gives; default: the first one that the recipe evaluates.
+            overwrite: whether an existing file is overwritten; files beside the inputs never are.
+            size: height and width at which a picture is translated; default: its own size, enlarged if it is smaller
+                than the training crop. The result always has the picture's size.
+            flips: average the outputs for each slice and its left-right mirror image.
+            given: values for `[data.extra]`, by name; default: the dataset's values for the patient.
 
         Returns:
-            For volumes float32 (X, Y, Z) in LPS orientation, in the target's unit and with its background, both as in
-            training: an absolute unit such as HU as it is, a relative one as bright beside the first relative input as
-            targets were. For pictures (H, W) or (H, W, 3), in as many bits as the input, uint8 or uint16; where the
-            recipe gives the target a range, in that range and the target's own type.
+            For a volume float32 (X, Y, Z) in LPS orientation, in the unit and with the background of the training
+            targets. Values in an absolute unit such as HU are in that unit; in a relative unit the ratio to the
+            brightness of the first relative input is that of the training targets. For a picture (H, W) or (H, W, 3),
+            uint8 or uint16 as the input; where the recipe gives the target a range, in that range and in the type of
+            the target's files.
 
         Raises:
             UsageError: there is no such role or target, a volume is given a size, or the file exists or cannot be
@@ -147,7 +147,7 @@ class Model:
         return image
 
     def members(self, path: str | Path) -> Sequence[Path | Subject] | None:
-        """The subjects, or the paths of subjects, in a table or folder; None where the path is that of one.
+        """The subjects, or their paths, in a table or folder; None if the path is that of a single subject.
 
         Raises:
             DataError: there are none, or they cannot be listed.
@@ -157,16 +157,16 @@ class Model:
         return found
 
     def prepare(self, case: Path | Subject, request: Request) -> Prepared:
-        """A subject read and brought to what a network is shown; uses no network. Raises as `Preparation` does."""
+        """Read a subject and make the network's input from it, without a network; raises what `Preparation` raises."""
         return self.preparation(case, request)
 
     def translate(self, prepared: Prepared, progress: Progress | None = None, *, flips: bool = False) -> np.ndarray:
-        """What the network makes of a subject, (Z, C, H, W) in [-1, 1].
+        """The network's output for a subject, (Z, C, H, W) in [-1, 1].
 
         Args:
             prepared: the subject.
             progress: shows a bar over slices.
-            flips: whether the mean over each slice and its left-right mirror image is made.
+            flips: average the outputs for each slice and its left-right mirror image.
 
         Raises:
             MemoryShortage: the images are too large.
@@ -185,7 +185,7 @@ class Model:
         'inference.gather = "cpu": gantk evaluate RUN --set evaluation.batch=1',
     )
     def _translate(self, prepared: Prepared, progress: Progress) -> np.ndarray:
-        """A subject's slices, or its volume, through the generator."""
+        """Run the generator on a subject's slices or volume."""
         windows = Windows.of(self.recipe, self.device)
         if windows is not None:
             return self._in_windows(prepared, windows, progress)
@@ -221,11 +221,10 @@ class Model:
         return made
 
     def samples(self, number: int, role: str | None = None) -> list[Model]:
-        """A number of models that draw different random numbers, for `gantk.api.ensemble`; for generators that sample,
-        or keep dropout.
+        """Copies of the model that draw different random numbers, for generators that sample or keep dropout.
 
         Raises:
-            UsageError: what the role makes is not drawn.
+            UsageError: the role's output is not random.
         """
         role = self.preparation.asked(Request(role))[0]
         if number > 1 and not draws(self.chains[role], self.recipe):
@@ -246,7 +245,7 @@ class Model:
         return None if found is None else (found[0], found[1])
 
     def _batch(self, asked: Prepared, images: np.ndarray) -> np.ndarray:
-        """As `_ask`, of arrays."""
+        """`_ask` for NumPy arrays."""
         given = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         with self._at_test(asked.role):
             array: np.ndarray = self._ask(asked, given).cpu().numpy()
@@ -254,14 +253,14 @@ class Model:
 
     @contextmanager
     def _at_test(self, role: str) -> Iterator[None]:
-        """A role's generators as the recipe tests them, for one thread at a time."""
+        """A context with a role's generators in the mode that the recipe tests them in, for one thread at a time."""
         autocast = autocasting(self.device, self.recipe.run.precision)
         with self._network, as_tested(self.chains[role], self.recipe, self.sample), autocast():
             yield
 
     def _ask(self, asked: Prepared, images: Tensor) -> Tensor:
-        """The requested image of a generator's output, and its additional outputs; the last channels of the input, one
-        for each map, are values per pixel."""
+        """The requested image and the additional outputs of a generator. The last channels of the input, one for each
+        map of `[data.extra]`, hold values per pixel."""
         chain, maps = self.chains[asked.role], asked.pixels
         image, *pixels = images.split([chain.takes.size, *(1 for _ in maps)], dim=1)
         extra = {name: codes.clamp(min=0) for name, codes in zip(maps, pixels, strict=True)}  # padded with background
@@ -273,12 +272,12 @@ class Model:
 
 
 def load(run: str | Path, *, device: str = "auto") -> Model:
-    """The model of a run (folder or id), from the checkpoint that its recipe evaluates, by default the newest.
+    """Load the model of a run (folder or id) from the checkpoint that its recipe evaluates, by default the newest.
 
     Raises:
         UsageError: there is no such run.
         CheckpointError: it has no checkpoint, or it is damaged.
-        PluginError: a plugin that it was made with is not there.
+        PluginError: a plugin that the run was made with is missing.
     """
     folder = resolve_run(run)
     warn_of_damage(folder)
@@ -297,7 +296,7 @@ def load(run: str | Path, *, device: str = "auto") -> Model:
 
 
 def _besides(answer: Tensor | Translation, name: str, output: Tensor, origin: str) -> Tensor:
-    """The additional outputs of a generator, one map for each of its images, as large as the output."""
+    """An additional output of a generator, one map for each image, repeated to the channels of the output."""
     made = Translation.of(answer).extra
     if name not in made:
         raise no_extra(name, made, origin)

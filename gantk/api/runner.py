@@ -56,20 +56,20 @@ def run(
     Under `torchrun` its processes train the run together, and only the first one evaluates, tracks and reports.
 
     Args:
-        path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.
-        overrides: `key.of.table=value`, or values by dotted key, laid over the recipe.
+        path: the recipe: its file, the name of a shipped recipe, or its content; omitted when resuming.
+        overrides: changes of the recipe: `key.of.table=value`, or a mapping of values by dotted key.
         resume: a run (folder or id) to continue exactly from its last checkpoint.
         extend: changes of the schedule, `schedule.epochs=300`: a new run begins at the end of `resume`, which is left
             unchanged.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        out: the folder in which the run's folder is made; `./runs` where absent.
-        progress: shows the work; a rich display or plain lines where absent.
-        tracking_uri: MLflow's address, above the recipe's.
-        display: draws the training; by default an updating line in a notebook, and nothing elsewhere.
+        out: the folder in which the run's folder is made; default: `./runs`.
+        progress: shows progress; default: bars on a terminal, plain lines elsewhere.
+        tracking_uri: MLflow's address; takes precedence over the recipe's.
+        display: shows the training; default: an updating line in a notebook, and nothing elsewhere.
 
     Raises:
         Interrupted: a signal stopped the run; its state is saved.
-        GantkError: anything that the user can mend.
+        GantkError: any error that the user can fix.
     """
     with world(device) as processes:
         drawn = display or notebook_display(progress) or Display(progress)
@@ -103,9 +103,9 @@ def _run_on(
         folder = None
         if recipe.parent is not None:
             raise RecipeError(
-                f"this recipe is that of a run that went on from {recipe.parent.run}",
+                f"this recipe belongs to a run that extended {recipe.parent.run}",
                 where="parent",
-                mend="go on from that run in the same way, or take [parent] out of the recipe to start from nothing",
+                mend="extend that run in the same way, or remove [parent] from the recipe to start anew",
                 command=f"gantk run --resume {recipe.parent.run} --extend schedule.KEY=VALUE",
             )
     else:
@@ -158,10 +158,10 @@ def _run_on(
 def _extended(
     parent: Path, state: TrainingState, cohort: Cohort, session: Session, display: Display, processes: int
 ) -> Callable[[Path], None]:
-    """Bring a state to the end of another run; returns the function that fills the new run's folder.
+    """Set a state to the end of another run; returns the function that fills the new run's folder.
 
     Raises:
-        UsageError: the schedule does not go on there.
+        UsageError: the schedule cannot continue from there.
         DataError: the data is not that of the run.
         CheckpointError: its checkpoint is damaged.
     """
@@ -178,7 +178,7 @@ def _extended(
 
 
 def _begin(recipe: Recipe, cohort: Cohort, out: Path | None, fill: Callable[[Path], None] | None) -> Path:
-    """A new run's folder, with what resuming needs; none where it cannot be written."""
+    """Make a new run's folder, with the files that resuming needs."""
     try:
         return make_run_folder(recipe.name, dump_recipe(recipe), cohort.split, out, fill or (lambda _: None))
     except OSError as error:

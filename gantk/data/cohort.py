@@ -1,4 +1,4 @@
-"""Which subject plays which role: a split by patient, written down and hashed."""
+"""The roles of subjects: a split by patient, recorded and hashed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PARTS = ("training", *_HELD_OUT)
 
 
 def check_modality(subjects: Sequence[Subject], name: str, key: str, noun: str = "patient") -> None:
-    """Whether any subject has an image of this name, which a key of the recipe says.
+    """Check that a subject has an image of this name, which a key of the recipe gives.
 
     Raises:
-        DataError: none has.
+        DataError: no subject has one.
     """
     if subjects and not any(name in subject.files for subject in subjects):
         known = {modality for subject in subjects for modality in subject.files}
@@ -38,7 +38,7 @@ def complete(subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequen
 
     Args:
         subjects: of a dataset.
-        inputs: modalities that all need but those with targets alone.
+        inputs: modalities that every subject needs, except subjects with targets alone.
         targets: modalities to be synthesized.
     """
     alone = set(targets) - set(inputs)
@@ -57,10 +57,10 @@ def by_target(
 
     Args:
         subjects: of a dataset.
-        inputs: modalities that all need but those with targets alone.
+        inputs: modalities that every subject needs, except subjects with targets alone.
         targets: modalities to be synthesized.
         noun: what errors call a subject.
-        incomplete: whether one input will do, and two of the targets where all are inputs.
+        incomplete: whether one input is enough; where all targets are inputs, two of them.
 
     Raises:
         DataError: a subject has some inputs and lacks others, or none has the targets.
@@ -81,7 +81,7 @@ def by_target(
 
 
 def _kind(subject: Subject, inputs: Sequence[str], targets: Sequence[str], noun: str) -> Kind:
-    """Which of the three a subject is that has all inputs, or nothing but targets."""
+    """The kind of a subject that must have all inputs, or nothing but targets."""
     complete = all(name in subject.files for name in targets)
     if complete and inputs and set(subject.files) <= set(targets) - set(inputs):
         return "alone"
@@ -98,10 +98,10 @@ def _kind(subject: Subject, inputs: Sequence[str], targets: Sequence[str], noun:
 
 
 def _kind_by_what_is_there(subject: Subject, inputs: Sequence[str], targets: Sequence[str], noun: str) -> Kind:
-    """Which of the three a subject is that may lack inputs."""
+    """The kind of a subject that may lack inputs."""
     there = set(subject.files)
     having = there & set(targets)
-    # where inputs are targets, one of them can be made of another
+    # where the targets are the inputs, one can be synthesized from another
     complete = having == set(targets) if inputs else len(having) > 1
     if there & set(inputs or targets):
         return "both" if complete else "sources"
@@ -133,26 +133,26 @@ def split_cohort(
     A pure function of the set of ids, the parts, the patients, the ratio, the seed and the fraction. A larger fraction
     contains the smaller one's paired patients; a fraction above 0 has at least one.
 
-    Where the dataset puts a subject in a part, there its patient stays; validation or test that it leaves empty is
-    taken from the training patients. Where no subject has inputs and target, those with one of them are split, each by
-    itself. All subjects of one patient are in one part, whatever images they have. Without a ratio nothing is held out:
-    all subjects train, whatever the parts, and are validated and tested.
+    If the dataset assigns a subject to a part, its patient stays there. If it assigns none to validation or test, that
+    part is drawn from the training patients. If no subject has both inputs and target, subjects with inputs and
+    subjects with targets are split separately. All subjects of one patient are in one part, whatever images they have.
+    Without a ratio nothing is held out: all subjects are used for training, validation and test, whatever their parts.
 
     Args:
         with_target: subjects with the target, which are split.
         without_target: subjects without it, which join the unpaired training subjects.
         only_target: subjects with the target alone, which train as targets.
-        parts: `training`, `validation` or `test`, of the subjects that the dataset puts there.
-        owners: the patient of each subject; a subject that is not named is a patient itself.
-        strata: the stratum of each patient, such as a site, of which all parts have about the same share.
+        parts: `training`, `validation` or `test`, for each subject that the dataset assigns.
+        owners: the patient of each subject; a subject that is not listed is its own patient.
+        strata: the stratum of each patient, such as a site; all parts have about the same share of each.
         ratio: training : validation : test; None holds nothing out.
         seed: of the permutation.
         paired_fraction: part of the training patients with target that is paired, [0, 1].
         noun: what errors call a subject.
 
     Raises:
-        DataError: too few patients for the ratio, a subject twice, a patient in several parts, or a fraction outside
-            [0, 1].
+        DataError: there are too few patients for the ratio, a subject appears twice, a patient is in several parts, or
+            the fraction is outside [0, 1].
     """
     owners = owners or {}
     if not 0 <= paired_fraction <= 1:
@@ -202,10 +202,10 @@ def split_cohort(
 
 
 def _of_patients(parts: Mapping[str, str], owners: Mapping[str, str]) -> dict[str, str]:
-    """The part of each patient of whom the dataset says it.
+    """The part of each patient that the dataset assigns.
 
     Raises:
-        DataError: it says several.
+        DataError: a patient is assigned to several parts.
     """
     found: dict[str, str] = {}
     for subject, part in sorted(parts.items()):
@@ -228,9 +228,9 @@ def _divide(
     strata: Mapping[str, str] | None,
     noun: str,
 ) -> tuple[list[str], list[str], list[str]]:
-    """Training, validation and test patients of one kind of subjects, in the seed's order where it is drawn.
+    """Divide the patients of one kind of subjects into training, validation and test, drawn in the seed's order.
 
-    Those that other kinds have placed stay where they are.
+    Patients that another kind has placed stay in their part.
     """
     ids = sorted(patients)
     given = {part: [name for name in ids if placed.get(name, parts.get(name)) == part] for part in _HELD_OUT}

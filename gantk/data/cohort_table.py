@@ -29,7 +29,7 @@ _PARTS: Mapping[str, Literal["training", "validation", "test"]] = {
     "test": "test",
 }
 _ABSENT = ("", "n/a")  # as BIDS has it
-_SHOWN = 3  # files of those that are missing
+_SHOWN = 3  # missing files that an error names
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Kind:
     """The files that a table's columns name.
 
     Attributes:
-        noun: what one is called.
-        endings: of their names, as a regular expression.
-        example: of such endings.
-        dataset: reads such a table.
-        labelled: whether the column `seg` is a segmentation, and no image.
+        noun: what errors call one.
+        endings: the endings of their names, as a regular expression.
+        example: some endings, for errors.
+        dataset: the dataset that reads such a table.
+        labelled: whether the column `seg` is a segmentation rather than an image.
     """
 
     noun: str
@@ -60,26 +60,26 @@ PICTURES = Kind("picture", r"\.(?:png|jpe?g|tiff?)", ".png, .jpg or .tif", "imag
 
 
 def is_table(path: Path) -> bool:
-    """Whether a path is called as tables are."""
+    """Whether a path has the suffix of a table."""
     return path.suffix.lower() in (".csv", ".tsv")
 
 
 def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list[Subject]:
     """The subjects of a table, sorted by id.
 
-    The first row names the columns. `patient` is needed; `subject` (or `visit`) tells several rows of one patient
-    apart, `part` and `fold` put a patient into a part of the split, `seg` is a segmentation. Any other column that
-    names files of the kind, relative to the table's folder, is a modality; all others are facts. An empty cell means
-    that the file does not exist.
+    The first row names the columns. `patient` is required. `subject` (or `visit`) distinguishes several rows of one
+    patient, `part` and `fold` assign a patient to a part of the split, and `seg` is the segmentation. Any other column
+    that names files of the kind, relative to the table's folder, is a modality; all other columns are facts. An empty
+    cell means that there is no file.
 
     Args:
         path: the table.
         kind: of its files.
-        complete: whether all files must be there.
+        complete: whether all files must exist.
 
     Raises:
         DataError: the table cannot be read or has no row, a column or cell cannot be understood, a file does not
-            exist, or a subject comes twice.
+            exist, or a subject appears twice.
     """
     path = Path(path)
     header, rows = _rows(path)
@@ -171,13 +171,13 @@ class _Row:
     def _part(self) -> Literal["training", "validation", "test"] | None:
         cell = self.cells.get(_PART)
         if cell and cell.lower() not in _PARTS:
-            raise self._error(_PART, "is no part of a split", f"Write one of {', '.join(sorted(set(_PARTS.values())))}")
+            raise self._error(_PART, "is no part of a split", f"write one of {', '.join(sorted(set(_PARTS.values())))}")
         return _PARTS[cell.lower()] if cell else None
 
     def _fold(self) -> int | None:
         cell = self.cells.get(_FOLD)
         if cell and not cell.isdecimal():
-            raise self._error(_FOLD, "is no number of a fold", "Count folds from 0: 0, 1, 2, …")
+            raise self._error(_FOLD, "is no number of a fold", "count folds from 0: 0, 1, 2, …")
         return int(cell) if cell else None
 
     def _error(self, column: str, what: str, mend: str) -> DataError:

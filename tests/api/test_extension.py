@@ -89,7 +89,7 @@ def test_an_extended_run_is_what_the_longer_one_would_have_been(make: Any, short
     assert (recipe.schedule.parameters["epochs"], recipe.parent.run, recipe.parent.step) == (2, short.folder.name, 3)
     assert RunFolder(longer.folder).tags()["gantk.parent"] == short.folder.name
     assert {record["step"] for record in Journal(longer.folder / "metrics.jsonl").records()} == set(range(6))
-    with pytest.raises(RecipeError, match="went on from"):  # from nothing, it would be another run
+    with pytest.raises(RecipeError, match="belongs to a run that extended"):  # from nothing, it would be another run
         gantk.run(longer.folder / "recipe.toml", progress=QuietProgress())
 
 
