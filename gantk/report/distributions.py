@@ -18,7 +18,7 @@ from gantk.report.curves import COLOURS
 from gantk.tables.model import Table, TableRow, region_title
 from gantk.tables.numbers import column_title
 
-__all__ = ["draw_violins", "painted", "shown_rows"]
+__all__ = ["BASELINE", "draw_violins", "painted", "shown_rows"]
 
 LABEL, PANEL, ROW, EDGES = 1.45, 2.3, 0.5, 0.8  # inches
 SMALL, NORMAL = 7.0, 8.0

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from gantk.data.normalisation import BACKGROUND
 from gantk.errors import EvaluationError
@@ -18,9 +19,9 @@ from gantk.evaluation.examples import Examples
 from gantk.files import write_csv
 from gantk.report.comparison import Comparison, draw_comparison
 from gantk.report.curves import COLOURS
-from gantk.report.distributions import draw_violins, painted, shown_rows
+from gantk.report.distributions import BASELINE, draw_violins, painted, shown_rows
 from gantk.report.saving import save_figure
-from gantk.tables.model import Table, region_title
+from gantk.tables.model import Table, TableRow, region_title
 from gantk.tables.numbers import column_title
 
 __all__ = [
@@ -38,6 +39,8 @@ PANEL, HIGH = 2.9, 2.7  # inches
 SMALL, NORMAL = 7.0, 8.0
 LIMIT = 1.96
 BINS = 12
+GREYS = (BASELINE, "#454b52", "#b4bac1")
+MARKERS = ("s", "^", "D", "v", "P", "X")
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,10 @@ def agreement(table: Table) -> Drawn:
     numbers: list[Sequence[object]] = []
     for (name, column), axes in zip(table.columns.items(), panels, strict=True):
         known = first.patients()[name]
-        for row, colour in painted(others):
+        for row, *look in _marked(others):
             found = row.patients()[name]
             pairs = {p: (known[p], found[p]) for p in known if p in found}
-            numbers += [(row.name, first.name, name, *more) for more in _against(axes, pairs, row.name, colour)]
+            numbers += [(row.name, first.name, name, *more) for more in _against(axes, pairs, row.name, *look)]
         axes.set_xlabel(f"mean of both, {column_title(column)}", size=SMALL)
         axes.set_ylabel(f"difference from {first.name}", size=SMALL, parse_math=False)
     _legend(figure)
@@ -123,7 +126,7 @@ _AGREED = ("mean", "difference", "bias", "lower", "upper")
 
 
 def _against(
-    axes: Axes, pairs: Mapping[str, tuple[float, float]], label: str, colour: str
+    axes: Axes, pairs: Mapping[str, tuple[float, float]], label: str, colour: str, marker: str = "o"
 ) -> list[tuple[str, float, float, float, float, float]]:
     """Draw the difference of pairs (reference, value) over their mean, with bias and limits of agreement.
 
@@ -137,7 +140,7 @@ def _against(
     mean, difference = (known + found) / 2, found - known
     bias = float(difference.mean())
     spread = LIMIT * float(difference.std(ddof=1)) if len(finite) > 1 else 0.0
-    axes.plot(mean, difference, "o", color=colour, markersize=3, alpha=0.8, label=label)
+    axes.plot(mean, difference, marker, color=colour, markersize=3, alpha=0.8, label=label)
     for height, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
         axes.axhline(height, color=colour, linestyle=style, linewidth=0.8)
     axes.axhline(0, color="black", linewidth=0.4)
@@ -228,20 +231,35 @@ def _scatter(table: Table, places: Mapping[str, float], title: str) -> Drawn:
     figure, panels = _panels(table)
     numbers: list[Sequence[object]] = []
     for (name, column), axes in zip(table.columns.items(), panels, strict=True):
-        for row, colour in painted(shown_rows(table)):
+        for row, colour, marker in _marked(shown_rows(table)):
             found = {p: v for p, v in row.patients()[name].items() if p in places and np.isfinite(v)}
             x, y = np.array([places[p] for p in found]), np.array([*found.values()])
-            axes.plot(x, y, "o", color=colour, markersize=3, alpha=0.8, label=row.name)
+            axes.plot(x, y, marker, color=colour, markersize=3, alpha=0.8, label=row.name)
             if len({*x}) > 1:
                 slope, start = np.polyfit(np.log(x), y, 1)
                 ends = np.geomspace(x.min(), x.max(), 32)
                 axes.plot(ends, slope * np.log(ends) + start, color=colour, linewidth=0.8)
             numbers += [(row.name, name, p, places[p], v) for p, v in found.items()]
-        axes.set_xscale("log")
+        _by_size(axes, places)
         axes.set_xlabel(title, size=SMALL)
         axes.set_ylabel(column_title(column), size=SMALL)
     _legend(figure)
     return Drawn(figure, ("method", "column", table.subjects.noun, "size", "value"), numbers)
+
+
+def _marked(rows: Sequence[TableRow]) -> list[tuple[TableRow, str, str]]:
+    """The rows with color and marker: of methods the color tells them apart, of baselines, which are gray, the form."""
+    looks = zip(cycle(GREYS), cycle(MARKERS), strict=False)
+    return [(row, *next(looks)) if row.baseline else (row, colour, "o") for row, colour in painted(rows)]
+
+
+def _by_size(axes: Axes, places: Mapping[str, float]) -> None:
+    """A logarithmic axis of sizes in plain numbers."""
+    wide = max(places.values()) > 4 * min(places.values())
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else range(1, 10)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _panels(table: Table, width: float = PANEL) -> tuple[Figure, list[Axes]]:

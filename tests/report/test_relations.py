@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from gantk.cli.main import app
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
+from gantk.report import relations
+from gantk.tables.run import run_table
 
 COLUMNS = {"mse": Column("MSE", "image", False), "mse_tumour": Column("MSE", "tumour", False)}
 VALUES = {"teacher": [0.1, 0.2, 0.4], "student": [0.2, 0.4, 0.3]}
@@ -102,6 +104,26 @@ def test_intensities_are_set_against_those_of_the_target(run: Path) -> None:
 def test_patients_without_a_tumor_are_not_drawn_over_its_size(run: Path) -> None:
     rows = drawn("--tumour-size", "mse", "--role", "student", "--region", "image")
     assert [(r["patient"], float(r["size"]), float(r["value"])) for r in rows] == [("P0", 10, 0.2), ("P1", 100, 0.4)]
+
+
+@pytest.mark.parametrize("kind", ["agreement", "tumour_size"])
+def test_baselines_are_told_apart(run: Path, kind: str) -> None:
+    """They are all gray."""
+    values = {"student": 0.3, "input:t1": 0.2, "training_mean": 0.4}
+    rows = [Row(f"P{i}", m, 3, {"mse": v + i / 10}) for m, v in values.items() for i in range(3)]
+    Evaluation("s", "e", {"mse": COLUMNS["mse"]}, rows).write(run / "evaluation")
+    table = run_table(run)
+    sizes = {"P0": 300.0, "P1": 900.0, "P2": 2500.0}
+    figure = (relations.agreement(table) if kind == "agreement" else relations.tumour_size(table, sizes)).figure
+    (axes,) = figure.axes
+    named = [line for line in axes.lines if not line.get_label().startswith("_")]
+    assert len(named) == (2 if kind == "agreement" else 3)
+    assert len({(line.get_color(), line.get_marker()) for line in named}) == len(named)
+    assert len({line.get_marker() for line in named if line.get_label().startswith("baseline/")}) == 2
+    if kind == "tumour_size":
+        figure.canvas.draw()
+        assert {"500", "1,000", "2,000"} <= {label.get_text() for label in axes.get_xticklabels()}
+        assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))
 
 
 def test_the_error_is_shown_over_the_weight(run: Path) -> None:
