@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,9 @@ def affine_of(axes: tuple[tuple[float, ...], tuple[float, ...]], spacing: tuple[
     lps[:3, 0], lps[:3, 1] = along * spacing[0], down * spacing[1]
     lps[:3, 2], lps[:3, 3] = np.cross(along, down) * spacing[2], ORIGIN
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
+
+
+def record(images: Path) -> dict[str, dict[str, str]]:
+    """What `series.csv` says of each series, by its description."""
+    with (images / "series.csv").open(newline="") as handle:
+        return {row["description"]: row for row in csv.DictReader(handle)}
