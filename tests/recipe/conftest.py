@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import sweep_recipes
 from base_recipe import BASE
 
 Write = Callable[..., Path]
@@ -28,3 +29,18 @@ def write(tmp_path: Path) -> Write:
 @pytest.fixture
 def base(write: Write) -> Path:
     return write(BASE, "base.toml")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    folder = tmp_path_factory.mktemp("recipes")
+    (folder / "base.toml").write_text(sweep_recipes.BASE)
+    (folder / "other.toml").write_text(sweep_recipes.OTHER)
+
+    def make(text: str = sweep_recipes.SWEEP, name: str = "sweep.toml") -> Path:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return make
