@@ -29,7 +29,7 @@ from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.examples import TARGET_EXAMPLES, Examples
 from gantk.evaluation.intensities import INTENSITIES, Intensities
 from gantk.evaluation.protocols import AnyMetric, ToUnits, UnitMetric, VolumeMetric, slice_metrics, unpaired_metrics
-from gantk.evaluation.regions import LABELS
+from gantk.evaluation.regions import regions_apart
 from gantk.evaluation.results import Evaluation, Row
 from gantk.evaluation.subjects import Subjects
 from gantk.evaluation.weights import WEIGHTS
@@ -277,10 +277,11 @@ def _unpaired(cohort: Cohort, recipe: Recipe, metrics: Mapping[str, AnyMetric]) 
 
 def _regions(named: Sequence[Region], patients: Sequence[PatientSlices]) -> list[Region]:
     """The regions that differ from the whole image somewhere."""
-    foreground = any((slices.brain_area < slices.pixels).any() for slices in patients)
-    apart = dict.fromkeys(("brain", "body", "outside"), foreground)
-    apart |= dict.fromkeys(LABELS, any(slices.has_segmentation for slices in patients))
-    return [region for region in named if apart.get(region, True)] or ["image"]
+    return regions_apart(
+        named,
+        background=any((slices.brain_area < slices.pixels).any() for slices in patients),
+        labels=any(slices.has_segmentation for slices in patients),
+    )
 
 
 def _training(cohort: Cohort, size: int) -> Iterator[Group]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from gantk.data.planes import centre
 from gantk.data.slices import Slices
 from gantk.evaluation.evaluate import evaluate
 from gantk.evaluation.protocols import AnyMetric, slice_metrics, volume_metrics
-from gantk.evaluation.regions import LABELS
+from gantk.evaluation.regions import regions_apart
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 
@@ -87,14 +86,14 @@ class Measure:
             patients=(name,) * len(rows),
             slices=tuple(rows.tolist()),
         )
-        asked: list[Any] = list(model.recipe.evaluation.regions)
+        asked = model.recipe.evaluation.regions
         with self._one:
             found = evaluate(
                 {first.role: lambda _: torch.from_numpy(made)},
                 lambda _: iter([group]),
                 [name],
                 self._metrics,
-                [region for region in asked if labels is not None or region not in LABELS] or ["image"],
+                regions_apart(asked, background=not truth.foreground.all(), labels=labels is not None),
                 device="cpu",
                 progress=QuietProgress(),
                 split_hash="",

@@ -13,8 +13,9 @@ from gantk.labels import REGIONS as TUMOUR
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
+    from gantk.recipe.values import Region
 
-__all__ = ["LABELS", "REGIONS", "region_mask"]
+__all__ = ["LABELS", "REGIONS", "region_mask", "regions_apart"]
 
 
 def _among(members: Sequence[int]) -> Callable[[Tensor], Tensor]:
@@ -58,3 +59,15 @@ def region_mask(name: str, group: Group) -> Tensor:
     if name not in REGIONS:
         raise EvaluationError(f"there is no region {name!r}", where="evaluation.regions", mend=nearest(name, REGIONS))
     return REGIONS[name](group)
+
+
+def regions_apart(named: Sequence[Region], *, background: bool, labels: bool) -> list[Region]:
+    """The regions that differ from the whole image somewhere; the whole image where none does.
+
+    Args:
+        named: those that are asked for.
+        background: whether an image has a background, as pictures have none.
+        labels: whether one has a segmentation.
+    """
+    apart = {**dict.fromkeys(("brain", "body", "outside"), background), **dict.fromkeys(LABELS, labels)}
+    return [region for region in named if apart.get(region, True)] or ["image"]

@@ -117,6 +117,7 @@ def test_a_run_of_a_table_predicts_a_table_with_metrics_and_the_targets_type(run
     result = gantk.predict_cohort(model, scenes / "scenes.csv", tmp_path / "made", progress=QUIET)
     assert [row.status for row in result.rows] == ["made"] * 9
     assert all(0 <= row.metrics["ssim"] <= 1 for row in result.rows)
+    assert all(list(row.metrics) == ["ssim"] for row in result.rows)  # a picture has no background, and no brain
     made = np.asarray(Image.open(tmp_path / "made" / result.rows[0].file))
     assert (made.shape, made.dtype) == ((24, 28), np.uint16)  # as the target's files are
 
