@@ -174,7 +174,7 @@ def _unlike(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
     for what, ask in (
         ("orientation", lambda p: next(iter(p.images.values())).orientation),
         ("voxel size", lambda p: " × ".join(f"{size:.3g}" for size in next(iter(p.images.values())).spacing)),
-        ("set of images", lambda p: ", ".join(in_order(p.images))),
+        ("set of images", lambda p: ", ".join(p.listed)),
     ):
         found: Mapping[str, str] = {p.id: ask(p) for p in patients if p.images}
         (usual, count), *_ = Counter(found.values()).most_common(1) or [("", 0)]

@@ -77,10 +77,11 @@ class PatientCheck:
         id: the subject.
         patient: whose it is.
         findings: what looks wrong.
-        images: by modality.
+        images: those that could be read, by modality.
         brain: volume of the foreground, ml; NaN where it is not known.
         labels: voxels of each label in the segmentation.
         thumbnail: one slice of each image side by side, uint8 (H, W), labels outlined; None where nothing is readable.
+        listed: the modalities whose files are there, readable or not.
     """
 
     id: str
@@ -90,6 +91,7 @@ class PatientCheck:
     brain: float = np.nan
     labels: Mapping[int, int] = field(default_factory=dict)
     thumbnail: np.ndarray | None = None
+    listed: tuple[str, ...] = ()
 
 
 def check_patient(subject: Subject, tolerance: float, onto: str | None = None) -> PatientCheck:
@@ -105,7 +107,14 @@ def check_patient(subject: Subject, tolerance: float, onto: str | None = None) -
     if look.volumes:
         look.compare()
     return PatientCheck(
-        subject.id, subject.patient, tuple(look.findings), look.facts, look.brain, look.counts, look.thumbnail()
+        subject.id,
+        subject.patient,
+        tuple(look.findings),
+        look.facts,
+        look.brain,
+        look.counts,
+        look.thumbnail(),
+        tuple(in_order(subject.files)),
     )
 
 

@@ -129,7 +129,12 @@ def test_the_command_writes_a_page_and_fails_where_there_are_errors(cohort: Path
     assert "error: P0: t1: this image cannot be read" in result.stdout
     page = (out / "check.html").read_text()
     assert '<p class="message"><strong>Error:</strong> t1: this image cannot be read' in page
+    assert "set of images" not in result.stdout  # the file is there
+    (cohort / "P2" / "P2_t1.nii.gz").unlink()
+    CliRunner().invoke(app, ["data", "check", str(cohort), "-o", str(out), "--workers", "1"])
+    page = (out / "check.html").read_text()
     assert '<p class="warning"><strong>Warning:</strong> the set of images is' in page
+    assert page.count("the set of images is") == 1
     table = tmp_path / "cohort.csv"
     table.write_text("patient,t1\nA,c/P1/P1_t1.nii.gz\nB,c/gone.nii.gz\n")
     lines = said(check(table))
