@@ -33,15 +33,14 @@ class RunDisplay(Display):
 
     Args:
         console: standard error where absent.
-        live: a live panel, or plain lines; by default a panel on a terminal.
 
     Attributes:
         progress: bars for other work of the same run, inside the panel.
     """
 
-    def __init__(self, console: Console | None = None, live: bool | None = None) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
-        self.is_live = self.console.is_terminal if live is None else live
+        self.is_live = self.console.is_terminal
         self.state = _State()
         self._last_line = 0.0
         self._bars = Bars(

@@ -18,7 +18,7 @@ from gantk.tables.grids import to_latex, to_markdown, to_rich
 from gantk.tables.numbers import write_statistic
 from gantk.tables.paper import reference_of, result_table
 from gantk.tables.significance import with_tests
-from written_sweeps import COLUMNS, SweepFolder, evaluate, means, row_of
+from written_sweeps import COLUMNS, evaluate, means, row_of
 
 
 def test_over_seeds(ablation):
@@ -53,19 +53,6 @@ def test_over_seeds(ablation):
         assert [int(seed) for seed in row["by_seed"]] == row["seeds"]
         if told["spread"] == "seeds":
             assert statistics.fmean(by_seed) == pytest.approx(row["values"]["ssim"]["mean"])
-
-
-def test_one_seed_says_that_the_spread_is_over_patients(tmp_path):
-    sweep = SweepFolder(tmp_path / "one", '[variants.a]\n[variants.b]\nlabel = "B"', '"run.seed" = [4]')
-    for variant, mean in (("a", 0.8), ("b", 0.9)):
-        evaluation = evaluate(sweep.child(variant, 4), {"student": mean}, 4)
-    table = result_table([sweep.root])
-    assert [row.title for row in table.rows][:2] == ["a", "B"]
-    assert row_of(table, "B").values["ssim_tumour"] == evaluation.summary["student"]["ssim_tumour"]
-    assert row_of(table, "B").values["ssim_tumour"].n == 7
-    assert "One run per row (seed 4): mean ± sample standard deviation over 8 test patients" in table.caption
-    assert "not over seeds" in table.caption
-    assert table.spread == "patients"
 
 
 def test_paired_fractions_are_groups_as_in_the_paper(fractions):
