@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from math import ceil
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gantk.data.ahead import ahead
 from gantk.data.batch import Batch, Group
 from gantk.data.extra import of_image, of_pixels
 from gantk.data.layout import Layout
@@ -142,23 +142,19 @@ class Loader:
         Pinned batches are copied to a GPU while it computes.
         """
 
-        def prepare(step: int) -> Batch:
+        def prepare(step: int) -> tuple[int, Batch]:
             batch = self.batch(groups, stage, epoch, step)
-            return {name: group.pinned() for name, group in batch.items()} if pinned else batch
+            return step, {name: group.pinned() for name, group in batch.items()} if pinned else batch
 
-        with ThreadPoolExecutor(1, thread_name_prefix="gantk-loader") as thread:
-            ahead = thread.submit(prepare, start) if start < stop else None
-            for step in range(start, stop):
-                assert ahead is not None
-                batch = ahead.result()
-                ahead = thread.submit(prepare, step + 1) if step + 1 < stop else None
-                yield step, batch
+        return ahead(map(prepare, range(start, stop)))
 
     def patient(self, patient: str, size: int) -> Iterator[Group]:
-        """Every brain slice of a patient in order, `size` at a time, with the target where there is one."""
-        count = len(self._patient(patient))
-        for start in range(0, count, size):
-            yield self.rows([(patient, row) for row in range(start, min(start + size, count))])
+        """Every brain slice of a patient in order, `size` at a time, with the target where there is one.
+
+        The next ones are read in a thread meanwhile.
+        """
+        rows = [(patient, row) for row in range(len(self._patient(patient)))]
+        return ahead(self.rows(rows[start : start + size]) for start in range(0, len(rows), size))
 
     def panel_rows(self, patients: Sequence[str], count: int) -> list[Row]:
         """(patient, row) of up to `count` slices with the largest tumors, for pictures.
@@ -188,7 +184,7 @@ class Loader:
         have = all(self.measured <= set(self._patient(sample.subject).modalities) for sample in samples)
         group = self._group(samples, source=True, target=have)
         if self._hidden and group.source is not None:
-            group.source[:, self._hidden] = BACKGROUND
+            group.source.numpy()[:, self._hidden] = BACKGROUND
         return group
 
     def _group(self, samples: Sequence[Sample], *, source: bool, target: bool) -> Group:

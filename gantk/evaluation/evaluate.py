@@ -107,7 +107,7 @@ def evaluate(
     rows: list[Row] = []
     with progress.task("Evaluating", len(own) + len(targets)) as bar:
         for subject in own:
-            found: dict[str, dict[str, list[float]]] = {m: defaultdict(list) for m in predictors}
+            found: dict[str, dict[str, list[Tensor]]] = {m: defaultdict(list) for m in predictors}
             slices, patient = 0, subject
             volume = _Volume(of_volumes)
             for group in groups(subject):
@@ -119,14 +119,14 @@ def evaluate(
                         mend="evaluate subjects with a target",
                     )
                 slices, patient = slices + len(group), group.patients[0]
-                images = {m: _checked(predict(group), group, m, subject) for m, predict in predictors.items()}
+                images = _checked({m: predict(group) for m, predict in predictors.items()}, group, subject)
                 if (by_slice or of_volumes) and group.target is not None:
                     target = to_unit(group.target)
                     masks = {region: region_mask(region, group) for region in regions}
                     for method, prediction in images.items():
                         for name, metric in by_slice.items():
                             for region, values in _measure(metric, prediction, target, masks).items():
-                                found[method][_column(name, region)] += values
+                                found[method][_column(name, region)].append(values)
                     volume.add(target, images, masks)
                 for collection in collections:
                     collection.add(group, images)
@@ -134,8 +134,8 @@ def evaluate(
                     watch(group, images)
             if not slices:
                 raise EvaluationError("there is no slice to evaluate", where=subject)
-            for method, by_column in volume.measured():
-                found[method] |= by_column
+            for method, of_volume in volume.measured():
+                found[method] |= of_volume
             rows += [
                 Row(patient, method, slices, {c: _mean(by_column[c]) for c in columns}, subject)
                 for method, by_column in found.items()
@@ -174,15 +174,15 @@ class _Volume:
             for name, slices in {**found, **{f"region {n}": m for n, m in masks.items()}}.items():
                 self._slices[name].append(slices)
 
-    def measured(self) -> Iterator[tuple[str, dict[str, list[float]]]]:
+    def measured(self) -> Iterator[tuple[str, dict[str, list[Tensor]]]]:
         """Of each method, one value by column."""
         volumes = {name: torch.cat(slices).movedim(0, 1)[None] for name, slices in self._slices.items()}
         masks = {region: volumes[f"region {region}"] for region in self._regions}
         for method in self._methods:
-            values: dict[str, list[float]] = {}
+            values: dict[str, list[Tensor]] = {}
             for name, metric in self._metrics.items():
                 made = _measure(metric.metric, volumes[f"method {method}"], volumes["target"], masks)
-                values |= {_column(name, region): one for region, one in made.items()}
+                values |= {_column(name, region): [one] for region, one in made.items()}
             yield method, values
 
 
@@ -228,26 +228,28 @@ def _column(metric: str, region: str) -> str:
     return metric if region == "image" else f"{metric}_{region}"
 
 
-def _measure(metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[str, Tensor]) -> dict[str, list[float]]:
-    """By region, the metric of each slice."""
+def _measure(metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """By region, the metric of each slice (B,). Nothing waits for the device, which computes while others are read."""
     if isinstance(metric, PixelMetric):
         values = metric.map(prediction, target)
-        return {region: masked_mean(values, mask).tolist() for region, mask in masks.items()}
-    return {region: metric(prediction, target, mask).tolist() for region, mask in masks.items()}
+        return {region: masked_mean(values, mask) for region, mask in masks.items()}
+    return {region: metric(prediction, target, mask) for region, mask in masks.items()}
 
 
-def _checked(prediction: Tensor, group: Group, method: str, patient: str) -> Tensor:
-    """The prediction in [0, 1]; a NaN is an error, as it would look like a slice without the region."""
-    if group.target is not None and prediction.shape != group.target.shape:
-        raise EvaluationError(
-            f"the output of {method!r} has shape {tuple(prediction.shape)}, the target {tuple(group.target.shape)}",
-            where=patient,
-        )
-    if not prediction.isfinite().all():
-        raise EvaluationError(f"the output of {method!r} holds NaN or infinite values", where=patient)
-    return to_unit(prediction)
+def _checked(predictions: Mapping[str, Tensor], group: Group, patient: str) -> dict[str, Tensor]:
+    """The methods' predictions in [0, 1]; a NaN is an error, as it would look like a slice without the region."""
+    for method, prediction in predictions.items():
+        if group.target is not None and prediction.shape != group.target.shape:
+            raise EvaluationError(
+                f"the output of {method!r} has shape {tuple(prediction.shape)}, the target {tuple(group.target.shape)}",
+                where=patient,
+            )
+    for method, finite in {method: made.isfinite().all() for method, made in predictions.items()}.items():
+        if not finite:
+            raise EvaluationError(f"the output of {method!r} holds NaN or infinite values", where=patient)
+    return {method: to_unit(prediction) for method, prediction in predictions.items()}
 
 
-def _mean(values: list[float]) -> float:
-    known = [v for v in values if not math.isnan(v)]
+def _mean(parts: list[Tensor]) -> float:
+    known = [v for values in parts for v in values.tolist() if not math.isnan(v)]
     return math.fsum(known) / len(known) if known else math.nan

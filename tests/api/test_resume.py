@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint
 from kills import assert_same, journal, killed_while_writing, partial
 
-OPTIONS = ["ema", "accumulation", "bf16", "fp16", "channels-last", "committee", "volumes"]
+OPTIONS = ["ema", "accumulation", "bf16", "fp16", "channels-last", "committee", "volumes", "volumes-hard"]
 
 
 def test_the_run_is_one_that_resuming_can_break(uninterrupted: Any) -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from skimage.metrics import (
     mean_squared_error,
     normalized_root_mse,
@@ -65,6 +66,28 @@ def test_whole_image_is_torchmetrics(metric, channels, pair):
     for i in range(3):
         expected = torchmetrics_value(metric, prediction[i : i + 1], target[i : i + 1])
         assert float(found[i]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.5, 2.0])
+@pytest.mark.parametrize("shape", [(3, 1, 40, 36), (2, 3, 17, 20), (1, 1, 12, 20, 16), (2, 2, 9, 10, 11)])
+def test_the_ssim_map_is_that_of_scipys_windows(shape, sigma):
+    generator = torch.Generator().manual_seed(3)
+    target = torch.rand(shape, generator=generator)
+    prediction = (target + 0.3 * torch.rand(shape, generator=generator)).clamp(0, 1)
+    found = Ssim(sigma, k1=0.02, k2=0.05, dimensions=len(shape) - 2).map(prediction, target)
+    axes, radius = tuple(range(2, len(shape))), int(3.5 * sigma + 0.5)
+    x, y = prediction.double().numpy(), target.double().numpy()
+    mean_x, mean_y, xx, yy, xy = (
+        gaussian_filter(image, sigma, radius=radius, mode="mirror", axes=axes) for image in (x, y, x * x, y * y, x * y)
+    )
+    luminance = (2 * mean_x * mean_y + 0.02**2) / (mean_x**2 + mean_y**2 + 0.02**2)
+    structure = (2 * (xy - mean_x * mean_y) + 0.05**2) / (xx - mean_x**2 + yy - mean_y**2 + 0.05**2)
+    np.testing.assert_allclose(found, luminance * structure, atol=2e-5)
+    if len(shape) == 4 or sigma == 1.5:  # of volumes torchmetrics has no other window
+        _, expected = reference.structural_similarity_index_measure(
+            prediction, target, sigma=sigma, k1=0.02, k2=0.05, data_range=1.0, return_full_image=True
+        )
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
 
 
 def test_whole_image_is_scikit_image(pair):

@@ -192,6 +192,12 @@ OPTIONS = {
         "transforms.flip={use='flip'}",
         "inference.overlap=0.25",
     ],
+    "volumes-hard": [
+        "data.dimensions=3",
+        "data.patch=[8, 16, 16]",
+        "data.patches=2",
+        "data.sampler={use='hard', strength=2.0}",
+    ],
     "committee": [
         "data.batch.paired:1/2=1",
         "data.batch.paired:2/2=1",
