@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantk import Dimensions
+from gantk_baselines.convolution import Conv2d, ConvTranspose2d
 
 __all__ = [
     "AVERAGE_POOL",
@@ -56,9 +57,9 @@ class Conv3d(nn.Conv3d):
         )
 
 
-CONVOLUTION: dict[Dimensions, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: Conv3d}
-TRANSPOSED: dict[Dimensions, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
-    2: nn.ConvTranspose2d,
+CONVOLUTION: dict[Dimensions, type[Conv2d] | type[Conv3d]] = {2: Conv2d, 3: Conv3d}
+TRANSPOSED: dict[Dimensions, type[ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
+    2: ConvTranspose2d,
     3: nn.ConvTranspose3d,
 }
 BATCH_NORM: dict[Dimensions, type[nn.BatchNorm2d] | type[nn.BatchNorm3d]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}

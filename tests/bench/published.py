@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantk_baselines.convolution import Conv2d, ConvTranspose2d
 from gantk_baselines.layers import BlurDown, BlurUp, InstanceNorm, OneMapConv2d
 
 __all__ = ["PublishedDown", "PublishedUp", "published"]
@@ -41,8 +42,8 @@ class PublishedUp(nn.Module):
 def published(network: nn.Module) -> nn.Module:
     """The same network, its weights kept, with its own pieces replaced by the published ones, in place.
 
-    Instance norms are `nn.InstanceNorm2d`, blurs depthwise convolutions, a last convolution to one channel is a plain
-    one, and activations overwrite their input.
+    Instance norms are `nn.InstanceNorm2d`, blurs depthwise convolutions, all convolutions are plain, and
+    activations overwrite their input.
     """
     for module in list(network.modules()):
         for name, child in module.named_children():
@@ -56,6 +57,10 @@ def published(network: nn.Module) -> nn.Module:
                 plain = nn.Conv2d(child.in_channels, 1, child.kernel_size)
                 plain.load_state_dict(child.state_dict())
                 setattr(module, name, plain)
+            elif isinstance(child, Conv2d):
+                child.__class__ = nn.Conv2d
+            elif isinstance(child, ConvTranspose2d):
+                child.__class__ = nn.ConvTranspose2d
             elif isinstance(child, nn.ReLU | nn.LeakyReLU):
                 child.inplace = True
     return network
