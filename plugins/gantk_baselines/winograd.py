@@ -22,8 +22,10 @@ PIECE = 256  # tiles at once: of more, the transformed ones leave the cache
 
 def pays(channels: int, outputs: int, kernel: int, images: int, height: int, width: int) -> bool:
     """Whether it was measured to be faster than torch's convolution, for outputs of that size."""
+    if kernel not in KERNELS or min(channels, outputs) < CHANNELS:
+        return False
     rows, columns = _tiles(height, width, WINDOW - kernel + 1)
-    return kernel in KERNELS and min(channels, outputs) >= CHANNELS and images * rows * columns >= TILES
+    return images * rows * columns >= TILES
 
 
 def winograd(x: Tensor, weight: Tensor, padding: int = 0) -> Tensor:

@@ -116,6 +116,21 @@ def test_an_exported_network_has_torchs_convolutions(own: list[str]) -> None:
     assert own == ["winograd", "unfold", "fold"]
 
 
+@pytest.mark.parametrize("kernel", [1, 3, 4, 5, 7])
+def test_wide_layers_of_every_kernel_have_torchs_values(kernel: int) -> None:
+    torch.manual_seed(0)
+    layer, x = Conv2d(128, 128, kernel, padding=1), torch.randn(1, 128, 40, 40)
+    found, wanted = layer(x), plain(layer)(x)
+    assert torch.equal(found, wanted) == (kernel not in KERNELS)  # another algorithm rounds otherwise
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    assert torch.equal(layer(x[..., :14, :14]), plain(layer)(x[..., :14, :14]))  # too few tiles for it
+
+
+def test_an_image_smaller_than_the_kernel_is_refused_by_torch() -> None:
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater than actual input size"):
+        Conv2d(512, 512, 4)(torch.randn(1, 512, 2, 2))
+
+
 def test_weights_are_those_of_torchs_layers() -> None:
     for ours, theirs in TORCHS.items():
         assert ours(2, 3, 3).state_dict().keys() == theirs(2, 3, 3).state_dict().keys()
