@@ -127,9 +127,8 @@ def check(
     for patient in found.patients:
         for finding in patient.findings:
             write(f"{finding.level}: {patient.id}: {finding.text}")
-    write(
-        f"{len(found.patients)} patients, {found.count('error')} errors, {found.count('warning')} warnings: "
-        f"{out / 'check.html'}, {out / 'check.csv'}"
-    )
+    counted = [(len(found.patients), "patient"), *((found.count(level), level) for level in ("error", "warning"))]
+    said = ", ".join(f"{number} {noun}" + "s" * (number != 1) for number, noun in counted)
+    write(f"{said}: {out / 'check.html'}, {out / 'check.csv'}")
     if found.count("error"):
         raise typer.Exit(1)
