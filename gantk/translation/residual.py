@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -112,21 +113,18 @@ def _start_at_zero(network: nn.Module, small: Sequence[Tensor], own: Tensor, ori
 
 def _zeroed(network: nn.Module, image: Tensor, given: Given) -> Tensor:
     """The output of a network whose last layers were set to zero, the last to run first, until the output is zero."""
-    ran: dict[object, nn.Module] = {}  # by the operation that ended them
-    layers = [m for m in network.modules() if next(m.parameters(recurse=False), None) is not None]
-    hooks = [
-        layer.register_forward_hook(lambda module, _, made: ran.update({getattr(made, "grad_fn", None): module}))
-        for layer in layers
-    ]
-    try:
-        with torch.enable_grad():
-            traced = image.clone().requires_grad_() * 1  # not a leaf: networks may change their input in place
-            output = output_of(network(traced, **given(image)))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for layer in _last(output, ran):
-        for parameter in layer.parameters(recurse=False):
+    traced = copy.deepcopy(network)  # a network may keep what it is given, which then belongs to a graph
+    ran: dict[object, str] = {}  # the layers by the operation that ended them
+    for name, layer in traced.named_modules():
+        if next(layer.parameters(recurse=False), None) is not None:
+            layer.register_forward_hook(
+                lambda _, given, made, name=name: ran.update({getattr(made, "grad_fn", None): name})
+            )
+    with torch.enable_grad():
+        copied = image.clone().requires_grad_() * 1  # not a leaf: networks may change their input in place
+        output = output_of(traced(copied, **given(image)))
+    for name in _last(output, ran):
+        for parameter in network.get_submodule(name).parameters(recurse=False):
             parameter.zero_()
         output = output_of(network(image, **given(image)))
         if not output.any():
@@ -134,7 +132,7 @@ def _zeroed(network: nn.Module, image: Tensor, given: Given) -> Tensor:
     return output
 
 
-def _last(output: Tensor, ran: Mapping[object, nn.Module]) -> list[nn.Module]:
+def _last(output: Tensor, ran: Mapping[object, str]) -> list[str]:
     """The layers from which an output is made without another layer between, the last to run first."""
     found, seen, waiting = set(), set(), [output.grad_fn]
     while waiting:

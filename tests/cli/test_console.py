@@ -22,7 +22,10 @@ def test_text_is_neither_wrapped_nor_read_as_markup(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == f"{text}\n"
 
 
-def test_a_table_folds_all_but_its_first_column(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_folds_all_but_its_first_column(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")  # 160 at least, and no wider as another test may have it
     write(table(["name", "what"], [["a" * 100, "b" * 100]]))
     out = capsys.readouterr().out
     assert "a" * 100 in out

@@ -25,6 +25,9 @@ NOT_RUN = {
     "gantk run recipes/ds3_semi.toml": "ten minutes",
     "gantk run recipes/unet_residual.toml": "two minutes",
     "gantk run recipes/volumes/pix2pix.toml": "ten minutes; the same",
+    "gantk run recipes/volumes/ds3_semi.toml": "ten minutes; the same",
+    "gantk run recipes/ds3_semi.toml --set name=slices-ds3-semi --set data.voxel=4.0 --set data.spacing=4.0 "
+    "--set data.crop=[48,40] --set translators.first.generator.levels=3 --set evaluation.volumes=true": "five minutes",
     "gantk run recipes/volumes/unet_l1.toml": "ten minutes; tests/test_recipes.py trains it on small volumes",
     "gantk run recipes/unet_residual.toml --set name=slices --set data.voxel=4.0 --set data.spacing=4.0 "
     "--set data.crop=[48,40] --set data.subjects=60 --set translators.generator.generator.levels=3 "
@@ -77,6 +80,8 @@ SMALL = {
 INSTEAD = {
     "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
     "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
+    "gantk table runs/slices-ds3-semi-* runs/volumes-ds3-semi-* --role teacher --role student "
+    '--reference "volumes-ds3-semi, student"': "gantk table RUN",
     "gantk table table2": "gantk table SWEEP --reference DS³",
     "gantk table table2 --json": "gantk table SWEEP --json",
     "gantk table table1": "gantk table SWEEP",
