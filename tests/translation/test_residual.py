@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -52,12 +52,15 @@ def test_a_change_moves_the_input_towards_the_nearer_end(change: float, start: f
 class Patient(Fixed):
     """It notes the sizes of its images, and takes none below `least`."""
 
+    seen: ClassVar[list[int]]
+
     def __init__(self, least: int) -> None:
         super().__init__(0.5)
-        self.least, self.seen = least, []
+        self.least = least
+        Patient.seen = []  # of its copies too
 
     def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        self.seen.append(image.shape[-1])
+        Patient.seen.append(image.shape[-1])
         if image.shape[-1] < self.least:
             raise ValueError("too small")
         return super().forward(image, layers, decode)
