@@ -9,6 +9,7 @@ import re
 import signal
 import sqlite3
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +80,19 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
 
 
+@contextlib.contextmanager
+def suspended(pid: int) -> Iterator[None]:
+    """The sweep and everything that it started stand still, so that none ends meanwhile."""
+    parent = psutil.Process(pid)
+    parent.suspend()
+    all_of_it = [parent, *parent.children(recursive=True)]
+    for process in all_of_it:
+        process.suspend()
+    yield
+    for process in all_of_it:
+        process.resume()
+
+
 def kill_all(pid: int) -> None:
     """The sweep and everything that it started, at once."""
     parent = psutil.Process(pid)
@@ -99,7 +113,10 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
     begun = server.until(
         lambda: [c for c in (parent / "children").glob("*") if steps(c) > 1] if parent.is_dir() else []
     )
-    listed = CliRunner().invoke(app, ["run", str(sweep_recipe), "--list", "--json", "--out", str(tmp_path / "runs")])
+    with suspended(process.pid):
+        listed = CliRunner().invoke(
+            app, ["run", str(sweep_recipe), "--list", "--json", "--out", str(tmp_path / "runs")]
+        )
     found = {child["state"] for child in json.loads(listed.stdout)["children"]}
     assert found & {"running", "finished"}
     assert "interrupted" not in found  # somebody is at work
