@@ -243,7 +243,9 @@ def _at_work(writer: str, *, unknown: bool) -> bool:
         return unknown
     import psutil  # needed only if there are leftovers
 
-    return psutil.pid_exists(int(process, 16))
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(int(process, 16)).status() != psutil.STATUS_ZOMBIE  # killed, and not yet waited for
+    return False
 
 
 @cache

@@ -134,3 +134,17 @@ def test_atomic_files_and_folders_are_whole_or_absent(tmp_path):
             (path / "x").write_text(text)
     assert (tmp_path / "d" / "x").read_text() == "first"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "d"]
+
+
+def test_what_a_killed_process_left_is_removed_before_its_parent_waits_for_it(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom gantk.files import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as path:\n"
+        "    path.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "a")])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is a zombie
+    assert leftovers(tmp_path)
+    sweep_partial(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    process.wait()
