@@ -42,11 +42,6 @@ sys.meta_path.insert(0, Absent())
 
 
 @pytest.fixture(scope="session")
-def run(uninterrupted: Any) -> Path:
-    return uninterrupted("plain")
-
-
-@pytest.fixture(scope="session")
 def onnx(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name, reason=f"ONNX needs {name}: pip install 'gantk[export]'")

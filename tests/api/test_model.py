@@ -18,16 +18,6 @@ INPUTS = ("t1", "t2")
 
 
 @pytest.fixture(scope="session")
-def run(uninterrupted: Any) -> Path:
-    return uninterrupted("plain")
-
-
-@pytest.fixture(scope="session")
-def model(run: Path) -> gantk.Model:
-    return gantk.load(run, device="cpu")
-
-
-@pytest.fixture(scope="session")
 def patient(tmp_path_factory: pytest.TempPathFactory, make_patient: Any) -> Path:
     """A patient that no training saw, without target."""
     return make_patient(tmp_path_factory.mktemp("new") / "N1", seed=77, modalities=INPUTS)

@@ -24,16 +24,6 @@ from kills import killed_while_writing, partial
 QUIET = QuietProgress()
 
 
-@pytest.fixture(scope="session")
-def run(uninterrupted: Any) -> Path:
-    return uninterrupted("plain")
-
-
-@pytest.fixture(scope="session")
-def model(run: Path) -> gantk.Model:
-    return gantk.load(run, device="cpu")
-
-
 @pytest.fixture
 def three(tmp_path: Path, make_patient: Any) -> Path:
     """Three patients of whom no training knows."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gantk.tracking.credentials import lend
 from gantk.tracking.journal import Journal
 from gantk.tracking.store import Store
 
@@ -86,3 +87,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[[str], MadeRun]:
     return lambda name: MadeRun(tmp_path / "runs" / f"{name}-{tmp_path.name}")
+
+
+@pytest.fixture
+def nothing_lent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No credentials of MLflow in the environment, before and after."""
+    for name in ("URI", "USERNAME", "PASSWORD", "TOKEN"):
+        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
+    yield
+    monkeypatch.undo()
+    lend("sqlite:///nothing")  # takes back

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,19 +8,11 @@ import pytest
 from gantk.errors import RecipeError, TrackingError, UsageError, redact
 from gantk.recipe.model import TrackingSettings
 from gantk.tracking.address import check_recipe, fault, shown, taken_apart
-from gantk.tracking.credentials import lend
 from gantk.tracking.store import resolve_uri
 
+pytestmark = pytest.mark.usefixtures("nothing_lent")
+
 SECRET = "s3cr3t"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_lent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("URI", "USERNAME", "PASSWORD", "TOKEN"):
-        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-    yield
-    monkeypatch.undo()
-    lend("sqlite:///nothing")  # takes back
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,7 @@ from gantk.tracking import credentials
 from gantk.tracking.credentials import completed, lend
 from gantk.tracking.store import resolve_uri
 
-
-@pytest.fixture(autouse=True)
-def _nothing_lent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("URI", "USERNAME", "PASSWORD", "TOKEN"):
-        monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
-    yield
-    monkeypatch.undo()
-    lend("sqlite:///nothing")  # takes back
+pytestmark = pytest.mark.usefixtures("nothing_lent")
 
 
 def test_credentials_are_lent_and_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
