@@ -7,9 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gantk import Candidates, GantkError, PluginError
+from gantk import Candidates, PluginError
 from gantk.data.sampler import Hardness, Weighed
-from gantk_baselines.samplers import Balanced
 
 
 def weighed(component):
@@ -49,14 +48,6 @@ def test_slices_come_as_often_as_their_weight_says():
 def test_what_is_no_weight_is_refused(wrong):
     with pytest.raises(PluginError, match=r"sampler 'it'.*gives no weights"):
         weighed(lambda slices: wrong).order(candidates(6), np.zeros(7))
-
-
-def test_classes_may_be_what_the_dataset_knows():
-    sites = [{"site": "north"}] * 3 + [{"site": "south"}]
-    assert Balanced("site")(candidates(4, facts=sites)).tolist() == pytest.approx([1 / 3] * 3 + [1])
-    assert Balanced("site", strength=0)(candidates(4, facts=sites)).tolist() == [1] * 4
-    with pytest.raises(GantkError, match="nothing is known of slices as 'sit'; did you mean 'site'"):
-        Balanced("sit")(candidates(4, facts=sites))
 
 
 def test_what_was_told_survives_a_resume():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from gantk.data.layout import Domain
 from gantk.translation import MapSlot, StagePlan, Step, Term, Translator, View
+from gantk_baselines.feature_network import FeatureNetwork
 from written_plugins import GOOD
 
 Plugin = Callable[..., EntryPoint]
@@ -99,3 +101,12 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
     for added in set(sys.modules) - before:
         if added.startswith("tmp_"):
             del sys.modules[added]
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[FeatureNetwork]:
+    """The random VGG-11, alive for the whole module, so that it is drawn once."""
+    network = FeatureNetwork.shared("vgg11", "random", True)
+    yield network
+    del network
+    gc.collect()

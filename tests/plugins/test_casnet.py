@@ -7,14 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from gantk import GantkError, Translation
 from gantk_baselines.generators import CasNet, Unet
-
-
-def count(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
+from tiny_networks import count
 
 
 def unet_parameters(inputs: int, outputs: int, levels: int, channels: int) -> int:

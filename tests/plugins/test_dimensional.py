@@ -16,15 +16,11 @@ from gantk.evaluation import metrics
 from gantk.plugins import Component, load_plugins
 from gantk.plugins.dimensions import dimensions_of
 from gantk.testing import Bench, make_group, make_image
-from gantk.translation.translator import multiples
-from gantk_baselines.augmentations import DiffAugment
 from gantk_baselines.dimensional import Conv3d, resampled
 from gantk_baselines.discriminators import MultiscalePatchGan, PatchGan
 from gantk_baselines.generators import ResidualUnet, Resnet, Unet
 from gantk_baselines.layers import BlurDown, BlurUp, InstanceNorm, OneMapConv3d
 from gantk_baselines.patch_nce import _mirror, _sample
-from gantk_baselines.perceptual import Perceptual
-from gantk_baselines.slicewise import of_slices
 
 MOMENT = Moment("training", 0, 1, 0)
 SIZE = (8, 12, 16)
@@ -111,36 +107,6 @@ def test_scores_of_volumes_have_the_size_that_the_docstring_says() -> None:
     assert PatchGan(1, channels=2, layers=2, dimensions=3)(torch.zeros(1, 1, 16, 24, 32)).shape == (1, 1, 2, 4, 6)
     scales = MultiscalePatchGan(1, {}, scales=2, channels=2, layers=1, dimensions=3)(torch.zeros(1, 1, 12, 16, 24))
     assert [tuple(scores.shape[2:]) for scores in scales] == [(4, 6, 10), (1, 2, 4)]
-
-
-def test_a_slab_is_halved_as_far_as_it_goes() -> None:
-    network = ResidualUnet(1, 1, image_size=(16, 224, 224), levels=5, channels=2, blocks=1, dimensions=3)
-    assert network.size_multiple == (4, 32, 32)
-    assert multiples(network, 3) == (4, 32, 32)
-    sizes = {}
-    with torch.no_grad():
-        _, found = network(torch.zeros(1, 1, 16, 64, 32), tuple(range(network.layer_count)))
-    sizes = {layer: tuple(feature.shape[2:]) for layer, feature in found.items()}
-    assert sizes[0] == (16, 64, 32)
-    assert sizes[2] == (4, 16, 8)
-    assert sizes[5] == (4, 2, 1)
-    assert sizes[6] == (4, 4, 2)
-    assert sizes[11] == (16, 64, 32)
-    with pytest.raises(GantkError, match="multiples of 4, 32, 32"):
-        network(torch.zeros(1, 1, 18, 64, 64))
-
-
-def test_residual_blocks_start_as_their_shortcuts() -> None:
-    torch.manual_seed(0)
-    network = ResidualUnet(1, 1, levels=1, channels=4, blocks=2, dimensions=3)
-    x = torch.randn(1, 4, 4, 4, 4)
-    assert torch.equal(network.down[0](x), F.leaky_relu(F.leaky_relu(x, 0.01), 0.01))
-
-
-def test_a_convolution_of_one_pixel_commutes_with_doubling() -> None:
-    """Which is why the decoder narrows before it doubles."""
-    x, convolution = volume(), nn.Conv3d(3, 2, 1)
-    assert torch.allclose(BlurUp()(convolution(x)), convolution(BlurUp()(x)), atol=1e-5)
 
 
 # --- losses and weight maps ------------------------------------------------------------------------------
@@ -231,26 +197,6 @@ def test_edges_of_volumes() -> None:
         assert np.allclose(weight[0].numpy(), 1 + 2 * steep / steep.max(), atol=1e-3)
 
 
-def test_frozen_networks_are_shown_slices_of_volumes() -> None:
-    parameters = {"network": "vgg11", "weights": "random", "layers": ["relu1_1"], "slices": 3}
-    registry = load_plugins().registry
-    loss = Perceptual(network="vgg11", weights="random", layers=("relu1_1",), slices=3)
-    made = Bench(registry.get("loss", "perceptual"), parameters, size=(6, 16, 24), ones=True)
-    torch.manual_seed(3)
-    view = made.view()
-    value = loss(view)
-    shown = of_slices(view, view.target, 3)
-    places = [next(d for d in range(6) if torch.equal(view.target[0, :, d], shown[number])) for number in range(3)]
-    assert places == sorted(set(places))
-    assert shown.shape == (6, 1, 16, 24)
-    for number, d in enumerate(places):
-        assert torch.equal(shown[3 + number], view.target[1, :, d])
-    assert of_slices(view, view.output, 3).shape == shown.shape
-    features = [loss.network(image)["relu1_1"] for image in (of_slices(view, view.output, 3), shown)]
-    assert value.item() == pytest.approx((features[0] - features[1]).abs().mean().item(), rel=1e-5)
-    assert set(places) != set(range(6))
-
-
 # --- transforms and augmentations ------------------------------------------------------------------------
 
 
@@ -307,16 +253,6 @@ def test_resampling_takes_pixels_as_areas() -> None:
         image.repeat_interleave(2, 2).repeat_interleave(2, 3).repeat_interleave(2, 4),
     )
     assert torch.allclose(resampled(image, (4, 6, 8), "linear"), BlurUp()(image), atol=1e-5)
-
-
-def test_a_cube_is_cut_out() -> None:
-    torch.manual_seed(0)
-    image = torch.ones(4, 1, 20, 20, 20)
-    shown = DiffAugment(color=False, shift=0.0, cutout=0.5)(image)
-    for part in shown[:, 0] < 0:
-        sides = [int(part.any(dim=tuple(a for a in range(3) if a != axis)).sum()) for axis in range(3)]
-        assert int(part.sum()) == sides[0] * sides[1] * sides[2]
-        assert max(sides) <= 10
 
 
 # --- what says that it is of slices ----------------------------------------------------------------------

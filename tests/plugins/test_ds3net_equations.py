@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from equations import array
 from gantk.training.update import Updater
 from gantk.translation import Step, View
 from gantk_baselines.patch_nce import PatchNce
@@ -121,10 +122,6 @@ def patches_of(feature: Array, at: Array) -> Array:
 
 def all_keys(head: nn.Module, features: dict[int, Array]) -> dict[int, Array]:
     return {k: projection(head, k, patches_of(f, np.arange(f[0, 0].size))) for k, f in features.items()}
-
-
-def array(tensor: Tensor) -> Array:
-    return tensor.detach().numpy().copy()
 
 
 # --- the networks, run on their own --------------------------------------------------------------------

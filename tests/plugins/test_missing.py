@@ -20,12 +20,9 @@ from gantk.training.update import Updater
 from gantk.translation import Step
 from gantk_baselines.generators import Unet
 from gantk_baselines.missing import ModalityDropout, ModalityPatchGan, scenarios_of
+from tiny_networks import count
 
 MMGAN = [(0, 10), (11, 7), (21, 3), (31, 0)]  # the published code's curriculum
-
-
-def count(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 def moment(epoch: int = 0) -> Moment:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gantk import GantkError
 from gantk_baselines.generators import Resnet, Resvit
 from gantk_baselines.generators.resvit import ArtBlock, Transformer
+from tiny_networks import count
 
 SMALL: dict[str, Any] = {"channels": 2, "blocks": 3, "transformers": (1, 3), "hidden": 8, "depth": 2, "heads": 2}
 
@@ -20,10 +21,6 @@ SMALL: dict[str, Any] = {"channels": 2, "blocks": 3, "transformers": (1, 3), "hi
 def network(**settings: Any) -> Resvit:
     torch.manual_seed(0)
     return Resvit(3, 1, **{"image_size": (32, 48), **SMALL, **settings})
-
-
-def count(part: nn.Module) -> int:
-    return sum(p.numel() for p in part.parameters())
 
 
 def transformer_size(hidden: int, depth: int, ratio: int = 4) -> int:
