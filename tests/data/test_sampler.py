@@ -7,26 +7,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gantk import Candidates, PluginError
+from candidates import candidates
+from gantk import PluginError
 from gantk.data.sampler import Hardness, Weighed
 
 
 def weighed(component):
     return Weighed(component, "sampler 'it' of the plugin mine")
-
-
-def candidates(count, **changes):
-    every = {
-        "group": "paired",
-        "subjects": ["P1"] * count,
-        "patients": ["P1"] * count,
-        "slices": np.arange(count),
-        "tumor": np.zeros(count, bool),
-        "core": np.zeros(count, bool),
-        "facts": [{}] * count,
-        "hardness": np.full(count, np.nan),
-    }
-    return Candidates(**every | changes)
 
 
 def test_slices_come_as_often_as_their_weight_says():

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ds3net_paper import SMALL, Reference
 from gantk.data.layout import Domain
 from gantk.translation import MapSlot, StagePlan, Step, Term, Translator, View
 from gantk_baselines.feature_network import FeatureNetwork
@@ -110,3 +111,34 @@ def kept() -> Iterator[FeatureNetwork]:
     yield network
     del network
     gc.collect()
+
+
+@pytest.fixture(scope="module")
+def prepare(build: Callable[..., Any], make_group: Callable[..., Any]) -> Callable[..., Any]:
+    """Builds DS³-Net small, with wide random weights, a batch, and what the paper says of both."""
+
+    def make(*overrides: str, stage: str = "joint") -> Any:
+        built = build("ds3_published.toml", [*SMALL, *overrides], stage=stage, spread=0.15)
+        for translator in built.translators.values():
+            translator.double()
+        built.batch = {
+            "paired": make_group(2, seed=1, dtype=torch.float64),
+            "unpaired": make_group(2, seed=2, target=False, dtype=torch.float64),
+        }
+        built.step = Step(built.translators, built.plan, built.batch)
+        built.reference = Reference(built.translators, built.batch)
+
+        def view(name: str) -> View:
+            term = built.term(name)
+            return View(built.step, term.role, term.group, term)
+
+        built.view = view
+        return built
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def joint(prepare: Callable[..., Any]) -> Any:
+    """The second stage, with nothing changed by the tests that use it."""
+    return prepare()

@@ -1,4 +1,4 @@
-"""PatchGAN: published sizes, maps, features and spectral norm."""
+"""PatchGAN: published sizes, maps, features, spectral norm, and several scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from equations import array
 from gantk import GantkError, Judgement
-from gantk_baselines.discriminators import PatchGan
+from gantk_baselines.discriminators import MultiscalePatchGan, PatchGan
 from tiny_networks import count
 
 
@@ -123,3 +123,12 @@ def test_spectral_norm_in_bf16() -> None:
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
     exact = network.eval()(image)
     assert torch.allclose(scores.float(), exact, atol=0.05 * exact.abs().max().item() + 1e-3)
+
+
+def test_features_of_scales_are_numbered_through() -> None:
+    network = MultiscalePatchGan(1, {}, scales=3, channels=2, layers=1)
+    image = torch.rand(2, 1, 32, 48)
+    judged = network(image, (1, 7, 16))
+    assert sorted(judged.features) == [1, 7, 16]
+    assert all(torch.equal(a, b) for a, b in zip(judged.scores, network(image), strict=True))
+    assert [judged.features[n].shape[-1] for n in (1, 7, 16)] == [24, 12, 5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,3 +44,9 @@ def ramp(view: View) -> Tensor:
     height, width = view.source.shape[-2:]
     grid = torch.arange(height * width, dtype=view.source.dtype).view(1, 1, height, width) / 50
     return grid.expand(len(view.source), -1, -1, -1)
+
+
+def close(ours: Tensor | float, theirs: float) -> None:
+    """Assert that two numbers agree to 1e-9 of their size."""
+    value = ours.item() if isinstance(ours, Tensor) else ours
+    assert value == pytest.approx(theirs, rel=1e-9)

@@ -99,24 +99,6 @@ def test_it_is_told_the_scores_of_real_images_once_a_step(registry: Registry, ma
     assert not scores.requires_grad
 
 
-def test_ada_rises_while_the_discriminator_is_sure(registry: Registry) -> None:
-    _, assembly = made(registry, shown={"use": "ada", "images": 100, "every": 2, "limit": 0.5})
-    ada = assembly.translators["one"].augmentation
-    image = torch.rand(4, 1, 8, 8)
-    torch.manual_seed(0)
-    assert torch.allclose(ada(image), image, atol=1e-5), "at p = 0 nothing changes"
-    ada.observe(torch.ones(5), 4)
-    assert ada.probability == 0
-    ada.observe(torch.ones(5), 4)
-    assert ada.probability.item() == pytest.approx(0.08)
-    for _ in range(20):
-        ada.observe(torch.ones(5), 4)
-    assert ada.probability.item() == pytest.approx(0.5)
-    ada.observe(-torch.ones(5), 4)
-    ada.observe(torch.ones(5), 4)
-    assert ada.probability.item() == pytest.approx(0.42)
-
-
 @pytest.mark.parametrize("loss", ["lsgan", "vanilla", "hinge", "r1"])
 def test_adversarial_losses_know_several_scales(registry: Registry, make_group: Any, loss: str) -> None:
     _, assembly = made(registry, loss, discriminator=SCALES)
@@ -136,15 +118,6 @@ def test_a_loss_is_the_mean_over_scales(registry: Registry, make_group: Any) -> 
     view = seen(assembly, make_group)
     wanted = sum((scores - 1).square().mean() for scores in view.judge_scales()) / 3
     assert torch.allclose(view.step.plan.terms[0].generator_loss(view), wanted)
-
-
-def test_features_of_scales_are_numbered_through(registry: Registry) -> None:
-    network = made(registry, discriminator=SCALES)[1].translators["one"].discriminator
-    image = torch.rand(2, 1, 32, 48)
-    judged = network(image, (1, 7, 16))
-    assert sorted(judged.features) == [1, 7, 16]
-    assert all(torch.equal(a, b) for a, b in zip(judged.scores, network(image), strict=True))
-    assert [judged.features[n].shape[-1] for n in (1, 7, 16)] == [24, 12, 5]
 
 
 def test_what_does_not_fit_is_refused(registry: Registry, make_group: Any) -> None:

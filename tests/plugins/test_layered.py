@@ -1,4 +1,4 @@
-"""Networks of both plugins: published sizes, layer numbers, features, building blocks against NumPy."""
+"""Generators with numbered layers: features in the pass that translates, and no layer more than is wanted."""
 
 from __future__ import annotations
 

@@ -1,0 +1,24 @@
+"""Slices that samplers weigh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gantk import Candidates
+
+
+def candidates(count: int, **changes: Any) -> Candidates:
+    """That many slices of one patient, without tumor, of which nothing is known but what is said here."""
+    every = {
+        "group": "paired",
+        "subjects": ["P1"] * count,
+        "patients": ["P1"] * count,
+        "slices": np.arange(count),
+        "tumor": np.zeros(count, bool),
+        "core": np.zeros(count, bool),
+        "facts": [{}] * count,
+        "hardness": np.full(count, np.nan),
+    }
+    return Candidates(**every | changes)
