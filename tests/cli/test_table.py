@@ -1,52 +1,15 @@
-"""`gantk table` and the differences of `gantk compare`, from folders to what is written."""
+"""`gantk table`, from folders to what is written."""
 
 import csv
 import io
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from command_line import call
-from gantk.evaluation.results import Column, Evaluation, Row
-
-COLUMNS = {"ssim": Column("SSIM", "image", True), "ssim_brain": Column("SSIM", "brain", True)}
-
-
-def evaluate(folder: Path, seed: int, mean: float, *, settings: str = "e") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = f'name = "r"\n[run]\nseed = {seed}\n[translators.teacher]\n[translators.student]\n'
-    (folder / "recipe.toml").write_text(text, encoding="utf-8")
-    rows = [
-        Row(f"p{i}", method, 3, dict.fromkeys(COLUMNS, value + 0.01 * i + 0.003 * (i * seed % 3)))
-        for i in range(6)
-        for method, value in (("teacher", mean - 0.1), ("student", mean), ("training_mean", 0.2))
-    ]
-    Evaluation("split1", settings, COLUMNS, rows).write(folder / "evaluation")
-    return folder
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`runs/abl`, a sweep of two variants and two seeds of which one is missing, and `runs/abl-other`, a run."""
-    monkeypatch.chdir(tmp_path)
-    sweep = tmp_path / "runs" / "abl"
-    children = []
-    for variant, mean in (("full", 0.8), ("bare", 0.7)):
-        for seed in (1, 2):
-            id_ = f"{variant}-{seed}"
-            children.append({"id": id_, "variant": variant, "changes": {"run.seed": seed}, "label": variant})
-            if id_ != "bare-2":
-                evaluate(sweep / "children" / id_, seed, mean)
-    (sweep / "sweep.json").write_text(json.dumps({"name": "abl", "children": children}), encoding="utf-8")
-    (sweep / "recipe.toml").write_text(
-        'name = "abl"\n[variants.full]\nlabel = "All of it"\n[variants.bare]\n[sweep]\n"run.seed" = [1, 2]\n',
-        encoding="utf-8",
-    )
-    evaluate(tmp_path / "runs" / "abl-other", 1, 0.9)
-    return tmp_path / "runs"
+from measured_runs import evaluate
 
 
 def test_terminal(runs):
@@ -79,16 +42,6 @@ def test_the_sweeps_own_reference(runs):
     result = call("table", "abl", "--format", "md")
     assert result.exit_code == 0, result.stderr
     assert "Nothing was tested: reference: no row is called 'baer'; did you mean 'bare'?" in result.stdout
-
-
-def test_a_report_against_another_reference(runs):
-    result = call("report", "abl", "--reference", "bare")
-    assert result.exit_code == 0, result.stderr
-    assert "Difference from bare" in (runs / "abl" / "report.html").read_text(encoding="utf-8")
-    unknown = call("report", "abl", "--reference", "baer")
-    assert unknown.exit_code == 2
-    assert "did you mean 'bare'?" in unknown.stderr
-    assert call("report", "abl-other", "--reference", "bare").exit_code == 2
 
 
 def test_csv_is_alone_on_standard_output(runs):
@@ -142,22 +95,6 @@ def test_no_such_run(runs):
         result = call(*arguments)
         assert result.exit_code == 2
         assert "there is no run 'nothing'" in result.stderr
-
-
-def test_a_sweep_is_no_run_to_compare(runs):
-    result = call("compare", "abl", "abl-other")
-    assert result.exit_code == 2
-    assert "gantk table" in result.stderr
-
-
-def test_compare_shows_differences(runs):
-    result = call("compare", "abl-other", runs / "abl" / "children" / "full-1", "--reference", "abl-other/teacher")
-    assert result.exit_code == 0, result.stderr
-    assert "Difference from teacher of abl-other" in result.stdout
-    assert "SSIM brain" not in result.stdout.split("Difference from")[1]
-    found = call("compare", "abl-other", "--all-regions", "--json")
-    assert set(json.loads(found.stdout)["rows"][0]["differences"]) == {"ssim", "ssim_brain"}
-    assert call("compare", "abl-other", "--reference", "abl-other/studnt").exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [["table", "abl", "--reference", "bare"], ["compare", "abl-other"]])

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from typer.testing import CliRunner
 
-from gantk.cli.main import app
 from gantk.data.split import Split
 from gantk.errors import EvaluationError
 from gantk.evaluation.results import Column, Evaluation, Row
@@ -94,11 +92,10 @@ def test_every_entry_names_components_that_there_are(registry: object) -> None:
             assert {word.strip() for word in keywords.split(",")} <= known
 
 
-def test_the_command_prints_both(run: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["describe", str(run)])
-    assert done.exit_code == 0, done.output
-    assert done.output.startswith("Data. ")
-    assert CliRunner().invoke(app, ["describe", str(run), "--bibtex"]).output.startswith("@")
+def test_text_and_bibtex_and_what_is_no_run(run: Path, tmp_path: Path) -> None:
+    found = describe(run)
+    assert found.text.startswith("Data. ")
+    assert found.bibtex.startswith("@")
     with pytest.raises(EvaluationError, match="not the folder of a run"):
         describe(tmp_path / "evaluation")
 
