@@ -16,6 +16,7 @@ from gantk.tracking.folder import RunFolder
 from gantk.tracking.journal import Journal
 from gantk.training.checkpoint import newest_checkpoint
 from tiny_runs import RECIPE, toml
+from told import Told
 
 ONE = """
 [translators.only]
@@ -36,14 +37,6 @@ examples = 1
 [tracking]
 enabled = false
 """
-
-
-class Told(QuietProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture(scope="module")

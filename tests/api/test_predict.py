@@ -20,6 +20,7 @@ from gantk.api.measuring import Measure
 from gantk.errors import DataError, UsageError
 from gantk.progress import QuietProgress
 from kills import killed_while_writing, partial
+from told import Told
 
 QUIET = QuietProgress()
 
@@ -197,12 +198,6 @@ def test_flips_are_averaged(model: gantk.Model, three: Path, tmp_path: Path) -> 
 
 
 def test_files_of_another_way_are_told_and_inputs_stay(model: gantk.Model, three: Path, tmp_path: Path) -> None:
-    class Told(QuietProgress):
-        def __init__(self) -> None:
-            self.notes: list[str] = []
-
-        def note(self, text: str) -> None:
-            self.notes.append(text)
 
     out, told = tmp_path / "out", Told()
     gantk.predict_cohort(model, three, out, role="teacher", progress=QUIET)

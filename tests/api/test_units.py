@@ -19,6 +19,7 @@ from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe import Recipe, load_recipe
 from gantk.testing.cohort import write_pictures
+from told import Told
 
 SHAPE = (30, 34, 8)
 X, Y, Z = np.meshgrid(*[np.linspace(-1, 1, n) for n in SHAPE], indexing="ij")
@@ -203,14 +204,8 @@ def test_a_range_is_the_scale_and_names_must_be_right(tmp_path: Path) -> None:
 
 
 def test_what_was_found_is_told(tmp_path: Path) -> None:
-    class Notes(QuietProgress):
-        def __init__(self) -> None:
-            self.notes: list[str] = []
 
-        def note(self, text: str) -> None:
-            self.notes.append(text)
-
-    progress = Notes()
+    progress = Told()
     path = make_recipe(tmp_path, write(tmp_path / "data", ["mr", "ct"]), "mr", "ct")
     open_cohort(load_recipe(path), load_plugins().registry, progress)
     assert "Background: mr 0, ct -1000" in progress.notes

@@ -17,16 +17,9 @@ from gantk.recipe.data import IntensitySettings
 from gantk.recipe.load import recipe_from_table
 from gantk.testing.cohort import write_patient, write_volume
 from gantk.translation import Moment, assemble
+from told import Told
 
 SAID = {"unit": "categories", "range": [0, 4]}
-
-
-class Told(QuietProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -16,16 +16,9 @@ from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe.load import recipe_from_table
 from patient_folders import touch
+from told import Told
 
 QUIET = QuietProgress()
-
-
-class Told(QuietProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def table(root: Path, text: str, name: str = "cohort.csv") -> Path:

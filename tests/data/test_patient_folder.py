@@ -7,7 +7,8 @@ import pytest
 from gantk.data.brats import Brats
 from gantk.errors import DataError
 from gantk.progress import QuietProgress
-from patient_folders import Notes, harmless, listed, touch
+from patient_folders import harmless, listed, touch
+from told import Told
 
 QUIET = QuietProgress()
 
@@ -71,9 +72,9 @@ def test_files_beside_and_below_patients_are_named_and_left_out(tmp_path):
 
 def test_a_segmentation_of_another_name_is_told(tmp_path):
     touch(tmp_path, "P1/P1_t1.nii", "P1/W39_1998.09.19_Segm.nii")
-    subjects = Brats(tmp_path).subjects(notes := Notes())
+    subjects = Brats(tmp_path).subjects(told := Told())
     assert subjects[0].segmentation.name == "W39_1998.09.19_Segm.nii"
-    assert "W39_1998.09.19_Segm.nii is taken for the segmentation" in notes.said[0]
+    assert "W39_1998.09.19_Segm.nii is taken for the segmentation" in told.notes[0]
 
 
 def test_a_folder_that_cannot_be_read_is_no_lost_patient(tmp_path, monkeypatch):
@@ -87,12 +88,3 @@ def test_a_folder_that_cannot_be_read_is_no_lost_patient(tmp_path, monkeypatch):
         Brats(tmp_path).subjects(QUIET)
     with pytest.raises(DataError, match="Permission denied"):
         Brats.subject_at(tmp_path / "P1", ["t1"])
-
-
-def test_one_patients_folder(cohort, tmp_path):
-    with pytest.raises(DataError, match="no 't1ce' image"):
-        Brats.subject_at(cohort / "LGG" / "P4", ["t1", "t1ce"])
-    with pytest.raises(DataError, match="holds no image"):
-        Brats.subject_at(cohort / "LGG", ["t1"])
-    with pytest.raises(DataError, match="does not exist"):
-        Brats.subject_at(tmp_path / "gone", ["t1"])

@@ -11,16 +11,9 @@ from gantk.data.brats import Brats
 from gantk.data.phantom import Phantom
 from gantk.errors import CacheError
 from gantk.progress import QuietProgress
+from told import Told
 
 QUIET = QuietProgress()
-
-
-class Notes(QuietProgress):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
 
 
 @pytest.mark.slow
@@ -70,12 +63,12 @@ def test_a_damaged_phantom_in_the_cache_is_made_again(phantom_cache, monkeypatch
     path = next(folder.glob(f"*{name}"))
     path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
     stamp = others[0].segmentation.stat().st_mtime_ns
-    phantom.make(notes := Notes())
-    assert notes.said[0] == f"{folder} is damaged and made again"
+    phantom.make(told := Told())
+    assert told.notes[0] == f"{folder} is damaged and made again"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert others[0].segmentation.stat().st_mtime_ns == stamp
-    phantom.make(quiet := Notes())
-    assert not quiet.said
+    phantom.make(quiet := Told())
+    assert not quiet.notes
 
 
 @pytest.fixture(scope="module")

@@ -15,41 +15,16 @@ import pytest
 from gantk.data import prepared
 from gantk.data import store as store_module
 from gantk.data.brats import Brats
-from gantk.data.labels import Labels
-from gantk.data.meaning import Absolute, Meaning
-from gantk.data.normalisation import Normalisation, fixed_scale
+from gantk.data.normalisation import Normalisation
 from gantk.data.planes import centre
 from gantk.data.slices import normalised_slices
-from gantk.data.store import SliceSettings, damaged_patients, prepare
+from gantk.data.store import damaged_patients
 from gantk.data.volumes import Volumes
 from gantk.errors import CacheError, DataError
 from gantk.progress import QuietProgress
 from gantk.recipe.data import IntensitySettings
-
-INPUTS = ("t1", "t2", "flair")
-SETTINGS = SliceSettings(("t1", "t2", "flair", "t1ce"), None, (28, 24))
-
-
-class Recorded(QuietProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-def run(root, cache, *, settings=SETTINGS, inputs=INPUTS, workers=1, progress=None, dataset=None):
-    dataset = dataset or Brats(root)
-    subjects = dataset.subjects(QuietProgress())
-    return prepare(
-        dataset,
-        subjects,
-        settings,
-        inputs,
-        cache=cache,
-        workers=workers,
-        progress=progress or QuietProgress(),
-    )
+from prepared_cohorts import INPUTS, SETTINGS, prepared_cohort
+from told import Told
 
 
 def folders(cache):
@@ -68,17 +43,17 @@ def test_grids_that_differ_are_told(cohort, cache, write_volume):
     affine[0, 3] += 0.02
     write_volume(path, np.asarray(moved.dataobj), affine)
     for _ in range(2):  # from the cache too
-        notes = Recorded()
-        run(cohort, cache, progress=notes)
-        assert [note for note in notes.notes if "lie apart" in note and note.endswith("P3 (0.02 voxels)")]
+        told = Told()
+        prepared_cohort(cohort, cache, progress=told)
+        assert [note for note in told.notes if "lie apart" in note and note.endswith("P3 (0.02 voxels)")]
     with pytest.raises(DataError, match=r"0\.02 voxels"):  # what a larger tolerance let pass is not taken for read
-        run(cohort, cache, dataset=Brats(cohort, 0.01))
+        prepared_cohort(cohort, cache, dataset=Brats(cohort, 0.01))
 
 
 @pytest.mark.parametrize("spacing", [None, 1.3])
 def test_stored_slices_are_the_normalised_volumes(cohort, cache, spacing):
     settings = replace(SETTINGS, spacing=spacing)
-    store = run(cohort, cache, settings=settings)
+    store = prepared_cohort(cohort, cache, settings=settings)
     assert list(store) == ["P1", "P2", "P3", "P4"]
     assert store.settings == settings
     dataset = Brats(cohort)
@@ -108,30 +83,15 @@ def test_stored_slices_are_the_normalised_volumes(cohort, cache, spacing):
 
 
 def test_slices_with_less_than_a_square_centimetre_of_brain_are_left_out(cohort, cache):
-    patient = run(cohort, cache)["P1"]
+    patient = prepared_cohort(cohort, cache)["P1"]
     assert 0 < len(patient) < 10
     assert (patient.brain_area >= 100).all()
 
 
-def test_one_modality_at_a_time_and_in_any_order(cohort, cache):
-    patient = run(cohort, cache)["P1"]
-    every = patient.images([3, 1], ("t1", "t2", "flair", "t1ce"))
-    np.testing.assert_array_equal(patient.images([1, 3], ("t1ce", "t1")), every[::-1][:, [3, 0]])
-    with pytest.raises(DataError, match="no 't1ce' image"):
-        run(cohort, cache)["P4"].images([0], ("t1ce",))
-
-
-def test_the_ends_of_the_range_are_exact():
-    codes = prepared.encode(np.array([-1, 0, 1], np.float32))
-    assert prepared._values()[codes[[0, 2]]].tolist() == [-1.0, 1.0]
-    every = prepared._values()
-    np.testing.assert_array_equal(prepared.encode(every), np.arange(65536))
-
-
 @pytest.mark.slow
 def test_workers_prepare_the_same_bytes_and_nothing_twice(cohort, tmp_path, monkeypatch):
-    run(cohort, tmp_path / "one", workers=1)
-    run(cohort, tmp_path / "two", workers=2)
+    prepared_cohort(cohort, tmp_path / "one", workers=1)
+    prepared_cohort(cohort, tmp_path / "two", workers=2)
     assert folders(tmp_path / "one") == folders(tmp_path / "two")
     for path in (tmp_path / "one").rglob("*.*"):
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
@@ -140,7 +100,7 @@ def test_workers_prepare_the_same_bytes_and_nothing_twice(cohort, tmp_path, monk
         raise AssertionError("prepared twice")
 
     monkeypatch.setattr(store_module, "_prepare_patient", never)
-    run(cohort, tmp_path / "two", workers=2)
+    prepared_cohort(cohort, tmp_path / "two", workers=2)
 
 
 def test_the_key_covers_everything_that_shapes_the_slices(cohort):
@@ -208,19 +168,19 @@ def cut(path):
     ],
 )
 def test_a_damaged_patient_is_made_again(cohort, cache, damage):
-    before = run(cohort, cache)["P1"].images([0], INPUTS)
-    folder = run(cohort, cache)["P1"].folder
+    before = prepared_cohort(cohort, cache)["P1"].images([0], INPUTS)
+    folder = prepared_cohort(cohort, cache)["P1"].folder
     prepared._map.cache_clear()
     damage(folder)
-    progress = Recorded()
-    after = run(cohort, cache, progress=progress)["P1"]
+    progress = Told()
+    after = prepared_cohort(cohort, cache, progress=progress)["P1"]
     np.testing.assert_array_equal(after.images([0], INPUTS), before)
     assert progress.notes == [f"{folder} is damaged and made again"]
 
 
 def test_damage_is_found_without_a_cohort(cohort, cache):
     assert damaged_patients(cache, QuietProgress()) == (0, [])
-    stored = run(cohort, cache)
+    stored = prepared_cohort(cohort, cache)
     (cache / "slices" / ".1-2-3.partial-x").mkdir()  # of a process that works on it
     assert damaged_patients(cache, QuietProgress()) == (len(stored), [])
     prepared._map.cache_clear()
@@ -229,7 +189,7 @@ def test_damage_is_found_without_a_cohort(cohort, cache):
 
 
 def test_a_damaged_patient_that_cannot_be_removed_is_named(cohort, cache, monkeypatch):
-    folder = run(cohort, cache)["P1"].folder
+    folder = prepared_cohort(cohort, cache)["P1"].folder
     (folder / "meta.json").unlink()
 
     def refuse(path):
@@ -237,14 +197,14 @@ def test_a_damaged_patient_that_cannot_be_removed_is_named(cohort, cache, monkey
 
     monkeypatch.setattr(store_module.shutil, "rmtree", refuse)
     with pytest.raises(CacheError, match=r"cannot be removed.*Permission denied") as caught:
-        run(cohort, cache)
+        prepared_cohort(cohort, cache)
     assert caught.value.where == str(folder)
 
 
 def test_a_cache_that_cannot_be_written_names_the_variable(cohort, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CacheError, match="GANTK_CACHE"):
-        run(cohort, tmp_path / "file")
+        prepared_cohort(cohort, tmp_path / "file")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +218,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(cohort, cache, monkeypatch, erro
     monkeypatch.setattr(store_module.np, "save", full)
     monkeypatch.setattr(store_module, "_room", lambda folder: 0)
     with pytest.raises(CacheError, match=r"disk is full.*GANTK_CACHE"):
-        run(cohort, cache)
+        prepared_cohort(cohort, cache)
     assert folders(cache) == []
 
 
@@ -268,7 +228,7 @@ def test_a_bad_file_reaches_the_user_from_a_worker(cohort, cache, workers):
     bad = cohort / "LGG" / "P2" / "P2_t2.nii.gz"
     bad.write_bytes(bad.read_bytes()[:200])
     with pytest.raises(DataError, match="truncated") as caught:
-        run(cohort, cache, workers=workers)
+        prepared_cohort(cohort, cache, workers=workers)
     assert caught.value.where == str(bad)
     assert not [name for name in folders(cache) if name.startswith(".")]
 
@@ -279,13 +239,13 @@ def test_an_image_that_is_empty_inside_the_brain_names_the_patient(cohort, cache
     bad = cohort / "HGG" / "P1" / "P1_t1ce.nii.gz"
     write_volume(bad, np.where(brain, 0, 5).astype(np.int16))
     with pytest.raises(DataError, match=r"'P1'.*'t1ce'.*empty inside the brain.*data\.intensities\.t1ce") as caught:
-        run(cohort, cache)
+        prepared_cohort(cohort, cache)
     assert caught.value.where == str(bad)
 
 
 def test_a_crop_without_brain_is_refused(cohort, cache):
     with pytest.raises(DataError, match=r"'P1' has no slice with at least 1 cm².*4 × 4"):
-        run(cohort, cache, settings=replace(SETTINGS, crop=(4, 4)))
+        prepared_cohort(cohort, cache, settings=replace(SETTINGS, crop=(4, 4)))
 
 
 class Stops(Brats):
@@ -299,7 +259,7 @@ class Stops(Brats):
 
 def test_an_interrupted_preparation_leaves_whole_patients_alone(cohort, cache):
     with pytest.raises(KeyboardInterrupt):
-        run(cohort, cache, dataset=Stops(cohort))
+        prepared_cohort(cohort, cache, dataset=Stops(cohort))
     assert len(folders(cache)) == 2
     assert not [name for name in folders(cache) if name.startswith(".")]
     for folder in (cache / "slices").iterdir():
@@ -308,8 +268,8 @@ def test_an_interrupted_preparation_leaves_whole_patients_alone(cohort, cache):
 
 @pytest.mark.slow
 def test_a_dying_worker_is_replaced_by_this_process(cohort, cache):
-    progress = Recorded()
-    store = run(cohort, cache, dataset=Dies(cohort, os.getpid()), workers=2, progress=progress)
+    progress = Told()
+    store = prepared_cohort(cohort, cache, dataset=Dies(cohort, os.getpid()), workers=2, progress=progress)
     assert len(store) == 4
     assert "worker process died" in progress.notes[0]
 
@@ -335,40 +295,20 @@ def test_the_workers_modules_do_not_import_torch():
 
 def test_a_patient_with_the_target_alone_has_its_own_foreground(cohort, cache, write_patient):
     write_patient(cohort / "P5", ("t1ce",), seed=5, seg=False)
-    patient = run(cohort, cache)["P5"]
+    patient = prepared_cohort(cohort, cache)["P5"]
     assert patient.modalities == ("t1ce",)
     images = patient.images(range(len(patient)), ["t1ce"])[:, 0]
     assert (images > -1).sum((1, 2)).tolist() == patient.brain_area.tolist()
 
 
-def test_one_store_is_understood_in_several_ways(cohort, cache):
-    store = run(cohort, cache)
-    volumes = Brats(cohort).read(Brats(cohort).subjects(QuietProgress())[0], ["t1"])
-    scale = fixed_scale(-500, 1500)
-    meant = store.meant(Meaning({"t1": Absolute(scale)}, Labels((1, 2), (2,), ())))
-    patient, raw = meant["P1"], store["P1"]
-    assert patient.labels == (1, 2, 4)
-    inside = centre(volumes.images["t1"].transpose(2, 1, 0), (28, 24))[patient.z]
-    wanted = scale.apply(inside, raw.images(range(len(raw)), ["t1"])[:, 0] > -1)
-    both = patient.images(range(len(patient)), ["t2", "t1"])
-    np.testing.assert_allclose(both[:, 1], wanted, atol=1e-4)
-    np.testing.assert_array_equal(both[:, 0], raw.images(range(len(raw)), ["t2"])[:, 0])
-    labels = raw.segmentation(range(len(raw)))
-    changed = patient.segmentation(range(len(patient)))
-    np.testing.assert_array_equal(changed, np.select([labels == 1, labels == 2], [2, 1]))
-    np.testing.assert_array_equal(patient.tumour_area, (changed > 0).sum((1, 2)))
-    np.testing.assert_array_equal(patient.core, (changed == 1).any((1, 2)))
-    assert patient.checksum == raw.checksum
-
-
 def test_the_checksum_follows_what_the_images_show_and_not_where_they_lie(cohort, tmp_path, write_volume):
-    before = {name: patient.checksum for name, patient in run(cohort, tmp_path / "one").items()}
+    before = {name: patient.checksum for name, patient in prepared_cohort(cohort, tmp_path / "one").items()}
     moved = cohort.rename(tmp_path / "moved")
-    same = {name: patient.checksum for name, patient in run(moved, tmp_path / "two").items()}
+    same = {name: patient.checksum for name, patient in prepared_cohort(moved, tmp_path / "two").items()}
     assert same == before
     path = moved / "HGG" / "P1" / "P1_t1ce.nii.gz"
     write_volume(path, np.asarray(nib.load(path).dataobj)[::-1].copy())
-    after = {name: patient.checksum for name, patient in run(moved, tmp_path / "two").items()}
+    after = {name: patient.checksum for name, patient in prepared_cohort(moved, tmp_path / "two").items()}
     assert {name for name in before if before[name] != after[name]} == {"P1"}
 
 
@@ -377,7 +317,7 @@ def test_a_mask_says_where_foreground_is(cohort, cache, write_volume):
         mask = np.zeros((32, 36, 10), np.uint8)
         mask[8:20, 8:20, 2:8] = 1
         write_volume(folder / f"{folder.name}_mask.nii.gz", mask)
-    store = run(cohort, cache, settings=replace(SETTINGS, mask="mask"))
+    store = prepared_cohort(cohort, cache, settings=replace(SETTINGS, mask="mask"))
     assert store["P1"].modalities == SETTINGS.modalities
     assert store["P1"].z.tolist() == [2, 3, 4, 5, 6, 7]
     assert set(store["P1"].brain_area) == {144}
@@ -387,10 +327,10 @@ def test_an_implausible_image_names_patient_modality_and_file(cohort, cache, wri
     bad = cohort / "LGG" / "P2" / "P2_flair.nii.gz"
     write_volume(bad, np.random.default_rng(0).uniform(1, 9, (32, 36, 10)).astype(np.float32))
     with pytest.raises(DataError, match=r"'P2', 'flair': 100% of this image.*data\.mask") as caught:
-        run(cohort, cache)
+        prepared_cohort(cohort, cache)
     assert caught.value.where == str(bad)
     told = replace(SETTINGS, intensities={"flair": IntensitySettings(background=0)})
-    assert len(run(cohort, cache, settings=told)) == 4
+    assert len(prepared_cohort(cohort, cache, settings=told)) == 4
 
 
 class Reversed(Brats):
@@ -413,8 +353,8 @@ class Backwards(Volumes):
 
 
 def test_the_order_in_which_a_dataset_gives_images_does_not_matter(cohort, tmp_path):
-    one = run(cohort, tmp_path / "one")
-    other = run(cohort, tmp_path / "other", dataset=Reversed(cohort))
+    one = prepared_cohort(cohort, tmp_path / "one")
+    other = prepared_cohort(cohort, tmp_path / "other", dataset=Reversed(cohort))
     for name in one:
         assert other[name].modalities == one[name].modalities
         assert other[name].scales == one[name].scales

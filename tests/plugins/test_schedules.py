@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gantk import MetricName, RecipeError, Role, Scheduler, Stage
 from gantk_baselines.schedules import Constant, Copy, Cosine, EarlyStop, LinearDecay, Phase, Phases, Warmup
+from told import Told
 
 
 def rates(scheduler: Scheduler) -> list[float]:
@@ -300,14 +301,6 @@ def test_the_distilled_students_regressors_learn(trained: Callable[[str], Watche
     assert set(heads) <= changed(*run.weights[1:])
 
 
-class Notes:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 @pytest.mark.parametrize(
     ("better", "values", "ends"),
     [
@@ -319,7 +312,7 @@ class Notes:
     ],
 )
 def test_early_stop(better: Any, values: list[float | None], ends: int | None) -> None:
-    stop, control = EarlyStop(MetricName("m"), Role("g"), better, patience=2, min_delta=0.1), Notes()
+    stop, control = EarlyStop(MetricName("m"), Role("g"), better, patience=2, min_delta=0.1), Told()
     stage = Stage("training", 100, ("g",))
     stop.before_stage(stage, control)  # type: ignore[arg-type]
     ended = None

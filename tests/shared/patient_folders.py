@@ -7,9 +7,9 @@ from pathlib import Path
 
 from gantk.data.brats import Brats
 from gantk.errors import DataError
-from gantk.progress import QuietProgress
+from told import Told
 
-__all__ = ["Notes", "harmless", "listed", "touch"]
+__all__ = ["harmless", "listed", "touch"]
 
 
 def touch(root: Path, *names: str) -> None:
@@ -24,17 +24,7 @@ def harmless(error: DataError) -> None:
     assert not re.search("remove|delete|rename", str(error), re.IGNORECASE)
 
 
-class Notes(QuietProgress):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.said.append(text)
-
-
 def listed(root: Path) -> tuple[dict[str, set[str]], str]:
     """Patients with their modalities, and what was said."""
-    notes = Notes()
-    return {s.id: set(s.files) for s in Brats(root).subjects(notes)}, "\n".join(notes.said)
+    told = Told()
+    return {s.id: set(s.files) for s in Brats(root).subjects(told)}, "\n".join(told.notes)

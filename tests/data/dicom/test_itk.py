@@ -17,7 +17,7 @@ from gantk.data.dicom import cohort
 from gantk.data.volumes import read_volumes
 from gantk.errors import DataError
 from gantk.progress import QuietProgress
-from patient_folders import Notes
+from told import Told
 
 QUIET = QuietProgress()
 
@@ -87,10 +87,10 @@ def test_a_series_that_cannot_be_converted_stops_no_other(volume, tmp_path):
         damaged.PixelData = encapsulate([b"no JPEG"])
         damaged["PixelData"].is_undefined_length = True
         damaged.save_as(file)
-    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", notes := Notes())
+    (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", told := Told())
     assert set(subject.files) == {"t2"}
     assert record(tmp_path / "out")["t1 mprage"]["note"].startswith("not converted: ")
-    assert any("Series 1 of P1 is left out" in text for text in notes.said)
+    assert any("Series 1 of P1 is left out" in text for text in told.notes)
     assert not list((tmp_path / "out").rglob("*t1*"))
 
 
@@ -99,5 +99,5 @@ def test_a_damaged_file_is_told(volume, tmp_path):
     first = next((tmp_path / "in").iterdir())
     first.write_bytes(first.read_bytes()[:200])
     with pytest.raises(DataError, match="none of the series"):
-        cohort.dicom(tmp_path / "in", tmp_path / "out", notes := Notes(), ["=*"])
-    assert any("1 DICOM files are no images" in text and str(first) in text for text in notes.said)
+        cohort.dicom(tmp_path / "in", tmp_path / "out", told := Told(), ["=*"])
+    assert any("1 DICOM files are no images" in text and str(first) in text for text in told.notes)

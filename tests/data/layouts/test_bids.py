@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gantk.data.layouts import find_subjects
-from patient_folders import Notes, touch
+from patient_folders import touch
+from told import Told
 
 
 def test_bids_with_sessions_contrast_agents_runs_and_masks(tmp_path):
@@ -15,7 +16,7 @@ def test_bids_with_sessions_contrast_agents_runs_and_masks(tmp_path):
         touch(tmp_path, *(f"derivatives/tool/{stem}_{name}.nii.gz" for name in masks))
     touch(tmp_path, "sub-02/anat/sub-02_T1w.nii", "sub-02/func/sub-02_bold.nii.gz", "sub-02/anat/sub-02_dseg.nii.gz")
     (tmp_path / "participants.tsv").write_text("participant_id\tsite\nsub-01\tOslo\n")
-    first, second, third = find_subjects(tmp_path, "bids", notes := Notes())
+    first, second, third = find_subjects(tmp_path, "bids", told := Told())
     assert (first.id, first.patient, second.id, third.id) == ("sub-01_ses-1", "sub-01", "sub-01_ses-2", "sub-02")
     assert {name: file.name.removeprefix("sub-01_ses-1_") for name, file in first.files.items()} == {
         "t1": "T1w.nii.gz",
@@ -28,5 +29,5 @@ def test_bids_with_sessions_contrast_agents_runs_and_masks(tmp_path):
     assert first.segmentation.name == "sub-01_ses-1_label-tumor_mask.nii.gz"
     assert first.facts == {"site": "Oslo"}
     assert (set(third.files), third.segmentation.name) == ({"t1"}, "sub-02_dseg.nii.gz")
-    assert len(notes.said) == 1
-    assert "'t2_run-2'" in notes.said[0]
+    assert len(told.notes) == 1
+    assert "'t2_run-2'" in told.notes[0]

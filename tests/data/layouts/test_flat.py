@@ -7,16 +7,17 @@ import pytest
 from gantk.data.layouts import find_subjects
 from gantk.errors import DataError, UsageError
 from gantk.progress import QuietProgress
-from patient_folders import Notes, touch
+from patient_folders import touch
+from told import Told
 
 QUIET = QuietProgress()
 
 
 def test_patterns_say_patient_visit_and_modality(tmp_path):
     touch(tmp_path, "IXI-T1/IXI002-Guys-0828-T1.nii.gz", "IXI-T2/IXI002-Guys-0828-T2.nii.gz", "notes.txt", "mean.nii")
-    (subject,) = find_subjects(tmp_path, "flat", notes := Notes(), ["{patient}-{modality}.nii.gz"])
+    (subject,) = find_subjects(tmp_path, "flat", told := Told(), ["{patient}-{modality}.nii.gz"])
     assert (subject.id, set(subject.files)) == ("IXI002-Guys-0828", {"t1", "t2"})
-    assert "mean.nii fit no pattern" in notes.said[0]
+    assert "mean.nii fit no pattern" in told.notes[0]
     touch(tmp_path / "b", *(f"raw/{v}/{m}_P7_x.nii" for v in ("v1", "v2") for m in ("a", "b")), "lab/P7.v1.nii")
     first, second = find_subjects(
         tmp_path / "b", "flat", QUIET, ["raw/{visit}/{modality}_{patient}_*.nii", "seg=lab/{patient}.{visit}.nii"]
