@@ -206,7 +206,7 @@ class _Course:
     def _tell_kept(self, kept: Sequence[Prediction]) -> None:
         others = [row for row in kept if row.made_by and row.made_by != self._made_by]
         if kept:
-            self.progress.note(f"{len(kept)} of the files exist and are kept; --overwrite makes them again")
+            self.progress.note(f"{len(kept)} of the files exist and are kept; --overwrite replaces them")
         if others:
             self.progress.note(
                 f"{len(others)} of these were made by another run or in another way, such as {others[0].file} by "

@@ -55,7 +55,7 @@ def compare(
 
 
 def _run_and_method(text: str, runs: Path) -> tuple[Path, str | None]:
-    """Split RUN or RUN/METHOD; text with a `/` that is not the folder of a run ends in a method."""
+    """Split RUN or RUN/METHOD; if the text is not the folder of a run, the part after the last `/` is the method."""
     run, slash, method = text.rpartition("/")
     if slash and not is_run(Path(text)):
         return gantk.resolve_run(run, runs), method

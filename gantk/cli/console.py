@@ -18,18 +18,18 @@ __all__ = ["console", "table", "write", "write_json"]
 
 
 def console() -> Console:
-    """The console on standard error, for progress and messages; it is silent beside the first process of a run."""
+    """The console on standard error, for progress and messages; silent in all processes of a run but the first."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, quiet=rank() > 0)
 
 
 def write(*renderables: Any) -> None:
-    """Write the answer of a command for people to standard output; text is not wrapped, so that it can be copied."""
+    """Write a command's result for people to standard output; text is not wrapped, so that it can be copied."""
     from rich.console import Console
     from rich.text import Text
 
-    if rank():  # the first process of a run answers for all
+    if rank():  # only the first process of a run writes results
         return
     out = Console(highlight=False)
     if not out.is_terminal:
@@ -39,7 +39,7 @@ def write(*renderables: Any) -> None:
 
 
 def write_json(content: Any) -> None:
-    """Write the answer of a command for programs: one JSON document on standard output."""
+    """Write a command's result for programs: one JSON document on standard output."""
     if rank():
         return
     json.dump(content, sys.stdout, indent=2, ensure_ascii=False, default=str)
@@ -47,7 +47,7 @@ def write_json(content: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table under its columns' titles; words are folded where it is too wide, but for the first column's."""
+    """A table with column titles; cells wrap if the table is too wide, except in the first column."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

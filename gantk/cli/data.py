@@ -44,22 +44,22 @@ def table(
     layout: Annotated[
         Layout,
         typer.Option(
-            help="How the files lie: patient folders as in BraTS, BIDS, the Medical Segmentation Decathlon, by "
-            "--pattern (flat), or DICOM series, which are converted to NIfTI beside the table.",
+            help="Layout of the files: patient folders as in BraTS, BIDS, the Medical Segmentation Decathlon, names "
+            "that match --pattern (flat), or DICOM series, which are converted to NIfTI next to the table.",
         ),
     ],
     pattern: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="For flat: what files are called, as in {patient}-{modality}.nii.gz; a path below ROOT where it has "
-            "a slash; NAME=PATTERN for files of one modality. For dicom: NAME=DESCRIPTION of a series, as in "
+            help="For flat: pattern of the file names, such as {patient}-{modality}.nii.gz; with a slash, a path "
+            "below ROOT; NAME=PATTERN for the files of one modality. For dicom: NAME=DESCRIPTION of a series, such as "
             "t1ce=*mprage*gd*. Repeatable.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing table.")] = False,
 ) -> None:
-    """List a folder's patients in a table, which dataset = "table" reads; edit it as you like."""
+    """Write a table of the patients in a folder, for dataset = "table"; you can edit the table before training."""
     from gantk.data.cohort_table import PICTURES, SCANS, is_table, write_table
     from gantk.data.layouts import find_subjects
     from gantk.data.modalities import in_order
@@ -95,18 +95,18 @@ def check(
         "data-check"
     ),
     tolerance: Annotated[
-        float, typer.Option(min=0, help="How far grids of one patient may lie apart, as a part of a voxel.")
+        float, typer.Option(min=0, help="Largest difference between grids of one patient, as a fraction of a voxel.")
     ] = 0.05,
     resample: Annotated[
         str | None,
         typer.Option(
             metavar="to:NAME",
-            help="Resample images on other grids onto that of NAME, as data.resample of a recipe does.",
+            help="Resample images on other grids onto the grid of NAME, as data.resample of a recipe does.",
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Processes; default: one per core.")] = None,
 ) -> None:
-    """Read every file of a cohort once and report what looks wrong; exit code 1 where there are errors."""
+    """Read every file of a cohort once and report what looks wrong; the exit code is 1 if there are errors."""
     from gantk.data.check import check_cohort
     from gantk.progress import default_progress
     from gantk.report.data_check import write_data_check

@@ -13,10 +13,10 @@ from gantk.cli.options import RunName, RunsFolder
 
 def describe(
     run: RunName,
-    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print the BibTeX entries alone.")] = False,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Print only the BibTeX entries.")] = False,
     runs: RunsFolder = Path("runs"),
 ) -> None:
-    """Print what a paper says of a run: data, preprocessing, networks, training, versions, and BibTeX."""
+    """Print a methods paragraph for a run (data, preprocessing, networks, training, versions) and BibTeX entries."""
     import gantk
     from gantk.report.methods import describe as described
 

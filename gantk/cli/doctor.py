@@ -166,16 +166,16 @@ def _damaged_runs(runs: Path) -> Iterator[Check]:
 
 
 def _slices() -> Iterator[Check]:
-    """Prepared slices that are not what was written, such as after a flipped bit on the disk."""
+    """Prepared slices that differ from what was written, for example after a bit flip on the disk."""
     from gantk.data.store import damaged_patients
     from gantk.progress import default_progress
 
     count, damaged = damaged_patients(_cache_folder(), default_progress())
     if damaged:
         found = f"{len(damaged)} of {count} prepared patients differ from their checksums"
-        yield Check("slices", "warn", found, f"the next run makes them again; to remove them: {_removal(damaged)}")
+        yield Check("slices", "warn", found, f"the next run rebuilds them; to remove them: {_removal(damaged)}")
     else:
-        yield Check("slices", "ok", f"{count} prepared patients, all as they were written")
+        yield Check("slices", "ok", f"{count} prepared patients, all undamaged")
 
 
 def _counted(paths: Sequence[Path], what: str) -> str:

@@ -23,9 +23,9 @@ from gantk.ranks import rank
 __all__ = ["Verbs"]
 
 INTERRUPTED = 130
-#: Seconds in which the first of several processes may say what is wrong before another does.
+#: Seconds that other processes wait, so that the first process can report its error before they do.
 DEFERENCE = 3.0
-#: Verbs of other tools, and what they are called here.
+#: Commands of other tools, and the corresponding commands here.
 ELSEWHERE = {
     "train": "run", "fit": "run", "start": "run", "resume": "run --resume", "sweep": "run",
     "test": "evaluate", "eval": "evaluate", "measure": "evaluate", "check": "validate", "lint": "validate",
@@ -38,11 +38,11 @@ ELSEWHERE = {
 class Verbs(Group):
     """The group of all commands; turns exceptions into a message and an exit code.
 
-    0 done, 1 failed, 2 bad recipe or usage, 130 interrupted. With `--json` the message stands in a JSON document, too.
+    0 done, 1 failed, 2 bad recipe or usage, 130 interrupted. With `--json`, a JSON document also has the message.
     """
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a verb; one that is misspelled, or of other toolkits, is answered with its name here."""
+        """Find a command; for a misspelled command or one of another tool, suggest the command to use."""
         known = self.list_commands(ctx)
         if args and not args[0].startswith("-") and args[0] not in known:
             near = difflib.get_close_matches(args[0], [*known, *ELSEWHERE], n=1)
@@ -64,7 +64,7 @@ class Verbs(Group):
             _say("interrupted", "Everything that was saved before is kept.")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            sys.stderr.close()  # the reader of the pipe has ended; a message would fail too
+            sys.stderr.close()  # the reader of the pipe has ended, so a message would fail, too
             raise typer.Exit(1) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
@@ -105,7 +105,7 @@ def _say(kind: str, text: str) -> None:
     style = "bold red" if kind == "error" else "yellow"
     out = console()
     if rank() and kind == "error":
-        time.sleep(DEFERENCE)  # where the first process fails too, torchrun ends this one before it says the same
+        time.sleep(DEFERENCE)  # if the first process fails, too, torchrun ends this one before it repeats the error
         out.quiet, text = False, f"process {rank()}: {text}"
     out.print(Text.assemble((f"{kind}: ", style), text), soft_wrap=True)
 

@@ -25,7 +25,7 @@ __all__ = [
 
 
 def found_recipe(ctx: Any, recipe: Path | None) -> Path | None:
-    """The recipe's file; one that comes with gantk is named on standard error when it is used."""
+    """The recipe's file; if the recipe comes with gantk, its path is printed on standard error."""
     if recipe is None or ctx.resilient_parsing or recipe.is_file():
         return recipe
     from gantk.errors import RecipeError
@@ -33,7 +33,7 @@ def found_recipe(ctx: Any, recipe: Path | None) -> Path | None:
 
     try:
         found = find_recipe(recipe)
-    except RecipeError:  # the command tells it, as JSON where that is asked for
+    except RecipeError:  # the command reports the error, as JSON if requested
         return recipe
     if is_shipped(found):
         from gantk.cli.console import console
@@ -82,7 +82,7 @@ Role = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option(help="Image to make, if the translator has several; default: the first that the recipe measures."),
+    typer.Option(help="Target to synthesize, if the translator has several; default: the first evaluated target."),
 ]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)]
 TrackingUri = Annotated[

@@ -19,24 +19,24 @@ def predict(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Folder of a patient with NIfTI files, or a picture. Of many: a table (CSV, TSV), a folder of "
+            help="Folder of a patient with NIfTI files, or a picture. For a cohort: a table (CSV, TSV), a folder of "
             "patients, a BIDS data set, or a folder of pictures.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; of many, the folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write; for a cohort, a folder.")],
     role: Role = None,
     target: Target = None,
     suffix: Annotated[
         str | None,
         typer.Option(
-            help="Of many: what follows a subject's name in a file's; default: _TARGET, nothing for pictures.",
+            help="For a cohort: end of the file names, after the subject's name; default: _TARGET, none for pictures.",
         ),
     ] = None,
     ensemble: Annotated[
         list[str] | None,
         typer.Option(
             metavar="RUN",
-            help="A further run: the mean of all is written, and beside it the standard deviation. Repeatable.",
+            help="Further run; the mean over all runs and the standard deviation are written. Repeatable.",
         ),
     ] = None,
     flips: Annotated[
@@ -45,14 +45,14 @@ def predict(
     samples: Annotated[
         int,
         typer.Option(
-            min=1, help="Images drawn of a generator that draws: their mean is written, and the standard deviation."
+            min=1, help="Number of samples from a random generator; their mean and standard deviation are written."
         ),
     ] = 1,
     also: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Further output of the generator, such as a spread, written beside the image; repeatable.",
+            help="Further output of the generator, such as a spread, written next to the image. Repeatable.",
         ),
     ] = None,
     overwrite: Annotated[
@@ -64,15 +64,17 @@ def predict(
     ] = None,
     given: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="What is said beside the images (data.extra); repeatable."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Value that the networks receive besides images (data.extra). Repeatable."
+        ),
     ] = None,
     device: Device = "auto",
     runs: RunsFolder = Path("runs"),
 ) -> None:
     """Synthesize the target of a patient or picture, or of a cohort, with the model of a run, on the inputs' grids.
 
-    Of a cohort, files that exist are kept. A patient who cannot be read is reported, and the others are made; the exit
-    code is then 1. predictions.csv lists what was made, with the recipe's metrics where targets are there.
+    For a cohort, existing files are kept. A patient that cannot be read is reported and skipped; the exit code is then
+    1. predictions.csv lists the results, with the recipe's metrics for patients with a target.
     """
     import gantk
     from gantk.api.ensemble import Ensemble

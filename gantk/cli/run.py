@@ -35,14 +35,14 @@ def run(
     set_: Set = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Go on with a stopped run.", autocompletion=completion.runs),
+        typer.Option(metavar="RUN", help="Resume a stopped run.", autocompletion=completion.runs),
     ] = None,
     extend: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KEY=VALUE",
-            help="With --resume: start a new run where that one is, with a longer schedule, such as "
-            "schedule.epochs=300. Repeatable.",
+            help="With --resume: continue in a new run with a longer schedule, such as schedule.epochs=300. "
+            "Repeatable.",
         ),
     ] = None,
     device: Device = "auto",
@@ -84,7 +84,7 @@ def run(
         typer.Option(
             metavar="N",
             min=1,
-            help="Train with N processes of this machine, one per GPU, as under torchrun; default: 1.",
+            help="Train with N processes on this machine, one per GPU, as with torchrun; default: 1.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -108,7 +108,7 @@ def run(
             raise UsageError("there is nothing to run", mend="name a recipe, or a run with --resume")
         folder = _sweep_folder(resume, out)
         if extend and (resume is None or folder is not None or dry_run):
-            raise UsageError("--extend goes on from one run", where="--extend", mend="name the run with --resume alone")
+            raise UsageError("--extend continues one run", where="--extend", mend="name the run with --resume alone")
         if folder is not None or (resume is None and recipe is not None and _is_sweep(recipe, overrides)):
             if world_size() > 1:
                 raise UsageError(
@@ -162,7 +162,7 @@ def run(
 
 @contextmanager
 def _documented(recipe: Path | None, as_json: bool) -> Iterator[None]:
-    """A context whose errors stand in the command's JSON document, too, where one is asked for."""
+    """A context whose errors are also written as the command's JSON document, if one is requested."""
     try:
         yield
     except GantkError as error:
@@ -216,7 +216,7 @@ def _show_children(result: SweepResult, as_json: bool, **more: str) -> None:
 
 
 def show_table(sweep: Path) -> None:
-    """The sweep's table, as `gantk table` shows it; of a sweep without results, none."""
+    """Show the sweep's table as `gantk table` does; nothing if the sweep has no results."""
     from gantk.cli.table import show
     from gantk.tables.paper import reference_of, result_table
     from gantk.tables.significance import with_tests
@@ -250,7 +250,7 @@ def _show_result(result: Any) -> None:
 
 
 def _near(path: Path) -> Path:
-    """A path from here, which is short, where it lies below."""
+    """A path relative to the working folder, if it lies inside."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
