@@ -1,4 +1,4 @@
-"""Adversarial losses: one component has both sides, generator and discriminator."""
+"""Adversarial losses: each component has both sides, generator and discriminator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Pool = Annotated[int, Field(ge=0, le=10_000)]
 class _Game:
     """The common part of adversarial losses: the real image, and the translated images for the discriminator.
 
-    Of a discriminator of several scales a loss is the mean of those of its scales.
+    For a discriminator with several scales, the loss is the mean over the scales.
     """
 
     def __init__(self, real: ImageRef, pool: int, second_order: bool = False) -> None:
@@ -142,7 +142,7 @@ class WganGp(_Game):
 
 
 class R1:
-    """R1, a penalty beside any adversarial term: n·γ/2·E[‖∇D(y)‖²] in every n-th step, for the discriminator alone.
+    """R1, a penalty for use with any adversarial term: n·γ/2·E[‖∇D(y)‖²] in every n-th step, discriminator only.
 
     Sources: Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018; every n-th step:
     Karras et al., StyleGAN2, CVPR 2020.

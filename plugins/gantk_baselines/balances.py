@@ -1,4 +1,4 @@
-"""Balances: how several terms of one translator count beside one another."""
+"""Balances: how several terms of one translator are weighted relative to each other."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Uncertainty(nn.Module):
 
 
 class GradientRatio(nn.Module):
-    """Equal gradients: L_r + Σ_i min(‖∇L_r‖ / (‖∇L_i‖ + δ), c)·L_i, with gradients by the output and δ = 10⁻⁶.
+    """Equal gradients: L_r + Σ_i min(‖∇L_r‖ / (‖∇L_i‖ + δ), c)·L_i, with gradients ∇ w.r.t. the output, δ = 10⁻⁶.
 
-    Each term changes the output as strongly as the reference r does; its weight has no gradient. In the published code
-    gradients are by the last layer's weights. Source: Esser et al., "Taming transformers for high-resolution image
-    synthesis" (VQGAN), CVPR 2021, equation 7.
+    Each term changes the output as strongly as the reference r does; its weight has no gradient. The published code
+    uses gradients w.r.t. the weights of the last layer. Source: Esser et al., "Taming transformers for high-resolution
+    image synthesis" (VQGAN), CVPR 2021, equation 7.
 
     Args:
         terms: the terms' names.
@@ -65,16 +65,17 @@ class GradientRatio(nn.Module):
 
 
 class GradNorm(nn.Module):
-    """Gradients of one strength among terms that learn equally fast: Σ_i w_i·L_i, with learned weights w_i.
+    """Terms with gradients of similar strength that learn equally fast: Σ_i w_i·L_i, with learned weights w_i.
 
-    The weights minimize Σ_i |w_i·n_i − n̄·r_i^α|, where n_i = ‖∇L_i‖ by the output, n̄ is the mean of w_i·n_i, and r_i is
-    L_i over its first value, relative to the terms' mean: a term that lags behind gets more. Their sum is kept at the
-    number of terms. In the paper gradients are by the last shared layer's weights. Source: Chen et al., "GradNorm:
+    The weights minimize Σ_i |w_i·n_i − n̄·r_i^α|, where n_i = ‖∇L_i‖ w.r.t. the output, n̄ is the mean of w_i·n_i, and
+    r_i is L_i divided by its first value, relative to the mean of the terms: a term that learns more slowly gets a larger
+    weight. The sum of the weights stays at the number of terms. The paper uses gradients w.r.t. the weights of the last
+    shared layer. Source: Chen et al., "GradNorm:
     gradient normalization for adaptive loss balancing in deep multitask networks", ICML 2018, equations 1 and 2.
 
     Args:
         terms: the terms' names.
-        alpha: α, how much more a term gets that lags behind.
+        alpha: α, how strongly slower terms are weighted up.
     """
 
     first: Tensor
@@ -100,6 +101,6 @@ class GradNorm(nn.Module):
 
 
 def _strength(loss: Tensor, view: View) -> Tensor:
-    """The norm of a loss's gradient by the output, without gradient."""
+    """The norm of a loss's gradient w.r.t. the output, without gradient."""
     (slope,) = torch.autograd.grad(loss, view.output, retain_graph=True, allow_unused=True)
     return loss.new_zeros(()) if slope is None else slope.norm()

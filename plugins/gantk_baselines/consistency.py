@@ -1,4 +1,4 @@
-"""Consistency with another translator, which is asked on another view of the slices."""
+"""Consistency with another translator on another view of the slices."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Consistency"]
 class Consistency:
     """Consistency: mean of m·(G(x) − T⁻¹(G_T(T(x))))² or of the magnitudes, with the term's weight map m.
 
-    T mirrors left and right, and G_T is the teacher, whose answer has no gradient. With a teacher that is the average
-    of the translator itself (`average_of`) this is Mean Teacher's term (Tarvainen and Valpola, "Mean teachers are
-    better role models", NeurIPS 2017, section 2); its weight is ramped up there: `weight = { use = "ramp", … }`.
+    T mirrors left and right, and G_T is the teacher, whose output has no gradient. With a teacher that is the average
+    of the translator itself (`average_of`), this is Mean Teacher's term (Tarvainen and Valpola, "Mean teachers are
+    better role models", NeurIPS 2017, section 2). The paper ramps its weight up: `weight = { use = "ramp", … }`.
 
     Args:
-        teacher: the translator that is followed; it takes what the term's own takes.
-        view: what the teacher is shown: the slices mirrored, its answer mirrored back; or the slices as they are.
-        augmented: a transform of the recipe that is applied `on_request`: the translator is shown the slices as it
-            makes them, and the teacher's answer is changed as a target would be.
+        teacher: the translator that is followed; it has the same inputs as the term's translator.
+        view: input of the teacher: the mirrored slices, with the output mirrored back, or the unchanged slices.
+        augmented: a transform of the recipe that is applied `on_request`: the translator receives the transformed
+            slices, and the teacher's output is transformed like a target.
         distance: l2 (the square) or l1.
     """
 

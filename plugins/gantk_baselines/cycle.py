@@ -12,8 +12,8 @@ __all__ = ["Cycle", "Identity"]
 class Cycle:
     """Cycle consistency: mean of m·|x − F(G(x))| with the term's weight map m (Zhu et al., 2017, eq. 2, one direction).
 
-    x is the source `(B, C, H, W)` in [-1, 1], G the term's own translator, F the one that leads back. Both are
-    trained by the term.
+    x is the source `(B, C, H, W)` in [-1, 1], G is the term's translator, and F is the translator of the other
+    direction. The term trains both.
 
     Args:
         back: F, the translator of the other direction.
@@ -27,10 +27,10 @@ class Cycle:
 
 
 class Identity:
-    """Identity: mean of |G(y) − y| for an image y that is of the target's kind already (Zhu et al., 2017, section 5.2).
+    """Identity: mean of |G(y) − y| for an image y that is already in the target domain (Zhu et al., 2017, section 5.2).
 
-    y `(B, T, H, W)` in [-1, 1]; a translator with more inputs is given it for each of them. A weight map does not
-    count here: maps describe the term's source, and y is another image.
+    y is `(B, T, H, W)` in [-1, 1]; a translator with several inputs receives y as each of them. Weight maps do not
+    apply, because they describe the term's source, and y is another image.
 
     Args:
         image: y.

@@ -54,25 +54,25 @@ class PatchNce:
     mean over places and images (Park et al., 2020; with a weight map m DS³-Net, eq. 3). Places are drawn once per
     step, the same for image, translation and map, and for all images of the batch.
 
-    With `image` another than the source, a second term of this loss is CUT's identity: G must leave an image y that
-    is of the target's kind where it is. Both terms share their heads.
+    If `image` is not the source, this loss is CUT's identity term: G must not change an image y that is already in the
+    target domain. Two terms of this loss share their heads.
 
-    Flip equivariance (FastCUT): in some steps the image's patches are taken from its mirror image, each compared
-    with the translation's at the mirrored place, so that G(x) must be the mirror image of what G makes of the
-    mirrored x. The published code gives the mirrored image to G and takes the image's patches unmirrored: the same
-    term for the mirrored x, so the same in distribution where images come mirrored as often as not. This way round
-    all other terms keep the one G(x).
+    Flip equivariance (FastCUT): in some steps, the patches of the image are taken from its mirror image, and each is
+    compared with the translation's patch at the mirrored place. G(x) must therefore be the mirror image of G's output
+    for the mirrored x. The published code passes the mirrored image to G and takes the patches of the unmirrored image.
+    This is the same term for the mirrored x, and has the same distribution if images are mirrored with probability 1/2.
+    Here, all other terms can use the same G(x).
 
     Args:
         layers: generator layers whose features are compared.
-        patches: places per layer; all where a layer has fewer.
+        patches: places per layer; all places if a layer has fewer.
         temperature: τ.
         width: size of the projections.
-        query: whose patches ask; the other's answer as positive and negatives.
-        detach_keys: keep the answering side from being trained by this term.
+        query: the image whose patches are the queries; the other's patches are the keys, positive and negative.
+        detach_keys: whether this term does not train the side of the keys.
         over_layers: sum (DS³-Net, eq. 3) or mean (CUT) over the layers.
-        reenter: how an image with fewer channels than the source enters the generator: given to every input, or in
-            place of the first.
+        reenter: how an image with fewer channels than the source enters the generator: as every input, or as the
+            first input.
         image: the image that is translated and compared.
         flip_equivariance: probability, per step, that the image's patches are taken from its mirror image.
     """
@@ -112,7 +112,7 @@ class PatchNce:
         if view.weight is not None and image is not view.source:
             raise GantkError(
                 f"a weight map of the source cannot weigh a contrastive term on {self.image!r}",
-                mend="take the map off the term, or the parameter image",
+                mend="remove the term's map or its parameter image",
             )
         output = view.as_source(view.translate(image), self.reenter)
         mirrored = self.flip_equivariance > 0 and torch.rand(()).item() < self.flip_equivariance
@@ -146,7 +146,7 @@ class PatchNce:
 
 
 def _sample(features: Mapping[int, Tensor], places: Mapping[int, Tensor]) -> dict[int, Tensor]:
-    """Features `(N, C, …)` at the places, `(N, P, C)`; index_select keeps gradients in the features' own layout."""
+    """Features `(N, C, …)` at the places, `(N, P, C)`; index_select keeps the memory layout of the gradients."""
     return {k: f.flatten(2).index_select(2, places[k]).transpose(1, 2) for k, f in features.items()}
 
 

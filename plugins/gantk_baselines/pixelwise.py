@@ -41,7 +41,7 @@ class L2:
 
 
 def _told(view: View, error: Tensor) -> Tensor:
-    """The weighted mean of an error, of which a sampler is told."""
+    """The weighted mean of an error, which is also reported to the sampler."""
     view.rate(error)
     return view.weighted_mean(error)
 
@@ -49,8 +49,8 @@ def _told(view: View, error: Tensor) -> Tensor:
 class Change:
     """Mean squared change, mean of m·(G(x) − s)² of the image s that the translator changes (its `residual`).
 
-    Beside `l2` with weight w and this with weight λ·w, the best answer for a pixel is s + E[y − s]/(1 + λ): ridge
-    regression of the change. With few patients a network believes more than they taught it, and a part of it is better.
+    With `l2` at weight w and this loss at weight λ·w, the optimal output for a pixel is s + E[y − s]/(1 + λ): ridge
+    regression of the change. A network that is trained on few patients changes too much, so a smaller change is better.
     """
 
     needs = Needs(start=True)
@@ -60,7 +60,7 @@ class Change:
 
 
 class Ssim:
-    """Structural dissimilarity, mean of m·(1 − SSIM(y, G(x)))/2 on images brought to [0, 1] (Wang et al., 2004).
+    """Structural dissimilarity, mean of m·(1 − SSIM(y, G(x)))/2 on images scaled to [0, 1] (Wang et al., 2004).
 
     Args:
         window: side of the Gaussian window in pixels, odd.

@@ -69,10 +69,10 @@ class TumourMask:
 class Edges:
     """Weight that grows with the gradient's magnitude, 1 + strength · |∇y| / max|∇y| per image.
 
-    The gradient is Sobel's, of volumes central differences.
+    The gradient is computed by Sobel filters, for volumes by central differences.
 
     Args:
-        of: the image whose edges count.
+        of: the image whose edges are used.
         strength: weight added at the strongest edge.
     """
 

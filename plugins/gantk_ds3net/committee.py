@@ -1,4 +1,4 @@
-"""Distillation from a committee: the student follows its teachers where they agree, and its input where they do not."""
+"""Distillation from a committee: the student follows its teachers where they agree; elsewhere it keeps its input."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ __all__ = ["CommitteeDistillation", "Disagreement", "agreed"]
 class CommitteeDistillation:
     """Mean of m·(y* − G_S(x))² or m·|y* − G_S(x)| with the term's weight map m, where y* is what teachers agree on.
 
-    Teacher i answers G_i(x) on n views of the source, which makes K changes δ = G_i(x) − s of the image s that the
-    student changes (its `residual`). With their mean μ and unbiased variance σ² over the K, pixel by pixel,
+    The teachers' outputs G_i(x) on n views of the source give K changes δ = G_i(x) − s of the image s that the student
+    changes (its `residual`). With the mean μ and unbiased variance σ² of these K changes, pixel by pixel,
 
         y* = s + μ·μ² / (μ² + c·σ²)
 
-    is their mean where they agree, and s where they disagree: a change that only one teacher knows of is not learnt.
-    Teachers that were trained on different patients disagree in what is particular to a patient. y* has no gradient.
+    is the mean output where the teachers agree, and s where they disagree: a change that only one teacher makes is not
+    learned. Teachers that were trained on different patients disagree about details of single patients. y* has no
+    gradient.
 
-    The factor is Wiener's, signal power over signal and noise power (Wiener, "Extrapolation, Interpolation, and
-    Smoothing of Stationary Time Series", 1949), with the power of the signal estimated by μ² itself; that a mean is
-    better shrunk toward a guess is Stein's finding ("Inadmissibility of the usual estimator for the mean of a
-    multivariate normal distribution", 1956). To distill teachers in this way is our own; it is no part of DS³-Net.
+    The factor is Wiener's ratio of signal power to signal plus noise power (Wiener, "Extrapolation, Interpolation, and
+    Smoothing of Stationary Time Series", 1949), with the signal power estimated by μ². Stein showed that shrinking a
+    mean improves the estimate ("Inadmissibility of the usual estimator for the mean of a multivariate normal
+    distribution", 1956). This distillation is our own method and not part of DS³-Net.
 
     Args:
-        teachers: the translators that are followed; they take what the student takes.
-        views: 1, the slices as they are; 2, also their mirror images, whose answers are mirrored back.
+        teachers: the translators that the student follows; they have the same inputs as the student.
+        views: 1, the slices; 2, also their mirror images, with the outputs mirrored back.
         shrink: the factor c on the variance; 0 for the plain mean.
         distance: l2 (the square) or l1.
 
     Raises:
-        GantkError: there is a single answer to shrink, which has no variance.
+        GantkError: there is only one output to shrink, which has no variance.
     """
 
     def __init__(
@@ -64,19 +65,19 @@ class Disagreement:
     """Where teachers disagree: 1 + strength·(σ/σ̄ − 1) in the foreground, a small constant in the background.
 
     σ is the standard deviation of the teachers' answers, pixel by pixel, and σ̄ its mean over the foreground;
-    the map's own mean there is 1. Teachers that were trained on different patients differ where these patients did not
-    teach the answer, so that this map is high in tumors (docs/results.md has figures). Disagreement of networks as a
-    measure of what is not known is "query by committee" (Seung et al., COLT 1992) and deep ensembles (Lakshminarayanan
-    et al., NeurIPS 2017). As a difficulty map it is our own; DS³-Net's is `difficulty`.
+    the mean of the map there is 1. Teachers that were trained on different patients disagree where these patients do
+    not determine the output, so the map is high in tumors (docs/results.md has figures). Disagreement of networks
+    measures uncertainty in "query by committee" (Seung et al., COLT 1992) and deep ensembles (Lakshminarayanan et al.,
+    NeurIPS 2017). Its use as a difficulty map is our own; DS³-Net's map is `difficulty`.
 
     Args:
-        teachers: the translators that are asked; they take what the term's translator takes.
-        views: 1, the slices as they are; 2, also their mirror images, whose answers are mirrored back.
+        teachers: the translators that are compared; they have the same inputs as the term's translator.
+        views: 1, the slices; 2, also their mirror images, with the outputs mirrored back.
         strength: from 0, the same weight everywhere, to 1, weights that are proportional to σ.
         background: weight where every input is background.
 
     Raises:
-        GantkError: there is a single answer, which cannot disagree.
+        GantkError: there is only one output, so there is no disagreement.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Disagreement:
 
 
 def answers(view: View, teachers: Sequence[str], views: int) -> Tensor:
-    """What K = views · teachers answers are there to the term's source, `(K, B, T, H, W)`, without gradient."""
+    """The K = views · teachers outputs for the term's source, `(K, B, T, H, W)`, without gradient."""
     made = [view.translate(view.source, role, grad=False) for role in teachers]
     if views == 2:
         mirrored = view.derive("mirrored", view.source, _mirrored)
@@ -112,7 +113,7 @@ def answers(view: View, teachers: Sequence[str], views: int) -> Tensor:
 
 
 def agreed(start: Tensor, answers: Tensor, shrink: float) -> Tensor:
-    """What K answers `(K, B, T, H, W)` agree on, between a start `(B, T, H, W)` and their mean."""
+    """The agreement of K outputs `(K, B, T, H, W)`, between a start `(B, T, H, W)` and the mean output."""
     changes = answers - start
     mean = changes.mean(0)
     if not shrink:

@@ -1,4 +1,4 @@
-"""The difficulty map: where the discriminator sees through the synthesis (DS³-Net, eq. 1)."""
+"""The difficulty map: high where the discriminator recognizes the output as synthesized (DS³-Net, eq. 1)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gantk_baselines.dimensional import everything, resampled
 class DifficultyMap:
     """|1 − D(G(x))| where any input shows tissue, a small constant in the background (DS³-Net, eq. 1).
 
-    The PatchGAN's score map is brought to image size. The paper leaves open whether the map is bounded: by default it
-    is neither clamped nor normalised.
+    The PatchGAN's score map is resized to the image's size. The paper does not say whether the map is bounded: by
+    default, it is neither clamped nor normalized.
 
     Args:
         background: weight where every input is background.
-        interpolation: how the patch scores are brought to image size; "bilinear" is trilinear in volumes.
-        clamp: largest weight; unbounded where absent.
-        normalise: divide each image's map by its mean or maximum over the foreground, or leave it.
+        interpolation: how the patch scores are resized to the image's size; "bilinear" is trilinear in volumes.
+        clamp: largest weight; unbounded by default.
+        normalise: divide each image's map by its mean or maximum over the foreground; "none" leaves it unchanged.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class ImageDistillation:
 
 
 class FeatureDistillation:
-    """1/K·Σ_k mean of m_k·|f_k^T − f_k^S| over K layers, the map brought to each one's size (DS³-Net, eq. 6).
+    """1/K·Σ_k mean of m_k·|f_k^T − f_k^S| over K layers, with the map resized to each layer (DS³-Net, eq. 6).
 
     Args:
         teacher: the translator that is followed.

@@ -1,4 +1,4 @@
-"""Fusion of the encoders' features: squeeze and excitation with softmax in place of sigmoid."""
+"""Fusion of the encoders' features: squeeze and excitation with softmax instead of sigmoid."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["SoftmaxFusion"]
 
 
 class SoftmaxFusion(nn.Module):
-    """Fuse E feature maps (B, C, *spatial) into one (B, C, *spatial) by learnt channel weights that sum to one.
+    """Fuse E feature maps (B, C, *spatial) into one (B, C, *spatial) by learned channel weights that sum to one.
 
-    Squeeze: the global average of all E · C channels, s ∈ (B, E · C). Excitation: z = W₂ ReLU(W₁ s), as
-    many. Weights w = softmax(z), output Σₑ wₑ · xₑ per channel.
+    Squeeze: the global average of all E · C channels, s ∈ (B, E · C). Excitation: z = W₂ ReLU(W₁ s), of the
+    same shape. Weights w = softmax(z), output Σₑ wₑ · xₑ per channel.
 
     Sources: Huang et al., "DS³-Net", MICCAI 2022, section 2.2; Hu et al., "Squeeze-and-excitation networks",
-    CVPR 2018. The paper says no more than "replacing sigmoid with softmax"; the axis is `softmax_over`.
+    CVPR 2018. The paper only says "replacing sigmoid with softmax"; `softmax_over` sets the axis.
 
     Args:
         encoders: E.

@@ -19,8 +19,9 @@ __all__ = ["Ds3Generator"]
 class Ds3Generator(LayeredGenerator):
     """DS³-Net generator: (B, E, H, W) float, one channel per modality, to (B, out_channels, H, W) in (−1, 1).
 
-    Volumes alike. All sides are multiples of 4 and at least 8. Layers are numbered as in the antialiased ResNet
-    generator: with nine blocks 0–20 are the encoders, fused after 20, and 21 (the first doubling) … 31 the decoder.
+    It also works on volumes. All sides are multiples of 4 and at least 8. Layers are numbered as in the antialiased
+    ResNet generator: with nine blocks, 0–20 are the encoders, fused after 20, and 21 (the first upsampling) … 31 are
+    the decoder.
 
     Source: Huang et al., "DS³-Net", MICCAI 2022, section 2.2.
 
@@ -32,14 +33,14 @@ class Ds3Generator(LayeredGenerator):
         norm: "instance", "batch" or "none".
         dropout: probability inside each residual block.
         reduction: bottleneck of the fusion's excitation.
-        skip: "source" shows the last convolution the source beside the decoder's features, so that sharp structure need
-            not pass the bottleneck; the paper has no skip connection ("none").
+        skip: "source" passes the source to the last convolution together with the decoder's features, so that sharp
+            structure need not pass through the bottleneck; the paper has no skip connection ("none").
         softmax_over: axis of the fusion's softmax, "modalities" or "channels".
         encoder_features: what an encoder layer's number means: "all" encoders' features, stacked
             stream-major along the batch (E · B, C, *spatial); "mean", averaged over the encoders (B, C, *spatial);
-            "first", the first's.
+            "first", of the first encoder.
         init: "xavier" or "normal".
-        init_gain: gain or standard deviation of the initialisation.
+        init_gain: gain or standard deviation of the initialization.
         dimensions: of an image, 2 or 3.
     """
 

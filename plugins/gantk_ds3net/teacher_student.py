@@ -14,26 +14,26 @@ class TeacherStudent(Scheduler):
     """Stage `teacher`: the teacher (and a committee) until it converges. Stage `joint`: teacher and student together.
 
     The teacher enters the second stage with the weights that it had `rewind` epochs before convergence, at a fraction
-    of its rates; the student begins with the same weights, at full rates. Every rate decays linearly to 0 over its
+    of its rates; the student starts with the same weights, at full rates. Every rate decays linearly to 0 over its
     stage. The student's terms are weighted by 1 − t/T in epoch t of the second stage's T: L = Lᵀ + (1 − t/T)·Lˢ.
 
-    Convergence: the monitored validation metric of the teacher has not bettered its best by more than `min_delta` for
-    `patience` epochs. Where that never happens, the last epoch counts.
+    Convergence: the monitored validation metric of the teacher has not improved by more than `min_delta` for
+    `patience` epochs. If this never happens, the last epoch counts.
 
     Args:
         teacher_epochs: length of the first stage, at most.
         joint_epochs: length T of the second stage.
         teacher: the teacher's role.
-        student: the student's role; absent, the second stage trains the teacher alone (paired only).
-        committee: further roles that train beside the teacher in the first stage, and only answer in the second.
-        rewind: epochs before convergence whose weights go on.
-        monitor: validation metric that convergence is judged by.
-        better: which way the metric is better.
-        min_delta: improvement that counts.
-        patience: epochs without improvement that mean convergence.
+        student: the student's role; without it, the second stage trains the teacher alone (paired only).
+        committee: further roles that train with the teacher in the first stage and are not trained in the second.
+        rewind: number of epochs before convergence from which the second stage takes the weights.
+        monitor: validation metric that determines convergence.
+        better: whether higher or lower values of the metric are better.
+        min_delta: smallest change that counts as an improvement.
+        patience: epochs without improvement until convergence.
         joint_teacher_rate: factor on the teacher's rates in the second stage.
-        student_starts_from: the teacher's parts that the student begins with.
-        student_weight: 1 − t/T (linear), or 1 throughout (constant).
+        student_starts_from: parts of the teacher whose weights the student starts with.
+        student_weight: 1 − t/T (linear), or always 1 (constant).
 
     Raises:
         RecipeError: a role of the committee is named twice, or is the teacher or the student.
