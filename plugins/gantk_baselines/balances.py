@@ -68,10 +68,10 @@ class GradNorm(nn.Module):
     """Terms with gradients of similar strength that learn equally fast: Σ_i w_i·L_i, with learned weights w_i.
 
     The weights minimize Σ_i |w_i·n_i − n̄·r_i^α|, where n_i = ‖∇L_i‖ w.r.t. the output, n̄ is the mean of w_i·n_i, and
-    r_i is L_i divided by its first value, relative to the mean of the terms: a term that learns more slowly gets a larger
-    weight. The sum of the weights stays at the number of terms. The paper uses gradients w.r.t. the weights of the last
-    shared layer. Source: Chen et al., "GradNorm:
-    gradient normalization for adaptive loss balancing in deep multitask networks", ICML 2018, equations 1 and 2.
+    r_i is L_i divided by its first value, relative to the mean of the terms: a term that learns more slowly gets a
+    larger weight. The sum of the weights stays at the number of terms. The paper uses gradients w.r.t. the weights of
+    the last shared layer. Source: Chen et al., "GradNorm: gradient normalization for adaptive loss balancing in deep
+    multitask networks", ICML 2018, equations 1 and 2.
 
     Args:
         terms: the terms' names.
