@@ -1,4 +1,4 @@
-"""What discriminators are shown: images changed at random, real and translated alike, by steps that have a gradient."""
+"""Augmentation of discriminators' images: differentiable random changes of real and translated images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BACKGROUND = -1.0
 
 
 class DiffAugment(nn.Module):
-    """Differentiable augmentation: brightness and contrast, a shift, and a square (of volumes a cube) that is cut out.
+    """Differentiable augmentation: brightness and contrast, a shift, and cutout of a square (a cube in volumes).
 
     Source: Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020 (shift 1/8, cutout
-    1/2); saturation, which grey images have not got, is left out.
+    1/2); without saturation, which gray images do not have.
 
     Args:
         color: whether brightness and contrast change.
-        shift: greatest shift, as a part of each side; 0 for none.
-        cutout: side of the square, as a part of each side; 0 for none.
+        shift: largest shift, as a fraction of each side; 0 for none.
+        cutout: side of the square, as a fraction of each side; 0 for none.
     """
 
     def __init__(self, color: bool = True, shift: Fraction = 0.125, cutout: Fraction = 0.5) -> None:
@@ -42,17 +42,17 @@ class DiffAugment(nn.Module):
 
 
 class AdaptiveAugment(nn.Module):
-    """ADA: each change with a probability p, which rises while the discriminator is too sure of real images.
+    """ADA: each change has the probability p, which rises while the discriminator is too certain about real images.
 
-    The changes are a flip, turn (of volumes in the plane of slices), size and shift, brightness and contrast. p follows
-    r = E[sign D(y)] over the last real images, up where it lies above the target and down below it. Source: Karras et
-    al., "Training generative adversarial networks with limited data", NeurIPS 2020 (target 0.6; p from 0 to 1 over
+    The changes are flip, rotation (in volumes, in the plane of slices), size and shift, brightness and contrast. p
+    rises if r = E[sign D(y)] over the last real images is above the target, and falls if r is below it. Source: Karras
+    et al., "Training generative adversarial networks with limited data", NeurIPS 2020 (target 0.6; p from 0 to 1 over
     500 000 images).
 
     Args:
-        target: of r.
-        images: real images over which p goes from 0 to 1 at most.
-        limit: the highest p.
+        target: target value of r.
+        images: number of real images in which p can rise from 0 to 1.
+        limit: the largest p.
         every: judgments of real images between two changes of p.
     """
 
@@ -80,11 +80,11 @@ class AdaptiveAugment(nn.Module):
 
     @torch.no_grad()
     def observe(self, scores: Tensor, images: int) -> None:
-        """Take in the scores of real images.
+        """Observe the scores of real images.
 
         Args:
             scores: of any shape.
-            images: how many they are of.
+            images: number of images.
         """
         self.signs += torch.stack([scores.sign().mean() * images, scores.new_tensor(images), scores.new_ones(())])
         if self.signs[2] >= self.every:
@@ -95,7 +95,7 @@ class AdaptiveAugment(nn.Module):
 
 
 def _colored(image: Tensor, chosen: Tensor, brightness: float, contrast: float) -> Tensor:
-    """Foreground with another brightness and contrast where chosen, (B,)."""
+    """Changed brightness and contrast of the foreground, for the chosen images (B,)."""
     stronger, brighter = (beside(draw, image).to(image) for draw in torch.rand(2, len(image)) * 2 - 1)
     mean = image.mean(dim=everything(image), keepdim=True)
     changed = (image - mean) * (1 + contrast * stronger) + mean + brightness * brighter
@@ -104,7 +104,7 @@ def _colored(image: Tensor, chosen: Tensor, brightness: float, contrast: float) 
 
 
 def _posed(image: Tensor, chosen: Tensor, turn: float, size: float, shift: float) -> Tensor:
-    """Turned (radians), larger or smaller, and shifted where chosen; what comes in is background."""
+    """Rotated (radians), scaled and shifted, for the chosen images; new pixels are background."""
     draws = (torch.rand(image.ndim, len(image)) * 2 - 1) * chosen
     angle, scale = turn * draws[0], torch.exp(size * draws[1])
     height, width = image.shape[-2:]

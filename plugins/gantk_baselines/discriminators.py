@@ -1,4 +1,4 @@
-"""The N-layer PatchGAN discriminator of pix2pix, and several of them at several scales."""
+"""The N-layer PatchGAN discriminator of pix2pix, and PatchGANs at several scales."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class PatchGan(nn.Module):
     """PatchGAN: (B, in_channels, H, W) float to a map of scores (B, 1, ⌊H/2ⁿ⌋ − 2, ⌊W/2ⁿ⌋ − 2), no
     activation; volumes alike.
 
-    With n = 3 layers a score sees 70×70 pixels, with 2 34×34, with 1 16×16; 256² gives 30×30, 224²
-    26×26 where n = 3. All sides are at least 3 · 2ⁿ.
+    The receptive field of a score is 70×70 pixels with n = 3 layers, 34×34 with 2, and 16×16 with 1. With n = 3,
+    256² gives 30×30 and 224² gives 26×26. All sides are at least 3 · 2ⁿ.
 
     Layers are numbered as one sequence: 0 convolution, 1 LeakyReLU, then 2–4, 5–7, 8–10 convolution, norm,
     LeakyReLU, 11 the scores; antialiased halving adds one after each LeakyReLU but the last.
@@ -46,7 +46,7 @@ class PatchGan(nn.Module):
         channels: width of the first convolution; widths are channels · 1, 2, 4, 8, 8, …
         layers: n, the number of halvings.
         norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
-        antialias: blurred halving in place of strided convolutions.
+        antialias: blurred halving instead of strided convolutions.
         spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
@@ -116,8 +116,8 @@ class PatchGan(nn.Module):
 class MultiscalePatchGan(nn.Module):
     """PatchGANs on the image, its half, its quarter and so on: (B, in_channels, H, W) to a map of scores for each.
 
-    Volumes alike. The image is halved by averaging 3 × 3 pixels (3 × 3 × 3 voxels). Where it is given `labels`,
-    categories per pixel, it judges them with the image. Layers are numbered through all scales, from the full size:
+    It also works on volumes. The image is halved by averaging 3 × 3 pixels (3 × 3 × 3 voxels). If it receives `labels`
+    (categories per pixel), it judges them with the image. Layers are numbered through all scales, from the full size:
     layer l of scale s is s·(3·layers + 3) + l.
 
     Source: Wang et al., "High-resolution image synthesis and semantic manipulation with conditional GANs" (pix2pixHD),

@@ -17,14 +17,14 @@ __all__ = ["FlowMatching", "FlowUnet"]
 
 
 class FlowUnet(nn.Module):
-    """A U-Net that says the target from a state between noise and it: (B, C, *spatial) to (B, out_channels, *spatial).
+    """A U-Net that predicts the target from a noisy state of it: (B, C, *spatial) to (B, out_channels, *spatial).
 
-    x̂ = U(x, x_t, t), with the state x_t, of the target's shape, and the time t (B, 1) as further channels: given by the
-    term, 0 where absent. In evaluation and prediction it samples: from noise x_0 in n steps of Euler's method along the
-    velocity (x̂ − x_t) / (1 − t). `gantk predict --samples` makes several.
+    x̂ = U(x, x_t, t), with the state x_t, of the target's shape, and the time t (B, 1) as further channels. The term
+    provides both; the default is 0. In evaluation and prediction the generator samples: it starts with noise x_0 and
+    takes n steps of Euler's method along the velocity (x̂ − x_t) / (1 − t). `gantk predict --samples` draws several.
 
-    Sources: Lipman et al., "Flow matching for generative modeling", ICLR 2023; the image in place of the velocity as
-    what is predicted: Li and He, "Back to basics: let denoising generative models denoise", 2025.
+    Sources: Lipman et al., "Flow matching for generative modeling", ICLR 2023; predicting the image instead of the
+    velocity: Li and He, "Back to basics: let denoising generative models denoise", 2025.
 
     Args:
         in_channels: channels of the source.
@@ -64,7 +64,7 @@ class FlowUnet(nn.Module):
         state: Tensor | None = None,
         t: Tensor | None = None,
     ) -> Tensor | Translation:
-        """What the target is likely to be; layers are the U-Net's."""
+        """The expected target; layers are the U-Net's."""
         batch, _, *size = image.shape
         state = image.new_zeros(batch, self.out_channels, *size) if state is None else state
         t = image.new_zeros(batch, 1) if t is None else t
@@ -72,7 +72,7 @@ class FlowUnet(nn.Module):
         return self.network(torch.cat([image, state, time], dim=1), layers, decode)
 
     def sample(self, image: Tensor) -> Tensor:
-        """One image of those that the target may be, drawn from torch's global generator."""
+        """One sample of the target, drawn from torch's global generator."""
         batch, _, *size = image.shape
         state = torch.randn(batch, self.out_channels, *size).to(image)
         for step in range(self.steps):

@@ -30,10 +30,9 @@ def available(image: Tensor) -> Tensor:
 class AvailabilityResnet(Resnet):
     """ResNet generator conditioned on which inputs are available: (B, in, H, W) float to (B, out, H, W) in (−1, 1).
 
-    The availability a ∈ {0, 1}^in is read from the image: a channel without any pixel above -1 is missing. Given to
-    the first convolution as constant maps beside the image, it would add W·a to every pixel of that convolution's
-    output, and instance norm would take it out again, unseen. So W·a is added behind the norm, before the ReLU.
-    Volumes alike.
+    The availability a ∈ {0, 1}^in is read from the image: a channel without any pixel above -1 is missing. If the first
+    convolution received a as constant maps, it would add W·a to every pixel of its output, and instance norm would
+    remove it again. Therefore W·a is added after the norm, before the ReLU. The generator also works on volumes.
     Sizes and layer numbers are those of `resnet`; layer 2 is the norm's output with the condition.
 
     Args:
@@ -42,7 +41,7 @@ class AvailabilityResnet(Resnet):
         channels: width of the first convolution.
         blocks: residual blocks.
         norm: "instance", "batch" or "none".
-        antialias: blurred sampling in place of strided and transposed convolutions.
+        antialias: blurred sampling instead of strided and transposed convolutions.
         dropout: probability inside each block.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
@@ -95,7 +94,7 @@ def like(view: View, image: Tensor, reference: str) -> Tensor:
     """An image (B, C, *spatial) with those channels set to background that the referenced image, slice by slice, lacks.
 
     Raises:
-        GantkError: the two are not of one batch size and number of channels.
+        GantkError: the two differ in batch size or number of channels.
     """
     pattern = view.image(reference)
     if pattern.shape[:2] != image.shape[:2]:
@@ -110,10 +109,10 @@ def like(view: View, image: Tensor, reference: str) -> Tensor:
 
 
 class MaskedCycle:
-    """Cycle consistency over what is available: mean of m·|x − F(y)| over the available channels of x.
+    """Cycle consistency over the available channels of x: mean of m·|x − F(y)|.
 
-    y is G(x) without the channels that an image of the other domain lacks, so that F is given, and its input judged
-    by, the availability of that image. Both translators are trained by the term.
+    y is G(x) without the channels that an image of the other domain lacks, so that F's input, which is also judged, has
+    the availability of that image. The term trains both translators.
 
     Args:
         back: F, the translator of the other direction.

@@ -25,24 +25,25 @@ BACKGROUND = -1.0
 
 
 def scenarios_of(modalities: int, complete: bool = False) -> list[tuple[int, ...]]:
-    """Every availability of so many modalities (1 there, 0 missing) with at least one of each, the hardest first.
+    """Every availability of the modalities (1 available, 0 missing) with at least one of each, the hardest first.
 
-    Sorted by how many are there, then as binary numbers: the order of MM-GAN's 14 scenarios of four modalities.
+    They are sorted by the number of available modalities, then as binary numbers: the order of MM-GAN's 14 scenarios of
+    four modalities.
 
     Args:
-        modalities: how many.
-        complete: also the one in which nothing is missing, as the last.
+        modalities: number of modalities.
+        complete: also include the scenario in which nothing is missing, as the last.
     """
     found = sorted(product((0, 1), repeat=modalities), key=sum)
     return found[1:] if complete else found[1:-1]
 
 
 class ModalityDropout:
-    """Hides random modalities of the source: their channels become background, the target stays whole.
+    """Hides random modalities of the source: their channels become background; the target stays complete.
 
-    An availability is drawn evenly from a list of scenarios, the hardest first. A curriculum begins with the end of
+    An availability is drawn uniformly from a list of scenarios, the hardest first. A curriculum begins with the end of
     the list, where little is missing: from each of its epochs on, scenarios before the given index are left out.
-    What a patient lacks stays missing; where a draw would leave nothing that is there, it is not followed.
+    Modalities that a patient lacks stay missing; a draw that would leave no available modality is ignored.
 
     Args:
         scenarios: "all", or a list of availabilities, one 0 (missing) or 1 per modality.
@@ -53,7 +54,7 @@ class ModalityDropout:
         planes: channels of one modality, 2·n + 1 with n neighboring slices; they are hidden together.
 
     Raises:
-        GantkError: the scenarios or the curriculum do not fit together, or not the modalities of the source.
+        GantkError: the scenarios do not fit the curriculum or the modalities of the source.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class ModalityDropout:
             )
 
     def __call__(self, group: Group, moment: Moment) -> Group:
-        """The group with modalities of its source hidden; a group without source as it is.
+        """The group with hidden modalities of its source; a group without source stays unchanged.
 
         Args:
             group: source (B, M · planes, H, W), float in [-1, 1].
@@ -163,10 +164,9 @@ def known(view: View) -> Tensor:
 
 
 class MissingL1:
-    """Mean absolute error over the missing modalities alone: mean of m·|y − G(x)| (MM-GAN); 0 where none is missing.
+    """Mean absolute error over only the missing modalities: mean of m·|y − G(x)| (MM-GAN); 0 if none is missing.
 
-    A modality that the patient lacks, so that y is not known, does not count. The term's weight map multiplies the
-    error.
+    Modalities that the patient lacks are ignored, because y is not known. The term's weight map multiplies the error.
     """
 
     needs = Needs(target=True)
@@ -184,14 +184,14 @@ class MissingL1:
 class ImputedLsgan:
     """Least-squares GAN with a score map per modality and implicit conditioning (MM-GAN).
 
-    The discriminator sees ŷ = m·G(x) + (1 − m)·y, the output with the available modalities replaced by the real ones
-    (m is 1 where missing); what is real in ŷ is to be called real. Modalities that a patient lacks, whose y is not
-    known, do not count:
+    The discriminator receives ŷ = m·G(x) + (1 − m)·y, the output with the available modalities replaced by the real
+    ones (m is 1 where missing). It is trained to classify the real modalities of ŷ as real. Modalities that a patient
+    lacks, whose y is not known, are ignored:
     L_D = ω·(E[(D(y) − 1)²] + E[(D(ŷ) − (1 − m))²]), L_G = E[(D(ŷ) − 1)²]; means over all modalities' maps.
 
     Args:
-        condition: what a conditional discriminator is given besides. The published code gives the complete real
-            images; "source" gives what the generator sees.
+        condition: the second input of a conditional discriminator. The published code uses the complete real images;
+            "source" uses the generator's input.
         discriminator_weight: ω.
     """
 
@@ -232,7 +232,7 @@ def _mean(errors: Tensor, view: View) -> Tensor:
 class ModalityPatchGan(nn.Module):
     """PatchGAN with a map of scores for each modality: (B, in_channels, H, W) float to (B, T, ⌊H/2ⁿ⌋, ⌊W/2ⁿ⌋).
 
-    Volumes alike. With n = 4 layers 256² gives 16×16. All sides are at least 2ⁿ.
+    It also works on volumes. With n = 4 layers, 256² gives 16×16. All sides are at least 2ⁿ.
 
     Source: MM-GAN's code (4 modalities judged beside 4 real ones: 2,794,432 parameters).
 

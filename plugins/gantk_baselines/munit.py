@@ -1,4 +1,4 @@
-"""MUNIT: images as content and style; the content of one modality with a drawn style of another is a translation."""
+"""MUNIT: images are content and style; a translation combines the content with a random style of another modality."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class StyledBlock(nn.Module):
 class MunitGenerator(nn.Module):
     """MUNIT's encoders of one modality and its decoder of another: (B, in_channels, H, W) to (B, out_channels, H, W).
 
-    Layer 0 is the content of an image, layer 1 its style (B, style, 1, 1). It takes `content` and `style` in place of
-    what it would encode and draw. At test the style is drawn, N(0, 1): `gantk predict --samples`.
+    Layer 0 is the content of an image, layer 1 its style (B, style, 1, 1). The arguments `content` and `style` replace
+    the encoded content and the random style. At test, the style is drawn from N(0, 1): `gantk predict --samples`.
 
     Source: Huang et al., "Multimodal unsupervised image-to-image translation", ECCV 2018 (64 channels, 2 halvings, 4
     blocks each, 8 numbers of style; there the decoder's upward layers have layer norm).
@@ -68,7 +68,7 @@ class MunitGenerator(nn.Module):
         content: Tensor | None = None,
         style: Tensor | None = None,
     ) -> Tensor | Translation:
-        """Translate by a style (B, style), which is drawn in training, and 0 in evaluation, where it is not given."""
+        """Translate with a style (B, style); if it is not given, it is random in training and 0 in evaluation."""
         check_image(image, self.in_channels, self.size_multiple, "MunitGenerator")
         check_layers(layers, 2, "MunitGenerator")
         content = self.content(image) if content is None else content
@@ -83,7 +83,7 @@ class MunitGenerator(nn.Module):
         return Translation(self.up(x), features) if layers else self.up(x)
 
     def sample(self, image: Tensor) -> Tensor:
-        """A translation by a style that is drawn."""
+        """A translation with a random style."""
         made = self(image, style=torch.randn(len(image), self.style).to(image))
         assert isinstance(made, Tensor)
         return made
@@ -93,11 +93,11 @@ class Munit:
     """MUNIT, one direction: x = (c, s), y of the other modality, x' = G_back(c, s), y' = G(c, s'), s' ~ N(0, 1).
 
     L_G = E[(D(y') − 1)²] + λ_x·E|x' − x| + λ_c·E|c(y') − c| + λ_s·E|s(y') − s'|, L_D = E[(D(y) − 1)²] + E[D(y')²];
-    c and s are what the own generator encodes of x, c(y') and s(y') what the other one does of y'. Source: Huang et
-    al., ECCV 2018, equations 2 to 5 (10, 1 and 1).
+    G encodes x as c and s; G_back encodes y' as c(y') and s(y'). Source: Huang et al., ECCV 2018, equations 2 to 5
+    (10, 1 and 1).
 
     Args:
-        back: the translator of the other direction, with a term of its own.
+        back: the translator of the other direction, which has its own term.
         real: y.
         image: λ_x.
         content: λ_c.
@@ -116,7 +116,7 @@ class Munit:
         self.back, self.real, self.weights = back, real, (image, content, style)
 
     def translated(self, view: View) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """y', and the content, style and drawn style (B, S) that it came from."""
+        """y', and the content, the style and the random style (B, S) from which it was made."""
         code = view.features(layers=(0, 1))
         style = view.derive("style", code[1], lambda own: torch.randn(own.shape[:2]).to(own))
         return view.translate(given={"content": code[0], "style": style}), code[0], code[1].flatten(1), style

@@ -1,6 +1,6 @@
 """Losses between features: of a frozen network (perceptual, style, content) and of the discriminator.
 
-Frozen networks know pictures alone: of volumes they are shown some slices, others in every step.
+Frozen networks work on pictures only: for volumes, they receive some slices, which are drawn anew in every step.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def gram(feature: Tensor, weight: Tensor | None = None) -> Tensor:
 
 
 def _layer_weights(weights: tuple[float, ...], layers: tuple[object, ...]) -> tuple[float, ...]:
-    """One weight per layer, all 1 where none are given."""
+    """One weight per layer; 1 for all by default."""
     if weights and len(weights) != len(layers):
         raise RecipeError(
             f"{len(weights)} layer weights are given for {len(layers)} layers",
@@ -84,8 +84,8 @@ class Perceptual(_FeatureLoss):
 
     Args:
         layers: layers of the network, such as relu2_2.
-        layer_weights: λ_l; 1 where absent.
-        distance: l1, as pGAN, or l2, the square, as Johnson et al.
+        layer_weights: λ_l; default: 1.
+        distance: l1, as in pGAN, or l2 (the square), as in Johnson et al.
         network: the frozen network, a name of timm.
         weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
         imagenet_normalisation: normalize as the weights were trained; pGAN gives images in [−1, 1] as they are.
@@ -119,7 +119,7 @@ class Perceptual(_FeatureLoss):
 class Content(Perceptual):
     """Content in a frozen network: Σ_l λ_l · ‖φ_l(y) − φ_l(G(x))‖²_F / (C_l·h_l·w_l), mean over the batch.
 
-    Gatys et al., CVPR 2016; MedGAN: Armanious et al., 2020, on a VGG-19. The perceptual loss with the square.
+    Gatys et al., CVPR 2016; MedGAN: Armanious et al., 2020, with a VGG-19. It is the perceptual loss with squares.
 
     Args:
         layers: layers of the network.
@@ -147,8 +147,8 @@ class Content(Perceptual):
 class Style(_FeatureLoss):
     """Style in a frozen network: Σ_l λ_l · ‖Gram_l(y) − Gram_l(G(x))‖²_F / (4·C_l²), mean over the batch.
 
-    Gram_l is the matrix of the channels' products, divided by C_l·h_l·w_l; with the term's weight map each place counts
-    by its weight (Gatys et al., CVPR 2016; MedGAN: Armanious et al., 2020, on a VGG-19).
+    Gram_l is the matrix of the channels' products, divided by C_l·h_l·w_l; the term's weight map weights each place
+    (Gatys et al., CVPR 2016; MedGAN: Armanious et al., 2020, with a VGG-19).
 
     Args:
         layers: layers of the network.
@@ -184,12 +184,12 @@ class Style(_FeatureLoss):
 class DiscriminatorFeatures:
     """Distance to the target in the discriminator: Σ_l λ_l · mean of m·|D_l(x, y) − D_l(x, G(x))|.
 
-    The discriminator is the feature network, trained along with the generator, and here passes gradients on to the
-    generator alone. MedGAN's perceptual term (Armanious et al., 2020), pix2pixHD's feature matching (Wang et
-    al., CVPR 2018). The judgment of the output is the adversarial term's own.
+    The feature network is the discriminator, which is trained with the generator. This term trains only the generator.
+    It is MedGAN's perceptual term (Armanious et al., 2020) and pix2pixHD's feature matching (Wang et al., CVPR 2018).
+    It uses the adversarial term's forward pass of the discriminator on the output.
 
     Args:
-        layers: layers of the discriminator; the default are the PatchGAN's activations.
+        layers: layers of the discriminator; default: the PatchGAN's activations.
         layer_weights: λ_l; 1 where absent.
     """
 

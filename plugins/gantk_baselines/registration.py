@@ -1,4 +1,4 @@
-"""RegGAN: pairs that do not lie on one another are compared after a network has registered the output to the target."""
+"""RegGAN: misaligned pairs are compared after a network has registered the output to the target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Registered"]
 
 
 class Registration(nn.Module):
-    """A deformation that brings one image (B, T, H, W) to another, (B, 2, H, W) in pixels, x before y; 0 at first."""
+    """A deformation that maps one image (B, T, H, W) to another, (B, 2, H, W) in pixels, x before y; 0 at first."""
 
     def __init__(self, channels: int, width: int, levels: int, reach: float) -> None:
         super().__init__()
@@ -42,8 +42,8 @@ def warped(image: Tensor, deformation: Tensor) -> Tensor:
 class Registered:
     """RegGAN's: λ_c·E[m·|y − G(x)∘φ|] + λ_s·E‖∇φ‖², where φ = R(G(x), y) and R learns with the generator.
 
-    So what is not aligned in a pair is the deformation's to explain, and the generator learns the rest. The loss
-    records the mean length of φ in pixels, and the registered output beside the target. Source: Kong et al., "Breaking
+    The deformation accounts for the misalignment of a pair, and the generator learns the rest. The loss records the
+    mean length of φ in pixels, and shows the registered output next to the target. Source: Kong et al., "Breaking
     the dilemma of medical image-to-image translation", NeurIPS 2021, equations 3 and 4 (20 and 10).
 
     Args:
@@ -52,7 +52,7 @@ class Registered:
         reach: the longest displacement along an axis, in pixels.
         channels: width of R, a U-Net.
         levels: its halvings.
-        dimensions: of its images; slices alone.
+        dimensions: of its images; only slices are supported.
     """
 
     needs = Needs(target=True)

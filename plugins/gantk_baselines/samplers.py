@@ -1,4 +1,4 @@
-"""Samplers: classes drawn equally often, and slices that the networks find hard drawn more often."""
+"""Samplers that draw classes equally often, or draw slices with large errors more often."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Balanced", "Hard"]
 
 
 class Balanced:
-    """Slices of every class equally often: each has the weight 1 / nᵅ, with the n slices of its class in the group.
+    """Draws every class equally often: a slice has the weight 1 / nᵅ, with the n slices of its class in the group.
 
     Args:
-        by: what makes the class: `tumor` or `core`, whether a slice shows it; `patient`; or what the dataset knows of
-            subjects, such as a site.
-        strength: α, from 0, all slices equally often, to 1, all classes equally often.
+        by: what defines the class: `tumor` or `core` (whether a slice shows it), `patient`, or a fact that the dataset
+            has about subjects, such as the site.
+        strength: α, from 0 (all slices equally often) to 1 (all classes equally often).
     """
 
     def __init__(self, by: str = "core", strength: Fraction = 1.0) -> None:
@@ -41,15 +41,15 @@ class Balanced:
 
 
 class Hard:
-    """Hard slices more often: the weight is (d / d̄)ᵅ, with the error d that terms told last of a slice, and its mean d̄.
+    """Draws hard slices more often: the weight is (d / d̄)ᵅ, with the last reported error d of a slice and the mean d̄.
 
-    Slices of which nothing was told yet have the weight 1. Terms such as `l1` and `l2` tell. With the weight
-    proportional to a power of the error it is prioritized sampling (Schaul et al., "Prioritized experience replay",
-    ICLR 2016, equation 1), without its correction of the gradient.
+    Terms such as `l1` and `l2` report errors. Slices without a reported error have the weight 1. A weight proportional
+    to a power of the error is prioritized sampling (Schaul et al., "Prioritized experience replay", ICLR 2016,
+    equation 1), here without its correction of the gradient.
 
     Args:
-        strength: α, 0 for all equally often.
-        limit: the largest weight, and one over the least.
+        strength: α; 0 draws all slices equally often.
+        limit: the largest weight; its reciprocal is the smallest.
     """
 
     def __init__(

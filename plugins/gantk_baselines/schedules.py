@@ -16,13 +16,13 @@ __all__ = ["Constant", "Copy", "Cosine", "EarlyStop", "LinearDecay", "Phase", "P
 
 
 def _linear_decay(epoch: int, epochs: int, decay_epochs: int) -> float:
-    """The factor 1, in the last epochs falling linearly towards 0: 1 − max(0, e + 1 − n)/(n_decay + 1)."""
+    """The factor 1, which falls linearly towards 0 in the last epochs: 1 − max(0, e + 1 − n)/(n_decay + 1)."""
     return 1 - max(0, epoch + 1 - (epochs - decay_epochs)) / (decay_epochs + 1)
 
 
 @lru_cache(maxsize=1024)  # asked in every step
 def _factor(kind: Literal["CosineLRScheduler", "StepLRScheduler"], epoch: int, **settings: Any) -> float:
-    """A timm schedule's rate in an epoch where the base rate is 1; timm's are functions of the epoch alone."""
+    """A timm schedule's rate in an epoch, for a base rate of 1; timm's schedules depend only on the epoch."""
     import timm.scheduler  # takes seconds
 
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
@@ -42,8 +42,8 @@ class LinearDecay(Scheduler):
     """Constant rates, then a linear decay towards 0 (CycleGAN's code): 1 − max(0, e + 1 − n)/(n_decay + 1).
 
     Args:
-        epochs: epochs in all.
-        decay_epochs: how many of them, at the end, decay; half where absent.
+        epochs: total number of epochs.
+        decay_epochs: number of epochs with decay, at the end; default: half.
     """
 
     def __init__(self, epochs: Count = 200, decay_epochs: Whole | None = None) -> None:
@@ -58,10 +58,10 @@ class Cosine(Scheduler):
     """Cosine decay, after an optional linear warm-up (timm's CosineLRScheduler).
 
     Args:
-        epochs: epochs in all.
+        epochs: total number of epochs.
         warmup_epochs: epochs of rising rates at the beginning.
         warmup_start: factor on the rates in epoch 0 of the warm-up.
-        floor: factor on the rates that the cosine ends at.
+        floor: factor on the rates at the end of the cosine.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Warmup(Scheduler):
     """A linear warm-up by epoch (timm's StepLRScheduler without decay) or by step, then constant rates.
 
     Args:
-        epochs: epochs in all.
+        epochs: total number of epochs.
         warmup_epochs: epochs of rising rates at the beginning.
         warmup_start: factor on the rates in the first epoch or step.
-        warmup_steps: steps of rising rates at the beginning of each stage, in place of epochs.
+        warmup_steps: steps of rising rates at the beginning of each stage, instead of epochs.
     """
 
     def __init__(
@@ -123,14 +123,14 @@ class Warmup(Scheduler):
 
 @dataclass(frozen=True)
 class Copy:
-    """Weights that a phase starts with.
+    """Weights that are copied before a phase.
 
     Args:
-        source: the role whose weights are taken.
-        target: the role that gets them.
-        parts: what of them: "generator", "heads", "discriminator".
-        into: the submodule of the target's part that they are for (`streams.0`), the whole part where empty.
-        shared: take only the weights that both have under one name and in one shape.
+        source: the role to copy from.
+        target: the role to copy to.
+        parts: the parts to copy: "generator", "heads", "discriminator".
+        into: the submodule of the target's part to copy to (`streams.0`); empty for the whole part.
+        shared: copy only the weights that have the same name and shape in both.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -147,11 +147,11 @@ class Phase:
     """One phase of a training.
 
     Args:
-        name: as the `stages` of losses and maps name it.
-        roles: the translators that it trains; all others rest.
+        name: the name for the `stages` of losses and maps.
+        roles: the translators that it trains; the others do not change.
         epochs: its length.
-        decay_epochs: how many of them, at the end, decay linearly towards 0.
-        copies: weights that are handed over before its first step.
+        decay_epochs: number of epochs with linear decay towards 0, at the end.
+        copies: weights that are copied before its first step.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -164,13 +164,13 @@ class Phase:
 
 
 class Phases(Scheduler):
-    """Phases in order, each with roles of its own, constant rates that decay at its end, and weights handed on to it.
+    """Successive phases, each with its own roles, constant rates with a decay at the end, and copied weights.
 
     Args:
         phases: the phases, `[[schedule.phases]]` in a recipe.
 
     Raises:
-        RecipeError: there is none, two have one name, or one decays longer than it lasts.
+        RecipeError: there is no phase, two have the same name, or one decays longer than it lasts.
     """
 
     def __init__(self, phases: tuple[Phase, ...]) -> None:
@@ -203,16 +203,15 @@ class Phases(Scheduler):
 class EarlyStop(Scheduler):
     """Ends a stage when a validation metric has not improved for some epochs; use it in `[[schedule.also]]`.
 
-    Epochs in which the metric is not measured, because the stage does not train the role or no validation is due, end
-    nothing.
+    Epochs without the metric, because the stage does not train the role or no validation is due, do not end the stage.
 
     Args:
         metric: the validation metric.
-        role: whose it is.
-        better: which way the metric is better.
-        patience: epochs without improvement that end the stage.
-        min_delta: improvement that counts.
-        epochs: length of the single stage, where this is the schedule itself.
+        role: the role of the metric.
+        better: whether higher or lower values of the metric are better.
+        patience: epochs without improvement after which the stage ends.
+        min_delta: smallest change that counts as an improvement.
+        epochs: length of the single stage, if this is the schedule itself.
     """
 
     def __init__(

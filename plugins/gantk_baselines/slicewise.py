@@ -1,4 +1,4 @@
-"""Slices of volumes, for networks that know pictures alone."""
+"""Slices of volumes, for networks that work on pictures only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["of_slices"]
 
 
 def of_slices(view: View, image: Tensor, count: int) -> Tensor:
-    """Slices of an image (B, C, D, H, W) as pictures (B·count, C, H, W), at most all; a picture (B, C, H, W) as it is.
+    """Slices of an image (B, C, D, H, W) as pictures (B·count, C, H, W), at most all; a picture stays unchanged.
 
-    They are drawn once per step, the same of all images and of the weight map: sorted, without repetition.
+    The slices are drawn once per step, the same for all images and the weight map: sorted, without repetition.
     """
     if image.ndim == 4:
         return image

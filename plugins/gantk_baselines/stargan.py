@@ -1,4 +1,4 @@
-"""StarGAN: one generator for all pairs of modalities, and a discriminator that tells which modality it sees."""
+"""StarGAN: one generator for all pairs of modalities, and a discriminator that classifies the modality."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class StarGanDiscriminator(nn.Module):
     """StarGAN's: (B, in_channels, H, W) to scores (B, 1, h, w); layer 0 is its guess of the domain, logits (B, domains,
     1, 1), the mean over positions.
 
-    Source: Choi et al., "StarGAN", CVPR 2018 (64 channels, 6 halvings; there the guess is one convolution of the size
-    that is left).
+    Source: Choi et al., "StarGAN", CVPR 2018 (64 channels, 6 halvings; there the guess is one convolution of the
+    remaining size).
 
     Args:
         in_channels: channels of the judged image.
@@ -42,7 +42,7 @@ class StarGanDiscriminator(nn.Module):
         self.domain = nn.Conv2d(widths[-1], domains, 1, bias=False)
 
     def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | Judgement:
-        """Judge, and guess the domain where layer 0 is asked for. Raises GantkError for another image or layer."""
+        """Judge, and guess the domain if layer 0 is requested. Raises GantkError for another image or layer."""
         check_image(image, self.in_channels, 1, "StarGanDiscriminator", least=self.least)
         check_layers(layers, 1, "StarGanDiscriminator")
         x = self.body(image)
@@ -51,14 +51,15 @@ class StarGanDiscriminator(nn.Module):
 
 
 class StarGan:
-    """StarGAN between all modalities of the group: from one to another, both drawn for each image in every step.
+    """StarGAN between all modalities of the group; source and target are drawn for each image in every step.
 
     Domain i is the i-th of inputs and targets, c its label. L_D = E[D(G(x, c))] − E[D(x)] + λ_gp·E[(‖∇D‖ − 1)²]
     + λ_cls·CE(D_cls(x), c'), L_G = −E[D(G(x, c))] + λ_cls·CE(D_cls(G(x, c)), c) + λ_rec·E|x − G(G(x, c), c')|, with the
-    domain c' that x is of. Source: Choi et al., CVPR 2018, equations 1 to 6 with the objective of WGAN-GP.
+    domain c' of x. Source: Choi et al., CVPR 2018, equations 1 to 6 with the objective of WGAN-GP.
 
     Args:
-        domain: what of `[data.extra]` tells the generator the domain; its categories are inputs and targets in order.
+        domain: the key of `[data.extra]` that gives the domain to the generator; its categories are inputs and targets
+            in order.
         classification: λ_cls.
         reconstruction: λ_rec.
         penalty: λ_gp.
@@ -101,7 +102,7 @@ class StarGan:
 
     @staticmethod
     def drawn(view: View) -> tuple[Tensor, Tensor, Tensor]:
-        """An image of one modality for each of the group's, that modality, and the one to be made: both one-hot."""
+        """For each image of the group: one modality, its domain, and the domain to generate (both one-hot)."""
         target = view.group.target
         assert target is not None
 

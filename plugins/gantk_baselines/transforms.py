@@ -44,20 +44,20 @@ class Flip:
 
 
 class ResizeAndCrop:
-    """Enlarges slices and cuts their own size out at a random place, the same in source, target and segmentation.
+    """Enlarges slices and crops them to their own size at a random place, the same in source, target and segmentation.
 
-    Images are interpolated bilinearly, labels and categories take the nearest. What the nearest pixel says is
-    background stays so.
+    Images are interpolated bilinearly, labels and categories by the nearest pixel. A pixel is background if the nearest
+    pixel was.
 
     Args:
-        scale: of all sides, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
+        scale: factor on all sides, at least 1; pix2pix and CycleGAN enlarge 256 to 286.
     """
 
     def __init__(self, scale: Annotated[float, Field(ge=1, le=8)] = 286 / 256) -> None:
         self.scale = scale
 
     def __call__(self, group: Group, moment: Moment) -> Group:
-        """The group at the same size, each slice from a place of its own."""
+        """The group at the same size, with a separate random place for each slice."""
         own = _size(group)
         size = tuple(round(side * self.scale) for side in own)
         starts = [torch.randint(large - side + 1, (len(group),)) for large, side in zip(size, own, strict=True)]
@@ -83,8 +83,9 @@ class ResizeAndCrop:
 class Jitter:
     """Changes brightness and contrast, by the same factors in source and target; meant for natural images.
 
-    With u in [0, 1] for [-1, 1]: u ← b·u, then u ← c·u + (1 − c)·mean(u), both cut to [0, 1], where b is uniform in
-    [1 − brightness, 1 + brightness] and c in [1 − contrast, 1 + contrast]. Background stays, and counts in the mean.
+    With u in [0, 1] for [-1, 1]: u ← b·u, then u ← c·u + (1 − c)·mean(u), both clipped to [0, 1], where b is uniform in
+    [1 − brightness, 1 + brightness] and c in [1 − contrast, 1 + contrast]. Background stays unchanged and is part of
+    the mean.
 
     Args:
         brightness: greatest relative change.
@@ -95,7 +96,7 @@ class Jitter:
         self.brightness, self.contrast = brightness, contrast
 
     def __call__(self, group: Group, moment: Moment) -> Group:
-        """The group with other intensities; what is above -1 stays so."""
+        """The group with changed intensities; values above -1 stay above -1."""
         bright = 1 + self.brightness * (2 * torch.rand(len(group)) - 1)
         contrast = 1 + self.contrast * (2 * torch.rand(len(group)) - 1)
 
@@ -109,20 +110,20 @@ class Jitter:
 
 
 class InputJitter:
-    """Changes inputs as other scanners and coils would, each by itself: v·u^γ·exp(b) + n with u in [0, 1].
+    """Changes each input as a different scanner or coil would: v·u^γ·exp(b) + n with u in [0, 1].
 
-    Gain v, exponent γ, the smooth field b and the noise n are drawn for each slice and modality; target and
-    segmentation stay, and so do inputs that hold categories. Background stays so, and what is none stays above it.
+    Gain v, exponent γ, the smooth field b and the noise n are drawn for each slice and modality. Target, segmentation
+    and inputs that hold categories stay unchanged. Background stays background, and the foreground stays above it.
 
     Args:
         gain: standard deviation of log v.
         gamma: standard deviation of log γ.
-        bias: standard deviation of b on a grid of 4 × 4 (× 4) points, between which it is cubic along each axis.
+        bias: standard deviation of b on a grid of 4 × 4 (× 4) points, with cubic interpolation along each axis.
         noise: standard deviation of n, on the scale of u.
         planes: channels of one modality, 2·n + 1 with n neighboring slices; they share v, γ and b.
 
     Raises:
-        GantkError: the source's channels are no multiple of `planes`.
+        GantkError: the number of the source's channels is not a multiple of `planes`.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class InputJitter:
         self.gain, self.gamma, self.bias, self.noise, self.planes = gain, gamma, bias, noise, planes
 
     def __call__(self, group: Group, moment: Moment) -> Group:
-        """The group with other intensities of its source; a group without source as it is."""
+        """The group with changed intensities of its source; a group without source stays unchanged."""
         source = group.source
         if source is None:
             return group
@@ -157,17 +158,17 @@ class InputJitter:
 
 
 class Affine:
-    """Turns, scales and shifts slices, the same in source, target and segmentation: patients of other shapes and poses.
+    """Rotates, scales and shifts slices, the same in source, target and segmentation: other poses and head sizes.
 
-    Images are interpolated linearly, labels and categories take the nearest. What the nearest pixel says is background
-    stays so.
+    Images are interpolated linearly, labels and categories by the nearest pixel. A pixel is background if the nearest
+    pixel was.
 
     Args:
-        degrees: greatest turn to either side, of volumes in the plane of slices.
-        scale: greatest relative change of size.
-        shift: greatest shift, as a part of each side.
-        probability: that a slice is changed.
-        tilt: of volumes, greatest turn in degrees out of the plane of slices, about each of its axes.
+        degrees: largest rotation to either side; for volumes, in the plane of slices.
+        scale: largest relative change of size.
+        shift: largest shift, as a fraction of each side.
+        probability: probability that a slice is changed.
+        tilt: for volumes, largest rotation in degrees out of the plane of slices, about each axis of the plane.
     """
 
     def __init__(
@@ -182,7 +183,7 @@ class Affine:
         self.tilt = tilt
 
     def __call__(self, group: Group, moment: Moment) -> Group:
-        """The group at the same size, each slice in a pose of its own."""
+        """The group at the same size, with a separate random pose for each slice."""
         size = _size(group)
         warp = self._of_slices(len(group), size) if len(size) == 2 else self._of_volumes(len(group), size)
 
@@ -197,7 +198,7 @@ class Affine:
         return _everywhere(group, picture, labels)
 
     def _draws(self, number: int, batch: int) -> Tensor:
-        """Draws in [-1, 1], 0 for what is not changed."""
+        """Random numbers in [-1, 1], 0 for slices that are not changed."""
         draws = 2 * torch.rand(number, batch) - 1
         draws[:, torch.rand(batch) >= self.probability] = 0
         return draws
@@ -231,7 +232,7 @@ class Affine:
 
 
 def _cubic(grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Values on a coarse grid (B, C, *grid), cubic between its points along each axis, (B, C, *size)."""
+    """Values on a coarse grid (B, C, *grid), interpolated cubically along each axis to (B, C, *size)."""
     plane = tuple(size[-2:])
     if grid.ndim == 4:
         return interpolate(grid, plane, mode="bicubic", align_corners=False)

@@ -1,4 +1,4 @@
-"""Weights of terms over the training."""
+"""Schedules for the weights of terms."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["Ramp"]
 
 
 class Ramp:
-    """A ramp: w(s) = a + (b − a)·r(t) with t = (s − s₀)/n, held between 0 and 1, of the training's steps s from 0.
+    """A ramp: w(s) = a + (b − a)·r(t) with t = (s − s₀)/n, clipped to [0, 1], in step s (from 0) of the training.
 
     Linear, r(t) = t. As a sigmoid, r(t) = exp(−5·(1 − t)²) for t > 0 and r(0) = 0, the ramp of consistency terms (Laine
-    and Aila, "Temporal ensembling for semi-supervised learning", ICLR 2017). Below a it goes down.
+    and Aila, "Temporal ensembling for semi-supervised learning", ICLR 2017). If b < a, the weight falls.
 
     Args:
         to: b, the weight at the end and after it.
-        steps: n, the ramp's length.
-        start: a, the weight before it.
-        after: s₀, the step that it begins at.
+        steps: n, the length of the ramp in steps.
+        start: a, the weight before the ramp.
+        after: s₀, the step at which the ramp begins.
         shape: linear or sigmoid.
     """
 
