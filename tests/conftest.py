@@ -30,6 +30,7 @@ FAST = {
     "tables",
     "training",
     "translation",
+    "test_errors.py",
     "test_files.py",
     "test_memory.py",
     "test_names.py",

@@ -56,8 +56,3 @@ def test_a_warning_ends_in_one_full_stop(capsys: pytest.CaptureFixture[str]) -> 
         warnings.warn(errors.GantkWarning("a sentence."), stacklevel=1)
         warnings.warn(errors.GantkWarning("a clause"), stacklevel=1)
     assert capsys.readouterr().err == "warning: a sentence.\nwarning: a clause.\n"
-
-
-def test_a_command_to_copy_stands_alone() -> None:
-    error = Interrupted("it was stopped", where="x", mend="go on with", command="gantk run --resume x")
-    assert str(error).splitlines() == ["x: it was stopped; go on with:", "  gantk run --resume x"]

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 import gantk
 from gantk import RecipeError
-from gantk.errors import PluginError
 from gantk.plugins import Component, Registry, load_plugins
-from gantk.plugins.dimensions import dimensions_of, suited
 from gantk.recipe import recipe_from_table
 from gantk.testing import make_group
 from gantk.translation import Moment, assemble
@@ -177,27 +175,6 @@ def test_dimensions_are_no_parameter_of_recipes(registry: Registry) -> None:
     said["translators"]["g"]["generator"]["dimensions"] = 3
     with pytest.raises(RecipeError, match="no parameter 'dimensions'"):
         assemble(recipe_from_table(said), registry)
-
-
-def test_a_type_that_says_no_number_is_the_plugins_fault() -> None:
-    class Odd:
-        """A loss."""
-
-        def __init__(self, dimensions: str = "2") -> None: ...
-
-        def __call__(self, view: gantk.View) -> Tensor: ...
-
-    component = Component("odd", "loss", Odd, "tests", "1")
-    with pytest.raises(PluginError, match="does not say in how many dimensions it works"):
-        component.verify()
-
-
-def test_what_components_work_on_without_a_word(registry: Registry) -> None:
-    assert dimensions_of(registry.get("generator", "flat")) == (2,)
-    assert dimensions_of(registry.get("generator", "plain")) == (2, 3)
-    assert dimensions_of(registry.get("loss", "difference")) == (2, 3)
-    assert dimensions_of(registry.get("loss", "of_slices")) == (2,)
-    assert suited(registry, "loss", "of_slices", 2, "here").name == "of_slices"
 
 
 @pytest.mark.parametrize(
