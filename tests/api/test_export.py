@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,37 +67,6 @@ def test_an_onnx_file_gives_the_predicted_volume_without_torch(
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     assert np.abs(np.load(tmp_path / "out.npy") - wanted).max() <= 1e-4 * wanted.max()
-
-
-def test_files_in_and_a_file_out(onnx: Path, make_patient: Any, tmp_path: Path) -> None:
-    patient = make_patient(tmp_path / "N1", seed=78, modalities=INPUTS)
-    from gantk.runtime.__main__ import main
-
-    named = [f"{name}={patient / f'N1_{name}.nii.gz'}" for name in INPUTS]
-    main([str(onnx), *named, "-o", str(tmp_path / "out.nii.gz")])
-    made, like = nib.load(tmp_path / "out.nii.gz"), nib.load(patient / "N1_t1.nii.gz")
-    assert made.shape == like.shape
-    assert np.array_equal(made.affine, like.affine)
-    with pytest.raises(SystemExit, match=r"out\.nii\.gz.*exists"):
-        main([str(onnx), *named, "-o", str(tmp_path / "out.nii.gz")])
-
-
-def test_what_a_runtime_cannot_use_is_said(onnx: Path, tmp_path: Path) -> None:
-    model = gantk.runtime.load(onnx)
-    image = np.ones((30, 34, 8), np.float32)
-    with pytest.raises(GantkError, match="'t2' image is not there"):
-        model.predict({"t1": image}, (3, 3, 6))
-    with pytest.raises(GantkError, match="takes no 'flair'"):
-        model.predict({"t1": image, "t2": image, "flair": image}, (3, 3, 6))
-    with pytest.raises(GantkError, match="different shapes"):
-        model.predict({"t1": image, "t2": image[1:]}, (3, 3, 6))
-    copy = tmp_path / "model.onnx"
-    copy.write_bytes(onnx.read_bytes() + b" ")
-    with pytest.raises(UsageError, match="cannot be read"):
-        gantk.runtime.load(copy)
-    copy.with_name("model.onnx.json").write_text(onnx.with_name("model.onnx.json").read_text())
-    with pytest.raises(UsageError, match="another than the one that is described"):
-        gantk.runtime.load(copy)
 
 
 def test_torch_export_takes_any_batch_and_size(run: Path, tmp_path: Path) -> None:
@@ -218,15 +186,6 @@ def test_slices_in_windows_are_those_of_predict(run: Path, make_patient: Any, tm
     made = gantk.runtime.exported.Exported(again, network).predict(arrays, (3.0, 3.0, 6.0))
     assert shapes == {(16, 20)}
     assert np.abs(made - wanted).max() <= 1e-4 * wanted.max()
-
-
-@pytest.mark.parametrize("changes", [{"plane": "coronal"}, {"spacing": (2.0, 1.5)}])
-def test_what_shapes_the_slices_travels_along(run: Path, changes: dict[str, Any]) -> None:
-    model = gantk.load(run, device="cpu")
-    _, known, _ = exports._described(model, None, None)
-    known = replace(known, settings=replace(known.settings, **changes))
-    again = exports.Description.from_dict(json.loads(json.dumps(known.to_dict())))
-    assert replace(again.settings, intensities={}) == replace(known.settings, intensities={})
 
 
 @pytest.mark.parametrize(("name", "said"), [("model.h5", "no format"), ("there.pt2", "exists")])
