@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gantk.runs.lines import written
 from gantk.sweeps.state import ChildState, SweepResult
 
 
 @pytest.mark.parametrize(
-    ("written", "alive", "state"),
+    ("said", "alive", "state"),
     [
         (None, False, "waiting"),
         (None, True, "running"),  # it has not written anything yet
@@ -23,13 +24,13 @@ from gantk.sweeps.state import ChildState, SweepResult
     ],
 )
 def test_a_state_is_read_beside_whether_a_process_works_on_it(
-    written: str | None, alive: bool, state: str, tmp_path: Path
+    said: str | None, alive: bool, state: str, tmp_path: Path
 ) -> None:
-    if written is not None:
-        (tmp_path / "status.json").write_text(json.dumps({"state": written, "step": 7, "stage": "joint"}))
+    if said is not None:
+        (tmp_path / "status.json").write_text(json.dumps({"state": said, "step": 7, "stage": "joint"}))
     child = ChildState("a", "A", tmp_path)
     child.look(alive)
-    assert (child.state, child.done, child.stage) == ((state, 0, "") if written is None else (state, 7, "joint"))
+    assert (child.state, child.done, child.stage) == ((state, 0, "") if said is None else (state, 7, "joint"))
 
 
 def test_a_finished_child_is_told_with_its_summary(tmp_path: Path) -> None:
@@ -40,3 +41,16 @@ def test_a_finished_child_is_told_with_its_summary(tmp_path: Path) -> None:
     assert told["children"][0]["summary"] == {"methods": {}}
     assert not told["children"][1]["summary"]
     assert told["children"][0]["folder"] == str(tmp_path / "a")
+
+
+def test_a_dead_childs_running_is_no_running(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text(json.dumps({"state": "running", "step": 3, "stage": "joint"}))
+    child = ChildState("a", "A", tmp_path)
+    child.look(alive=True)
+    assert (child.state, child.done, child.stage) == ("running", 3, "joint")
+    child.look(alive=False)
+    assert child.state == "interrupted"
+    whole = written({"seq": 0, "step": 6, "epoch": 0, "stage": "joint", "time": 0, "metrics": {}})
+    (tmp_path / "metrics.jsonl").write_bytes(whole + b'{"seq": 1, "st')
+    child.look(alive=False)
+    assert child.done == 7

@@ -27,8 +27,7 @@ from gantk.launching import Job
 from gantk.launching.local import Local
 from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
-from gantk.runs.lines import written
-from gantk.sweeps.sweep import ChildState, SweepDisplay, run_sweep
+from gantk.sweeps.sweep import SweepDisplay, run_sweep
 from gantk.training.checkpoint import newest_checkpoint
 from tiny_runs import FORKED
 
@@ -431,19 +430,3 @@ def test_a_second_signal_leaves_no_child_behind(
     job = handles[0].job
     assert job.command[-5:] == ["run", "--resume", str(job.folder), "--device", "cpu"]
     assert job.log == (None if terminal and workers == 1 else job.folder / "log.txt")
-
-
-# -- what is shown ---------------------------------------------------------------------------------------------
-
-
-def test_a_dead_childs_running_is_no_running(tmp_path: Path) -> None:
-    (tmp_path / "status.json").write_text(json.dumps({"state": "running", "step": 3, "stage": "joint"}))
-    child = ChildState("a", "A", tmp_path)
-    child.look(alive=True)
-    assert (child.state, child.done, child.stage) == ("running", 3, "joint")
-    child.look(alive=False)
-    assert child.state == "interrupted"
-    whole = written({"seq": 0, "step": 6, "epoch": 0, "stage": "joint", "time": 0, "metrics": {}})
-    (tmp_path / "metrics.jsonl").write_bytes(whole + b'{"seq": 1, "st')
-    child.look(alive=False)
-    assert child.done == 7
