@@ -171,13 +171,14 @@ class _Row:
     def _part(self) -> Literal["training", "validation", "test"] | None:
         cell = self.cells.get(_PART)
         if cell and cell.lower() not in _PARTS:
-            raise self._error(_PART, "is no part of a split", f"write one of {', '.join(sorted(set(_PARTS.values())))}")
+            known = ", ".join(sorted(set(_PARTS.values())))
+            raise self._error(_PART, "is not a part of a split", f"write one of {known}")
         return _PARTS[cell.lower()] if cell else None
 
     def _fold(self) -> int | None:
         cell = self.cells.get(_FOLD)
         if cell and not cell.isdecimal():
-            raise self._error(_FOLD, "is no number of a fold", "count folds from 0: 0, 1, 2, …")
+            raise self._error(_FOLD, "is not the number of a fold", "count folds from 0: 0, 1, 2, …")
         return int(cell) if cell else None
 
     def _error(self, column: str, what: str, mend: str) -> DataError:
@@ -222,7 +223,7 @@ def _rows(path: Path) -> tuple[list[str], list[_Row]]:
     except csv.Error as error:
         where = f"{path}:{reader.line_num}"
         raise DataError(
-            "this line is no CSV", where=where, why=error, mend="close its quotes, or save the table anew as CSV"
+            "this line is no CSV", where=where, why=error, mend="close its quotes, or save the table as CSV again"
         ) from None
     if not rows:
         raise DataError("this table names no patient", where=path, mend="add a row for each patient")

@@ -162,7 +162,7 @@ def _prepare_patient(
             f"{noun_of(dataset)} {subject.id!r} has no slice with at least {MINIMAL_BRAIN / 100:g} cm² of brain",
             where=subject.folder,
             why=f"inside the crop of {settings.crop[0]} × {settings.crop[1]} pixels",
-            mend="choose a larger data.crop, or check that the images are skull-stripped and centred",
+            mend="choose a larger data.crop, or check that the images are skull-stripped and centered",
         )
     if settings.whole:
         if slices.pixel is None:

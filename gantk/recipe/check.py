@@ -1,4 +1,4 @@
-"""What the keys of a recipe say of one another, as far as a recipe alone can tell."""
+"""Checks of a recipe's keys against each other, without components."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TRAINING_MEAN = "training_mean"
 
 
 def check(recipe: Recipe) -> None:
-    """Names must be those of things that are there, something must be trained, measured, and made by a translator.
+    """Check that all names exist, and that something is trained, evaluated and made by a translator.
 
     Raises:
-        RecipeError: they are not; its place is a dotted key.
+        RecipeError: a check fails; the error's place is a dotted key.
     """
     for one in (_groups, _intensities, _extras, _chains, _averages, _terms, _balance):
         one(recipe)
@@ -35,17 +35,17 @@ def _groups(recipe: Recipe) -> None:
     data = recipe.data
     if data.sampler is not None and data.core_fraction is not None:
         raise RecipeError(
-            "data.sampler and data.core_fraction both say what is drawn",
+            "data.sampler and data.core_fraction both set which slices are drawn",
             where=recipe.origins.latest("data.sampler", "data.core_fraction"),
-            mend="take one of them out",
+            mend="remove one of them",
         )
     for group in data.batch:
         if GroupName.parse(group).base == "paired" and not data.paired_fraction:
             raise RecipeError(
-                f"no patient is paired, and batches have the group {group!r}",
+                f"no patient is paired, but batches have the group {group!r}",
                 where=recipe.origins.latest("data.paired_fraction", f"data.batch.{group}"),
-                mend="raise data.paired_fraction, or take the group out with "
-                f'without = ["data.batch.{group}"] and terms on other groups',
+                mend="raise data.paired_fraction, or remove the group with "
+                f'without = ["data.batch.{group}"] and place its terms on other groups',
             )
     for name, transform in recipe.transforms.items():
         for group in transform.groups or ():
@@ -68,9 +68,9 @@ def _extras(recipe: Recipe) -> None:
         said = extra.of or name
         if extra.per == "pixel" and said in images and said not in recipe.data.categories:
             raise RecipeError(
-                f"{said!r} holds intensities, and networks are given it as categories beside images",
+                f"{said!r} holds intensities, but data.extra passes it to the networks as categories",
                 where=f"data.extra.{name}",
-                mend=f'say data.intensities.{said}.unit = "categories" and its range, or name a label map',
+                mend=f'set data.intensities.{said}.unit = "categories" and its range, or name a label map',
             )
 
 
@@ -80,7 +80,7 @@ def _chains(recipe: Recipe) -> None:
 
 
 def _follow(recipe: Recipe, role: str, before: tuple[str, ...]) -> None:
-    """Whether the outputs that a translator takes, which was reached through those before it, can be made first."""
+    """Check that a translator, reached through those before it, takes no output that depends on its own."""
     where = f"translators.{role}.takes"
     for other in recipe.translators[role].chained:
         _known("translator", other, recipe.translators, where)
@@ -89,7 +89,7 @@ def _follow(recipe: Recipe, role: str, before: tuple[str, ...]) -> None:
             raise RecipeError(
                 f"the translators take one another's outputs in a circle: {circle}",
                 where=where,
-                mend="take one of these outputs out: the first translator of a chain takes modalities alone",
+                mend="remove one of these outputs: the first translator of a chain takes only modalities",
             )
         _follow(recipe, other, way)
 
@@ -101,18 +101,18 @@ def _averages(recipe: Recipe) -> None:
         other, where = recipe.translators[settings.average_of], f"translators.{role}"
         if other.average_of is not None:
             raise RecipeError(
-                f"{settings.average_of!r} is an average itself, and does not learn",
+                f"{settings.average_of!r} is itself an average and is not trained",
                 where=f"{where}.average_of",
-                mend=f"write average_of = {other.average_of!r}, with a decay of its own",
+                mend=f"write average_of = {other.average_of!r}, with its own decay",
             )
         averaged = other.model_copy(update={"discriminator": None})
         keys = ("generator", "discriminator", "takes", "gives", "given", "residual")
         own = [key for key in keys if getattr(settings, key) != getattr(averaged, key)]
         if own:
             raise RecipeError(
-                f"an average has no {own[0]} of its own: it is the generator of {settings.average_of!r}, averaged",
+                f"an average has no {own[0]} of its own: it is the averaged generator of {settings.average_of!r}",
                 where=f"{where}.{own[0]}",
-                mend=f"take it out of {where}",
+                mend=f"remove it from {where}",
             )
 
 
@@ -123,7 +123,7 @@ def _terms(recipe: Recipe) -> None:
             raise RecipeError(
                 f"the translator {term.on!r} is an average, which no term trains",
                 where=f"losses.{name}.on",
-                mend=f"place the term on {followed!r}, which it follows",
+                mend=f"place the term on {followed!r}, which is averaged",
             )
         if term.map is not None:
             _known("map", term.map, recipe.maps, f"losses.{name}.map")
@@ -137,9 +137,9 @@ def _balance(recipe: Recipe) -> None:
     roles = sorted({recipe.losses[name].on for name in recipe.balance.terms})
     if len(roles) > 1:
         raise RecipeError(
-            f"the terms to be balanced train {' and '.join(roles)}",
+            f"the balanced terms train several translators: {' and '.join(roles)}",
             where="balance.terms",
-            mend="name terms of one translator",
+            mend="name only terms of one translator",
         )
 
 
@@ -159,16 +159,16 @@ def _measured(recipe: Recipe) -> None:
         )
     if not recipe.answering:
         raise RecipeError(
-            f"no translator gives {', '.join(recipe.measured)}, which is to be measured",
+            f"no translator gives {', '.join(recipe.measured)}, which should be evaluated",
             where=where(("translators",)),
-            mend="say with evaluation.targets what is to be measured",
+            mend="name the targets to evaluate in evaluation.targets",
         )
 
 
 def _roles(recipe: Recipe) -> None:
     if TRAINING_MEAN in recipe.translators:
         raise RecipeError(
-            f"a translator cannot be called {TRAINING_MEAN!r}, as a baseline is",
+            f"a translator cannot be called {TRAINING_MEAN!r}: this is the name of a baseline",
             where=f"translators.{TRAINING_MEAN}",
             mend="give it another name",
         )
@@ -180,7 +180,7 @@ def _roles(recipe: Recipe) -> None:
         _known("translator", role, recipe.translators, where)
         if role not in recipe.answering:
             raise RecipeError(
-                f"the translator {role!r} does not give {', '.join(recipe.measured)}, which is measured",
+                f"the translator {role!r} does not give {', '.join(recipe.measured)}, which is evaluated",
                 where=where,
                 mend=f"evaluate and predict with {' or '.join(recipe.answering)}",
             )
@@ -189,9 +189,9 @@ def _roles(recipe: Recipe) -> None:
 def _best(recipe: Recipe) -> None:
     if recipe.evaluation.checkpoint == "best" and recipe.training.keep_best is None:
         raise RecipeError(
-            "the best epoch is to be evaluated, and its checkpoint is not kept",
+            "the best epoch should be evaluated, but its checkpoint is not kept",
             where="evaluation.checkpoint",
-            mend='say by what it is known, as in training.keep_best = { metric = "ssim" }, before the run is trained',
+            mend='set the metric, such as training.keep_best = { metric = "ssim" }, before the run is trained',
         )
 
 
@@ -207,6 +207,6 @@ def _apart(recipe: Recipe) -> None:
         raise RecipeError(
             "batch norms are to be synchronized, and to take the statistics of the batch at test",
             where=f"translators.{role}.at_test",
-            why="processes then translate other patients, and would wait for one another for ever",
+            why="processes translate different patients at test, and would wait for each other forever",
             mend='set training.sync_batch_norm = false, or at_test = "eval"',
         )

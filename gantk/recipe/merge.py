@@ -80,7 +80,7 @@ def fold(files: Sequence[File]) -> Table:
 
 
 def leave_out(base: Table, keys: Any, where: str | None) -> None:
-    """Take inherited keys out: `without = ["losses.NAME"]`; `where` says where that stands."""
+    """Remove inherited keys: `without = ["losses.NAME"]`; `where` is the place of this key."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise RecipeError("`without` must be a list of keys", where=where)
     for key in keys:
@@ -112,7 +112,7 @@ def _changes_nothing(key: str, where: str | None) -> RecipeError:
     return RecipeError(
         f"the empty table {key!r} changes nothing",
         where=where,
-        mend='set keys of the table; to take inherited ones out, extend the recipe and write without = ["…"]',
+        mend='set keys of the table; to remove inherited keys, extend the recipe and write without = ["…"]',
     )
 
 

@@ -53,9 +53,9 @@ def recipe_change(overrides: Changes) -> Table:
         raise UsageError(
             f"{key!r} cannot be set",
             where=said_as(overrides),
-            why="only a recipe's file says what it extends and which runs it describes",
-            mend="write it in the file, or in one that extends it; to run a part of a sweep, set a key of its grid, "
-            "as in run.seed=0",
+            why="only a recipe's file can set what it extends and which runs it describes",
+            mend="set it in the file, or in a file that extends it; to run a part of a sweep, set a key of its grid, "
+            "such as run.seed=0",
         )
     for place, reason in unfit(change):
         raise UsageError(reason, where=f"{said_as(overrides)} {dotted(place)}")

@@ -42,13 +42,13 @@ def find_recipe(named: str | Path) -> Path:
     raise RecipeError(
         "no such recipe",
         where=name,
-        why="it is no file, and none comes with gantk that is called so",
+        why="there is no such file, and gantk has no recipe of this name",
         mend=_meant(name, known),
     )
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    """The recipes with the name in theirs, else the one most like it."""
+    """The recipes whose names contain the name; if there is none, the most similar."""
     holding = [other for other in known if name and name in other]
     return f"did you mean one of {', '.join(map(repr, holding))}?" if len(holding) > 1 else nearest(name, known)
 

@@ -47,10 +47,10 @@ class Variant:
             check_id(name)
         except ValueError as error:
             raise RecipeError(
-                "a variant cannot be called so",
+                "this is not a valid name of a variant",
                 where=self._where(),
                 why=error,
-                mend="give it another name, and what tables call it as its label",
+                mend="choose another name, and set the name for tables as the variant's label",
             ) from None
         if not isinstance(said, Mapping):
             raise RecipeError("it must be a table", where=self._where())
@@ -118,9 +118,9 @@ class Variant:
         for key in axes:
             if value_at(self.change, key) is not None:
                 raise RecipeError(
-                    f"it sets {key}, which the grid sets too",
+                    f"it sets {key}, which the grid also sets",
                     where=self._where(*key.split(".")),
-                    mend=f'give it its own values: sweep = {{ "{key}" = […] }}',
+                    mend=f'set the values for this variant: sweep = {{ "{key}" = […] }}',
                 )
         for values in itertools.product(*axes.values()):
             yield self._child(dict(zip(axes, values, strict=True)), fixed, word)
@@ -169,7 +169,7 @@ def read_axes(
 
 def too_many(runs: int, where: str | None) -> RecipeError:
     return RecipeError(
-        f"the sweep describes {runs:,} runs or more, and at most {MOST:,} can be",
+        f"the sweep describes {runs:,} runs or more; the maximum is {MOST:,}",
         where=where,
         mend="give the grid fewer values, or write several sweeps",
     )

@@ -96,7 +96,7 @@ def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
     try:
         apart(variants)
     except ValueError as error:
-        raise RecipeError("variants are called alike", where=said.where(("variants",)), why=error) from None
+        raise RecipeError("names of variants clash", where=said.where(("variants",)), why=error) from None
     grid = read_axes(table.get("sweep", {}), said, ("sweep",))
     made: list[Variant] = []
     for name, own in variants.items():
@@ -173,8 +173,8 @@ def _check_rows(variant: Variant, children: Sequence[Child], rows: dict[str, Var
                 raise RecipeError(
                     f"the variants {other.name!r} and {variant.name!r} both make the row {title!r}",
                     where=variant.where_named,
-                    why="nobody could tell their rows in a table apart",
-                    mend='give one another label, or name its rows with report = { ROLE = "NAME" }',
+                    why="their rows in a table could not be told apart",
+                    mend='give one of them another label, or name its rows with report = { ROLE = "NAME" }',
                 )
 
 

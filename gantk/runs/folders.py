@@ -82,16 +82,16 @@ def resolve_run(text: str | Path, runs: Path | None = None) -> Path:
 
 
 def recipe_of(folder: Path, overrides: Changes = ()) -> Recipe:
-    """The recipe of a run, from its checkpoint where `recipe.toml` is damaged, with overrides laid over it.
+    """The recipe of a run with overrides; from its checkpoint if `recipe.toml` is damaged.
 
     Raises:
-        RecipeError: it is damaged, and there is no checkpoint to take it from; or an override does not fit.
+        RecipeError: the recipe is damaged and there is no checkpoint, or an override does not fit.
         UsageError: an override cannot be read.
     """
     files = RunFiles(folder)
     text = files.recipe_text()
     if not text:
-        raise RecipeError("the run has no recipe", where=folder / RECIPE, mend="bring it back from a copy")
+        raise RecipeError("the run has no recipe", where=folder / RECIPE, mend="restore it from a copy")
     table, given = files.recipe(), Overrides(recipe_change(overrides), said_as(overrides))
     origins = Origins((given, File(folder / RECIPE, files.recipe())))
     overlay(table, given.table, given.where)
@@ -99,7 +99,7 @@ def recipe_of(folder: Path, overrides: Changes = ()) -> Recipe:
 
 
 def recipe_to_measure(folder: Path, overrides: Changes) -> Recipe:
-    """The recipe of a trained run, measured otherwise.
+    """The recipe of a trained run, with changed evaluation settings.
 
     Raises:
         UsageError: an override is not of `[evaluation]` or `[inference]`.
@@ -109,7 +109,7 @@ def recipe_to_measure(folder: Path, overrides: Changes) -> Recipe:
         if table not in ("evaluation", "inference") or not isinstance(change, dict):
             raise UsageError(
                 f"{table!r} cannot change in a run that is trained",
-                mend='change keys of [evaluation] and [inference] alone, as in evaluation.regions=["image", "et"]',
+                mend='change only keys of [evaluation] and [inference], such as evaluation.regions=["image", "et"]',
             )
     return recipe_of(folder, overrides)
 

@@ -84,8 +84,8 @@ def _one(folds: Sequence[Evaluated]) -> Evaluated:
                 raise EvaluationError(
                     f"patient {patient!r} is tested in two folds",
                     where=own.folder,
-                    why=f"the other one is {other.folder}; their splits are not of one cross-validation",
-                    mend="run the folds anew with one cohort, one data.split.seed and one data.split.folds",
+                    why=f"the other one is {other.folder}; their splits are not from the same cross-validation",
+                    mend="run the folds again with the same cohort, data.split.seed and data.split.folds",
                 )
     evaluations = [evaluation for _, evaluation in folds]
     whole = {name for evaluation in evaluations for overall in evaluation.overall.values() for name in overall}

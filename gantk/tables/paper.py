@@ -62,7 +62,7 @@ def result_table(
         EvaluationError: where nothing was evaluated, or splits or settings differ.
     """
     if not folders:
-        raise UsageError("there is nothing to make a table of", mend="name a sweep or runs")
+        raise UsageError("no run is named for the table", mend="name a sweep or runs")
     found = read_members(folders)
     evaluated, notes = _evaluated(found)
     evaluations = {_spoken(member, evaluated): evaluation for member, evaluation in evaluated}
@@ -149,7 +149,7 @@ def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
             "nothing was evaluated yet",
             where=found.title,
             why="; ".join(notes),
-            mend="let the runs finish first, or mend what is said of their evaluations",
+            mend="wait until the runs have finished, or correct the problems of their evaluations",
         )
     return evaluated, notes
 

@@ -96,19 +96,19 @@ def fault(uri: str) -> tuple[str, str] | None:
 
 
 def check_recipe(settings: TrackingSettings) -> None:
-    """Refuse a recipe's address where no store can be, or that has credentials: a recipe is copied everywhere.
+    """Refuse a recipe's address if it is invalid or has credentials: a recipe is copied to many places.
 
     Raises:
-        RecipeError: it is so.
+        RecipeError: the address is refused.
     """
     if settings.uri is None:
         return
     if shown(settings.uri).lower() != settings.uri.lower():
         raise RecipeError(
-            "a recipe is no place for credentials",
+            "a recipe must not contain credentials",
             where="tracking.uri",
             why="it is copied into the run's folder, checkpoints, reports and MLflow",
-            mend=f"take them out and {CREDENTIALS}",
+            mend=f"remove them and {CREDENTIALS}",
         )
     problem = fault(settings.uri)
     if problem:
@@ -121,7 +121,7 @@ def _sqlite_fault(rest: str) -> tuple[str, str] | None:
     if not path.startswith("///"):
         return "a file's address has three slashes before its path", "write sqlite:///PATH.db"
     if path[3:] in ("", ":memory:"):
-        return "a database in memory ends with the process", "write sqlite:///PATH.db"
+        return "a database in memory is lost when the process ends", "write sqlite:///PATH.db"
     return None
 
 

@@ -94,13 +94,13 @@ class Feed:
             self._lock.acquire(timeout=1)
         except Timeout as error:
             raise TrackingError(
-                "another process feeds this run to MLflow right now",
+                "another process is uploading this run to MLflow",
                 where=self.folder.path,
-                mend="let it end, then try again",
+                mend="wait until it ends, then try again",
             ) from error
         except OSError as error:
             raise TrackingError(
-                "the run's folder cannot be written, where what MLflow has is remembered",
+                "the run's folder, which records the data that MLflow has, cannot be written",
                 where=self.folder.path,
                 why=error,
                 mend="correct its permissions, or copy the folder",

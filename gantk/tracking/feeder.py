@@ -69,7 +69,7 @@ class Feeder:
         return str(self._feed)
 
     def begun(self, timeout: float) -> bool:
-        """Wait until MLflow has the run: so that its children find it; False where it fails or takes too long."""
+        """Wait until MLflow has the run, so that its children find it; False if this fails or takes too long."""
         ends = time.monotonic() + timeout
         while not (there := bool(Cursor.load(self.folder.path / TRACKING).run_id)):
             if self._failing or not self._thread.is_alive() or time.monotonic() > ends:
@@ -78,10 +78,10 @@ class Feeder:
         return there
 
     def close(self, timeout: float = 30.0, state: str | None = None) -> Left | None:
-        """Let the thread feed the rest, for at most `timeout` seconds (5 where the store fails already).
+        """Let the thread upload the remaining data, for at most `timeout` seconds (5 if the store already fails).
 
-        Call it when `status.json` says how the run ended, or give that as `state` (MLflow's FINISHED, FAILED,
-        KILLED). What could not be fed is noted with the command that feeds it, and returned.
+        Call it when `status.json` has the run's final state, or pass this as `state` (MLflow's FINISHED, FAILED,
+        KILLED). Data that could not be uploaded is returned, and a note names the command that uploads it.
         """
         self._state = state
         self._closing.set()
@@ -90,7 +90,7 @@ class Feeder:
         while self._thread.is_alive() and not self._failing and time.monotonic() - began < min(silent, timeout):
             self._thread.join(0.1)
         if self._thread.is_alive() and timeout > silent and not self._failing:
-            self.on_note(f"waiting at most {timeout:.0f} s for MLflow at {self.uri} to take the rest")
+            self.on_note(f"waiting at most {timeout:.0f} s for MLflow at {self.uri} to receive the remaining data")
         while self._thread.is_alive() and time.monotonic() - began < (min(timeout, 5.0) if self._failing else timeout):
             self._thread.join(0.1)
         done = not self._thread.is_alive() and not self._failing
@@ -100,9 +100,9 @@ class Feeder:
         try:
             left = self._feed.left(state)
         except Exception as error:  # a damaged journal must not spoil the end of a run
-            self.on_note(f"the run is not wholly in MLflow: {_reason(error)}")
+            self.on_note(f"the run's data in MLflow is incomplete: {_reason(error)}")
             return None
-        self.on_note(f"{left} are not yet in MLflow; feed them with:\n  gantk sync {self.folder.path}")
+        self.on_note(f"{left} are not yet in MLflow; upload them with:\n  gantk sync {self.folder.path}")
         return left
 
     def __enter__(self) -> Feeder:

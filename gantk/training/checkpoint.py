@@ -124,7 +124,7 @@ def save_checkpoint(
             "the checkpoint cannot be written",
             where=folder,
             why=reason(error),
-            mend="make room or mend the permissions, then go on with --resume; "
+            mend="make room or mend the permissions, then continue with --resume; "
             + ("the checkpoint before it is intact" if before else "there is no checkpoint yet, so it begins anew"),
         ) from None
     for old in list_checkpoints(parent, kind)[:-keep]:

@@ -155,8 +155,8 @@ class Engine:
         if before != [tensor._version for tensor in self.state.tensors().values()]:
             raise PluginError(
                 "a plugin's hook after_epoch changed the networks",
-                why="the run would go on otherwise than one that is resumed from its checkpoint",
-                mend="let the hook change a copy: copy.deepcopy(generator)",
+                why="a run that is resumed from the checkpoint would continue differently",
+                mend="change a copy in the hook: copy.deepcopy(generator)",
             )
 
     def _epoch(
@@ -283,7 +283,7 @@ class Engine:
 
 
 def _stopped() -> Interrupted:
-    return Interrupted("the run was interrupted and its state is saved", mend="go on with --resume")
+    return Interrupted("the run was interrupted and its state is saved", mend="continue with --resume")
 
 
 def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
@@ -302,7 +302,7 @@ def check_stages(recipe: Recipe, stages: Sequence[Stage]) -> list[Stage]:
             ) from None
         if stage.epochs < 1:
             raise RecipeError(
-                f"the stage {stage.name!r} has {stage.epochs} epochs", where="schedule", mend="give it one at least"
+                f"the stage {stage.name!r} has {stage.epochs} epochs", where="schedule", mend="give it at least one"
             )
     for table in ("transforms", "maps", "losses"):
         for name, settings in getattr(recipe, table).items():

@@ -40,7 +40,7 @@ class History:
                     f"the weights of {role!r} after epoch {epoch} of {stage.name!r} cannot be written",
                     where=self.folder,
                     why=reason(error),
-                    mend="make room or mend the permissions, then go on with --resume",
+                    mend="make room or mend the permissions, then continue with --resume",
                 ) from None
             self._path(stage.name, role, epoch - stage.history - 1).unlink(missing_ok=True)
 

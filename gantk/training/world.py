@@ -152,7 +152,7 @@ class World:
                 raise
             raise TrainingError(
                 f"another of the {self.size} processes of this run has ended",
-                mend="read its own message, if it could leave one; then go on with --resume",
+                mend="read its own message, if it could leave one; then continue with --resume",
             ) from error
 
     @contextmanager

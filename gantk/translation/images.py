@@ -74,7 +74,7 @@ class Images:
                 f"the {origin} changed a tensor of the step in place",
                 where=where,
                 why="other terms and the gradient need it as it was",
-                mend="compute a new one: x = x + 1 in place of x += 1, x.clamp() in place of x.clamp_()",
+                mend="compute a new one: x = x + 1 instead of x += 1, x.clamp() instead of x.clamp_()",
             )
 
     def group(self, name: str) -> Group:
@@ -98,8 +98,8 @@ class Images:
         if made not in self.batch:
             if transform not in self._requested:
                 raise TrainingError(
-                    f"there is no transform {transform!r} that could be asked for slices",
-                    mend=f"{nearest(transform, self._requested)}; a transform can be asked where on_request = true",
+                    f"there is no transform {transform!r} on request",
+                    mend=f"{nearest(transform, self._requested)}; set on_request = true in the transform",
                 )
             self._asked[made] = (group, self._requested[transform], int(torch.randint(2**62, ())))
             self.batch[made] = self._as_asked(made, self.group(group))
@@ -110,12 +110,12 @@ class Images:
         """An image of the group that `augmented` began with, moved along with that group's targets, with gradient.
 
         Raises:
-            TrainingError: the group is none that `augmented` made.
+            TrainingError: `augmented` did not make the group.
         """
         if made not in self._asked:
             raise TrainingError(
-                f"nothing has moved the slices of the group {made!r}",
-                mend="ask an augmented view: view.augmented(NAME).moved(image)",
+                f"the slices of the group {made!r} were not augmented",
+                mend="use an augmented view: view.augmented(NAME).moved(image)",
             )
         group = replace(self.group(self._asked[made][0]), target=image)
         return self.derive(f"moved {made}", image, lambda image: _there(self._as_asked(made, group).target))

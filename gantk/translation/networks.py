@@ -26,9 +26,9 @@ def build_translators(recipe: Recipe, registry: Registry, layout: Layout) -> dic
         for other in translator.after:
             if hasattr(built[other].generator, "sample"):
                 raise RecipeError(
-                    f"{other!r} makes its images of noise, in steps, which the training of {role!r} does not wait for",
+                    f"{other!r} makes its images of noise, in several steps, so {role!r} cannot train on its output",
                     where=f"translators.{role}.takes",
-                    mend="take the output of a translator that makes its image at once",
+                    mend="take the output of a translator that makes its image in one step",
                 )
     return built
 
@@ -95,9 +95,9 @@ def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -
     if settings.residual is not None:
         if hasattr(generator, "sample"):
             raise RecipeError(
-                f"the generator {settings.generator.use!r} makes images of noise, and so changes none",
+                f"the generator {settings.generator.use!r} makes images of noise, so it cannot change an input",
                 where=f"{where}.residual",
-                mend="leave residual out",
+                mend="remove residual",
             )
         start = _start(settings.residual, translator, layout, f"{where}.residual")
         translator.generator = Residual(
@@ -130,7 +130,7 @@ def _check_given(translator: Translator, where: str) -> None:
                 f"no network of {translator.role!r} takes {name!r}",
                 where=f"{where}.given",
                 why=f"the {translator.origins['generator']} has no keyword argument of this name in its forward",
-                mend="choose a generator or discriminator that takes it, or call the extra as that calls it",
+                mend="choose a generator or discriminator that takes it, or rename the extra to match its argument",
             )
     for part, network in networks.items():
         for name in () if network is None else needs_given(network):
@@ -138,7 +138,7 @@ def _check_given(translator: Translator, where: str) -> None:
                 raise RecipeError(
                     f"the {translator.origins[part]} wants {name!r} beside images",
                     where=f"{where}.{part}",
-                    mend=f"declare it in [data.extra.{name}], and say given = [{name!r}] in {where}",
+                    mend=f"declare it in [data.extra.{name}], and set given = [{name!r}] in {where}",
                 )
 
 
@@ -172,7 +172,7 @@ def _start(modality: str, translator: Translator, layout: Layout, where: str) ->
     own = layout.image(takes.side, modality) if modality in layout.names(takes.side) else ()
     if modality in layout.categories:
         raise RecipeError(
-            f"{modality!r} holds categories, and what lies between two of them means nothing: it cannot be changed",
+            f"{modality!r} holds categories, and values between categories have no meaning: it cannot be changed",
             where=where,
             mend="name an input that holds numbers",
         )

@@ -54,15 +54,15 @@ def place(
     on = settings.on
     if needs.start and not isinstance(translators[on].generator, Residual):
         raise RecipeError(
-            f"the loss {settings.use!r} wants the image that the translator {on!r} changes, and it changes none",
+            f"the loss {settings.use!r} needs the image that the translator {on!r} changes, but {on!r} changes none",
             where=f"{where}.on",
-            mend=f"say in translators.{on} which image it changes, such as residual = {recipe.data.inputs[0]!r}",
+            mend=f"set the image in translators.{on}, such as residual = {recipe.data.inputs[0]!r}",
         )
     _check_images(where, settings, references, needs, recipe, translators[settings.on])
     judging = hasattr(loss, "discriminator") and not hasattr(loss, "build_modules")
     if judging and translators[settings.on].discriminator is None:
         raise RecipeError(
-            f"the loss {settings.use!r} needs a discriminator, and translators.{settings.on} has none",
+            f"the loss {settings.use!r} needs a discriminator, but translators.{settings.on} has none",
             where=f"{where}.on",
         )
     pool = None
@@ -97,9 +97,9 @@ def check_learns_nothing(component: Any, origin: str, where: str) -> None:
     weights = [p for m in held if isinstance(m, nn.Module) for p in m.parameters()]
     if any(p.requires_grad for p in (*weights, *(p for p in held if isinstance(p, nn.Parameter)))):
         raise PluginError(
-            f"the {origin} holds weights of its own, which would neither learn nor be saved",
+            f"the {origin} holds weights of its own, which would be neither trained nor saved",
             where=where,
-            mend="let a loss build what learns in build_modules(sizes), and freeze the rest by requires_grad_(False)",
+            mend="build trained modules in a loss's build_modules(sizes), and freeze others by requires_grad_(False)",
         )
 
 
@@ -131,7 +131,7 @@ def _check_images(
         name = GroupName.parse(group)
         if not (name.has_source if side == "source" else name.has_target):
             raise RecipeError(
-                f"the loss {settings.use!r}, or its map, wants the {side} of the group {group!r}, which has none",
+                f"the loss {settings.use!r}, or its map, needs the {side} of the group {group!r}, which has none",
                 where=where,
                 mend="place it on another group, or name another image",
             )
@@ -141,9 +141,9 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
     """The key of a term's image pool."""
     if translator.conditional or any(takes_given(translator.discriminator, one) for one in translator.extra):
         raise RecipeError(
-            "an image pool keeps images without their sources, and this discriminator is given more than images",
+            "an image pool keeps images without their sources, but this discriminator takes more than the image",
             where=f"losses.{name}",
-            mend='set the pool to 0, or judges = "image" and a discriminator that takes nothing beside',
+            mend='set the pool to 0, or set judges = "image" with a discriminator that takes only images',
         )
     key = name.replace(".", "-")
     translator.pools[key] = ImagePool(size, (translator.gives.size, *recipe.data.image_size))
@@ -189,13 +189,13 @@ def _check_modules(term: Term, built: Any) -> None:
         raise PluginError(
             f"the {term.origin} does not say which modules learn with which side",
             where=f"losses.{term.name}",
-            mend='let build_modules return {"generator": module}, {"discriminator": module}, or both',
+            mend='return {"generator": module}, {"discriminator": module}, or both from build_modules',
         )
     if "discriminator" in built and term.discriminator_loss is None:
         raise PluginError(
-            f"the {term.origin} has a module that learns with the discriminator, and gives the discriminator no loss",
+            f"the {term.origin} has a module that learns with the discriminator, but no loss for the discriminator",
             where=f"losses.{term.name}",
-            mend='give it discriminator(view), or return the module under "generator"',
+            mend='define discriminator(view), or return the module under "generator"',
         )
 
 

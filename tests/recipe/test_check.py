@@ -24,7 +24,7 @@ from gantk.recipe import load_recipe
         (['translators.mean={average_of="a", decay=0.9, generator={blocks=3}}'], "no generator of its own"),
         (
             ['translators.mean={average_of="a", decay=0.9}', 'translators.mean2={average_of="mean", decay=0.9}'],
-            "'mean' is an average itself",
+            "'mean' is itself an average",
         ),
         (['translators.mean={average_of="a", decay=0.9}', "losses.pixelwise.on=mean"], "no term trains"),
     ],

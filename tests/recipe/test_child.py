@@ -100,7 +100,7 @@ def test_ids_are_stable_and_say_what_is_computed(
         (('"maps.edges.enabled"', '"maps.egdes.enabled"'), "no 'maps.egdes'", "edges", '"maps.egdes.enabled"'),
         (('"maps.edges.enabled" = false', '"training.emma" = 0.9'), "'training.emma'", "ema", '"training.emma"'),
         (('"maps.edges.enabled" = false', '"losses.pixelwise.weight" = "x"'), "wise.weight", None, '"losses.pix'),
-        (('"maps.edges.enabled" = false', '"run.seed" = 3'), "the grid sets too", "sweep = ", '"run.seed" = 3'),
+        (('"maps.edges.enabled" = false', '"run.seed" = 3'), "the grid also sets", "sweep = ", '"run.seed" = 3'),
         (('"maps.edges.enabled" = false', 'report = ["c"]'), "reports 'c'", None, 'report = ["c"]'),
         (('"maps.edges.enabled" = false', 'report = { c = "C" }'), "reports 'c'", None, "report = { c"),
         (('"maps.edges.enabled" = false', 'report = { bb = "B" }'), "reports 'bb'", "'b'", "report = { bb"),

@@ -293,7 +293,7 @@ def test_whatever_a_sweep_says_it_is_accepted_or_refused_clearly(
         (("training", "keep_checkpoints"), 0, "greater than or equal to 1"),
         (("training", "clip_gradients"), 3, None),  # an integer is a number
         (("translators", "a", "optimizer", "rates", "generator"), math.inf, "finite number"),
-        (("translators", "training_mean"), {"like": "a"}, "as a baseline is"),
+        (("translators", "training_mean"), {"like": "a"}, "the name of a baseline"),
         (("translators", "A"), {"like": "a"}, "differ in capitals alone"),
         (("transforms", "t", "groups"), ["unpaired"], "there is no batch group 'unpaired'"),
         (("losses", "l", "weight"), -math.inf, "finite number"),

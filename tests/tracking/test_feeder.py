@@ -34,7 +34,7 @@ def test_a_dead_server_costs_nothing_and_nothing_is_lost(store: Store, make_run:
     assert left is not None
     assert (left.metrics, left.panels) == (40 + len(["run/epoch", "run/seconds per step"]), 1)
     assert "the run goes on" in notes[0]
-    assert notes[-1].endswith(f"are not yet in MLflow; feed them with:\n  gantk sync {made.path}")
+    assert notes[-1].endswith(f"are not yet in MLflow; upload them with:\n  gantk sync {made.path}")
     assert sync(made.path, store.uri)["metrics"] == left.metrics
     run = mlflow_run(store, made.path)
     assert steps_of(store, run.info.run_id, "train/student/pixelwise") == list(range(1, 21))

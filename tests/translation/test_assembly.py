@@ -145,7 +145,7 @@ def test_a_part_of_a_group_has_what_the_group_has(build: Build) -> None:
     real = "losses.student_adversarial.real='target:1/3.target'"
     built = ds3(build, *part, real, "losses.teacher_pixelwise.group=paired:2/2")
     assert built.plan.groups == ("paired", "paired:2/2", "target:1/3", "unpaired")
-    with pytest.raises(RecipeError, match="wants the target of the group 'unpaired:1/2', which has none"):
+    with pytest.raises(RecipeError, match="needs the target of the group 'unpaired:1/2', which has none"):
         ds3(build, *part, "losses.teacher_pixelwise.group=unpaired:1/2")
 
 
@@ -216,17 +216,17 @@ def test_layers_of_all_terms_on_one_source_are_taken_together() -> None:
         (
             "losses.teacher_pixelwise.group=unpaired",
             "losses.teacher_pixelwise",
-            "wants the target of the group 'unpaired', which has none",
+            "needs the target of the group 'unpaired', which has none",
         ),
         (
             "losses.student_adversarial.real=target",
             "losses.student_adversarial",
-            "wants the target of the group 'unpaired'",
+            "needs the target of the group 'unpaired'",
         ),
         (
             "losses.student_adversarial.real=unpaired.target",
             "losses.student_adversarial",
-            "wants the target of the group 'unpaired'",
+            "needs the target of the group 'unpaired'",
         ),
         ("losses.student_adversarial.real=pared.target", "losses.student_adversarial", "no batch group 'pared'"),
         (
@@ -262,7 +262,7 @@ def test_mistakes_are_found_when_the_recipe_is_built(build: Build, override: str
 
 
 def test_a_map_that_wants_a_target_where_there_is_none(build: Build) -> None:
-    with pytest.raises(RecipeError, match="wants the target of the group 'unpaired'"):
+    with pytest.raises(RecipeError, match="needs the target of the group 'unpaired'"):
         ds3(build, "maps.edges={use='edges'}", "losses.image_distillation.map=edges")
 
 
@@ -293,7 +293,7 @@ def test_features_of_a_generator_that_offers_none(registry: Registry) -> None:
 
 
 def test_an_adversarial_loss_needs_a_discriminator(registry: Registry) -> None:
-    with pytest.raises(RecipeError, match=r"'lsgan' needs a discriminator, and translators\.one has none"):
+    with pytest.raises(RecipeError, match=r"'lsgan' needs a discriminator, but translators\.one has none"):
         made(registry, None, "", {"gan": {"use": "lsgan", "on": "one"}})
 
 

@@ -150,7 +150,7 @@ def test_a_pool_does_not_keep_what_the_discriminator_is_given(registry: Registry
     mine = Registry()
     mine.add(*registry, Component("told", "generator", Told, "mine", "1"))
     mine.add(Component("judge", "discriminator", Judge, "mine", "1"))
-    with pytest.raises(RecipeError, match="given more than images"):
+    with pytest.raises(RecipeError, match="takes more than the image"):
         assemble(recipe_from_table(table), mine)
 
 

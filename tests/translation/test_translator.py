@@ -47,7 +47,7 @@ def test_a_translator_that_goes_back_is_trained_on_the_targets_group(made: Any, 
     wanted = assembly.translators["b2a"].generator(assembly.translators["a2b"].generator(step.batch["source"].source))
     assert torch.allclose(step.plan.terms[0].loss(forward), (wanted - step.batch["source"].source).abs().mean())
     assert torch.equal(backward.source, step.batch["target"].target)
-    with pytest.raises(RecipeError, match="wants the target of the group 'source', which has none"):
+    with pytest.raises(RecipeError, match="needs the target of the group 'source', which has none"):
         made({"backward": {**losses["backward"], "group": "source"}}, both, sizes, inputs=("t1",))
 
 
