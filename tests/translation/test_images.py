@@ -1,4 +1,4 @@
-"""Transforms that terms ask for: one draw for all that is asked of a group, and outputs that move along."""
+"""The images of a step: computed once, unchanged, and moved by one draw of a transform that terms ask for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from gantk import TrainingError, View
+from gantk import PluginError, TrainingError, View
+from gantk.data.layout import Domain
 from gantk.plugins import Component, Registry
 from gantk.recipe import recipe_from_table
 from gantk.training.rehearsal import rehearse
 from gantk.training.scheduler import Stage
 from gantk.translation import Assembly, Moment, Step, assemble
+from gantk.translation.images import Images
 
 
 class Asking:
@@ -108,3 +110,53 @@ def test_what_was_not_moved_cannot_move_an_image(registry: Registry, make_group:
         view.moved(view.output)
     with pytest.raises(TrainingError, match=r"there is no translator 'on'.*'one'"):
         view.translate(role="on")
+
+
+def held(**batch: Any) -> Images:
+    return Images(batch, {}, Moment("training", 0, 1, 0))
+
+
+def test_what_is_computed_of_an_image_is_computed_once(make_group: Any) -> None:
+    images = held(paired=make_group(2, inputs=3, shape=(8, 12)))
+    source = images.image("paired", Domain("source", None, 3))
+    assert source is images.batch["paired"].source
+    some = images.image("paired", Domain("source", (2, 0), 2))
+    assert torch.equal(some, source[:, [2, 0]])
+    assert images.image("paired", Domain("source", (2, 0), 2)) is some
+    assert images.image("paired", Domain("source", (0, 2), 2)) is not some
+    made: list[Tensor] = []
+
+    def halved(image: Tensor) -> Tensor:
+        made.append(image)
+        return image / 2
+
+    assert images.derive("halved", source, halved) is images.derive("halved", source, halved)
+    assert images.derive("halved", some, halved) is not images.derive("halved", source, halved)
+    assert len(made) == 2
+    learnt = source.clone().requires_grad_()
+    assert images.detached(learnt) is images.detached(learnt)
+    assert not images.detached(learnt).requires_grad
+
+
+def test_a_component_that_changes_a_shared_image_is_named(make_group: Any) -> None:
+    images = held(paired=make_group(2, shape=(8, 12)))
+    source = images.batch["paired"].source
+    own = torch.zeros(3)
+    with images.unchanged("loss 'l' of the plugin p 1", "losses.l"):
+        own += 1
+        source.clone().clamp_(0, 1)
+    derived = images.derive("halved", source, lambda image: image / 2)
+    for shared in (source, derived, images.batch["paired"].segmentation):
+        with (
+            pytest.raises(PluginError, match=r"losses\.l: the loss 'l' of the plugin p 1 changed a tensor .* in place"),
+            images.unchanged("loss 'l' of the plugin p 1", "losses.l"),
+        ):
+            shared.zero_()
+
+
+def test_a_side_or_a_group_that_is_absent_is_said(make_group: Any) -> None:
+    images = held(unpaired=make_group(2, shape=(8, 12), target=False))
+    with pytest.raises(TrainingError, match=r"'unpaired' has no target.*gantk\.Needs\(target=True\)"):
+        images.image("unpaired", Domain("target", None, 1))
+    with pytest.raises(TrainingError, match="the batch has no group 'paired'; it has: unpaired"):
+        images.group("paired")
