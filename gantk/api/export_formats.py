@@ -83,7 +83,8 @@ class Export:
         found = 0.0
         for image, wanted in zip(self.images, self.wanted, strict=True):
             made = run(torch.cat([image, image]))  # another batch than the one that it was made with
-            found = max(found, float(np.abs(made - np.concatenate([wanted, wanted])).max()))
+            apart = np.abs(made - np.concatenate([wanted, wanted])).max()
+            found = float(np.maximum(found, apart))  # keeps NaN, which `max` may drop
         if not found <= TOLERANCE:  # NaN fails, too
             raise GantkError(
                 f"the exported network gives images that differ by {found:.2g} from the torch module's",
