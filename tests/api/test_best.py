@@ -68,23 +68,6 @@ def test_a_schedule_beside_ends_early(recipe: Path, tmp_path: Path, monkeypatch:
         gantk.evaluate(result.folder, ["evaluation.checkpoint=best"], device="cpu", progress=QuietProgress())
 
 
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        (["training.keep_best={ metric = 'psnr' }"], "'psnr' is watched.*evaluation.metrics"),
-        (["training.keep_best={ metric = 'mse', role = 'studnet' }"], "no translator 'studnet'"),
-        (["evaluation.checkpoint=best"], "not kept.*training.keep_best"),
-        (["schedule.also=[{ use = 'early_stop', metric = 'psnr', role = 'teacher' }]"], "'psnr' is watched"),
-        (["schedule.also=[{ use = 'early_stop', metric = 'mse', role = 'x' }]"], "no translator 'x'"),
-        (["schedule.also=[{ use = 'early_stop', metric = 'mse' }]"], "role"),
-        ([*KEPT, "data.split={ ratio = [8, 0, 2] }", "schedule.monitor=mse"], "no validation patient has t1ce"),
-    ],
-)
-def test_what_cannot_be_watched_is_refused_before_training(recipe: Path, changes: list[str], match: str) -> None:
-    with pytest.raises(RecipeError, match=match):
-        gantk.dry_run(recipe, changes)
-
-
 def test_without_a_best_epoch_there_is_no_model_of_it(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,17 +6,14 @@ import csv
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 
 import gantk
-from gantk.api.measuring import Measure
 from gantk.errors import DataError, UsageError
 from gantk.progress import QuietProgress
 from kills import killed_while_writing, partial
@@ -70,28 +67,6 @@ def test_a_bad_patient_stops_no_other_and_is_made_when_mended(
     assert all((out / name).stat().st_mtime_ns == time for name, time in times.items())
 
 
-def test_subjects_are_measured_one_at_a_time(
-    model: gantk.Model, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inside, most = 0, 0
-
-    class Busy:
-        higher_is_better, title = True, "Busy"
-
-        def __call__(self, prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            nonlocal inside, most
-            inside += 1
-            most = max(most, inside)
-            time.sleep(0.05)
-            inside -= 1
-            return torch.zeros(len(prediction))
-
-    monkeypatch.setattr(Measure, "_metrics", {"busy": Busy()})
-    gantk.predict_cohort(model, cohort, tmp_path / "out", progress=QUIET)
-    assert {row["busy"] for row in table(tmp_path / "out").values()} == {"0.0"}
-    assert most == 1
-
-
 def test_what_was_killed_goes_on_where_it_was(server: Any, run: Path, three: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     before = killed_while_writing("N1_t1ce.nii.gz")
@@ -106,20 +81,6 @@ def test_what_was_killed_goes_on_where_it_was(server: Any, run: Path, three: Pat
     assert process.wait() == 0, process.output
     assert sorted(path.name for path in out.iterdir()) == [*(f"N{n}_t1ce.nii.gz" for n in range(3)), "predictions.csv"]
     assert {path: path.stat().st_mtime_ns for path in made} == made
-
-
-def test_metrics_are_those_of_an_evaluation(model: gantk.Model, run: Path, cohort: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "runs" / run.name
-    shutil.copytree(run, copy)
-    gantk.evaluate(copy, ["evaluation.mask=foreground"], progress=QUIET)  # as predictions always are
-    with (copy / "evaluation" / "patients.csv").open(newline="") as handle:
-        known = {row["patient"]: row for row in csv.DictReader(handle) if row["method"] == "student"}
-    gantk.predict_cohort([model, model], cohort, tmp_path / "out", progress=QUIET)
-    rows = table(tmp_path / "out")
-    assert known
-    for patient, row in known.items():
-        for name in ("mse", "ssim"):  # which sees the crop alone: the network answers differently near its edge
-            assert float(rows[patient][name]) == pytest.approx(float(row[name]), rel=0.15)
 
 
 def test_tables_and_files_that_are_not_there(model: gantk.Model, three: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,102 +10,13 @@ import numpy as np
 import pytest
 
 import gantk
-from gantk.api.cohort import Cohort, check_same_data, open_cohort, slice_settings
-from gantk.api.listing import make_dataset
+from gantk.api.cohort import Cohort, slice_settings
 from gantk.data.meaning import Absolute
 from gantk.errors import DataError, RecipeError
-from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe import Recipe, load_recipe
 from gantk.testing.cohort import write_pictures
-from told import Told
-
-SHAPE = (30, 34, 8)
-X, Y, Z = np.meshgrid(*[np.linspace(-1, 1, n) for n in SHAPE], indexing="ij")
-BRAIN = X**2 + Y**2 + Z**2 < 0.8
-
-RECIPE = """
-name = "units"
-
-[data]
-dataset = "{dataset}"
-root = "{root}"
-inputs = ["{inputs}"]
-target = "{target}"
-crop = [32, 32]
-slices = "all"
-batch = {{ paired = 2 }}
-steps_per_epoch = {steps}
-{more}
-
-[data.split]
-ratio = [4, 1, 1]
-
-[translators.g]
-generator = {{ use = "unet", levels = 2, channels = 8 }}
-
-[translators.g.optimizer]
-rates = {{ generator = 5e-3 }}
-
-[losses.pixelwise]
-use = "l1"
-on = "g"
-
-[schedule]
-use = "constant"
-epochs = 1
-
-[evaluation]
-metrics = ["mse"]
-regions = ["image"]
-examples = 1
-
-[tracking]
-enabled = false
-"""
-
-Make = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
-def z_scored(x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / x.std()
-
-
-# a modality made of a smooth image that is 0 outside the brain and 100 to 500 inside
-UNITS: dict[str, Make] = {
-    "mr": lambda x, r: x * r.uniform(0.5, 4),
-    "offset": lambda x, r: x + 100,
-    "ct": lambda x, r: np.rint(np.where(BRAIN, 4 * x - 1200, -1000)),
-    "soft": lambda x, r: np.where(BRAIN, np.rint(r.normal(20, 15, SHAPE)), -1024),
-    "zinside": lambda x, r: np.where(BRAIN, (x - x[BRAIN].mean()) / x[BRAIN].std(), 0),
-    "zwhole": lambda x, r: z_scored(x),
-    "inverted": lambda x, r: 600 - x,
-    "brainct": lambda x, r: np.where(BRAIN, x / 10, 0),
-}
-
-
-def write(root: Path, units: list[str], patients: int = 6, dtype: type = np.float32) -> Path:
-    for number in range(patients):
-        for place, unit in enumerate(units):
-            r = np.random.default_rng([number, place])
-            x = BRAIN * (300 + 150 * np.sin(3 * X + number) * np.cos(2 * Y + place) + r.uniform(-50, 50, SHAPE))
-            path = root / f"P{number}" / f"P{number}_{unit}.nii.gz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            nib.save(nib.Nifti1Image(UNITS[unit](x, r).astype(dtype), np.diag([-3.0, -3.0, 6.0, 1.0])), path)
-    return root
-
-
-def make_recipe(folder: Path, root: Path, source: str, target: str, more: str = "", **changes: Any) -> Path:
-    told = {"dataset": "brats", "root": root.as_posix(), "inputs": source, "target": target, "steps": 1, "more": more}
-    path = folder / "units.toml"
-    path.write_text(RECIPE.format(**told | changes))
-    return path
-
-
-def opened(path: Path) -> tuple[Recipe, Cohort, Any]:
-    recipe = load_recipe(path)
-    registry = load_plugins().registry
-    return recipe, open_cohort(recipe, registry, QuietProgress()), make_dataset(recipe, registry)
+from units import BRAIN, SHAPE, UNITS, make_recipe, opened, write
 
 
 def there_and_back(recipe: Recipe, cohort: Cohort, dataset: Any, patient: str, *, seen: bool) -> tuple[Any, Any]:
@@ -201,56 +111,6 @@ def test_a_range_is_the_scale_and_names_must_be_right(tmp_path: Path) -> None:
     ):
         with pytest.raises(RecipeError, match=message):
             load_recipe(make_recipe(tmp_path, root, "mr", "ct", more))
-
-
-def test_what_was_found_is_told(tmp_path: Path) -> None:
-
-    progress = Told()
-    path = make_recipe(tmp_path, write(tmp_path / "data", ["mr", "ct"]), "mr", "ct")
-    open_cohort(load_recipe(path), load_plugins().registry, progress)
-    assert "Background: mr 0, ct -1000" in progress.notes
-    assert "The brightness of mr differs between patients; each image has its own scale" in progress.notes
-    assert any("ct mean the same in all patients" in note for note in progress.notes)
-
-
-def flipped(path: Path) -> None:
-    image = nib.load(path)
-    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1].copy(), image.affine), path)
-
-
-def brighter(path: Path) -> None:
-    image = nib.load(path)
-    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) * np.float32(1.0001), image.affine), path)
-
-
-@pytest.mark.parametrize("change", [flipped, brighter])
-def test_other_images_and_other_meanings_are_not_resumed(tmp_path: Path, change: Callable[[Path], None]) -> None:
-    root = write(tmp_path / "data", ["mr", "ct"])
-    path = make_recipe(tmp_path, root, "mr", "ct")
-    first = opened(path)[1].fingerprint
-    for file in root.rglob("*.nii.gz"):
-        file.touch()  # read anew
-    again = opened(path)[1]
-    check_same_data(again, first, tmp_path)
-    change(next(root.rglob("*_ct.nii.gz")))
-    with pytest.raises(DataError, match="have changed"):
-        check_same_data(opened(path)[1], first, tmp_path)
-    meant = make_recipe(tmp_path, root, "mr", "ct", "[data.intensities.ct]\nrange = [-1000, 1000]")
-    assert len({first, opened(path)[1].fingerprint, opened(meant)[1].fingerprint}) == 2  # `meant` lies at `path`
-
-
-def test_other_pictures_are_not_resumed(tmp_path: Path) -> None:
-    from PIL import Image
-
-    write_pictures(tmp_path / "data")
-    path = make_recipe(tmp_path, tmp_path / "data", "a", "b", dataset="images")
-    first = opened(path)[1].fingerprint
-    file = next((tmp_path / "data" / "train").iterdir())
-    pixels = np.asarray(Image.open(file))
-    Image.fromarray(pixels).save(file, compress_level=1)
-    assert opened(path)[1].fingerprint == first  # the same pixels in another file
-    Image.fromarray(pixels[::-1].copy()).save(file)
-    assert opened(path)[1].fingerprint != first
 
 
 def test_predict_writes_hounsfield_units(server: Any, tmp_path: Path) -> None:

@@ -6,34 +6,13 @@ import json
 import math
 from pathlib import Path
 
-import nibabel as nib
-import nilearn
-import numpy as np
 import pytest
 from PIL import Image
 
+from drawn_runs import make_examples
 from gantk.evaluation.examples import Examples
 from gantk.evaluation.results import Column, Evaluation, Row
 from gantk.report.panels import draw_panel
-
-
-def make_examples(roles: tuple[str, ...] = ("teacher", "student")) -> Examples:
-    """Two slices of the ICBM 152 T1, 4 mm, with a disc for a tumour that the roles miss by degrees."""
-    file = next(Path(nilearn.__file__).parent.glob("datasets/data/mni_icbm152_t1*"))
-    volume = np.asarray(nib.load(file).dataobj, dtype=np.float32)[::4, ::4]
-    image = np.stack([volume[:, :, z].T for z in (80, 95)])
-    image = np.where(image > 5, image / image.max() * 1.6 - 1, -1).astype(np.float32)
-    rows, columns = np.mgrid[: image.shape[1], : image.shape[2]]
-    disc = np.hypot(rows - 30, columns - 18) < 5
-    target = np.where(disc, 0.9, image).astype(np.float32)
-    return Examples(
-        inputs={"t1": image, "t2": -image},
-        target=target,
-        outputs={role: np.where(disc, 0.2 + 0.2 * i, image).astype(np.float32) for i, role in enumerate(roles)},
-        weights={f"difficulty/{role}": (disc + 0.2) * np.ones_like(image) for role in roles},
-        segmentation=np.broadcast_to(disc * 4, image.shape).astype(np.uint8),
-        titles=["BraTS20_Training_012, slice 80", "BraTS20_Training_012, slice 95"],
-    )
 
 
 @pytest.fixture

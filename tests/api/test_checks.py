@@ -1,0 +1,101 @@
+"""What a recipe cannot mean is said before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gantk
+from gantk import Scheduler
+from gantk.api.checks import build, make_scheduler, rebuild, watched
+from gantk.errors import RecipeError
+from gantk.plugins import Registry
+from gantk.recipe import Recipe, recipe_from_table
+
+KEPT = ["training.keep_best={ metric = 'mse', role = 'student' }"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        (["training.keep_best={ metric = 'psnr' }"], "'psnr' is watched.*evaluation.metrics"),
+        (["training.keep_best={ metric = 'mse', role = 'studnet' }"], "no translator 'studnet'"),
+        (["evaluation.checkpoint=best"], "not kept.*training.keep_best"),
+        (["schedule.also=[{ use = 'early_stop', metric = 'psnr', role = 'teacher' }]"], "'psnr' is watched"),
+        (["schedule.also=[{ use = 'early_stop', metric = 'mse', role = 'x' }]"], "no translator 'x'"),
+        (["schedule.also=[{ use = 'early_stop', metric = 'mse' }]"], "role"),
+        ([*KEPT, "data.split={ ratio = [8, 0, 2] }", "schedule.monitor=mse"], "no validation patient has t1ce"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused_before_training(recipe: Path, changes: list[str], match: str) -> None:
+    with pytest.raises(RecipeError, match=match):
+        gantk.dry_run(recipe, changes)
+
+
+SMALL = {
+    "name": "small",
+    "data": {"dataset": "phantom", "inputs": ["t1"], "target": "t1ce", "crop": [16, 24]},
+    "translators": {"g": {"generator": {"use": "unet", "levels": 2, "channels": 2}}},
+    "losses": {"l": {"use": "l1", "on": "g"}},
+    "schedule": {"use": "constant"},
+    "evaluation": {"metrics": ["mse"]},
+}
+
+
+def small(**tables: Any) -> Recipe:
+    return recipe_from_table({**SMALL, **tables})
+
+
+AVERAGE = {**SMALL["translators"], "mean": {"like": "g", "average_of": "g", "decay": 0.9}}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"schedule": {"use": "constan"}}, r"schedule\.use.*'constan'.*'constant'"),
+        ({"schedule": {"use": "constant", "epochs": 0}}, "schedule.*epochs"),
+        ({"schedule": {"use": "teacher_student", "teacher": "g", "student": "x"}}, "no translator 'x'; known: g, mean"),
+        (
+            {"schedule": {"use": "phases", "phases": [{"name": "p", "roles": ["mean"], "epochs": 1}]}},
+            "the stage 'p' trains 'mean', which is an average.*train 'g'",
+        ),
+    ],
+)
+def test_a_schedule_that_cannot_be_carried_out(registry: Registry, tables: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        make_scheduler(small(**{"translators": AVERAGE, **tables}), registry)
+
+
+def test_schedulers_beside_one_another_are_one(registry: Registry) -> None:
+    stop = {"use": "early_stop", "metric": "mse", "role": "g", "better": "lower"}
+    assert isinstance(make_scheduler(small(), registry), Scheduler)
+    recipe = small(schedule={"use": "constant", "epochs": 3, "also": [stop]})
+    assert [stage.epochs for stage in make_scheduler(recipe, registry).stages(["g"])] == [3]
+    assert watched(recipe, registry) == [("schedule.also.0.metric", "mse")]
+    best = small(training={"keep_best": {"metric": "mse"}})
+    assert watched(best, registry) == [("training.keep_best.metric", "mse")]
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"inference": {"window": [16, 22]}}, r"'g' does not take windows of 16 × 22.*such as \[16, 24\]"),
+        ({"losses": {"l": {"use": "l1", "on": "g", "stages": ["other"]}}}, "stage"),
+        ({"evaluation": {"metrics": ["sism"]}}, r"evaluation\.metrics.*'sism'.*'ssim'"),
+        ({"data": {**SMALL["data"], "dataset": "phantm"}}, r"data\.dataset.*'phantm'.*'phantom'"),  # type: ignore[dict-item]
+        ({"data": {**SMALL["data"], "sampler": {"use": "hrad"}}}, r"data\.sampler\.use.*'hrad'.*'hard'"),  # type: ignore[dict-item]
+    ],
+)
+def test_everything_that_a_recipe_names_is_built(registry: Registry, tables: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        build(small(**tables), registry)
+
+
+def test_a_run_that_was_trained_may_watch_what_is_no_longer_measured(registry: Registry) -> None:
+    recipe = small(training={"keep_best": {"metric": "psnr"}})
+    with pytest.raises(RecipeError, match="'psnr' is watched, and it is not measured after epochs"):
+        build(recipe, registry)
+    assembly, _ = rebuild(recipe, registry)
+    assert list(assembly.translators) == ["g"]
