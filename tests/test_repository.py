@@ -1,4 +1,4 @@
-"""What contributors rely on: one list of checks, one version, mends of one form."""
+"""What contributors rely on: one list of checks, one version, tests where they are looked for, mends of one form."""
 
 from __future__ import annotations
 
@@ -39,6 +39,35 @@ def test_the_paths_of_contributing_exist() -> None:
     named = re.findall(r"`((?:gantk|plugins|tests|docs|recipes)/[\w./]*)`|\]\(([\w./]+)\)", text)
     assert len(named) > 20
     assert [path for pair in named for path in pair if path and not (ROOT / path).exists()] == []
+
+
+DECLARATIONS = {
+    "gantk/__main__.py",
+    "gantk/api/display.py",
+    "gantk/components.py",
+    "gantk/data/dicom/series.py",
+    "gantk/labels.py",
+    "gantk/launching/job.py",
+    "gantk/plugins/api.py",
+    "gantk/plugins/hookspecs.py",
+    "gantk/runs/names.py",
+    "gantk/sweeps/display.py",
+    "gantk/testing/batches.py",
+    "gantk/translation/kept.py",
+}
+"""Modules of constants, types and empty hooks, in which there is nothing to test."""
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    modules = [path for top in ("gantk", "plugins") for path in (ROOT / top).rglob("*.py") if path.stem != "__init__"]
+    lacking = set()
+    for path in modules:
+        top, *rooms = path.relative_to(ROOT).parent.parts
+        place = Path("plugins") if top == "plugins" else Path(*rooms)
+        if not (ROOT / "tests" / place / f"test_{path.stem.strip('_')}.py").is_file():
+            lacking.add(path.relative_to(ROOT).as_posix())
+    assert len(modules) > 300
+    assert lacking == DECLARATIONS
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda path: path.name)
