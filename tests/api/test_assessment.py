@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import torch
 
+from base_recipe import least
 from gantk.api.assessment import _answered, _Weights, cohort_metrics, in_units, make_metrics
 from gantk.data.meaning import Absolute, Meaning, Relative
 from gantk.data.normalisation import fixed_scale
 from gantk.evaluation.protocols import VolumeMetric
 from gantk.evaluation.results import Row
 from gantk.plugins import Registry
-from gantk.recipe import Recipe, recipe_from_table
+from gantk.recipe import Recipe
 from told import Told
 
 HOUNSFIELD = Meaning({"ct": Absolute(fixed_scale(-1000, 3000))})
@@ -23,16 +24,7 @@ MR = Meaning({"ct": Relative(fixed_scale(0, 1))})
 
 
 def recipe(metrics: list[Any], **evaluation: Any) -> Recipe:
-    return recipe_from_table(
-        {
-            "name": "measured",
-            "data": {"dataset": "phantom", "inputs": ["t1"], "target": "ct"},
-            "translators": {"g": {"generator": {"use": "unet"}}},
-            "losses": {"l": {"use": "l1", "on": "g"}},
-            "schedule": {"use": "constant"},
-            "evaluation": {"metrics": metrics, **evaluation},
-        }
-    )
+    return least(data={"target": "ct"}, evaluation={"metrics": metrics, **evaluation})
 
 
 def test_metrics_have_their_parameters_and_volumes_those_that_know_them(registry: Registry) -> None:

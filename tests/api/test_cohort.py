@@ -10,12 +10,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from base_recipe import least
 from gantk.api.cohort import check_same_data, check_same_split, open_cohort, sampling
 from gantk.data.pools import Patches, PatchesBySlice, WholeSlices
 from gantk.data.split import Split
 from gantk.errors import DataError
 from gantk.plugins import load_plugins
-from gantk.recipe import load_recipe, recipe_from_table
+from gantk.recipe import load_recipe
 from gantk.runs.files import RunFiles
 from gantk.testing.cohort import write_pictures
 from told import Told
@@ -91,11 +92,4 @@ def test_a_split_that_is_another_is_not_resumed(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_training_sample_is_follows_from_the_recipe(data: dict[str, Any], kind: type) -> None:
-    table = {
-        "name": "samples",
-        "data": {"dataset": "phantom", "inputs": ["t1"], "target": "t1ce", **data},
-        "translators": {"g": {"generator": {"use": "unet"}}},
-        "losses": {"l": {"use": "l1", "on": "g"}},
-        "schedule": {"use": "constant"},
-    }
-    assert type(sampling(recipe_from_table(table).data)) is kind
+    assert type(sampling(least(data=data).data)) is kind

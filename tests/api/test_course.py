@@ -11,31 +11,17 @@ from typing import Any
 
 import pytest
 
+from base_recipe import least
 from gantk.api.course import Course, checkpoint_facts
 from gantk.api.display import Display
 from gantk.api.signals import StopSignals
 from gantk.data.meaning import Meaning
 from gantk.data.split import Split
 from gantk.errors import DataError, Interrupted, RecipeError, TrainingError
-from gantk.recipe import Recipe, recipe_from_table
 from gantk.training.world import World
 from told import Told
 
 SPLIT = Split(("a", "b"), (), ("c",), ("d",))
-
-
-def recipe(**tables: Any) -> Recipe:
-    return recipe_from_table(
-        {
-            "name": "run",
-            "data": {"dataset": "phantom", "inputs": ["t1"], "target": "t1ce"},
-            "translators": {"g": {"generator": {"use": "unet"}}},
-            "losses": {"l": {"use": "l1", "on": "g"}},
-            "schedule": {"use": "constant"},
-            "tracking": {"enabled": False},
-            **tables,
-        }
-    )
 
 
 class Hooks:
@@ -54,7 +40,14 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     session: Any = SimpleNamespace(hook=Hooks())
     state: Any = SimpleNamespace(position=SimpleNamespace(total=0))
     made: Any = Course(
-        tmp_path, recipe(), session, SimpleNamespace(split=SPLIT), state, Display(Told()), StopSignals(), World()
+        tmp_path,
+        least(tracking={"enabled": False}),
+        session,
+        SimpleNamespace(split=SPLIT),
+        state,
+        Display(Told()),
+        StopSignals(),
+        World(),
     )  # type: ignore[arg-type]
     made.ends = None
 
@@ -128,7 +121,7 @@ def test_another_split_is_refused_before_anything_is_restored(course: Any) -> No
 def test_a_metric_that_is_left_out_cannot_choose_the_best_epoch(course: Any) -> None:
     assert course._best({}) is None
     tables = {"training": {"keep_best": {"metric": "mae_unit"}}, "evaluation": {"metrics": ["mae_unit"]}}
-    course.recipe = recipe(**tables)
+    course.recipe = least(**tables)
     with pytest.raises(RecipeError, match=r"'mae_unit' is watched, and it is left out.*no absolute unit"):
         course._best({})
     best = course._best({"mae_unit": SimpleNamespace(higher_is_better=False)})
@@ -137,9 +130,9 @@ def test_a_metric_that_is_left_out_cannot_choose_the_best_epoch(course: Any) -> 
 
 def test_a_checkpoint_tells_what_a_prediction_needs() -> None:
     cohort: Any = SimpleNamespace(fingerprint="0123456789ab", split=SPLIT, meaning=Meaning())
-    facts = json.loads(json.dumps(checkpoint_facts(recipe(), cohort, [{"name": "mine"}], 2)))
+    facts = json.loads(json.dumps(checkpoint_facts(least(), cohort, [{"name": "mine"}], 2)))
     assert Split.from_dict(facts["split"]) == SPLIT
     assert facts["split"]["hash"] == SPLIT.hash
     assert Meaning.from_dict(facts["meaning"]) == Meaning()
-    assert 'name = "run"' in facts["recipe"]
+    assert 'name = "least"' in facts["recipe"]
     assert (facts["data"], facts["processes"], facts["plugins"]) == ("0123456789ab", 2, [{"name": "mine"}])

@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import gantk
 from gantk.api.figure import compare_slices
 from gantk.errors import GantkError, UsageError
-from gantk.evaluation.results import Evaluation
 from gantk.progress import QuietProgress
 from gantk.report.html import write_report
 from gantk.runs.files import RunFiles
@@ -99,17 +97,8 @@ MAY_BE_MISSING = ("evaluation/examples.npz", "evaluation/weights.json", PANEL)
 
 
 @pytest.fixture
-def run(uninterrupted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run, to be spoilt; drawing and measuring are others' tests."""
-    reference = uninterrupted("plain")
-    kept = Evaluation.read(reference / "evaluation")
-    for module in ("course", "remeasure"):
-        monkeypatch.setattr(f"gantk.api.{module}.assess", lambda *_: kept)
-    monkeypatch.setattr("gantk.report.html.draw_chart", lambda *_, **__: "")
-    monkeypatch.setattr("gantk.report.html.draw_figure", lambda *_: np.zeros((2, 2, 3), np.uint8))
-    monkeypatch.setattr("gantk.report.relations.save_figure", lambda *_: None)
-    monkeypatch.setattr("gantk.report.relations.draw_comparison", lambda *_: None)
-    return Path(shutil.copytree(reference, tmp_path / "runs" / reference.name))
+def run(finished: Path) -> Path:
+    return finished
 
 
 def said_by(verb: str, run: Path) -> list[str]:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from base_recipe import least
 from gantk.api.listing import list_cohort, make_sampler
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError
 from gantk.plugins import Component, Registry
 from gantk.progress import Progress
-from gantk.recipe import Recipe, recipe_from_table
+from gantk.recipe import Recipe
 from told import Told
 
 
@@ -59,15 +60,7 @@ def mine(registry: Registry) -> Registry:
 
 
 def recipe(**data: Any) -> Recipe:
-    return recipe_from_table(
-        {
-            "name": "listed",
-            "data": {"dataset": "given", "inputs": ["t1", "t2"], "target": "t1ce", "incomplete": "skip", **data},
-            "translators": {"g": {"generator": {"use": "unet"}}},
-            "losses": {"l": {"use": "l1", "on": "g"}},
-            "schedule": {"use": "constant"},
-        }
-    )
+    return least(data={"dataset": "given", "inputs": ["t1", "t2"], "incomplete": "skip", **data})
 
 
 def test_who_lacks_an_input_is_left_out_and_named(mine: Registry) -> None:

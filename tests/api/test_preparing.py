@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from base_recipe import least
 from gantk.api.preparing import Preparation, Request
 from gantk.data.brats import Brats
 from gantk.data.layout import Domain, Layout
@@ -17,7 +18,6 @@ from gantk.data.meaning import Absolute, Meaning, Relative
 from gantk.data.normalisation import fixed_scale
 from gantk.data.volumes import Subject
 from gantk.errors import DataError, PluginError, UsageError
-from gantk.recipe import recipe_from_table
 from gantk.testing.cohort import write_patient
 
 TYPICAL = Relative(fixed_scale(0, 500))
@@ -25,18 +25,14 @@ TYPICAL = Relative(fixed_scale(0, 500))
 
 def preparation(dataset: Any = None, **data: Any) -> Preparation:
     """Of two roles: `g` makes both targets of both inputs, `back` makes T1 of the first target."""
-    recipe = recipe_from_table(
-        {
-            "name": "asked",
-            "predict": "g",
-            "data": {"dataset": "brats", "root": "x", "inputs": ["t1", "t2"], "target": ["t1ce", "flair"], **data},
-            "translators": {
-                "g": {"generator": {"use": "unet"}},
-                "back": {"generator": {"use": "unet"}, "takes": ["t1ce"], "gives": ["t1"]},
-            },
-            "losses": {"l": {"use": "l1", "on": "g"}, "b": {"use": "l1", "on": "back", "group": "target"}},
-            "schedule": {"use": "constant"},
-        }
+    recipe = least(
+        predict="g",
+        data={"dataset": "brats", "root": "x", "inputs": ["t1", "t2"], "target": ["t1ce", "flair"], **data},
+        translators={
+            "g": {"generator": {"use": "unet"}},
+            "back": {"generator": {"use": "unet"}, "takes": ["t1ce"], "gives": ["t1"]},
+        },
+        losses={"l": {"use": "l1", "on": "g"}, "b": {"use": "l1", "on": "back", "group": "target"}},
     )
     layout = Layout.of(recipe.data)
     chains: Any = {

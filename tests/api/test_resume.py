@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint
 from kills import assert_same, journal, killed_while_writing, partial
+from waiting import until
 
 OPTIONS = ["ema", "accumulation", "bf16", "fp16", "channels-last", "committee", "volumes", "volumes-hard"]
 
@@ -41,7 +42,7 @@ def test_ten_kills_at_random_moments(server: Any, recipe: Path, uninterrupted: A
     process = server.start(tmp_path, "run", recipe)
     run = process.run
     for moment in moments:
-        server.until(lambda moment=moment: len(journal(run)) >= moment)
+        until(lambda moment=moment: len(journal(run)) >= moment)
         time.sleep(rng.uniform(0, 0.06))
         process.kill()
         assert process.wait() == -signal.SIGKILL
@@ -77,7 +78,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before_it(
     server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path
 ) -> None:
     process = server.start(tmp_path, "run", recipe, before=SLOW_SAVE)
-    server.until((tmp_path / "writing").exists)
+    until((tmp_path / "writing").exists)
     run = process.run
     partial = list((run / "checkpoints").glob(".*.partial-*"))
     assert len(partial) == 1
@@ -156,7 +157,7 @@ def test_a_signal_saves_and_exits_130(
 ) -> None:
     process = server.start(tmp_path, "run", recipe)
     run = process.run
-    server.until(lambda: len(journal(run)) >= lines)
+    until(lambda: len(journal(run)) >= lines)
     process.kill(number)
     assert process.wait() == 130, process.output
     said = process.output
@@ -183,7 +184,7 @@ def test_resume_is_exact_with(
     process = server.start(tmp_path, "run", recipe, *options(kind))
     run = process.run
     for lines in (3, len(journal(reference)) - 3):  # one in each stage
-        server.until(lambda lines=lines: len(journal(run)) >= lines)
+        until(lambda lines=lines: len(journal(run)) >= lines)
         process.kill()
         assert process.wait() == -signal.SIGKILL
         process = server.start(tmp_path, "run", "--resume", run.name)

@@ -13,6 +13,7 @@ import torch
 import gantk
 from gantk.errors import CheckpointError, DataError, UsageError
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, open_checkpoint
+from waiting import until
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ def test_resume_after_the_data_changed_is_refused(
     server: Any, own_recipe: Path, patients: Path, make_patient: Any
 ) -> None:
     process = server.start(own_recipe.parent, "run", own_recipe)
-    server.until(lambda: list(own_recipe.parent.glob("runs/*/checkpoints/step-*")))
+    until(lambda: list(own_recipe.parent.glob("runs/*/checkpoints/step-*")))
     process.kill()
     process.wait()
     run = process.run

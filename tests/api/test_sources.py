@@ -11,23 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from base_recipe import least
 from gantk.api.sources import Source, find_sources, start_from, with_sources
 from gantk.errors import RecipeError
 from gantk.files import checksum
-from gantk.recipe import Recipe, recipe_from_table
+from gantk.recipe import Recipe
 from gantk.recipe.translators import WeightsSettings
 
 
 def recipe(weights: Any) -> Recipe:
-    return recipe_from_table(
-        {
-            "name": "started",
-            "data": {"dataset": "phantom", "inputs": ["t1"], "target": "t1ce"},
-            "translators": {"g": {"generator": {"use": "unet"}, "weights": weights}},
-            "losses": {"l": {"use": "l1", "on": "g"}},
-            "schedule": {"use": "constant"},
-        }
-    )
+    return least(translators={"g": {"generator": {"use": "unet"}, "weights": weights}})
 
 
 @pytest.fixture

@@ -173,15 +173,8 @@ def test_phantom_cache(harms: Any, own_cache: Path) -> None:
 
 
 @pytest.fixture
-def run(uninterrupted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run, to be spoilt; to measure and to draw take long, and read nothing of what is spoilt."""
-    reference = uninterrupted("plain")
-    kept = Evaluation.read(reference / "evaluation")
-    for module in ("course", "remeasure"):
-        monkeypatch.setattr(f"gantk.api.{module}.assess", lambda *_: kept)
-    monkeypatch.setattr("gantk.report.html.draw_chart", lambda *_, **__: "")
-    monkeypatch.setattr("gantk.report.html.draw_figure", lambda *_: np.zeros((2, 2, 3), np.uint8))
-    return Path(shutil.copytree(reference, tmp_path / "runs" / reference.name))
+def run(finished: Path) -> Path:
+    return finished
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from gantk.training.checkpoint import newest_checkpoint
 from kills import assert_same, journal, killed, killed_at_change, partial
 from ranks import EVEN, hit, start
 from tiny_runs import FORKED, write_patient
+from waiting import until
 
 
 class Killer:
@@ -265,7 +266,7 @@ def test_sweeps(harms: Any, killer: Killer, fresh: Any, recipe: Path, tmp_path: 
             one.done = f"killed at change {place} (of any process; the sweep makes {total} without its children)"
             process = killer._start(tmp_path / "runs", place, command, FORKED)
             assert process.wait() in (0, 1, -signal.SIGKILL), process.output
-            killer.server.until(lambda: not alive(parent))
+            until(lambda: not alive(parent))
             killer.finish(*command, before=FORKED)
             assert results() == expected
             assert not leftovers(tmp_path)

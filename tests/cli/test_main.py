@@ -15,6 +15,7 @@ import pytest
 from typer.main import get_command
 
 import gantk
+from base_recipe import LEAST
 from command_line import call
 from gantk.cli.main import app
 from gantk.recipe import load_recipe
@@ -54,30 +55,16 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     assert done.stdout.endswith("loaded: []\n")
 
 
-RIGHT = """\
-name = "right"
-[data]
-dataset = "phantom"
-inputs = ["t1"]
-target = "t1ce"
-[translators.a]
-generator.use = "resnet"
-[losses.l]
-use = "l1"
-on = "a"
-[schedule]
-use = "constant"
-"""
-SWEEP = f"{RIGHT}[variants.x]\n[variants.y]\n[sweep]\n'data.crop' = [[32, 32], [64, 64]]\n"
+SWEEP = f"{LEAST}[variants.x]\n[variants.y]\n[sweep]\n'data.crop' = [[32, 32], [64, 64]]\n"
 
 
 @pytest.mark.parametrize(
     ("text", "arguments", "said"),
     [
-        (RIGHT, ["validate", "--set", "training.emma=1"], "--set training.emma: unknown key"),
-        (RIGHT.replace("[data]", "[daat]"), ["validate"], "unknown key 'daat'"),
-        (RIGHT.replace('"a"', '"b"'), ["run", "--dry-run"], "there is no translator 'b'"),
-        (RIGHT, ["run", "--set", "data.crop=[48]"], "--set data.crop (it is [48])"),
+        (LEAST, ["validate", "--set", "training.emma=1"], "--set training.emma: unknown key"),
+        (LEAST.replace("[data]", "[daat]"), ["validate"], "unknown key 'daat'"),
+        (LEAST.replace('"a"', '"b"'), ["run", "--dry-run"], "there is no translator 'b'"),
+        (LEAST, ["run", "--set", "data.crop=[48]"], "--set data.crop (it is [48])"),
         (SWEEP, ["run", "--list", "--set", "run.sed=1"], "variant 'x': unknown key"),
         (SWEEP.replace("[64, 64]]", "[64]]"), ["run"], "2 values are expected"),
         (SWEEP.replace("[variants.y]", '[variants.y]\n"training.ema" = 3'), ["run", "--dry-run"], "variant 'y'"),
@@ -101,7 +88,7 @@ def test_what_the_core_can_tell_is_told_without_torch(
 
 
 def test_a_wrong_change_of_an_evaluation_is_told_without_torch(tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(RIGHT)
+    (tmp_path / "recipe.toml").write_text(LEAST)
     code = (
         "import sys; from gantk.cli.main import main\n"
         "sys.argv = ['gantk', 'evaluate', '.', '--set', 'evaluation.regions=[]']\n"

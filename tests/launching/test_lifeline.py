@@ -6,21 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-
-def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
-    ends = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < ends, "waited too long"
-        time.sleep(0.005)
-    return answer
-
+from waiting import until
 
 CHILD = """
 import signal, sys, time

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gantk.errors import TrainingError
 from gantk.launching import Handle, Job
 from gantk.launching.local import Local
+from waiting import until
 
 
 def job(folder: Path, code: str, log: bool = True) -> Job:
     return Job("a", [sys.executable, "-S", "-c", code], folder, folder / "log.txt" if log else None)
-
-
-def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
-    ends = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < ends, "waited too long"
-        time.sleep(0.005)
-    return answer
 
 
 def ended(handle: Handle) -> int:

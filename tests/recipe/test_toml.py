@@ -7,24 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from base_recipe import LEAST
 from gantk.errors import RecipeError, UsageError
 from gantk.recipe import load_recipe, recipe_from_table
 from gantk.recipe.toml import LARGEST, dotted, parse, shown
-
-TEXT = """\
-name = "size"
-[data]
-dataset = "phantom"
-inputs = ["t1"]
-target = "t1ce"
-[translators.a]
-generator.use = "resnet"
-[losses.l]
-use = "l1"
-on = "a"
-[schedule]
-use = "constant"
-"""
 
 
 @pytest.fixture
@@ -33,20 +19,20 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_byte_order_mark_is_passed_over(path: Path) -> None:
-    path.write_text(TEXT, encoding="utf-8-sig")
-    assert load_recipe(path).name == "size"
-    path.write_text(TEXT.replace('"size"', "3"), encoding="utf-8-sig")
+    path.write_text(LEAST, encoding="utf-8-sig")
+    assert load_recipe(path).name == "least"
+    path.write_text(LEAST.replace('"least"', "3"), encoding="utf-8-sig")
     with pytest.raises(RecipeError, match=r"recipe\.toml:1: name \(it is 3\)"):
         load_recipe(path)
     child = path.with_name("child.toml")
     child.write_text('extends = "recipe.toml"\nname = "child"\n', encoding="utf-8-sig")
-    path.write_text(TEXT, encoding="utf-8-sig")
+    path.write_text(LEAST, encoding="utf-8-sig")
     assert load_recipe(child).name == "child"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
 def test_another_encoding_is_told(path: Path, encoding: str) -> None:
-    path.write_bytes(f"# Größe\n{TEXT}".encode(encoding))
+    path.write_bytes(f"# Größe\n{LEAST}".encode(encoding))
     with pytest.raises(RecipeError, match=r"not text in UTF-8; save it as UTF-8"):
         load_recipe(path)
 
@@ -82,7 +68,7 @@ def test_deep_nesting_is_refused(path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(RecipeError, match=r"not valid TOML.*nested more than 32 deep"):
         load_recipe(path)
-    path.write_text(TEXT)
+    path.write_text(LEAST)
     if not text.startswith("["):
         with pytest.raises(UsageError, match="cannot read the override"):
             load_recipe(path, [text])
@@ -102,25 +88,25 @@ def test_deep_nesting_is_refused(path: Path, text: str) -> None:
     ],
 )
 def test_values_that_no_run_can_be_computed_with(path: Path, value: str, said: str) -> None:
-    path.write_text(f"{TEXT}epochs = {value}\n")
+    path.write_text(f"{LEAST}epochs = {value}\n")
     with pytest.raises(RecipeError, match=rf"recipe\.toml:13: schedule\.epochs.*{said}"):
         load_recipe(path)
-    path.write_text(TEXT)
+    path.write_text(LEAST)
     with pytest.raises(UsageError, match=rf"overrides schedule\.epochs.*{said}"):
         load_recipe(path, [f"schedule.epochs={value}"])
 
 
 def test_tables_made_in_python_may_hold_other_values() -> None:
-    table = parse(TEXT)
+    table = parse(LEAST)
     table["data"]["root"], table["data"]["size"] = Path("here"), (3, 4)
     assert recipe_from_table(table).data.parameters == {"root": Path("here"), "size": (3, 4)}
 
 
 def test_a_number_of_thousands_of_digits(path: Path) -> None:
-    path.write_text(f"{TEXT}epochs = {'9' * 5000}\n")
+    path.write_text(f"{LEAST}epochs = {'9' * 5000}\n")
     with pytest.raises(RecipeError, match="not valid TOML"):
         load_recipe(path)
-    path.write_text(TEXT)
+    path.write_text(LEAST)
     with pytest.raises(UsageError, match="cannot read the override"):
         load_recipe(path, [f"schedule.epochs={'9' * 5000}"])
     with pytest.raises(UsageError, match="cannot be written in UTF-8"):

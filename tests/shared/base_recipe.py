@@ -1,8 +1,40 @@
-"""A small recipe with all tables, values that recipes hold, and the lines of a text."""
+"""The least recipe, a small one with all tables, values that recipes hold, and the lines of a text."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
+
+from gantk.recipe import Recipe, recipe_from_table
+
+LEAST = """\
+name = "least"
+[data]
+dataset = "phantom"
+inputs = ["t1"]
+target = "t1ce"
+[translators.a]
+generator.use = "resnet"
+[losses.l]
+use = "l1"
+on = "a"
+[schedule]
+use = "constant"
+"""
+
+
+def least(**tables: Any) -> Recipe:
+    """The least recipe of a translator `g`, with other tables; `data` has the keys given here besides its own."""
+    data = {"dataset": "phantom", "inputs": ["t1"], "target": "t1ce", **tables.pop("data", {})}
+    table = {
+        "name": "least",
+        "translators": {"g": {"generator": {"use": "unet"}}},
+        "losses": {"l": {"use": "l1", "on": "g"}},
+        "schedule": {"use": "constant"},
+    }
+    return recipe_from_table({**table, **tables, "data": data})
+
 
 BASE = """\
 name = "base"

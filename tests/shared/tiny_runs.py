@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
 from gantk.api.cohort import open_cohort
+from gantk.evaluation.results import Evaluation
 from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe import load_recipe
+from gantk.testing.cohort import write_volume
+from waiting import until
 
 #: The fixtures, for a folder's `conftest.py`.
 __all__ = [
     "cohort",
+    "finished",
     "make_patient",
     "make_volume",
     "options",
@@ -39,7 +41,6 @@ __all__ = [
 ]
 
 SHAPE = (30, 34, 8)
-LPS = np.diag([-3.0, -3.0, 6.0, 1.0])
 MODALITIES = ("t1", "t2", "t1ce")
 
 RECIPE = """
@@ -126,12 +127,6 @@ examples = 1
 [tracking]
 enabled = false
 """
-
-
-def write_volume(path: Path, voxels: np.ndarray, affine: np.ndarray = LPS) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(voxels, affine), path)
-    return path
 
 
 def write_patient(folder: Path, seed: int, modalities: Sequence[str] = MODALITIES, tumour: bool = True) -> Path:
@@ -340,7 +335,7 @@ class Process:
     @property
     def run(self) -> Path:
         """The run's folder, waited for."""
-        return self.server.until(
+        return until(
             lambda: next(
                 (p.parent for p in self.folder.glob("runs/[!.]*/recipe.toml")), None
             )  # a hidden one is half-made
@@ -364,15 +359,6 @@ class Server:
         line = self.process.stdout.readline()
         assert line, "the server died"
         return line
-
-    @staticmethod
-    def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
-        """What `ask` gives as soon as it is true."""
-        ends = time.monotonic() + seconds
-        while not (answer := ask()):
-            assert time.monotonic() < ends, "waited too long"
-            time.sleep(0.002)
-        return answer
 
     def start(self, folder: Path, *arguments: str | Path, before: str = "") -> Process:
         """`gantk ARGUMENTS` in a folder; `before` is Python that the process executes first."""
@@ -419,3 +405,17 @@ def uninterrupted(
         return made[kind]
 
     return run
+
+
+@pytest.fixture
+def finished(uninterrupted: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A finished run, to be spoilt; to measure and to draw take long, and are others' tests."""
+    reference = uninterrupted("plain")
+    kept = Evaluation.read(reference / "evaluation")
+    for module in ("course", "remeasure"):
+        monkeypatch.setattr(f"gantk.api.{module}.assess", lambda *_: kept)
+    monkeypatch.setattr("gantk.report.html.draw_chart", lambda *_, **__: "")
+    monkeypatch.setattr("gantk.report.html.draw_figure", lambda *_: np.zeros((2, 2, 3), np.uint8))
+    monkeypatch.setattr("gantk.report.relations.save_figure", lambda *_: None)
+    monkeypatch.setattr("gantk.report.relations.draw_comparison", lambda *_: None)
+    return Path(shutil.copytree(reference, tmp_path / "runs" / reference.name))

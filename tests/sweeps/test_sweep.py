@@ -30,6 +30,7 @@ from gantk.recipe.variants import load_sweep
 from gantk.sweeps.sweep import SweepDisplay, run_sweep
 from gantk.training.checkpoint import newest_checkpoint
 from tiny_runs import FORKED
+from waiting import until
 
 SWEEP = """
 extends = "{base}"
@@ -109,9 +110,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
 
     # stopped by a signal: every child saves its state
     process = server.start(tmp_path, *arguments, before=FORKED)
-    begun = server.until(
-        lambda: [c for c in (parent / "children").glob("*") if steps(c) > 1] if parent.is_dir() else []
-    )
+    begun = until(lambda: [c for c in (parent / "children").glob("*") if steps(c) > 1] if parent.is_dir() else [])
     with suspended(process.pid):
         listed = CliRunner().invoke(
             app, ["run", str(sweep_recipe), "--list", "--json", "--out", str(tmp_path / "runs")]
@@ -136,7 +135,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
         finished = [name for name, state in found.items() if state == "finished"]
         return finished if others else []
 
-    finished = server.until(one_finished_one_under_way)
+    finished = until(one_finished_one_under_way)
     kill_all(process.pid)
     assert process.wait() == -signal.SIGKILL
     assert len(finished) < 4
