@@ -51,7 +51,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     if path.exists() and not path.is_file():  # replacing /dev/null by a file would break other programs
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     for old in leftovers(path.parent, of=path.name):
         _remove(old)
     temporary = _beside(path)

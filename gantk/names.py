@@ -56,7 +56,7 @@ def apart(names: Iterable[str]) -> None:
     for name in names:
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            raise ValueError(f"{other!r} and {name!r} differ in capitals alone, which many file systems do not tell")
+            raise ValueError(f"{other!r} and {name!r} differ only in case, which many file systems ignore")
 
 
 def path_in(folder: Path, name: str) -> Path:

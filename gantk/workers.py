@@ -50,7 +50,7 @@ def in_processes(
                 yield result
         except BrokenProcessPool:
             progress.note(
-                "A worker process died, as it does when memory runs out: what is left is done in this process"
+                "A worker process died, perhaps because memory ran out: the remaining work is done in this process"
             )
         finally:
             for future in futures:

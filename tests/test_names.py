@@ -95,5 +95,5 @@ def test_what_is_typed_in_shells_is_plainer(name: str) -> None:
 
 def test_names_of_files_differ_in_more_than_capitals() -> None:
     apart(["a", "b", "ab"])
-    with pytest.raises(ValueError, match="'a' and 'A' differ in capitals alone"):
+    with pytest.raises(ValueError, match="'a' and 'A' differ only in case"):
         apart(["a", "b", "A"])

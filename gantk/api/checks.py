@@ -53,13 +53,13 @@ def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
         for role in stage.roles:
             if role not in recipe.translators:
                 raise RecipeError(
-                    f"the schedule trains {role!r}, which is no translator",
+                    f"the schedule trains {role!r}, which is not a translator",
                     where="schedule",
                     mend=nearest(role, recipe.translators),
                 )
             if role not in recipe.learning:
                 raise RecipeError(
-                    f"the stage {stage.name!r} trains {role!r}, which is an average and follows what it averages",
+                    f"the stage {stage.name!r} trains {role!r}, which is an average and is not trained itself",
                     where="schedule",
                     mend=f"train {recipe.translators[role].average_of!r}",
                 )
@@ -120,9 +120,9 @@ def _check_watched(recipe: Recipe, registry: Registry) -> None:
     for key, name in watched(recipe, registry):
         if name not in metrics:
             raise RecipeError(
-                f"the metric {name!r} is watched, and it is not measured after epochs",
+                f"the metric {name!r} is monitored, but it is not measured after epochs",
                 where=key,
-                mend=f"{nearest(name, metrics)}; evaluation.metrics says what is measured",
+                mend=f"{nearest(name, metrics)}; evaluation.metrics sets what is measured",
             )
 
 
@@ -155,7 +155,7 @@ def _check_window(recipe: Recipe, assembly: Assembly) -> None:
             raise RecipeError(
                 f"the generator of {role!r} does not take windows of {' × '.join(map(str, window))}",
                 where="inference.window",
-                mend=f"name a size that it takes{larger}",
+                mend=f"name a size that it accepts{larger}",
             )
 
 

@@ -205,8 +205,8 @@ def check_same_data(cohort: Cohort, fingerprint: str | None, folder: Path) -> No
         raise DataError(
             "the images have changed since this run's last checkpoint",
             where=folder,
-            why="a resumed run must give what the uninterrupted one would have given",
-            mend="bring the data back to what it was, or start a new run",
+            why="a resumed run must give the same result as an uninterrupted run",
+            mend="restore the data, or start a new run",
         )
 
 
@@ -218,7 +218,7 @@ def check_same_split(split: Split, run: RunFiles) -> None:
     """
     if run.split_hash not in (None, split.hash):
         raise DataError(
-            "the cohort has changed since this run began: its split is another now",
+            "the cohort has changed since this run began: its split is different now",
             where=run.folder / SPLIT,
-            mend="bring the data back to what it was, or start a new run",
+            mend="restore the data, or start a new run",
         )

@@ -71,8 +71,8 @@ class Course:
             before = checkpoint.facts.get("processes", 1)
             if before != self.processes.size:
                 self.display.note(
-                    f"The run had {before} processes until now, and goes on with {self.processes.size}: "
-                    "what it gives is no longer the same to the last bit"
+                    f"The run had {before} processes so far, and continues with {self.processes.size}: "
+                    "its results are no longer identical to the last bit"
                 )
 
     def carry_out(self, tracking_uri: str | None) -> RunResult:
@@ -97,12 +97,12 @@ class Course:
             self._ended("interrupted", "interrupted")
             hook.on_run_error(**facts, error=KeyboardInterrupt())
             raise Interrupted(
-                "the run was interrupted", where=self.folder, mend="go on with", command=self._resume
+                "the run was interrupted", where=self.folder, mend="continue with", command=self._resume
             ) from None
         except Interrupted as error:
             self._ended("interrupted", str(error))
             hook.on_run_error(**facts, error=error)
-            raise Interrupted(error.what, where=self.folder, mend="go on with", command=self._resume) from None
+            raise Interrupted(error.what, where=self.folder, mend="continue with", command=self._resume) from None
         except BaseException as error:
             self._ended("failed", str(error))
             hook.on_run_error(**facts, error=error)
@@ -132,7 +132,7 @@ class Course:
         try:
             write_model(self.folder, self.display.progress)
         except GantkError as error:
-            self.display.note(f"MLflow gets no model of this run: {error}")
+            self.display.note(f"no model of this run is logged in MLflow: {error}")
 
     @property
     def _resume(self) -> str:
@@ -144,7 +144,7 @@ class Course:
             "a file of the run cannot be read or written",
             where=error.filename or self.folder,
             why=error,
-            mend="make room or mend the permissions, then go on with",
+            mend="free disk space or correct the permissions, then go on with",
             command=self._resume,
         )
 
@@ -241,10 +241,10 @@ class Course:
         name = key.rpartition("/")[2]
         if name not in metrics:
             raise RecipeError(
-                f"the metric {name!r} is watched, and it is left out",
+                f"the metric {name!r} is monitored, but it is left out",
                 where="training.keep_best.metric",
                 why=f"{', '.join(self.recipe.measured)} has no absolute unit",
-                mend="watch another metric, or give data.intensities.NAME.range",
+                mend="monitor another metric, or set data.intensities.NAME.range",
             )
         return Best(self.folder / "checkpoints", key, metrics[name].higher_is_better)
 

@@ -75,7 +75,7 @@ class Ensemble:
         if len(targets) > 1:
             told = ", ".join(f"{run} makes {target}" for target, run in targets.items())
             raise UsageError(
-                "the runs of one ensemble make one image", where="--ensemble", why=told, mend="set --target"
+                "the runs of an ensemble must make the same image", where="--ensemble", why=told, mend="set --target"
             )
         return next(iter(targets))
 

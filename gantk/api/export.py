@@ -84,7 +84,7 @@ def _kind(out: Path) -> Literal["onnx", "pt2", "folder"]:
         case "":
             return "folder"
     raise UsageError(
-        f"{out.suffix} is no format that networks are exported to",
+        f"{out.suffix} is not an export format",
         where=out,
         mend="name a file that ends in .onnx or .pt2, or a folder for the weights",
     )
@@ -133,7 +133,7 @@ def check_packages() -> None:
         except metadata.PackageNotFoundError:
             raise UsageError(
                 f"ONNX needs the package {name}, which is not installed",
-                mend="install what exports to ONNX",
+                mend="install the packages for ONNX export",
                 command="pip install 'gantk[export]'",
             ) from None
 
@@ -199,7 +199,7 @@ def _real_slice(folder: Path, model: Model, role: str) -> tuple[str, Tensor]:
     path = folder / EVALUATION / "examples.npz"
     if not path.is_file():
         raise UsageError(
-            "this run has no test slice that the exported network could be compared on",
+            "this run has no test slice on which the exported network could be compared",
             where=path,
             mend="evaluate the run first",
             command=f"gantk evaluate {folder}",

@@ -87,7 +87,7 @@ class Export:
             found = float(np.maximum(found, apart))  # keeps NaN, which `max` may drop
         if not found <= TOLERANCE:  # NaN fails, too
             raise GantkError(
-                f"the exported network gives images that differ by {found:.2g} from the torch module's",
+                f"the images of the exported network differ by {found:.2g} from the torch module's",
                 where=f"translators.{self.role}.generator",
                 why=f"more than {TOLERANCE:g} of images in [-1, 1]",
                 mend="export it to another format; nothing was written",
@@ -171,7 +171,7 @@ def _file(what: Export, write: Callable[[Path], None], opened: Callable[[Path], 
                 f"torch cannot export the {what.model.translators[what.role].origins['generator']} to {out.suffix[1:]}",
                 where=f"translators.{what.role}.generator",
                 why=f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}",
-                mend="export to another format, or to a folder, which holds the weights alone",
+                mend="export to another format, or to a folder, which contains only the weights",
             ) from error
         difference = what.compare(opened(temporary))
         text = what.beside(temporary, out.name)

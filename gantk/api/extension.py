@@ -42,15 +42,15 @@ def extended_recipe(parent: Path, changes: Changes) -> Recipe:
     for name in table:
         if name not in _CHANGES:
             raise UsageError(
-                f"{name!r} cannot change in a run that goes on from another",
+                f"{name!r} cannot change in a run that extends another",
                 where="--extend",
-                why="the networks and their training stay as they are; " + nearest(name, _CHANGES),
+                why="the networks and their training cannot change; " + nearest(name, _CHANGES),
                 mend="change the schedule; to train on other data or with other losses, start a new run with "
                 f'[translators.ROLE] weights = "{spoken(parent)}:ROLE"',
             )
     recipe = recipe_of(parent, changes)
     if recipe.schedule == recipe_of(parent).schedule:
-        raise UsageError("the schedule stays as it is", where="--extend", mend="change it, as in schedule.epochs=300")
+        raise UsageError("the schedule does not change", where="--extend", mend="change it, as in schedule.epochs=300")
     began = ParentSettings(run=parent.name, step=trained_checkpoint(parent / CHECKPOINTS, "last").position.total)
     return recipe.model_copy(update={"parent": began})
 
@@ -94,10 +94,10 @@ class Extension:
         same = all(a == b for a, b in zip(old[: at.stage], new[: at.stage], strict=False))
         if at.stage >= len(new) or at.epoch >= new[at.stage].epochs or not same or not _alike(old, new, at.stage):
             raise UsageError(
-                "this schedule does not go on where the run is",
+                "this schedule does not continue from the position of the run",
                 where="--extend",
                 why=f"the run has {_told(old)}, of which {self._told_done(found, old)}; the schedule has {_told(new)}",
-                mend="make the last stage longer, or add stages behind it",
+                mend="make the last stage longer, or add stages after it",
             )
         return at
 

@@ -83,7 +83,7 @@ def _check_held_out(table: Table, methods: Sequence[Method], patient: str) -> No
         if patient not in row.subjects:
             use = _use(row.folders, patient)
             raise UsageError(
-                f"{patient!r} is no test patient of {row.name}",
+                f"{patient!r} is not a test patient of {row.name}",
                 where="patient",
                 why=use and f"it was {use}",
                 mend=(not use and nearest(patient, row.subjects)) or "name a patient that all runs were tested on",

@@ -82,7 +82,9 @@ def list_cohort(recipe: Recipe, registry: Registry, progress: Progress) -> Listi
     kinds = by_target(subjects, needed, data.targets, noun, incomplete=data.may_lack)
     split = _split(subjects, kinds, recipe, noun, progress)
     if split.on_training:
-        progress.note(f'All {len(split.subjects)} {noun}s are trained on and measured on: data.split is "none"')
+        progress.note(
+            f'All {len(split.subjects)} {noun}s are used for training and for evaluation: data.split is "none"'
+        )
     wanted = {} if data.mask is None else {data.mask: "data.mask"}
     wanted |= dict.fromkeys((name for name in data.label_maps if name not in data.inputs), "data.extra")
     for name, where in wanted.items():
@@ -145,7 +147,7 @@ def _split(
             )
             ratio = (*ratio[:2], 0)
         elif folds:
-            progress.note("The table's folds are not used: data.split.folds and data.split.fold would say which")
+            progress.note("The table's folds are not used: set data.split.folds and data.split.fold to use them")
     return split_cohort(
         *kinds,
         parts=parts,
@@ -164,8 +166,8 @@ def _check_pickles(dataset: Any, origin: str) -> None:
         pickle.dumps(dataset)
     except Exception as error:  # a class's own __reduce__ may raise anything
         raise PluginError(
-            f"the {origin} cannot be pickled, and so not be sent to the processes that prepare slices",
+            f"the {origin} cannot be pickled, so it cannot be sent to the processes that prepare slices",
             where="data.dataset",
             why=error,
-            mend="keep no lambda, open file or lock in its attributes, and define its class at the top of its module",
+            mend="remove lambdas, open files and locks from its attributes, and define its class at module level",
         ) from None

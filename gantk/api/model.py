@@ -229,9 +229,9 @@ class Model:
         role = self.preparation.asked(Request(role))[0]
         if number > 1 and not draws(self.chains[role], self.recipe):
             raise UsageError(
-                f"{role!r} makes the same image each time",
+                f"{role!r} makes the same image every time",
                 where="samples",
-                mend='leave samples out; at_test = "train" in its translator keeps dropout at test',
+                mend='omit samples; at_test = "train" in its translator keeps dropout at test',
             )
         made = []
         for sample in range(number):

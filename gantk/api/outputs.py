@@ -30,7 +30,7 @@ def check_writes(dataset: Any, name: str) -> None:
         raise PluginError(
             f"the dataset {name!r} cannot write an image",
             where="data.dataset",
-            mend="let it have write(path, image, like), or predict without a file",
+            mend="define write(path, image, like) in it, or predict without a file",
         )
 
 
@@ -46,9 +46,9 @@ def check_file(out: Path, source: Path | Subject, dataset: Any, overwrite: bool)
     writes: tuple[str, ...] = getattr(dataset, "writes", ())
     if writes and not out.name.lower().endswith(writes):
         raise UsageError(
-            "an image of this dataset cannot be written under such a name",
+            "images of this dataset have other file endings",
             where=out,
-            mend=f"let the name end in {' or '.join(writes)}",
+            mend=f"choose a name that ends in {' or '.join(writes)}",
         )
     if out.exists() and _lies_with(out, source):
         raise takes_the_place(out)
@@ -87,7 +87,7 @@ def _lies_with(out: Path, source: Path | Subject) -> bool:
 def takes_the_place(out: Path) -> UsageError:
     """The error that a prediction would replace a possible input."""
     return UsageError(
-        "a prediction does not take the place of what lies with its inputs",
+        "a prediction never replaces a file among its inputs",
         where=out,
         why="there may be no copy of it",
         mend="give another name or folder with -o",
@@ -107,7 +107,7 @@ def write_image(dataset: Any, out: Path, image: np.ndarray, like: Path) -> None:
             "the prediction cannot be written",
             where=out,
             why=error,
-            mend="make room, or name another place",
+            mend="free disk space, or name another place",
         ) from error
 
 

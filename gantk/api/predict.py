@@ -77,7 +77,7 @@ def predict_cohort(
     cases = ensemble.first.members(cohort)
     if cases is None:
         noun = noun_of(ensemble.first.dataset)
-        raise DataError(f"this is one {noun}, or no cohort", where=cohort, mend="predict it into a file")
+        raise DataError(f"this is a single {noun}, or not a cohort", where=cohort, mend="predict it into a file")
     request = Request(role, target, size, flips, given or {}, also)
     outputs = Outputs(out, ensemble.first.dataset, ensemble.target(request), suffix)
     check_writes(ensemble.first.dataset, ensemble.first.recipe.data.dataset)
@@ -139,7 +139,7 @@ class _Course:
                 "this table cannot be written",
                 where=table.table,
                 why=error,
-                mend="make room, or name another folder",
+                mend="free disk space, or name another folder",
             ) from error
 
     def _made(self, cases: Sequence[Path | Subject]) -> Iterator[tuple[Prediction, Mapping[str, str]]]:
@@ -209,7 +209,7 @@ class _Course:
             self.progress.note(f"{len(kept)} of the files exist and are kept; --overwrite replaces them")
         if others:
             self.progress.note(
-                f"{len(others)} of these were made by another run or in another way, such as {others[0].file} by "
+                f"{len(others)} of these were made by another run or with other settings, such as {others[0].file} by "
                 f"{others[0].made_by}"
             )
 
@@ -232,7 +232,7 @@ def _check_folder(out: Path, cohort: Path, cases: Sequence[Path | Subject], writ
     """Whether predictions of these cases can lie in a folder, and do not lie among the patients."""
     if not out.is_dir() and (out.exists() or out.name.lower().endswith(tuple(writes))):
         raise UsageError(
-            "a cohort is translated into a folder, and this is the name of one file",
+            "a cohort is translated into a folder, but this is the name of a file",
             where=out,
             mend="name a folder with -o",
         )

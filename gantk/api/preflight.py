@@ -65,15 +65,15 @@ def check_listing(
         where = recipe.origins.latest(key, "data.split.ratio")
         if paired:
             raise RecipeError(
-                f"the metric {metric!r} is watched, and it is not measured after epochs",
+                f"the metric {metric!r} is monitored, but it is not measured after epochs",
                 where=where,
-                why="over all patients together they measure only where no validation patient has the target",
-                mend="watch a metric of single slices, such as ssim",
+                why="metrics over all patients are measured after epochs only if no validation patient has the target",
+                mend="monitor a metric of single slices, such as ssim",
             )
         raise RecipeError(
-            f"the metric {metric!r} is watched, and no validation patient has {', '.join(recipe.measured)}",
+            f"the metric {metric!r} is monitored, but no validation patient has {', '.join(recipe.measured)}",
             where=where,
-            mend="give data.split.ratio a part for validation, or watch a metric that needs no pairs, such as kid",
+            mend="give data.split.ratio a part for validation, or monitor a metric that needs no pairs, such as kid",
         )
 
 
@@ -97,7 +97,7 @@ def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: i
         raise UsageError(
             f"{checkpoints + 1} checkpoints take {size_words(needed)}, and {size_words(free)} are free",
             where=there,
-            mend="make room, lower training.keep_checkpoints, or give another place with --out",
+            mend="free disk space, lower training.keep_checkpoints, or give another place with --out",
         )
 
 

@@ -166,7 +166,7 @@ class Preparation:
             raise PluginError(
                 f"the dataset {self.recipe.data.dataset!r} cannot read a patient from a folder, as predict needs",
                 where="data.dataset",
-                mend="let it have subject_at(folder, modalities), which gives a gantk.Subject",
+                mend="define subject_at(folder, modalities), which returns a gantk.Subject",
             )
         settings = slice_settings(self.recipe)
         extra = self.chains[role].extra
@@ -186,7 +186,7 @@ class Preparation:
             raise UsageError(
                 f"a {noun_of(self.dataset)} is translated on its own grid",
                 where="size",
-                mend="leave the size out; data.spacing is the size of a pixel",
+                mend="omit the size; data.spacing is the size of a pixel",
             )
         slices = self.slices(read, subject, inputs, settings)
         side = self.chains[role].takes.side

@@ -69,9 +69,9 @@ def evaluate(
         checkpoint = newest_checkpoint(folder / CHECKPOINTS)
         if checkpoint is None or checkpoint.position.stage < len(scheduler.stages(recipe.learning)):
             raise UsageError(
-                "the run is not trained to its end",
+                "the training of the run is not finished",
                 where=folder,
-                mend="go on with",
+                mend="continue with",
                 command=f"gantk run --resume {spoken(folder)}",
             )
         cohort = open_cohort(recipe, session.registry, progress)
@@ -95,4 +95,4 @@ def track(folder: Path, settings: TrackingSettings, uri: str | None, progress: P
         try:
             sync(folder, uri, progress)
         except TrackingError as error:
-            progress.note(f"{error}\nfeed it later with:\n  gantk sync {spoken(folder)}")
+            progress.note(f"{error}\nupload it later with:\n  gantk sync {spoken(folder)}")

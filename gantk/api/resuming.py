@@ -34,7 +34,7 @@ def resumed_recipe(folder: Path, path: Given | None, overrides: Changes) -> Reci
             f"the run's recipe is truncated: {lacking[0]!r} is missing",
             where=folder / RECIPE,
             why="the run has no checkpoint to take it from",
-            mend="bring it back from a copy, or start a new run: nothing was trained yet",
+            mend="restore it from a copy, or start a new run: nothing was trained yet",
         )
     given = recipe_of(folder, overrides) if path is None else load_recipe(path, overrides)
     if dump_recipe(given) != dump_recipe(recipe):
@@ -54,8 +54,8 @@ def _trained(recipe: Recipe) -> dict[str, Any]:
 
 def _another_recipe(where: Path, mend: str) -> UsageError:
     return UsageError(
-        "the recipe is not the one that this run began with",
+        "the recipe differs from the one with which this run began",
         where=where,
-        why="a resumed run must give what the uninterrupted one would have given",
+        why="a resumed run must give the same result as an uninterrupted run",
         mend=mend,
     )

@@ -105,7 +105,7 @@ def _run_on(
             raise RecipeError(
                 f"this recipe belongs to a run that extended {recipe.parent.run}",
                 where="parent",
-                mend="extend that run in the same way, or remove [parent] from the recipe to start anew",
+                mend="extend that run in the same way, or remove [parent] from the recipe to start a new run",
                 command=f"gantk run --resume {recipe.parent.run} --extend schedule.KEY=VALUE",
             )
     else:

@@ -55,7 +55,7 @@ def find_sources(recipe: Recipe, runs: Path | None = None) -> dict[str, Source]:
                     "these are not the weights that the recipe was run with",
                     where=where,
                     why=f"the checksum of {source.settings.source} is {source.settings.sha256}, not {given.sha256}",
-                    mend="name the file that it was, or take sha256 out of the recipe to start with this one",
+                    mend="name the original file, or remove sha256 from the recipe to start with this file",
                 )
             found[role] = source
     return found
@@ -90,11 +90,10 @@ def start_from(state: TrainingState, sources: Mapping[str, Source]) -> list[str]
             raise RecipeError(
                 f"the weights of {source.settings.source} do not fit the generator of {role!r}",
                 where=where,
-                why=f"{len(common)} of its {len(own)} weights are there under one name and in one shape; "
-                f"{strange!r} is not",
+                why=f"{len(common)} of its {len(own)} weights have the same name and shape in both; {strange!r} is not",
                 mend="give both the same architecture"
                 + (
-                    f', or take those that fit: weights = {{ source = "{source.settings.source}", shared = true }}'
+                    f', or use only those that fit: weights = {{ source = "{source.settings.source}", shared = true }}'
                     if common
                     else ""
                 ),

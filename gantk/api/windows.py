@@ -153,7 +153,7 @@ def _monai() -> Any:
         import monai.inferers
     except ImportError as error:
         raise UsageError(
-            "images that are larger than a window are put together by MONAI, which is not installed",
+            "images larger than a window need MONAI, which is not installed",
             where="inference",
             why=error,
             mend="install it",

@@ -66,7 +66,7 @@ def table(
     from gantk.progress import default_progress
 
     if not is_table(out):
-        raise UsageError("a table is written as CSV or TSV", where=out, mend="let the name end in .csv or .tsv")
+        raise UsageError("a table is written as CSV or TSV", where=out, mend="choose a name that ends in .csv or .tsv")
     if out.exists() and not overwrite:
         raise UsageError("this file exists", where=out, mend="give another name, or --overwrite")
     try:

@@ -88,7 +88,7 @@ def figure(
     if not asked and regions:
         raise UsageError("regions apply only to a metric", where="--region", mend="add --violin METRIC")
     if len(asked) + (weight_map is not None) > 1:
-        raise UsageError("a figure shows one thing", where=", ".join(asked), mend="make one figure after the other")
+        raise UsageError("a figure shows one thing", where=", ".join(asked), mend="draw one figure at a time")
     if (asked or weight_map is not None) and (patient is not None or slice_ is not None or seed is not None):
         raise UsageError("this figure covers all patients and seeds", mend="omit --patient, --slice and --seed")
     from gantk.report.saving import check_format

@@ -170,7 +170,7 @@ def split_cohort(
         )
         return everything.without_held_out()
     if min(ratio) < 0 or ratio[0] == 0:
-        raise DataError(f"the split ratio is {ratio}", mend="choose training : validation : test such as 7 : 1 : 2")
+        raise DataError(f"the split ratio is {ratio}", mend="choose training : validation : test, such as 7 : 1 : 2")
     given = _of_patients(parts or {}, owners)
     spare = (1, 0, 0) if with_target else ratio  # subjects that cannot be measured train, where others can
     placed: dict[str, str] = {}
@@ -213,7 +213,7 @@ def _of_patients(parts: Mapping[str, str], owners: Mapping[str, str]) -> dict[st
         if found.setdefault(patient, part) != part:
             raise DataError(
                 f"patient {patient!r} is in two parts of the data set, {found[patient]} and {part}",
-                why="networks would be measured on patients that they were trained on",
+                why="networks would be evaluated on patients of their training set",
                 mend="put all images of a patient into one part",
             )
     return found
@@ -243,7 +243,7 @@ def _divide(
         raise DataError(
             f"a split {left} needs at least {needed} {noun}s",
             why=f"the cohort has {len(kept) + len(free)}",
-            mend=f"add {noun}s, correct data.root or data.target in the recipe, or train and measure on the same "
+            mend=f"add {noun}s, correct data.root or data.target in the recipe, or train and evaluate on the same "
             f'{noun}s with data.split = "none"',
         )
     validation, test = (max(1, _share(len(free), share / sum(ratio))) if ids and share else 0 for share in wanted)

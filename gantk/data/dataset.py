@@ -22,7 +22,7 @@ def _compiles(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        raise ValueError(f"{pattern!r} is not a valid regular expression: {error}") from None
     return pattern
 
 
@@ -86,4 +86,4 @@ def make_data(dataset: Dataset, progress: Progress) -> None:
 
 def no_folder(path: Path, mend: str) -> DataError:
     """The error that a path does not exist or is not a folder."""
-    return DataError("this is no folder" if path.exists() else "this folder does not exist", where=path, mend=mend)
+    return DataError("this is not a folder" if path.exists() else "this folder does not exist", where=path, mend=mend)

@@ -31,7 +31,7 @@ def of_image(name: str, settings: ExtraSettings, facts: Mapping[str, object], su
         return settings.code(said)
     except ValueError as error:
         raise DataError(
-            f"what {name!r} is of {subject!r} is not known",
+            f"the value of {name!r} is not known for {subject!r}",
             where=f"data.extra.{name}",
             why=error,
             mend="let the dataset know it of every subject, as a column of its table, or give data.extra."
@@ -49,7 +49,7 @@ def of_pixels(name: str, settings: ExtraSettings, labels: np.ndarray, subject: s
     strange = np.setdiff1d(labels, categories)
     if strange.size:
         raise DataError(
-            f"{name!r} holds {strange[0]:g} in {subject!r}, which is none of its categories",
+            f"{name!r} holds {strange[0]:g} in {subject!r}, which is not one of its categories",
             where=f"data.extra.{name}.categories",
             mend="name all of them",
         )

@@ -48,9 +48,9 @@ def parts_in_fold(
     patients = sorted({owners.get(name, name) for name in subjects})
     if tested := sorted(name for name, part in parts.items() if part == "test"):
         raise DataError(
-            f"the data set puts {noun} {tested[0]!r} into the test part, and folds say who is tested",
+            f"the data set puts {noun} {tested[0]!r} into the test part, but folds decide who is tested",
             where="data.split.folds",
-            mend="leave the part of test patients empty in the table, or leave out data.split.folds",
+            mend="leave the part of test patients empty in the table, or omit data.split.folds",
         )
     if given:
         known = _of_patients(given, owners, folds, noun)
@@ -109,7 +109,7 @@ def _of_patients(given: Mapping[str, int], owners: Mapping[str, str], folds: int
         if known.setdefault(patient, fold) != fold:
             raise DataError(
                 f"patient {patient!r} is in two folds of the data set, {known[patient]} and {fold}",
-                why="networks would be measured on patients that they were trained on",
+                why="networks would be evaluated on patients of their training set",
                 mend="give all rows of a patient one fold",
             )
     return known

@@ -128,7 +128,7 @@ def check_plausible(
         part = float(body.mean())
         if name in inputs and name not in known and part > _LARGEST and _border(body, (0, 1)).mean() > _OPEN:
             raise DataError(
-                f"{part:.0%} of this image would be foreground, which is too much for a body",
+                f"{part:.0%} of this image would be foreground, more than a body would fill",
                 where=name,
                 why=why[name],
                 mend=f"strip the skull, or {mend[name]}",
@@ -139,7 +139,7 @@ def check_plausible(
                 f"this image is {f'{inside[0]:g} everywhere' if inside.any() else 'empty'} inside the brain",
                 where=name,
                 why=why[name],
-                mend=f"leave the patient out, or correct the file. If the background is another, {mend[name]}",
+                mend=f"leave the patient out, or correct the file. If the background is different, {mend[name]}",
             )
     for name, body in found.bodies.items():  # after all others: an empty image is no reason to blame its neighbors
         others = [found.bodies[other] for other in inputs if other != name]
@@ -148,10 +148,10 @@ def check_plausible(
         shared = int((body & around).sum()) / max(smaller, 1)
         if shared < _SHARED:
             raise DataError(
-                f"only {shared:.0%} of this image's foreground lies where that of the others is",
+                f"only {shared:.0%} of this image's foreground overlaps with the foreground of the others",
                 where=name,
                 why=why[name],
-                mend=f"register it to the other images. If the background is another, {mend[name]}",
+                mend=f"register it to the other images. If the background is different, {mend[name]}",
             )
 
 

@@ -232,6 +232,6 @@ def _half(path: Path, pixels: np.ndarray, *, left: bool) -> np.ndarray:
         raise DataError(
             f"this image is {width} pixels wide and cannot hold two of equal size",
             where=path,
-            mend='correct the file, or data.layout = "halves" where images are not side by side',
+            mend="correct the file, or set data.layout if images are not side by side",
         )
     return pixels[:, : width // 2] if left else pixels[:, width // 2 :]

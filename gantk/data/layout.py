@@ -108,7 +108,7 @@ class Layout:
         known = {*self.inputs, *self.targets}
         for name in modalities:
             if name not in known:
-                raise RecipeError(f"{name!r} is no input or target", where=where, mend=nearest(name, known))
+                raise RecipeError(f"{name!r} is neither an input nor a target", where=where, mend=nearest(name, known))
         for side in order:
             if set(modalities) <= set(self.names(side)):
                 place = self.planes if takes else self.image
@@ -118,5 +118,5 @@ class Layout:
         raise RecipeError(
             f"{', '.join(modalities)} are partly inputs and partly targets",
             where=where,
-            mend="name modalities of data.inputs alone or of data.target alone",
+            mend="name only modalities of data.inputs, or only of data.target",
         )

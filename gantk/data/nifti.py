@@ -142,12 +142,12 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
             where=path,
             why="it looks like a file of the Medical Segmentation Decathlon, which holds all modalities of a patient, "
             "or like a series over time or direction",
-            mend='say which one is meant in a table of the cohort (dataset = "table"), as in X.nii.gz#0 for the first; '
+            mend='select a volume in a table of the cohort (dataset = "table"), as in X.nii.gz#0 for the first; '
             "`gantk data table ROOT -o cohort.csv --layout msd` writes one",
         )
     if dtype.kind not in "iuf":
         raise DataError(
-            f"this image is {'complex' if dtype.kind == 'c' else 'in color'} where plain numbers are expected",
+            f"this image is {'complex' if dtype.kind == 'c' else 'in color'} but plain numbers are expected",
             where=path,
             mend="write its magnitude, or one channel, to a file of its own",
         )

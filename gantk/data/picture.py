@@ -98,10 +98,10 @@ class Picture:
         if greatest is None:
             low, high = self.images[name].min(), self.images[name].max()
             raise DataError(
-                f"this image holds {full.type} numbers, {low:g} to {high:g}, and no file tells which of such numbers "
+                f"this image holds {full.type} numbers, {low:g} to {high:g}, but the file does not say which values "
                 "are black and white",
                 where=name,
-                mend=f"say the range of all such images in the recipe, as in data.intensities.{name}.range = "
+                mend=f"set the range of these images in the recipe, such as data.intensities.{name}.range = "
                 f"[{low:g}, {high:g}]",
             )
         return full

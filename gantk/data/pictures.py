@@ -54,7 +54,7 @@ class Pictures:
         path = Path(path).expanduser()
         if not path.is_file() or path.suffix.lower() not in SUFFIXES:
             raise DataError(
-                "this is no image" if path.exists() else "this file does not exist",
+                "this is not an image" if path.exists() else "this file does not exist",
                 where=path,
                 mend=f"name a file that ends in {', '.join(SUFFIXES)}",
             )
@@ -62,7 +62,7 @@ class Pictures:
             raise DataError(
                 f"one image cannot be {' and '.join(modalities) or 'nothing'}",
                 where=path,
-                mend="name the images in a table, a column for each",
+                mend="list the images in a table with one column for each",
             )
         return Subject(path.stem, {modalities[0]: path})
 
@@ -137,7 +137,7 @@ class Pictures:
         """
         if not can_hold(path.suffix, image):
             raise UsageError(
-                f"PNG cannot hold {image.dtype} numbers", where=path, mend="let the name end in .tif or .tiff"
+                f"PNG cannot hold {image.dtype} numbers", where=path, mend="choose a name that ends in .tif or .tiff"
             )
         write_pixels(path, image)
 
@@ -157,7 +157,7 @@ def files_in(folder: Path) -> dict[str, Path]:
                 f"two images are called {path.stem!r}",
                 where=folder,
                 why=f"{files[path.stem].name} and {path.name}",
-                mend="make a new folder, in it links of different names to the images, and name it as data.root",
+                mend="make a new folder with differently named links to the images, and set it as data.root",
             )
         files[path.stem] = path
     return files

@@ -208,4 +208,6 @@ def sealed_by(meta: Mapping[str, Any]) -> str:
 
 
 def _damaged(folder: Path, why: object) -> CacheError:
-    return CacheError(f"this prepared patient cannot be read ({why})", where=folder, mend="delete it, it is made again")
+    return CacheError(
+        f"this prepared patient cannot be read ({why})", where=folder, mend="delete it; it will be rebuilt"
+    )

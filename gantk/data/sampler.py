@@ -111,7 +111,7 @@ class Weighed:
             raise PluginError(
                 f"the {self.origin} gives no weights",
                 where="data.sampler",
-                why=f"{count} finite numbers of at least 0, not all 0, are wanted, it gives {_shown(weights)}",
+                why=f"{count} finite numbers of at least 0, not all 0, are expected, but it gives {_shown(weights)}",
             )
         return weights
 

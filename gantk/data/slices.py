@@ -214,7 +214,7 @@ def category_scale(name: str, image: np.ndarray, settings: SliceSettings, type: 
             f"this image holds {others[0]:g}, which is none of the categories {first:g} to {last:g}",
             where=name,
             why=f"data.intensities.{name}.range, or data.extra, says so",
-            mend="correct the range in the recipe, or the file; what was resampled must take the nearest pixel's",
+            mend="correct the range in the recipe, or the file; resample such images by the nearest pixel",
         )
     return fixed_scale(*given.span, background=first, type=type)
 

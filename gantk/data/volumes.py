@@ -62,7 +62,7 @@ def read_volumes(
     if segmentation and subject.segmentation is not None:
         labels = labels_of(subject.segmentation, reader.read(subject.segmentation))
     if reader.grid is None:
-        raise DataError(f"no image of patient {subject.id!r} was asked for", mend="name at least one modality")
+        raise DataError(f"no image of patient {subject.id!r} was requested", mend="name at least one modality")
     return Volumes(
         images, labels, reader.grid.lps_affine(), reader.difference, None if onto is None else reader.grid.path
     )
@@ -93,7 +93,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
     """
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise DataError("a volume is written as NIfTI", where=path, mend="let the name end in .nii.gz or .nii")
+        raise DataError("a volume is written as NIfTI", where=path, mend="choose a name that ends in .nii.gz or .nii")
     like = read_nifti(reference)
     grid = Grid.of(reference, like)
     shape = apply_orientation(np.empty(grid.shape, np.bool_), grid.transform).shape
@@ -162,7 +162,7 @@ class Grid:
                 f"this image lies {apart:.3g} voxels away from {self.path.name}",
                 where=path,
                 why=f"their affines differ by more than the tolerance of {tolerance:g} voxels",
-                mend=f"{mend}, or raise data.tolerance where the difference does not matter",
+                mend=f"{mend}, or raise data.tolerance if the difference does not matter",
             )
         return apart
 
@@ -224,9 +224,9 @@ def labels_of(path: Path, voxels: np.ndarray) -> np.ndarray:
     if not good.all():
         wrong = np.unique(voxels[~good])
         raise DataError(
-            f"this segmentation holds values that are no labels: {', '.join(str(value) for value in wrong[:5])}",
+            f"this segmentation holds values that are not labels: {', '.join(str(value) for value in wrong[:5])}",
             where=path,
             why="labels are whole numbers from 0 to 255",
-            mend="where it was resampled, resample it again by the nearest neighbor",
+            mend="if it was resampled, resample it again by the nearest neighbor",
         )
     return labels.astype(np.uint8)

@@ -82,7 +82,7 @@ def training_mean(groups: Iterator[Group]) -> Predictor:
         count = counted if count is None else count + counted
     if total is None or count is None or not count.any():
         raise EvaluationError(
-            "the mean of the training targets needs paired training slices, and there are none",
+            "the mean of the training targets needs paired training slices, but there are none",
             where="evaluation.baselines",
             mend="raise data.paired_fraction, or remove training_mean from the baselines",
         )
@@ -97,5 +97,5 @@ def training_mean(groups: Iterator[Group]) -> Predictor:
 
 def _source(group: Group) -> Tensor:
     if group.source is None:
-        raise EvaluationError("a baseline needs the input images, and the group has none")
+        raise EvaluationError("a baseline needs the input images, but the group has none")
     return group.source

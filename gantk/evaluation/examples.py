@@ -104,7 +104,7 @@ class Examples:
                 titles = [str(title) for title in arrays["titles"]]
                 sizes = {len(array) for images in named.values() for array in images.values()}
                 if not named["inputs"] or sizes - {len(titles) or max(sizes)}:
-                    raise ValueError("it does not hold the slices that its titles name")
+                    raise ValueError("it does not contain the slices that its titles name")
                 return cls(
                     target=arrays["target"] if "target" in arrays.files else None,
                     segmentation=arrays["segmentation"],

@@ -223,9 +223,11 @@ class Evaluation:
                 ]
             evaluation = cls(split, settings, columns, rows, overall, images, subjects, checkpoint)
             if not _agree(evaluation.summary, said):  # a truncated table is a table
-                raise ValueError("its means are not those of summary.json: one of the two is truncated or was changed")
+                raise ValueError(
+                    "its means differ from those in summary.json: one of the files is truncated or was changed"
+                )
             if head.get("rows", digest := checksum(table)) != digest:  # in digits that no mean shows
-                raise ValueError("it differs from the checksum that summary.json has of it")
+                raise ValueError("it differs from its checksum in summary.json")
         return evaluation
 
 
@@ -247,7 +249,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise EvaluationError(
             "there is no such file",
             where=path,
-            mend="let the run finish, or resume it",
+            mend="wait until the run finishes, or resume it",
         ) from None
     except OSError as error:
         raise EvaluationError(
@@ -257,7 +259,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise EvaluationError(
             "the evaluation cannot be read",
             where=path,
-            why="it is truncated or no JSON"
+            why="it is truncated or not JSON"
             if isinstance(error, json.JSONDecodeError)
             else f"{type(error).__name__}: {error}",
             mend="evaluate the run again",

@@ -145,9 +145,9 @@ def _complete(folder: Path, seed: int, index: int, spacing: float) -> bool:
     if found != wanted:
         held = "no phantom" if found is None else ", ".join(f"{k} {v}" for k, v in found.items())
         raise DataError(
-            "the folder exists and holds another subject",
+            "the folder exists and contains another subject",
             where=folder,
-            why=f"it holds {held}, wanted is {', '.join(f'{k} {v}' for k, v in wanted.items())}",
+            why=f"it holds {held}, expected is {', '.join(f'{k} {v}' for k, v in wanted.items())}",
             mend="choose an empty folder",
         )
     if not _intact(folder, wanted):

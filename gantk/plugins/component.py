@@ -192,7 +192,7 @@ class Component:
     def _beside(self, kind: str, name: str, where: str) -> Component:
         """A component that is registered with this one."""
         if self.registry is None:
-            raise PluginError(f"the {self.origin} is in no registry, where {name!r} could be found", where=where)
+            raise PluginError(f"the {self.origin} is in no registry in which {name!r} could be found", where=where)
         return self.registry.get(kind, name, where)
 
     def _explain(self, error: ValidationError, where: str) -> RecipeError:

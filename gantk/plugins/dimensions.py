@@ -79,7 +79,7 @@ def check_suited(component: Component, dimensions: int, where: str) -> None:
     others = sorted(c.name for c in registry if c.kind == component.kind and dimensions in dimensions_of(c))
     means = " and ".join(NOUNS[number] for number in known)
     raise RecipeError(
-        f"the {component.origin} works on {means}, and the recipe trains on {NOUNS[dimensions]}",
+        f"the {component.origin} works on {means}, but the recipe trains on {NOUNS[dimensions]}",
         where=where,
         why=f"data.dimensions = {dimensions}",
         mend=f"choose {_one_of(others)}" if others else f"set data.dimensions = {known[0]}",

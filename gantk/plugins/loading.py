@@ -194,7 +194,7 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
         options = manager.parse_hookimpl_opts(plugin, name)
         if options is None:
             if name in specs and inspect.isfunction(getattr(plugin, name)):
-                raise PluginError(f"the function {name} is no hook yet", mend="put @gantk.hookimpl above it")
+                raise PluginError(f"the function {name} is not a hook yet", mend="put @gantk.hookimpl above it")
             continue
         if name not in specs:
             if options["optionalhook"]:

@@ -62,7 +62,7 @@ class Registry:
             if name in component.formerly:
                 warnings.warn(
                     f"{f'{where}: ' if where else ''}the {kind} {name!r} is now called {component.name!r} "
-                    f"(plugin {component.plugin} {component.version}); write that instead",
+                    f"(plugin {component.plugin} {component.version}); use this name instead",
                     GantkWarning,
                     stacklevel=2,
                 )
@@ -86,4 +86,4 @@ class Registry:
         for kind in KINDS.values():
             if name.replace("-", "_") in (kind.name, kind.plural):
                 return kind
-        raise UsageError(f"{name!r} is no kind of component", mend=nearest(name, [k.plural for k in KINDS.values()]))
+        raise UsageError(f"{name!r} is not a kind of component", mend=nearest(name, [k.plural for k in KINDS.values()]))

@@ -110,7 +110,7 @@ class Tables:
 
 
 def _json_schema(model: type[BaseModel], prefix: str, defs: Schema) -> Schema:
-    """A model's schema, its definitions put among the others under a prefix; open where it cannot be had."""
+    """A model's schema, its definitions put among the others under a prefix; open where it could not be loaded."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PydanticJsonSchemaWarning)  # defaults that are no JSON are left out

@@ -93,9 +93,9 @@ class IntensitySettings(Settings):
         if self.range is not None and not self.range[0] < self.range[1]:
             raise ValueError("the range must be [lowest, highest]")
         if self.range is not None and self.unit == "relative":
-            raise ValueError("a range fits absolute numbers alone: leave out unit or range")
+            raise ValueError("only absolute numbers have a range: omit unit or range")
         if self.categories and (self.range is None or any(end != int(end) for end in self.range)):
-            raise ValueError("categories are whole numbers, and their range must be said: [first, last]")
+            raise ValueError("categories are whole numbers and need a range: [first, last]")
         return self
 
     @property
@@ -142,9 +142,9 @@ class ExtraSettings(Settings):
     @model_validator(mode="after")
     def _fits(self) -> ExtraSettings:
         if self.per == "pixel" and not all(isinstance(one, int) for one in self.categories or [""]):
-            raise ValueError("what is said of pixels are categories, whole numbers")
+            raise ValueError("values per pixel are categories, which are whole numbers")
         if self.per == "pixel" and self.value is not None:
-            raise ValueError("a value stands for what is not said of an image, not of pixels")
+            raise ValueError("a value replaces missing values of an image, not of pixels")
         if self.value is not None:
             self.code(self.value)
         return self
@@ -246,13 +246,13 @@ class DataSettings(BaseModel):
         if self.dimensions == 3 and self.patch is None:
             raise ValueError("dimensions = 3 needs patch, such as [96, 96, 96]: slices, height and width in voxels")
         if self.dimensions == 2 and self.patch is not None:
-            raise ValueError("a patch is of volumes: set dimensions = 3, or crop slices by crop")
+            raise ValueError("a patch is part of a volume: set dimensions = 3, or set crop for slices")
         if self.dimensions == 3 and self.neighbours:
-            raise ValueError("a volume has its neighbouring slices in it: leave neighbours at 0")
+            raise ValueError("a volume contains its neighboring slices: keep neighbours = 0")
         if self.dimensions == 3 and self.plane != "axial":
-            raise ValueError("volumes are stacks of axial slices: leave out plane")
+            raise ValueError("volumes are stacks of axial slices: omit plane")
         if self.dimensions == 2 and self.patches > 1:
-            raise ValueError("patches are of volumes: set dimensions = 3")
+            raise ValueError("patches are parts of volumes: set dimensions = 3")
         return self
 
     @property
@@ -291,7 +291,7 @@ class DataSettings(BaseModel):
     def _numbers_are_made(self) -> DataSettings:
         for name in self.targets:
             if name in self.intensities and self.intensities[name].categories:
-                raise ValueError(f"{name!r} holds categories, and networks make numbers: it can be an input alone")
+                raise ValueError(f"{name!r} holds categories, but networks make numbers: it can only be an input")
         return self
 
     @property

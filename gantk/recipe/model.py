@@ -147,7 +147,7 @@ class TrainingSettings(Settings):
         if set(self.updates) != {"discriminator", "generator"}:
             raise ValueError("updates must name generator and discriminator, each at least once")
         if self.compile and self.checkpoint_activations:
-            raise ValueError("compile decides itself what is computed again: switch it or checkpoint_activations off")
+            raise ValueError("compile decides itself what is recomputed: disable compile or checkpoint_activations")
         if self.accumulate > 1 and len(self.updates) > 2:
             raise ValueError("with training.accumulate above 1, updates must name each side once")
         return self

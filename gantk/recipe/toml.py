@@ -59,7 +59,9 @@ def read_text(path: Path) -> str:
         why = (error.strerror or error) if isinstance(error, OSError) else error
         raise RecipeError("the recipe cannot be read", where=repr(str(path)), why=why) from None
     if len(content) > LARGEST:
-        raise RecipeError("the recipe cannot be read", where=path, why="it has more than a megabyte, as no recipe has")
+        raise RecipeError(
+            "the recipe cannot be read", where=path, why="it is larger than a megabyte, so it is not a recipe"
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

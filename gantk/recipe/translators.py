@@ -100,5 +100,7 @@ class TranslatorSettings(Settings):
     @model_validator(mode="after")
     def _averages(self) -> TranslatorSettings:
         if (self.average_of is None) != (self.decay is None):
-            raise ValueError("an average needs average_of, whose it is, and decay, how much of it stays after a step")
+            raise ValueError(
+                "an average needs average_of (the averaged translator) and decay (the share that stays after a step)"
+            )
         return self

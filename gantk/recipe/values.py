@@ -30,7 +30,8 @@ def _weights(source: str) -> str:
     run, _, role = source.rpartition(":")
     if not source.endswith(WEIGHTS_FILE) and not (run and role):
         raise ValueError(
-            f'this names no weights; write "RUN:ROLE", a run\'s folder or id and a role in it, or a {WEIGHTS_FILE} file'
+            'this does not name weights; write "RUN:ROLE", with the folder or id of a run and one of its roles, '
+            f"or a {WEIGHTS_FILE} file"
         )
     return source
 

@@ -126,7 +126,7 @@ def save_page(page: str, folder: Path) -> Path:
             "the report cannot be written",
             where=path,
             why=error,
-            mend="make room or mend the permissions, or copy the run's folder; then",
+            mend="free disk space or correct the permissions, or copy the run's folder; then",
             command=f"gantk report {folder}",
         ) from error
     return path

@@ -78,7 +78,7 @@ def agreement(table: Table) -> Drawn:
     """
     first, *others = shown_rows(table)
     if not others:
-        raise EvaluationError("agreement is of two methods, and there is one", mend="name more runs or roles")
+        raise EvaluationError("agreement needs two methods, but there is one", mend="name more runs or roles")
     figure, panels = _panels(table)
     numbers: list[Sequence[object]] = []
     for (name, column), axes in zip(table.columns.items(), panels, strict=True):
@@ -200,7 +200,7 @@ def error_by_weight(examples: Mapping[str, tuple[Examples, str]], name: str) -> 
         known = sorted({one for shown, _ in examples.values() for one in shown.weights})
         raise EvaluationError(
             f"no example slice has the weight map {name!r}",
-            why=f"there are {', '.join(known)}" if known else "these runs weigh nothing by a map",
+            why=f"there are {', '.join(known)}" if known else "these runs use no weight map",
             mend="name a map with its role, MAP/ROLE" if known else None,
         )
     axes.set_xlabel(name, size=SMALL, parse_math=False)

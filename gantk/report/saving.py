@@ -30,7 +30,7 @@ def check_format(path: Path) -> None:
         UsageError: it ends in neither `.png` nor `.pdf`, or its folder is not there.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UsageError("a figure is a PNG or a PDF", where=path, mend="let its name end in .png or .pdf")
+        raise UsageError("a figure is a PNG or a PDF", where=path, mend="choose a name that ends in .png or .pdf")
     if not path.parent.is_dir():
         raise UsageError("there is no such folder", where=path.parent, mend="create the folder, or name another file")
 

@@ -208,9 +208,9 @@ class RunFiles:
                 return "", None
             if not self.checkpoint:
                 again = "run the sweep's recipe again: what is finished stays"
-                lost = "bring it back from a copy; there is no checkpoint to take it from"
+                lost = "restore it from a copy; there is no checkpoint to take it from"
                 return "", Damage(path, str(bad), again if is_sweep(self.folder) else lost)
-            how = "it is taken from the checkpoint, without what `gantk evaluate` changed in [evaluation]"
+            how = "it is read from the checkpoint, without what `gantk evaluate` changed in [evaluation]"
             return self.checkpoint["recipe"], Damage(path, str(bad), how)
         return text, None
 
@@ -219,7 +219,7 @@ class RunFiles:
         try:
             table = tomllib.loads(text)
         except ValueError as error:
-            raise Bad(f"is no TOML ({error})") from None
+            raise Bad(f"is not valid TOML ({error})") from None
         if not self.checkpoint:
             return
         lacking = missing_settings(table, self.checkpoint["recipe"])
@@ -243,9 +243,9 @@ class RunFiles:
             why = str(error) if isinstance(error, Bad) else f"cannot be used ({error.why or error.what})"
             try:
                 split = Split.from_dict(self.checkpoint["split"])
-                return split, Damage(path, why, "it is taken from the checkpoint")
+                return split, Damage(path, why, "it is read from the checkpoint")
             except (KeyError, TypeError, DataError):
-                return None, Damage(path, why, "bring it back from a copy; there is no checkpoint to take it from")
+                return None, Damage(path, why, "restore it from a copy; there is no checkpoint to take it from")
         return split, None
 
     @property
@@ -263,10 +263,10 @@ class RunFiles:
                     whole, last = whole + 1, line.record
         except OSError as error:
             why = "is missing" if absent(path) else f"cannot be read ({error.strerror or error})"
-            return Damage(path, why, "the curves lack what it held")
+            return Damage(path, why, "its values are missing from the curves")
         if damaged:
             of = f"{len(damaged):,} of its {whole + len(damaged):,} lines"
-            return Damage(path, f"is damaged in {of}, first in line {damaged[0]:,}", "what these held is left out")
+            return Damage(path, f"is damaged in {of}, first in line {damaged[0]:,}", "their values are missing")
         if last["step"] < total - 1:
             return Damage(path, "is truncated", f"it ends after step {last['step'] + 1:,} of {total:,}")
         if last["seq"] != whole - 1:

@@ -53,11 +53,11 @@ def record_of(line: bytes) -> dict[str, Any]:
     try:
         record = json.loads(body + b"}" if mark else line)
     except RecursionError:
-        raise ValueError("it is no record") from None
+        raise ValueError("it is not a record") from None
     if not isinstance(record, dict) or record.keys() != _TYPES.keys():
-        raise ValueError("it is no record")
+        raise ValueError("it is not a record")
     if not all(isinstance(record[key], kinds) and type(record[key]) is not bool for key, kinds in _TYPES.items()):
-        raise ValueError("its values are none of a record")
+        raise ValueError("its values are not those of a record")
     return record
 
 

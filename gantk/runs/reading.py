@@ -55,9 +55,9 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read(path))
     except (ValueError, RecursionError):
-        raise Bad("is truncated or no JSON") from None
+        raise Bad("is truncated or not JSON") from None
     if not isinstance(content, dict):
-        raise Bad("holds something else than gantk writes")
+        raise Bad("does not have the content that gantk writes")
     return content
 
 
@@ -65,7 +65,7 @@ def read_typed(path: Path) -> dict[str, Any]:
     content = read_object(path)
     for name, kinds in _TYPES[path.name].items():
         if name in content and (not isinstance(content[name], kinds) or type(content[name]) is bool):
-            raise Bad(f"holds something else than gantk writes ({name} is {content[name]!r})")
+            raise Bad(f"does not have the content that gantk writes ({name} is {content[name]!r})")
     return content
 
 
@@ -81,4 +81,4 @@ def last_line(path: Path, tail: int = 65536) -> dict[str, Any]:
     try:
         return record_of(lines[-1] + b"\n")
     except (ValueError, IndexError):
-        raise Bad("is damaged at its end" if lines else "is empty or no journal") from None
+        raise Bad("is damaged at its end" if lines else "is empty or not a journal") from None

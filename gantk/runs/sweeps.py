@@ -36,11 +36,11 @@ def sweep_head(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         head = _from_children(folder)
     except (OSError, ValueError, RecursionError) as error:
-        why = (error.strerror or error) if isinstance(error, OSError) else "it is truncated or no JSON"
+        why = (error.strerror or error) if isinstance(error, OSError) else "it is truncated or not JSON"
         raise _damaged(path, why) from None
     children = head.get("children") if isinstance(head, dict) else None
     if not isinstance(children, list) or not all(map(_is_child, children)):
-        raise _damaged(path, "it holds something else than gantk writes")
+        raise _damaged(path, "it does not have the content that gantk writes")
     if not children:
         raise UsageError("this is not the folder of a sweep", where=folder, why=f"it has no {SWEEP} with children")
     return dict(head)

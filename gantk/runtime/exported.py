@@ -61,9 +61,11 @@ def read_description(path: Path) -> Description:
             "this exported network cannot be read", where=error.filename, why=error.strerror or error, mend=mend
         ) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError("this is no description of an exported network", where=beside, why=error, mend=mend) from error
+        raise UsageError(
+            "this is not the description of an exported network", where=beside, why=error, mend=mend
+        ) from error
     if description.file.get("sha256") != digest:
-        raise UsageError("the network is another than the one that is described beside it", where=path, mend=mend)
+        raise UsageError("the network is not the one that its description describes", where=path, mend=mend)
     return description
 
 
@@ -171,9 +173,9 @@ class Exported:
 def _volumes(images: Mapping[str, np.ndarray], spacing: tuple[float, float, float] | None) -> Volumes:
     for name, image in images.items():
         if image.ndim != 3 or not np.isfinite(image).all():
-            raise DataError(f"the {name!r} image must have three axes and finite numbers alone")
+            raise DataError(f"the {name!r} image must have three axes and only finite numbers")
     if spacing is None:
-        raise DataError("how large the voxels of these volumes are is not said", mend="give spacing, in mm")
+        raise DataError("the voxel size of these volumes is missing", mend="give spacing, in mm")
     affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
     return Volumes({name: image.astype(np.float32) for name, image in images.items()}, None, affine)
 

@@ -37,12 +37,12 @@ def new_plugin(name: str, kind: str, parent: Path = Path()) -> list[Path]:
     """
     kind = kind.replace("-", "_")
     if kind not in PLUGIN_KINDS:
-        raise UsageError(f"{kind!r} is no kind of plugin", where="--kind", mend=nearest(kind, PLUGIN_KINDS))
+        raise UsageError(f"{kind!r} is not a kind of plugin", where="--kind", mend=nearest(kind, PLUGIN_KINDS))
     module = name.replace("-", "_")
     _check_name(name, module)
     folder = parent / name
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError("this is there already", where=folder, mend="give the plugin another name")
+        raise UsageError("this already exists", where=folder, mend="give the plugin another name")
     words = re.split(r"[-_]+", name)
     facts = {
         "name": name,
@@ -75,10 +75,11 @@ def new_plugin(name: str, kind: str, parent: Path = Path()) -> list[Path]:
 def _check_name(name: str, module: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or keyword.iskeyword(module):
         raise UsageError(
-            f"a plugin cannot be called {name!r}", mend="use small letters and digits, in words apart by `-`: my-loss"
+            f"a plugin cannot be called {name!r}",
+            mend="use lowercase letters and digits, in words separated by `-`: my-loss",
         )
     if module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
-        raise UsageError(f"there is a module {module!r} already", mend="give the plugin another name")
+        raise UsageError(f"the module {module!r} already exists", mend="give the plugin another name")
 
 
 def _fill(template: str, facts: Mapping[str, object]) -> str:

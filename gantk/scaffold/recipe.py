@@ -49,7 +49,7 @@ def new_recipe(name: str, like: str, parent: Path = Path()) -> Path:
         raise UsageError(
             f"{like!r} describes several runs",
             where="--like",
-            mend=f'write a recipe with extends = "{path}", a name, and [variants] or [sweep] of its own',
+            mend=f'write a recipe with extends = "{path}", a name, and its own [variants] or [sweep]',
         )
     files = chain(path)
     if len(files) == 1:
@@ -73,7 +73,7 @@ def write_new(path: Path, text: str, *, replace: bool = False) -> None:
         UsageError: it is there and not to be replaced, or it cannot be written.
     """
     if path.exists() and not replace:
-        raise UsageError("this file is there already", where=path, mend="give another name, or remove it")
+        raise UsageError("this file already exists", where=path, mend="give another name, or remove it")
     try:
         write_text(path, text)
     except OSError as error:

@@ -125,7 +125,7 @@ class Course:
             raise Interrupted(
                 "the sweep was interrupted",
                 where=self.folder,
-                mend="go on with",
+                mend="continue with",
                 command=f"gantk run --resume {spoken(self.folder)}",
             )
         if result.state == "failed":

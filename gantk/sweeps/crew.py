@@ -106,7 +106,7 @@ class Crew:
         """Leave a child to the other process that works on it."""
         if state.id not in self._elsewhere:
             self._elsewhere.add(state.id)
-            self.display.note(f"{state.id}: another process works on it and is waited for")
+            self.display.note(f"{state.id}: waiting for another process that works on it")
         state.look(alive=True)
 
     def _start(self, state: ChildState) -> Handle | None:

@@ -52,5 +52,7 @@ def evaluate_sweep(
     if len(finished) < len(runs):
         left = len(runs) - len(finished)
         which = "1 run of it is" if left == 1 else f"{left} runs of it are"
-        progress.note(f"{which} not finished, and will be measured as before: evaluate the sweep again then")
+        progress.note(
+            f"{which} not finished and will be evaluated with the old settings: evaluate the sweep again afterwards"
+        )
     return results

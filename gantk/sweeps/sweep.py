@@ -138,6 +138,6 @@ def _sweep_of(path: Given, overrides: Changes) -> Sweep:
         raise UsageError(
             "this recipe is one run, not a sweep",
             where=said_of(path),
-            mend="add [variants.NAME] or [sweep], or run it as it is",
+            mend="add [variants.NAME] or [sweep], or run it with `gantk run` as a single run",
         )
     return load_sweep(path, overrides)

@@ -52,7 +52,7 @@ def pooled(evaluated: Sequence[Evaluated]) -> tuple[list[Evaluated], list[str]]:
     common = sorted(set(every).intersection(*groups.values()))
     if not common:
         raise EvaluationError(
-            "the runs have no fold in common", mend="let the same folds of all of them finish, or name fewer runs"
+            "the runs have no fold in common", mend="finish the same folds for all of them, or name fewer runs"
         )
     total = max(int(value_at(member.recipe, FOLDS) or 0) for found in groups.values() for member, _ in found.values())
     notes = [f"Test patients of folds {listed(common)} of {total} are pooled, each once"]

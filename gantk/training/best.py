@@ -87,7 +87,9 @@ def trained_checkpoint(parent: Path, which: Literal["last", "best"]) -> Checkpoi
     """
     found = evaluated_checkpoint(parent, which)
     if found is None:
-        raise CheckpointError("the run has no checkpoint yet", where=parent.parent, mend="let it train for an epoch")
+        raise CheckpointError(
+            "the run has no checkpoint yet", where=parent.parent, mend="train it for at least one epoch"
+        )
     return found
 
 

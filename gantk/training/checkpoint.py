@@ -80,7 +80,7 @@ class Checkpoint:
             raise CheckpointError(
                 "the checkpoint is refused",
                 where=self.folder / name,
-                why="it holds more than tensors and plain values, and reading that would execute code",
+                why="it contains more than tensors and plain values, and reading it would execute code",
                 mend="use a checkpoint that gantk wrote, from a source that you trust",
             ) from None
         except Exception as error:  # a file whose checksum is right and whose content no library can read
@@ -124,8 +124,8 @@ def save_checkpoint(
             "the checkpoint cannot be written",
             where=folder,
             why=reason(error),
-            mend="make room or mend the permissions, then continue with --resume; "
-            + ("the checkpoint before it is intact" if before else "there is no checkpoint yet, so it begins anew"),
+            mend="free disk space or correct the permissions, then continue with --resume; "
+            + ("the previous checkpoint is intact" if before else "there is no checkpoint yet, so it starts again"),
         ) from None
     for old in list_checkpoints(parent, kind)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -175,7 +175,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"the checkpoint has format {found}, of an older gantk; this one reads format {FORMAT}",
             where=folder,
-            why="it does not say what the numbers of the images mean",
+            why="it does not record the meaning of the images' numbers",
             mend="use gantk 0.1.0 with it, or train the recipe again",
         )
     try:
@@ -242,7 +242,7 @@ def _fitting(checkpoint: Checkpoint) -> Iterator[None]:
         yield
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            "the checkpoint's networks are not those that the recipe builds now",
+            "the checkpoint's networks differ from those that the recipe builds now",
             where=checkpoint.folder,
             why=reason(error),
             mend="use the plugin versions that its checkpoint.json names",
@@ -277,7 +277,7 @@ def _damaged(folder: Path, why: object) -> CheckpointError:
             "the checkpoint of the best epoch is damaged",
             where=folder,
             why=why,
-            mend="bring it back from a copy, or move this folder elsewhere and go on with the last checkpoint: "
+            mend="restore it from a copy, or move this folder elsewhere and use the last checkpoint: "
             'gantk evaluate RUN --set evaluation.checkpoint="last"',
         )
     try:
@@ -289,5 +289,9 @@ def _damaged(folder: Path, why: object) -> CheckpointError:
         where=folder,
         why=why,
         mend="move this folder elsewhere to "
-        + ("go on from the checkpoint before it" if before else "begin the run anew: there is no checkpoint before it"),
+        + (
+            "continue from the previous checkpoint"
+            if before
+            else "start the run again: there is no previous checkpoint"
+        ),
     )

@@ -40,7 +40,7 @@ class Control:
         translators = self._state.translators
         if role not in translators:
             raise RecipeError(
-                f"the schedule names {role!r}, which is no translator",
+                f"the schedule names {role!r}, which is not a translator",
                 where="schedule",
                 mend=nearest(role, translators),
             )
@@ -65,7 +65,7 @@ class Control:
                 f"{source} does not fit into {target}{f', at {into!r}' if into else ''}",
                 where="schedule",
                 why=str(error).splitlines()[0],
-                mend="give both roles the same architecture, or leave the part out of what the scheduler copies",
+                mend="give both roles the same architecture, or remove the part from the scheduler's copies",
             ) from None
 
 

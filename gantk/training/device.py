@@ -56,7 +56,7 @@ def computing(device: torch.device, settings: RunSettings) -> Iterator[None]:
     """A context in which torch's process-wide settings are those of a recipe; the former ones are restored afterwards.
 
     Raises:
-        TrainingError: the run is to be deterministic, and an operation has no deterministic form on the device.
+        TrainingError: the run is deterministic, but an operation has no deterministic implementation on the device.
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     before = cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32, torch.are_deterministic_algorithms_enabled()
@@ -71,10 +71,10 @@ def computing(device: torch.device, settings: RunSettings) -> Iterator[None]:
         if "deterministic" not in str(error):
             raise
         raise TrainingError(
-            f"{str(error).split()[0]} has no deterministic form on {device.type}",
+            f"{str(error).split()[0]} has no deterministic implementation on {device.type}",
             where="run.deterministic",
             why="two runs could differ in their last bits",
-            mend="choose components that do without it, or set run.deterministic = false",
+            mend="choose components that do not use it, or set run.deterministic = false",
         ) from error
     finally:
         cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before[:3]

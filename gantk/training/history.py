@@ -40,7 +40,7 @@ class History:
                     f"the weights of {role!r} after epoch {epoch} of {stage.name!r} cannot be written",
                     where=self.folder,
                     why=reason(error),
-                    mend="make room or mend the permissions, then continue with --resume",
+                    mend="free disk space or correct the permissions, then continue with --resume",
                 ) from None
             self._path(stage.name, role, epoch - stage.history - 1).unlink(missing_ok=True)
 
@@ -55,10 +55,10 @@ class History:
             translator.load_state_dict(load_file(path))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise CheckpointError(
-                f"the weights of {translator.role!r} after epoch {epoch} of {stage!r} cannot be had",
+                f"the weights of {translator.role!r} after epoch {epoch} of {stage!r} could not be loaded",
                 where=path,
                 why=reason(error),
-                mend="bring the file back, or start a new run",
+                mend="restore the file, or start a new run",
             ) from None
 
     def clear(self) -> None:

@@ -183,7 +183,7 @@ class Updater:
         origin = next(term.origin for term in self.plan.terms if term.name == place)
         return NonFiniteError(
             f"the term {name} became {value}",
-            why=f"it is the {origin}: look there for a division by 0 or the logarithm or root of 0",
+            why=f"it is the {origin}: check it for a division by 0, or a logarithm or root of 0",
         )
 
     def _clear(self, side: str) -> None:
@@ -253,9 +253,9 @@ def _balanced(balance: BalanceSlot, losses: dict[str, Tensor], step: Step) -> Te
         loss = step.translators[balance.role].heads[balance.key](losses, view)
     if not isinstance(loss, Tensor) or loss.ndim or not loss.requires_grad:
         raise PluginError(
-            f"the {balance.origin} gave no number with gradient",
+            f"the {balance.origin} did not return a number with a gradient",
             where="balance",
-            mend="return a sum of the losses that it is given, each with its weight",
+            mend="return the weighted sum of its losses",
         )
     return loss
 
@@ -270,15 +270,15 @@ def _value(term: Term, side: Callable[[View], Tensor | None], view: View) -> Ten
     if not isinstance(loss, Tensor) or loss.ndim:
         got = f"the shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
         raise PluginError(
-            f"the {term.origin} gave {got} where one number is wanted",
+            f"the {term.origin} gave {got} but one number is expected",
             where=where,
             mend="return the mean of the errors, a tensor without dimensions",
         )
     if not loss.requires_grad:
         raise PluginError(
-            f"the {term.origin} gave a number without gradient: it would train nothing",
+            f"the {term.origin} returned a number without a gradient: it would train nothing",
             where=where,
-            mend="compute it from view.output, neither detached nor as .item() nor under torch.no_grad()",
+            mend="compute it from view.output, without detach(), .item() or torch.no_grad()",
         )
     return loss
 

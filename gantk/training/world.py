@@ -87,7 +87,7 @@ class World:
             raise RecipeError(
                 f"batch norms cannot be synchronized on {self.device.type}",
                 where="training.sync_batch_norm",
-                why="torch does it on GPUs alone",
+                why="torch supports it only on GPUs",
                 mend="set it to false, or use one process",
             )
         for translator in translators.values():
@@ -152,7 +152,7 @@ class World:
                 raise
             raise TrainingError(
                 f"another of the {self.size} processes of this run has ended",
-                mend="read its own message, if it could leave one; then continue with --resume",
+                mend="read the message of this process, if there is one; then continue with --resume",
             ) from error
 
     @contextmanager

@@ -83,7 +83,7 @@ def assemble(recipe: Recipe, registry: Registry, channels: int = 1) -> Assembly:
         if term is not None:
             terms.append(term)
     if not terms:
-        raise RecipeError("every loss is switched off: there is nothing to train", where="losses")
+        raise RecipeError("every loss is disabled: there is nothing to train", where="losses")
     widths = {role: feature_channels(translator, terms, recipe) for role, translator in translators.items()}
     terms = [with_modules(term, recipe, translators, widths) for term in terms]
     balance = None if recipe.balance is None else _balance(recipe.balance, recipe, registry, translators)

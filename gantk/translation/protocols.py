@@ -70,9 +70,9 @@ class Judgement(NamedTuple):
 def no_extra(name: str, made: Iterable[str], origin: str, where: str | None = None) -> PluginError:
     """The error that a generator has no additional output of this name."""
     return PluginError(
-        f"the {origin} makes nothing called {name!r} besides its output",
+        f"the {origin} has no further output {name!r}",
         where=where,
-        mend=f"{nearest(name, made)}; a generator that makes more returns gantk.Translation(output, {{}}, extra)",
+        mend=f"{nearest(name, made)}; to add outputs, return gantk.Translation(output, {{}}, extra)",
     )
 
 

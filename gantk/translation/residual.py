@@ -105,8 +105,8 @@ def _start_at_zero(network: nn.Module, small: Sequence[Tensor], own: Tensor, ori
     if output.any():
         raise PluginError(
             f"the {origin} cannot start at zero, so it cannot change an input",
-            why="its output is not 0 where the parameters of its last layers are 0",
-            mend="take `residual` out of the translator, choose another generator, or end the network in a layer that "
+            why="its output is not 0 when the parameters of its last layers are 0",
+            mend="remove `residual` from the translator, choose another generator, or end the network in a layer that "
             "gives 0 for zero weights",
         )
 

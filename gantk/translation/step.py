@@ -104,7 +104,7 @@ class Step(Images):
         for name in given or ():
             if not takes_given(getattr(self.translators[role], part), name):
                 raise TrainingError(
-                    f"the {self.translators[role].origins[part]} of {role!r} is given {name!r} and does not take it",
+                    f"the {self.translators[role].origins[part]} of {role!r} receives {name!r} but does not accept it",
                     mend=f"choose a {part} whose forward has a keyword argument of this name",
                 )
         return {**found, **given} if given else found
@@ -163,7 +163,7 @@ class Step(Images):
         if translator.discriminator is None:
             raise PluginError(
                 f"a component asks for the judgement of {role!r}, which has no discriminator",
-                mend=f"give translators.{role} a discriminator, or take the component out",
+                mend=f"give translators.{role} a discriminator, or remove the component",
             )
         beside = self._beside(role, "discriminator", image, group, given)
         key = (role, id(image), _key(beside), id(source) if translator.conditional else 0, full_precision)
@@ -176,7 +176,7 @@ class Step(Images):
                     raise PluginError(
                         f"the {translator.origins['shown']} made {tuple(shown.shape)} of {tuple(whole.shape)}",
                         where=f"translators.{role}.shown",
-                        mend="return images as large as those that it is given",
+                        mend="return images of the size of its inputs",
                     )
                 scores, features = translator.judge(shown, self.plan.judged.get(role, ()), beside)
                 several = tuple(map(_full, scores)) if isinstance(scores, tuple) else _full(scores)
@@ -259,7 +259,7 @@ class Step(Images):
         if image.shape[1] != takes:
             raise TrainingError(
                 f"the translator {role!r} takes {takes} channels and is given an image of {image.shape[1]}",
-                mend=f"name a translator or an image that fits, or say what translators.{role} takes and gives",
+                mend=f"name a translator or an image that fits, or set takes and gives in translators.{role}",
             )
 
     def _blaming(self, role: str, part: str) -> AbstractContextManager[None]:

@@ -40,7 +40,7 @@ class WeightSlot:
             raise PluginError(
                 f"the {self.origin} gave {weight!r} in step {moment.step}",
                 where=self.where,
-                mend="let it return a finite number",
+                mend="return a finite number",
             )
         return weight
 

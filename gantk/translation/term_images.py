@@ -80,8 +80,8 @@ class TermImages:
         generator = self.translator.generator
         if not isinstance(generator, Residual):
             raise PluginError(
-                f"a component asks for the image that the translator {self.role!r} changes, and it changes none",
-                mend=f"say in translators.{self.role} which input it changes, with residual = MODALITY",
+                f"a component asks for the image that the translator {self.role!r} changes, but it changes none",
+                mend=f"set residual = MODALITY in translators.{self.role}",
             )
         return self.step.derive("start", self.source, generator.start)
 

@@ -133,7 +133,7 @@ class Translator(nn.Module):
             raise PluginError(
                 f"the {self.origins['generator']} gave {got} where {wanted} is wanted",
                 where=f"translators.{self.role}.generator",
-                mend="let it return (B, out_channels, *spatial), as large as the image that it is given",
+                mend="return (B, out_channels, *spatial), of the size of the input image",
             )
 
     def augmented(self, image: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ class View(TermImages):
             raise PluginError(
                 f"the {self._term.origin} asks for features of the layers {sorted(missing)}, which it has not declared",
                 where=f"losses.{self._term.name}",
-                mend=f"say so in its `needs`: gantk.Needs({need}=({', '.join(map(str, layers))},))",
+                mend=f"declare them in its `needs`: gantk.Needs({need}=({', '.join(map(str, layers))},))",
             )
 
     def _known(self, role: str | None) -> str:
@@ -117,7 +117,7 @@ class View(TermImages):
             judged = role or self.role
             origin = self.step.translators[judged].origins["discriminator"]
             raise PluginError(
-                f"a component asks for one map of scores, and the {origin} has {len(scores)}",
+                f"a component asks for one map of scores, but the {origin} has {len(scores)}",
                 where=f"translators.{judged}.discriminator",
                 mend="choose a loss that asks for view.judge_scales(image), or a discriminator of one scale",
             )
@@ -169,9 +169,9 @@ class View(TermImages):
         """Images from the term's pool in exchange for these, without gradient; see `Needs.pool`."""
         if self._term is None or self._term.pool is None:
             raise PluginError(
-                f"the {'weight map' if self._term is None else self._term.origin} asks for an image pool, and has none",
+                f"the {'weight map' if self._term is None else self._term.origin} asks for an image pool, but has none",
                 where=None if self._term is None else f"losses.{self._term.name}",
-                mend="say so in its `needs`: gantk.Needs(pool=SIZE)",
+                mend="declare them in its `needs`: gantk.Needs(pool=SIZE)",
             )
         return self.step.derive(f"pool {self._term.name}", image, self.translator.pool(self._term.pool).exchange)
 
@@ -245,7 +245,7 @@ class View(TermImages):
         while made.ndim > 4:  # of a volume the middle slice
             made = made[:, :, made.shape[2] // 2]
         if made.ndim < 4:
-            raise ValueError(f"{name!r} has the shape {tuple(made.shape)}, and an image (B, C, H, W) is wanted")
+            raise ValueError(f"{name!r} has the shape {tuple(made.shape)}, but an image (B, C, H, W) is expected")
         self.step.kept.pictures[place] = ((made - low) / (high - low)).nan_to_num().clamp(0, 1)
 
     def rate(self, errors: Tensor) -> None:
@@ -260,7 +260,7 @@ class View(TermImages):
             return
         group = self.group
         if not errors.ndim or len(errors) != len(group):
-            raise ValueError(f"errors of {len(group)} images are wanted, not the shape {tuple(errors.shape)}")
+            raise ValueError(f"errors of {len(group)} images are expected, not the shape {tuple(errors.shape)}")
         values = errors.detach().float().reshape(len(group), -1).mean(1)
         self.step.kept.ratings.append((group.subjects, group.slices, values))
 
@@ -291,10 +291,10 @@ class View(TermImages):
         if self._term is None or self._term.head is None or self._term.head not in modules:
             origin = "weight map" if self._term is None else self._term.origin
             raise PluginError(
-                f"the {origin} asks for a module of its own (a projection head, say), and has none that learns with "
+                f"the {origin} asks for its own module (such as a projection head), but has none that learns with "
                 f"the {self._side}",
                 where=None if self._term is None else f"losses.{self._term.name}",
-                mend=f'give the loss build_modules(self, sizes), which returns {{"{self._side}": torch.nn.Module}}',
+                mend=f'define build_modules(self, sizes), which returns {{"{self._side}": torch.nn.Module}}',
             )
         return modules[self._term.head]
 

@@ -117,7 +117,7 @@ class FeatureNetwork(nn.Module):
         least = 2 ** sum(name.startswith("pool") for name in self.names[: self._last + 1])
         if min(x.shape[-2:]) < least:
             raise GantkError(
-                f"images of {x.shape[-2]}×{x.shape[-1]} pixels do not reach {self.names[self._last]}",
+                f"images of {x.shape[-2]}×{x.shape[-1]} pixels are too small for {self.names[self._last]}",
                 where=self.where,
                 mend=f"make height and width at least {least}, or take an earlier layer",
             )
@@ -167,7 +167,7 @@ def _body(network: str, weights: Weights, where: str) -> nn.Module:
             body.to_empty(device="cpu")
     elif model.pretrained_cfg.get("fixed_input_size") or not hasattr(model, "forward_intermediates"):
         raise RecipeError(
-            f"{network!r} takes images of one size, or gives no features",
+            f"{network!r} accepts only one image size, or provides no features",
             where=where,
             mend="choose a convolutional network, such as vgg16, vgg19 or resnet18",
         )

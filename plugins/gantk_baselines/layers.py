@@ -282,7 +282,7 @@ def check_image(
     """Raise GantkError where an image is not (B, channels, *spatial) of fitting size; multiples may differ by axis."""
     if image.ndim != dimensions + 2 or image.shape[1] != channels:
         raise GantkError(
-            f"an image of shape {tuple(image.shape)} cannot be taken",
+            f"an image of shape {tuple(image.shape)} does not fit the network",
             where=network,
             why=f"the network was built for (B, {channels}, {'D, ' * (dimensions - 2)}H, W)",
             mend="check the recipe's inputs and targets",
@@ -293,7 +293,7 @@ def check_image(
         same = multiples[0] if len(set(multiples)) == 1 else None
         wanted = "sizes" if same == 1 else f"multiples of {same or ', '.join(map(str, multiples))}"
         raise GantkError(
-            f"an image of {'×'.join(map(str, size))} pixels cannot be taken",
+            f"an image of {'×'.join(map(str, size))} pixels does not fit the network",
             where=network,
             why=f"{'depth, ' * (dimensions - 2)}height and width must be {wanted} of at least {max(least, same or 1)}",
             mend="change the crop size or the network's depth in the recipe",

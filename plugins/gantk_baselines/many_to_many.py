@@ -101,8 +101,8 @@ def like(view: View, image: Tensor, reference: str) -> Tensor:
         raise GantkError(
             f"images of shape {tuple(image.shape)} cannot lack what those of {tuple(pattern.shape)} lack",
             where=f"a loss on translators.{view.role}",
-            why=f"{reference} has another batch size or other channels than the translated images",
-            mend="give both batch groups one size, and let the reference name the modalities that the translator gives",
+            why=f"{reference} differs from the translated images in batch size or channels",
+            mend="give both batch groups the same size, and name a reference with the translator's output modalities",
         )
     there = beside(view.derive("available", pattern, available), image)
     return view.derive(f"like {reference}", image, lambda x: torch.where(there, x, BACKGROUND))

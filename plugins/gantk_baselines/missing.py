@@ -75,7 +75,7 @@ class ModalityDropout:
             raise GantkError(
                 f"the epochs {epochs} of the curriculum do not ascend",
                 where="modality_dropout",
-                mend="write curriculum = [[0, 10], [11, 7], …], each epoch later than the one before",
+                mend="write curriculum = [[0, 10], [11, 7], …], with increasing epochs",
             )
 
     def __call__(self, group: Group, moment: Moment) -> Group:
@@ -148,7 +148,7 @@ def _matched(view: View, source: Tensor) -> Tensor:
         "the inputs are not the targets",
         where=f"translators.{view.role}",
         why="which outputs are missing is read from the inputs, so both must be the same modalities in the same order",
-        mend="let data.target be the list that data.inputs is, and hide inputs by a transform",
+        mend="set data.target to the same list as data.inputs, and hide inputs with a transform",
     )
 
 

@@ -183,9 +183,9 @@ class Phases(Scheduler):
         for phase in phases:
             if not 0 <= phase.decay_epochs <= phase.epochs:
                 raise RecipeError(
-                    f"the phase {phase.name!r} has {phase.epochs} epochs, of which {phase.decay_epochs} should decay",
+                    f"the phase {phase.name!r} has {phase.epochs} epochs, but decay_epochs is {phase.decay_epochs}",
                     where="schedule.phases",
-                    mend="let decay_epochs be at most epochs",
+                    mend="set decay_epochs to at most epochs",
                 )
 
     def stages(self, roles: Sequence[str]) -> list[Stage]:

@@ -128,7 +128,7 @@ def _check_several(count: int, least: int, where: str) -> None:
         raise GantkError(
             f"{count} answer{'' if count == 1 else 's'} of teachers cannot disagree",
             where=where,
-            mend="name two teachers at least, or ask one for views = 2",
+            mend="name at least two teachers, or set views = 2",
         )
 
 

@@ -61,7 +61,7 @@ class TeacherStudent(Scheduler):
             raise RecipeError(
                 f"the schedule names {twice!r} twice",
                 where="schedule.committee",
-                mend="name roles there that are neither teacher nor student, each once",
+                mend="in committee, name each role once, and neither the teacher nor the student",
             )
         self.teacher_epochs = teacher_epochs
         self.joint_epochs = joint_epochs
@@ -109,7 +109,7 @@ class TeacherStudent(Scheduler):
         stopped = self.converged - self.best_epoch >= self.patience
         last = self.converged + 1
         ended = f"converged in epoch {last}" if stopped else f"reached its last epoch, {last}, before it converged"
-        control.note(f"the teacher {ended}; it goes on with its weights of epoch {epoch + 1}")
+        control.note(f"the teacher {ended}; it continues with its weights of epoch {epoch + 1}")
         if self.student is not None:
             control.copy(self.teacher, self.student, self.student_starts_from)
 

@@ -86,7 +86,7 @@ def interpolate(patient: Path) -> None:
         (spoil, ["P3_t1ce.nii.gz", "1 voxels that are NaN"]),
         (stack, ["P3_t1.nii.gz", "holds 2 volumes"]),
         (erase, ["P3_t1.nii.gz", "every voxel is 0"]),
-        (interpolate, ["P3_seg.nii.gz", "no labels: 0.25, 0.5"]),
+        (interpolate, ["P3_seg.nii.gz", "not labels: 0.25, 0.5"]),
     ],
 )
 def test_a_bad_patient(server: Any, own_recipe: Path, patients: Path, damage: Any, fragments: list[str]) -> None:

@@ -21,10 +21,10 @@ KEPT = ["training.keep_best={ metric = 'mse', role = 'student' }"]
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        (["training.keep_best={ metric = 'psnr' }"], "'psnr' is watched.*evaluation.metrics"),
+        (["training.keep_best={ metric = 'psnr' }"], "'psnr' is monitored.*evaluation.metrics"),
         (["training.keep_best={ metric = 'mse', role = 'studnet' }"], "no translator 'studnet'"),
         (["evaluation.checkpoint=best"], "not kept.*training.keep_best"),
-        (["schedule.also=[{ use = 'early_stop', metric = 'psnr', role = 'teacher' }]"], "'psnr' is watched"),
+        (["schedule.also=[{ use = 'early_stop', metric = 'psnr', role = 'teacher' }]"], "'psnr' is monitored"),
         (["schedule.also=[{ use = 'early_stop', metric = 'mse', role = 'x' }]"], "no translator 'x'"),
         (["schedule.also=[{ use = 'early_stop', metric = 'mse' }]"], "role"),
         ([*KEPT, "data.split={ ratio = [8, 0, 2] }", "schedule.monitor=mse"], "no validation patient has t1ce"),
@@ -89,7 +89,7 @@ def test_everything_that_a_recipe_names_is_built(registry: Registry, tables: dic
 
 def test_a_run_that_was_trained_may_watch_what_is_no_longer_measured(registry: Registry) -> None:
     recipe = small(training={"keep_best": {"metric": "psnr"}})
-    with pytest.raises(RecipeError, match="'psnr' is watched, and it is not measured after epochs"):
+    with pytest.raises(RecipeError, match="'psnr' is monitored, but it is not measured after epochs"):
         build(recipe, registry)
     assembly, _ = rebuild(recipe, registry)
     assert list(assembly.translators) == ["g"]

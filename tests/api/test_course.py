@@ -122,7 +122,7 @@ def test_a_metric_that_is_left_out_cannot_choose_the_best_epoch(course: Any) -> 
     assert course._best({}) is None
     tables = {"training": {"keep_best": {"metric": "mae_unit"}}, "evaluation": {"metrics": ["mae_unit"]}}
     course.recipe = least(**tables)
-    with pytest.raises(RecipeError, match=r"'mae_unit' is watched, and it is left out.*no absolute unit"):
+    with pytest.raises(RecipeError, match=r"'mae_unit' is monitored, but it is left out.*no absolute unit"):
         course._best({})
     best = course._best({"mae_unit": SimpleNamespace(higher_is_better=False)})
     assert not best.higher_is_better

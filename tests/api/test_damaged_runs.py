@@ -192,7 +192,7 @@ def test_a_recipe_that_was_changed_is_not_resumed(run: Path, found: str, written
     text = (run / "recipe.toml").read_text()
     assert found in text
     (run / "recipe.toml").write_text(text.replace(found, written))
-    with pytest.raises(UsageError, match=r"recipe\.toml: the recipe is not the one that this run began with"):
+    with pytest.raises(UsageError, match=r"recipe\.toml: the recipe differs from the one with which this run began"):
         resume(run)
 
 

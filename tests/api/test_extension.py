@@ -95,9 +95,9 @@ def test_a_schedule_that_would_have_begun_otherwise_is_told(make: Any, short: ga
 
 def test_what_cannot_be_extended_is_refused(make: Any, short: gantk.RunResult) -> None:
     for changes, match in (
-        (["schedule.epochs=1"], "stays as it is"),
+        (["schedule.epochs=1"], "does not change"),
         (["losses.only.weight=2"], r"'losses' cannot change.*weights ="),
-        (["schedule.use=phases", "schedule.phases=[{name='p', roles=['only'], epochs=3}]"], "does not go on"),
+        (["schedule.use=phases", "schedule.phases=[{name='p', roles=['only'], epochs=3}]"], "does not continue"),
     ):
         with pytest.raises(UsageError, match=match):
             make(resume=short.folder, extend=changes)

@@ -132,7 +132,7 @@ def test_an_average_is_what_answers(uninterrupted: Any, patient: Path) -> None:
 def test_bad_requests(server: Any, model: gantk.Model, run: Path, patient: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'student'"):
         model.predict(patient, role="studnt")
-    with pytest.raises(UsageError, match=r"end in \.nii\.gz"):
+    with pytest.raises(UsageError, match=r"ends in \.nii\.gz"):
         model.predict(patient, tmp_path / "out.txt")
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="the prediction cannot be written"):
@@ -155,7 +155,7 @@ def test_what_lies_with_the_inputs_is_not_replaced(
     (tmp_path / "link").symlink_to(patient)
     for name in ("N3_t1.nii.gz", "N3_t1ce.nii.gz", "N3_seg.nii.gz"):
         for folder in (patient, tmp_path / "link"):
-            with pytest.raises(UsageError, match="does not take the place"):
+            with pytest.raises(UsageError, match="never replaces a file"):
                 model.predict(patient, folder / name, progress=QuietProgress())
     assert {path: path.read_bytes() for path in patient.iterdir()} == before
 

@@ -142,7 +142,7 @@ def test_kinds_are_measured_after_epochs_without_pairs(trained: Callable[[str], 
     assert best is not None
     assert best.facts["best"] == {"metric": "a2b/kid", "value": min(values), "higher_is_better": False}
     assert result.summary["methods"]["a2b"]["kid"]["mean"] is not None
-    with pytest.raises(RecipeError, match=r"'kid' is watched.*needs? no pairs|'ssim' is watched.*such as kid"):
+    with pytest.raises(RecipeError, match=r"'kid' is monitored.*needs? no pairs|'ssim' is monitored.*such as kid"):
         gantk.dry_run(result.folder / "recipe.toml", ["training.keep_best.metric=ssim", "evaluation.metrics=['ssim']"])
 
 
@@ -162,7 +162,7 @@ def test_prediction_has_the_picture_s_size_and_depth(trained: Callable[[str], ga
     rows = gantk.predict_cohort(model, tmp_path / "in", tmp_path / "out", progress=QUIET).rows
     assert [row.file for row in rows] == ["deep.tif", "odd.png", "same.png"]
     assert Image.open(tmp_path / "out" / "odd.png").size == (37, 50)
-    with pytest.raises(UsageError, match=r"end in \.png"):
+    with pytest.raises(UsageError, match=r"ends in \.png"):
         model.predict(deep, tmp_path / "x.nii.gz")
     with pytest.raises(DataError, match="does not exist"):
         model.predict(tmp_path / "gone.png", tmp_path / "x.png")
@@ -261,9 +261,9 @@ def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunRes
     save(tmp_path / "in" / "x.png", shapes("a", 0))
     (tmp_path / "there").write_text("a file")
     for name in ("one.png", "one.TIFF", "there"):
-        with pytest.raises(UsageError, match=f"{name}.*name of one file"):
+        with pytest.raises(UsageError, match=f"{name}.*name of a file"):
             gantk.predict_cohort(model, tmp_path / "in", tmp_path / name, progress=QUIET)
-    with pytest.raises(UsageError, match="does not take the place"):
+    with pytest.raises(UsageError, match="never replaces a file"):
         gantk.predict_cohort(model, tmp_path / "in", tmp_path / "in", progress=QUIET)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "there"]
 

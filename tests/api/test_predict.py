@@ -164,20 +164,20 @@ def test_files_of_another_way_are_told_and_inputs_stay(model: gantk.Model, three
     gantk.predict_cohort(model, three, out, role="teacher", progress=QUIET)
     first = voxels(out / "N0_t1ce.nii.gz")
     gantk.predict_cohort(model, three, out, role="student", progress=told)
-    assert any("3 of these were made by another run or in another way" in note for note in told.notes)
+    assert any("3 of these were made by another run or with other settings" in note for note in told.notes)
     gantk.predict_cohort(model, three, out, role="student", overwrite=True, progress=QUIET)
     assert not np.array_equal(voxels(out / "N0_t1ce.nii.gz"), first)
 
     before = {path: path.read_bytes() for path in three.rglob("*.nii.gz")}
     for place in (three, three / "made"):
-        with pytest.raises(UsageError, match="does not take the place"):
+        with pytest.raises(UsageError, match="never replaces a file"):
             gantk.predict_cohort(model, three, place, progress=QUIET)
     with pytest.raises(UsageError, match="did you mean 'student'"):
         gantk.predict_cohort(model, three, tmp_path / "other", role="studnt", progress=QUIET)
     path = three / "cohort.csv"
     path.write_text("patient,t1,t2\nN0,N0/N0_t1.nii.gz,N0/N0_t2.nii.gz\n")
     result = gantk.predict_cohort(model, path, three / "N0", suffix="_t1", overwrite=True, progress=QUIET)
-    assert "does not take the place" in result.failed[0].note
+    assert "never replaces a file" in result.failed[0].note
     path.write_text("patient,subject,t1,t2\nN0,a/b,N0/N0_t1.nii.gz,\nN0,a_b,N0/N0_t1.nii.gz,\n")
     with pytest.raises(DataError, match="two subjects"):
         gantk.predict_cohort(model, path, tmp_path / "other", progress=QUIET)

@@ -91,7 +91,7 @@ def test_one_is_asked_to_stop_and_another_number_goes_on(recipe: Path, tmp_path:
     assert state(tmp_path) == "interrupted"
     command = [sys.executable, "-m", "gantk", "run", "--resume", str(the_run(tmp_path))]
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=True)
-    assert "had 2 processes until now, and goes on with 1" in again.stderr
+    assert "had 2 processes so far, and continues with 1" in again.stderr
     assert state(tmp_path) == "finished"
 
 

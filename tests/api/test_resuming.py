@@ -90,7 +90,7 @@ def test_a_damaged_checkpoint_is_named(run: Path, damage: str) -> None:
     message = str(caught.value)
     assert str(newest) in message
     assert why in message
-    assert "move this folder elsewhere to go on from the checkpoint before it" in message
+    assert "move this folder elsewhere to continue from the previous checkpoint" in message
     if damage not in ("cut", "lost"):  # predicting needs no optimizer
         with pytest.raises(CheckpointError, match="the checkpoint is damaged"):
             gantk.load(run, device="cpu")
@@ -141,7 +141,7 @@ def test_a_checkpoint_without_its_json_is_made_again(server: Any, run: Path, tmp
 def test_resume_with_another_recipe_is_refused(run: Path, recipe: Path) -> None:
     before = (run / "metrics.jsonl").read_bytes()
     for arguments in ([None, ["run.seed=1"]], [recipe, ["losses.pixelwise.weight=99"]]):
-        with pytest.raises(UsageError, match="the recipe is not the one that this run began with"):
+        with pytest.raises(UsageError, match="the recipe differs from the one with which this run began"):
             gantk.run(*arguments, resume=run, device="cpu")
     assert (run / "metrics.jsonl").read_bytes() == before
 

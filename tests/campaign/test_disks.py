@@ -32,7 +32,7 @@ def told(process: Any) -> bool:
     assert len(errors) == 1, said
     assert "Traceback" not in said
     assert "unexpectedly" not in said
-    assert any(word in said for word in ("No space left", "full", "make room", "be written")), said
+    assert any(word in said for word in ("No space left", "full", "free disk space", "be written")), said
     return True
 
 

@@ -52,7 +52,7 @@ def test_doctor_shows_what_the_dead_left_and_what_is_damaged(monkeypatch: pytest
         "1 folder of runs that never began": f"rm -r {tmp_path / 'runs' / 'began'}",
     }
     (damaged,) = [check["found"] for check in found if check["name"] == "run a"]
-    assert "recipe.toml is no TOML" in damaged
+    assert "recipe.toml is not valid TOML" in damaged
 
 
 def test_doctor_reads_the_slices_to_their_checksums(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

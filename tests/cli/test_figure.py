@@ -96,7 +96,7 @@ def test_violins(runs, tmp_path):
         (["own", "-o", "x.gif"], 2, ".png or .pdf"),
         (["own", "-o", "nowhere/x.png"], 2, "nowhere: there is no such folder"),
         (["own", "--slice", "7"], 2, "a slice needs a patient"),
-        (["own", "--patient", "Px"], 2, "'Px' is no test patient of own"),
+        (["own", "--patient", "Px"], 2, "'Px' is not a test patient of own"),
         (["own", "--violin", "psnr"], 2, "no metric 'psnr'"),
         (["own", "--violin", "ssim", "--patient", "Pa"], 2, "covers all patients"),
         (["own", "--region", "brain"], 2, "--violin"),
@@ -116,10 +116,10 @@ def test_refused(runs, tmp_path, arguments, code, said):
 @pytest.mark.parametrize(
     ("patient", "said"),
     [
-        ("Pd", "'Pd' is no test patient of own; it was trained on; name a patient that all"),
+        ("Pd", "'Pd' is not a test patient of own; it was trained on; name a patient that all"),
         ("Pe", "it was trained on"),
         ("Pv", "it was used for validation"),
-        ("Pzz", "'Pzz' is no test patient of own; known: Pa, Pb, Pc."),
+        ("Pzz", "'Pzz' is not a test patient of own; known: Pa, Pb, Pc."),
     ],
 )
 def test_a_patient_who_was_trained_on_is_no_slip_of_the_pen(runs, patient, said):

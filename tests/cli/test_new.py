@@ -13,8 +13,8 @@ from command_line import call
     ("arguments", "message"),
     [
         (["plugin", "My Loss", "--kind", "loss"], "cannot be called 'My Loss'"),
-        (["plugin", "json", "--kind", "loss"], "there is a module 'json' already"),
-        (["plugin", "gantk", "--kind", "loss"], "there is a module 'gantk' already"),
+        (["plugin", "json", "--kind", "loss"], "the module 'json' already exists"),
+        (["plugin", "gantk", "--kind", "loss"], "the module 'gantk' already exists"),
         (["plugin", "my-loss", "--kind", "los"], "did you mean 'loss'?"),
         (["recipe", "mine", "--like", "pix2pixx"], "did you mean 'pix2pix'?"),
         (["recipe", "mine", "--like", "tables/table1"], "describes several runs"),
@@ -33,4 +33,4 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         assert call("new", *arguments, "--out", tmp_path).exit_code == 0
         again = call("new", *arguments, "--out", tmp_path)
         assert again.exit_code == 2
-        assert "there already" in again.stderr
+        assert "already exists" in again.stderr

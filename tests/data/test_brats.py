@@ -29,7 +29,7 @@ def test_patients_are_found_at_any_depth_sorted_by_id(cohort):
 
 def test_a_root_that_is_missing_or_empty_is_named(tmp_path):
     (tmp_path / "file").touch()
-    wrong = {"gone": "this folder does not exist", "file": "this is no folder", "": "holds no patient"}
+    wrong = {"gone": "this folder does not exist", "file": "this is not a folder", "": "holds no patient"}
     for root, message in ((tmp_path / name, message) for name, message in wrong.items()):
         with pytest.raises(DataError, match=message) as caught:
             Brats(root).subjects(QUIET)
@@ -132,5 +132,5 @@ def test_two_scans_of_a_patient_never_train_and_test(tmp_path, write_patient):
 
 
 def test_a_pattern_that_is_none_is_refused():
-    with pytest.raises(RecipeError, match=r"patient.*no regular expression"):
+    with pytest.raises(RecipeError, match=r"patient.*not a valid regular expression"):
         load_plugins().registry.get("dataset", "brats", "data.dataset").build({"root": "x", "patient": "("}, "data")

@@ -29,7 +29,7 @@ def test_a_pattern_finds_the_patient(name: str, pattern: str, patient: str) -> N
 
 def test_a_pattern_must_be_one() -> None:
     assert TypeAdapter(Pattern).validate_python("[a-z]+") == "[a-z]+"
-    with pytest.raises(ValidationError, match="no regular expression"):
+    with pytest.raises(ValidationError, match="not a valid regular expression"):
         TypeAdapter(Pattern).validate_python("(")
 
 
@@ -46,4 +46,4 @@ def test_optional_members_may_be_absent() -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert "does not exist" in str(no_folder(tmp_path / "x", "name it"))
     (tmp_path / "x").touch()
-    assert "this is no folder" in str(no_folder(tmp_path / "x", "name it"))
+    assert "this is not a folder" in str(no_folder(tmp_path / "x", "name it"))

@@ -110,7 +110,7 @@ def test_plausible_images_pass():
         ({"t1": np.where(BRAIN, 7, 0)}, "7 everywhere inside the brain"),
         ({"t1": np.full(SHAPE, 7)}, "inside the brain.*background is taken to be 7"),
         ({"t2": MR, "t1": np.where(BRAIN, 7, 0)}, "7 everywhere inside the brain"),
-        ({"t2": MR * (X > 0), "t1": MR * (X < 0.1)}, r"of this image's foreground lies where.*register"),
+        ({"t2": MR * (X > 0), "t1": MR * (X < 0.1)}, r"of this image's foreground overlaps.*register"),
     ],
 )
 def test_what_cannot_be_a_body_is_refused(images, message):

@@ -124,7 +124,7 @@ def test_a_run_of_a_table_predicts_a_table_with_metrics_and_the_targets_type(run
 
 def test_several_inputs_need_a_table(run, scenes, tmp_path) -> None:
     model = gantk.load(run.folder, device="cpu")
-    with pytest.raises(DataError, match=r"stain and depth.*name the images in a table"):
+    with pytest.raises(DataError, match=r"stain and depth.*list the images in a table"):
         model.predict(scenes / "all" / "stain" / "S0.png", progress=QUIET)
     table = scenes / "one.csv"
     table.write_text("patient,stain,depth\nA,all/stain/S0.png,all/depth/S0.png\nB,all/stain/S1.png,gone.png\n")

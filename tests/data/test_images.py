@@ -295,7 +295,7 @@ def test_other_things_that_cannot_be_used(tmp_path: Path) -> None:
         dataset.read(pair, ["a", "b"])
     with pytest.raises(DataError, match=r"no images in the layout 'halves'"):
         Images(tmp_path, layout="halves").subjects(QUIET)
-    with pytest.raises(DataError, match="this is no image"):
+    with pytest.raises(DataError, match="this is not an image"):
         dataset.subject_at(tmp_path, ["a"])
     with pytest.raises(DataError, match="a and c"):
         dataset.subject_at(tmp_path / "a" / "1.png", ["a", "c"])

@@ -51,7 +51,7 @@ def test_a_modality_on_both_sides_is_taken_as_input_and_given_as_target() -> Non
 
 
 def test_mistakes() -> None:
-    with pytest.raises(RecipeError, match="'t3' is no input or target"):
+    with pytest.raises(RecipeError, match="'t3' is neither an input nor a target"):
         PLAIN.taken(["t3"], "translators.a.takes")
     with pytest.raises(RecipeError, match="partly inputs and partly targets"):
         PLAIN.taken(["t1", "t1ce"], "translators.a.takes")

@@ -43,7 +43,7 @@ def test_rows_of_a_table_are_subjects(folder: Path) -> None:
 def test_one_file_is_one_subject(folder: Path) -> None:
     pictures = Pictures("rgb", None)
     assert pictures.subject_at(folder / "b.png", ["photo"]) == Subject("b", {"photo": folder / "b.png"})
-    for path, said in ((folder / "notes.txt", "this is no image"), (folder / "gone.png", "does not exist")):
+    for path, said in ((folder / "notes.txt", "this is not an image"), (folder / "gone.png", "does not exist")):
         with pytest.raises(DataError, match=rf"{said}.*\.png, \.jpg"):
             pictures.subject_at(path, ["photo"])
     with pytest.raises(DataError, match="one image cannot be photo and map"):

@@ -62,7 +62,7 @@ def test_reading_damage(tmp_path, damage):
         (tmp_path / "summary.json").write_text("{")
     else:
         (tmp_path / damage).unlink()
-    with pytest.raises(EvaluationError, match="evaluate the run again" if damage == "cut" else "let the run finish"):
+    with pytest.raises(EvaluationError, match="evaluate the run again" if damage == "cut" else "wait until the run"):
         Evaluation.read(tmp_path)
 
 

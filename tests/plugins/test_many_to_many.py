@@ -228,7 +228,7 @@ def test_the_discriminator_is_trained_on_what_the_pool_gives(diamond: Callable[.
 
 def test_groups_of_other_sizes_are_refused(diamond: Callable[..., View]) -> None:
     view = diamond("cycle_target", targets=3)
-    with pytest.raises(GantkError, match="give both batch groups one size"):
+    with pytest.raises(GantkError, match="give both batch groups the same size"):
         loss_of(view)(view)
 
 

@@ -89,7 +89,7 @@ def test_names_that_do_not_exist() -> None:
         Perceptual(layers=("relu2_9",), **vgg11())
     with pytest.raises(RecipeError, match=r"timm knows no network 'vgg61'.*vgg16"):
         Perceptual(network="vgg61", weights="random")
-    with pytest.raises(RecipeError, match="images of one size"):
+    with pytest.raises(RecipeError, match="only one image size"):
         Perceptual(network="vit_tiny_patch16_224", weights="random")
     network = FeatureNetwork.shared("vgg11", "random", False)
     network.want(["relu5_1"])

@@ -35,7 +35,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
 
 
 def test_an_unknown_kind_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"'loses' is no kind of component; did you mean 'losses'"):
+    with pytest.raises(UsageError, match=r"'loses' is not a kind of component; did you mean 'losses'"):
         registry().names("loses")
 
 

@@ -99,7 +99,7 @@ def test_running_out_of_epochs_is_not_called_convergence(values: list[float], sa
     scheduler, control = schedule(patience=3, min_delta=0.01, rewind=0), Control()
     train(scheduler, values)
     scheduler.before_stage(scheduler.stages(["teacher", "student"])[1], control)
-    assert control.notes[0].startswith(f"the teacher {said}; it goes on with")
+    assert control.notes[0].startswith(f"the teacher {said}; it continues with")
 
 
 def test_convergence_of_a_metric_that_falls() -> None:
@@ -133,7 +133,7 @@ def test_the_teacher_goes_back_and_the_student_begins_as_it(rewind: int, epoch: 
         *([("restore", "teacher", "teacher", epoch)] if rewind else []),  # else it has these weights
         ("copy", "teacher", "student", ("generator", "heads", "discriminator")),
     ]
-    assert control.notes == [f"the teacher converged in epoch 6; it goes on with its weights of epoch {epoch + 1}"]
+    assert control.notes == [f"the teacher converged in epoch 6; it continues with its weights of epoch {epoch + 1}"]
 
 
 def test_what_the_student_starts_from() -> None:

@@ -94,7 +94,7 @@ def info(name: str = "wrong_plugin") -> PluginInfo:
 AT_LOADING = {
     "raises at import": ("x = 1\nraise RuntimeError('no licence')", "RuntimeError: no licence", "wrong_plugin.py:2"),
     "wrong hook name": (GOOD.replace("register_losses", "register_loses"), "'register_loses'", "'register_losses'"),
-    "hook without its mark": (GOOD.replace("@gantk.hookimpl", ""), "register_losses is no hook", "@gantk.hookimpl"),
+    "hook without its mark": (GOOD.replace("@gantk.hookimpl", ""), "register_losses is not a hook", "@gantk.hookimpl"),
     "wrong signature": (
         GOOD.replace("(self, view)", "(self, output, target)"),
         "loss 'mine' cannot be called with view",
@@ -182,7 +182,7 @@ BAD_VALUES = {
     "no tensor": ("(view.target - view.output).abs().mean().item()", "gave float", "return the mean"),
     "no gradient": (
         "(view.target - view.output.detach()).abs().mean()",
-        "gave a number without gradient",
+        "returned a number without a gradient",
         "compute it from view.output",
     ),
     "raises": ("view.output.flip()", "raised TypeError (wrong_plugin.py:7)", "mend the plugin"),
@@ -324,9 +324,9 @@ def test_a_loss_that_changes_what_others_see(install: Install, tmp_path: Path) -
         ("view.judge_features(layers=(1,))[1].mean()", r"asks for features of the layers \[1\].*Needs\(judged"),
         (
             "view.project({})[0].mean()",
-            "asks for a module of its own .*, and has none.*build_modules",
+            "asks for its own module .*, but has none.*build_modules",
         ),
-        ("view.pooled(view.fake).mean()", "asks for an image pool, and has none"),
+        ("view.pooled(view.fake).mean()", "asks for an image pool, but has none"),
     ],
 )
 def test_what_a_loss_has_not_declared(install: Install, tmp_path: Path, value: str, said: str) -> None:

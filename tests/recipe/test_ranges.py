@@ -294,7 +294,7 @@ def test_whatever_a_sweep_says_it_is_accepted_or_refused_clearly(
         (("training", "clip_gradients"), 3, None),  # an integer is a number
         (("translators", "a", "optimizer", "rates", "generator"), math.inf, "finite number"),
         (("translators", "training_mean"), {"like": "a"}, "the name of a baseline"),
-        (("translators", "A"), {"like": "a"}, "differ in capitals alone"),
+        (("translators", "A"), {"like": "a"}, "differ only in case"),
         (("transforms", "t", "groups"), ["unpaired"], "there is no batch group 'unpaired'"),
         (("losses", "l", "weight"), -math.inf, "finite number"),
         (("losses", "l", "stages"), [], "at least one is expected"),
@@ -334,7 +334,7 @@ def test_a_sweep_is_counted_before_it_is_made(tmp_path: Path, own: bool) -> None
 def test_variants_are_called_apart(tmp_path: Path) -> None:
     path = tmp_path / "sweep.toml"
     path.write_text(tomli_w.dumps(WHOLE | {"variants": {"full": {}, "Full": {}}}))
-    with pytest.raises(RecipeError, match="differ in capitals alone"):
+    with pytest.raises(RecipeError, match="differ only in case"):
         load_sweep(path)
 
 

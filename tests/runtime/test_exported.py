@@ -92,7 +92,7 @@ IMAGE = np.ones((4, 4, 4), np.float32)
         ({"t1": IMAGE, "t2": IMAGE[1:]}, SPACING, r"different shapes; t1 \(4, 4, 4\), t2 \(3, 4, 4\)"),
         ({"t1": IMAGE[0], "t2": IMAGE[0]}, SPACING, "must have three axes and finite numbers"),
         ({"t1": IMAGE * np.nan, "t2": IMAGE}, SPACING, "must have three axes and finite numbers"),
-        ({"t1": IMAGE, "t2": IMAGE}, None, "how large the voxels"),
+        ({"t1": IMAGE, "t2": IMAGE}, None, "the voxel size of these volumes is missing"),
     ],
 )
 def test_images_that_cannot_be_used(images: dict[str, np.ndarray], spacing: Any, said: str) -> None:
@@ -126,8 +126,8 @@ def test_a_description_belongs_to_one_file(tmp_path: Path) -> None:
     beside.write_text(json.dumps(made.to_dict()), encoding="utf-8")
     assert read_description(path) == made
     path.write_bytes(b"another")
-    with pytest.raises(UsageError, match="the network is another than the one that is described beside it"):
+    with pytest.raises(UsageError, match="the network is not the one that its description describes"):
         read_description(path)
     beside.write_text("{}", encoding="utf-8")
-    with pytest.raises(UsageError, match="this is no description of an exported network"):
+    with pytest.raises(UsageError, match="this is not the description of an exported network"):
         read_description(path)

@@ -89,7 +89,7 @@ def test_damaged_lines_are_named(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content.replace(b"2.0", b"3.0"))
     (damage,) = RunFiles(tmp_path).damages()
-    assert str(damage) == f"{path} is damaged in 1 of its 4 lines, first in line 2: what these held is left out"
+    assert str(damage) == f"{path} is damaged in 1 of its 4 lines, first in line 2: their values are missing"
     path.write_bytes(content.replace(b"2.0", b"3.0", 1).replace(b"4.0", b"5.0", 1))
     assert "is damaged in 2 of its 4 lines, first in line 2" in str(RunFiles(tmp_path).damages()[0])
     path.write_bytes(content + b"torn")

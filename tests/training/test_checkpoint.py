@@ -153,10 +153,10 @@ def test_wrong_types_are_damage(checkpoints: Path, change: dict[str, Any]) -> No
 
 def test_the_way_out_is_one_that_is_there(checkpoints: Path) -> None:
     (checkpoints / "step-00000004" / "state.pt").unlink()
-    with pytest.raises(CheckpointError, match="elsewhere to go on from the checkpoint before it"):
+    with pytest.raises(CheckpointError, match="elsewhere to continue from the previous checkpoint"):
         newest(checkpoints).optimizers()
     shutil.rmtree(checkpoints / "step-00000002")
-    with pytest.raises(CheckpointError, match="there is no checkpoint before it"):
+    with pytest.raises(CheckpointError, match="there is no previous checkpoint"):
         newest(checkpoints).optimizers()
 
 
@@ -173,10 +173,10 @@ def test_a_full_disk_is_told_the_truth(disk: Path) -> None:
     assert "intact" not in str(caught.value)
     assert "there is no checkpoint yet" in str(caught.value)
     save_checkpoint(disk / "c", state(2), {"recipe": ""}, keep=2)
-    with pytest.raises(CheckpointError, match="the checkpoint before it is intact"):
+    with pytest.raises(CheckpointError, match="the previous checkpoint is intact"):
         save_checkpoint(disk / "c", state(4, 10**6), {"recipe": ""}, keep=2)
     assert [path.name for path in list_checkpoints(disk / "c")] == ["step-00000002"]
     assert len(list((disk / "c").iterdir())) == 1
     translator: Any = SimpleNamespace(state_dict=lambda: {"w": torch.ones(10**6)})
-    with pytest.raises(CheckpointError, match=r"weights of 'g' after epoch 0 of 'one' cannot be written.*make room"):
+    with pytest.raises(CheckpointError, match=r"'g' after epoch 0 of 'one' cannot be written.*free disk space"):
         History(disk / "h").record(Stage("one", 1, ("g",), history=1), 0, {"g": translator})

@@ -73,7 +73,9 @@ def test_switches_hold_for_a_run_alone() -> None:
     assert switches() == before
     said = "reflection_pad2d_backward_cuda does not have a deterministic implementation"
     with (
-        pytest.raises(TrainingError, match=r"reflection_pad2d_backward_cuda has no deterministic form on cuda"),
+        pytest.raises(
+            TrainingError, match=r"reflection_pad2d_backward_cuda has no deterministic implementation on cuda"
+        ),
         computing(torch.device("cuda"), RunSettings(deterministic=True)),
     ):
         raise RuntimeError(said)

@@ -42,7 +42,7 @@ def test_history_keeps_what_is_promised(engine: Any, tmp_path: Path) -> None:
     history.restore(translators["g"], "one", 0)
     assert_equal(translators["g"].state_dict(), before)
     history.record(stage, 3, translators)
-    with pytest.raises(CheckpointError, match="after epoch 0 of 'one' cannot be had"):
+    with pytest.raises(CheckpointError, match="after epoch 0 of 'one' could not be loaded"):
         history.restore(translators["g"], "one", 0)
     shutil.rmtree(tmp_path / "history")
     history.record(Stage("none", 9, ("g",)), 0, translators)

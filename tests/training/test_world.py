@@ -69,7 +69,7 @@ def test_batch_norms_are_synchronized_on_gpus(monkeypatch: pytest.MonkeyPatch) -
     World(size=2, device=torch.device("cuda")).synchronize(together)
     assert type(together["g"][1]) is nn.SyncBatchNorm
     assert all(parameter is before[name] for name, parameter in together["g"].named_parameters())
-    with pytest.raises(RecipeError, match=r"training.sync_batch_norm.*on cpu.*GPUs alone"):
+    with pytest.raises(RecipeError, match=r"training.sync_batch_norm.*on cpu.*only on GPUs"):
         World(size=2).synchronize(here)
 
 

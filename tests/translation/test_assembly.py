@@ -306,7 +306,7 @@ def test_a_loss_that_cannot_be_called_is_the_plugins_error(registry: Registry) -
 
 
 def test_something_must_be_trained(build: Build) -> None:
-    with pytest.raises(RecipeError, match="every loss is switched off"):
+    with pytest.raises(RecipeError, match="every loss is disabled"):
         build(
             "pix2pix.toml", ["data.crop=[32, 32]", "losses.pixelwise.enabled=false", "losses.adversarial.enabled=false"]
         )

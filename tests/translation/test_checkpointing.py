@@ -238,5 +238,5 @@ def test_compiled_networks_are_refused() -> None:
         "schedule": {"use": "constant"},
         "training": {"compile": True, "checkpoint_activations": True},
     }
-    with pytest.raises(RecipeError, match="compile decides itself what is computed again"):
+    with pytest.raises(RecipeError, match="compile decides itself what is recomputed"):
         recipe_from_table(table)

@@ -155,7 +155,7 @@ def test_a_generator_of_slices_is_refused_in_words(registry: Registry) -> None:
     said["translators"]["g"]["generator"] = {"use": "flat"}
     with pytest.raises(RecipeError) as raised:
         assemble(recipe_from_table(said), registry)
-    assert "'flat' of the plugin tests 1 works on slices, and the recipe trains on volumes" in str(raised.value)
+    assert "'flat' of the plugin tests 1 works on slices, but the recipe trains on volumes" in str(raised.value)
     assert raised.value.where == "translators.g.generator.use"
     assert "plain" in str(raised.value.mend)
     assert "flat" not in str(raised.value.mend)
@@ -181,8 +181,8 @@ def test_dimensions_are_no_parameter_of_recipes(registry: Registry) -> None:
     ("data", "words"),
     [
         ({"dimensions": 3}, "dimensions = 3 needs patch"),
-        ({"patch": [8, 8, 8]}, "a patch is of volumes"),
-        ({**VOLUMES, "neighbours": 1}, "neighbours at 0"),
+        ({"patch": [8, 8, 8]}, "a patch is part of a volume"),
+        ({**VOLUMES, "neighbours": 1}, "neighbours = 0"),
         ({"dimensions": 4, "patch": [8, 8, 8]}, "dimensions"),
     ],
 )

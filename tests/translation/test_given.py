@@ -126,7 +126,7 @@ def test_what_a_term_gives_is_another_pass(registry: Registry, make_group: Any) 
     assert not torch.equal(first, second)
     assert seen[1]["site"] is site
     assert torch.equal(seen[1]["labels"], view.given["labels"])
-    with pytest.raises(TrainingError, match="of 'one' is given 'when' and does not take it"):
+    with pytest.raises(TrainingError, match="of 'one' receives 'when' but does not accept it"):
         view.translate(given={"when": t})
 
 

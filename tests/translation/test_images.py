@@ -99,14 +99,14 @@ def test_it_changes_no_batch_unasked(registry: Registry, make_group: Any) -> Non
 def test_an_unknown_one_is_refused_before_training(registry: Registry) -> None:
     for name in ("stronk", "weak"):
         recipe, assembly = made(registry, transform=name)
-        said = rf"losses\.asking: there is no transform '{name}' that could.*the loss 'asking' of the plugin mine 1"
+        said = rf"losses\.asking: there is no transform '{name}' on request.*the loss 'asking' of the plugin mine 1"
         with pytest.raises(TrainingError, match=said):
             rehearse(recipe, assembly, [Stage("training", 1, ("one",))])
 
 
 def test_what_was_not_moved_cannot_move_an_image(registry: Registry, make_group: Any) -> None:
     view = seen(made(registry)[1], make_group)
-    with pytest.raises(TrainingError, match="nothing has moved the slices of the group 'paired'"):
+    with pytest.raises(TrainingError, match="the slices of the group 'paired' were not augmented"):
         view.moved(view.output)
     with pytest.raises(TrainingError, match=r"there is no translator 'on'.*'one'"):
         view.translate(role="on")

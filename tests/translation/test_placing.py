@@ -68,9 +68,9 @@ def test_each_side_has_its_module_which_learns_with_it(made: Any, make_group: An
 @pytest.mark.parametrize(
     ("use", "words"),
     [
-        ("never", "gives the discriminator no loss"),
+        ("never", "no loss for the discriminator"),
         ("unplaced", "does not say which modules learn with which side"),
-        ("keeping", "holds weights of its own, which would neither learn nor be saved"),
+        ("keeping", "holds weights of its own, which would be neither trained nor saved"),
     ],
 )
 def test_modules_that_would_not_learn_are_refused(made: Any, use: str, words: str) -> None:

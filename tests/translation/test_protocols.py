@@ -32,7 +32,7 @@ def test_every_tensor_is_changed_alike() -> None:
 def test_what_a_generator_does_not_make_is_said_with_what_it_makes() -> None:
     error = no_extra("spred", ["spread"], "generator 'g' of the plugin mine 1", "losses.x")
     assert isinstance(error, PluginError)
-    assert str(error).startswith("losses.x: the generator 'g' of the plugin mine 1 makes nothing called 'spred'")
+    assert str(error).startswith("losses.x: the generator 'g' of the plugin mine 1 has no further output 'spred'")
     assert "did you mean 'spread'?" in str(error)
     with pytest.raises(PluginError, match="none is known"):
         raise no_extra("spread", [], "generator")

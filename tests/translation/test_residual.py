@@ -202,14 +202,14 @@ def test_a_view_shows_the_image_that_is_changed(recipes: Path, registry: Registr
     assert torch.equal(view.start, group.target)
     assert view.start is view.start
     assert torch.equal(view.output, view.start)
-    with pytest.raises(PluginError, match=r"'a2b' changes.*changes none.*translators.a2b.*residual"):
+    with pytest.raises(PluginError, match=r"'a2b' changes.*changes none.*residual.*translators.a2b"):
         View(step, "a2b", "source").start  # noqa: B018
 
 
 def test_a_loss_that_wants_that_image_is_refused_where_there_is_none(recipes: Path, registry: Registry) -> None:
     plain = recipes / "ds3_published.toml"
     term = "losses.agreed={use='committee_distillation', on='student', group='unpaired', teachers=['teacher']}"
-    with pytest.raises(RecipeError, match=r"losses.agreed.on: .* 'student' changes, and it changes none.*'t1'"):
+    with pytest.raises(RecipeError, match=r"losses.agreed.on: .* 'student' changes, but 'student' changes none.*'t1'"):
         assemble(load_recipe(plain, [term]), registry)
     assert assemble(load_recipe(plain, [term, "translators.teacher.residual=t1"]), registry).terms
 

@@ -45,7 +45,7 @@ def test_without_a_segmentation_there_is_none(step: Callable[..., Step]) -> None
 def test_the_image_that_is_changed_is_asked_of_those_who_change_one(made: Any, make_group: Any) -> None:
     losses = {"a": {"use": "my-mean", "on": "one"}}
     plain = begin(made(losses), make_group)
-    with pytest.raises(PluginError, match=r"'one' changes, and it changes none.*residual = MODALITY"):
+    with pytest.raises(PluginError, match=r"'one' changes, but it changes none.*residual = MODALITY"):
         TermImages(plain, "one", "paired").start  # noqa: B018
     changing = begin(made(losses, {"one": {"generator": NETWORK, "residual": "t2"}}), make_group)
     images = TermImages(changing, "one", "paired")

@@ -209,7 +209,7 @@ class _Look:
         for name in others:
             moved = displacement(images[first], images[name], spacing)
             if moved >= _MOVED:
-                self.warn(f"{name} fits {first} better when moved by {moved:.0f} mm: are they registered?")
+                self.warn(f"{name} fits {first} better when shifted by {moved:.0f} mm: are they registered?")
             elif is_mirrored(images[first], images[name]):
                 self.warn(f"{name} fits {first} better as its mirror image: is left and right the same in both?")
         self._look_at_labels(images, found.mask)
@@ -223,7 +223,7 @@ class _Look:
         if background and volume.min() < background < volume.max():
             self.warn(
                 f"{name}: the background is the constant {background:g}, inside the range of its values, as in "
-                "z-scores; voxels of just that value count as background"
+                "z-scores; only voxels of exactly this value count as background"
             )
 
     def _look_at_labels(self, images: Mapping[str, np.ndarray], mask: np.ndarray) -> None:

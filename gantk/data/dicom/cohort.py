@@ -64,7 +64,7 @@ def dicom(root: Path, images: Path, progress: Progress, patterns: Sequence[str] 
             "none of the series here is recognized",
             where=root,
             why=f"they are described as {', '.join(map(repr, told[:_SHOWN]))}",
-            mend='say which are which with --pattern "t1=DESCRIPTION"; * stands for anything',
+            mend='name their modalities with --pattern "t1=DESCRIPTION"; * stands for anything',
         )
     done = _convert(choices, images, progress)
     _tell(done, images / SERIES, progress)
@@ -139,10 +139,10 @@ def _names(found: Iterable[Series], root: Path) -> dict[str, str]:
         studies[patient].setdefault(one.study, one.date)
         if (other := told.setdefault(patient, one)).patient != one.patient:
             raise DataError(
-                f"two patients, {other.patient!r} and {one.patient!r}, would both be called {patient!r} in files",
+                f"two patients, {other.patient!r} and {one.patient!r}, would have the same name {patient!r} in files",
                 where=one.folder,
                 why=f"the other one is in {other.folder}",
-                mend="read their folders one after the other, or give them other PatientIDs",
+                mend="convert their folders separately, or change a PatientID",
             )
     names = {}
     for patient, dates in studies.items():
@@ -206,7 +206,9 @@ def _tell(choices: Sequence[_Choice], record: Path, progress: Progress) -> None:
         told = ", ".join(f"{text!r} ({n})" for text, n in described.most_common(_SHOWN))
         progress.note(f"{modality} is {told}{more}")
     number = sum(bool(choice.file) for choice in choices)
-    progress.note(f"{number} of {len(choices)} series are taken; {record} says of each what it is, or why it is not")
+    progress.note(
+        f"{number} of {len(choices)} series are used; {record} lists the modality of each series, or why it is left out"
+    )
 
 
 def _subjects(choices: Sequence[_Choice], images: Path, root: Path) -> list[Subject]:

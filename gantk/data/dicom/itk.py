@@ -79,7 +79,7 @@ def all_series(root: Path, progress: Progress) -> list[Series]:
             bar.advance()
     unread = [file for file, header in found.items() if header is None]
     if unread:
-        progress.note(f"{len(unread)} DICOM files are no images, or damaged, and are left out: {unread[0]}, …")
+        progress.note(f"{len(unread)} DICOM files are not images or are damaged, and are left out: {unread[0]}, …")
     return volumes_of(header for header in found.values() if header is not None)
 
 

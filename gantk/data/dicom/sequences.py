@@ -133,7 +133,7 @@ def named(patterns: Sequence[str]) -> list[Named]:
         name, equals, pattern = text.partition("=")
         if not equals or not pattern or not re.fullmatch(r"[\w.-]*", name):
             raise UsageError(
-                f"{text!r} is no pattern of series",
+                f"{text!r} is not a valid pattern of series",
                 where="--pattern",
                 mend='write NAME=DESCRIPTION, such as "t1ce=*mprage*gd*"; * stands for anything, and an empty NAME '
                 "leaves such series out",

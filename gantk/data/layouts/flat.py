@@ -54,7 +54,7 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
         others += [file] if scan is None else []
     if not scans:
         raise DataError(
-            "no file fits the pattern",
+            "no file matches the pattern",
             where=root,
             why=f"a file is {others[0].relative_to(root).as_posix()}, the pattern {patterns[0]}"
             if others
@@ -63,7 +63,7 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
         )
     if others:
         more = f" and {len(others) - 1} more files" if len(others) > 1 else ""
-        progress.note(f"{others[0]}{more} fit no pattern and are ignored")
+        progress.note(f"{others[0]}{more} match no pattern and are ignored")
     return subjects_of(scans, progress)
 
 
@@ -96,12 +96,12 @@ class _Pattern:
         lacking = sorted(wanted - set(places))
         if wrong is not None or lacking or (modality and "modality" in places) or len(set(places)) != len(places):
             raise UsageError(
-                f"{text!r} is no pattern of files' names",
+                f"{text!r} is not a valid pattern of file names",
                 where="--pattern",
                 why=f"it has no {{{lacking[0]}}}"
                 if lacking
                 else "its parts are {patient}, {modality}, {visit}, each once",
-                mend=f'write one such as "{_EXAMPLE}", or "t1={{patient}}/T1.nii.gz" where the name says no modality',
+                mend=f'write one such as "{_EXAMPLE}", or "t1={{patient}}/T1.nii.gz" if names lack the modality',
             )
         pattern, end = "", 0
         for token in _TOKEN.finditer(text):

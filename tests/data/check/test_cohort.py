@@ -55,7 +55,7 @@ def test_what_is_wrong_is_found(cohort: Path) -> None:
     change(cohort / "P6" / "P6_flair.nii.gz", lambda v: v[:-2])
     lines = said(check(cohort))
     assert any("t1: this image cannot be read" in line and line.startswith("error") for line in lines["P0"])
-    assert any("t1ce fits t1 better when moved by 12 mm" in line for line in lines["P1"])
+    assert any("t1ce fits t1 better when shifted by 12 mm" in line for line in lines["P1"])
     assert any("mirror image" in line and "flair" in line for line in lines["P2"])
     assert any("error: t1 holds the same voxels as P3's t1" in line for line in lines["P4"])
     assert any("labeled voxels lie outside" in line for line in lines["P5"])

@@ -101,7 +101,7 @@ def test_without_simpleitk_the_mend_is_a_command(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("pattern", ["t1", "t1=", "a b=x"])
 def test_a_pattern_that_is_none_is_refused(pattern, tmp_path):
-    with pytest.raises(UsageError, match="no pattern of series"):
+    with pytest.raises(UsageError, match="not a valid pattern of series"):
         cohort.dicom(tmp_path, tmp_path, QUIET, [pattern])
 
 

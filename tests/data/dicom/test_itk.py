@@ -100,4 +100,4 @@ def test_a_damaged_file_is_told(volume, tmp_path):
     first.write_bytes(first.read_bytes()[:200])
     with pytest.raises(DataError, match="none of the series"):
         cohort.dicom(tmp_path / "in", tmp_path / "out", told := Told(), ["=*"])
-    assert any("1 DICOM files are no images" in text and str(first) in text for text in told.notes)
+    assert any("1 DICOM files are not images" in text and str(first) in text for text in told.notes)

@@ -17,7 +17,7 @@ def test_patterns_say_patient_visit_and_modality(tmp_path):
     touch(tmp_path, "IXI-T1/IXI002-Guys-0828-T1.nii.gz", "IXI-T2/IXI002-Guys-0828-T2.nii.gz", "notes.txt", "mean.nii")
     (subject,) = find_subjects(tmp_path, "flat", told := Told(), ["{patient}-{modality}.nii.gz"])
     assert (subject.id, set(subject.files)) == ("IXI002-Guys-0828", {"t1", "t2"})
-    assert "mean.nii fit no pattern" in told.notes[0]
+    assert "mean.nii match no pattern" in told.notes[0]
     touch(tmp_path / "b", *(f"raw/{v}/{m}_P7_x.nii" for v in ("v1", "v2") for m in ("a", "b")), "lab/P7.v1.nii")
     first, second = find_subjects(
         tmp_path / "b", "flat", QUIET, ["raw/{visit}/{modality}_{patient}_*.nii", "seg=lab/{patient}.{visit}.nii"]
@@ -38,7 +38,7 @@ def test_what_is_no_pattern_is_refused(tmp_path, pattern):
 
 def test_files_that_fit_no_pattern_are_shown_and_two_of_one_image_refused(tmp_path):
     touch(tmp_path, "x/a_t1.nii.gz", "y/a_t1.nii.gz")
-    with pytest.raises(DataError, match=r"no file fits.*x/a_t1\.nii\.gz"):
+    with pytest.raises(DataError, match=r"no file matches.*x/a_t1\.nii\.gz"):
         find_subjects(tmp_path, "flat", QUIET, ["{patient}-{modality}.nii.gz"])
     with pytest.raises(DataError, match="two files are the 't1' image of 'a'"):
         find_subjects(tmp_path, "flat", QUIET, ["{patient}_{modality}.nii.gz"])
