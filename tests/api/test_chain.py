@@ -108,7 +108,7 @@ def test_what_it_makes_besides_is_written_beside_it(model: Any, cohort: Path, tm
     made = predict_cohort(model, cohort, tmp_path / "all", also=["spread"], progress=QuietProgress())
     assert not made.failed
     assert (tmp_path / "all" / "P0_t1ce_spread.nii.gz").is_file()
-    with pytest.raises(PluginError, match=r"'doubtful'.*nothing called 'spred'.*did you mean 'spread'"):
+    with pytest.raises(PluginError, match=r"'doubtful'.*no further output 'spred'.*did you mean 'spread'"):
         Ensemble([model]).predict(cohort / "P0", tmp_path / "no.nii.gz", Request(also=("spred",)))
     assert not (tmp_path / "no.nii.gz").exists()
 

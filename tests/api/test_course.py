@@ -114,7 +114,7 @@ def test_seconds_of_several_calls_add_up(course: Any) -> None:
 
 def test_another_split_is_refused_before_anything_is_restored(course: Any) -> None:
     Split(("x",), (), ("c",), ("d",)).to_csv(course.folder / "split.csv")
-    with pytest.raises(DataError, match="its split is another now"):
+    with pytest.raises(DataError, match="its split is different now"):
         course.restore()
 
 

@@ -188,7 +188,7 @@ def test_slices_in_windows_are_those_of_predict(run: Path, make_patient: Any, tm
     assert np.abs(made - wanted).max() <= 1e-4 * wanted.max()
 
 
-@pytest.mark.parametrize(("name", "said"), [("model.h5", "no format"), ("there.pt2", "exists")])
+@pytest.mark.parametrize(("name", "said"), [("model.h5", "not an export format"), ("there.pt2", "exists")])
 def test_a_name_that_cannot_be_written_is_refused_at_once(run: Path, tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "there.pt2").write_text("of somebody")
     with pytest.raises(UsageError, match=said):

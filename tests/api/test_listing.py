@@ -82,7 +82,7 @@ def test_folds_of_the_dataset_say_who_is_tested(mine: Registry) -> None:
     assert listing.split.test == ("B", "F")
     assert told.notes[1:] == []
     list_cohort(recipe(), mine, told)
-    assert "The table's folds are not used: data.split.folds and data.split.fold would say which" in told.notes
+    assert "The table's folds are not used: set data.split.folds and data.split.fold to use them" in told.notes
 
 
 def test_without_a_split_all_are_trained_on_and_this_is_said(mine: Registry) -> None:
@@ -110,7 +110,7 @@ def test_what_a_recipe_names_must_be_there(mine: Registry, data: dict[str, Any],
 
 
 def test_a_dataset_that_no_other_process_can_have_is_its_plugins_fault(mine: Registry) -> None:
-    said = r"the dataset 'given' of the plugin mine 1 cannot be pickled.*keep no lambda"
+    said = r"the dataset 'given' of the plugin mine 1 cannot be pickled.*remove lambdas"
     with pytest.raises(PluginError, match=said):
         list_cohort(recipe(broken=True), mine, Told())
 

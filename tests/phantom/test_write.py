@@ -98,7 +98,7 @@ def test_a_failed_subject_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("spacing", "seed"), [(SPACING, SEED + 1), (SPACING / 2, SEED)])
 def test_another_phantoms_folder_is_refused(cohort: list[Path], spacing: float, seed: int) -> None:
-    with pytest.raises(DataError, match="holds another subject"):
+    with pytest.raises(DataError, match="contains another subject"):
         write_phantom(cohort[0].parent, 1, spacing, seed, QuietProgress())
 
 

@@ -239,7 +239,7 @@ OTHERS = {
         MODULE.format(padding=0, image="image"),
         "generator",
         "translators.g.generator: the generator 'mine' of the plugin wrong_plugin 1.2 gave the shape (2, 1, 30, 30)",
-        "as large as the image",
+        "of the size of the input image",
     ),
     "generator that raises": (
         MODULE.format(padding=1, image="image[:, :1]"),
@@ -291,7 +291,7 @@ def register_datasets():
     with pytest.raises(PluginError) as raised:
         train(tmp_path, dataset="mine")
     assert "data.dataset: the dataset 'mine' of the plugin wrong_plugin 1.2 cannot be pickled" in str(raised.value)
-    assert "keep no lambda" in str(raised.value)
+    assert "remove lambdas" in str(raised.value)
 
 
 @pytest.mark.parametrize(

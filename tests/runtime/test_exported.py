@@ -90,8 +90,8 @@ IMAGE = np.ones((4, 4, 4), np.float32)
         ({"t1": IMAGE}, SPACING, "the 't2' image is not there; give t1, t2"),
         ({"t1": IMAGE, "t2": IMAGE, "t3": IMAGE}, SPACING, "takes no 't3'; known: t1, t2"),
         ({"t1": IMAGE, "t2": IMAGE[1:]}, SPACING, r"different shapes; t1 \(4, 4, 4\), t2 \(3, 4, 4\)"),
-        ({"t1": IMAGE[0], "t2": IMAGE[0]}, SPACING, "must have three axes and finite numbers"),
-        ({"t1": IMAGE * np.nan, "t2": IMAGE}, SPACING, "must have three axes and finite numbers"),
+        ({"t1": IMAGE[0], "t2": IMAGE[0]}, SPACING, "must have three axes and only finite numbers"),
+        ({"t1": IMAGE * np.nan, "t2": IMAGE}, SPACING, "must have three axes and only finite numbers"),
         ({"t1": IMAGE, "t2": IMAGE}, None, "the voxel size of these volumes is missing"),
     ],
 )

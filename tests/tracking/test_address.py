@@ -117,7 +117,7 @@ def test_what_may_be_written_down(uri: str, bare: str) -> None:
     assert shown(uri) == bare
     assert SECRET not in redact(f"cannot reach {uri}: refused") or "whatever" in uri
     assert shown(bare) == bare
-    with pytest.raises(RecipeError, match=r"no place for credentials.*MLFLOW_TRACKING_PASSWORD") as error:
+    with pytest.raises(RecipeError, match=r"must not contain credentials.*MLFLOW_TRACKING_PASSWORD") as error:
         check_recipe(TrackingSettings(uri=uri))
     assert SECRET not in str(error.value)
 

@@ -160,7 +160,7 @@ def test_a_checkpoint_of_other_networks_is_refused(engine: Any, tmp_path: Path) 
     checkpoint = newest_checkpoint(tmp_path / "checkpoints")
     assert checkpoint is not None
     other = {"g": {**TABLE["translators"]["g"], "generator": {"use": "resnet", "channels": 4, "blocks": 1}}}
-    with pytest.raises(CheckpointError, match="not those that the recipe builds now"):
+    with pytest.raises(CheckpointError, match="differ from those that the recipe builds now"):
         restore(engine(translators=other).state, checkpoint)
 
 
