@@ -89,7 +89,7 @@ def test_without_a_split_all_are_trained_on_and_this_is_said(mine: Registry) -> 
     told = Told()
     listing = list_cohort(recipe(split="none"), mine, told)
     assert listing.split.on_training
-    assert any("patients are trained on and measured on" in note for note in told.notes)
+    assert any("patients are used for training and for evaluation" in note for note in told.notes)
 
 
 @pytest.mark.parametrize(

@@ -118,8 +118,8 @@ def test_copies_are_asked_for_before_their_phase() -> None:
     [
         ((), "the schedule has no phase"),
         ((TWO[0], replace(TWO[1], name="first")), "two phases have the same name"),
-        ((replace(TWO[0], decay_epochs=7),), "has 6 epochs, of which 7 should decay"),
-        ((replace(TWO[0], decay_epochs=-1),), "has 6 epochs, of which -1 should decay"),
+        ((replace(TWO[0], decay_epochs=7),), "has 6 epochs, but decay_epochs is 7"),
+        ((replace(TWO[0], decay_epochs=-1),), "has 6 epochs, but decay_epochs is -1"),
     ],
 )
 def test_phases_that_make_no_sense_are_refused(phases: tuple[Phase, ...], said: str) -> None:
