@@ -45,7 +45,6 @@ DECLARATIONS = {
     "gantk/__main__.py",
     "gantk/api/display.py",
     "gantk/components.py",
-    "gantk/data/dicom/series.py",
     "gantk/labels.py",
     "gantk/launching/job.py",
     "gantk/plugins/api.py",

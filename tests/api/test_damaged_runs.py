@@ -24,7 +24,6 @@ from gantk.tracking.folder import RunFolder
 from gantk.training.checkpoint import newest_checkpoint
 
 SIDE = ("recipe.toml", "status.json", "environment.json", "split.csv", "metrics.jsonl")
-RESULTS = ("evaluation/patients.csv", "evaluation/summary.json", "evaluation/examples.npz", "evaluation/weights.json")
 PANEL = "panels/*/step-*.png"
 
 

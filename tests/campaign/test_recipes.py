@@ -43,7 +43,6 @@ from gantk.recipe.model import (
 from gantk.recipe.translators import OptimizerSettings, TranslatorSettings
 
 BOUNDS = ("gt", "ge", "lt", "le")
-MODALITIES = ["t1", "t2", "t1ce"]
 NAMES = ["a", "b", "one", "t1", "t2", "t1ce", "missing"]
 IMAGES = ["target", "source", "output", "paired.target", "a.output", "b.output", "unpaired.source", "nothing"]
 #: Networks of some seconds' work, and what would be downloaded.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typer.main import get_command
 
 import gantk
 from base_recipe import LEAST
-from command_line import call
+from command_line import alone, call
 from gantk.cli.main import app
 from gantk.recipe import load_recipe
 
@@ -39,20 +37,14 @@ VERBS = [
     "data",
     "recipes",
 ]
-HEAVY = ["torch", "mlflow", "numpy", "nibabel", "rich.progress"]
+HEAVY = ("torch", "mlflow", "numpy", "nibabel", "rich.progress")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["data", "phantom", "--help"]])
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
-    code = (
-        "import sys; from gantk.cli.main import main\n"
-        f"sys.argv = ['gantk', *{arguments}]\n"
-        "try: main()\n"
-        f"finally: print('loaded:', [m for m in {HEAVY} if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done, loaded = alone(*arguments, heavy=HEAVY)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("loaded: []\n")
+    assert loaded == []
 
 
 SWEEP = f"{LEAST}[variants.x]\n[variants.y]\n[sweep]\n'data.crop' = [[32, 32], [64, 64]]\n"
@@ -75,29 +67,17 @@ def test_what_the_core_can_tell_is_told_without_torch(
 ) -> None:
     (tmp_path / "recipe.toml").write_text(text)
     verb, *rest = arguments
-    code = (
-        "import sys; from gantk.cli.main import main\n"
-        f"sys.argv = ['gantk', {verb!r}, 'recipe.toml', *{rest}]\n"
-        "try: main()\n"
-        "finally: print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done, loaded = alone(verb, "recipe.toml", *rest, folder=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
-    assert done.stdout == "False\n"
+    assert (done.stdout, loaded) == ("", [])
 
 
 def test_a_wrong_change_of_an_evaluation_is_told_without_torch(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(LEAST)
-    code = (
-        "import sys; from gantk.cli.main import main\n"
-        "sys.argv = ['gantk', 'evaluate', '.', '--set', 'evaluation.regions=[]']\n"
-        "try: main()\n"
-        "finally: print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done, loaded = alone("evaluate", ".", "--set", "evaluation.regions=[]", folder=tmp_path)
     assert "--set evaluation.regions (it is [])" in done.stderr
-    assert (done.returncode, done.stdout) == (2, "False\n")
+    assert (done.returncode, done.stdout, loaded) == (2, "", [])
 
 
 def pages(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 
 import pytest
 
-from command_line import call
+from command_line import alone, call
 from measured_runs import evaluate
 
 
@@ -99,12 +97,6 @@ def test_no_such_run(runs):
 
 @pytest.mark.parametrize("arguments", [["table", "abl", "--reference", "bare"], ["compare", "abl-other"]])
 def test_neither_loads_torch(runs, arguments):
-    code = (
-        "import sys; from gantk.cli.main import main\n"
-        f"sys.argv = ['gantk', *{arguments}, '--json']\n"
-        "try: main()\n"
-        "finally: print('loaded:', [m for m in ('torch', 'mlflow') if m in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done, loaded = alone(*arguments, "--json")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("loaded: []\n")
+    assert loaded == []

@@ -1,7 +1,9 @@
-"""The command line, called in this process, and a recipe for it."""
+"""The command line, called in this process or a new one, and a recipe for it."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import Result
@@ -33,3 +35,18 @@ epochs = 1
 def call(*arguments: str | Path) -> Result:
     """What `gantk ARGUMENTS` answers."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def alone(
+    *arguments: str, heavy: tuple[str, ...] = ("torch", "mlflow"), folder: Path | None = None
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """`gantk ARGUMENTS` in a process of its own, and which of these modules it has imported."""
+    code = (
+        "import sys; from gantk.cli.main import main\n"
+        f"sys.argv = ['gantk', *{list(arguments)}]\n"
+        "try: main()\n"
+        f"finally: print(*(m for m in {heavy} if m in sys.modules), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+    return done, done.stderr.splitlines()[-1].split()
