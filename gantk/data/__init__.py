@@ -1,4 +1,4 @@
-"""The data room: volumes, cohort and split, slice store, loader, datasets.
+"""Data: volumes, cohort and split, slice store, loader, datasets.
 
-Only `gantk.data.batch` and `gantk.data.loader` import torch: the processes that prepare slices start fast.
+Few modules import torch, among them `batch` and `loader`, so that the processes that prepare slices start fast.
 """

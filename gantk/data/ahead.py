@@ -1,4 +1,4 @@
-"""Items made one ahead of their use."""
+"""Iteration that computes the next item in advance."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items in order, the next one made in a thread while the caller works on this one.
+    """Yield the items in order; a thread computes the next item while the caller works on the current one.
 
-    An error while an item is made is raised where the item would have been yielded.
+    An error while computing an item is raised where that item would have been yielded.
     """
     source, end = iter(items), object()
     with ThreadPoolExecutor(1, thread_name_prefix="gantk-loader") as thread:

@@ -15,20 +15,20 @@ __all__ = ["Batch", "Group"]
 
 @dataclass
 class Group:
-    """The slices of one batch group, or patches of volumes; spatial is (H, W), or (D, H, W) with D along the slices.
+    """The slices or volume patches of one batch group; spatial is (H, W), or (D, H, W) with D along the slices.
 
     Attributes:
-        source: (B, C, *spatial) inputs, float32 in [-1, 1]; None where the group has none.
-        target: (B, T, *spatial), float32 in [-1, 1]; None where the group has none.
-        segmentation: (B, 1, *spatial) uint8 labels as `gantk.labels` has them; zeros where the patient has none.
+        source: (B, C, *spatial) inputs, float32 in [-1, 1]; None if the group has no source.
+        target: (B, T, *spatial), float32 in [-1, 1]; None if the group has no target.
+        segmentation: (B, 1, *spatial) uint8 labels as defined in `gantk.labels`; zeros without a segmentation.
         patients: id of each slice's patient.
         slices: index of each slice in its LPS volume.
-        own: the source channels that show the slices themselves, where others show their neighbors; None for all.
-        categories: the source channels whose numbers are names, as in a label map, so that values between them mean
-            nothing.
-        subjects: id of each slice's subject, such as a patient's visit; by default the patients.
-        extra: what `[data.extra]` declares, by name: category indices per pixel, uint8 (B, 1, *spatial), category
-            indices per image, int64 (B,), or numbers per image, float32 (B,).
+        own: the source channels that show the slices themselves rather than their neighbors; None for all channels.
+        categories: the source channels that hold categories, such as a label map, so that values between them have no
+            meaning.
+        subjects: id of each slice's subject, such as a patient's visit; default: the patients.
+        extra: the values that `[data.extra]` declares, by name: category indices per pixel, uint8 (B, 1, *spatial),
+                category indices per image, int64 (B,), or numbers per image, float32 (B,).
     """
 
     source: Tensor | None
@@ -46,7 +46,7 @@ class Group:
 
     @property
     def foreground(self) -> Tensor:
-        """The brain, bool (B, 1, *spatial): any own channel of the source, or else of the target, above -1."""
+        """The brain, bool (B, 1, *spatial): any own channel of the source (target if there is none) exceeds -1."""
         images = self.target if self.source is None else self.source
         if images is None:
             raise ValueError("a group without source and target has no foreground")
@@ -56,7 +56,7 @@ class Group:
 
     @property
     def available(self) -> Tensor:
-        """Which source channels are present, bool (B, C): those with any pixel above the background."""
+        """Which source channels are present, bool (B, C): channels with any pixel above the background."""
         if self.source is None:
             raise ValueError("a group without source has no source channels")
         return (self.source > -1).flatten(2).any(dim=2)
@@ -71,7 +71,7 @@ class Group:
         return named.reshape(1, -1, *[1] * (self.source.ndim - 2))
 
     def image(self, domain: Domain) -> Tensor | None:
-        """The channels (B, c, *spatial) of a translator's domain; None where the group lacks them."""
+        """The channels (B, c, *spatial) of a translator's domain; None if the group lacks them."""
         images = self.source if domain.side == "source" else self.target
         return images if images is None or domain.channels is None else images[:, list(domain.channels)]
 
@@ -84,7 +84,7 @@ class Group:
         return self._changed(Tensor.pin_memory)
 
     def part(self, number: int, of: int) -> Group:
-        """One of equal parts of the slices, in their order."""
+        """Part `number` of the slices, divided in order into `of` equal parts."""
         size = len(self) // of
         own = slice(number * size, (number + 1) * size)
         return replace(
@@ -95,7 +95,7 @@ class Group:
         )
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Group:
-        """The group with all its tensors changed."""
+        """The group with the function applied to all its tensors."""
 
         def changed(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else change(tensor)

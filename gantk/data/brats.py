@@ -1,4 +1,4 @@
-"""The dataset `brats`: patients in the layout of BraTS, each in a folder of its own."""
+"""The dataset `brats`: patients in the BraTS layout, each in a separate folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from gantk.ranges import NonNegative
 __all__ = ["Brats"]
 
 _RELINK = "make a new folder, in it links of different names to the patients' folders, and name it as data.root"
-_NOTES = 5  # that are shown
-_VISITS = r"BraTS-\w+-\d+(?=-\d{3}$)"  # since 2023: the number after the patient's is that of the visit
+_NOTES = 5  # the number of notes shown
+_VISITS = r"BraTS-\w+-\d+(?=-\d{3}$)"  # since 2023, the patient's number is followed by the visit's number
 
 
 class Brats(Scans):
     """Patients in folders `X/X_{t1,t2,flair,t1ce,seg}.nii[.gz]` or `X/X-{t1n,t1c,t2w,t2f,seg}.nii[.gz]`, at any depth.
 
-    What follows the folder's name in a file's name, in lower case, is the modality; any name will do. In files that
-    are not named after their folder it is what follows the last underscore.
+    The modality is the part of the file name after the folder's name, in lower case; any modality name is accepted. If
+    a file is not named after its folder, the modality is the part after the last underscore.
 
     Args:
-        root: folder that holds the patients' folders.
-        tolerance: how far the grids of a patient's images may lie apart, as a part of a voxel; the first one counts.
-        patient: where folders are visits, a regular expression that matches the patient's part of their names from the
-            beginning, such as `[^_]+` for `P1_visit2`; recognizes the visits of BraTS 2023 and later.
-        resample: `to:t1` resamples images that lie further apart onto the grid of t1, linearly, label maps by the
-            nearest voxel; they are refused where absent.
+        root: folder that contains the patients' folders.
+        tolerance: largest allowed distance between the grids of a patient's images, as a fraction of a voxel of the
+            first image.
+        patient: if folders are visits, a regular expression that matches the patient's part of the folder names from
+            the beginning, such as `[^_]+` for `P1_visit2`; default: recognizes the visits of BraTS 2023 and later.
+        resample: `to:t1` resamples images beyond the tolerance onto the grid of t1: linearly, label maps by nearest
+            voxel; default: such images are an error.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class Brats(Scans):
         self.patient = patient
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All patients sorted by id, which is the name of the patient's folder as it is written below the root.
+        """All patients sorted by id, which is the name of the patient's folder below the root.
 
-        A patient whom several paths lead to comes once. Files that belong to no patient are told in notes.
+        A patient that several paths lead to is listed once. Notes report files that belong to no patient.
 
         Raises:
-            DataError: the root does not exist, cannot be read or holds no patient, two patients have one id, or a
-                folder may hold files of several patients or two files of one modality.
+            DataError: the root does not exist, cannot be read or contains no patient, two patients have the same id, or
+                        a folder may contain files of several patients or two files of one modality.
         """
         if not self.root.is_dir():
             raise no_folder(self.root, "Correct data.root in the recipe")
@@ -96,7 +97,7 @@ class Brats(Scans):
 
 
 def _identity(file: Path) -> object:
-    """The identity of a file, whatever its name; a broken link is identified by its own path."""
+    """The identity of a file, independent of its name; a broken link is identified by its own path."""
     try:
         status = file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Where gantk keeps what it can make again: prepared slices and the phantom cohort."""
+"""The folder for files that gantk can create again: prepared slices and the phantom cohort."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def gantk_cache_dir() -> Path:
 
 
 def cache_error(error: OSError, folder: Path, *, full: bool = False) -> CacheError:
-    """The user's error for an `OSError` while writing to the cache; `full` where the disk is known to be."""
+    """The user's error for an `OSError` while writing to the cache; `full` if the disk is known to be full."""
     mend = "set GANTK_CACHE to a folder that you can write to, on a disk with room"
     if full or error.errno in _FULL:
         return CacheError(

@@ -1,4 +1,4 @@
-"""The roles of subjects: a split by patient, recorded and hashed."""
+"""The roles of subjects: which subjects train on what, and the split by patient."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PARTS = ("training", *_HELD_OUT)
 
 
 def check_modality(subjects: Sequence[Subject], name: str, key: str, noun: str = "patient") -> None:
-    """Check that a subject has an image of this name, which a key of the recipe gives.
+    """Check that at least one subject has an image of this name, which a key of the recipe gives.
 
     Raises:
-        DataError: no subject has one.
+        DataError: no subject has such an image.
     """
     if subjects and not any(name in subject.files for subject in subjects):
         known = {modality for subject in subjects for modality in subject.files}
@@ -34,11 +34,11 @@ def check_modality(subjects: Sequence[Subject], name: str, key: str, noun: str =
 
 
 def complete(subjects: Sequence[Subject], inputs: Sequence[str], targets: Sequence[str]) -> list[Subject]:
-    """The subjects that have all inputs, or nothing but targets.
+    """The subjects that have all inputs, or only targets.
 
     Args:
-        subjects: of a dataset.
-        inputs: modalities that every subject needs, except subjects with targets alone.
+        subjects: the subjects of a dataset.
+        inputs: modalities that every subject needs, except subjects with only targets.
         targets: modalities to be synthesized.
     """
     alone = set(targets) - set(inputs)
@@ -53,17 +53,17 @@ def by_target(
     *,
     incomplete: bool = False,
 ) -> tuple[list[str], list[str], list[str]]:
-    """Ids of the subjects with inputs and all targets, with inputs alone, and with nothing but targets.
+    """Ids of the subjects with inputs and all targets, with only inputs, and with only targets.
 
     Args:
-        subjects: of a dataset.
-        inputs: modalities that every subject needs, except subjects with targets alone.
+        subjects: the subjects of a dataset.
+        inputs: modalities that every subject needs, except subjects with only targets.
         targets: modalities to be synthesized.
-        noun: what errors call a subject.
-        incomplete: whether one input is enough; where all targets are inputs, two of them.
+        noun: the word for a subject in errors.
+        incomplete: whether one input is enough (two, if the targets are the inputs).
 
     Raises:
-        DataError: a subject has some inputs and lacks others, or none has the targets.
+        DataError: a subject has some inputs and lacks others, or no subject has the targets.
     """
     for name in (*inputs, *targets):
         check_modality(subjects, name, "data.inputs" if name in inputs else "data.target", noun)
@@ -81,7 +81,7 @@ def by_target(
 
 
 def _kind(subject: Subject, inputs: Sequence[str], targets: Sequence[str], noun: str) -> Kind:
-    """The kind of a subject that must have all inputs, or nothing but targets."""
+    """The kind of a subject that must have all inputs, or only targets."""
     complete = all(name in subject.files for name in targets)
     if complete and inputs and set(subject.files) <= set(targets) - set(inputs):
         return "alone"
@@ -101,7 +101,7 @@ def _kind_by_what_is_there(subject: Subject, inputs: Sequence[str], targets: Seq
     """The kind of a subject that may lack inputs."""
     there = set(subject.files)
     having = there & set(targets)
-    # where the targets are the inputs, one can be synthesized from another
+    # if the targets are the inputs, one can be synthesized from another
     complete = having == set(targets) if inputs else len(having) > 1
     if there & set(inputs or targets):
         return "both" if complete else "sources"
@@ -130,25 +130,26 @@ def split_cohort(
 ) -> Split:
     """Split by patient into training, validation and test, and training into paired and unpaired.
 
-    A pure function of the set of ids, the parts, the patients, the ratio, the seed and the fraction. A larger fraction
-    contains the smaller one's paired patients; a fraction above 0 has at least one.
+    A pure function of the set of ids, the parts, the patients, the ratio, the seed and the fraction. The paired
+    patients of a larger fraction include those of a smaller one; a fraction above 0 gives at least one paired patient.
 
-    If the dataset assigns a subject to a part, its patient stays there. If it assigns none to validation or test, that
-    part is drawn from the training patients. If no subject has both inputs and target, subjects with inputs and
-    subjects with targets are split separately. All subjects of one patient are in one part, whatever images they have.
-    Without a ratio nothing is held out: all subjects are used for training, validation and test, whatever their parts.
+    If the dataset assigns a subject to a part, its patient stays there. If it assigns no subject to validation or to
+    test, that part is drawn from the training patients. If no subject has both inputs and target, subjects with inputs
+    and subjects with targets are split separately. All subjects of one patient are in one part, whatever images they
+    have. Without a ratio nothing is held out: all subjects are used for training, validation and test, whatever their
+    parts.
 
     Args:
-        with_target: subjects with the target, which are split.
-        without_target: subjects without it, which join the unpaired training subjects.
-        only_target: subjects with the target alone, which train as targets.
-        parts: `training`, `validation` or `test`, for each subject that the dataset assigns.
+        with_target: subjects with inputs and target, which are split.
+        without_target: subjects without the target, which join the unpaired training subjects.
+        only_target: subjects with only the target, which train as targets.
+        parts: `training`, `validation` or `test` for each subject that the dataset assigns.
         owners: the patient of each subject; a subject that is not listed is its own patient.
-        strata: the stratum of each patient, such as a site; all parts have about the same share of each.
+        strata: the stratum of each patient, such as a site; all parts have about the same share of each stratum.
         ratio: training : validation : test; None holds nothing out.
-        seed: of the permutation.
-        paired_fraction: part of the training patients with target that is paired, [0, 1].
-        noun: what errors call a subject.
+        seed: seed of the permutation.
+        paired_fraction: fraction of the training patients with target that are paired, [0, 1].
+        noun: the word for a subject in errors.
 
     Raises:
         DataError: there are too few patients for the ratio, a subject appears twice, a patient is in several parts, or
@@ -172,7 +173,7 @@ def split_cohort(
     if min(ratio) < 0 or ratio[0] == 0:
         raise DataError(f"the split ratio is {ratio}", mend="choose training : validation : test, such as 7 : 1 : 2")
     given = _of_patients(parts or {}, owners)
-    spare = (1, 0, 0) if with_target else ratio  # subjects that cannot be measured train, where others can
+    spare = (1, 0, 0) if with_target else ratio  # subjects that cannot be measured train if others can be measured
     placed: dict[str, str] = {}
     training: list[str] = []  # patients with target, in the order in which they become paired
     for subjects, shares in ((with_target, ratio), (without_target, spare), (only_target, spare)):
@@ -228,9 +229,9 @@ def _divide(
     strata: Mapping[str, str] | None,
     noun: str,
 ) -> tuple[list[str], list[str], list[str]]:
-    """Divide the patients of one kind of subjects into training, validation and test, drawn in the seed's order.
+    """Divide the patients of one kind of subjects into training, validation and test, in the order drawn by the seed.
 
-    Patients that another kind has placed stay in their part.
+    Patients already placed with another kind of subjects stay in their part.
     """
     ids = sorted(patients)
     given = {part: [name for name in ids if placed.get(name, parts.get(name)) == part] for part in _HELD_OUT}

@@ -1,4 +1,4 @@
-"""A cohort as a table, CSV or TSV: a row per patient or visit, a column per modality; read and written."""
+"""Reading and writing a cohort as a CSV or TSV table: a row per patient or visit, a column per modality."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _PARTS: Mapping[str, Literal["training", "validation", "test"]] = {
     "validation": "validation",
     "test": "test",
 }
-_ABSENT = ("", "n/a")  # as BIDS has it
-_SHOWN = 3  # missing files that an error names
+_ABSENT = ("", "n/a")  # as in BIDS
+_SHOWN = 3  # number of missing files that an error names
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The files that a table's columns name.
+    """The kind of files that a table's columns name.
 
     Attributes:
-        noun: what errors call one.
-        endings: the endings of their names, as a regular expression.
+        noun: the word for such a file in errors.
+        endings: the file name endings, as a regular expression.
         example: some endings, for errors.
         dataset: the dataset that reads such a table.
-        labelled: whether the column `seg` is a segmentation rather than an image.
+        labelled: whether the column `seg` is a segmentation and not an image.
     """
 
     noun: str
@@ -51,7 +51,7 @@ class Kind:
     labelled: bool = False
 
     def named(self, cell: str) -> bool:
-        """Whether a cell names such a file."""
+        """Whether a cell names a file of this kind."""
         return re.search(rf"(?:{self.endings})$", cell, re.IGNORECASE) is not None
 
 
@@ -69,17 +69,17 @@ def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list
 
     The first row names the columns. `patient` is required. `subject` (or `visit`) distinguishes several rows of one
     patient, `part` and `fold` assign a patient to a part of the split, and `seg` is the segmentation. Any other column
-    that names files of the kind, relative to the table's folder, is a modality; all other columns are facts. An empty
-    cell means that there is no file.
+    that names files of this kind, relative to the table's folder, is a modality; all other columns are facts. An empty
+    cell means that the file does not exist.
 
     Args:
         path: the table.
-        kind: of its files.
+        kind: the kind of its files.
         complete: whether all files must exist.
 
     Raises:
-        DataError: the table cannot be read or has no row, a column or cell cannot be understood, a file does not
-            exist, or a subject appears twice.
+        DataError: the table cannot be read or has no row, a column or cell is not understood, a file does not
+                exist, or a subject appears twice.
     """
     path = Path(path)
     header, rows = _rows(path)
@@ -109,7 +109,7 @@ def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list
 
 
 def write_table(path: Path, subjects: Sequence[Subject]) -> None:
-    """Write subjects as `read_table` reads them, paths relative to the table's folder; atomic.
+    """Write subjects as a table that `read_table` reads, with paths relative to the table's folder; atomic.
 
     Raises:
         OSError: the file cannot be written.
@@ -133,7 +133,7 @@ def write_table(path: Path, subjects: Sequence[Subject]) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """A row's cells by column, and where it stands."""
+    """A row's cells by column, and the row's place in the file."""
 
     table: Path
     line: int
@@ -186,7 +186,7 @@ class _Row:
 
 
 def _no_images(path: Path, header: Sequence[str], rows: Sequence[_Row], kind: Kind) -> DataError:
-    """The error that a table names no file of a kind, with what it names instead."""
+    """The error for a table without any file of this kind; says what the table names instead."""
     others = {
         other.dataset: name
         for other in (SCANS, PICTURES)
@@ -203,7 +203,7 @@ def _no_images(path: Path, header: Sequence[str], rows: Sequence[_Row], kind: Ki
 
 
 def _rows(path: Path) -> tuple[list[str], list[_Row]]:
-    """The names of the columns, and the rows that are not empty."""
+    """The column names and the non-empty rows."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -237,7 +237,7 @@ def _delimiter(text: str) -> str:
 
 
 def _column(name: str) -> str:
-    """A column's name; reserved names are recognized in any case."""
+    """A column's name; reserved names are recognized in upper or lower case."""
     name = name.strip()
     return name.lower() if name.lower() in (*_NAMED, SEGMENTATION) else name
 

@@ -1,4 +1,4 @@
-"""What the core expects of a dataset."""
+"""The interface of datasets."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ Pattern = Annotated[str, AfterValidator(_compiles)]
 
 
 class Dataset(Protocol):
-    """A component of kind `dataset`; it travels to worker processes, so it must pickle.
+    """A component of kind `dataset`; it is sent to worker processes and must therefore pickle.
 
-    Optional members: `make(progress)`, which writes or fetches the files of `subjects` that are not there yet, called
-    once before any is read; `subject_at(folder, modalities)`, `write(path, image, like)`, `writes` (file endings),
-    `members(path)` (the subjects at a path, or the paths that `subject_at` takes; None for a path of one) and
-    `named(path, image)` (a prediction's file name among others, where it keeps the input's) for `gantk predict`;
-    `reading`, the parameters that change what it reads of a file, plain JSON types; `noun`, what one subject is called
-    if it is not a patient.
+    Optional members: `make(progress)` writes or fetches the files of `subjects` that do not exist yet and is called
+    once before any file is read. For `gantk predict`: `subject_at(folder, modalities)`, `write(path, image, like)`,
+    `writes` (file endings), `members(path)` (the subjects at a path, or the paths that `subject_at` takes; None if the
+    path is a single subject) and `named(path, image)` (the file name of a prediction among several, if predictions keep
+    the input's name). `reading`: the parameters that change what is read from a file, plain JSON types. `noun`: the
+    word for one subject if it is not a patient.
     """
 
     def subjects(self, progress: Progress) -> Sequence[Subject]:
         """All subjects, sorted by id.
 
         Raises:
-            DataError: there are none, or they cannot be listed.
+            DataError: there are no subjects, or they cannot be listed.
         """
 
     def read(self, subject: Subject, modalities: Sequence[str], segmentation: bool = True) -> Readable:
@@ -57,17 +57,17 @@ class Dataset(Protocol):
 
 
 def noun_of(dataset: Dataset) -> str:
-    """What one subject of a dataset is called; its plural has an s."""
+    """The word for one subject of a dataset; its plural ends in s."""
     return str(getattr(dataset, "noun", "patient"))
 
 
 def with_patient(subject: Subject, pattern: str) -> Subject:
-    """A subject with the patient that the last part of its id names.
+    """A copy of a subject whose patient is read from the last part of its id.
 
     Args:
-        subject: as its files tell.
-        pattern: matches the patient's part from the beginning, as its first group where it has one; a subject whose
-            name does not match is a patient by itself.
+        subject: the subject as listed from its files.
+        pattern: matches the patient's part from the beginning (its first group, if it has one); a subject whose name
+            does not match is its own patient.
     """
     found = re.match(pattern, subject.id.rpartition("/")[2])
     return subject if found is None else replace(subject, patient=found[min(1, found.re.groups)] or subject.id)
@@ -77,7 +77,7 @@ def make_data(dataset: Dataset, progress: Progress) -> None:
     """Call the dataset's `make`, if it has one.
 
     Raises:
-        DataError: they cannot be made.
+        DataError: the files cannot be made.
     """
     make = getattr(dataset, "make", None)
     if make is not None:
@@ -85,5 +85,5 @@ def make_data(dataset: Dataset, progress: Progress) -> None:
 
 
 def no_folder(path: Path, mend: str) -> DataError:
-    """The error that a path does not exist or is not a folder."""
+    """The error for a path that does not exist or is not a folder."""
     return DataError("this is not a folder" if path.exists() else "this folder does not exist", where=path, mend=mend)

@@ -1,4 +1,4 @@
-"""Decoding of PNG, JPEG and TIFF files into the numbers that they store, with what their tags say about them."""
+"""Decoding of PNG, JPEG and TIFF files into the stored numbers and the meaning that the tags give them."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ _FURTHER: dict[int, Further] = {
     2: "transparency",
 }
 
-# what it says of a damaged tag would stand among our lines, and without the file's name
+# tifffile's messages about damaged tags would appear among gantk's output, without the file's name
 logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What a file stores, before it is turned upright.
+    """The contents of a file, before the image is turned upright.
 
     Attributes:
-        values: (H, W, S): 1 or 3 colors, and further channels after them.
-        colours: how many channels are colors: 1, gray with black at 0, or 3, RGB.
-        greatest: the greatest number that the file's samples could hold; None for signed, floating-point and
+        values: (H, W, S): 1 or 3 color channels, followed by any further channels.
+        colours: number of color channels: 1 (gray, black at 0) or 3 (RGB).
+        greatest: the greatest number that the file's samples can represent; None for signed, floating-point and
             32-bit numbers.
         orientation: as in EXIF, 1 to 8.
-        further: what the channels after the colors are.
+        further: the kinds of the channels after the colors.
     """
 
     values: np.ndarray
@@ -62,13 +62,13 @@ class Samples:
 
 
 def read_samples(path: Path) -> Samples:
-    """What a PNG, JPEG or TIFF file stores; the format is told by the content, not by the name.
+    """The contents of a PNG, JPEG or TIFF file; the format is recognized by the content, not by the name.
 
     Color profiles and gamma are ignored.
 
     Raises:
-        DataError: the file cannot be read, is damaged as far as its checksums and sizes tell, has another format, or
-            stores something other than a gray or color image.
+        DataError: the file cannot be read, its checksums or sizes show damage, it has another format, or it stores
+                something other than a gray or color image.
     """
     try:
         content = path.read_bytes()
@@ -108,7 +108,7 @@ def _png(path: Path, content: bytes) -> Samples:
         if getattr(image, "n_frames", 1) > 1:
             raise _several(path)
         orientation = _orientation(image)
-    values = _channels_last(imagecodecs.png_decode(content))  # palettes, tRNS and few bits are expanded
+    values = _channels_last(imagecodecs.png_decode(content))  # expands palettes, tRNS and samples of fewer than 8 bits
     alpha = values.shape[2] in (2, 4)
     return Samples(
         values,
@@ -120,7 +120,7 @@ def _png(path: Path, content: bytes) -> Samples:
 
 
 def _jpeg(path: Path, content: bytes) -> Samples:
-    """The first image alone: cameras append previews and gain maps."""
+    """Only the first image: cameras append previews and gain maps."""
     with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
         orientation = _orientation(image)
         image.load()
@@ -150,7 +150,7 @@ def _tiff(path: Path, content: bytes) -> Samples:
     if values.shape[2] - len(extra) != colours or len(extra) > 1 or (extra == [0] and kind != "RGB"):
         raise _refuse(path, f"{values.shape[2]} channels, which are no {kind} image", "Save the colors alone")
     unsigned = values.dtype.kind in "bu"
-    greatest = (1 << bits) - 1 if unsigned and bits <= 16 else None  # 32 bits hold counts, never white
+    greatest = (1 << bits) - 1 if unsigned and bits <= 16 else None  # 32-bit numbers are counts without a white level
     if page.photometric == _WHITE_IS_ZERO or kind in ("CMYK", "palette"):
         if greatest is None:
             raise _refuse(path, f"{values.dtype} numbers of a kind that only unsigned ones of at most 16 bits can be")
@@ -160,27 +160,27 @@ def _tiff(path: Path, content: bytes) -> Samples:
             values = _rgb_of_cmyk(values, greatest)
         else:
             values, greatest = _looked_up(path, values, colormap), 255
-    if greatest is not None and greatest < 255:  # as PNG has it: 1, 2 and 4 bits fill the range of 8
+    if greatest is not None and greatest < 255:  # as in PNG: 1, 2 and 4 bits are scaled to the range of 8
         values = np.rint(values * np.float32(255 / greatest)).astype(np.uint8)
         greatest = 255
     return Samples(values, 1 if kind == "grey" else 3, greatest, int(orientation), _FURTHER[extra[0]] if extra else "")
 
 
 def _only_page(path: Path, file: TiffFile) -> TiffPage:
-    """The image of a TIFF file; smaller copies beside it are skipped."""
+    """The image of a TIFF file; smaller copies in the same file are skipped."""
     pages: list[Any] = [page for page in file.pages if not page.is_reduced]  # type: ignore[union-attr]
     if len(pages) != 1 or int((file.imagej_metadata or {}).get("images", 1)) > 1:
         raise _several(path)
     page: TiffPage = pages[0].aspage()
     if page.imagedepth > 1:
         raise _several(path)
-    if page.imagewidth * page.imagelength > 2 * (Image.MAX_IMAGE_PIXELS or 1 << 40):  # where Pillow refuses, too
+    if page.imagewidth * page.imagelength > 2 * (Image.MAX_IMAGE_PIXELS or 1 << 40):  # Pillow's limit
         raise ValueError(f"{page.imagewidth} × {page.imagelength} pixels are too many")
     return page
 
 
 def _check_segments(page: TiffPage, size: int) -> None:
-    """Refuse strips or tiles that are missing or end after the file; they would be read as zeros."""
+    """Reject strips or tiles that are missing or extend past the end of the file; they would be read as zeros."""
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     if len(segments) < int(np.prod(page.chunked)) or not all(start and count for start, count in segments):
         raise ValueError("a strip or tile is missing")
@@ -189,14 +189,14 @@ def _check_segments(page: TiffPage, size: int) -> None:
 
 
 def _rgb_of_cmyk(values: np.ndarray, greatest: int) -> np.ndarray:
-    """(H, W, 4 + …) to (H, W, 3 + …): without a color profile, ink covers what lies below it."""
+    """(H, W, 4 + …) to (H, W, 3 + …): the simple conversion without a color profile."""
     light = greatest - values[..., :4].astype(np.float64)
     rgb = np.rint(light[..., :3] * light[..., 3:] / greatest).astype(values.dtype)
     return np.concatenate([rgb, values[..., 4:]], axis=2)
 
 
 def _looked_up(path: Path, values: np.ndarray, colormap: np.ndarray | None) -> np.ndarray:
-    """Places in a palette to (H, W, 3 + …), uint8; old files have palettes of 8 bits."""
+    """Palette indices to (H, W, 3 + …), uint8; old files have palettes of 8 bits."""
     if colormap is None or values.shape[2] != 1:
         raise _refuse(path, "a palette that does not fit it")
     colours = np.asarray(colormap) if np.max(colormap) < 256 else np.asarray(colormap) >> 8

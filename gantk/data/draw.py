@@ -1,4 +1,4 @@
-"""The order in which patients are drawn: fixed for good by their names and a seed, even in strata where asked."""
+"""The order in which patients are drawn: determined by their names and a seed alone, optionally stratified."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["drawn"]
 
 
 def drawn(names: Sequence[str], seed: int, strata: Mapping[str, str] | None = None) -> list[str]:
-    """Names in the seed's order; with strata, so that any run of them has about each stratum's share.
+    """Names in the seed's order; with strata, any consecutive names contain about each stratum's share.
 
     Args:
-        names: sorted.
-        seed: of the permutation.
-        strata: the stratum of each name; those without one are a stratum themselves.
+        names: sorted names.
+        seed: seed of the permutation.
+        strata: the stratum of each name; names without a stratum form a stratum of their own.
     """
-    # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
+    # sorts random numbers: NumPy guarantees this stream across versions, but not that of `permutation`
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
     shuffled = [names[i] for i in np.argsort(generator.random(len(names)), kind="stable")]
     of = {name: (strata or {}).get(name, "") for name in shuffled}

@@ -1,4 +1,4 @@
-"""What networks are given beside images: one value per image, or categories per pixel."""
+"""Extra inputs of networks: one value per image, or categories per pixel."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["blank", "encoded", "of_image", "of_pixels", "planes"]
 
 
 def of_image(name: str, settings: ExtraSettings, facts: Mapping[str, object], subject: str) -> float:
-    """The value given for a subject's images: a number, or the index of a category.
+    """The extra value of a subject's images: a number, or the index of a category.
 
     Raises:
-        DataError: no value is known, or it is not one of the categories.
+        DataError: the subject has no value, or the value is not one of the categories.
     """
     said = facts.get(settings.of or name, settings.value)
     try:
@@ -58,8 +58,10 @@ def of_pixels(name: str, settings: ExtraSettings, labels: np.ndarray, subject: s
 
 
 def encoded(settings: ExtraSettings, values: Tensor) -> Tensor:
-    """What a network is given of a group's values, float: `(B, K, *spatial)` of pixels and `(B, K)` of images,
-    categories one-hot, K = 1 for numbers."""
+    """A group's values as network inputs, float: `(B, K, *spatial)` per pixel, `(B, K)` per image.
+
+    Categories are one-hot; K = 1 for numbers.
+    """
     if settings.categories is None:
         return values.float()[:, None]
     hot = F.one_hot(values.long().squeeze(1) if values.ndim > 1 else values.long(), settings.width)
@@ -67,8 +69,10 @@ def encoded(settings: ExtraSettings, values: Tensor) -> Tensor:
 
 
 def blank(settings: ExtraSettings, batch: int, size: Sequence[int]) -> Tensor:
-    """Example values of a group, without data: per pixel the categories in turn along rows, per image the first
-    category."""
+    """Example values of a group, without data.
+
+    Per pixel: the categories in turn along rows. Per image: the first category.
+    """
     if settings.per == "pixel":
         return (torch.arange(size[-1]) % settings.width).to(torch.uint8).expand(batch, 1, *size)
     return torch.zeros(batch, dtype=torch.float32 if settings.categories is None else torch.int64)
@@ -77,11 +81,10 @@ def blank(settings: ExtraSettings, batch: int, size: Sequence[int]) -> Tensor:
 def planes(
     extra: Mapping[str, ExtraSettings], slices: Slices, labels: Labels, subject: Subject
 ) -> dict[str, np.ndarray]:
-    """The values given per pixel of a subject's slices, by name: category indices, uint8
-    (Z, H, W).
+    """The extra values per pixel of a subject's slices, by name: category indices, uint8 (Z, H, W).
 
     Raises:
-        DataError: the subject has no segmentation where one is needed, or a label is not one of the categories.
+        DataError: a segmentation is needed and the subject has none, or a label is not one of the categories.
     """
     found = {}
     for name, settings in extra.items():

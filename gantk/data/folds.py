@@ -1,4 +1,4 @@
-"""Cross-validation: each patient is tested in one of several folds, and trained on or validated in the others."""
+"""Cross-validation: each patient is in the test set of one fold, and in training or validation in the others."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def parts_in_fold(
     strata: Mapping[str, str] | None = None,
     noun: str = "patient",
 ) -> dict[str, str]:
-    """The parts of a split in one fold: those of the dataset, with the fold's patients in `test`.
+    """The parts of the subjects in one fold: those that the dataset assigns, with the fold's patients in `test`.
 
-    A pure function of the arguments. The folds are disjoint, cover all patients who can be
-    tested, and differ by one patient in size where they are drawn. Where the dataset gives folds, they are those, and
-    a patient without one is never tested; a patient in the dataset's validation part is not drawn either.
+    A pure function of the arguments. The folds are disjoint and cover all patients that can be tested; the sizes of
+    drawn folds differ by at most one patient. If the dataset gives folds, those are used, and a patient without a fold
+    is never tested. A patient in the dataset's validation part is not drawn either.
 
     Args:
-        subjects: those who can be tested.
-        folds: how many folds there are.
-        fold: which one is tested, from 0.
-        seed: of the order in which patients are drawn.
-        parts: of subjects that the dataset puts in a part.
-        given: of subjects to which the dataset gives a fold.
-        owners: the patient of each subject; a subject that is not named is a patient itself.
-        strata: the stratum of each patient, of which all folds have about the same share.
-        noun: what errors call a subject.
+        subjects: the subjects that can be tested.
+        folds: number of folds.
+        fold: the fold to test, from 0.
+        seed: seed of the order in which patients are drawn.
+        parts: the parts of subjects that the dataset assigns to one.
+        given: the folds of subjects that the dataset assigns to one.
+        owners: the patient of each subject; a subject that is not listed is its own patient.
+        strata: the stratum of each patient; all folds have about the same share of each stratum.
+        noun: the word for a subject in errors.
 
     Raises:
-        DataError: the dataset has a test part or gives a patient two folds or one that does not exist, or there are
-            fewer patients than folds.
+        DataError: the dataset has a test part, assigns a patient to two folds or to a fold that does not exist, or
+                there are fewer patients than folds.
     """
     parts, owners = parts or {}, owners or {}
     patients = sorted({owners.get(name, name) for name in subjects})
@@ -77,10 +77,10 @@ def parts_in_fold(
 
 
 def strata_of(subjects: Sequence[Subject], name: str, noun: str = "patient") -> dict[str, str]:
-    """By patient, the fact of that name: of the patient's first subject that has it, empty where none has.
+    """The fact of this name for each patient: from the patient's first subject that has it, else empty.
 
     Raises:
-        DataError: no subject has it.
+        DataError: no subject has this fact.
     """
     found: dict[str, str] = {}
     for subject in sorted(subjects, key=lambda subject: subject.id):

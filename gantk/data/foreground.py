@@ -1,5 +1,4 @@
-"""Where the body is in volumes: the number around it, the voxels with other numbers, and whether the result is
-plausible."""
+"""Foreground of volumes: estimate the background value, find the voxels of the body, and check plausibility."""
 
 from __future__ import annotations
 
@@ -12,19 +11,19 @@ from gantk.errors import DataError
 
 __all__ = ["Foreground", "body_of", "check_plausible", "find_background", "find_foreground"]
 
-_NEAR = 0.01  # of the range of intensities: voxels so near to the background are background
-_TAIL = 0.1  # of that range: resampling undershoots the background by less
-_LARGEST = 0.6  # part of a volume that may be foreground,
+_NEAR = 0.01  # voxels within this fraction of the intensity range of the background are background
+_TAIL = 0.1  # resampling undershoots the background by less than this fraction of the range
+_LARGEST = 0.6  # largest plausible foreground, as a fraction of the volume,
 _OPEN = 0.4  # or of its four sides, which a body in a narrow crop hardly touches
-_SHARED = 0.5  # part of a foreground that must lie inside that of the other images
-_CONSTANT = 0.25  # part of the border that holds one number, where it is filled with a constant
+_SHARED = 0.5  # fraction of a foreground that must lie inside that of the other images
+_CONSTANT = 0.25  # a border with at least this fraction of one number was filled with a constant
 
 
 def find_background(volume: np.ndarray) -> float:
     """The number that fills the border of a volume (X, Y, Z), in its own units.
 
-    The commonest number of its faces; where none is common, as after interpolation, the center of the densest
-    hundredth of the range, or 0 if that is in it.
+    The most common number on its faces. If no number is common, as after interpolation: the center of the densest
+    hundredth of the range, or 0 if 0 lies in it.
     """
     faces = _border(volume)
     numbers, counts = np.unique(faces, return_counts=True)
@@ -57,7 +56,7 @@ def body_of(volume: np.ndarray, background: float) -> np.ndarray:
 
 
 def _is_end(others: np.ndarray, background: float, low: float, high: float) -> bool:
-    """Whether nearly all that is not background lies above it."""
+    """Whether nearly all other numbers lie above the background."""
     near = _NEAR * (high - background)
     if background - low > _TAIL * (high - background):
         return False
@@ -67,7 +66,7 @@ def _is_end(others: np.ndarray, background: float, low: float, high: float) -> b
 
 @dataclass(frozen=True)
 class Foreground:
-    """What is body and what is background in the volumes of one subject.
+    """The body and the background in the volumes of one subject.
 
     Attributes:
         mask: bool (X, Y, Z), the foreground of all images.
@@ -86,13 +85,13 @@ def find_foreground(
     told: Mapping[str, float],
     mask: np.ndarray | None = None,
 ) -> Foreground:
-    """The foreground of a subject: a mask where there is one, else the bodies of all inputs with what they enclose.
+    """The foreground of a subject: the mask if there is one, else the bodies of all inputs with enclosed holes filled.
 
     Args:
         images: by modality, (X, Y, Z) in their own units, the inputs among them.
-        inputs: modalities that say where foreground is.
+        inputs: modalities that determine the foreground.
         told: known backgrounds, by modality; the others are estimated.
-        mask: not 0 where there is foreground.
+        mask: nonzero in the foreground.
     """
     backgrounds = {name: told[name] if name in told else find_background(image) for name, image in images.items()}
     bodies = {name: body_of(image, backgrounds[name]) for name, image in images.items()}
@@ -103,18 +102,17 @@ def find_foreground(
 def check_plausible(
     found: Foreground, images: Mapping[str, np.ndarray], inputs: Sequence[str], known: Sequence[str]
 ) -> None:
-    """Refuse images whose foreground is not plausible for a body.
+    """Reject images whose foreground is not plausible for a body.
 
     Args:
         found: their foreground.
         images: as in `find_foreground`.
         inputs: as in `find_foreground`.
-        known: modalities of which the recipe says where their body is, by a background or a mask.
+        known: modalities whose background or mask the recipe specifies.
 
     Raises:
         DataError: an input is foreground in more than 60 % of the volume and 40 % of its sides (unless it is in
-            `known`), an image
-            is the same everywhere inside the foreground, or its body lies elsewhere; `where` is its modality.
+                `known`), an image is constant inside the foreground or has its body elsewhere; `where` is the modality.
     """
     why, mend = {}, {}
     for name in found.bodies:
@@ -141,7 +139,7 @@ def check_plausible(
                 why=why[name],
                 mend=f"leave the patient out, or correct the file. If the background is different, {mend[name]}",
             )
-    for name, body in found.bodies.items():  # after all others: an empty image is no reason to blame its neighbors
+    for name, body in found.bodies.items():  # last, so that other images are not blamed for an empty one
         others = [found.bodies[other] for other in inputs if other != name]
         around = _union(others) if others else found.mask
         smaller = min(int(body.sum()), int(around.sum()))
@@ -156,7 +154,7 @@ def check_plausible(
 
 
 def _border(volume: np.ndarray, among: Sequence[int] = (0, 1, 2)) -> np.ndarray:
-    """The voxels of a volume's faces, those of edges several times; an axis of one voxel has no faces."""
+    """The voxels of a volume's faces; voxels on edges appear several times. An axis of one voxel has no faces."""
     axes = [axis for axis in among if volume.shape[axis] > 1] or [0]
     return np.concatenate([volume.take(side, axis).ravel() for axis in axes for side in (0, -1)])
 
@@ -167,7 +165,7 @@ def _union(bodies: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _filled(body: np.ndarray) -> np.ndarray:
-    """A body with its enclosed holes; labeling is far faster than scipy's `binary_fill_holes` on large volumes."""
+    """A body with enclosed holes filled; labeling is far faster than scipy's `binary_fill_holes` on large volumes."""
     try:
         from scipy import ndimage
     except ImportError:  # exported networks run without it
@@ -180,7 +178,7 @@ def _filled(body: np.ndarray) -> np.ndarray:
 
 
 def _filled_slowly(body: np.ndarray) -> np.ndarray:
-    """The same with NumPy alone: the outside spreads from the border along every axis until it grows no further."""
+    """The same with only NumPy: the outside grows from the border along every axis until it stops growing."""
     free, outside = ~body, np.zeros_like(body)
     for axis in [axis for axis in range(body.ndim) if body.shape[axis] > 1] or [0]:
         for side in (0, -1):

@@ -1,4 +1,4 @@
-"""The dataset `image_table`: pictures that a CSV or TSV file lists, wherever they are."""
+"""The dataset `image_table`: pictures listed in a CSV or TSV file, in any folders."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class ImageTable(Pictures):
     """Pictures of a CSV or TSV file: `patient,stain,fluorescence,part,fold,site`, a row for each subject.
 
     A column that names PNG, JPEG or TIFF files, relative to the table's folder, is a kind of image under the column's
-    name; there may be several inputs. An empty cell means that the file does not exist. `subject` or `visit` tells
-    several rows of one patient
-    (or scene) apart; `part` (training, validation, test) and `fold` (0, 1, …) fix the split; other columns are facts by
-    which `data.split.stratify` can balance it. Numbers of the files are read as in the dataset `images`.
+    name; there may be several inputs. An empty cell means that the file does not exist. `subject` or `visit`
+    distinguishes several rows of one patient (or scene); `part` (training, validation, test) and `fold` (0, 1, …) fix
+    the split; other columns are facts by which `data.split.stratify` can balance it. Pixel values are interpreted as in
+    the dataset `images`.
 
     Args:
         file: the table.
-        mode: `rgb` or `grey`, what images are converted to.
-        size: height and width that images are resized to, with antialiasing; those of data.crop where absent.
+        mode: `rgb` or `grey`; images are converted to this mode.
+        size: height and width to which images are resized, with antialiasing; default: data.crop.
     """
 
     def __init__(self, file: Path, mode: Mode = "rgb", size: Size | None = None) -> None:

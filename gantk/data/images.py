@@ -1,4 +1,4 @@
-"""The dataset `images`: folders of PNG, JPEG or TIFF, in the layouts that data sets for image translation have."""
+"""The dataset `images`: folders of PNG, JPEG or TIFF files in the common layouts of image translation data sets."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ _EXPECTED = (
 class Images(Pictures):
     """Pictures of two kinds, called `a` and `b`: pairs of them, or some of each.
 
-    What a file's unsigned numbers can be is mapped to [-1, 1]; signed, floating-point and 32-bit numbers, as in CT and
-    depth, need data.intensities.NAME.range. Transparency is left out; data.spacing and data.normalisation, which are
-    about scans, mean nothing here. Folders train, val and test are the split's parts.
+    The full range of a file's unsigned type is mapped to [-1, 1]; signed, floating-point and 32-bit numbers, as in CT
+    and depth maps, need data.intensities.NAME.range. Transparency is ignored; data.spacing and data.normalisation apply
+    only to scans. Folders train, val and test are the split's parts.
 
     Args:
         root: the data set's folder.
         layout: `halves` (a and b side by side in one file: train/0001.jpg), `folders` (pairs of equal name: a/0001.png
-            and b/0001.png, with train, val and test above, below or, as in trainA, before them), `unaligned`
-            (trainA, trainB, testA, testB); `auto` recognizes them, and takes trainA and trainB for unaligned.
-        mode: `rgb` or `grey`, what images are converted to.
-        size: height and width that images are resized to, with antialiasing; those of data.crop where absent.
-        left: which of the two is on the left in `halves`.
-        patient: where several images are of one patient or scene, a regular expression that matches its part of their
-            names from the beginning, such as `[^_]+` for `P1_034.png`; by default every image is one by itself.
+                and b/0001.png; train, val and test are the parent folder, a subfolder or, as in trainA, a prefix), or
+                `unaligned` (trainA, trainB, testA, testB); `auto` recognizes the layout and treats trainA and trainB as
+                unaligned.
+            mode: `rgb` or `grey`; images are converted to this mode.
+            size: height and width to which images are resized, with antialiasing; default: data.crop.
+            left: the image on the left in `halves`.
+            patient: if several images show one patient or scene, a regular expression that matches its part of the file
+                names from the beginning, such as `[^_]+` for `P1_034.png`; default: every image is its own patient.
     """
 
     def __init__(
@@ -63,15 +64,15 @@ class Images(Pictures):
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The parameters that change what is read of a file."""
+        """The parameters that change what is read from a file."""
         return super().reading | {"left": self.left}
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All pictures or pairs sorted by id, which is the path below the root without its suffix.
+        """All pictures or pairs, sorted by id (the path below the root without its suffix).
 
         Raises:
-            DataError: the root does not exist or holds no images in a known layout, an image has no partner, or two
-                files have one name.
+            DataError: the root does not exist or contains no images in a known layout, an image has no partner, or two
+                    files have the same name.
         """
         if not self.root.is_dir():
             raise no_folder(self.root, "Correct data.root in the recipe")
@@ -90,10 +91,10 @@ class Images(Pictures):
         return sorted(owned, key=lambda subject: subject.id)
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
-        """The picture in one file, to be translated; the pair, if the file belongs to this data set and holds a pair.
+        """The picture in one file, to be translated; the pair, if the file belongs to this data set and has a pair.
 
         Raises:
-            DataError: the file does not exist or is no image, or several modalities are asked for.
+            DataError: the file does not exist or is not an image, or several modalities are requested.
         """
         path = Path(path).expanduser()
         if path.is_file() and path.resolve() in self._pairs:
@@ -102,19 +103,19 @@ class Images(Pictures):
 
     @cached_property
     def _pairs(self) -> frozenset[Path]:
-        """The files of this data set that hold two images side by side."""
+        """The files of this data set that contain two images side by side."""
         if not self.root.is_dir():
             return frozenset()
         try:
             found = _Folders(self.root)
             halves = (found.layout() if self.layout == "auto" else self.layout) == "halves"
-        except DataError:  # it is no data set any more
+        except DataError:  # the folder is no longer a data set
             return frozenset()
         files = (subject.files["a"] for subject in found.subjects("halves")) if halves else ()
         return frozenset(file.resolve() for file in files)
 
     def _shown(self, subject: Subject, name: str, pixels: Pixels) -> tuple[np.ndarray, str]:
-        """As for all pictures; of a file with both images side by side, the half that shows this one."""
+        """The image as for all pictures; from a file with both images side by side, the half with this image."""
         if len(set(subject.files.values())) == len(subject.files):
             return super()._shown(subject, name, pixels)
         left = name == self.left
@@ -122,12 +123,12 @@ class Images(Pictures):
 
 
 class _Folders:
-    """The images below a root, by the part and side that their folders' names give."""
+    """The images below a root, by part and side, both read from the folder names."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[tuple[str, Side | None], dict[str, Path]] = {}
-        self.joined = False  # whether folders are called trainA, part and side in one
+        self.joined = False  # whether a folder name such as trainA contains both part and side
         self._add(root, "", None)
         for outer in _subfolders(root):
             part, side = _meaning(outer.name)
@@ -158,7 +159,7 @@ class _Folders:
         """The layout of these folders.
 
         Raises:
-            DataError: there are no images in a known layout, or there are in several.
+            DataError: the folders match no known layout, or several.
         """
         fitting = ["halves"] if any(side is None for _, side in self.files) else []
         if any(side for _, side in self.files):
@@ -213,7 +214,7 @@ class _Folders:
 
 
 def _meaning(name: str) -> tuple[str, Side | None]:
-    """The part and the side that a folder's name stands for: `train`, `A`, `trainA`; empty where it says neither."""
+    """The part and the side in a folder's name: `train`, `A`, `trainA`; empty and None if it contains neither."""
     name = name.lower()
     if name in _PARTS:
         return name, None

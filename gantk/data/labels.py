@@ -1,4 +1,4 @@
-"""What the labels of segmentations mean: decided for a whole cohort, and translated into one set of labels."""
+"""The meaning of segmentation labels: decided for a whole cohort and translated into one set of labels."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["Labels", "decide_labels"]
 
 @dataclass(frozen=True)
 class Labels:
-    """Which labels of the files make up each region; the defaults are those of BraTS 2017 to 2021.
+    """The labels in the files that form each region; the defaults are those of BraTS 2017 to 2021.
 
     Attributes:
-        tumour: all tumor labels; any other label is no tumor.
-        core: those of the tumor core, the enhancing tumor included.
-        enhancing: those of the enhancing tumor.
+        tumour: all tumor labels.
+        core: the labels of the tumor core, including the enhancing tumor.
+        enhancing: the labels of the enhancing tumor.
     """
 
     tumour: tuple[int, ...] = REGIONS["tumour"]
@@ -33,7 +33,7 @@ class Labels:
     enhancing: tuple[int, ...] = REGIONS["et"]
 
     def canonical(self, labels: np.ndarray) -> np.ndarray:
-        """The files' labels, uint8 of any shape, as those of batches: 0, 1, 2 and 4."""
+        """Labels of files, uint8 of any shape, translated to the labels of batches: 0, 1, 2 and 4."""
         lookup = np.zeros(256, np.uint8)
         for told, label in ((self.tumour, EDEMA), (self.core, CORE), (self.enhancing, ENHANCING)):
             lookup[list(told)] = label
@@ -54,15 +54,15 @@ def decide_labels(
     settings: LabelSettings | None = None,
     files: Mapping[str, Path | None] | None = None,
 ) -> Labels:
-    """What labels mean in a cohort: as the recipe says, else by the convention of BraTS that fits all of it.
+    """The meaning of a cohort's labels: from the recipe, else the BraTS convention that fits all patients.
 
     Args:
         found: the labels above 0 in each patient's segmentation.
-        settings: the recipe's table.
-        files: their segmentations, which errors name.
+        settings: the recipe's table `[data.labels]`.
+        files: the patients' segmentation files, which errors name.
 
     Raises:
-        DataError: no convention fits, or several do.
+        DataError: no convention fits, or several fit.
     """
     if settings is not None:
         return Labels.from_dict(settings.model_dump())

@@ -1,4 +1,4 @@
-"""Which channels of a batch's source and target hold which modality."""
+"""The assignment of modalities to the channels of a batch's source and target."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Side = Literal["source", "target"]
 
 @dataclass(frozen=True)
 class Domain:
-    """What a translator takes or gives: channels of a group's source or target.
+    """A translator's input or output: channels of a group's source or target.
 
     Args:
-        side: which of the two.
-        channels: their indices; None for all, as they are.
-        size: how many they are; follows from the two others.
+        side: source or target.
+        channels: channel indices; None for all channels in order.
+        size: number of channels; follows from the other two.
     """
 
     side: Side
@@ -31,14 +31,14 @@ class Domain:
 
 @dataclass(frozen=True)
 class Layout:
-    """The order of channels: by modality, within it by neighboring slice, within that by the image's own channel.
+    """The order of channels: by modality, then by neighboring slice, then by the image's own channel.
 
     Args:
         inputs: modalities of the source.
         targets: modalities of the target.
-        neighbours: slices on either side of a source's slice that come with it.
-        channels: channels of one image, 1 for scans and gray images, 3 for color.
-        categories: the modalities whose numbers are names.
+        neighbours: number of neighboring slices on either side that are part of the source.
+        channels: channels of one image: 1 for scans and gray images, 3 for color.
+        categories: the modalities that hold categories.
     """
 
     inputs: tuple[str, ...]
@@ -49,7 +49,7 @@ class Layout:
 
     @classmethod
     def of(cls, data: DataSettings, channels: int = 1) -> Layout:
-        """The layout of a recipe's data; `channels` are those of one image."""
+        """The layout of a recipe's data; `channels` is the number of channels of one image."""
         return cls(tuple(data.inputs), data.targets, data.neighbours, channels, data.categories)
 
     def names(self, side: Side) -> tuple[str, ...]:
@@ -57,15 +57,15 @@ class Layout:
         return self.inputs if side == "source" else self.targets
 
     def depth(self, side: Side) -> int:
-        """Slices of one modality."""
+        """Number of slices of one modality."""
         return 2 * self.neighbours + 1 if side == "source" else 1
 
     def size(self, side: Side) -> int:
-        """All channels of a side."""
+        """Number of channels of a side."""
         return len(self.names(side)) * self.depth(side) * self.channels
 
     def planes(self, side: Side, modality: str) -> tuple[int, ...]:
-        """The channels of a modality, its neighboring slices included."""
+        """The channels of a modality, including its neighboring slices."""
         width = self.depth(side) * self.channels
         first = self.names(side).index(modality) * width
         return tuple(range(first, first + width))
@@ -77,27 +77,27 @@ class Layout:
 
     @property
     def own(self) -> tuple[int, ...] | None:
-        """The source channels that show a slice itself; None where all do."""
+        """The source channels that show a slice itself and not its neighbors; None if all do."""
         if not self.neighbours:
             return None
         return tuple(channel for name in self.inputs for channel in self.image("source", name))
 
     @property
     def named(self) -> tuple[int, ...]:
-        """The source channels whose numbers are names."""
+        """The source channels that hold categories."""
         names = [name for name in self.inputs if name in self.categories]
         return tuple(channel for name in names for channel in self.planes("source", name))
 
     def taken(self, modalities: Sequence[str] | None, where: str) -> Domain:
-        """What a translator takes of these modalities (all inputs where None): inputs before targets.
+        """The domain of a translator's input (None: all inputs): looked up among the inputs, then among the targets.
 
         Raises:
-            RecipeError: one is neither, or they are not all on one side.
+            RecipeError: a modality is neither an input nor a target, or they are not all on one side.
         """
         return self._domain(modalities, ("source", "target"), where)
 
     def given(self, modalities: Sequence[str] | None, where: str) -> Domain:
-        """What a translator gives (all targets where None): targets before inputs. Raises as `taken` does."""
+        """The domain of a translator's output (None: all targets): as `taken`, but targets are looked up first."""
         return self._domain(modalities, ("target", "source"), where)
 
     def _domain(self, modalities: Sequence[str] | None, order: tuple[Side, Side], where: str) -> Domain:

@@ -34,7 +34,7 @@ def members(split: Split, group: str) -> tuple[str, ...]:
     """The subjects whose slices a batch group draws.
 
     Raises:
-        DataError: there is none, or there are fewer than the group's parts.
+        DataError: there is no such subject, or there are fewer than the group's parts.
     """
     name = GroupName.parse(group)
     whole = {
@@ -57,30 +57,29 @@ def members(split: Split, group: str) -> tuple[str, ...]:
 class Loader:
     """Batches as a pure function of (stage, epoch, step): nothing to save, resume is exact.
 
-    Training draws the samples of a `Sampling`, slices or patches; all else is read as slices, or as whole volumes.
+    Training draws the samples of a `Sampling` (slices or patches); everything else reads slices or whole volumes.
 
-    Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired
-    patients), `source` (source of all training patients) and `target` (target of the paired patients and
-    of those who have nothing else, drawn independently). `paired:1/2` draws from the first of two parts of the paired
-    patients, see `GroupName`. In an epoch no sample repeats before all samples of its class were drawn; each pass has
-    an order of its own.
+    Groups: `paired` (source and target of the paired patients), `unpaired` (source of the unpaired patients), `source`
+    (source of all training patients) and `target` (target of the paired patients and of patients with only targets,
+    drawn independently). `paired:1/2` draws from the first of two parts of the paired patients, see `GroupName`. In an
+    epoch no sample repeats before all samples of its class were drawn; each pass has its own order.
 
     Args:
         store: prepared slices of all patients of the split.
-        split: who trains.
+        split: the split of the patients.
         layout: the channels of source and target.
-        sizes: samples per batch by group.
-        sampling: what a sample is.
-        slices: `tumour` draws where there is tumor alone, `all` everywhere.
-        core_fraction: part of the draws with tumor core; None draws as they come.
-        seed: of all orders.
-        steps_per_epoch: length of an epoch; None lets the longest group decide.
+        sizes: samples per batch, by group.
+        sampling: draws the samples.
+        slices: `tumour` draws only slices with tumor, `all` draws all slices.
+        core_fraction: fraction of the draws with tumor core; None draws regardless of the core.
+        seed: seed of all orders.
+        steps_per_epoch: length of an epoch; None uses the length of the longest group.
         missing: inputs that `rows` and `patient` hide.
-        measured: targets that must be present for `rows` and `patient` to return a target; by default all.
-        extra: what groups hold beside images, by name.
-        facts: what is known of each subject, by name.
-        sampler: says how often each slice is drawn; by default all are drawn equally often. `sampling` must then draw
-            slices, as samples or as those in which patches have their middle.
+        measured: targets that must be present for `rows` and `patient` to return a target; default: all.
+        extra: further values of groups, by name.
+        facts: the facts of each subject, by name.
+        sampler: decides how often each slice is drawn; default: all equally often. With a sampler, `sampling` must draw
+            slices, either as samples or as the center slices of patches.
     """
 
     def __init__(
@@ -112,16 +111,16 @@ class Loader:
         self._order = lru_cache(maxsize=16)(self._draw_order)
 
     def steps(self, groups: Collection[str]) -> int:
-        """Batches in an epoch over these groups: the longest decides, the others start over.
+        """Number of batches in an epoch over these groups: that of the longest group; the others start over.
 
         Raises:
             RecipeError: a group is unknown or has no size.
-            DataError: a group has no patient, or no slice that may be drawn.
+            DataError: a group has no patient, or no slice that can be drawn.
         """
         sizes = {group: self._size(group) for group in groups}
         if self.sampler is not None:
             for group in groups:
-                self.sampler.weights(self._candidates(group))  # what it refuses is refused before a run begins
+                self.sampler.weights(self._candidates(group))  # fail before training begins
         needed = [ceil(self.sampling.draws(self._pools(group)) / size) for group, size in sizes.items()]
         return self.steps_per_epoch or max(needed, default=0)
 
@@ -137,9 +136,9 @@ class Loader:
     def prefetch(
         self, groups: Collection[str], stage: int, epoch: int, start: int, stop: int, *, pinned: bool = False
     ) -> Iterator[tuple[int, Batch]]:
-        """Yield (step, batch) for steps start to stop - 1, the next one prepared in a thread meanwhile.
+        """Yield (step, batch) for steps start to stop - 1; a thread prepares the next batch in the meantime.
 
-        Pinned batches are copied to a GPU while it computes.
+        Pinned batches can be copied to a GPU while it computes.
         """
 
         def prepare(step: int) -> tuple[int, Batch]:
@@ -149,9 +148,9 @@ class Loader:
         return ahead(map(prepare, range(start, stop)))
 
     def patient(self, patient: str, size: int) -> Iterator[Group]:
-        """Every brain slice of a patient in order, `size` at a time, with the target where there is one.
+        """Every brain slice of a patient in order, `size` at a time, with the target if there is one.
 
-        The next ones are read in a thread meanwhile.
+        A thread reads the next slices in the meantime.
         """
         rows = [(patient, row) for row in range(len(self._patient(patient)))]
         return ahead(self.rows(rows[start : start + size]) for start in range(0, len(rows), size))
@@ -159,7 +158,7 @@ class Loader:
     def panel_rows(self, patients: Sequence[str], count: int) -> list[Row]:
         """(patient, row) of up to `count` slices with the largest tumors, for pictures.
 
-        Each patient's best slice comes first, then the second best of each; without tumor most brain counts.
+        Each patient's best slice comes first, then the second best of each; without tumor, the slices with most brain.
         """
         ranked = []
         for patient in patients:
@@ -172,7 +171,7 @@ class Loader:
         return [(patient, row) for *_, patient, row in sorted(ranked)[:count]]
 
     def rows(self, rows: Sequence[Row]) -> Group:
-        """These (patient, row) slices, with the target if all their patients have its measured images."""
+        """These (patient, row) slices, with the target if all their patients have the measured targets."""
         return self._shown([Slice(patient, self._patient(patient), row) for patient, row in rows])
 
     def volume(self, patient: str) -> Group:
@@ -180,7 +179,7 @@ class Loader:
         return self._shown([Patch.whole(patient, self._patient(patient))])
 
     def _shown(self, samples: Sequence[Sample]) -> Group:
-        """Samples as at test time: without the hidden inputs."""
+        """Samples as seen at test time: without the hidden inputs."""
         have = all(self.measured <= set(self._patient(sample.subject).modalities) for sample in samples)
         group = self._group(samples, source=True, target=have)
         if self._hidden and group.source is not None:
@@ -188,8 +187,8 @@ class Loader:
         return group
 
     def _group(self, samples: Sequence[Sample], *, source: bool, target: bool) -> Group:
-        # NumPy throughout: a torch operation in the prefetching thread would start a second pool of OpenMP threads,
-        # and with more of those than cores none of them spins any longer, which makes training 1.6 times as slow
+        # only NumPy here: a torch operation in the prefetching thread would start a second pool of OpenMP threads;
+        # with more threads than cores they stop spin-waiting, which makes training 1.6 times as slow
         layout, subjects = self.layout, tuple(sample.subject for sample in samples)
         labels = np.stack([sample.segmentation() for sample in samples])
         return Group(
@@ -205,7 +204,7 @@ class Loader:
         )
 
     def _extra(self, name: str, samples: Sequence[Sample]) -> np.ndarray:
-        """The values given beside the samples' images; see `Group.extra`."""
+        """The extra values of the samples; see `Group.extra`."""
         settings = self.extra[name]
         subjects = [sample.subject for sample in samples]
         if settings.per == "image":
@@ -258,14 +257,14 @@ class Loader:
         length = len(pool) if self.sampler is None else self.sampling.draws(pools)
         again, place = divmod(number, length)
         drawn = pool[self._order(group, stage, epoch, kind, again, length)[place]]
-        # ends in 1, as SeedSequence takes a key and the same with zeros behind it for equal
+        # ends in 1 because SeedSequence treats a key and the same key with trailing zeros as equal
         key = (self.seed, *GroupName.parse(group).key, stage, epoch, kind, number, 1)
         return self.sampling.sample(drawn, self._patient, partial(_random, key))
 
     def _candidates(self, group: str) -> Candidates:
         rows, known = self._pools(group).other, {} if self.sampler is None else self.sampler.hardness.known
         subjects, sampling = [subject for subject, _ in rows], self.sampling
-        assert isinstance(sampling, WholeSlices | PatchesBySlice)  # others draw no slices
+        assert isinstance(sampling, WholeSlices | PatchesBySlice)  # other samplings draw no slices
         slices = [int(self._patient(subject).z[row]) for subject, row in rows]
         hardness = [known.get(sampling.told(drawn, self._patient), np.nan) for drawn in rows] if known else []
         return Candidates(
@@ -280,11 +279,11 @@ class Loader:
         )
 
     def _draw_order(self, group: str, stage: int, epoch: int, kind: int, again: int, count: int) -> np.ndarray:
-        """The order of one pass over a class, its own for every (seed, group, stage, epoch, class, pass)."""
+        """The order of one pass over a class; differs for every (seed, group, stage, epoch, class, pass)."""
         key = (self.seed, *GroupName.parse(group).key, stage, epoch, kind, again)
         if self.sampler is not None:
             return self.sampler.order(self._candidates(group), _random(key, count + 1))
-        # sorting random numbers: this stream of NumPy's is fixed for good, that of `permutation` is not
+        # sorts random numbers: NumPy guarantees this stream across versions, but not that of `permutation`
         return np.argsort(_random(key, count), kind="stable")
 
 

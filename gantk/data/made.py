@@ -1,4 +1,4 @@
-"""Random images and batch groups that look like the loader's: tissue, exact background, a tumor."""
+"""Random images and batch groups that resemble the loader's: tissue, exact background, a tumor."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from gantk.data.batch import Group
 
 __all__ = ["make_group", "make_image", "sizes_to_try"]
 
-#: Sides of small images in pixels, at least, by their number.
+#: Smallest sides of small test images in pixels, by the number of dimensions.
 SMALL = {2: (32, 64), 3: (16, 32)}
 
 
 def sizes_to_try(size: Sequence[int], multiple: int | Sequence[int]) -> list[tuple[int, ...]]:
-    """Sizes to try networks with, the smallest first and `size` last.
+    """Image sizes for trying networks, the smallest first and `size` last.
 
-    Large networks take many seconds where images are large; some accept only one size.
+    Large networks take many seconds on large images; some networks accept only one size.
 
     Args:
-        size: (H, W) or (D, H, W) that the networks take for certain.
-        multiple: the number of which all sides must be multiples, or one number per side.
+        size: (H, W) or (D, H, W) that the networks certainly accept.
+        multiple: all sides must be multiples of this number, or of one number per side.
     """
     multiples = [multiple] * len(size) if isinstance(multiple, int) else list(multiple)
     found = []
@@ -48,12 +48,12 @@ def make_image(
     """Noise inside an ellipse or ellipsoid, exactly -1 outside: `(batch, channels, *size)` in [-1, 1].
 
     Args:
-        batch: images.
-        channels: of each.
-        size: H and W, or D, H and W.
-        seed: another seed gives other noise.
-        background: whether all of it is background.
-        dtype: the images' type; values are the same in every one but for rounding.
+        batch: number of images.
+        channels: channels per image.
+        size: (H, W) or (D, H, W).
+        seed: seed of the noise.
+        background: whether the whole image is background.
+        dtype: the images' type; values are the same in every type except for rounding.
     """
     random = torch.Generator().manual_seed(seed)
     axes = torch.meshgrid([torch.linspace(-1, 1, side) for side in size], indexing="ij")
@@ -75,12 +75,12 @@ def make_group(
     """A batch group: source `(B, inputs, *size)`, target `(B, targets, *size)`, labels 0, 1, 2 and 4.
 
     Args:
-        batch: slices.
-        inputs: channels of the source; 0 for a group without one.
-        targets: channels of the target; 0 for a group without one.
-        size: H and W, or D, H and W; of volumes the tumor is in the middle slices.
-        seed: another seed gives other images.
-        background: whether all of it is background.
+        batch: number of slices.
+        inputs: channels of the source; 0 for a group without source.
+        targets: channels of the target; 0 for a group without target.
+        size: (H, W) or (D, H, W); in volumes the tumor is in the middle slices.
+        seed: seed of the images.
+        background: whether the whole image is background.
         dtype: the images' type.
     """
     source = make_image(batch, inputs, size, seed=2 * seed, background=background, dtype=dtype) if inputs else None

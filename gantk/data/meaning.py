@@ -1,4 +1,4 @@
-"""What stored numbers mean, decided over the training patients and recorded in every checkpoint."""
+"""The meaning of stored intensities, decided over the training patients and recorded in every checkpoint."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Absolute", "Brightness", "Intensities", "Meaning", "Relative", "Stored", "decide_intensities"]
 
-_SIGNED = 0.05  # part of a foreground below 0 that resampling does not explain
+_SIGNED = 0.05  # fraction of a foreground below 0 that resampling cannot explain
 
 
 @dataclass(frozen=True)
 class Absolute:
-    """Numbers that mean the same in all patients, as Hounsfield units do: one scale for the cohort.
+    """Numbers with the same meaning in all patients, such as Hounsfield units: one scale for the cohort.
 
     Attributes:
-        scale: from those numbers to [-1, 1].
+        scale: the map from these numbers to [-1, 1].
     """
 
     scale: Scale
@@ -41,30 +41,30 @@ class Relative:
     """Numbers whose brightness differs between patients, as in MR: each volume has its own scale.
 
     Attributes:
-        scale: the training patients' typical one.
-        brightness: relative to the first relative input, the median over training patients.
+        scale: the typical scale of the training patients.
+        brightness: brightness relative to the first relative input, median over the training patients.
     """
 
     scale: Scale
     brightness: float = 1.0
 
     def of(self, own: Scale) -> Scale:
-        """The scale of a volume whose own is known."""
+        """The scale of a volume with a known scale of its own."""
         return own
 
 
 @dataclass(frozen=True)
 class Brightness:
-    """Numbers that mean brightness alone, from black to the greatest that a file can hold, as in photographs.
+    """Numbers that mean only brightness, from black to the greatest value of the file's type, as in photographs.
 
     Attributes:
-        scale: a typical training image's.
+        scale: the scale of a typical training image.
     """
 
     scale: Scale
 
     def of(self, own: Scale) -> Scale:
-        """The scale of an image whose own is known."""
+        """The scale of an image with a known scale of its own."""
         return own
 
 
@@ -72,7 +72,7 @@ Intensities = Absolute | Relative | Brightness
 
 
 class Stored(Protocol):
-    """What a prepared patient tells of its images."""
+    """The facts about a patient's prepared images that decide their meaning."""
 
     scales: dict[str, Scale]
     negative: dict[str, float]
@@ -80,11 +80,11 @@ class Stored(Protocol):
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the numbers of a cohort's images and segmentations mean.
+    """The meaning of the numbers in a cohort's images and segmentations.
 
     Attributes:
-        intensities: by modality; a modality that is missing here has a scale of its own in every image.
-        labels: the files' labels.
+        intensities: by modality; a modality that is not listed has a separate scale in every image.
+        labels: the meaning of the files' labels.
     """
 
     intensities: Mapping[str, Intensities] = field(default_factory=dict)
@@ -95,22 +95,22 @@ class Meaning:
         return self.intensities[name].of(own) if name in self.intensities else own
 
     def normalised(self, slices: Slices) -> Slices:
-        """Slices in their images' own scales, as networks are shown them."""
+        """Slices converted from their images' own scales to the scales for networks."""
         scales = {name: self.scale(name, own) for name, own in slices.scales.items()}
         images = {name: slices.scales[name].moved(image, scales[name]) for name, image in slices.images.items()}
         return replace(slices, images=images, scales=scales)
 
     def predicted(self, name: str, slices: Slices, inputs: Sequence[str]) -> Scale:
-        """The scale of an image that was made from others, whose own cannot be known.
+        """The scale of a synthesized image, which has no scale of its own.
 
-        An absolute unit has the cohort's. A relative unit has the typical scale, made as bright relative to the first
-        relative input as training targets were; if no input is relative, as bright as training targets were. Plain
-        brightness has as many bits as the first input if that is plain brightness too.
+        For an absolute unit: the cohort's scale. For a relative unit: the typical scale, as bright relative to the
+        first relative input as training targets were; if no input is relative, as bright as training targets were. For
+        plain brightness: the range of the first input if that is plain brightness too.
 
         Args:
-            name: the modality that was made.
-            slices: what it was made from.
-            inputs: their modalities, in the order of preference.
+            name: the synthesized modality.
+            slices: the slices from which it was synthesized.
+            inputs: the input modalities, in order of preference.
         """
         made, first = self.intensities[name], slices.scales[inputs[0]]
         if isinstance(made, Brightness):
@@ -150,14 +150,15 @@ class Meaning:
 def decide_intensities(
     patients: Mapping[str, Sequence[Stored]], inputs: Sequence[str], settings: Mapping[str, IntensitySettings]
 ) -> dict[str, Intensities]:
-    """What the numbers of each modality mean, as the recipe says, else as the training patients show.
+    """The meaning of each modality's numbers: from the recipe, else estimated from the training patients.
 
-    A modality is absolute where much of the median patient's foreground is negative, or the background well is.
+    A modality is absolute if much of the median patient's foreground is negative, or if the background is clearly
+    below 0.
 
     Args:
         patients: by modality, the training patients that have it.
-        inputs: modalities in the order in which one is looked for to compare brightness with.
-        settings: the recipe's, by modality.
+        inputs: candidates for the modality with which brightness is compared, in this order.
+        settings: the recipe's settings, by modality.
     """
     decided = {name: _decide(name, having, settings.get(name)) for name, having in patients.items()}
     first = next((name for name in inputs if isinstance(decided.get(name), Relative)), None)
@@ -183,7 +184,7 @@ def _decide(name: str, having: Sequence[Stored], told: IntensitySettings | None)
 
 
 def _brightness(name: str, having: Sequence[Stored], first: str, others: Sequence[Stored]) -> float:
-    """How bright a modality is beside another: the median ratio of patients with both, else the ratio of medians."""
+    """A modality's brightness relative to another: median ratio over patients with both, else the ratio of medians."""
     both = [p.scales[name].brightness / p.scales[first].brightness for p in having if first in p.scales]
     if both:
         return median(both)

@@ -1,4 +1,4 @@
-"""The patients at a path that is to be translated: the rows of a table, a BIDS data set, folders of patients."""
+"""The patients at a path given to `gantk predict`: rows of a table, a BIDS data set, or patient folders."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["patients_at"]
 
 
 def patients_at(path: Path) -> Sequence[Path | Subject] | None:
-    """The patients at a path: subjects, or folders that hold one each; None where it is the folder of one patient.
+    """The patients at a path: subjects, or folders of one patient each; None if the path is a single patient's folder.
 
-    Files that a table names need not exist: a missing one is an error when the patient is read.
+    Files that a table names need not exist: a missing file is an error only when the patient is read.
 
     Raises:
-        DataError: the table cannot be read, or the folder cannot be listed or holds no patient.
+        DataError: the table cannot be read, or the folder cannot be listed or contains no patient.
     """
     path = Path(path).expanduser()
     if is_table(path):

@@ -1,4 +1,4 @@
-"""Names of MR sequences in data sets, and in the tables that are written from them."""
+"""Names of MR sequences in data sets, and their standardized names in tables."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CANONICAL = {alias: name for name, aliases in _KNOWN.items() for alias in alias
 
 
 def canonical(name: str) -> str:
-    """One name for the sequences that BraTS of all years, BIDS and the Decathlon call differently, in lower case."""
+    """The standardized lower-case name of a sequence, which BraTS releases, BIDS and the Decathlon name differently."""
     return _CANONICAL.get(name.lower(), name.lower())
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """The usual sequences first, then others by name."""
+    """Sort names: the usual sequences first, then others by name."""
     known = list(_KNOWN)
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))

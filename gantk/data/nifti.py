@@ -1,4 +1,4 @@
-"""NIfTI files read whole: the header checked against the file's size, the stream read to its checksum."""
+"""Reading of NIfTI files: checks the header against the file's size and the stream against its checksum."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["located", "read_nifti"]
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError)
 _NUMBERED = re.compile(r"(?P<file>.+\.nii(?:\.gz)?)#(?P<number>\d+)", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
-_INFLATION = 1032  # deflate makes at most this many bytes of one
+_INFLATION = 1032  # the largest expansion factor of deflate
 
-# what it mends in a header would stand among our lines, and without the file's name
+# nibabel's messages about repaired headers would appear among gantk's output, without the file's name
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
 
 
 def located(path: Path) -> tuple[Path, int | None]:
-    """The file that a path names, and which of its volumes: `X.nii.gz#2` is the third; None for a file of one."""
+    """The file and the volume index in a path: `X.nii.gz#2` is the third volume; None for a file with one volume."""
     found = _NUMBERED.fullmatch(path.name)
     return (path, None) if found is None else (path.with_name(found["file"]), int(found["number"]))
 
@@ -40,16 +40,16 @@ def read_nifti(path: Path) -> nib.Nifti1Image:
     """One volume of a NIfTI-1 or NIfTI-2 file, `.nii` or compressed by gzip, as an image in memory.
 
     Args:
-        path: a file with one volume, or `X.nii.gz#0` for the first of several; see `located`.
+        path: a file with one volume, or `X.nii.gz#0` for the first of several volumes; see `located`.
 
     Returns:
-        The file's header and affine with float32 voxels, its scaling applied; (X, Y, Z), and any further axes of
-        length 1 that a file with one volume has.
+        The file's header and affine with float32 voxels, scaling applied; (X, Y, Z), followed by any axes of length 1
+        if the file has one volume.
 
     Raises:
-        DataError: the file is missing, no NIfTI, truncated or damaged (its header does not fit its size, or the
-            checksum of the compressed stream is wrong), in color, complex, holds several volumes of which the path
-            names none, or lacks the one that it names.
+        DataError: the file is missing, not NIfTI, truncated or damaged (its header does not fit its size, or the
+                checksum of the compressed stream is wrong), in color or complex; the path names no volume of a file
+                with several, or a volume that does not exist.
     """
     try:
         with located(path)[0].open("rb") as file:
@@ -81,10 +81,10 @@ def _read(path: Path, stream: io.BufferedIOBase, room: int) -> nib.Nifti1Image:
     with np.errstate(over="ignore", invalid="ignore"):
         voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
     stream.seek(end)
-    if stream.read(1):  # at its end, a compressed stream compares its checksum
+    if stream.read(1):  # reading to the end makes a compressed stream verify its checksum
         raise _damaged(path, "it goes on behind the voxels that its header tells of")
     number = located(path)[1]
-    if number is not None:  # a copy, so that the others do not stay in memory
+    if number is not None:  # a copy, so that the other volumes do not stay in memory
         voxels = voxels.reshape((*voxels.shape[:3], -1), order="F")[..., number].copy()
     return image_class(voxels, image.affine, image.header)
 
@@ -104,7 +104,7 @@ def _class_of(path: Path, head: bytes) -> type[nib.Nifti1Image]:
 
 
 def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
-    """Where the voxels end, in bytes; raises DataError unless the header tells of the volume and it can be there."""
+    """The end of the voxels, in bytes; raises DataError if the header is invalid or the volume cannot fit the file."""
     shape = tuple(int(n) for n in header.get_data_shape())
     try:
         dtype = header.get_data_dtype()
@@ -119,7 +119,7 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
             mend="convert its series to one volume again",
         )
     slope, inter, start = (float(header[key]) for key in ("scl_slope", "scl_inter", "vox_offset"))
-    if math.isinf(slope) or math.isinf(inter) or not math.isfinite(start):  # NaN scaling is none: some tools write it
+    if math.isinf(slope) or math.isinf(inter) or not math.isfinite(start):  # NaN means no scaling: some tools write it
         raise _damaged(path, f"its header gives scl_slope {slope}, scl_inter {inter}, vox_offset {start}")
     end = int(start) + math.prod(shape) * dtype.itemsize
     if not header.sizeof_hdr <= start <= end <= room:

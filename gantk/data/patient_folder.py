@@ -1,4 +1,4 @@
-"""Which files of a folder are a patient's, by their names: `X/X_t1.nii.gz`, `X/X-t1c.nii.gz`."""
+"""Recognition of a patient's files in a folder, by their names: `X/X_t1.nii.gz`, `X/X-t1c.nii.gz`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gantk.files import walk_folders
 __all__ = ["EXPECTED", "PatientFolder", "folder_errors", "layout_error", "patient_folders"]
 
 EXPECTED = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz"
-"""The layout that is read, for errors."""
+"""A description of the expected layout, for errors."""
 
 _SEGMENTATION = ("seg", "segm")  # BraTS 2020 names one file (…355) …_Segm.nii
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """A file of a patient: what its name begins with, and the modality that it ends in, in lower case."""
+    """A file of a patient: the beginning of its name, and the modality at the end of its name, in lower case."""
 
     stem: str
     modality: str
@@ -32,10 +32,10 @@ class _Scan:
 
 @dataclass(frozen=True)
 class PatientFolder:
-    """A folder with images that may be a patient's.
+    """A folder with images that may belong to one patient.
 
     Attributes:
-        path: the folder, as it is written.
+        path: the folder, as the user wrote it.
         images: its images.
         segmentations: its segmentations.
     """
@@ -46,15 +46,15 @@ class PatientFolder:
 
     @classmethod
     def of(cls, path: Path, files: Iterable[Path]) -> PatientFolder | None:
-        """The folder with these files; None if none of them has the name of a patient's image."""
-        names = (_name(path), path.resolve().name.lower())  # a link may have a name of its own
+        """The folder with these files; None if no file is named like a patient's image."""
+        names = (_name(path), path.resolve().name.lower())  # a link may have a different name
         scans = [scan for file in files if (scan := _scan(file, names)) is not None]
         images = tuple(scan for scan in scans if scan.modality not in _SEGMENTATION)
         return cls(path, images, tuple(scan for scan in scans if scan not in images)) if images else None
 
     @property
     def named(self) -> bool:
-        """Whether images are named after the folder, so that it is a patient's beyond doubt."""
+        """Whether images are named after the folder, so that it certainly is a patient's folder."""
         return any(scan.stem == _name(self.path) for scan in self.images)
 
     @property
@@ -63,13 +63,13 @@ class PatientFolder:
         return [scan.path for scan in (*self.images, *self.segmentations)]
 
     def subject(self, root: Path | None = None) -> tuple[Subject, list[str]]:
-        """The patient, and notes on files that do not or may not belong to the patient.
+        """The patient, and notes on files that do not belong to the patient, or might not.
 
         Args:
-            root: the data set's folder, which errors name where it is in another layout; this one where absent.
+            root: the data set's folder, which errors name if it has another layout; default: this folder.
 
         Raises:
-            DataError: the files may be those of several patients, or two of them are the same modality.
+            DataError: the files may belong to several patients, or two files have the same modality.
         """
         stems = sorted({scan.stem for scan in self.images})
         stem = _name(self.path) if self.named else stems[0]
@@ -111,10 +111,10 @@ class PatientFolder:
 
 
 def patient_folders(root: Path) -> tuple[list[PatientFolder], list[str]]:
-    """The patients' folders at any depth below a root, and notes on what lies beside them.
+    """The patients' folders at any depth below a root, and notes on other files.
 
-    Files beside patients' folders, such as a template, are no patient; nor are files in a folder inside a
-    patient's, such as masks, unless they are named after that folder.
+    Files next to patients' folders, such as a template, are not patients; nor are files in a folder inside a
+    patient's folder, such as masks, unless they are named after that inner folder.
     """
     found: list[PatientFolder] = []
     notes = []
@@ -136,7 +136,7 @@ def patient_folders(root: Path) -> tuple[list[PatientFolder], list[str]]:
 
 @contextmanager
 def folder_errors(folder: Path) -> Iterator[None]:
-    """A context in which a folder is listed: an error of the system becomes a `DataError` that names the place."""
+    """A context for listing a folder: an `OSError` becomes a `DataError` that names the path."""
     try:
         yield
     except OSError as error:
@@ -151,14 +151,14 @@ def folder_errors(folder: Path) -> Iterator[None]:
 def layout_error(
     what: str, where: Path, why: str, mend: str = "Name another folder", *, root: Path | None = None
 ) -> DataError:
-    """An error that also names the layout that the files below a folder resemble, with one of the files.
+    """An error that also names the layout that a folder resembles, with one of its files as an example.
 
     Args:
         what: what is wrong.
         where: the folder.
         why: what is expected.
-        mend: what to do where no file could be an image.
-        root: the data set's folder; `where` where absent.
+        mend: what to do if no file could be an image.
+        root: the data set's folder; default: `where`.
     """
     found = recognize(where, root)
     if found is None:
@@ -177,23 +177,23 @@ def _name(folder: Path) -> str:
 
 
 def _scan(file: Path, names: Sequence[str]) -> _Scan | None:
-    """The parts of an image's file name; None for any other name."""
+    """The parts of an image's file name; None if the name is not an image's."""
     name = file.name.lower()
     if not name.endswith((".nii", ".nii.gz")):
         return None
     name = name.removesuffix(".gz").removesuffix(".nii")
     for own in names:
         rest = name.removeprefix(own)
-        # 001_t1 in a folder `study` is another patient's number, not a modality of `study`
+        # in a folder `study`, the 001 of study_001_t1 is a patient's number, not part of a modality
         if rest != name and rest[:1] in ("_", "-") and rest[1:] and not _numbered(rest[1:]):
             return _Scan(names[0], rest[1:], file)
     stem, _, modality = name.rpartition("_")
-    if not stem or not modality or modality.isdigit():  # BRATS_001 is a patient's number
+    if not stem or not modality or modality.isdigit():  # in BRATS_001, the 001 is a patient's number
         return None
     return _Scan(stem, modality, file)
 
 
 def _numbered(rest: str) -> bool:
-    """Whether a number and something else follows."""
+    """Whether the rest of a name is a number followed by something else."""
     digits = len(rest) - len(rest.lstrip("0123456789"))
     return 0 < digits < len(rest) and rest[digits] in "_-"

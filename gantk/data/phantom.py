@@ -1,4 +1,4 @@
-"""The dataset `phantom`: the embedded synthetic cohort, written once and read as BraTS."""
+"""The dataset `phantom`: the built-in synthetic cohort, written once and read in the BraTS layout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Subjects = Annotated[Count, Field(le=10_000)]
 
 
 class Phantom(Brats):
-    """Synthetic glioma patients on real anatomy: needs no data, gives the same patients everywhere.
+    """Synthetic glioma patients on real anatomy: needs no data and produces the same patients on every machine.
 
     Args:
         subjects: number of patients, at most 10 000.
@@ -33,7 +33,7 @@ class Phantom(Brats):
 
     def __init__(self, subjects: Subjects = 60, voxel: Voxel = 2.0, cohort_seed: Whole = 0) -> None:
         self.count, self.voxel, self.cohort_seed = subjects, voxel, cohort_seed
-        # a patient does not depend on how many there are: cohorts of all sizes share the folder
+        # a patient does not depend on the number of patients, so cohorts of all sizes share the folder
         super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")
 
     def subjects(self, progress: Progress) -> list[Subject]:
@@ -42,7 +42,7 @@ class Phantom(Brats):
         return [_subject(self.root / name) for name in ids]
 
     def make(self, progress: Progress) -> None:
-        """Write the patients that are not in the cache yet, and anew those that are damaged there.
+        """Write the patients that are missing from the cache, and rewrite damaged ones.
 
         Raises:
             UsageError: a parameter is out of range.

@@ -1,4 +1,4 @@
-"""One subject's pictures, and the way to slices and back; needs NumPy alone."""
+"""One subject's pictures, and their conversion to slices and back; needs only NumPy."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["Picture"]
 
 @dataclass(frozen=True)
 class Picture:
-    """One subject's pictures, in their files' units.
+    """One subject's pictures, with the numbers of their files.
 
     Attributes:
         images: modality -> float32 (C, H, W); all of one size.
-        greatest: modality -> the greatest value that its file could hold, such as 255; None where no file tells.
-        size: (H, W) that slices are resized to; None for that of the crop. See `sized`.
+        greatest: modality -> the greatest value that its file could hold, such as 255; None if unknown.
+        size: (H, W) to which slices are resized; None for the size of the crop. See `sized`.
         files: modality -> its file.
-        types: modality -> the NumPy type of the file's numbers; by default the unsigned type that holds `greatest`.
-        left_out: modality -> what the file contains and the image does not; empty for nothing.
+        types: modality -> the NumPy type of the file's numbers; default: the unsigned type that holds `greatest`.
+        left_out: modality -> what the file contains but the image does not; empty for nothing.
     """
 
     images: dict[str, np.ndarray]
@@ -43,14 +43,14 @@ class Picture:
         return height, width
 
     def sized(self, size: tuple[int, int]) -> Picture:
-        """The same pictures, whose slices are resized to (H, W)."""
+        """The same pictures, with slices resized to (H, W)."""
         return replace(self, size=size)
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
-        """One slice per modality, (1, C, H, W) above -1: a picture is foreground everywhere.
+        """One slice per modality, (1, C, H, W), above -1 because a picture is foreground everywhere.
 
         Raises:
-            DataError: the size is smaller than the crop, or the recipe must say a range and does not.
+            DataError: the size is smaller than the crop, or the recipe lacks a required range.
         """
         size = self.size or settings.crop
         if size[0] < settings.crop[0] or size[1] < settings.crop[1]:
@@ -87,7 +87,7 @@ class Picture:
         return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
     def _scale(self, name: str, settings: SliceSettings) -> Scale:
-        """From a file's numbers to [-1, 1]: what the recipe says, else all that the file could hold."""
+        """The map from a file's numbers to [-1, 1]: the recipe's range, else the full range of the file."""
         greatest, said = self.greatest[name], settings.intensities.get(name)
         full = full_scale(greatest or 1)
         full = replace(full, type=self.types.get(name, full.type))

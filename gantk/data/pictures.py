@@ -1,4 +1,4 @@
-"""The part that all datasets of picture files share: finding pictures at a path, reading and writing them."""
+"""The base of all datasets of picture files: finds pictures at a path, reads and writes them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Size = tuple[Count, Count]
 
 
 class Pictures:
-    """Subjects whose images are pictures; a dataset adds how they are listed.
+    """Subjects whose images are pictures; a dataset adds the listing of subjects.
 
     Args:
-        mode: what images are converted to.
-        size: height and width that images are resized to; those of the crop where absent.
+        mode: the mode to which images are converted.
+        size: height and width to which images are resized; default: those of the crop.
     """
 
     noun = "image"
@@ -37,19 +37,19 @@ class Pictures:
 
     @property
     def channels(self) -> int:
-        """Channels of one image."""
+        """Number of channels of one image."""
         return 3 if self.mode == "rgb" else 1
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The parameters that change what is read of a file."""
+        """The parameters that change what is read from a file."""
         return {"mode": self.mode, "size": self.size}
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> Subject:
         """The picture in one file, to be translated.
 
         Raises:
-            DataError: the file does not exist or is no image, or several modalities are asked for.
+            DataError: the file does not exist or is not an image, or several modalities are requested.
         """
         path = Path(path).expanduser()
         if not path.is_file() or path.suffix.lower() not in SUFFIXES:
@@ -68,10 +68,10 @@ class Pictures:
 
     @staticmethod
     def members(path: Path) -> Sequence[Path | Subject] | None:
-        """The images in a folder, or the subjects of a table; None where the path is that of a single picture.
+        """The images in a folder, or the subjects of a table; None if the path is a single picture.
 
         Raises:
-            DataError: the table cannot be read, or the folder holds no image.
+            DataError: the table cannot be read, or the folder contains no image.
         """
         path = Path(path).expanduser()
         if is_table(path):
@@ -85,8 +85,10 @@ class Pictures:
 
     @staticmethod
     def named(source: Path, pixels: np.ndarray) -> str:
-        """The name of a picture made from a file: the file's name, with the suffix of a format that can hold the
-        picture."""
+        """The name of a picture made from a file.
+
+        The file's name, with the suffix of a format that can hold the picture.
+        """
         suffixes = (source.suffix, *Pictures.writes)
         fitting = (suffix for suffix in suffixes if suffix.lower() in Pictures.writes and can_hold(suffix, pixels))
         return source.stem + next(fitting)
@@ -124,12 +126,12 @@ class Pictures:
         )
 
     def _shown(self, subject: Subject, name: str, pixels: Pixels) -> tuple[np.ndarray, str]:
-        """The pixels of a subject's image (H, W, C), and what they leave out of the file."""
+        """The pixels of a subject's image (H, W, C), and what the file contains but the pixels do not."""
         return pixels.values, pixels.left_out
 
     @staticmethod
     def write(path: Path, image: np.ndarray, like: Path) -> None:
-        """Write what `Picture.restore` gave as PNG or TIFF, its numbers as they are; atomic.
+        """Write the result of `Picture.restore` as PNG or TIFF without changing its numbers; atomic.
 
         Raises:
             UsageError: PNG cannot hold such numbers.
@@ -146,7 +148,7 @@ def files_in(folder: Path) -> dict[str, Path]:
     """The images directly in a folder, by stem.
 
     Raises:
-        DataError: two have one stem.
+        DataError: two images have the same stem.
     """
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Pictures to upright pixels of one kind, and back to PNG and TIFF; no number is changed on the way."""
+"""Reading pictures as upright pixels in one mode, and writing PNG and TIFF; numbers stay unchanged."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Pixels:
 
     Attributes:
         values: (H, W, C) in the file's own type; C is 1 or 3.
-        greatest: the greatest number that the file's samples could hold: 255, 65535, or 4095 of 12 bits; None for
-            signed, floating-point and 32-bit numbers, whose range no file tells.
-        left_out: what the file contains and the values do not, such as transparency; empty for nothing.
+        greatest: the greatest number that the file's samples could hold: 255, 65535, or 4095 for 12 bits; None for
+                signed, floating-point and 32-bit numbers, whose range is unknown.
+            left_out: what the file contains but the values do not, such as transparency; empty for nothing.
     """
 
     values: np.ndarray
@@ -35,10 +35,10 @@ class Pixels:
 
 
 def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
-    """The pixels of a PNG, JPEG or TIFF file, brought to RGB or gray; transparency is left out.
+    """The pixels of a PNG, JPEG or TIFF file, converted to RGB or gray; transparency is ignored.
 
     Raises:
-        DataError: the file cannot be read, is damaged, or stores something else than a picture of finite numbers.
+        DataError: the file cannot be read, is damaged, or does not contain a picture of finite numbers.
     """
     samples = read_samples(path)
     values, left_out = _colours(samples)
@@ -57,12 +57,12 @@ def read_pixels(path: Path, mode: Literal["rgb", "grey"]) -> Pixels:
 
 
 def can_hold(suffix: str, pixels: np.ndarray) -> bool:
-    """Whether a file with this suffix can hold these numbers: PNG holds unsigned ones of 8 and 16 bits, TIFF all."""
+    """Whether a file with this suffix can hold these numbers: PNG unsigned 8 and 16 bits, TIFF any type."""
     return suffix.lower() != ".png" or pixels.dtype in (np.uint8, np.uint16)
 
 
 def write_pixels(path: Path, pixels: np.ndarray) -> None:
-    """Write pixels, (H, W) or (H, W, 3), as PNG (uint8 and uint16) or TIFF (any type) by the name's suffix; atomic.
+    """Write pixels, (H, W) or (H, W, 3), as PNG (uint8 and uint16) or TIFF (any type), by suffix; atomic.
 
     Raises:
         OSError: the file cannot be written.
@@ -79,7 +79,7 @@ def write_pixels(path: Path, pixels: np.ndarray) -> None:
 
 
 def _colours(samples: Samples) -> tuple[np.ndarray, str]:
-    """The colors, and what is left out beside them."""
+    """The colors, and a description of what is left out."""
     colours, further = samples.values[..., : samples.colours], samples.values[..., samples.colours :]
     if not samples.further or (further == (samples.greatest or further.flat[0])).all():  # opaque
         return colours, ""

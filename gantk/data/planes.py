@@ -1,4 +1,4 @@
-"""A volume as a stack of slices in one plane, resampled, and the way back; crops about the center."""
+"""Conversion of a volume to a stack of resampled slices in one plane, and back; crops about the center."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["Plane", "Spacing", "box_of", "centre", "resize"]
 
 Spacing = float | tuple[float, float, float] | None
-"""In mm: of pixels in plane alone, or along z, y and x of a volume; None keeps its own."""
+"""In mm: the pixel size in plane, or the voxel size along z, y and x; None keeps the volume's own."""
 
-#: The axes of an LPS volume along slices, rows and columns, and which of them run the other way in a slice.
+#: The axes of an LPS volume along slices, rows and columns, and which of them are reversed in a slice.
 _AXES: dict[Direction, tuple[tuple[int, int, int], tuple[int, ...]]] = {
     "axial": ((2, 1, 0), ()),  # from inferior to superior, rows from anterior to posterior
     "coronal": ((1, 2, 0), (1,)),  # from anterior to posterior, rows from superior to inferior
@@ -28,13 +28,13 @@ _AXES: dict[Direction, tuple[tuple[int, int, int], tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Plane:
-    """The grid of a volume's slices and the same grid resampled; the two share their center.
+    """The grid of a volume's slices and the resampled grid, which has the same center.
 
     Attributes:
-        native: (S, H, W), slices, rows and columns of the volume itself.
-        voxel: their distances, mm.
-        spacing: distances to resample to, mm; None leaves an axis as it is.
-        direction: which way the slices lie.
+        native: (S, H, W), slices, rows and columns of the volume.
+        voxel: the voxel size along these axes, mm.
+        spacing: the voxel size after resampling, mm; None leaves an axis unchanged.
+        direction: the orientation of the slices.
     """
 
     native: tuple[int, int, int]
@@ -73,7 +73,7 @@ class Plane:
 
     @property
     def pixel(self) -> float:
-        """mm² of a pixel after resampling."""
+        """The area of a pixel after resampling, mm²."""
         _, h, w = (size if wanted is None else wanted for wanted, size in zip(self.spacing, self.voxel, strict=True))
         return h * w
 
@@ -93,7 +93,7 @@ class Plane:
         return _linear(stack, self.shape, self.factors)
 
     def resample_labels(self, stack: np.ndarray) -> np.ndarray:
-        """Labels or masks (S, H, W) to (S', H', W'), same dtype: the nearest voxel's."""
+        """Labels or masks (S, H, W) to (S', H', W'), same dtype, by nearest voxel."""
         places = (_nearest(n, m, f) for n, m, f in zip(self.native, self.shape, self.factors, strict=True))
         return stack[np.ix_(*places)]
 
@@ -113,9 +113,9 @@ def resize(stack: np.ndarray, size: tuple[int, int], nearest: bool = False) -> n
 
 
 def centre(stack: np.ndarray, size: tuple[int, int], fill: float | None = 0) -> np.ndarray:
-    """Crop or pad (..., H, W) about its center to `size`; the way back puts every pixel in its old place.
+    """Crop or pad (..., H, W) about its center to `size`; the reverse call restores every pixel's place.
 
-    Without a value to fill with, the outermost pixels are repeated.
+    Without a fill value, the outermost pixels are repeated.
     """
     h, w = stack.shape[-2:]
     (top, to_top, rows), (left, to_left, columns) = _overlap(h, size[0]), _overlap(w, size[1])
@@ -128,7 +128,7 @@ def centre(stack: np.ndarray, size: tuple[int, int], fill: float | None = 0) -> 
 
 
 def box_of(foreground: np.ndarray) -> tuple[slice, slice, slice]:
-    """The smallest box around all that is foreground in a stack, bool (S, H, W) and somewhere true."""
+    """The smallest box around the foreground of a stack, bool (S, H, W), which must not be empty."""
     others = ((1, 2), (0, 2), (0, 1))
     s, h, w = (np.flatnonzero(foreground.any(axis=axes)) for axes in others)
     return slice(int(s[0]), int(s[-1]) + 1), slice(int(h[0]), int(h[-1]) + 1), slice(int(w[0]), int(w[-1]) + 1)
@@ -140,12 +140,12 @@ def _overlap(n: int, m: int) -> tuple[int, int, int]:
 
 
 def _positions(n: int, m: int, factor: float) -> np.ndarray:
-    """Where m pixels, `factor` old pixels apart, lie among n old pixels with the same center."""
+    """The positions of m pixels, `factor` old pixels apart, among n old pixels with the same center."""
     return (np.arange(m) - (m - 1) / 2) * factor + (n - 1) / 2
 
 
 def _nearest(n: int, m: int, factor: float) -> np.ndarray:
-    """The old pixel next to each of m."""
+    """The old pixel nearest to each of the m pixels."""
     return np.clip(np.floor(_positions(n, m, factor) + 0.5), 0, n - 1).astype(int)
 
 
@@ -158,12 +158,12 @@ def _weights(n: int, m: int, factor: float) -> np.ndarray:
 
 
 def _linear(stack: np.ndarray, shape: Sequence[int], factors: Sequence[float]) -> np.ndarray:
-    """The last axes of a stack brought to a shape; the first of three axes is left alone where its factor is 1."""
+    """Resample the last axes of a stack to a shape; the first of three axes is unchanged if its factor is 1."""
     *depth, h, w = stack.shape[-len(shape) :]
     if all(factor == 1.0 for factor in factors) and (*depth, h, w) == tuple(shape):
         return stack.astype(np.float32, copy=False)
     rows, columns = _weights(h, shape[-2], factors[-2]), _weights(w, shape[-1], factors[-1])
-    # in double precision, whose last bits differ between machines too, but far below what is stored
+    # double precision: its last bits differ between machines too, but far below the stored precision
     made = rows @ stack.astype(np.float64) @ columns.T
     if depth and (factors[0] != 1.0 or depth[0] != shape[0]):
         made = np.tensordot(_weights(depth[0], shape[0], factors[0]), made, 1)

@@ -1,7 +1,7 @@
-"""What training samples are drawn from, and how.
+"""The pools from which training samples are drawn, and the drawing.
 
-A `Sampling` sorts what can be drawn into `Pools`, which the loader goes through in its order. What it takes from a pool
-becomes a `Sample`; a patch's place within the patient is drawn then.
+A `Sampling` sorts the candidates into `Pools`, which the loader goes through in its order. Each candidate that it
+draws becomes a `Sample`; a patch's place within the patient is drawn at that point.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Chosen = Literal["tumour", "all"]
 
 @dataclass(frozen=True)
 class Pools(Generic[T]):
-    """What can be drawn, in two classes that are interleaved: `fraction` of the draws are of the tumor core."""
+    """The candidates in two interleaved classes: `fraction` of the draws come from the tumor core."""
 
     core: tuple[T, ...]
     other: tuple[T, ...]
@@ -34,7 +34,7 @@ class Pools(Generic[T]):
 
     @classmethod
     def of(cls, core: Sequence[T], other: Sequence[T], fraction: float | None) -> Pools[T]:
-        """The pools; without a fraction there is one class."""
+        """The pools; without a fraction there is a single class."""
         if fraction is None:
             return cls((), (*core, *other), 0.0)
         if not core or not other:  # one class stands for both
@@ -42,25 +42,25 @@ class Pools(Generic[T]):
         return cls(tuple(core), tuple(other), fraction)
 
     def draws(self, passes: int = 1) -> int:
-        """Draws until all of both classes were drawn this many times; the smaller class starts over meanwhile."""
+        """Number of draws until both classes were drawn completely this many times; the smaller class starts over."""
         core = ceil(passes * len(self.core) / self.fraction) if self.fraction > 0 else 0
         other = ceil(passes * len(self.other) / (1 - self.fraction)) if self.fraction < 1 else 0
         return max(core, other)
 
     def place(self, draw: int) -> tuple[int, int]:
-        """The class (0 core, 1 other) of a draw and how many of its class came before."""
+        """The class (0 core, 1 other) of a draw and the number of earlier draws from that class."""
         before, after = int(draw * self.fraction + 1e-9), int((draw + 1) * self.fraction + 1e-9)
         return (0, before) if after > before else (1, draw - before)
 
 
 class Sampling(Protocol[T]):
-    """What samples are drawn from, and how."""
+    """The way in which samples are drawn."""
 
     def draws(self, pools: Pools[T]) -> int:
-        """Draws of an epoch."""
+        """Number of draws in an epoch."""
 
     def pools(self, subjects: Sequence[str], patient: Patient, chosen: Chosen, fraction: float | None) -> Pools[T]:
-        """What can be drawn of these subjects."""
+        """The candidates among these subjects."""
 
     def sample(self, drawn: T, patient: Patient, random: Callable[[int], np.ndarray]) -> Sample:
         """The sample of a draw; `random(n)` gives n uniform numbers that depend on the draw alone."""
@@ -70,16 +70,16 @@ class WholeSlices:
     """Samples are slices."""
 
     def draws(self, pools: Pools[Row]) -> int:
-        """Each slice once."""
+        """The number of draws in an epoch: each slice once."""
         return pools.draws()
 
     def told(self, drawn: Row, patient: Patient) -> Row:
-        """The subject and the index in its LPS volume under which terms tell of a slice."""
+        """The key of a slice in the ratings of terms: the subject and the index in its LPS volume."""
         subject, row = drawn
         return subject, int(patient(subject).z[row])
 
     def pools(self, subjects: Sequence[str], patient: Patient, chosen: Chosen, fraction: float | None) -> Pools[Row]:
-        """Slices with tumor core, and others."""
+        """Slices with tumor core, and all others."""
         core: list[Row] = []
         other: list[Row] = []
         for subject in subjects:
@@ -96,15 +96,15 @@ class WholeSlices:
 
 
 Tissue = Literal["core", "rim", "tumour", "rest", "foreground"]
-"""Where a patch's center lies: tumor core, tumor without it, all tumor, all but the core, anywhere in the body."""
+"""The tissue at a patch's center: core, tumor except core, all tumor, body except core, or anywhere in the body."""
 
 
 @dataclass(frozen=True)
 class Patches:
-    """Samples are patches of volumes, drawn about a voxel of the class that the draw is of.
+    """Samples are patches of volumes, drawn about a voxel of the draw's class.
 
-    A draw takes a patient; in a pass over the patients each comes once. Within the patient every voxel of the class is
-    as likely as any other: first a slice is drawn, weighted by its number of such voxels, then one of these voxels.
+    A draw selects a patient; a pass contains each patient once. Within the patient every voxel of the class is equally
+    likely: first a slice is drawn, weighted by its number of such voxels, then one of these voxels.
 
     Attributes:
         size: (D, H, W).
@@ -115,13 +115,13 @@ class Patches:
     passes: int = 1
 
     def draws(self, pools: Pools[tuple[str, Tissue]]) -> int:
-        """Each patient so many times."""
+        """The number of draws in an epoch: each patient `passes` times."""
         return pools.draws(self.passes)
 
     def pools(
         self, subjects: Sequence[str], patient: Patient, chosen: Chosen, fraction: float | None
     ) -> Pools[tuple[str, Tissue]]:
-        """Patients with tumor core, and with tissue beside it."""
+        """Patients with tumor core, and patients with other tissue."""
         others: dict[Chosen, tuple[Tissue, Tissue]] = {"tumour": ("tumour", "rim"), "all": ("foreground", "rest")}
         anywhere, beside = others[chosen]
 
@@ -135,7 +135,7 @@ class Patches:
         )
 
     def sample(self, drawn: tuple[str, Tissue], patient: Patient, random: Callable[[int], np.ndarray]) -> Patch:
-        """A patch about a voxel that the numbers choose."""
+        """A patch about a voxel selected by the random numbers."""
         subject, tissue = drawn
         slices = patient(subject)
         in_stack, in_slice = random(2)
@@ -146,15 +146,15 @@ class Patches:
 
 @dataclass(frozen=True)
 class PatchesBySlice:
-    """Samples are patches of volumes; what is drawn is the slice in which a patch has its middle.
+    """Samples are patches of volumes; each draw selects the slice that contains the patch's center.
 
-    So a sampler can weigh slices as it does where they are samples themselves. Within the slice every voxel of the
-    tissue is as likely as any other.
+    A sampler can therefore weigh slices in the same way as for 2D samples. Within the slice every voxel of the tissue
+    is equally likely.
 
     Attributes:
         size: (D, H, W).
-        passes: patches in an epoch, by the number of patients.
-        tissue: where a patch's middle lies.
+        passes: patches in an epoch per patient, on average.
+        tissue: the tissue at a patch's center.
     """
 
     size: tuple[int, int, int]
@@ -162,11 +162,11 @@ class PatchesBySlice:
     tissue: Literal["tumour", "foreground"] = "foreground"
 
     def draws(self, pools: Pools[Row]) -> int:
-        """So many for each patient, in the mean."""
+        """The number of draws in an epoch: on average `passes` per patient."""
         return self.passes * len({subject for subject, _ in pools.other})
 
     def told(self, drawn: Row, patient: Patient) -> Row:
-        """The subject and the index in its LPS volume under which terms tell of a patch with its middle there."""
+        """The key of a patch in the ratings of terms: the subject and its center slice's index in the LPS volume."""
         subject, row = drawn
         return subject, Patch.around(subject, patient(subject), (row, 0, 0), self.size).z
 
@@ -176,7 +176,7 @@ class PatchesBySlice:
         return Pools.of([], rows, None)
 
     def sample(self, drawn: Row, patient: Patient, random: Callable[[int], np.ndarray]) -> Patch:
-        """A patch about a voxel of the slice that the number chooses."""
+        """A patch about a voxel of the slice, selected by the random number."""
         subject, row = drawn
         return _about(subject, patient(subject), self.tissue, row, random(1)[0], self.size)
 
@@ -184,14 +184,14 @@ class PatchesBySlice:
 def _about(
     subject: str, slices: PatientSlices, tissue: Tissue, row: int, in_slice: float, size: tuple[int, int, int]
 ) -> Patch:
-    """The patch about a voxel of a tissue in a slice, which a number in [0, 1) chooses."""
+    """The patch about a voxel of a tissue in a slice; `in_slice` in [0, 1) selects the voxel."""
     places = np.argwhere(_mask(slices, tissue, row))
     y, x = places[int(in_slice * len(places))].tolist()
     return Patch.around(subject, slices, (row, y, x), size)
 
 
 def _area(slices: PatientSlices, tissue: Tissue) -> np.ndarray:
-    """Pixels of a tissue in each slice, (S,)."""
+    """Number of pixels of a tissue in each slice, (S,)."""
     match tissue:
         case "core":
             return slices.core_area

@@ -1,4 +1,4 @@
-"""A prepared patient: memory-mapped slices, whole or in part."""
+"""A prepared patient: memory-mapped slices, read whole or in part."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ WHOLE: Window = (slice(None), slice(None))
 class PatientSlices:
     """One patient's prepared slices with brain, from inferior to superior, read from memory-mapped files.
 
-    What is stored is raw: intensities as 16-bit codes on each image's own scale (0 is the background, exactly -1, and
-    1 to 65535 span (-1, 1]), and the segmentation's own labels. What they mean is decided over the cohort.
+    The stored data are raw: intensities as 16-bit codes on each image's own scale (0 is the background, exactly -1, and
+    1 to 65535 span (-1, 1]), and the segmentation's own labels. Their meaning is decided over the cohort.
 
     Attributes:
         id: the patient.
         z: (S,) index of each slice in the LPS volume.
-        tumour: bool (S,), any tumor label in the slice.
-        core: bool (S,), a label of the tumor core in the slice.
+        tumour: bool (S,), whether the slice has any tumor label.
+        core: bool (S,), whether the slice has a label of the tumor core.
         tumour_area: (S,) pixels with a tumor label.
         core_area: (S,) pixels with a label of the tumor core.
         brain_area: (S,) pixels with brain.
-        modalities: those that are present.
+        modalities: the modalities that are present.
         channels: planes of one modality's image.
-        pixels: of a slice.
+        pixels: number of pixels of a slice.
         scales: modality -> the image's own map from scanner units.
-        negative: modality -> the negative part of its foreground, where the unit has to be recognized.
-        remarks: what a user must be told of how the files were read -> the file or patient that shows it.
-        labels: those above 0 that the whole segmentation holds, as in its file.
-        has_segmentation: whether the patient has one.
-        checksum: of all that is stored of the patient, 64 hex digits.
+        negative: modality -> the negative fraction of its foreground, if the unit has to be recognized.
+        remarks: a remark for users on how the files were read -> the file or patient concerned.
+        labels: the labels above 0 in the whole segmentation, as in its file.
+        has_segmentation: whether the patient has a segmentation.
+        checksum: checksum of all stored data of the patient, 64 hex digits.
 
     Args:
-        folder: where it is stored.
-        meaning: of intensities and labels.
+        folder: the patient's folder in the cache.
+        meaning: the meaning of intensities and labels.
 
     Raises:
-        CacheError: the folder is damaged, as far as can be told without reading the images; see `verify`.
+        CacheError: the folder is visibly damaged; the images are not read, see `verify`.
     """
 
     def __init__(self, folder: Path, meaning: Meaning = Meaning()) -> None:
@@ -98,10 +98,10 @@ class PatientSlices:
         return len(self.z)
 
     def verify(self) -> None:
-        """Read everything that is stored and compare it with its checksums.
+        """Read all stored data and compare them with their checksums.
 
         Raises:
-            CacheError: it is not what was stored.
+            CacheError: the data differ from what was stored.
         """
         for name in ARRAYS:
             try:
@@ -124,9 +124,9 @@ class PatientSlices:
         """Slices of some modalities, float32 (len(rows), M·channels, H, W) in [-1, 1], background exactly -1.
 
         Args:
-            rows: of the stored slices.
-            modalities: the order of the channels.
-            window: the part of each slice that is read.
+            rows: indices of stored slices.
+            modalities: the modalities, in the order of the channels.
+            window: the part of each slice to read.
 
         Raises:
             DataError: the patient has no such modality.
@@ -148,14 +148,14 @@ class PatientSlices:
         return images
 
     def categories(self, rows: Sequence[int] | np.ndarray, modality: str, window: Window = WHOLE) -> np.ndarray:
-        """The numbers of a modality that holds categories, int64 (len(rows), H, W); outside the foreground the first.
+        """The categories of a modality, int64 (len(rows), H, W); outside the foreground the first category.
 
         Raises as `images` does.
         """
         return categories_of(self.images(rows, [modality], window)[:, 0], self.scales[modality])
 
     def segmentation(self, rows: Sequence[int] | np.ndarray, window: Window = WHOLE) -> np.ndarray:
-        """Canonical labels, uint8 (len(rows), H, W); zeros where the patient has no segmentation."""
+        """Canonical labels, uint8 (len(rows), H, W); zeros if the patient has no segmentation."""
         labels = _map(self.folder / "segmentation.npy")[:, window[0], window[1]]
         return self.meaning.labels.canonical(labels[np.asarray(rows, int)])
 
@@ -178,7 +178,7 @@ def _values() -> np.ndarray:
 
 @lru_cache(maxsize=128)
 def _decoding(own: Scale, to: Scale) -> np.ndarray:
-    """For each code of an image, whose own scale is `own`, its value on another scale: float32 (65536,)."""
+    """The value on the scale `to` of each code of an image with the scale `own`: float32 (65536,)."""
     return own.moved(_values(), to)
 
 
@@ -187,11 +187,11 @@ def _load(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r")
 
 
-_map = lru_cache(maxsize=128)(_load)  # each map holds a file descriptor, of which a process has about a thousand
+_map = lru_cache(maxsize=128)(_load)  # each map holds a file descriptor, and a process has only about a thousand
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: type) -> None:
-    """Raise `ValueError` or `OSError` unless the file holds this array, complete."""
+    """Raise `ValueError` or `OSError` unless the file contains this array completely."""
     array = _load(path)
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"{path.name} holds {array.dtype} {array.shape} where {np.dtype(dtype)} {shape} is expected")

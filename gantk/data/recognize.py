@@ -1,4 +1,4 @@
-"""Layouts of data sets, recognized by their files' names, for messages where a reader expects another one."""
+"""Recognition of data set layouts by file names, for errors about an unexpected layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gantk.files import walk_folders
 
 __all__ = ["Recognized", "is_dicom", "recognize"]
 
-_FOLDERS = 20_000  # that are looked at
+_FOLDERS = 20_000  # the number of folders to search at most
 _NIFTI = r"\.nii(?:\.gz)?$"
 _LINK = (
     "make a new folder, in it a folder for each patient with links to its scans, such as "
@@ -23,8 +23,10 @@ _CONVERT = "Convert each series to NIfTI, such as X/X_t1.nii.gz, and name the fo
 
 
 def _table(options: str, root: str = "root") -> str:
-    """The advice on how to list a folder; braces of patterns are doubled, those of `{root}` and `{above}` are filled
-    in."""
+    """Advice on how to list a folder.
+
+    Braces of patterns are doubled; `{root}` and `{above}` are placeholders.
+    """
     return (
         f"Write a table of it with `gantk data table {{{root}}} -o cohort.csv --layout {options}`, and read the table "
         'with dataset = "table" and file = "cohort.csv" in the recipe'
@@ -38,7 +40,7 @@ def _flat(*patterns: str) -> str:
     return " ".join(["flat", *(f'--pattern "{pattern}{{end}}"' for pattern in patterns)])
 
 
-# what to call it, what its files are called below the root, what to do
+# the layout's name, the pattern of its files below the root, the advice
 _LAYOUTS = tuple(
     (name, re.compile(pattern, re.IGNORECASE), mend)
     for name, pattern, mend in (
@@ -84,12 +86,12 @@ _LAYOUTS = tuple(
 
 @dataclass(frozen=True)
 class Recognized:
-    """A layout that a folder's files look like.
+    """A layout that a folder's files resemble.
 
     Attributes:
-        layout: its name, after "it looks like"; None for NIfTI files in an unknown layout.
+        layout: the layout's name, to follow "it looks like"; None for NIfTI files in an unknown layout.
         file: one of the files.
-        mend: how to have them read.
+        mend: how to read such files.
     """
 
     layout: str | None
@@ -98,16 +100,16 @@ class Recognized:
 
 
 def recognize(folder: Path, root: Path | None = None) -> Recognized | None:
-    """The layout that the files below a folder look like; None where there is nothing that could be an image.
+    """The layout that the files below a folder resemble; None if no file could be an image.
 
     Args:
-        folder: where it is looked.
-        root: the data set's folder, which is to be read; this one where absent.
+        folder: the folder to search.
+        root: the data set's folder for the advice; default: `folder`.
     """
     found: dict[str | None, Recognized] = {}
     root = root or folder
     top = folder.absolute().name
-    with suppress(OSError):  # a folder that cannot be read: what was seen before it is enough
+    with suppress(OSError):  # if a folder cannot be read, use what was found before
         for _, files in islice(walk_folders(folder), _FOLDERS):
             for file in files:
                 path = f"{top}/{file.relative_to(folder).as_posix()}"
@@ -129,7 +131,7 @@ def _layout_of(root: Path, path: str, file: Path) -> Recognized | None:
 
 
 def is_dicom(file: Path) -> bool:
-    """Whether a file of any name is DICOM; scanners write IM0001, or UIDs."""
+    """Whether a file is DICOM, whatever its name: scanners write names such as IM0001, or UIDs."""
     with suppress(OSError):
         if file.is_file():
             with file.open("rb") as handle:

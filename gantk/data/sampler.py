@@ -1,6 +1,6 @@
 """Samplers: how often each slice of a batch group is drawn, given how hard slices were in earlier epochs.
 
-Of volumes, these are the slices in which patches have their middle.
+With patches of volumes, the slices are the center slices of patches.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Candidates:
-    """The slices that a batch group can draw, N of them; of volumes, those in which a patch can have its middle.
+    """The N slices that a batch group can draw; with patches of volumes, the possible center slices of patches.
 
     Attributes:
         group: the batch group.
         subjects: the subject of each slice.
         patients: the patient of each slice.
-        slices: (N,) int, its index in the LPS volume.
-        tumor: (N,) bool, whether it shows tumor.
-        core: (N,) bool, whether it shows tumor core.
-        facts: what the dataset knows of its subject, such as a site.
-        hardness: (N,) float, how hard the slice was by the last rating of a term (`view.rate`) before this epoch; NaN
-            without a rating.
+        slices: (N,) int, the index of each slice in the LPS volume.
+        tumor: (N,) bool, whether the slice shows tumor.
+        core: (N,) bool, whether the slice shows tumor core.
+        facts: the dataset's facts about each slice's subject, such as a site.
+        hardness: (N,) float, the last rating of the slice by a term (`view.rate`) before this epoch; NaN without a
+            rating.
     """
 
     group: str
@@ -52,21 +52,21 @@ class Candidates:
 
 @stands_for("sampler")
 class Sampler(Protocol):
-    """Weighs the slices of a batch group anew in every epoch; a sampler has no state."""
+    """Computes the weights of a batch group's slices in every epoch; a sampler has no state."""
 
     def __call__(self, slices: Candidates) -> np.ndarray:
-        """(N,), at least 0: in a pass of M draws a slice comes about M times its share of the sum."""
+        """Weights (N,), at least 0: in M draws, a slice is drawn about M times its share of the sum."""
 
 
 @dataclass
 class Hardness:
-    """How hard slices were: the ratings used in this epoch, and those given since it began."""
+    """The hardness of slices: the ratings used in this epoch, and the ratings given since it began."""
 
     known: dict[Key, float] = field(default_factory=dict)
     fresh: dict[Key, float] = field(default_factory=dict)
 
     def rate(self, subjects: Sequence[str], slices: Sequence[int], values: Sequence[float]) -> None:
-        """Add a step's ratings of its slices; they count from the next epoch."""
+        """Add a step's ratings of its slices; they are used from the next epoch on."""
         self.fresh |= dict(zip(zip(subjects, slices, strict=True), values, strict=True))
 
     def begin_epoch(self) -> None:
@@ -116,11 +116,11 @@ class Weighed:
         return weights
 
     def order(self, slices: Candidates, random: np.ndarray) -> np.ndarray:
-        """The places among the candidates that one pass of M draws takes, in order.
+        """The indices of the candidates for one pass of M draws, in order.
 
-        A slice comes as often as its weight says, rounded up or down by chance, so that with equal weights and as many
-        draws as slices each comes once. Neighbors stand for one another: with fewer draws each subject comes as often
-        as all of its weights say.
+        A slice is drawn in proportion to its weight, randomly rounded up or down, so that with equal weights and as
+        many draws as slices each slice is drawn once. Neighboring slices replace one another: with fewer draws, each
+        subject is drawn in proportion to the sum of its weights.
 
         Args:
             slices: the candidates.

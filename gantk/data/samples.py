@@ -1,4 +1,4 @@
-"""What one training sample is: a slice with its neighbors, or a patch of a volume; how it is read."""
+"""Training samples: a slice with its neighbors, or a patch of a volume, and how each is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gantk.data.prepared import PatientSlices
 __all__ = ["Patch", "Row", "Sample", "Slice"]
 
 Row = tuple[str, int]
-"""A patient and one of the stored slices."""
+"""A patient and the row of one of its stored slices."""
 
 
 class Sample(Protocol):
@@ -23,7 +23,7 @@ class Sample(Protocol):
 
     @property
     def subject(self) -> str:
-        """Whose it is."""
+        """The sample's subject."""
 
     @property
     def z(self) -> int:

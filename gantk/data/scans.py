@@ -1,4 +1,4 @@
-"""The part that all datasets of NIfTI files share: finding a subject in a folder, reading and writing it."""
+"""The base of all datasets of NIfTI files: finds a subject in a folder, reads and writes it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ Resampling = Annotated[str, Field(pattern=f"^{_ONTO}.+$")]
 
 
 class Scans:
-    """Subjects whose images are NIfTI files; a dataset adds how they are listed.
+    """Subjects whose images are NIfTI files; a dataset adds the listing of subjects.
 
     Args:
-        tolerance: how far the grids of a subject's images may lie apart, as a part of a voxel; the first one counts.
-        resample: `to:NAME` resamples images that lie further apart onto the grid of that modality.
+        tolerance: largest allowed distance between the grids of a subject's images, as a fraction of a voxel of the
+            first image.
+        resample: `to:NAME` resamples images beyond the tolerance onto the grid of that modality.
     """
 
     writes = (".nii.gz", ".nii")
@@ -46,10 +47,10 @@ class Scans:
         """The patient in one folder.
 
         Raises:
-            DataError: the folder does not exist, lacks one of the modalities, or may hold files of several patients.
+            DataError: the folder does not exist, lacks one of the modalities, or may contain files of several patients.
         """
         subject = cls.listed_at(folder)
-        usual = {canonical(name): file for name, file in subject.files.items()}  # as tables name them
+        usual = {canonical(name): file for name, file in subject.files.items()}  # by standardized name
         subject = replace(subject, files={**usual, **subject.files})
         for name in modalities:
             if name not in subject.files:
@@ -66,7 +67,7 @@ class Scans:
         """The patient in one folder with all of its images, named as in their files.
 
         Raises:
-            DataError: the folder does not exist, holds no image, or may hold files of several patients.
+            DataError: the folder does not exist, contains no image, or may contain files of several patients.
         """
         folder = Path(folder).expanduser()
         if not folder.is_dir():
@@ -82,7 +83,7 @@ class Scans:
     @staticmethod
     def members(path: Path) -> Sequence[Path | Subject] | None:
         """The patients of a table or a folder; see `gantk.data.members.patients_at`."""
-        from gantk.data.members import patients_at  # which knows the layouts, and these the datasets
+        from gantk.data.members import patients_at  # imported here: it imports the layouts, which import the datasets
 
         return patients_at(path)
 

@@ -1,4 +1,4 @@
-"""Volumes to normalized slices at one spacing, and predicted slices back to the volume."""
+"""Conversion of volumes to normalized slices at one spacing, and of predicted slices back to the volume."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ __all__ = [
 ]
 
 
-_FEW = 16  # different numbers at most in an image that may be a label map,
-_SAMPLE = 4096  # as some of its pixels tell at once
+_FEW = 16  # an image with at most this many different numbers may be a label map
+_SAMPLE = 4096  # number of pixels examined first
 
 
 @dataclass(frozen=True)
 class SliceSettings:
-    """Everything that shapes the stored slices, beside the files themselves.
+    """Everything that determines the stored slices, apart from the files themselves.
 
     Attributes:
         modalities: inputs and targets; a patient may lack targets.
         spacing: mm, see `Spacing`.
         crop: (H, W) of the stored slices, cropped or padded about the center.
-        normalisation: where the normalized range's shoulder begins.
-        intensities: what the recipe says of a modality's numbers, by modality; see `IntensitySettings`.
-        mask: a modality that is not 0 in the foreground; None finds the foreground in the inputs.
-        plane: which way the slices lie.
-        whole: whether the stored slices form one volume, with no slice left out between the first and the last.
+        normalisation: the rule for the beginning of the shoulder.
+        intensities: the recipe's intensity settings, by modality; see `IntensitySettings`.
+        mask: a modality that is nonzero in the foreground; None finds the foreground in the inputs.
+        plane: the orientation of the slices.
+        whole: whether the stored slices form one volume without gaps between the first and the last slice.
     """
 
     modalities: tuple[str, ...]
@@ -69,7 +69,7 @@ class SliceSettings:
 
     @property
     def categories(self) -> frozenset[str]:
-        """The modalities whose numbers are names."""
+        """The modalities that hold categories."""
         return frozenset(name for name, given in self.intensities.items() if given.categories)
 
 
@@ -78,14 +78,14 @@ class Slices:
     """One subject's slices; axial slice k is `volume[:, :, k].T`, rows anterior → posterior.
 
     Attributes:
-        images: modality name -> float32 (Z, H, W), or (Z, C, H, W) where an image has channels.
+        images: modality name -> float32 (Z, H, W), or (Z, C, H, W) if images have channels.
         foreground: bool (Z, H, W), the brain.
         segmentation: uint8 (Z, H, W) or None.
-        scales: modality name -> the image's own map from scanner units to [-1, 1], its background included.
-        pixel: mm² of a pixel; None for pictures, which have no size in the world.
-        negative: modality name -> the part of its foreground below 0, from which the unit is recognized; left out where
+        scales: modality name -> the image's own map from scanner units to [-1, 1], including its background.
+        pixel: area of a pixel, mm²; None for pictures, which have no physical size.
+        negative: modality name -> the fraction of its foreground below 0, from which the unit is recognized; omitted if
             the unit is known, as in pictures.
-        remarks: what a user must be told of how the files were read -> the file that shows it, or its modality.
+        remarks: a remark for users on how the files were read -> the file concerned, or its modality.
     """
 
     images: dict[str, np.ndarray]
@@ -98,18 +98,18 @@ class Slices:
 
 
 class Readable(Protocol):
-    """The images of one subject as a dataset reads them, in the files' own units, with the way to slices and back.
+    """One subject's images as read by a dataset, in the files' own units, with the conversion to slices and back.
 
-    Optional members, for what is resized to be trained on: `own_size`, its (H, W), and `sized((H, W))`, the same whose
-    slices have another size. `gantk predict` asks for the own size, or for one that a user names.
+    Optional members for images that are resized for training: `own_size`, the (H, W) of the files, and `sized((H, W))`,
+    a copy whose slices have another size. `gantk predict` uses the own size, or a size that the user names.
     """
 
     def slices(self, inputs: Sequence[str], settings: SliceSettings) -> Slices:
-        """Every modality as normalized slices, full field of view: the crop is not applied.
+        """Every modality as normalized slices with the full field of view: the crop is not applied.
 
         Args:
-            inputs: the modalities that say where foreground is.
-            settings: spacing, normalization, intensities and mask, where they mean something here.
+            inputs: the modalities that determine the foreground.
+            settings: spacing, normalization, intensities and mask, as far as they apply.
 
         Raises:
             DataError: the images cannot be used; `where` may be the name of a modality.
@@ -124,17 +124,17 @@ class Readable(Protocol):
             image: full field of view, C channels.
             inputs: as in `slices`.
             settings: as in `slices`.
-            slices: what `slices` gave.
-            scale: from the files' units to the image's, which also has the number for outside the foreground.
+            slices: the result of `slices`.
+            scale: the map between the files' units and the image's values, with the number outside the foreground.
         """
 
 
 def slices_of(
     volumes: Volumes, plane: Plane, categories: Collection[str] = ()
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Slices resampled: images float32 (Z, H, W) in scanner units, segmentation uint8 or None.
+    """Resampled slices: images float32 (Z, H, W) in scanner units, segmentation uint8 or None.
 
-    Modalities that hold categories, and the segmentation, take the nearest voxel's.
+    Modalities that hold categories, and the segmentation, are resampled by nearest voxel.
     """
     images = {
         name: (plane.resample_labels if name in categories else plane.resample)(plane.stack(image))
@@ -145,7 +145,7 @@ def slices_of(
 
 
 def volume_of(stack: np.ndarray, plane: Plane) -> np.ndarray:
-    """`slices_of` undone for one image: (Z, H', W') to float32 (X, Y, Z) on the native grid."""
+    """The inverse of `slices_of` for one image: (Z, H', W') to float32 (X, Y, Z) on the native grid."""
     return plane.volume(plane.restore(stack))
 
 
@@ -186,22 +186,22 @@ def normalised_slices(volumes: Volumes, inputs: Sequence[str], settings: SliceSe
 def intensities_of(
     stack: np.ndarray, volumes: Volumes, inputs: Sequence[str], settings: SliceSettings, scale: Scale
 ) -> np.ndarray:
-    """`normalised_slices` undone for one image: (Z, H', W') in [-1, 1] to float32 (X, Y, Z) in the scale's units."""
+    """Inverse of `normalised_slices` for one image: (Z, H', W') in [-1, 1] to float32 (X, Y, Z) in the scale's unit."""
     brain = _foreground(replace(volumes, images=_shown(volumes, inputs, settings)), inputs, settings).mask
     plane = settings.grid(volumes)
     foreground = plane.resample_labels(plane.stack(brain))
     intensities = volume_of(np.where(foreground, scale.invert(stack), np.float32(0)), plane)
-    # the share of brain that went into each voxel: without it the background would change the brain's rim
+    # the fraction of brain in each voxel: without it the background would change the brain's rim
     share = volume_of(foreground.astype(np.float32), plane)
     inside = brain & (share > 1e-3)
     return np.where(inside, intensities / np.maximum(share, 1e-3), np.float32(scale.background))
 
 
 def category_scale(name: str, image: np.ndarray, settings: SliceSettings, type: str = "float32") -> Scale:
-    """The scale of an image whose numbers are names: one place in [-1, 1] for each, the same in all images.
+    """The scale of an image of categories: each category has one value in [-1, 1], the same in all images.
 
     Raises:
-        DataError: it holds another number; `where` is the modality.
+        DataError: the image contains another number; `where` is the modality.
     """
     given = settings.intensities[name]
     assert given.range is not None
@@ -220,13 +220,13 @@ def category_scale(name: str, image: np.ndarray, settings: SliceSettings, type: 
 
 
 def categories_of(image: np.ndarray, scale: Scale) -> np.ndarray:
-    """The numbers of an image on its `category_scale`, int64; outside the foreground the first category."""
+    """The categories of an image on its `category_scale`, int64; outside the foreground the first category."""
     return np.rint(np.maximum(scale.invert(image), scale.background)).astype(np.int64)
 
 
 def holds_few_numbers(image: np.ndarray) -> bool:
-    """Whether an image holds a few whole numbers alone, as label maps and masks do."""
-    sample = np.unique(image.ravel()[:: max(1, image.size // _SAMPLE)])  # cheap, and most images end here
+    """Whether an image contains only a few different integers, as label maps and masks do."""
+    sample = np.unique(image.ravel()[:: max(1, image.size // _SAMPLE)])  # cheap, and sufficient for most images
     return len(sample) <= _FEW and not (sample != np.rint(sample)).any() and len(np.unique(image)) <= _FEW
 
 
@@ -244,14 +244,14 @@ def few_numbers(name: str, image: np.ndarray, settings: SliceSettings) -> str:
 
 
 def _foreground(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> Foreground:
-    """The foreground of the modalities that are translated; the mask says it where there is one."""
+    """The foreground of the translated modalities; from the mask if there is one."""
     images = {name: image for name, image in volumes.images.items() if name in settings.modalities}
     mask = None if settings.mask is None else volumes.images[settings.mask]
     return find_foreground(images, inputs, _told(settings), mask)
 
 
 def _shown(volumes: Volumes, inputs: Sequence[str], settings: SliceSettings) -> dict[str, np.ndarray]:
-    """The images that show where foreground is."""
+    """The images that determine the foreground."""
     return {name: volumes.images[name] for name in {*inputs, *([settings.mask] if settings.mask else [])}}
 
 
@@ -261,7 +261,7 @@ def _told(settings: SliceSettings) -> dict[str, float]:
 
 
 def _negative(brain: np.ndarray, scale: Scale) -> float:
-    """Which part of a volume's foreground is negative."""
+    """The fraction of a volume's foreground that is negative."""
     return float(np.mean(scale.below_zero(brain)))
 
 
@@ -269,8 +269,8 @@ def tell(progress: Progress, remarks: Iterable[Mapping[str, str]]) -> None:
     """Report each remark on the subjects' slices once, with the first file that shows it.
 
     Args:
-        progress: where remarks are reported.
-        remarks: of each subject.
+        progress: receives the remarks.
+        remarks: the remarks of each subject.
     """
     found: dict[str, list[str]] = {}
     for of in remarks:
@@ -282,7 +282,7 @@ def tell(progress: Progress, remarks: Iterable[Mapping[str, str]]) -> None:
 
 
 def placed(error: DataError, subject: Subject, noun: str = "patient") -> DataError:
-    """The error that `Readable.slices` raised, with the subject, and the file in place of the modality."""
+    """An error of `Readable.slices` with the subject added, and the file in place of the modality."""
     name = error.where if error.where in subject.files else None
     what = f"{noun} {subject.id!r}{f', {name!r}' if name else ''}: {error.what}"
     return DataError(what, where=subject.files[name] if name else subject.folder, why=error.why, mend=error.mend)

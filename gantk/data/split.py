@@ -19,17 +19,17 @@ ROLES = ("paired", "unpaired", "target", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Subjects by role, each in exactly one, all of a patient's in one part; ids are kept sorted.
+    """Subjects by role: each has exactly one, and all subjects of a patient are in one part; ids are kept sorted.
 
-    Where nothing is held out, validation and test are all subjects that train.
+    If nothing is held out, validation and test contain all training subjects.
 
     Attributes:
-        paired: train with inputs and targets.
-        unpaired: train with inputs alone.
-        validation: are evaluated after an epoch.
-        test: are measured at the end.
-        target: train with targets alone.
-        owners: the patient of each subject that is one of a patient's; all others are patients themselves.
+        paired: subjects that train with inputs and targets.
+        unpaired: subjects that train with only inputs.
+        validation: subjects that are evaluated after an epoch.
+        test: subjects that are measured at the end.
+        target: subjects that train with only targets.
+        owners: the patient of each subject whose id is not the patient's; all others are their own patients.
     """
 
     paired: tuple[str, ...]
@@ -72,7 +72,7 @@ class Split:
 
     @property
     def training(self) -> tuple[str, ...]:
-        """Paired and unpaired subjects: those whose inputs are trained on."""
+        """Paired and unpaired subjects: all subjects whose inputs are used in training."""
         return tuple(sorted(self.paired + self.unpaired))
 
     def patient(self, subject: str) -> str:
@@ -105,7 +105,7 @@ class Split:
         return cls(**{role: tuple(record[role]) for role in ROLES}, owners=record.get("owners", {}))
 
     def to_csv(self, path: Path) -> None:
-        """Write the columns patient, role, and subject where some are not patients themselves; atomic."""
+        """Write the columns patient, role and, if some subjects are not their own patients, subject; atomic."""
         with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:
             writer = csv.writer(handle)
             width = 3 if self.owners else 2
@@ -118,7 +118,7 @@ class Split:
         """The split that `to_csv` wrote.
 
         Raises:
-            DataError: the file cannot be read, lacks a column, holds an unknown role or a subject twice.
+            DataError: the file cannot be read, lacks a column, or contains an unknown role or a subject twice.
         """
         subjects: dict[str, list[str]] = {role: [] for role in ROLES}
         owners: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A subject's slices as inputs of a generator, and their translation by any network; needs NumPy alone."""
+"""A subject's slices as inputs of a generator, and their translation by any network; needs only NumPy."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from gantk.data.windows import in_windows
 
 __all__ = ["Fitting", "Network", "own_size", "shown", "stacked", "through"]
 
-WINDOW = 1024  # pixels of a side that a generator is given at once
+WINDOW = 1024  # largest side of an image that a generator receives at once, pixels
 
 Network = Callable[[np.ndarray], np.ndarray]
 """(B, C, h, w) float32 to (B, T, h, w)."""
 Fitting = Callable[[tuple[int, int]], tuple[int, int] | None]
-"""The smallest height and width, at least those given, that a network takes; None where it takes no such size."""
+"""The smallest (height, width) that a network accepts and that is no smaller than the given one; None if none."""
 
 
 def stacked(slices: Slices, takes: Sequence[str], channels: int, reach: int) -> np.ndarray:
-    """The input of a generator, (Z, C, H, W); a hidden modality is background.
+    """The input of a generator, (Z, C, H, W); a missing modality is background.
 
     Args:
-        slices: a subject's.
+        slices: a subject's slices.
         takes: the modalities in the order of their channels.
-        channels: of one image.
-        reach: slices on either side that come with each; at the ends the last one that shows anything comes again.
+        channels: channels of one image.
+        reach: number of neighboring slices on either side; at the ends the last slice with foreground is repeated.
     """
     shape = (len(slices.foreground), channels, *slices.foreground.shape[1:])
     full = _full(slices)
@@ -44,7 +44,7 @@ def stacked(slices: Slices, takes: Sequence[str], channels: int, reach: int) -> 
 
 
 def shown(stack: np.ndarray, foreground: np.ndarray, *, volume: bool) -> list[np.ndarray]:
-    """What of a subject is translated in windows: views of a stack, so that they can be written to.
+    """The parts of a subject that are translated in windows, as writable views of a stack.
 
     Args:
         stack: (Z, C, H, W).
@@ -52,7 +52,7 @@ def shown(stack: np.ndarray, foreground: np.ndarray, *, volume: bool) -> list[np
         volume: whether the slices are one volume.
 
     Returns:
-        The box around the foreground of a volume, (1, C, *spatial); else each slice that shows any, (1, C, H, W).
+        The box around the foreground of a volume, (1, C, *spatial); else each slice with foreground, (1, C, H, W).
     """
     if volume:
         return [stack.swapaxes(0, 1)[(None, slice(None), *box_of(foreground))]]
@@ -70,24 +70,24 @@ def through(
     batch: int,
     advance: Callable[[int], None] = lambda n: None,
 ) -> np.ndarray:
-    """Slices (Z, C, H, W) through a network, padded to a size that it takes; empty ones are left out.
+    """Run slices (Z, C, H, W) through a network, padded to a size that it accepts; empty slices are skipped.
 
     Args:
-        network: gives all images of its translator.
-        images: what `stacked` gave.
-        slices: of the same subject; scans, whose pixels have a size in the world, are padded with background.
-        place: which of the output's channels are kept.
-        crop: (H, W) that training saw.
-        fitting: finds a size that the network takes.
-        batch: slices that are translated at once.
-        advance: told how many slices are done.
+        network: returns all output images of its translator.
+        images: the result of `stacked`.
+        slices: slices of the same subject; scans, whose pixels have a physical size, are padded with background.
+        place: the output channels to keep.
+        crop: (H, W) in training.
+        fitting: finds a size that the network accepts.
+        batch: number of slices translated at once.
+        advance: called with the number of slices done.
 
     Returns:
         (Z, T, H, W) float32 in [-1, 1].
     """
     height, width = images.shape[-2:]
     fill = BACKGROUND if slices.pixel is not None else None
-    # scans are padded to no less than what training saw: background is background
+    # scans are padded at least to the size in training, with background
     least = (height, width) if fill is None else (max(height, crop[0]), max(width, crop[1]))
     window = fitting(_within(least)) or crop
     padded = max(least[0], window[0]), max(least[1], window[1])
@@ -102,13 +102,13 @@ def through(
 
 
 def own_size(read: Any, asked: tuple[int, int] | None, crop: tuple[int, int], fitting: Fitting) -> tuple[Any, str]:
-    """A picture at the size at which it is translated, and a remark about the size.
+    """A picture resized for translation, and a remark about the size.
 
     Args:
         read: a `Readable` with `own_size` and `sized`.
-        asked: (H, W) that the user wants; the picture's own where absent, enlarged where it is smaller than the crop.
-        crop: (H, W) that training saw.
-        fitting: finds a size that the network takes.
+        asked: (H, W) that the user requests; default: the picture's own, enlarged if it is smaller than the crop.
+        crop: (H, W) in training.
+        fitting: finds a size that the network accepts.
     """
     trained = (read.size or crop)[:2]
     size = asked

@@ -1,4 +1,4 @@
-"""The slice store: volumes prepared once, in parallel, into slices that training reads."""
+"""The slice store: prepares volumes once, in parallel, as slices for training."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from gantk.workers import in_processes
 
 __all__ = ["MINIMAL_BRAIN", "SliceSettings", "SliceStore", "damaged_patients", "prepare"]
 
-FORMAT = 7  # raise it whenever the same files and settings give other slices
+FORMAT = 7  # increase whenever the same files and settings produce different slices
 MINIMAL_BRAIN = 100.0  # mm²: a slice with less brain than 1 cm² inside the crop is not kept
-_NOTED = 1e-3  # of a voxel: grids that differ by more are told
+_NOTED = 1e-3  # grids that differ by more than this fraction of a voxel are reported
 
 
 class SliceStore(Mapping[str, PatientSlices]):
     """The prepared patients by id.
 
     Attributes:
-        settings: what shaped the slices.
-        noun: what one of them is called.
+        settings: the settings that determined the slices.
+        noun: the word for one subject.
     """
 
     def __init__(self, settings: SliceSettings, patients: Mapping[str, PatientSlices], noun: str = "patient") -> None:
@@ -71,20 +71,20 @@ def prepare(
     workers: int,
     progress: Progress,
 ) -> SliceStore:
-    """The slices of these subjects, prepared in parallel where the cache does not hold them yet.
+    """The slices of these subjects; those missing from the cache are prepared in parallel.
 
-    Each patient has a folder in `cache/slices`, named by a key over everything that influences it, which
-    appears complete or not at all, with checksums. So interrupting is harmless; a folder that was there is read and
-    verified, and made again if it is damaged.
+    Each patient has a folder in `cache/slices`, named by a hash of everything that influences its contents. The folder
+    is created atomically, with checksums, so that an interruption is harmless. An existing folder is read and verified,
+    and rebuilt if it is damaged.
 
     Args:
         dataset: reads the volumes; must pickle.
-        subjects: patients with inputs, or with targets alone.
-        settings: shape of the slices; its modalities contain the inputs.
-        inputs: the modalities in which the brain is found; where a patient has none, in the targets.
+        subjects: patients with inputs, or with only targets.
+        settings: the settings of the slices; its modalities contain the inputs.
+        inputs: the modalities in which the brain is found; if a patient has none of them, the targets.
         cache: cache folder, see `gantk_cache_dir`.
         workers: processes; 1 prepares in this process.
-        progress: shows patients done.
+        progress: shows the number of patients done.
 
     Raises:
         DataError: a patient's files cannot be used.
@@ -116,17 +116,17 @@ def prepare(
 
 
 def damaged_patients(cache: Path, progress: Progress) -> tuple[int, list[Path]]:
-    """Read all prepared patients of a cache, of whichever cohorts, and compare them with their checksums.
+    """Read all prepared patients in a cache, from any cohort, and compare them with their checksums.
 
     Args:
         cache: cache folder, see `gantk_cache_dir`.
-        progress: shows patients done.
+        progress: shows the number of patients done.
 
     Returns:
-        How many patients there are, and the folders of those that are damaged.
+        The number of patients, and the folders of damaged patients.
     """
     root = cache / "slices"
-    folders = sorted(root.glob("[!.]*")) if root.is_dir() else []  # those under way begin with a dot
+    folders = sorted(root.glob("[!.]*")) if root.is_dir() else []  # unfinished folders begin with a dot
     with progress.task("Checking slices", total=len(folders)) as bar, ThreadPoolExecutor() as threads:
         found = []
         for folder, whole in zip(folders, threads.map(_is_whole, folders), strict=True):
@@ -146,9 +146,9 @@ def _is_whole(folder: Path) -> bool:
 def _prepare_patient(
     dataset: Dataset, subject: Subject, folder: Path, *, settings: SliceSettings, inputs: tuple[str, ...]
 ) -> str:
-    """Read and store one patient; its id."""
+    """Read and store one patient; return its id."""
     present = [name for name in settings.modalities if name in subject.files]
-    inputs = tuple(name for name in inputs if name in present) or tuple(present)  # or targets alone
+    inputs = tuple(name for name in inputs if name in present) or tuple(present)  # or only targets
     images = dataset.read(subject, [*present, *(() if settings.mask in (None, *present) else [settings.mask])])
     try:
         slices = images.slices(inputs, settings)
@@ -235,7 +235,7 @@ def _room(folder: Path) -> float:
 
 
 def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
-    """The patient that the cache holds under this key; a damaged folder is removed."""
+    """The patient in this folder of the cache, if it exists; a damaged folder is removed."""
     try:
         if not folder.exists():
             return None
@@ -264,7 +264,7 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
     read = dict.fromkeys((*settings.modalities, settings.mask))
     files = {name: _identity(subject.files[name]) for name in read if name is not None and name in subject.files}
     shape = asdict(replace(settings, intensities={}))
-    if not settings.whole and settings.plane == "axial":  # as was all that older versions prepared
+    if not settings.whole and settings.plane == "axial":  # as in older versions, which had no other settings
         del shape["whole"], shape["plane"]
     record = {
         "format": FORMAT,

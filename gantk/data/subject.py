@@ -1,4 +1,4 @@
-"""A subject, which is translated as one unit, and its volumes on one grid; needs NumPy alone."""
+"""A subject, which is translated as one unit, and its volumes on one grid; needs only NumPy."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Subject:
     """The unit of translation: a patient, a patient's visit or scan, or a picture, with its files.
 
     Attributes:
-        id: its name, which no other subject has.
-        files: by modality; inputs or targets may be lacking.
+        id: unique name.
+        files: image files by modality; inputs or targets may be missing.
         segmentation: file with labels.
-        part: the part of the cohort that the dataset puts it in; None leaves that to the split.
-        patient: the patient it belongs to; by default its id. All subjects of one patient are in one part of the split,
+        part: the part of the cohort to which the dataset assigns it; None lets the split decide.
+        patient: the patient it belongs to; default: its id. All subjects of one patient are in one part of the split
             and count once in statistics.
-        fold: the part of a cross-validation in which its patient is tested; None where the dataset says nothing.
-        facts: what else the dataset knows of it, such as its site, by name; a split can be stratified by one.
+        fold: the fold of a cross-validation in which its patient is tested; None if the dataset assigns none.
+        facts: further facts by name, such as its site; a split can be stratified by one of them.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Subject:
 
     @property
     def folder(self) -> Path | None:
-        """Where its first file is."""
+        """The folder of its first file."""
         files = [*self.files.values(), *filter(None, [self.segmentation])]
         return files[0].parent if files else None
 
@@ -55,10 +55,10 @@ class Volumes:
 
     Attributes:
         images: modality name -> float32 (X, Y, Z), scanner units.
-        segmentation: uint8 (X, Y, Z), labels as the file has them, or None.
-        affine: (4, 4), from voxel indices of this grid to RAS+ millimeters, as nibabel has it; the first image's.
-        grid_difference: how far the grids of the files lie apart at most, as a part of a voxel.
-        reference: the file whose grid it is, where images were resampled; that of the first image where None.
+        segmentation: uint8 (X, Y, Z), labels as in the file, or None.
+        affine: (4, 4), from voxel indices of this grid to RAS+ millimeters, as in nibabel; from the first image.
+        grid_difference: largest distance between the grids of the files, as a fraction of a voxel.
+        reference: the file whose grid this is, if images were resampled; None for the first image.
     """
 
     images: dict[str, np.ndarray]

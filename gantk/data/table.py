@@ -1,4 +1,4 @@
-"""The dataset `table`: patients that a CSV or TSV file lists, wherever their images are."""
+"""The dataset `table`: patients listed in a CSV or TSV file, with images in any folders."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["CohortTable"]
 class CohortTable(Scans):
     """Patients of a CSV or TSV file: `patient,t1,t2,flair,t1ce,seg,part,fold,site`, one row each.
 
-    A column that names NIfTI files, relative to the table's folder, is a modality; a file `X.nii.gz#0` is the first
-    volume of several in it. An empty cell means that the file does not exist. `subject` or `visit` tells several rows
-    of one patient apart;
-    `part` (training, validation, test) and `fold` (0, 1, …) fix the split; other columns are facts by which
-    `data.split.stratify` can balance it. `gantk data table` writes such a file from a folder.
+    A column that names NIfTI files, relative to the table's folder, is a modality; `X.nii.gz#0` is the first of several
+    volumes in a file. An empty cell means that the file does not exist. `subject` or `visit` distinguishes several rows
+    of one patient; `part` (training, validation, test) and `fold` (0, 1, …) fix the split; other columns are facts by
+    which `data.split.stratify` can balance it. `gantk data table` writes such a file from a folder.
 
     Args:
         file: the table.
-        tolerance: how far the grids of a patient's images may lie apart, as a part of a voxel; the first one counts.
-        resample: `to:t1` resamples images that lie further apart onto the grid of t1, linearly, label maps by the
-            nearest voxel; they are refused where absent.
+        tolerance: largest allowed distance between the grids of a patient's images, as a fraction of a voxel of the
+            first image.
+        resample: `to:t1` resamples images beyond the tolerance onto the grid of t1: linearly, label maps by nearest
+            voxel; default: such images are an error.
     """
 
     def __init__(self, file: Path, tolerance: NonNegative = TOLERANCE, resample: Resampling | None = None) -> None:
@@ -34,7 +34,7 @@ class CohortTable(Scans):
         self.file = Path(file).expanduser()
 
     def subjects(self, progress: Progress) -> list[Subject]:
-        """All subjects sorted by id; a file that stands for two patients is told in a note.
+        """All subjects sorted by id; a note reports a file that is listed for two patients.
 
         Raises:
             DataError: the table cannot be read or understood, or names files that do not exist.

@@ -1,4 +1,4 @@
-"""A subject's volumes: NIfTI files read onto one LPS grid, and written back onto the grid of a file."""
+"""Reading a subject's NIfTI files onto one LPS grid, and writing volumes back onto the grid of a file."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from gantk.files import atomic_write
 __all__ = ["Subject", "Volumes", "read_volumes", "write_like"]
 
 _LPS = axcodes2ornt(("L", "P", "S"))
-_ROUNDING = 1e-3  # how far a label may lie from a whole number
+_ROUNDING = 1e-3  # largest deviation of a label from an integer
 TOLERANCE = 0.05
-"""How far the grids of a subject's images may lie apart, as a part of a voxel."""
+"""Largest allowed distance between the grids of a subject's images, as a fraction of a voxel."""
 
 
 def read_volumes(
@@ -40,20 +40,21 @@ def read_volumes(
     tolerance: float = TOLERANCE,
     onto: str | None = None,
 ) -> Volumes:
-    """Read a subject's modalities, and its segmentation where it has one, brought to LPS by the first one's affine.
+    """Read a subject's modalities, and its segmentation if it has one, oriented to LPS by the first image's affine.
 
     Args:
         subject: the subject.
-        modalities: those to read.
+        modalities: the modalities to read.
         segmentation: whether to read the segmentation too.
-        tolerance: how far the grids may lie apart at their corners, as a part of a voxel of the first image.
-        onto: a modality onto whose grid images that lie further apart are resampled: linear, segmentations and images
-            of a few whole numbers by the nearest voxel, background outside their field of view.
+        tolerance: largest allowed distance between the grids at their corners, as a fraction of a voxel of the first
+            image.
+        onto: a modality onto whose grid images beyond the tolerance are resampled: linearly, segmentations and images
+            of a few integers by nearest voxel; background outside their field of view.
 
     Raises:
         DataError: a modality is missing; a file is unreadable, truncated or damaged, not 3D, not finite, all zero or,
-            where nothing is resampled, on another grid than the first; the segmentation holds other than whole
-            numbers from 0 to 255.
+                without resampling, on a different grid than the first; the segmentation contains anything but integers
+                from 0 to 255.
     """
     reader = _Reader(tolerance, None if onto is None else _file_of(subject, onto))
     paths = {name: _file_of(subject, name) for name in modalities}
@@ -84,11 +85,11 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
 
     Args:
         path: `.nii` or `.nii.gz` file to write.
-        array: (X, Y, Z) on the LPS grid that `read_volumes` gives for the reference; its dtype is the file's.
-        reference: NIfTI file whose grid it is.
+        array: (X, Y, Z) on the LPS grid that `read_volumes` returns for the reference; the file gets its dtype.
+        reference: NIfTI file with that grid.
 
     Raises:
-        DataError: the reference cannot be read, the shape is not its own, or the name is not a NIfTI file's.
+        DataError: the reference cannot be read, the shapes differ, or the path has no NIfTI suffix.
         OSError: the file cannot be written.
     """
     path = Path(path)
@@ -105,7 +106,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
         )
     header = like.header.copy()
     header.set_data_dtype(array.dtype)
-    header["cal_min"] = header["cal_max"] = 0  # the display window of the reference's own intensities
+    header["cal_min"] = header["cal_max"] = 0  # the reference's display window does not apply
     voxels = apply_orientation(array, ornt_transform(_LPS, grid.orientation)).reshape(like.shape)
     with atomic_write(path) as temporary:
         nib.save(type(like)(voxels, like.affine, header), temporary)
@@ -113,7 +114,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
 
 @dataclass(frozen=True)
 class Grid:
-    """The grid of a file and its way to LPS."""
+    """The grid of a file and its conversion to LPS."""
 
     path: Path
     shape: tuple[int, ...]
@@ -143,10 +144,10 @@ class Grid:
         return self.affine @ inv_ornt_aff(self.transform, self.shape)
 
     def difference(self, path: Path, image: nib.Nifti1Image, tolerance: float) -> float:
-        """How far an image's grid lies apart at its corners, along any axis, as a part of a voxel of this grid.
+        """Largest distance of an image's grid at its corners, along any axis, as a fraction of a voxel of this grid.
 
         Raises:
-            DataError: it has another shape, or lies further apart than the tolerance.
+            DataError: the image has another shape, or its grid is beyond the tolerance.
         """
         mend = 'register all images of a patient; resample them to one grid, or set data.resample = "to:t1"'
         if image.shape[:3] != self.shape:
@@ -168,7 +169,7 @@ class Grid:
 
 
 class _Reader:
-    """Reads files onto the grid of the first of them, or onto that of another file, to which they are resampled."""
+    """Reads files onto the grid of the first file, or resamples them onto the grid of another file."""
 
     def __init__(self, tolerance: float, onto: Path | None = None) -> None:
         self.tolerance, self.resamples = tolerance, onto is not None
@@ -189,7 +190,7 @@ class _Reader:
 
 
 def resampled(voxels: np.ndarray, own: Grid, onto: Grid) -> np.ndarray:
-    """A file's voxels on another grid, float32 (X, Y, Z) in LPS."""
+    """A file's voxels resampled onto another grid, float32 (X, Y, Z) in LPS."""
     volume = own.to_lps(voxels.reshape(own.shape))
     matrix = np.linalg.solve(own.lps_affine(), onto.lps_affine())
     shape = apply_orientation(np.empty(onto.shape, np.bool_), onto.transform).shape
@@ -218,9 +219,9 @@ def intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
 
 
 def labels_of(path: Path, voxels: np.ndarray) -> np.ndarray:
-    """Labels as uint8; tools that interpolate or scale leave them slightly off whole numbers."""
+    """Labels as uint8; tolerates the slight deviations from integers that interpolation or scaling leaves."""
     labels = np.rint(voxels)
-    good = (np.abs(voxels - labels) <= _ROUNDING) & (labels >= 0) & (labels <= 255)  # NaN is not good
+    good = (np.abs(voxels - labels) <= _ROUNDING) & (labels >= 0) & (labels <= 255)  # False for NaN
     if not good.all():
         wrong = np.unique(voxels[~good])
         raise DataError(

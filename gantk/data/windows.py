@@ -1,4 +1,4 @@
-"""Images larger than a network is given at once: overlapping windows whose outputs are blended, in NumPy alone."""
+"""Translation of large images in overlapping windows whose outputs are blended; needs only NumPy."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 
 __all__ = ["Blended", "in_windows"]
 
-OVERLAP = 0.25  # of a window, at least, that the next one shows again
+OVERLAP = 0.25  # smallest overlap of neighboring windows, as a fraction of a window
 
 
 def in_windows(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, window: tuple[int, int]) -> np.ndarray:
-    """A network's output on images, computed window by window if they are larger than a window.
+    """A network's output for images, computed window by window if the images are larger than a window.
 
-    Where windows overlap, their outputs are averaged with weights that fall linearly toward a window's edges.
+    Overlapping outputs are averaged with weights that fall linearly toward a window's edges.
 
     Args:
         network: (B, C, h, w) float32 to (B, T, h, w).
-        images: (B, C, H, W) float32, H and W at least those of the window.
+        images: (B, C, H, W) float32, at least as large as the window.
         window: (h, w).
 
     Returns:
@@ -45,26 +45,25 @@ def in_windows(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, 
 
 
 def _starts(length: int, window: int) -> list[int]:
-    """Where windows begin, evenly spread from one end to the other."""
+    """The starts of windows, evenly spread from one end to the other."""
     steps = -(-(length - window) // max(1, int(window * (1 - OVERLAP))))
     return np.linspace(0, length - window, steps + 1).round().astype(int).tolist()
 
 
 def _profile(length: int) -> np.ndarray:
-    """Weights across a window, above 0 to its edges."""
+    """Weights across a window, above 0 even at its edges."""
     return np.bartlett(length + 2)[1:-1].astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Blended:
-    """Images translated window by window as a recipe's `[inference]` says; it gives what MONAI gives.
+    """Translation window by window as configured in a recipe's `[inference]`; results equal MONAI's.
 
     Attributes:
         size: sides of a window, (h, w) or (d, h, w).
-        overlap: part of a window, along each axis, that the next one shows again.
-        blend: what windows become where they overlap: their mean, weighted toward each one's middle or not, or their
-            median.
-        batch: windows that are translated at once.
+        overlap: overlap of neighboring windows along each axis, as a fraction of a window.
+        blend: how overlapping outputs are combined: mean, mean weighted toward each window's center, or median.
+        batch: number of windows translated at once.
     """
 
     size: tuple[int, ...]
@@ -75,12 +74,12 @@ class Blended:
     def __call__(
         self, network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, fill: float | None
     ) -> np.ndarray:
-        """A network's output on images.
+        """A network's output for images.
 
         Args:
             network: (B, C, *size) float32 to (B, T, *size).
             images: (B, C, *spatial) float32.
-            fill: what surrounds images that are smaller than a window; None repeats their outermost pixels.
+            fill: padding value for images smaller than a window; None repeats the outermost pixels.
 
         Returns:
             (B, T, *spatial) float32.
@@ -106,7 +105,7 @@ class Blended:
         return (total / weights).astype(np.float32)
 
     def _median(self, network: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
-        """Made slice by slice: all windows at once take much memory."""
+        """The median over windows, computed slice by slice because all windows at once need much memory."""
         found = list(self._made(network, image))
         rows = []
         for row in range(image.shape[1]):
@@ -121,14 +120,14 @@ class Blended:
     def _made(
         self, network: Callable[[np.ndarray], np.ndarray], image: np.ndarray
     ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-        """What the network makes of each window, (T, *size), and where that lies."""
+        """The network's output for each window, (T, *size), and the window's place."""
         places = list(self._places(image.shape[1:]))
         for first in range(0, len(places), self.batch):
             some = places[first : first + self.batch]
             yield from zip(some, network(np.stack([image[(slice(None), *place)] for place in some])), strict=True)
 
     def _places(self, sides: Sequence[int]) -> Iterator[tuple[slice, ...]]:
-        """All windows of an image that is no smaller than one; the last along an axis is moved inside."""
+        """All windows of an image at least as large as a window; the last window along an axis is moved inside."""
         starts = []
         for window, side in zip(self.size, sides, strict=True):
             step = max(1, int(window * (1 - self.overlap)))
@@ -138,7 +137,7 @@ class Blended:
             yield tuple(slice(start, start + window) for start, window in zip(corner, self.size, strict=True))
 
     def _weight(self) -> np.ndarray:
-        """How much each pixel of a window counts, (*size)."""
+        """The weight of each pixel of a window, (*size)."""
         weight: Any = np.ones(())
         for side in self.size:
             profile = np.ones(side)

@@ -1,4 +1,4 @@
-"""`gantk data check`: the contents of a cohort's files, patient by patient, and what looks wrong in them."""
+"""`gantk data check`: reads a cohort's files patient by patient and reports what looks wrong."""
 
 from gantk.data.check.cohort import CohortCheck, check_cohort
 from gantk.data.check.patient import Finding, PatientCheck

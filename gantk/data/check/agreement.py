@@ -1,4 +1,4 @@
-"""Whether two images of a patient show the same place: by their edges, which all sequences share."""
+"""Whether two images of a patient are aligned, judged by their edges, which all sequences share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from scipy import ndimage
 
 __all__ = ["displacement", "is_mirrored"]
 
-_VOXELS = 64  # along an axis, at most, of what is compared
+_VOXELS = 64  # voxels along an axis, at most, of the compared grids
 _GAIN = 1.1  # how much better a moved image must fit
-_OPPOSED = -0.15  # correlation of what is asymmetric in both
+_OPPOSED = -0.15  # correlation of the asymmetric parts of both images
 
 
 def displacement(one: np.ndarray, other: np.ndarray, spacing: np.ndarray) -> float:
-    """How far the other image must be moved for its edges to fit the first one's best, mm; 0 where it fits as it is.
+    """The displacement of the other image, mm, that best aligns its edges with the first image's; 0 if aligned already.
 
     Args:
         one: (X, Y, Z), any unit.
@@ -31,7 +31,7 @@ def displacement(one: np.ndarray, other: np.ndarray, spacing: np.ndarray) -> flo
 
 
 def is_mirrored(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether what is asymmetric in one image lies on the other side in the other.
+    """Whether the asymmetric structures of one image lie on the opposite side in the other.
 
     Args:
         one: (X, Y, Z), left to right along X.

@@ -1,4 +1,4 @@
-"""A cohort's patients checked in parallel, and compared with one another."""
+"""Checks of a cohort: all patients in parallel, then compared with one another."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from gantk.workers import in_processes
 
 __all__ = ["CohortCheck", "check_cohort"]
 
-_FAR = 6.0  # deviations from the cohort's median, by the median absolute one
-_LEAST = 0.05  # of the median: a deviation that is as small is none
-_SEVERAL = 6  # patients at least, of whom one can be an outlier
-_SHARE = 0.5  # of a cohort: what fewer have in common is nobody's rule
+_FAR = 6.0  # an outlier's distance from the cohort's median, in median absolute deviations
+_LEAST = 0.05  # smallest deviation that counts, as a fraction of the median
+_SEVERAL = 6  # smallest number of patients among which outliers are looked for
+_SHARE = 0.5  # the fraction of a cohort that must share a property for it to be the norm
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CohortCheck:
     Attributes:
         source: the folder or table.
         patients: in order.
-        findings: of the cohort as a whole.
+        findings: findings about the cohort as a whole.
     """
 
     source: Path
@@ -46,11 +46,11 @@ class CohortCheck:
 
     @property
     def modalities(self) -> list[str]:
-        """All that any patient has."""
+        """All modalities that any patient has."""
         return in_order({name for patient in self.patients for name in patient.images})
 
     def count(self, level: str) -> int:
-        """How many findings of a level there are."""
+        """The number of findings of a level."""
         every = [*self.findings, *(finding for patient in self.patients for finding in patient.findings)]
         return sum(finding.level == level for finding in every)
 
@@ -58,7 +58,7 @@ class CohortCheck:
         """Write a CSV with a row for each patient; atomic.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         facts = ("low", "median", "high", "top", "background")
         header = ["subject", "patient", "errors", "warnings", "brain_ml", "labels"]
@@ -96,9 +96,9 @@ def check_cohort(
     Args:
         source: a table (CSV or TSV), a folder of patients, a BIDS data set, or the folder of one patient.
         progress: shows a bar over patients.
-        tolerance: how far grids of one patient may lie apart, as a part of a voxel.
-        onto: the modality onto whose grid images that lie further apart are resampled, as `data.resample` does.
-        workers: processes; as many as the machine has cores where absent.
+        tolerance: largest allowed distance between the grids of one patient, as a fraction of a voxel.
+        onto: the modality onto whose grid images beyond the tolerance are resampled, as with `data.resample`.
+        workers: processes; default: one per core.
 
     Raises:
         DataError: no patient is found, or the table cannot be read.
@@ -121,7 +121,7 @@ def check_cohort(
 
 
 def _listed(source: Path) -> tuple[list[Subject], list[PatientCheck]]:
-    """The subjects, and what is known already of those who cannot be listed."""
+    """The subjects, and the checks of patients that cannot be listed as subjects."""
     subjects: list[Subject] = []
     failed = []
     for case in patients_at(source) or [source]:
@@ -134,7 +134,7 @@ def _listed(source: Path) -> tuple[list[Subject], list[PatientCheck]]:
 
 
 def _duplicates(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
-    """Images whose voxels are those of another."""
+    """Images with the same voxels as another image."""
     seen: dict[str, tuple[PatientCheck, str]] = {}
     for patient in patients:
         for name, image in patient.images.items():
@@ -151,11 +151,11 @@ def _outliers(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]
     values: dict[str, dict[str, float]] = {"the brain's volume, in ml,": {p.id: p.brain for p in patients}}
     for name in {name for patient in patients for name in patient.images}:
         having = {p.id: p.images[name] for p in patients if name in p.images}
-        if np.median([image.low for image in having.values()]) < 0:  # numbers that mean the same in all patients
+        if np.median([image.low for image in having.values()]) < 0:  # numbers with the same meaning in all patients
             values[f"{name}: the median inside the brain"] = {
                 patient: image.median for patient, image in having.items()
             }
-        else:  # brightness, which differs between scanners by any factor
+        else:  # brightness, which differs between scanners by an arbitrary factor
             ratios = {patient: image.high / image.median for patient, image in having.items() if image.median}
             values[f"{name}: the 99th percentile inside the brain, by the median,"] = ratios
     for what, by_patient in values.items():
@@ -184,7 +184,7 @@ def _unlike(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
 
 
 def _labels(patients: Sequence[PatientCheck], subjects: Sequence[Subject]) -> Iterator[Finding]:
-    """Whether the labels of the cohort follow a convention that is known."""
+    """Findings if the labels of the cohort do not follow a known convention."""
     files = {subject.id: subject.segmentation for subject in subjects}
     try:
         decide_labels({patient.id: list(patient.labels) for patient in patients}, files=files)

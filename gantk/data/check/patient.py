@@ -1,4 +1,4 @@
-"""All files of one patient read once: their grids, intensities and labels, and what in them looks wrong."""
+"""The check of one patient: reads each file once and reports its grid, intensities, labels and what looks wrong."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from gantk.errors import DataError
 
 __all__ = ["Finding", "ImageFacts", "PatientCheck", "check_patient"]
 
-_MOVED = 3.0  # mm between two images of a patient
-_OUTSIDE = 0.2  # part of the labels outside the brain
-_HEIGHT = 96  # of thumbnails
+_MOVED = 3.0  # displacement between two images of a patient, mm
+_OUTSIDE = 0.2  # fraction of the labels outside the brain
+_HEIGHT = 96  # height of thumbnails
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding: something that looks wrong.
+    """Something in the data that looks wrong.
 
     Attributes:
-        level: `error` where training refuses the file or would learn from a mistake, else `warning`.
+        level: `error` if training rejects the file or would learn from a mistake, else `warning`.
         text: a sentence that says what is wrong, without its period.
     """
 
@@ -45,16 +45,16 @@ class ImageFacts:
     """One image of a patient.
 
     Attributes:
-        file: where it is.
-        shape: as in the file.
-        spacing: of the file's voxels, mm.
+        file: the image's path.
+        shape: the shape in the file.
+        spacing: voxel size in the file, mm.
         orientation: the file's axes, such as `LPS`.
-        low: the least value inside the brain, and, after it, median, 99th percentile and greatest.
-        median: see `low`.
-        high: see `low`.
-        top: see `low`.
+        low: the lowest value inside the brain.
+        median: the median inside the brain.
+        high: the 99th percentile inside the brain.
+        top: the greatest value inside the brain.
         background: the number outside the body.
-        digest: of the voxels; equal images have equal ones, whatever their files are called.
+        digest: a digest of the voxels; equal images have equal digests, whatever their file names.
     """
 
     file: Path
@@ -71,17 +71,17 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class PatientCheck:
-    """What was found in one patient's files.
+    """The result of checking one patient's files.
 
     Attributes:
-        id: the subject.
-        patient: whose it is.
+        id: the subject's id.
+        patient: the patient's id.
         findings: what looks wrong.
-        images: those that could be read, by modality.
-        brain: volume of the foreground, ml; NaN where it is not known.
-        labels: voxels of each label in the segmentation.
-        thumbnail: one slice of each image side by side, uint8 (H, W), labels outlined; None where nothing is readable.
-        listed: the modalities whose files are there, readable or not.
+        images: the readable images, by modality.
+        brain: volume of the foreground, ml; NaN if unknown.
+        labels: number of voxels of each label in the segmentation.
+        thumbnail: one slice of each image side by side, uint8 (H, W), labels outlined; None if no image is readable.
+        listed: the modalities whose files exist, readable or not.
     """
 
     id: str
@@ -95,12 +95,12 @@ class PatientCheck:
 
 
 def check_patient(subject: Subject, tolerance: float, onto: str | None = None) -> PatientCheck:
-    """Read a patient's images and segmentation, each once, and look at them; never raises for what files hold.
+    """Read a patient's images and segmentation once each and check them; never raises because of a file's contents.
 
     Args:
-        subject: whose files.
-        tolerance: how far grids may lie apart, as a part of a voxel.
-        onto: the modality onto whose grid images that lie further apart are resampled, as `data.resample` does.
+        subject: the subject to check.
+        tolerance: largest allowed distance between grids, as a fraction of a voxel.
+        onto: the modality onto whose grid images beyond the tolerance are resampled, as with `data.resample`.
     """
     look = _Look(subject, tolerance, onto)
     look.read()
@@ -119,7 +119,7 @@ def check_patient(subject: Subject, tolerance: float, onto: str | None = None) -
 
 
 class _Look:
-    """One patient's check under way."""
+    """The state of one patient's check."""
 
     def __init__(self, subject: Subject, tolerance: float, onto: str | None = None) -> None:
         self.subject, self.tolerance, self.onto = subject, tolerance, onto
@@ -140,7 +140,7 @@ class _Look:
         self.findings.append(Finding("warning", text))
 
     def read(self) -> None:
-        """Every file by itself, so that a damaged one hides no other."""
+        """Read every file separately, so that a damaged file does not hide problems of the others."""
         if self.onto is not None:
             self._take_grid(self.onto)
         for name in in_order(self.subject.files):
@@ -162,7 +162,7 @@ class _Look:
                 self.error(error, SEGMENTATION)
 
     def _take_grid(self, onto: str) -> None:
-        """Check all images on the grid of one of them; if that one is damaged, reading it records the error."""
+        """Use the grid of one image for all; if that image is damaged, reading it later records the error."""
         file = self.subject.files.get(onto)
         if file is None:
             self.findings.append(Finding("error", f"there is no {onto!r} image, onto which the others are resampled"))
@@ -191,7 +191,7 @@ class _Look:
         return voxels, facts
 
     def compare(self) -> None:
-        """The images beside one another, and the labels in them."""
+        """Compare the images with one another, and the labels with the images."""
         assert self.grid is not None
         spacing = np.linalg.norm(self.grid.lps_affine()[:3, :3], axis=0)
         images = {name: volume for name, volume in self.volumes.items() if name != MASK}
@@ -234,14 +234,14 @@ class _Look:
         if outside > _OUTSIDE:
             self.warn(f"{outside:.0%} of the labeled voxels lie outside the brain")
         here, there = tumour & mask, tumour[::-1] & mask
-        bright = next((name for name in ("flair", "t2") if name in images), None)  # where tumors are, on either side
+        bright = next((name for name in ("flair", "t2") if name in images), None)  # tumors are bright in these
         if bright is None or not here.any() or not there.any() or (here & there).sum() > 0.5 * here.sum():
             return
         if np.median(images[bright][there]) > 1.2 * np.median(images[bright][here]):
             self.warn(f"{bright} is brighter in the mirror image of the labels: is left and right the same in both?")
 
     def thumbnail(self) -> np.ndarray | None:
-        """One slice of each image, the one with most labels, or else with most brain."""
+        """One slice of each image: the slice with most labels, or with most brain if there are no labels."""
         if not self.volumes:
             return None
         first = next(iter(self.volumes.values()))

@@ -1,4 +1,4 @@
-"""DICOM series as a way in: recognized by their headers, converted to NIfTI, and listed as subjects."""
+"""Import of DICOM series: recognized by their headers, converted to NIfTI and listed as subjects."""
 
 from gantk.data.dicom.cohort import dicom
 

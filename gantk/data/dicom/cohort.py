@@ -23,27 +23,27 @@ __all__ = ["SERIES", "dicom"]
 SERIES = "series.csv"
 """The record of all series, in the folder of the images."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9.-]+")
-_SHOWN = 4  # descriptions that are named
+_SHOWN = 4  # number of descriptions that a message names
 
 
 def dicom(root: Path, images: Path, progress: Progress, patterns: Sequence[str] = ()) -> list[Subject]:
-    """The subjects of DICOM files, whose series are written as `IMAGES/SUBJECT/SUBJECT_t1.nii.gz`.
+    """The subjects of DICOM files; their series are written as `IMAGES/SUBJECT/SUBJECT_t1.nii.gz`.
 
-    A patient with several studies has a subject for each, by its date. Of several series of one modality the first of
-    those with the finest voxels is taken, original images before derived ones. `IMAGES/series.csv` says of every
-    series what it was taken for, or why it was not. Files of an earlier call are kept if they came from the same
-    series.
+    A patient with several studies has one subject per study, named by its date. If several series have the same
+    modality, original images are preferred over derived ones, then the finest voxels, then the first series.
+    `IMAGES/series.csv` records for every series which modality it was used for, or why it was not used. Files of an
+    earlier call are kept if they came from the same series.
 
     Args:
         root: the folder with DICOM files, at any depth, in any order.
         images: the folder for NIfTI files.
-        progress: is told what was recognized, and of series that cannot be converted.
-        patterns: `NAME=DESCRIPTION`, which series are which modality, before those that are recognized; `*` stands for
-            anything, and an empty NAME leaves series out.
+        progress: receives notes on what was recognized and on series that cannot be converted.
+        patterns: `NAME=DESCRIPTION`, the modality of series with this description; overrides automatic recognition. `*`
+                stands for anything, and an empty NAME skips the series.
 
     Raises:
-        UsageError: SimpleITK is not installed, or a pattern is none.
-        DataError: the folder holds no DICOM image, or none of the series is recognized.
+        UsageError: SimpleITK is not installed, or a pattern is invalid.
+        DataError: the folder contains no DICOM image, or no series is recognized.
         OSError: a folder cannot be read or written.
     """
     rules = named(patterns)
@@ -76,11 +76,11 @@ class _Choice:
     """A series, and the decision about it.
 
     Attributes:
-        series: its headers.
-        subject: whose it is.
-        modality: what it was taken for; empty where it is of no usual kind.
-        file: below the folder of the images; empty where it is not taken.
-        note: why it is not.
+        series: the headers of the series.
+        subject: the subject's id.
+        modality: the recognized modality; empty if none was recognized.
+        file: path below the folder of the images; empty if the series is not used.
+        note: why the series is not used.
     """
 
     series: Series
@@ -91,7 +91,7 @@ class _Choice:
 
     @property
     def row(self) -> dict[str, str]:
-        """Its row in the record."""
+        """The row for this series in the record."""
         one = self.series
         return {
             "subject": self.subject,
@@ -131,7 +131,7 @@ def _choices(found: Sequence[Series], rules: Sequence[Named], root: Path) -> lis
 
 
 def _names(found: Iterable[Series], root: Path) -> dict[str, str]:
-    """What the subject of each series is called: the patient, with the study's date where there are several."""
+    """The name of each series' subject: the patient, with the study's date if the patient has several studies."""
     studies: dict[str, dict[str, str]] = defaultdict(dict)
     told: dict[str, Series] = {}
     for one in found:
@@ -161,7 +161,7 @@ def _patient(series: Series, root: Path) -> str:
 
 
 def _convert(choices: Sequence[_Choice], images: Path, progress: Progress) -> list[_Choice]:
-    """The choices; series that could not be converted no longer have a file."""
+    """Convert the chosen series and return the choices; a series that could not be converted has no file."""
     before = _read(images / SERIES)
     jobs, known = [], {}
     for choice in choices:
@@ -170,7 +170,7 @@ def _convert(choices: Sequence[_Choice], images: Path, progress: Progress) -> li
             path.unlink(missing_ok=True)
             jobs.append((choice.series, path))
         known[choice.series.key] = choice
-    _write(images / SERIES, choices)  # first, so that a call that goes on knows whose the files are
+    _write(images / SERIES, choices)  # first, so that a later call knows which series the files came from
     with progress.task("Converting", len(jobs)) as bar:
         for series, fault in convert(jobs):
             if fault:
@@ -183,7 +183,7 @@ def _convert(choices: Sequence[_Choice], images: Path, progress: Progress) -> li
 
 
 def _read(path: Path) -> dict[str, str]:
-    """The series that files were made of, as an earlier call recorded it."""
+    """The series that each file was made from, as recorded by an earlier call."""
     try:
         with path.open(newline="", encoding="utf-8") as handle:
             return {row["file"]: row["series"] for row in csv.DictReader(handle) if row["file"]}
@@ -196,7 +196,7 @@ def _write(path: Path, choices: Sequence[_Choice]) -> None:
 
 
 def _tell(choices: Sequence[_Choice], record: Path, progress: Progress) -> None:
-    """A note of which series were taken for which modality, and where the record of all series is."""
+    """Report which series were used for which modality, and where the record of all series is."""
     taken: dict[str, Counter[str]] = defaultdict(Counter)
     for choice in choices:
         if choice.file:

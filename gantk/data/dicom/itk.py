@@ -1,4 +1,4 @@
-"""DICOM series by SimpleITK: headers, grouped into volumes, and their conversion."""
+"""Reading DICOM with SimpleITK: headers, their grouping into volumes, and conversion to NIfTI."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gantk.progress import Progress
 
 __all__ = ["all_series", "convert"]
 
-_UNEVEN = 0.1  # how far a gap between slices may lie from the usual one, as a part of it
-_SHEAR = 0.05  # how far slices may be moved sideways from each other, as a part of the gap
+_UNEVEN = 0.1  # largest deviation of a gap between slices from the median gap, as a fraction of it
+_SHEAR = 0.05  # largest sideways shift between slices, as a fraction of the gap
 _STORED = ".dcm", ".ima", ".dicom"
-# by column of a table
+# the DICOM tags of facts, by column of a table
 _FACTS = {
     "sex": "0010|0040",
     "age": "0010|1010",
@@ -39,11 +39,11 @@ class Header:
 
     Attributes:
         path: the file.
-        tags: by `group|element`, as text.
-        origin: of its first voxel in mm, LPS.
-        direction: (3, 3), the unit vectors of its axes as columns.
-        spacing: of its voxels in mm.
-        size: voxels along its axes; more than one slice in an enhanced file.
+        tags: values as text, by `group|element`.
+        origin: position of the first voxel in mm, LPS.
+        direction: (3, 3), the unit vectors of the axes as columns.
+        spacing: voxel size in mm.
+        size: voxels along the axes; an enhanced file has more than one slice.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class Header:
     size: tuple[int, ...]
 
     def tag(self, key: str) -> str:
-        """A tag's text; empty where it is not there."""
+        """A tag's text; empty if the tag is missing."""
         return self.tags.get(key, "").strip().strip("\0")
 
     @property
@@ -65,7 +65,7 @@ class Header:
 
 
 def all_series(root: Path, progress: Progress) -> list[Series]:
-    """All series below a folder, by the headers of all files; files other than DICOM are skipped.
+    """All series below a folder, found by reading the headers of all files; non-DICOM files are skipped.
 
     Raises:
         OSError: a folder cannot be read.
@@ -84,12 +84,12 @@ def all_series(root: Path, progress: Progress) -> list[Series]:
 
 
 def convert(jobs: Sequence[tuple[Series, Path]]) -> Iterator[tuple[Series, str]]:
-    """Write series as NIfTI files, several at once, with the files' numbers after rescaling.
+    """Write series as NIfTI files, several in parallel, with rescale slope and intercept applied.
 
-    Each file appears whole or not at all.
+    Each file is written atomically.
 
     Yields:
-        Each series as it is done, and what went wrong, empty for nothing.
+        Each series when it is done, with the error message, empty if it succeeded.
     """
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         waiting = {pool.submit(_write, series, path): series for series, path in jobs}
@@ -98,7 +98,7 @@ def convert(jobs: Sequence[tuple[Series, Path]]) -> Iterator[tuple[Series, str]]
 
 
 def volumes_of(headers: Iterable[Header]) -> list[Series]:
-    """The volumes that files make up, their slices in order along the normal."""
+    """The volumes that the files form, with slices in order along the normal."""
     groups: dict[tuple[object, ...], list[Header]] = defaultdict(list)
     for header in headers:
         groups[header.volume].append(header)
@@ -143,7 +143,7 @@ def _plain(text: str) -> str:
 
 
 def _gap(ordered: Sequence[Header], normal: np.ndarray) -> tuple[float, str]:
-    """The distance between slices in mm, and why they do not form a volume."""
+    """The distance between slices in mm, and why they do not form a volume (empty if they do)."""
     if len(ordered) < 2:
         return ordered[0].spacing[2], "it has a single slice"
     places = np.array([header.origin for header in ordered])
@@ -162,7 +162,7 @@ def _gap(ordered: Sequence[Header], normal: np.ndarray) -> tuple[float, str]:
 
 
 def _header(file: Path) -> Header | None:
-    """The header of a DICOM image; None of a report, a DICOMDIR or a damaged file."""
+    """The header of a DICOM image; None for a report, a DICOMDIR or a damaged file."""
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()

@@ -1,4 +1,4 @@
-"""Which modality a DICOM series is, by its description and its contrast agent."""
+"""The modality of a DICOM series, recognized by its description and its contrast agent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Named", "modality_of", "named"]
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
-    """Any of these, not inside another word of letters."""
+    """A pattern that matches any of these as a whole word: not inside a longer run of letters."""
     return re.compile(rf"(?<![a-z])(?:{'|'.join(patterns)})(?![a-z])")
 
 
-# scouts, maps and what is no image of the anatomy alone
+# scouts, maps and other series that are not plain anatomical images
 _OTHER = _words(
     "loc",
     "localizer",
@@ -76,10 +76,10 @@ _KINDS = {"CT": "ct", "PT": "pet"}
 
 
 def modality_of(series: Series) -> str | None:
-    """A series's modality, by the name that tables have; None for an unusual kind.
+    """A series's modality, by its name in tables; None if it is not recognized.
 
-    A T1 is t1ce where its description speaks of contrast, or its ContrastBolusAgent names an agent and the
-    description does not deny it. A T1 FLAIR is a T1. CT and PET are told by the DICOM modality.
+    A T1 is t1ce if its description mentions contrast, or if ContrastBolusAgent names an agent and the description does
+    not say otherwise. A T1 FLAIR is a T1. CT and PET are recognized by the DICOM modality.
     """
     if series.kind != "MR":
         return _KINDS.get(series.kind)
@@ -107,26 +107,26 @@ def _enhanced(words: str, agent: str) -> bool:
 
 @dataclass(frozen=True)
 class Named:
-    """A user's rule: series whose description fits a pattern are a modality.
+    """A user's rule that assigns a modality to series whose description matches a pattern.
 
     Attributes:
-        modality: its name; empty for series that are left out.
-        pattern: of the whole description, in any case; `*` stands for anything.
+        modality: the modality's name; empty to skip the series.
+        pattern: matches the whole description, ignoring case; `*` stands for anything.
     """
 
     modality: str
     pattern: str
 
     def fits(self, series: Series) -> bool:
-        """Whether a series has such a description."""
+        """Whether a series' description matches the pattern."""
         return fnmatch.fnmatchcase(series.description.lower(), self.pattern.lower())
 
 
 def named(patterns: Sequence[str]) -> list[Named]:
-    """The rules in `t1ce=*mprage*gd*`.
+    """Parse rules such as `t1ce=*mprage*gd*`.
 
     Raises:
-        UsageError: one of them is no such rule.
+        UsageError: a rule is malformed.
     """
     rules = []
     for text in patterns:

@@ -1,4 +1,4 @@
-"""One DICOM series as its headers tell it."""
+"""One DICOM series as described by its headers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ __all__ = ["Series"]
 
 @dataclass(frozen=True)
 class Series:
-    """A volume that a scanner stored, or the part of a series that is one volume.
+    """One volume: a whole DICOM series, or the part of a series that forms one volume.
 
     Attributes:
         key: unique to this volume.
         patient: PatientID.
         study: StudyInstanceUID.
-        date: StudyDate, YYYYMMDD; empty where it was removed.
+        date: StudyDate, YYYYMMDD; empty if it was removed.
         number: SeriesNumber.
         description: SeriesDescription.
         protocol: ProtocolName.
         kind: Modality, such as MR or CT.
         agent: ContrastBolusAgent.
         image_type: ImageType.
-        folder: where its files are.
-        files: in the order of their slices.
-        slices: how many.
+        folder: the folder of its files.
+        files: its files in the order of their slices.
+        slices: number of slices.
         side: the longest side of a voxel in mm.
-        fault: why it cannot be a volume, empty where it can.
-        facts: what else is known of the patient and the scanner, by column of a table.
+        fault: why the files do not form a volume; empty if they do.
+        facts: further facts about the patient and the scanner, by column of a table.
     """
 
     key: str
@@ -51,5 +51,5 @@ class Series:
 
     @property
     def derived(self) -> bool:
-        """Whether it was computed from other images."""
+        """Whether the series was computed from other images."""
         return self.image_type[:1] == ("DERIVED",)

@@ -1,4 +1,4 @@
-"""Layouts of data sets on disk, each read into the subjects that a table lists: `brats`, `bids`, `msd` and so on."""
+"""Layouts of data sets on disk, each read into subjects for a table: `brats`, `bids`, `msd` and others."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 def find_subjects(
     root: Path, layout: Layout, progress: Progress, patterns: Sequence[str] = (), *, images: Path | None = None
 ) -> list[Subject]:
-    """The subjects of a folder in a layout, sorted by id, their modalities under one name whatever files call them.
+    """The subjects of a folder in a layout, sorted by id, with standardized modality names.
 
     Args:
         root: the data set's folder.
-        layout: how its files lie and are called.
-        progress: is told what is ignored.
-        patterns: for `flat`, what files are called, see `gantk.data.layouts.flat.flat`; for `dicom`, how series are
-            described, see `gantk.data.dicom.dicom`.
-        images: for `dicom`, the folder that NIfTI files are written to.
+        layout: the layout of its files.
+        progress: receives notes on ignored files.
+        patterns: for `flat`, patterns of file names, see `gantk.data.layouts.flat.flat`; for `dicom`, patterns of
+                series descriptions, see `gantk.data.dicom.dicom`.
+        images: for `dicom`, the folder for the NIfTI files.
 
     Raises:
-        UsageError: patterns lack where they are needed, or are given where they mean nothing.
-        DataError: the folder cannot be read, holds no subject in this layout, or two files are one image.
+        UsageError: the layout needs patterns and there are none, or it takes no patterns and there are some.
+        DataError: the folder cannot be read, contains no subject in this layout, or two files are the same image.
         OSError: images cannot be written.
     """
     root = Path(root).expanduser()

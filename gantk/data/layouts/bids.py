@@ -18,26 +18,26 @@ __all__ = ["bids", "derivative_name", "is_bids"]
 _NAME = re.compile(
     r"(?P<patient>sub-[^_]+)(?:_(?P<visit>ses-[^_]+))?(?P<entities>(?:_[^_-]+-[^_]+)*)_(?P<suffix>[^_-]+)\.nii(?:\.gz)?"
 )
-_BRAIN = ("brain", "head")  # whose mask is no segmentation
+_BRAIN = ("brain", "head")  # masks of these are not segmentations
 _SUBJECT = re.compile(r"(?P<patient>sub-[A-Za-z0-9]+)(?:_(?P<visit>ses-[A-Za-z0-9]+))?")
 _WRITTEN = {"t1": "T1w", "t2": "T2w", "flair": "FLAIR", "t1ce": "T1w"}
 
 
 def is_bids(root: Path) -> bool:
-    """Whether a folder has subjects as BIDS has them."""
+    """Whether a folder contains subjects in the BIDS layout."""
     return any(next(root.glob(pattern), None) for pattern in ("sub-*/anat", "sub-*/ses-*/anat"))
 
 
 def derivative_name(subject: Subject, modality: str, description: str) -> str | None:
-    """The path below a derivative's folder of an image made for a subject, without suffix.
+    """The path, below a derivative's folder, of an image made for a subject, without suffix.
 
     Args:
-        subject: whose images it was made from.
-        modality: as tables name it.
-        description: what BIDS calls `desc`, letters and digits.
+        subject: the subject whose images it was made from.
+        modality: the modality's name in tables.
+        description: the BIDS entity `desc`, letters and digits.
 
     Returns:
-        `sub-01/anat/sub-01_ce-gadolinium_desc-synthetic_T1w`; None where the subject's files are not named by BIDS.
+        Such as `sub-01/anat/sub-01_ce-gadolinium_desc-synthetic_T1w`; None if the subject's files have no BIDS names.
     """
     found = _SUBJECT.fullmatch(subject.id)
     if found is None or not any(_NAME.fullmatch(file.name) for file in subject.files.values()):
@@ -49,13 +49,13 @@ def derivative_name(subject: Subject, modality: str, description: str) -> str | 
 
 
 def bids(root: Path, progress: Progress) -> list[Subject]:
-    """The subjects and sessions with images in folders `anat`; `participants.tsv` gives facts of them.
+    """The subjects and sessions with images in folders `anat`, with facts from `participants.tsv`.
 
-    `T1w`, `T2w` and `FLAIR` are t1, t2 and flair, a T1w with the entity `ce` is t1ce. `dseg`, and a `mask` of anything
-    but the brain, is the segmentation. Of derivatives, masks and segmentations on the images' own grid are taken.
+    `T1w`, `T2w` and `FLAIR` are t1, t2 and flair; a T1w with the entity `ce` is t1ce. `dseg`, or a `mask` of anything
+    but the brain, is the segmentation. From derivatives, masks and segmentations on the images' own grid are used.
 
     Raises:
-        DataError: two files are one image.
+        DataError: two files are the same image.
         OSError: a folder cannot be read.
     """
     return subjects_of(_scans(root), progress, _participants(root / "participants.tsv"))
@@ -88,7 +88,7 @@ def _modality(suffix: str, entities: dict[str, str]) -> str:
 
 
 def _participants(path: Path) -> dict[str, dict[str, str]]:
-    """What is known of each participant, such as site, age and sex; nothing where there is no such file."""
+    """The facts of each participant, such as site, age and sex; empty if there is no such file."""
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as handle:

@@ -15,7 +15,7 @@ __all__ = ["brats"]
 
 
 def brats(root: Path, progress: Progress) -> list[Subject]:
-    """The patients that the dataset `brats` finds; visits since 2023 are those of one patient.
+    """The patients that the dataset `brats` finds; visits (in releases since 2023) are grouped by patient.
 
     Raises:
         DataError: as the dataset raises it.

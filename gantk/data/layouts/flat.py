@@ -1,4 +1,4 @@
-"""Any layout in which a file's path names the patient, by a pattern such as `{patient}-{modality}.nii.gz`."""
+"""Layouts described by a pattern of file paths, such as `{patient}-{modality}.nii.gz`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ _NAMED = re.compile(r"(?P<name>[\w.-]+)=(?P<pattern>.+)")
 
 
 def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subject]:
-    """The patients of files that fit a pattern.
+    """The patients of files that match a pattern.
 
     Args:
         root: the data set's folder.
-        progress: is told which files fit no pattern.
-        patterns: `{patient}`, `{modality}` and, where there are several, `{visit}` stand for a part of a name, `*` for
-            any other. One with a slash is a path below the root, one without it a file's name in any folder. Where one
-            ends as pictures do (`{modality}/{patient}.png`), pictures are listed, else NIfTI files.
-            `NAME=PATTERN` says the modality of files whose names do not: `seg=labels/{patient}.nii.gz`.
+        progress: receives a note on files that match no pattern.
+        patterns: `{patient}`, `{modality}` and, for several visits, `{visit}` stand for a part of a name, `*` for
+            anything else. A pattern with a slash matches the path below the root, a pattern without a slash matches
+            file names in any folder. If a pattern has the suffix of a picture (`{modality}/{patient}.png`), pictures
+            are listed, else NIfTI files. `NAME=PATTERN` gives the modality of files whose names do not contain it:
+            `seg=labels/{patient}.nii.gz`.
 
     Raises:
-        UsageError: there is no pattern, or it cannot be one.
-        DataError: no file fits, or two files are one image.
+        UsageError: there is no pattern, or a pattern is invalid.
+        DataError: no file matches, or two files are the same image.
         OSError: a folder cannot be read.
     """
     if not patterns:
@@ -74,12 +75,12 @@ def _files(root: Path, kind: Kind) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class _Pattern:
-    """What files are called.
+    """A pattern of file paths.
 
     Attributes:
-        path: the regular expression of a path below the root, or of a name.
-        whole: whether it is that of a path.
-        modality: of all files that fit; empty where their names say it.
+        path: the regular expression of a path below the root, or of a file name.
+        whole: whether `path` matches a path and not a name.
+        modality: the modality of all matching files; empty if their names contain it.
     """
 
     path: re.Pattern[str]

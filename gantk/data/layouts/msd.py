@@ -1,4 +1,4 @@
-"""The Medical Segmentation Decathlon: `dataset.json`, and all modalities of a patient in one file with four axes."""
+"""The Medical Segmentation Decathlon: `dataset.json`, and one 4D file per patient with all modalities."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FILE = "dataset.json"
 
 
 def msd(root: Path, progress: Progress) -> list[Subject]:
-    """The patients that `dataset.json` lists, those of its test part without a segmentation.
+    """The patients that `dataset.json` lists; patients of its test part have no segmentation.
 
-    Volume k of a file is named `X.nii.gz#k`, by the k-th modality; nothing is copied.
+    Volume k of a file, the k-th modality, is listed as `X.nii.gz#k`; no file is copied.
 
     Raises:
-        DataError: there is no such file, or it lists no modality or patient as the Decathlon does.
+        DataError: there is no `dataset.json`, or it does not list modalities and patients in the Decathlon's format.
     """
     path = root / _FILE
     try:

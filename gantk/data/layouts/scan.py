@@ -1,4 +1,4 @@
-"""One file of a data set as its name tells it, and the subjects that such files make up."""
+"""One file of a data set as described by its name, and the subjects that such files form."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Scan", "stem", "subjects_of"]
 
 @dataclass(frozen=True)
 class Scan:
-    """A file, or one volume of it.
+    """A file, or one volume in a file.
 
     Attributes:
         subject: id of the patient or visit.
-        patient: whose it is.
-        modality: by the name that all layouts share; `seg` for a segmentation.
+        patient: id of the patient.
+        modality: the standardized name; `seg` for a segmentation.
         path: the file.
-        detail: distinguishes files of one modality, such as `run-2`.
+        detail: distinguishes several files of one modality, such as `run-2`.
     """
 
     subject: str
@@ -41,18 +41,18 @@ def stem(path: Path) -> str:
 def subjects_of(
     scans: Iterable[Scan], progress: Progress, facts: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[Subject]:
-    """The subjects that scans belong to, sorted by id; a subject with nothing but segmentations is left out.
+    """The subjects that scans belong to, sorted by id; a subject with only segmentations is skipped.
 
-    Where a subject has several files of one modality, the one with the least detail keeps the modality's name; the
-    others have their detail appended, and a note says so.
+    If a subject has several files of one modality, the file whose detail sorts first keeps the modality's name; the
+    others have their detail appended, and a note reports this.
 
     Args:
-        scans: in any order.
-        progress: is told.
-        facts: what is known of a patient.
+        scans: scans in any order.
+        progress: receives the notes.
+        facts: facts by patient.
 
     Raises:
-        DataError: two files are one image.
+        DataError: two files are the same image.
     """
     files: dict[str, dict[str, Path]] = {}
     owners: dict[str, str] = {}
