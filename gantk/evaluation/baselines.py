@@ -1,4 +1,4 @@
-"""Trivial baselines: an unchanged input, and the mean of the training targets."""
+"""Baselines without training: an unchanged input, and the mean of the training targets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def baseline(name: str, layout: Layout, outputs: int, training: Iterator[Group])
     """The predictor for the name of a baseline, `input:NAME` or `training_mean`.
 
     Args:
-        name: as in the recipe's `evaluation.baselines`.
+        name: a name in the recipe's `evaluation.baselines`.
         layout: the channels of the sources.
-        outputs: number of target channels that are measured.
-        training: the paired training groups; read for `training_mean` alone.
+        outputs: number of measured target channels.
+        training: the paired training groups; read only for `training_mean`.
 
     Raises:
         EvaluationError: for an unknown name or modality, or when there is no training target.
@@ -43,7 +43,7 @@ def baseline(name: str, layout: Layout, outputs: int, training: Iterator[Group])
 
 
 def input_as_answer(modality: str, layout: Layout, outputs: int = 1) -> Predictor:
-    """A predictor that returns one input modality, for each of `outputs` target channels.
+    """A predictor that returns one input modality for each of `outputs` target channels.
 
     Raises:
         EvaluationError: when the recipe has no such input.
@@ -65,10 +65,11 @@ def input_as_answer(modality: str, layout: Layout, outputs: int = 1) -> Predicto
 def training_mean(groups: Iterator[Group]) -> Predictor:
     """A predictor that returns the mean of the training targets inside the brain, and -1 outside.
 
-    A pixel's mean is over the training slices in which it is brain; one that never is takes all brain's mean.
+    A pixel's mean is taken over the training slices in which it is brain. A pixel that is never brain gets the mean of
+    all brain pixels.
 
     Raises:
-        EvaluationError: when no group has a target with brain in it.
+        EvaluationError: when no group has a target that shows brain.
     """
     total: Tensor | None = None
     count: Tensor | None = None

@@ -17,7 +17,7 @@ from gantk.files import atomic_write
 __all__ = ["Scores", "digest", "keep", "known"]
 
 Scores = Mapping[str, Mapping[str, float]]
-"""By patient, values by column."""
+"""Values by patient and column."""
 
 
 def digest(settings: Mapping[str, object], arrays: Sequence[np.ndarray | None], patients: Sequence[str]) -> str:
@@ -26,7 +26,7 @@ def digest(settings: Mapping[str, object], arrays: Sequence[np.ndarray | None], 
     hashed = hashlib.sha256(json.dumps(told).encode())
     for array in arrays:
         hashed.update(b"none" if array is None else repr((array.shape, array.dtype.str)).encode())
-        for part in () if array is None else array:  # slice by slice: arrays are mapped files
+        for part in () if array is None else array:  # slice by slice because the arrays are memory-mapped
             hashed.update(part.tobytes())
     return hashed.hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""FID and KID: distances between the synthesized and the real images of the whole test set, paired or not."""
+"""FID and KID: distances between the synthesized and the real images of the whole test set; pairs are not needed."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["SET", "Fid", "Kid", "cut_out"]
 
 SET = "test set"
-"""The region of columns that have one number for all patients together."""
+"""The region name of columns with one number for all patients together."""
 
 Features = Literal[64, 192, 768, 2048]
 
 
 class _Distance(ABC):
-    """The common part of FID and KID: features of all slices, real and synthesized by each method."""
+    """The base class of FID and KID: collects features of all slices, real and synthesized by each method."""
 
     higher_is_better = False
     paired = False
@@ -45,11 +45,11 @@ class _Distance(ABC):
         self.features = features
         self.regions = tuple(regions)
         self.title = f"{self.name.upper()} (random network)" if weights == "random" else self.name.upper()
-        feature_network(weights, features, f"metric {self.name}")  # what is lacking is said before training
+        feature_network(weights, features, f"metric {self.name}")  # report missing weights before training
 
     @property
     def columns(self) -> dict[str, Column]:
-        """`fid` or `kid`, of the whole image and as `fid_tumour` of a region."""
+        """`fid` or `kid` for the whole image, and `fid_tumour` for a region."""
         where = {region: SET if region == "image" else f"{SET}, {region}" for region in self.regions}
         return {self.column(region): Column(self.title, where[region], self.higher_is_better) for region in where}
 
@@ -59,7 +59,7 @@ class _Distance(ABC):
 
     @property
     def width(self) -> int:
-        """Numbers per image."""
+        """Number of features per image."""
         return RANDOM_FEATURES if self.weights == "random" else self.features
 
     def collect(self) -> _Collection:
@@ -68,7 +68,7 @@ class _Distance(ABC):
 
     @abstractmethod
     def between(self, real: Tensor, made: Tensor) -> float:
-        """The distance of two sets of features, (N, F) and (M, F)."""
+        """The distance between two sets of features, (N, F) and (M, F)."""
 
 
 class _Collection:
@@ -119,10 +119,10 @@ class _Collection:
 
 
 def cut_out(images: Tensor, mask: Tensor) -> Tensor:
-    """Cut a region (B, 1, H, W) out of images (B, T, H, W) in [0, 1], enlarged to their size, black around it.
+    """Cut a region (B, 1, H, W) out of images (B, T, H, W) in [0, 1], enlarged to their size on black.
 
-    Each slice is cut to the region's bounding box, widened to the images' proportions, and brought to their size; those
-    without the region are left out: (N, T, H, W) with N ≤ B.
+    Each slice is cut to the region's bounding box, which is widened to the images' proportions, and resized to their
+    size; slices without the region are omitted: (N, T, H, W) with N ≤ B.
     """
     height, width = images.shape[-2:]
     found = []
@@ -136,14 +136,14 @@ def cut_out(images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _window(ends: Sequence[int], share: float, size: int) -> slice:
-    """So large a share of a side of so many pixels, about a span of it that it can hold."""
+    """A window with the given share of a side of `size` pixels, centered on a span of it and at least as long."""
     length = min(size, max(ends[1] + 1 - ends[0], round(share * size)))
     start = min(max((ends[0] + ends[1] + 1 - length) // 2, 0), size - length)
     return slice(start, start + length)
 
 
 class _Given(nn.Module):
-    """torchmetrics' feature network where features are what it is given."""
+    """A feature network for torchmetrics that returns its input, because the features are already computed."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -157,16 +157,16 @@ class _Given(nn.Module):
 class Fid(_Distance):
     """Fréchet inception distance (Heusel et al. 2017) over all test slices; needs Inception's weights.
 
-    One number per method and region, without deviation. It falls with the number of slices, so compare only what was
-    measured on one test set; with fewer slices than features its covariance has not full rank. Three channels are one
-    color image, otherwise each is a gray one.
+    One number per method and region, without deviation. FID falls with the number of slices, so compare only values
+    from the same test set; with fewer slices than features the covariance does not have full rank. Three channels are
+    one color image, otherwise each channel is a gray image.
 
     Args:
-        weights: "pretrained" for Inception's, downloaded once by torch-fidelity; the file of them; or "random" for a
-            small random network, which needs no download and is not comparable with any other FID.
-        features: the layer of Inception, by its number of features.
-        regions: where; a region is cut out, its surroundings black, and enlarged to the image's size.
-        dimensions: of an image; slices alone.
+        weights: "pretrained" for Inception's weights, downloaded once by torch-fidelity; a file with these weights; or
+                "random" for a small random network, which needs no download and is not comparable with any other FID.
+            features: the layer of Inception, by its number of features.
+            regions: regions to measure; a region is cut out on black and enlarged to the image's size.
+            dimensions: number of spatial dimensions; only 2 (slices).
 
     Raises:
         GantkError: the weights could not be loaded.
@@ -184,29 +184,29 @@ class Fid(_Distance):
         super().__init__(weights, features, regions)
 
     def between(self, real: Tensor, made: Tensor) -> float:
-        """Fréchet distance of two Gaussians with the features' means and covariances, at least 0."""
+        """Fréchet distance between two Gaussians with the features' means and covariances, at least 0."""
         from torchmetrics.image import FrechetInceptionDistance  # takes seconds
 
         metric = FrechetInceptionDistance(feature=_Given(self.width))
         metric.update(real, real=True)
         metric.update(made, real=False)
-        return max(0.0, float(metric.compute()))  # rounding
+        return max(0.0, float(metric.compute()))  # rounding can make it negative
 
 
 class Kid(_Distance):
     """Kernel inception distance (Bińkowski et al. 2018) over all test slices; needs Inception's weights.
 
-    The mean over random subsets of the unbiased squared maximum mean discrepancy with a cubic kernel: unlike FID it
-    does not depend on the number of slices, and may be a little below 0. One number per method.
+    The mean over random subsets of the unbiased squared maximum mean discrepancy with a cubic kernel. Unlike FID, it
+    does not depend on the number of slices, and it may be slightly below 0. One number per method.
 
     Args:
-        weights: as FID's.
+        weights: as for FID.
         features: the layer of Inception, by its number of features.
-        subsets: how many are drawn.
-        subset_size: images of each; all where there are fewer.
-        seed: of the subsets.
-        regions: as FID's.
-        dimensions: of an image; slices alone.
+        subsets: number of subsets.
+        subset_size: images per subset; all images if there are fewer.
+        seed: seed of the subsets.
+        regions: as for FID.
+        dimensions: number of spatial dimensions; only 2 (slices).
 
     Raises:
         GantkError: the weights could not be loaded.
@@ -235,7 +235,7 @@ class Kid(_Distance):
 
         size = min(self.subset_size, len(real), len(made))
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-            warnings.simplefilter("ignore", UserWarning)  # that it keeps all features
+            warnings.simplefilter("ignore", UserWarning)  # torchmetrics warns that it keeps all features
             torch.manual_seed(self.seed)
             metric = KernelInceptionDistance(_Given(self.width), subsets=self.subsets, subset_size=size)
             metric.update(real, real=True)

@@ -1,4 +1,4 @@
-"""Translate the patients with every method and measure the result per slice, patient and region."""
+"""Translate the patients with every method and measure the results per slice, patient and region."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Predictor", "evaluate", "settings_hash", "to_unit"]
 
 Predictor = Callable[["Group"], Tensor]
-"""Translates a group of B slices into images (B, T, H, W) in [-1, 1]; it must not read the target."""
+"""Translates a group of B slices into images (B, T, H, W) in [-1, 1] without reading the target."""
 
 
 def to_unit(image: Tensor) -> Tensor:
@@ -61,11 +61,11 @@ def evaluate(
     watch: Callable[[Group, Mapping[str, Tensor]], None] | None = None,
     world: World | None = None,
 ) -> Evaluation:
-    """Measure every method on every subject; a subject's value is the mean over slices that have the region.
+    """Measure every method on every subject; a subject's value is the mean over the slices with the region.
 
-    Metrics of volumes see all slices of the subject as one.
+    Metrics of volumes receive all slices of the subject as one volume.
 
-    Metrics over all patients gather what they need in the same pass and conclude after it.
+    Metrics over all patients collect their data in the same pass and compute their values after it.
 
     Args:
         predictors: the methods by name.
@@ -73,18 +73,18 @@ def evaluate(
         subjects: the subjects to evaluate.
         metrics: the metrics by name.
         regions: names from `image`, `brain`, `tumour`, `tc`, `et`.
-        device: where the groups are brought.
+        device: the device to which the groups are moved.
         progress: shows one bar over subjects.
-        split_hash: the split's hash, recorded.
-        settings: what else shapes the numbers (crop, spacing, …), JSON-like, part of the settings hash.
-        paired: whether each subject has a target; without, only metrics that need no pairs are measured.
-        targets: further subjects, whose target alone is looked at.
-        watch: is shown every group, and what each method makes of it, in [0, 1].
-        world: the processes that share the subjects, and then all have all rows. Where a metric is over all patients,
-            the first measures alone.
+        split_hash: the split's hash, which is recorded.
+        settings: further settings that affect the numbers (crop, spacing, …), JSON-like, part of the settings hash.
+        paired: whether each subject has a target; if not, only metrics that need no pairs are measured.
+        targets: further subjects of which only the target is used.
+        watch: called with every group and each method's images of it, in [0, 1].
+        world: the processes that share the subjects; all of them return all rows. With a metric over all patients, only
+            the first process measures.
 
     Raises:
-        EvaluationError: where a subject has no target or no slice, or an output is not finite or misshapen.
+        EvaluationError: a subject has no target or no slice, or an output is not finite or has the wrong shape.
     """
     used = {n: m for n, m in metrics.items() if paired or (isinstance(m, CohortMetric) and not m.paired)}
     by_slice, of_volumes = slice_metrics(used), volume_metrics(used)
@@ -158,16 +158,16 @@ def evaluate(
 
 
 class _Volume:
-    """The slices of a subject as they come, measured in the end as one volume."""
+    """The slices of a subject, collected in order and finally measured as one volume."""
 
     def __init__(self, metrics: Mapping[str, VolumeMetric]) -> None:
         self._metrics = metrics
-        self._slices: dict[str, list[Tensor]] = defaultdict(list)  # target, methods and regions
+        self._slices: dict[str, list[Tensor]] = defaultdict(list)  # by target, method and region
         self._methods: list[str] = []
         self._regions: list[str] = []
 
     def add(self, target: Tensor, images: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-        """Take in the next slices (B, T, H, W) of target and methods, and regions (B, 1, H, W)."""
+        """Add the next slices (B, T, H, W) of the target and the methods, and regions (B, 1, H, W)."""
         if self._metrics:
             self._methods, self._regions = list(images), list(masks)
             found = {"target": target} | {f"method {n}": i for n, i in images.items()}
@@ -175,7 +175,7 @@ class _Volume:
                 self._slices[name].append(slices)
 
     def measured(self) -> Iterator[tuple[str, dict[str, list[Tensor]]]]:
-        """Of each method, one value by column."""
+        """The value of each column, by method."""
         volumes = {name: torch.cat(slices).movedim(0, 1)[None] for name, slices in self._slices.items()}
         masks = {region: volumes[f"region {region}"] for region in self._regions}
         for method in self._methods:
@@ -189,7 +189,7 @@ class _Volume:
 def _joined(
     rows: Sequence[Row], found: Mapping[tuple[str, str], Mapping[str, float]], columns: Mapping[str, Column]
 ) -> list[Row]:
-    """The rows with these values, a patient's in each of its subjects'; a method that has none yet comes last."""
+    """Add a patient's values to the rows of all its subjects; methods without rows are appended."""
     known = {(row.patient, row.method) for row in rows}
     new: dict[str, list[str]] = {}
     for patient, method in found:
@@ -204,12 +204,12 @@ def _joined(
 
 
 def settings_hash(metrics: Mapping[str, AnyMetric], regions: Sequence[str], settings: Mapping[str, object]) -> str:
-    """12 hex digits over metrics with their parameters, regions and `settings`, whatever their order."""
+    """12 hex digits over metrics with their parameters, regions and `settings`, independent of their order."""
     described = {
         "metrics": {
             name: [type(metric).__qualname__, _parameters(metric)]
             for name, metric in metrics.items()
-            if not isinstance(metric, VolumeMetric)  # what is measured of slices compares with or without them
+            if not isinstance(metric, VolumeMetric)  # values of slices compare with or without volume metrics
         },
         "regions": sorted(regions),
         "settings": dict(settings),
@@ -219,7 +219,7 @@ def settings_hash(metrics: Mapping[str, AnyMetric], regions: Sequence[str], sett
 
 
 def _parameters(metric: AnyMetric) -> dict[str, object]:
-    """Constructor arguments that the metric keeps as attributes of the same name."""
+    """The constructor arguments that the metric keeps as attributes of the same name."""
     names = inspect.signature(type(metric)).parameters
     return {name: getattr(metric, name) for name in names if hasattr(metric, name)}
 
@@ -229,7 +229,7 @@ def _column(metric: str, region: str) -> str:
 
 
 def _measure(metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """By region, the metric of each slice (B,). Nothing waits for the device, which computes while others are read."""
+    """The metric of each slice (B,), by region. Does not wait for the device, so that reading continues meanwhile."""
     if isinstance(metric, PixelMetric):
         values = metric.map(prediction, target)
         return {region: masked_mean(values, mask) for region, mask in masks.items()}
@@ -237,7 +237,7 @@ def _measure(metric: Metric, prediction: Tensor, target: Tensor, masks: Mapping[
 
 
 def _checked(predictions: Mapping[str, Tensor], group: Group, patient: str) -> dict[str, Tensor]:
-    """The methods' predictions in [0, 1]; a NaN is an error, as it would look like a slice without the region."""
+    """The methods' predictions in [0, 1]; NaN is an error because it would look like a slice without the region."""
     for method, prediction in predictions.items():
         if group.target is not None and prediction.shape != group.target.shape:
             raise EvaluationError(

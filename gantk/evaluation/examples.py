@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGET_EXAMPLES", "Examples"]
 
 TARGET_EXAMPLES = "target_examples.npz"
-"""Outputs of translators in the other direction, beside `examples.npz`, for runs without test pairs."""
+"""Outputs of translators in the other direction, next to `examples.npz`, for runs without test pairs."""
 
 
 @dataclass
@@ -28,10 +28,10 @@ class Examples:
     """N slices for pictures; images are float32 in [-1, 1], (N, H, W), or (N, H, W, 3) in color.
 
     Args:
-        inputs: by modality.
-        target: what the outputs should be; None where it is not known.
-        outputs: by role.
-        weights: by `map/role`, (N, H, W), at least 0; may be empty.
+        inputs: input images by modality.
+        target: target images; None if unknown.
+        outputs: output images by role.
+        weights: weight maps by `map/role`, (N, H, W), at least 0; may be empty.
         segmentation: (N, H, W) uint8 labels.
         titles: one per slice, e.g. `BraTS20_Training_012, slice 34`.
     """
@@ -55,9 +55,9 @@ class Examples:
         outputs: Mapping[str, Tensor],
         weights: Mapping[str, Tensor] | None = None,
     ) -> Examples:
-        """A group's slices; images are (N, C, H, W), of which three channels are color, and else the first is shown.
+        """A group's slices; images are (N, C, H, W): three channels are shown as color, otherwise the first is shown.
 
-        A slice is named by its subject and its place, a picture that is alone by its name.
+        A slice is titled with its subject and its index, a single picture with its name.
         """
         stacks = any(group.slices)
         return cls(
@@ -92,7 +92,7 @@ class Examples:
         """Read a file that `save` wrote.
 
         Raises:
-            EvaluationError: where the file is missing or not what it should be.
+            EvaluationError: the file is missing or invalid.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
@@ -113,7 +113,7 @@ class Examples:
                 )
         except OSError as error:
             raise EvaluationError("the example slices cannot be read", where=path, why=error) from error
-        except Exception as error:  # of the many that zlib, zipfile and NumPy raise at a damaged archive
+        except Exception as error:  # zlib, zipfile and NumPy raise many kinds of errors for a damaged archive
             raise EvaluationError(
                 "the example slices cannot be read",
                 where=path,

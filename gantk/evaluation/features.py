@@ -15,20 +15,20 @@ from gantk.errors import GantkError
 __all__ = ["RANDOM_FEATURES", "Weights", "draw", "feature_network", "to_colour"]
 
 Weights = Literal["pretrained", "random"] | Path
-"""Where a network's weights come from: its publisher, a fixed seed, or a file."""
+"""The source of a network's weights: its publisher, a fixed seed, or a file."""
 
 RANDOM_FEATURES = 64
 
 
 def to_colour(images: Tensor) -> tuple[Tensor, int]:
-    """(B, T, H, W) → color images (B·n, 3, H, W) and n: three channels are one image, others are gray ones."""
+    """(B, T, H, W) → color images (B·n, 3, H, W) and n: three channels are one image, otherwise each is one in gray."""
     if images.shape[1] == 3:
         return images, 1
     return images.flatten(0, 1)[:, None].expand(-1, 3, -1, -1), images.shape[1]
 
 
 def draw(network: nn.Module, seed: int = 0) -> None:
-    """He's initialization, N(0, 2 / fan-in), from a fixed seed (He et al. 2015)."""
+    """Initialize with N(0, 2 / fan-in) from a fixed seed (He et al. 2015)."""
     generator = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
@@ -55,7 +55,7 @@ class _Random(nn.Module):
 
 
 class _Inception(nn.Module):
-    """torchmetrics' Inception v3 of images in [0, 1]: (B, 3, H, W) → (B, features)."""
+    """torchmetrics' Inception v3 for images in [0, 1]: (B, 3, H, W) → (B, features)."""
 
     def __init__(self, features: int, weights: Path | None) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _Inception(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] → (B, features); as torchmetrics, through 8 bits."""
+        """(B, 3, H, W) in [0, 1] → (B, features); rounded to 8 bits as in torchmetrics."""
         found: Tensor = self.body((images * 255).byte())
         return found
 
@@ -76,9 +76,9 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
     """A network from color images (B, 3, H, W) in [0, 1] to features (B, F).
 
     Args:
-        weights: "pretrained", the file of Inception's weights, or "random" for a small network without any.
-        features: of Inception.
-        where: who asks, for errors.
+        weights: "pretrained", the file of Inception's weights, or "random" for a small random network.
+        features: number of features of Inception's layer.
+        where: the caller's name, for errors.
 
     Raises:
         GantkError: Inception could not be loaded.

@@ -1,4 +1,4 @@
-"""Mean intensities of targets and of what methods make of them, by subject and region: for agreement in figures."""
+"""Mean intensities of targets and of synthesized images, by subject and region, for figures of agreement."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _Key = tuple[str, str, str, str]  # patient, subject, method, region
 
 @dataclass(frozen=True)
 class Intensity:
-    """What a method makes of a subject's region, on average.
+    """The mean intensity of a subject's region in a method's images.
 
     Attributes:
-        patient: whose it is.
-        subject: its id.
-        method: by which the image was made.
-        region: as in `evaluation.regions`.
-        pixels: of the region, in all slices.
-        target: mean over them in the target, of images in [0, 1]; over all targets where there are several.
-        made: mean in what was made.
+        patient: the patient's id.
+        subject: the subject's id.
+        method: the method that synthesized the images.
+        region: a name in `evaluation.regions`.
+        pixels: number of pixels of the region in all slices.
+        target: mean over these pixels in the target, in [0, 1]; over all targets if there are several.
+        made: mean over these pixels in the synthesized images.
     """
 
     patient: str
@@ -49,10 +49,10 @@ class Intensity:
 
 
 class Intensities:
-    """Gathers the sums of an evaluation's images.
+    """Accumulates the sums of an evaluation's images.
 
     Args:
-        regions: that are looked at.
+        regions: the regions to measure.
     """
 
     def __init__(self, regions: Sequence[str]) -> None:
@@ -60,7 +60,7 @@ class Intensities:
         self.sums: dict[_Key, tuple[int, float, float]] = {}
 
     def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
-        """Take in slices of one subject, and what methods made of them, (B, T, H, W) in [0, 1]."""
+        """Add slices of one subject and the methods' images of them, (B, T, H, W) in [0, 1]."""
         if group.target is None:
             return
         target = ((group.target.double() + 1) / 2).mean(dim=1, keepdim=True)
@@ -74,12 +74,12 @@ class Intensities:
                 self.sums[key] = (before[0] + pixels, before[1] + sought, before[2] + made)
 
     def join(self, parts: Sequence[Mapping[_Key, tuple[int, float, float]]]) -> None:
-        """Hold what several processes gathered, each of its own subjects."""
+        """Replace the sums by those of several processes, each for its own subjects."""
         self.sums = {key: sums for part in parts for key, sums in part.items()}
 
     @property
     def means(self) -> list[Intensity]:
-        """One for each subject, method and region that the subject has."""
+        """The means for each subject, method and region that the subject has."""
         return [
             Intensity(*key, pixels, target / pixels, made / pixels)
             for key, (pixels, target, made) in sorted(self.sums.items())
@@ -87,7 +87,7 @@ class Intensities:
         ]
 
     def write(self, path: Path, known: Callable[[Intensity], bool] = lambda one: True) -> None:
-        """Write the means that are known as CSV; atomic."""
+        """Write the means for which `known` is true as CSV; atomic."""
         header = [field.name for field in fields(Intensity)]
         write_csv(path, [header, *(astuple(one) for one in self.means if known(one))])
 
@@ -96,7 +96,7 @@ class Intensities:
         """The means that `write` wrote.
 
         Raises:
-            EvaluationError: the file is not there, as of evaluations by an older gantk, or damaged.
+            EvaluationError: the file is missing (evaluations by an older gantk) or damaged.
         """
         mend = "evaluate the run again"
         try:

@@ -1,6 +1,6 @@
-"""Metrics of slices, or volumes, inside a region; images are in [0, 1].
+"""Metrics of slices or volumes inside a region; images are in [0, 1].
 
-Spatial is (H, W) of slices and (D, H, W) of volumes, whose windows are Gaussian in three dimensions.
+Spatial is (H, W) for slices and (D, H, W) for volumes; Gaussian windows have as many dimensions.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ __all__ = ["Mae", "MaeInUnits", "MsSsim", "Mse", "Nmse", "Psnr", "Ssim", "masked
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of `values` (B, T, *spatial) with `weight` (B, 1, *spatial) → (B,); NaN where no pixel weighs."""
+    """Mean of `values` (B, T, *spatial) with `weight` (B, 1, *spatial) → (B,); NaN if all weights are 0."""
     each = tuple(range(1, values.ndim))
     return (values * weight).sum(dim=each) / (weight.sum(dim=each) * values.shape[1])
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `values` (B, T, *spatial) inside `mask` (B, 1, *spatial) bool → (B,); NaN where the mask is empty."""
+    """Mean of `values` (B, T, *spatial) inside `mask` (B, 1, *spatial) bool → (B,); NaN if the mask is empty."""
     each = tuple(range(1, values.ndim))
     inside = torch.where(mask, values, 0).sum(dim=each)
     return inside / (mask.sum(dim=each) * values.shape[1])
 
 
 def gaussian_reach(sigma: float) -> int:
-    """Pixels from the center to the edge of a Gaussian window, as torchmetrics has it."""
+    """Pixels from the center to the edge of a Gaussian window, as in torchmetrics."""
     return int(3.5 * sigma + 0.5)
 
 
 def gaussian_mean(images: Tensor, sigma: float, axes: int) -> Tensor:
-    """The mean about each pixel of (..., *spatial) in a Gaussian window, one axis after the other; of the same shape.
+    """The mean about each pixel of (..., *spatial) in a Gaussian window, axis by axis; same shape.
 
-    All images are channels of one, in the memory layout in which such convolutions are fast on a CPU: several times as
-    fast as torchmetrics' SSIM, which has the same values (`tests/bench/bench_ssim.py`).
+    All images become channels of one image, in the memory layout in which such convolutions are fast on a CPU: several
+    times as fast as torchmetrics' SSIM, with the same values (`tests/bench/bench_ssim.py`).
 
     Args:
-        images: mirrored at their edges, which are longer than the window's reach.
+        images: images, mirrored at their edges; each side is longer than the window's reach.
         sigma: the window's standard deviation in pixels.
         axes: the spatial dimensions, 2 or 3.
     """
@@ -65,13 +65,13 @@ def gaussian_mean(images: Tensor, sigma: float, axes: int) -> Tensor:
 class Ssim:
     """Structural similarity with a Gaussian window (Wang et al. 2004, eq. 13), data range 1.
 
-    A region's value is the mean of the SSIM map inside it; over the whole image that is torchmetrics' value.
+    A region's value is the mean of the SSIM map inside it; over the whole image this equals torchmetrics' value.
 
     Args:
         sigma: the window's standard deviation in pixels.
-        k1: constant that steadies the luminance term.
-        k2: constant that steadies the contrast term.
-        dimensions: of an image.
+        k1: constant that stabilizes the luminance term.
+        k2: constant that stabilizes the contrast term.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     higher_is_better = True
@@ -104,10 +104,10 @@ class Ssim:
 
 
 class Mse:
-    """Mean squared error; over the whole image it is torchmetrics' own value.
+    """Mean squared error; over the whole image it equals torchmetrics' value.
 
     Args:
-        dimensions: of an image.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     higher_is_better = False
@@ -129,7 +129,7 @@ class Mae:
     """Mean absolute error of images in [0, 1].
 
     Args:
-        dimensions: of an image.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     higher_is_better = False
@@ -150,10 +150,10 @@ class Mae:
 class MaeInUnits(Mae):
     """Mean absolute error in the target's own unit, such as HU.
 
-    Left out where a measured target has no absolute unit: brightness differs between patients in MR.
+    Omitted if a measured target has no absolute unit: in MR, brightness differs between patients.
 
     Args:
-        dimensions: of an image.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     title = "MAE (unit)"
@@ -162,7 +162,7 @@ class MaeInUnits(Mae):
         self._to_units: ToUnits | None = None
 
     def in_units(self, to_units: ToUnits) -> MaeInUnits:
-        """The metric of images that this brings into the targets' units."""
+        """The metric for images that `to_units` converts to the targets' units."""
         bound = MaeInUnits()
         bound._to_units = to_units
         return bound
@@ -175,11 +175,11 @@ class MaeInUnits(Mae):
 
 
 class Psnr:
-    """Peak signal-to-noise ratio in dB, 10·log10(1 / MSE); over the whole image it is torchmetrics' value.
+    """Peak signal-to-noise ratio in dB, 10·log10(1 / MSE); over the whole image it equals torchmetrics' value.
 
     Args:
-        ceiling: the value of an identical image, whose ratio is infinite and would make every mean infinite.
-        dimensions: of an image.
+        ceiling: the value for an identical image, whose infinite ratio would make every mean infinite.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     higher_is_better = True
@@ -195,13 +195,13 @@ class Psnr:
 
 
 class Nmse:
-    """Squared error normalized by the target's energy, ‖prediction - target‖² / ‖target‖², of each slice.
+    """Squared error normalized by the target's energy, ‖prediction - target‖² / ‖target‖², per slice.
 
-    0 is perfect, 1 is what an answer of zeros gets. A region in which the target is 0 everywhere has no energy: there
-    it is 0 for a perfect answer and NaN, which no mean counts, for any other.
+    0 is perfect; an image of zeros gets 1. If the target is 0 everywhere in the region, its energy is 0: the value is
+    then 0 for a perfect image and NaN, which means skip, for any other.
 
     Args:
-        dimensions: of an image.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     higher_is_better = False
@@ -220,17 +220,18 @@ class Nmse:
 class MsSsim:
     """Multi-scale structural similarity (Wang et al. 2003, eq. 7): contrast at every scale, luminance at the last.
 
-    There are as many scales as the slice has room for: at the smallest, the shorter side holds the window of 11 pixels
-    (at σ 1.5), so a slice of 96 x 80 has three scales, and all five need 176 pixels. Of fewer scales the weights are
-    the first ones, brought to the sum of all. Over the whole image the value is torchmetrics', contrast without the
-    border that the window reaches over. A region is halved with the image: a pixel counts by how much of it is inside.
+    The number of scales depends on the slice's size: at the coarsest scale, the window of 11 pixels (at σ 1.5) must
+    fit into the shorter side, so a slice of 96 x 80 has three scales, and five scales need 176 pixels. With fewer
+    scales, the first weights are used, rescaled to the sum of all. Over the whole image the value equals
+    torchmetrics': contrast excludes the border where the window extends past the image. A region is halved with the
+    image, each pixel weighted by the fraction of it that lies inside.
 
     Args:
         betas: weights of the scales, from the finest.
         sigma: the window's standard deviation in pixels.
-        k1: constant that steadies the luminance term.
-        k2: constant that steadies the contrast term.
-        dimensions: of an image.
+        k1: constant that stabilizes the luminance term.
+        k2: constant that stabilizes the contrast term.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     higher_is_better = True
@@ -255,7 +256,7 @@ class MsSsim:
         return gaussian_reach(self.sigma)
 
     def scales(self, *size: int) -> tuple[float, ...]:
-        """The weight of each scale that a slice or volume of that size has room for, at least one."""
+        """The weights of the scales that fit a slice or volume of this size, at least one."""
         window = 2 * self.reach + 1
         count = sum(min(size) >> scale >= window for scale in range(len(self.betas))) or 1
         used = self.betas[:count]
@@ -271,14 +272,14 @@ class MsSsim:
             if scale:
                 prediction, target, weight = (halved(image, 2) for image in (prediction, target, weight))
             last = scale == len(betas) - 1
-            # with a huge k1 the luminance term is 1, which leaves contrast and structure
+            # a huge k1 makes the luminance term 1, so that only contrast and structure remain
             similarity = Ssim(self.sigma, self.k1 if last else 1e4, self.k2).map(prediction, target)
             mean = weighted_mean(similarity, weight if last else self._inner(weight))
             value = value * mean.relu() ** beta
         return value
 
     def _inner(self, weight: Tensor) -> Tensor:
-        """The weight without the border; with it where a region lies in the border alone."""
+        """The weight without the border, unless the region lies entirely in the border."""
         inner = torch.zeros_like(weight)
         inside: tuple[slice | EllipsisType, ...] = (..., *[slice(self.reach, -self.reach)] * (weight.ndim - 2))
         inner[inside] = weight[inside]

@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Lpips"]
 
-SMALLEST = 64  # pixels: below, AlexNet's last layers have no room
+SMALLEST = 64  # pixels; smaller images are too small for AlexNet's last layers
 _BACKBONES = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
 
 class Lpips:
     """Learned perceptual image patch similarity (Zhang et al. 2018), version 0.1; needs a network's weights.
 
-    Over the whole image it is torchmetrics' value. In a region each layer's distances are averaged with the region
-    brought to the layer's size, where a pixel counts by how much of it lies inside; what is seen there reaches as far
-    beyond the region as the layers do. Three channels are one color image, otherwise each is a gray one; images of
-    fewer than 64 pixels are enlarged.
+    Over the whole image it equals torchmetrics' value. In a region, each layer's distances are averaged with the region
+    resized to the layer's size, each pixel weighted by the fraction of it that lies inside; the value also depends on
+    pixels outside the region, as far as the layers' receptive fields reach. Three channels are one color image,
+    otherwise each channel is a gray image; images with a side below 64 pixels are enlarged.
 
     Args:
         net: "alex", "vgg" or "squeeze".
-        weights: "pretrained" for torchvision's, downloaded once; the file of them; or "random", which needs no
-            download and is not comparable with LPIPS.
-        dimensions: of an image; slices alone.
+        weights: "pretrained" for torchvision's weights, downloaded once; a file with these weights; or "random", which
+                needs no download and is not comparable with LPIPS.
+            dimensions: number of spatial dimensions; only 2 (slices).
 
     Raises:
         GantkError: the weights could not be loaded.
@@ -77,7 +77,7 @@ class Lpips:
 
 @lru_cache(maxsize=4)
 def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTrainLpips:
-    from torchmetrics.functional.image.lpips import _NoTrainLpips  # no public way without a download
+    from torchmetrics.functional.image.lpips import _NoTrainLpips  # there is no public API without a download
 
     where = "metric lpips"
     if weights == "pretrained":
@@ -101,7 +101,7 @@ def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTra
 
 
 def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
-    """torchvision's weights into torchmetrics' slices, which keep the numbers of torchvision's layers."""
+    """Load torchvision's weights into torchmetrics' slices, which keep torchvision's layer numbers."""
     names = {name: "features." + re.sub(r"^slices?\.?\d+\.", "", name) for name in network.net.state_dict()}
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
@@ -110,7 +110,7 @@ def _load(network: _NoTrainLpips, path: Path, where: str) -> None:
         raise GantkError(
             "the file does not contain the weights of torchvision's network",
             where=f"{where}: {path}",
-            # torch's own words would advise to load what may run code
+            # torch's own message would suggest loading a file that may execute code
             why=None if isinstance(error, UnpicklingError) else f"{type(error).__name__}: {error}".splitlines()[0],
             mend='set weights to "pretrained", "random" or the path of a torchvision file (.pth)',
         ) from None

@@ -1,4 +1,4 @@
-"""What a metric is: of slices, of pixels, in units, over a cohort; images are in [0, 1]."""
+"""The interfaces of metrics: per slice, per pixel, in units, over a cohort; images are in [0, 1]."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Metric(Protocol):
     title: str
 
     def __call__(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """The metric of each slice, or volume, inside its mask.
+        """The metric of each slice or volume inside its mask.
 
         Args:
             prediction: (B, T, *spatial) float in [0, 1].
@@ -45,7 +45,7 @@ class Metric(Protocol):
             mask: (B, 1, *spatial) bool, the region.
 
         Returns:
-            (B,) float; NaN where the mask is empty.
+            (B,) float; NaN if the mask is empty.
         """
 
 
@@ -58,15 +58,15 @@ class PixelMetric(Metric, Protocol):
 
 
 ToUnits = Callable[[Tensor], Tensor]
-"""Brings images (B, T, *spatial) in [0, 1] into the units of the targets."""
+"""Converts images (B, T, *spatial) in [0, 1] to the units of the targets."""
 
 
 @runtime_checkable
 class UnitMetric(Metric, Protocol):
-    """A metric in the targets' own units; left out where a measured target has no absolute unit."""
+    """A metric in the targets' own units; omitted if a measured target has no absolute unit."""
 
     def in_units(self, to_units: ToUnits) -> Metric:
-        """The metric of images that this brings into the targets' units."""
+        """The metric for images that `to_units` converts to the targets' units."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Findings:
     """The values of a metric over all patients.
 
     Args:
-        patients: by patient and method, values by column; a method may be the metric's own, such as a bound.
-        overall: by method, columns that have one number for all patients together.
+        patients: by patient and method, values by column; the metric may add methods, such as a bound.
+        overall: by method, the columns with one number for all patients together.
     """
 
     patients: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
@@ -83,19 +83,19 @@ class Findings:
 
 
 class Collection(Protocol):
-    """The accumulator of a metric over all patients, for one evaluation."""
+    """The accumulator of a cohort metric for one evaluation."""
 
     def add(self, group: Group, images: Mapping[str, Tensor]) -> None:
-        """Add the next slices of one subject; subjects come one after the other, `group.patients` has their ids.
+        """Add the next slices of one subject; subjects follow one after the other, and `group.patients` has their ids.
 
         Args:
-            group: the slices; its target is None where the patient has none.
-            images: what each method made of them, (B, T, *spatial) float in [0, 1]; empty for a patient who is there
-                for the target alone.
+            group: the slices; its target is None if the patient has no target.
+            images: each method's images of them, (B, T, *spatial) float in [0, 1]; empty for a patient with only a
+                target.
         """
 
     def conclude(self, progress: Progress) -> Findings:
-        """The values, after all patients were added."""
+        """Compute the values after all patients have been added."""
 
 
 @runtime_checkable
@@ -104,9 +104,9 @@ class CohortMetric(Protocol):
 
     Attributes:
         higher_is_better: whether larger values are better.
-        title: of its columns.
+        title: title of its columns.
         paired: whether it needs the target of every patient.
-        columns: what it finds, by column name.
+        columns: its columns by name.
     """
 
     higher_is_better: bool
@@ -123,7 +123,7 @@ class VolumeMetric:
     """A metric of single images, measured on all slices of a subject as one volume.
 
     Attributes:
-        metric: works on volumes.
+        metric: a metric that works on volumes.
     """
 
     metric: Metric
@@ -135,7 +135,7 @@ class VolumeMetric:
 
     @property
     def title(self) -> str:
-        """As `SSIM 3D`."""
+        """The title, such as `SSIM 3D`."""
         return f"{self.metric.title} 3D"
 
 
@@ -155,7 +155,7 @@ def volume_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, VolumeMetric]:
 
 
 def unpaired_metrics(metrics: Mapping[str, AnyMetric]) -> dict[str, CohortMetric]:
-    """The metrics that need no target of the same patient."""
+    """The metrics that do not need a target of the same patient."""
     return {name: metric for name, metric in metrics.items() if isinstance(metric, CohortMetric) and not metric.paired}
 
 

@@ -14,14 +14,14 @@ __all__ = ["in_three_planes"]
 
 
 def in_three_planes(slices: Examples, row: int, depth: float = 1.0) -> Examples:
-    """An axial, a coronal and a sagittal slice of a volume through one place, on square canvases of one size.
+    """An axial, a coronal and a sagittal slice of a volume through one point, on square canvases of one size.
 
-    The place is the middle of the tumor in an axial slice, else the middle of the image.
+    The point is the center of the tumor in an axial slice or, without tumor, the center of the image.
 
     Args:
         slices: all axial slices of a patient, from inferior to superior.
         row: the axial slice.
-        depth: distance of slices as a multiple of a pixel's side.
+        depth: distance between slices as a multiple of a pixel's side.
     """
     places = np.argwhere(slices.segmentation[row] > 0)
     height, width = slices.segmentation.shape[1:3]
@@ -30,8 +30,8 @@ def in_three_planes(slices: Examples, row: int, depth: float = 1.0) -> Examples:
     side = max(height, width, tall)
 
     def shown(volume: np.ndarray, fill: float, labels: bool = False) -> np.ndarray:
-        """(D, H, W) or (D, H, W, 3) to (3, side, side), or with colors behind."""
-        planes = [volume[row], volume[::-1, y], volume[::-1, :, x]]  # the head's top is above
+        """(D, H, W) or (D, H, W, 3) to (3, side, side), or (3, side, side, 3) in color."""
+        planes = [volume[row], volume[::-1, y], volume[::-1, :, x]]  # the top of the head points up
         made = []
         for plane in planes:
             channels = plane[None] if plane.ndim == 2 else np.moveaxis(plane, -1, 0)

@@ -23,11 +23,11 @@ def _among(members: Sequence[int]) -> Callable[[Tensor], Tensor]:
 
 
 LABELS: dict[str, Callable[[Tensor], Tensor]] = {name: _among(members) for name, members in TUMOUR.items()}
-"""BraTS's nested regions: name → which of a batch's labels (any shape) belong to it, bool of that shape."""
+"""BraTS's nested regions: name → function from a batch's labels (any shape) to the region, bool of that shape."""
 
 
 def _labelled(name: str) -> Callable[[Group], Tensor]:
-    """The pixels of a region of labels; none where a group has no segmentation."""
+    """A function that returns the pixels of a label region; no pixels if a group has no segmentation."""
 
     def mask(group: Group) -> Tensor:
         if group.segmentation is None:
@@ -62,12 +62,12 @@ def region_mask(name: str, group: Group) -> Tensor:
 
 
 def regions_apart(named: Sequence[Region], *, background: bool, labels: bool) -> list[Region]:
-    """The regions that differ from the whole image somewhere; the whole image where none does.
+    """The regions that can differ from the whole image; only the whole image if no region can.
 
     Args:
-        named: those that are asked for.
-        background: whether an image has a background, as pictures have none.
-        labels: whether one has a segmentation.
+        named: the requested regions.
+        background: whether images have a background; pictures have none.
+        labels: whether any image has a segmentation.
     """
     apart = {**dict.fromkeys(("brain", "body", "outside"), background), **dict.fromkeys(LABELS, labels)}
     return [region for region in named if apart.get(region, True)] or ["image"]

@@ -1,4 +1,4 @@
-"""Results of an evaluation: one row per subject and method, the summary over patients, and both on disk."""
+"""Results of an evaluation: one row per subject and method, the summary over patients, and their files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gantk.files import atomic_write, checksum, sealed, unsealed
 __all__ = ["NO_TARGET", "REAL_TARGET", "Column", "Evaluation", "Row", "Statistic", "is_baseline", "is_evaluated"]
 
 FILES = ("summary.json", "patients.csv")
-#: What a segmentation network finds in the real target, and without any target: bounds beside the methods.
+#: The segmentation results with the real target and without any target: bounds for the methods.
 REAL_TARGET, NO_TARGET = "target:real", "target:none"
 
 
@@ -29,10 +29,10 @@ class Column:
     """A metric inside a region, as a column of the tables.
 
     Args:
-        title: the metric's.
-        region: `image` for all of it.
+        title: the metric's title.
+        region: the region's name; `image` for the whole image.
         higher_is_better: whether larger values are better.
-        unseen: a source of chance beside the patients, which a test over patients does not see; empty for none.
+        unseen: a source of randomness that a test over patients does not cover; empty for none.
     """
 
     title: str
@@ -47,14 +47,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One subject translated by one method: means over slices, NaN where none has the region.
+    """One subject translated by one method: means over slices, NaN if no slice has the region.
 
     Args:
-        patient: whose it is.
-        method: by which.
-        slices: how many.
-        values: by column.
-        subject: its id; the patient's where it says nothing.
+        patient: the patient's id.
+        method: the method.
+        slices: number of slices.
+        values: values by column.
+        subject: the subject's id; default: the patient's id.
     """
 
     patient: str
@@ -70,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Statistic:
-    """Mean and sample standard deviation over `n` patients (or seeds); NaN where there are too few."""
+    """Mean and sample standard deviation over `n` patients (or seeds); NaN if there are too few."""
 
     mean: float
     std: float
@@ -78,9 +78,9 @@ class Statistic:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Statistic:
-        """The statistic of the values that are not NaN."""
+        """The statistic of the values, without NaN."""
         known = [v for v in values if not math.isnan(v)]
-        spread = len(known) > 1 and all(map(math.isfinite, known))  # the PSNR of an equal image is infinite
+        spread = len(known) > 1 and all(map(math.isfinite, known))  # the PSNR of identical images is infinite
         return cls(
             mean=statistics.fmean(known) if known else math.nan,
             std=statistics.stdev(known) if spread else math.nan,
@@ -105,12 +105,12 @@ class Evaluation:
     Args:
         split: the split's hash.
         settings: hash of metrics, regions, their parameters and the slices' geometry.
-        columns: by column name, `ssim` for the whole image and `ssim_brain` for a region.
-        rows: in the order in which they were computed.
-        overall: by method, the columns that have one number for all patients together, which no row has.
-        images: by subject, numbers by which its images are known again, such as `t1ce`'s scale in scanner units.
-        subjects: what the rows are about.
-        checkpoint: which weights were measured, in words; empty where it was not written down.
+        columns: columns by name, such as `ssim` for the whole image and `ssim_brain` for a region.
+        rows: the rows in the order of their computation.
+        overall: by method, the columns with one number for all patients together; rows do not contain them.
+        images: by subject, numbers that identify its images, such as `t1ce`'s scale in scanner units.
+        subjects: a description of the measured subjects.
+        checkpoint: a description of the measured weights; empty if it was not recorded.
     """
 
     split: str
@@ -129,7 +129,7 @@ class Evaluation:
 
     @property
     def summary(self) -> dict[str, dict[str, Statistic]]:
-        """By method and column, the statistic over patients, or the single value for all patients."""
+        """The statistic over patients, or the single value for all patients, by method and column."""
         return {
             method: {name: Statistic.of(values.values()) for name, values in self.values(method).items()}
             | self.overall.get(method, {})
@@ -137,7 +137,7 @@ class Evaluation:
         }
 
     def values(self, method: str) -> dict[str, dict[str, float]]:
-        """By column and patient, the values of one method: the mean over the subjects of the patient with a value."""
+        """The values of one method by column and patient: the mean over the patient's subjects that have a value."""
         rows: dict[str, list[Row]] = {}
         for row in self.rows:
             if row.method == method:
@@ -190,7 +190,7 @@ class Evaluation:
         """Read the files that `write` wrote.
 
         Raises:
-            EvaluationError: where a file is missing or not what it should be.
+            EvaluationError: a file is missing or invalid.
         """
         summary, table = (folder / name for name in FILES)
         with _reading(summary):
@@ -222,17 +222,17 @@ class Evaluation:
                     for line in csv.DictReader(file)
                 ]
             evaluation = cls(split, settings, columns, rows, overall, images, subjects, checkpoint)
-            if not _agree(evaluation.summary, said):  # a truncated table is a table
+            if not _agree(evaluation.summary, said):  # detects a truncated table, which is still a valid table
                 raise ValueError(
                     "its means differ from those in summary.json: one of the files is truncated or was changed"
                 )
-            if head.get("rows", digest := checksum(table)) != digest:  # in digits that no mean shows
+            if head.get("rows", digest := checksum(table)) != digest:  # detects changes too small for the means
                 raise ValueError("it differs from its checksum in summary.json")
         return evaluation
 
 
 def is_baseline(method: str) -> bool:
-    """Whether a method's name is a baseline's, `training_mean` or of the form `input:t1`; no role has such a name."""
+    """Whether a method's name is a baseline's: `training_mean` or the form `input:t1`; no role has such a name."""
     return method == "training_mean" or ":" in method
 
 
@@ -267,7 +267,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _agree(found: Mapping[str, Mapping[str, Statistic]], said: Mapping[str, Mapping[str, Statistic]]) -> bool:
-    """Whether two summaries are of the same rows."""
+    """Whether two summaries describe the same rows."""
     if found.keys() != said.keys():
         return False
     for method, of_method in found.items():
@@ -275,7 +275,7 @@ def _agree(found: Mapping[str, Mapping[str, Statistic]], said: Mapping[str, Mapp
             other = said[method].get(name)
             if other is None or one.n != other.n:
                 return False
-            mean = one.mean if math.isfinite(one.mean) else math.nan  # as it is written
+            mean = one.mean if math.isfinite(one.mean) else math.nan  # as in the file
             if not (math.isclose(mean, other.mean, rel_tol=1e-6) or (math.isnan(mean) and math.isnan(other.mean))):
                 return False
     return True
@@ -286,4 +286,4 @@ def _number(value: float) -> float | None:
 
 
 def _cell(value: float) -> str:
-    return "" if math.isnan(value) else repr(float(value))  # NumPy numbers say their type
+    return "" if math.isnan(value) else repr(float(value))  # the repr of NumPy numbers contains their type

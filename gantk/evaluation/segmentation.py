@@ -1,4 +1,4 @@
-"""Segmentation with synthesized images: how well a tumor can be segmented with the output of a method."""
+"""Segmentation with synthesized images: how well a tumor can be segmented using a method's output."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLUMNS = {"dice_et": "et", "dice_tc": "tc", "dice_wt": "tumour"}
 
 
 def dice(prediction: Tensor, truth: Tensor) -> float:
-    """Dice coefficient 2·|A ∩ B| / (|A| + |B|) of two bool tensors of one shape; NaN where `truth` is empty."""
+    """Dice coefficient 2·|A ∩ B| / (|A| + |B|) of two bool tensors of one shape; NaN if `truth` is empty."""
     if not truth.any():
         return math.nan
     overlap = int((prediction & truth).sum())
@@ -41,9 +41,9 @@ def dice(prediction: Tensor, truth: Tensor) -> float:
 
 
 def folds(patients: Sequence[str], count: int, seed: int) -> list[list[str]]:
-    """Split the patients into parts of nearly equal size, drawn from the seed; depends only on the set of ids."""
+    """Split the patients randomly into parts of nearly equal size; depends only on the set of ids and the seed."""
     ids = sorted(patients)
-    # sorting random numbers: this stream of NumPy's is fixed for good
+    # sorts random numbers: NumPy guarantees this stream across versions
     order = np.argsort(np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).random(len(ids)))
     return [sorted(ids[i] for i in order[start::count]) for start in range(count)]
 
@@ -51,23 +51,24 @@ def folds(patients: Sequence[str], count: int, seed: int) -> list[list[str]]:
 class SegmentationProbe:
     """Dice of tumor regions that a small U-Net finds with the inputs and the synthesized target.
 
-    The test patients are divided into folds; for each, a network learns on the other patients from the inputs (the
-    slices themselves, without neighbors) and a method's answer, and segments the fold's patients. So every patient has
-    a value that no network saw in training: Dice over all of the patient's slices of the enhancing tumor (`dice_et`),
-    the tumor core (`dice_tc`) and the whole tumor (`dice_wt`). Beside the methods stand `target:real`, with the real
-    target, and `target:none`, without any (background in its place): upper and lower bound, kept in the cache for other
-    runs on the same test patients. All begin with the same weights and see the same slices in the same order. A patient
-    who lacks a region has no value there; one without any tumor takes no part.
+    The test patients are divided into folds. For each fold, a network is trained on the other patients from the inputs
+    (the slices themselves, without neighbors) and a method's output, and segments the fold's patients. Every patient is
+    therefore segmented by a network that was not trained on that patient. The values are Dice over all of the patient's
+    slices for the enhancing tumor (`dice_et`), the tumor core (`dice_tc`) and the whole tumor (`dice_wt`). Two more
+    rows, `target:real` with the real target and `target:none` with background in its place, are the upper and the lower
+    bound; they are cached for other runs on the same test patients. All networks start with the same weights and see
+    the same slices in the same order. A patient without a region has no value for it; a patient without any tumor is
+    skipped.
 
     Args:
-        folds: parts; never more than there are patients.
+        folds: number of folds; at most the number of patients.
         steps: updates of each network.
-        batch: slices of each update; half of them show tumor.
-        channels: of the network's finest resolution, a multiple of 8.
-        rate: of Adam at the beginning; it falls to 0 along a cosine.
-        seed: of folds, weights and order.
-        baselines: whether baselines such as `input:t1` are segmented too; they know no more than the inputs.
-        dimensions: of an image; slices alone.
+        batch: slices per update; half of them show tumor.
+        channels: channels of the network's finest resolution, a multiple of 8.
+        rate: initial learning rate of Adam; it falls to 0 along a cosine.
+        seed: seed of folds, weights and order.
+        baselines: whether to segment baselines such as `input:t1` too; they add no information to the inputs.
+        dimensions: number of spatial dimensions; only 2 (slices).
     """
 
     higher_is_better = True
@@ -105,7 +106,7 @@ class SegmentationProbe:
 
 
 class _Spool:
-    """Slices in a temporary file, 2 bytes per pixel, as a cohort with all outputs does not fit into memory."""
+    """Slices in a temporary file, 2 bytes per pixel, because a cohort with all outputs does not fit into memory."""
 
     def __init__(self) -> None:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the collection
@@ -131,7 +132,7 @@ class _Data:
         inputs: (N, C, H, W) float16 in [-1, 1].
         target: (N, T, H, W) float16 in [-1, 1]; None for background in its place.
         labels: (N, H, W) uint8.
-        rows: a patient's slices, indices into N.
+        rows: indices into N of each patient's slices.
         channels: T.
         device: where the networks run.
     """
@@ -185,7 +186,7 @@ class _Collection:
                 self._target(method, 2 * image - 1)
 
     def conclude(self, progress: Progress) -> Findings:
-        """Train and test: the methods first, then the bounds."""
+        """Train and test networks for the methods, then for the bounds."""
         labels = np.concatenate(self.labels) if self.labels else np.zeros((0, 1, 1), np.uint8)
         owners = np.array(self.patients)
         rows = {patient: np.flatnonzero(owners == patient) for patient in dict.fromkeys(self.patients)}
@@ -250,7 +251,7 @@ class _Collection:
 
 
 def _batches(data: _Data, patients: Sequence[str], size: int, seed: tuple[int, ...]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless batches: half from slices with tumor, half from all; each slice is mirrored every other time."""
+    """Endless batches: half from slices with tumor, half from all slices; slices are mirrored with probability 1/2."""
     everything = np.concatenate([data.rows[patient] for patient in patients])
     tumour = everything[data.labels[everything].any(axis=(1, 2))]
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))

@@ -28,12 +28,12 @@ class _Block(nn.Sequential):
 class SmallUNet(nn.Module):
     """A U-Net of four resolutions (Ronneberger et al. 2015): (B, inputs, H, W) → logits (B, outputs, H, W).
 
-    Any H and W: the image is padded with its background to multiples of 8.
+    H and W can have any size: the image is padded with its background to multiples of 8.
 
     Args:
         inputs: channels of the images, in [-1, 1].
-        outputs: regions, each a yes or no of its own.
-        channels: of the finest resolution, a multiple of 8; doubled at each coarser one.
+        outputs: number of regions; each is a separate binary output.
+        channels: channels of the finest resolution, a multiple of 8; doubled at each coarser resolution.
     """
 
     def __init__(self, inputs: int, outputs: int, channels: int) -> None:
@@ -61,8 +61,9 @@ class SmallUNet(nn.Module):
 def segmentation_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy plus 1 - soft Dice of each region over the batch; both (B, R, H, W), truth in {0, 1}.
 
-    In the cross-entropy a region's pixels weigh more by the square root of how much rarer they are than others: without
-    it a region of few pixels, such as the enhancing tumor, is given up in the first steps.
+    In the cross-entropy, a region's pixels are weighted by the square root of the ratio of other pixels to region
+    pixels. Without this weight, the network learns to ignore small regions such as the enhancing tumor in the first
+    steps.
     """
     probability = logits.sigmoid()
     over = (0, 2, 3)
@@ -88,10 +89,10 @@ def train(
     Args:
         batches: images (B, C, H, W) in [-1, 1] and regions (B, R, H, W) in {0, 1}, on the device to train on.
         outputs: R.
-        channels: of the network.
-        steps: updates.
-        rate: the first.
-        seed: of the initial weights.
+        channels: channels of the network.
+        steps: number of updates.
+        rate: initial learning rate.
+        seed: seed of the initial weights.
         after_step: called after every update.
     """
     with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""Whom an evaluation measured, as tables and reports name them."""
+"""The subjects that an evaluation measured, in the words of tables and reports."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["Subjects"]
 
 @dataclass(frozen=True)
 class Subjects:
-    """The subjects of an evaluation, as tables name them.
+    """The subjects of an evaluation, in the words of tables.
 
     Args:
-        noun: what one is called.
-        trained_on: whether the networks were trained on the same.
-        size: height and width at which images were measured; empty where it was not written down.
-        left_out: who were neither trained on nor measured, as they lack an input.
+        noun: the word for one subject.
+        trained_on: whether the networks were trained on the same subjects.
+        size: height and width at which images were measured; empty if not recorded.
+        left_out: subjects that were neither trained on nor measured because they lack an input.
     """
 
     noun: str = "patient"
@@ -25,22 +25,22 @@ class Subjects:
 
     @property
     def plural(self) -> str:
-        """`patients`."""
+        """The plural of the noun, such as `patients`."""
         return f"{self.noun}s"
 
     @property
     def measured(self) -> str:
-        """`test patients`, or `training patients` where these were measured."""
+        """`test patients`, or `training patients` if these were measured."""
         return f"{'training' if self.trained_on else 'test'} {self.plural}"
 
     @property
     def measured_at(self) -> str:
-        """`Measured at 96 × 80 pixels`; empty if the size was not recorded."""
+        """Such as `Measured at 96 × 80 pixels`; empty if the size was not recorded."""
         return f"Measured at {self.size[0]} × {self.size[1]} pixels" if self.size else ""
 
     @property
     def omitted(self) -> str:
-        """`2 patients lack an input and were left out`; may be empty."""
+        """Such as `2 patients lack an input and were left out`; may be empty."""
         count = len(self.left_out)
         if count == 1:
             return f"1 {self.noun} lacks an input and was left out"

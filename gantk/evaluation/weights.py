@@ -1,4 +1,4 @@
-"""Where an evaluated run's weight maps weigh: their means in the tumor and in healthy brain."""
+"""The weight maps of an evaluated run: their means in the tumor and in healthy brain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WEIGHTS = "weights.json"
 
 @dataclass(frozen=True)
 class MapWeight:
-    """One map's mean in the tumor and in healthy brain, NaN where no slice has the region."""
+    """One map's mean in the tumor and in healthy brain, NaN if no slice has the region."""
 
     name: str
     tumour: float
@@ -28,12 +28,12 @@ class MapWeight:
 
     @property
     def ratio(self) -> float:
-        """Tumor over healthy brain; NaN where it does not exist."""
+        """Mean in the tumor divided by mean in healthy brain; NaN if undefined."""
         return self.tumour / self.brain if self.brain else math.nan
 
 
 def read_weights(evaluation: Path) -> list[MapWeight]:
-    """The maps of an evaluation's folder; none where it has none.
+    """The weight maps in an evaluation's folder; empty if there are none.
 
     Raises:
         EvaluationError: the file cannot be read.
@@ -54,9 +54,9 @@ def read_weights(evaluation: Path) -> list[MapWeight]:
 
 
 def light_in_tumours(evaluations: Iterable[Path]) -> Iterator[str]:
-    """One sentence for each map that is lower in the tumor than in healthy brain, in some of the runs or all.
+    """One sentence for each map that is lower in the tumor than in healthy brain, in some or all of the runs.
 
-    A file of weights that cannot be read says nothing.
+    Unreadable files of weights are skipped.
     """
     ratios: dict[str, list[float]] = {}
     for evaluation in evaluations:
@@ -65,7 +65,7 @@ def light_in_tumours(evaluations: Iterable[Path]) -> Iterator[str]:
                 if not math.isnan(found.ratio):
                     ratios.setdefault(found.name, []).append(found.ratio)
     for name, known in ratios.items():
-        low = sorted(ratio for ratio in known if round(ratio, 2) < 1)  # as it is written
+        low = sorted(ratio for ratio in known if round(ratio, 2) < 1)  # as displayed
         if low:
             which = f" in {len(low)} of {len(known)} runs" if len(known) > 1 else ""
             span = f"{low[0]:.2f}" if f"{low[0]:.2f}" == f"{low[-1]:.2f}" else f"{low[0]:.2f} to {low[-1]:.2f}"
