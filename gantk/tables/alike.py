@@ -1,4 +1,4 @@
-"""Whether runs may stand in one table: what their test parts have in common, and what else differs."""
+"""Comparability of runs: whether their test parts and settings agree, and what else differs."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["alike", "differences", "other_training", "splits_of"]
 
-#: Scales and areas of one patient's images differ by less, whichever inputs they were prepared with.
+#: Relative tolerance: scales and areas of one patient's images differ by less between different inputs.
 ALIKE = 0.05
 
 
-#: What a recipe says without changing a result.
+#: Recipe keys that do not change results.
 SILENT = ("name", "description", "tracking")
 
 
 def splits_of(found: Mapping[str, Evaluation], folders: Mapping[str, Path]) -> dict[str, Split]:
-    """The splits of evaluated runs by the same names; empty unless each run's is known and its evaluation's own."""
+    """The splits of evaluated runs by name; empty unless every split is known and matches its evaluation."""
     splits = {name: RunFiles(folder).split() for name, folder in folders.items()}
     known = {name: split for name, split in splits.items() if split is not None and split.hash == found[name].split}
     return known if len(known) == len(splits) else {}
 
 
 def other_training(splits: Mapping[str, Split]) -> Iterator[str]:
-    """What runs with one test part were trained on, in one sentence where it differs."""
+    """One sentence on the training patients of runs with the same test part, if these patients differ."""
     hashes = {name: split.hash for name, split in splits.items()}
     if len(set(hashes.values())) > 1:
         shown = {name: f"{len(s.paired)} paired and {len(s.unpaired)} unpaired" for name, s in splits.items()}
@@ -45,12 +45,12 @@ def differences(
     known: Mapping[str, Split] | None = None,
     folds: Mapping[str, int | None] | None = None,
 ) -> Iterator[str]:
-    """What keeps evaluations from being compared, one phrase each.
+    """The reasons why evaluations cannot be compared, one phrase each.
 
     Args:
-        found: the evaluations by a name for readers.
-        known: their splits by the same names, of which the test part alone must be equal; without, the hash must be.
-        folds: which fold each tests; only those of one fold must hold out the same patients.
+        found: the evaluations by display name.
+        known: their splits by the same names; with them only the test part must be equal, without them the hash.
+        folds: the fold that each run tests; only runs of one fold must hold out the same patients.
     """
     splits: dict[str, object] = {name: evaluation.split for name, evaluation in found.items()}
     by_part = bool(known) and len(set(splits.values())) > 1
@@ -77,7 +77,7 @@ def differences(
 
 
 def alike(names: Iterable[str], folds: Mapping[str, int | None]) -> list[list[str]]:
-    """Names of runs whose held-out patients must be the same: those of one fold, all where some have none."""
+    """Groups of runs that must hold out the same patients: one per fold, or all runs if some have no fold."""
     if None in folds.values():
         return [list(names)]
     groups: dict[int | None, list[str]] = {}
@@ -87,7 +87,7 @@ def alike(names: Iterable[str], folds: Mapping[str, int | None]) -> list[list[st
 
 
 def _other_images(found: Mapping[str, Evaluation]) -> Iterator[str]:
-    """Differences between patients of the same name: other patients, or another preparation."""
+    """Differences between images of patients with the same name: different patients, or a different preparation."""
     known = [(name, evaluation.images) for name, evaluation in found.items() if evaluation.images]
     for name, images in known[1:]:
         first, those = known[0]

@@ -24,12 +24,12 @@ def caption(
     """The caption of a table.
 
     Args:
-        rows: all of them.
-        evaluations: of all runs.
-        columns: those shown.
+        rows: all rows.
+        evaluations: the evaluations of all runs.
+        columns: the columns shown.
         spread: `seeds` or `patients`.
         by: the key that groups the rows.
-        same_test: whether splits that differ still test the same patients.
+        same_test: whether different splits still test the same patients.
     """
     best = f"Bold: the best method{f' of each {key_title(by, [by])}' if by else ''}"
     baselines = ", baselines apart" if any(row.baseline for row in rows) else ""
@@ -49,7 +49,7 @@ def caption(
 
 
 def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
-    """Rows that have fewer seeds than the table."""
+    """A note for each row that lacks seeds of the table."""
     every = sorted({seed for row in rows if not row.baseline for seed in row.seeds})
     for row in rows:
         if spread == "seeds" and not row.baseline and sorted(row.seeds) != every:
@@ -59,7 +59,7 @@ def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
 
 
 def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
-    """The seeds over which bold was decided, if the rows of a group have different seeds."""
+    """A note on the seeds over which the best was decided, for each group whose rows have different seeds."""
     for group in grouped([row for row in rows if not row.baseline], by):
         every = {seed for row in group for seed in row.seeds}
         common = sorted(every.intersection(*(row.seeds for row in group)))
@@ -94,7 +94,7 @@ def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:
 
 
 def _patients(rows: Sequence[TableRow], evaluations: Sequence[Evaluation], columns: Mapping[str, Column]) -> str:
-    """`20 test patients (tumour: 18)`: fewer have a region, or a finite value in it."""
+    """Such as `20 test patients (tumour: 18)` if only 18 have the region or a finite value in it."""
     measured = evaluations[0].subjects.measured
     counts = {len({row.patient for row in evaluation.rows}) for evaluation in evaluations}
     if len(counts) > 1:

@@ -1,6 +1,6 @@
 """A table of several runs of one cohort, with the paired differences of every method from a reference.
 
-Runs that were measured differently are refused, or combined with a warning.
+Runs that were measured differently are an error, or are combined with a warning.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ def compare(
 ) -> Table:
     """Put the evaluations of run folders side by side and test each method against a reference.
 
-    What must be equal is the test part: its patients, their images and the metrics' settings. Other training patients
-    are said below the table.
+    The test parts must be equal: patients, images and settings of the metrics. Different training patients are
+    reported below the table.
 
     Args:
         runs: run folders with an `evaluation` folder each.
-        force: compare although splits or settings differ; the title says so.
+        force: compare even if splits or settings differ; the title says so.
         reference: a run and one of its methods (None: the predicting role); default: the first run. A run
             that is not among `runs` is put before them.
-        all_regions: whether to test in every region, not only in the whole image; a metric that is not
-            measured in the whole image is tested in its regions anyway.
+        all_regions: whether to test in every region and not only in the whole image; a metric that is not
+            measured in the whole image is always tested in its regions.
 
     Raises:
-        UsageError: without a run, or where the reference has no such method.
-        EvaluationError: where a run has no evaluation, no column is common, or splits or settings differ.
+        UsageError: there is no run, or the reference has no such method.
+        EvaluationError: a run has no evaluation, no column is common, or splits or settings differ.
     """
     if not runs:
         raise UsageError("there is no run to compare", mend="name one or more runs")
@@ -152,7 +152,7 @@ def _names(runs: Sequence[Path]) -> list[str]:
 
 
 def _merged(rows: list[TableRow], runs: int) -> list[TableRow]:
-    """One row for a method whose numbers are the same in every run, such as a baseline, after all others."""
+    """Merge rows with the same numbers in every run, such as a baseline's, into one row after all others."""
     if runs < 2:
         return rows
     same: dict[str, list[TableRow]] = {}

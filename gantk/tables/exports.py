@@ -60,10 +60,11 @@ def to_dict(table: Table) -> dict[str, object]:
 
 
 def to_csv(table: Table) -> str:
-    """One line per row in full precision: `NAME_mean`, `NAME_std`, `NAME_n` per column.
+    """The table as CSV, one line per row in full precision: `NAME_mean`, `NAME_std`, `NAME_n` per column.
 
-    `n` counts what the deviation is over (`std_over`); with a reference follow `NAME_difference`, `NAME_low`,
-    `NAME_high`, `NAME_p`, `NAME_p_holm` and `NAME_patients`, empty where a row was not compared.
+    `n` is the number of seeds or patients in the deviation (`std_over`). With a reference, the columns
+    `NAME_difference`, `NAME_low`, `NAME_high`, `NAME_p`, `NAME_p_holm` and `NAME_patients` follow, empty if a row was
+    not compared.
     """
     tests = {row: by_column for row, _, by_column in table.significance.lines} if table.significance else {}
     tested = ("difference", "low", "high", "p", "p_holm", "patients") if table.significance else ()

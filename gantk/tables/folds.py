@@ -1,4 +1,4 @@
-"""The folds of a cross-validation, pooled: the test patients of all of them, each once."""
+"""Pooling the folds of a cross-validation: the test patients of all folds, each once."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Evaluated = tuple[Member, Evaluation]
 
 
 def fold_of(member: Member) -> int | None:
-    """Which fold a run tests; None for a run without folds."""
+    """The fold that a run tests; None for a run without folds."""
     fold = value_at(member.recipe, FOLD)
     return None if fold is None else int(fold)
 
 
 def pooled(evaluated: Sequence[Evaluated]) -> tuple[list[Evaluated], list[str]]:
-    """Runs that differ in their fold alone as one, with the test patients of all folds; others stay as they are.
+    """Merge runs that differ only in their fold, with the test patients of all folds; other runs are unchanged.
 
-    Only folds that all of them have are pooled, so that all rows are about the same patients.
+    Only folds that all merged runs have are pooled, so that all rows describe the same patients.
 
     Returns:
-        The runs, and what is to be said of them.
+        The runs, and notes on them.
 
     Raises:
-        EvaluationError: no fold is common to all, or a patient is tested in two of them.
+        EvaluationError: no fold is common to all, or a patient is tested in two folds.
     """
     groups: dict[str, dict[int, Evaluated]] = {}
     alone = []
@@ -68,13 +68,13 @@ def pooled(evaluated: Sequence[Evaluated]) -> tuple[list[Evaluated], list[str]]:
 
 
 def _whole(evaluation: Evaluation) -> set[str]:
-    """The titles of what has one number for all patients together."""
+    """The titles of columns with one number for all patients together."""
     names = {name for overall in evaluation.overall.values() for name in overall}
     return {evaluation.columns[name].title for name in names if name in evaluation.columns}
 
 
 def _one(folds: Sequence[Evaluated]) -> Evaluated:
-    """The runs of several folds as one member, its evaluation that of all their patients."""
+    """The runs of several folds as one member with the evaluation of all their patients."""
     (member, first), *others = folds
     tested: dict[str, Member] = {}
     for own, evaluation in folds:

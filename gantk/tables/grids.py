@@ -1,4 +1,4 @@
-"""Tables as text in cells, written for the terminal, as Markdown or as LaTeX."""
+"""Tables as text cells, and their output for the terminal, as Markdown, HTML or LaTeX."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "Grid", "fitted", "latex", "to_html", "to_latex", "to_markdown", "to_rich"]
 
 FOLD = 16
-"""Columns of words in a terminal are not made narrower than this many letters."""
+"""The smallest width of columns of words in a terminal, in characters."""
 GAP = 2
-"""Between two columns of a terminal."""
+"""The gap between two columns in a terminal, in characters."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Text, and whether it is the best of its column."""
+    """A cell's text, and whether it is the best of its column."""
 
     text: str
     best: bool = False
@@ -33,14 +33,14 @@ class Grid:
     """A table of text.
 
     Args:
-        title: above it.
+        title: the title above the table.
         header: one title per column.
-        sections: groups of rows, set apart by a rule where the form has one.
-        words: how many columns from the left hold words; the others hold numbers.
-        caption: what the numbers are.
-        notes: one sentence each, below.
-        warning: why the table must not be read as it stands; empty where it may.
-        long: whether it may need more than a page.
+        sections: groups of rows, separated by a rule if the format has rules.
+        words: number of columns on the left that contain words; the others contain numbers.
+        caption: a description of the numbers.
+        notes: sentences below the table.
+        warning: why the numbers are not comparable; empty if they are.
+        long: whether the table may need more than a page.
     """
 
     title: str
@@ -54,11 +54,11 @@ class Grid:
 
     @property
     def head(self) -> str:
-        """Title with the warning before it."""
+        """The title, preceded by the warning."""
         return f"NOT COMPARABLE: {self.warning}. {self.title}" if self.warning else self.title
 
     def only(self, columns: Sequence[int]) -> Grid:
-        """The table of some columns, the words' always."""
+        """The table with only some columns; columns of words are always kept."""
         chosen = [*range(self.words), *columns]
 
         def part(row: Sequence[Any]) -> tuple[Any, ...]:
@@ -74,7 +74,7 @@ class Grid:
         return replace(self, header=("", *heads), sections=(tuple(lines),), words=1)
 
     def stacked(self) -> Grid:
-        """The table with one column of words: what stood on the left of it is a line above the rows that share it."""
+        """The table with one column of words; words of the columns to its left become headings above their rows."""
         blank = (Cell(""),) * (len(self.header) - self.words)
         sections = []
         for section in self.sections:
@@ -88,7 +88,7 @@ class Grid:
 
 
 def to_rich(grid: Grid) -> RenderableType:
-    """For a terminal of any width, with title, caption and notes; numbers are never cut."""
+    """The grid for a terminal of any width, with title, caption and notes; numbers are never truncated."""
     return _Fitted(grid)
 
 
@@ -114,9 +114,9 @@ class _Fitted:
 
 
 def fitted(grid: Grid, width: int) -> list[Grid]:
-    """A grid as tables that are no wider than `width` letters.
+    """A grid as tables no wider than `width` characters.
 
-    Words are folded; where that is not enough they share one column, and the numbers go into several tables.
+    Words are wrapped; if that is not enough, they share one column, and the numbers are divided among several tables.
     """
     if grid.words > 1 and sum(_least(grid)) + GAP * (len(grid.header) - 1) > width:
         grid = grid.stacked()
@@ -134,7 +134,7 @@ def fitted(grid: Grid, width: int) -> list[Grid]:
 
 
 def _least(grid: Grid) -> list[int]:
-    """The letters that each column needs: a number all of its own, words not more than `FOLD`."""
+    """The smallest width of each column in characters: full width for numbers, at most `FOLD` for words."""
     from rich.cells import cell_len
 
     rows = [row for section in grid.sections for row in section]
@@ -159,7 +159,7 @@ def _table(grid: Grid) -> Table:
 
 
 def to_markdown(grid: Grid) -> str:
-    """The grid as Markdown, also aligned in the source; ends with a newline."""
+    """The grid as Markdown with aligned source; ends with a newline."""
     from rich.cells import cell_len
 
     def text(cell: Cell) -> str:
@@ -202,7 +202,7 @@ def to_html(grid: Grid) -> str:
 
 
 def to_latex(*grids: Grid) -> str:
-    """A `table` with booktabs each, or a `longtable`, everything escaped; the first line says which packages."""
+    """One `table` with booktabs or `longtable` per grid, escaped; the first line names the required packages."""
     packages = ["booktabs", *(["longtable"] if any(grid.long for grid in grids) else [])]
     lines = [f"% needs \\usepackage{{{','.join(packages)}}}"]
     for grid in grids:
@@ -220,7 +220,7 @@ def _float(grid: Grid) -> Iterator[str]:
 
 
 def _longtable(grid: Grid) -> Iterator[str]:
-    """The grid with one column of words, as a page is narrow."""
+    """The grid as a `longtable` with one column of words, because a page is narrow."""
     count = len(grid.header) - grid.words + 1
     narrow = replace(grid, header=(" / ".join(grid.header[: grid.words]), *grid.header[grid.words :]), words=1)
     header = _line(map(latex, narrow.header))
@@ -259,7 +259,7 @@ def _notes(grid: Grid) -> Iterator[str]:
         yield rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}"
 
 
-#: What tables are full of, as plain LaTeX has it; `[`, too, which after `\\` would be a length.
+#: LaTeX for characters that are common in tables; includes `[`, which would start a length after `\\`.
 _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "−": "$-$", "×": r"$\times$",
@@ -269,7 +269,7 @@ _LATEX = {
 
 
 def latex(text: str) -> str:
-    """Text with what LaTeX would read as commands escaped and Greek letters, signs and accents as commands."""
+    """Escape text for LaTeX; Greek letters, signs and accents become commands."""
     return _encoder().unicode_to_latex(text)
 
 
@@ -284,7 +284,7 @@ def _encoder() -> Any:
 
 
 def _headed(section: Sequence[tuple[Cell, ...]], words: int) -> Iterator[tuple[str, bool, tuple[Cell, ...]]]:
-    """What stands left of each row's last word, whether the row above said something else, and the row's rest."""
+    """For each row: the words left of its last word, whether they differ from the row above, and the other cells."""
     above = ""
     for row in section:
         heading = ", ".join(cell.text for cell in row[: words - 1] if cell.text != "–")
@@ -293,7 +293,7 @@ def _headed(section: Sequence[tuple[Cell, ...]], words: int) -> Iterator[tuple[s
 
 
 def _blanked(section: Sequence[tuple[Cell, ...]], words: int) -> list[tuple[Cell, ...]]:
-    """The rows with what the row above says as well left out, from the left, but never the last of the words."""
+    """The rows with leading words blanked if they equal those of the row above; the last word is always kept."""
     rows = []
     above: tuple[Cell, ...] = ()
     for row in section:

@@ -34,21 +34,21 @@ FOLD = "data.split.fold"
 
 @dataclass(frozen=True)
 class Member:
-    """A run, as a row of a table sees it.
+    """A run, described for the rows of a table.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         source: the sweep's name, or the run's own id.
         sweep: the sweep's folder, empty for an ordinary run.
-        variant: runs of one variant and equal changes differ in their seed alone.
-        label: what tables call the variant.
-        changes: what was changed, by dotted key, without the seed.
+        variant: runs of the same variant with equal changes differ only in their seed.
+        label: the variant's name in tables.
+        changes: the changed values by dotted key, without the seed.
         seed: `run.seed`.
-        report: roles that become rows, with the rows' names; empty: the one that predicts.
-        recipe: the resolved recipe, empty where there is none.
-        evaluation: None where there is none to be read.
+        report: roles that become rows, with the rows' names; empty: the predicting role.
+        recipe: the resolved recipe, empty if there is none.
+        evaluation: the evaluation; None if there is none or it cannot be read.
         problem: why there is no evaluation, or what else is wrong with the run.
-        others: the folders of the runs whose test patients are pooled with its own, those of other folds.
+        others: the folders of runs of other folds whose test patients are pooled with this run's.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class Member:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Its run's folder, and those of other folds."""
+        """The run's folder, and those of other folds."""
         return (self.folder, *self.others)
 
     @property
@@ -74,7 +74,7 @@ class Member:
         return self.folder.name
 
     def title(self, role: str, *, alone: bool) -> str:
-        """What the row of a role is called; `alone`: no other row is of this run, and the role answers for it."""
+        """The title of a role's row; `alone`: the role represents the run, and no other row belongs to the run."""
         return title(self.report, role, self.label, alone=alone)
 
 
@@ -84,9 +84,9 @@ class Members:
 
     Args:
         members: in table order.
-        title: of the sweep, or of nothing.
+        title: the sweep's title; may be empty.
         grid: the dotted keys, without the seed, in which members of one variant may differ.
-        notes: what was left out, one sentence each.
+        notes: sentences on what was left out.
     """
 
     members: tuple[Member, ...]
@@ -96,10 +96,10 @@ class Members:
 
 
 def read_members(folders: Sequence[Path]) -> Members:
-    """Read runs and sweeps; what is unfinished is a member with a problem.
+    """Read runs and sweeps; an unfinished run becomes a member with a problem.
 
     Raises:
-        EvaluationError: where a sweep's own files are damaged.
+        EvaluationError: a sweep's own files are damaged.
     """
     members: list[Member] = []
     runs: list[Member] = []
@@ -134,7 +134,7 @@ def answering(recipe: Mapping[str, Any], methods: Sequence[str]) -> str | None:
 
 
 def to_compare(said: Sequence[str]) -> str:
-    """What makes runs comparable between which there are these differences."""
+    """Advice on how to make runs with these differences comparable."""
     settings = [phrase for phrase in said if phrase.startswith("different evaluation settings")]
     ways = ["evaluate them with the same settings (`gantk evaluate`)"] if settings else []
     ways += ["train them with the same data and data.split"] if len(settings) < len(said) else []
@@ -175,7 +175,7 @@ def _sweep(folder: Path) -> Members:
 
 
 def _label(settings: Mapping[str, Any], variant: str, facts: Mapping[str, Any], sweep: str, *, known: bool) -> str:
-    """What a variant is called: a child's own label also tells its grid's values, which tables show by themselves."""
+    """A variant's name; a child's own label is avoided because it contains grid values, which tables show anyway."""
     if settings or known:
         return str(settings.get("label") or variant or sweep)
     return str(facts.get("label") or variant or sweep)
@@ -189,7 +189,7 @@ def _rows(said: Any, sweep: Path) -> Rows:
 
 
 def _grid(recipe: Mapping[str, Any], members: Sequence[Member]) -> tuple[str, ...]:
-    """The keys of the grids; without a recipe, those that vary inside a variant."""
+    """The keys of the grids, and keys that vary inside a variant."""
     grids = [recipe.get("sweep") or {}]
     grids += [v.get("sweep") or {} for v in (recipe.get("variants") or {}).values() if isinstance(v, Mapping)]
     keys = [key for grid in grids for key, _ in _flat(grid)]
@@ -206,7 +206,7 @@ def _run(folder: Path) -> Member:
 
 
 def _told_apart(runs: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
-    """Ordinary runs of one recipe's name with the keys in which they differ as their changes."""
+    """Set the changes of ordinary runs with the same recipe name to the keys in which they differ."""
     told: list[Member] = []
     keys: list[str] = []
     flat = {run.folder: dict(_flat(run.recipe)) for run in runs}
@@ -227,7 +227,7 @@ def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _read(member: Member) -> Member:
-    """The member with what its folder holds."""
+    """The member with the contents of its folder."""
     if not member.folder.is_dir():
         return replace(member, problem="not run yet")
     files = RunFiles(member.folder)

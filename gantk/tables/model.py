@@ -38,21 +38,21 @@ class TableRow:
     Args:
         method: the role, or a baseline's name.
         title: label and role, as shown.
-        name: as no other row is called.
-        values: by column; the deviation is over what `Table.spread` says, NaN where there is none.
-        by_seed: by seed, column and patient, every single value.
-        by_run: by seed and column, the mean of the seed's run.
-        folders: of the runs, in the order of their seeds.
-        runs: by seed, the folders of its runs, of which there are several where folds are pooled.
+        name: a name that is unique in the table.
+        values: values by column; the deviation is over seeds or patients, see `Table.spread`, NaN without deviation.
+        by_seed: individual values by seed, column and patient.
+        by_run: means of the seeds' runs, by seed and column.
+        folders: folders of the runs, in the order of their seeds.
+        runs: folders of the runs by seed; several per seed if folds are pooled.
         source: the sweep's name, or the run's id.
-        variant: which of the sweep's it is.
-        label: what the variant is called.
-        changes: by dotted key; of a finished table, those shown beside the title.
+        variant: the variant's name in the sweep.
+        label: the variant's label.
+        changes: changed values by dotted key; in a finished table, those shown next to the title.
         group: rows of one group follow each other.
         baseline: whether nothing was trained for it.
         best: the columns in which it is the best method.
-        unbeaten: of a baseline, the columns in which the best method is no better.
-        subjects: ids of what was measured.
+        unbeaten: for a baseline, the columns in which the best method is not better.
+        subjects: ids of the measured subjects.
     """
 
     method: str
@@ -75,11 +75,11 @@ class TableRow:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those with results."""
+        """The seeds with results."""
         return tuple(self.by_seed)
 
     def patients(self, seeds: Sequence[int] | None = None) -> dict[str, dict[str, float]]:
-        """By column and patient, the mean over some or all seeds; NaN where one of them has no value."""
+        """The mean over some or all seeds, by column and patient; NaN if a seed has no value."""
         chosen = self.seeds if seeds is None else seeds
         first = self.by_seed[chosen[0]]
         return {
@@ -96,9 +96,9 @@ class Significance:
     """Paired differences of rows from a reference.
 
     Args:
-        reference: its name.
-        lines: (row, its reference, by column the difference), in table order.
-        caption: what the numbers are.
+        reference: the reference's name.
+        lines: (row, its reference, differences by column), in table order.
+        caption: a description of the numbers.
         notes: rows that could not be compared, and why.
     """
 
@@ -113,17 +113,17 @@ class Table:
     """A table as data.
 
     Args:
-        title: above it.
+        title: the title above the table.
         columns: metrics by column name.
-        rows: in order, group by group.
-        subjects: what was measured.
-        keys: the dotted keys shown beside the titles.
-        spread: what the deviations are over.
-        significant: digits of a column's largest mean.
+        rows: the rows in order, group by group.
+        subjects: the measured subjects.
+        keys: the dotted keys shown next to the titles.
+        spread: `seeds` or `patients`, over which the deviations are computed.
+        significant: significant digits of a column's largest mean.
         caption: numbers of seeds and patients, spread, split, settings.
-        notes: what is missing or odd, one sentence each.
-        differences: what keeps the numbers from being compared; empty unless forced.
-        significance: where there is a reference.
+        notes: sentences on what is missing or unusual.
+        differences: why the numbers are not comparable; empty unless forced.
+        significance: the differences from a reference, if there is one.
     """
 
     title: str
@@ -144,7 +144,7 @@ class Table:
         return digits_of(self.rows, self.columns, self.significant)
 
     def grid(self, columns: Sequence[str] | None = None) -> Grid:
-        """The table as text, of all columns or some; a group of rows is a section."""
+        """The table as text, with all or some columns; each group of rows is a section."""
         names = list(self.columns if columns is None else columns)
         uneven = self.spread == "seeds" and len({row.seeds for row in self.rows if not row.baseline}) > 1
         digits = self.digits
@@ -182,7 +182,7 @@ class Table:
         return to_html(self.grid())
 
     def grids(self) -> list[Grid]:
-        """One grid per region, for pages that are narrow; caption and notes with the last one alone."""
+        """One grid per region, for narrow pages; only the last grid has caption and notes."""
         regions = dict.fromkeys(column.region for column in self.columns.values())
         grids = [self.grid([n for n, c in self.columns.items() if c.region == region]) for region in regions]
         return [replace(grid, caption="", notes=()) for grid in grids[:-1]] + grids[-1:]
@@ -216,13 +216,13 @@ class Table:
 
 
 def digits_of(rows: Iterable[TableRow], columns: Iterable[str], significant: int = 3) -> dict[str, int]:
-    """Decimals by column, so that the largest mean of these rows has as many significant digits."""
+    """Decimals by column that give the largest mean of these rows `significant` significant digits."""
     means = [row.values for row in rows]
     return {name: decimals((values[name].mean for values in means), significant) for name in columns}
 
 
 def grouped(rows: Sequence[TableRow], by: str | None) -> list[list[TableRow]]:
-    """The rows of each value of a key, those without it together; all of them where there is no key."""
+    """The rows grouped by the value of a key, rows without it in one group; without a key, one group of all rows."""
     groups: dict[str, list[TableRow]] = {}
     for row in rows:
         groups.setdefault(identity(row.changes.get(by)) if by else "", []).append(row)
@@ -230,25 +230,25 @@ def grouped(rows: Sequence[TableRow], by: str | None) -> list[list[TableRow]]:
 
 
 def title_of(row: TableRow, keys: Sequence[str]) -> str:
-    """A row's title with its changes of some keys."""
+    """A row's title with its values of some keys."""
     said = ", ".join(f"{key_title(k, keys)} {written(k, row.changes[k])}" for k in keys if k in row.changes)
     return f"{row.title} ({said})" if said else row.title
 
 
 def region_title(region: str) -> str:
-    """A region for readers, over its columns."""
+    """A region's display name, as a heading of its columns."""
     return "whole image" if region == "image" else region
 
 
 def key_title(key: str, keys: Sequence[str]) -> str:
-    """The last part of a dotted key, or all of it where another key ends so too."""
+    """The last part of a dotted key, or the whole key if another key has the same last part."""
     last = key.rpartition(".")[2]
     clash = sum(other.rpartition(".")[2] == last for other in keys) > 1
     return key if clash else last.replace("_", " ")
 
 
 def written(key: str, value: object) -> str:
-    """The value of a recipe key for readers; fractions in percent."""
+    """The display form of a recipe key's value; fractions in percent."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
@@ -257,7 +257,7 @@ def written(key: str, value: object) -> str:
 
 
 def identity(value: object) -> str:
-    """Equal for JSON-like values that are equal, whatever the order of their keys."""
+    """A string that is equal for equal JSON-like values, independent of the order of their keys."""
     return json.dumps(value, sort_keys=True, default=str)
 
 

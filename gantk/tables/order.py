@@ -16,7 +16,7 @@ __all__ = ["best_of_groups", "keys_of", "ordered", "told_apart"]
 
 
 def keys_of(rows: Sequence[TableRow], grid: Sequence[str], by: str | None) -> tuple[tuple[str, ...], str | None]:
-    """The keys shown: those of the grid that vary; and the one that groups the rows, which is the first of them."""
+    """The varying grid keys to show, and the key that groups the rows, which comes first."""
     keys = [key for key in grid if len({identity(row.changes.get(key)) for row in rows}) > 1]
     if by == "none":
         return tuple(keys), None
@@ -29,7 +29,7 @@ def keys_of(rows: Sequence[TableRow], grid: Sequence[str], by: str | None) -> tu
 
 
 def _shared(rows: Sequence[TableRow], key: str) -> bool:
-    """Whether a key has several values, one of which several methods share."""
+    """Whether a key has several values and several methods share one of them."""
     titles: dict[str, set[str]] = {}
     for row in rows:
         if key in row.changes:
@@ -38,7 +38,7 @@ def _shared(rows: Sequence[TableRow], key: str) -> bool:
 
 
 def told_apart(rows: Sequence[TableRow], keys: Sequence[str]) -> list[TableRow]:
-    """Rows with the shown changes alone; twins also say their hidden changes, or else where they come from."""
+    """Rows with only the shown changes; titles of otherwise equal rows get their hidden changes or their origin."""
     told = []
     for row in rows:
         shown = {key: row.changes[key] for key in keys if key in row.changes}
@@ -56,14 +56,14 @@ def told_apart(rows: Sequence[TableRow], keys: Sequence[str]) -> list[TableRow]:
 
 
 def _origin(row: TableRow, twins: Sequence[TableRow]) -> str:
-    """Where a row comes from, by the first name that none of its twins has."""
+    """A row's origin: the first of its names that no equal row shares."""
     names = [(r.source, r.variant, r.method, f"{r.method} of {r.folders[0]}") for r in twins]
     own = names[twins.index(row)]
     return next(name for i, name in enumerate(own) if sum(other[i] == name for other in names) == 1)
 
 
 def ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
-    """Rows of one value together, rising where all are numbers; rows without one stay first or else come last."""
+    """Rows grouped by value, ascending if all are numbers; rows without a value stay first, or else come last."""
     if by is None:
         return list(rows)
     values = [row.changes[by] for row in rows if by in row.changes]
@@ -77,7 +77,7 @@ def ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
 def best_of_groups(
     rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None, digits: Mapping[str, int]
 ) -> list[TableRow]:
-    """Each column's best of every group, over the seeds that all its rows have; means written alike are all best."""
+    """Mark each column's best per group, over the seeds that all its rows have; means rounded alike are all best."""
     best: dict[TableRow, set[str]] = {row: set() for row in rows}
     for group in grouped(rows, by):
         for name, column in columns.items():

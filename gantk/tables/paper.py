@@ -1,4 +1,4 @@
-"""The table of a paper from runs on disk: methods × metrics over seeds, with notes on omitted runs."""
+"""The results table for a paper: methods × metrics over seeds, with notes on omitted runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["reference_of", "result_table"]
 
 Spread = Literal["seeds", "patients"]
 DIGITS = 4
-"""Significant digits of a column's largest mean, as in the paper's tables."""
+"""Significant digits of a column's largest mean."""
 
 
 def result_table(
@@ -43,23 +43,23 @@ def result_table(
 ) -> Table:
     """The table of runs and sweeps.
 
-    Runs that differ in their fold alone are one: their test patients are pooled, each once. Runs are comparable when
-    they were measured with the same settings on the same test patients: those that are trained on or paired may differ,
-    as they must between paired fractions, and the caption says so.
+    Runs that differ only in their fold are merged: their test patients are pooled, each once. Runs are comparable if
+    they were measured with the same settings on the same test patients. The training and paired patients may differ, as
+    they do between paired fractions; the caption then says so.
 
     Args:
         folders: run folders or a sweep's parent folders.
-        roles: shown of every run that has them; empty: those its sweep reports, else the one that predicts.
-        regions: shown; empty: all.
-        metrics: shown, by name or title; empty: all.
-        by: the dotted key that groups the rows, `none` for no groups; default: the first in which several methods
+        roles: roles to show of every run that has them; empty: those that the sweep reports, else the predicting role.
+        regions: regions to show; empty: all.
+        metrics: metrics to show, by name or title; empty: all.
+        by: the dotted key that groups the rows, `none` for no groups; default: the first key of which several methods
             share a value.
-        reference: a row's title, label or baseline name; the others are tested against it.
+        reference: a row's title, label or baseline name; the other rows are tested against it.
         force: combine runs that are not comparable; the table says so.
 
     Raises:
-        UsageError: without a folder, or where a role, region, metric, key or reference is unknown.
-        EvaluationError: where nothing was evaluated, or splits or settings differ.
+        UsageError: there is no folder, or a role, region, metric, key or reference is unknown.
+        EvaluationError: nothing was evaluated, or splits or settings differ.
     """
     if not folders:
         raise UsageError("no run is named for the table", mend="name a sweep or runs")
@@ -118,7 +118,7 @@ def result_table(
 
 
 def reference_of(folders: Sequence[Path]) -> str | None:
-    """What the rows are tested against by the recipes of the sweeps among `folders`; None unless they name one row."""
+    """The reference that the recipes of the sweeps among `folders` name; None unless they name exactly one."""
     named = [read_json(folder / SWEEP).get("reference") for folder in folders]
     found = {name for name in named if isinstance(name, str) and name}
     return found.pop() if len(found) == 1 else None
@@ -128,7 +128,7 @@ Evaluated = tuple[Member, Evaluation]
 
 
 def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
-    """The members with results, each variant and seed once, and what is said of the others."""
+    """The members with results, each variant and seed once, and notes on the others."""
     evaluated: list[Evaluated] = []
     notes = list(found.notes)
     seen: dict[str, Member] = {}
@@ -160,7 +160,7 @@ def _spoken(member: Member, evaluated: Sequence[Evaluated]) -> str:
 
 
 def _columns(found: Sequence[Evaluation], regions: Sequence[str], metrics: Sequence[str]) -> dict[str, Column]:
-    """The common columns that are wanted, those of a region side by side."""
+    """The requested common columns, grouped by region."""
     columns = {n: c for n, c in found[0].columns.items() if all(n in e.columns for e in found)}
     if not columns:
         raise EvaluationError("the runs have no metric in common")
@@ -168,7 +168,7 @@ def _columns(found: Sequence[Evaluation], regions: Sequence[str], metrics: Seque
     for region in regions:
         if region not in known:
             raise UsageError(f"no region {region!r} was measured", mend=nearest(region, known))
-    # a region's column is called by the metric's name with the region after it
+    # a column's name is the metric's name, followed by the region
     names = {n: {n.removesuffix(f"_{c.region}").lower(), c.title.lower()} for n, c in columns.items()}
     for metric in metrics:
         if not any(metric.lower() in called for called in names.values()):
@@ -183,7 +183,7 @@ def _columns(found: Sequence[Evaluation], regions: Sequence[str], metrics: Seque
 
 
 def _groups(evaluated: Sequence[Evaluated]) -> list[list[Evaluated]]:
-    """Members that differ in their seed alone, by seed."""
+    """Groups of members that differ only in their seed, sorted by seed."""
     groups: dict[str, list[Evaluated]] = {}
     for member, evaluation in evaluated:
         key = identity([member.sweep, member.variant, member.changes])
@@ -241,7 +241,7 @@ def _row(group: Sequence[Evaluated], method: str, columns: Mapping[str, Column],
 def _baseline_rows(
     groups: Sequence[Sequence[Evaluated]], columns: Mapping[str, Column], spread: Spread, keys: Sequence[str]
 ) -> list[TableRow]:
-    """Baselines, each once where its numbers are the same in all runs that have it."""
+    """The rows of baselines, one per baseline if its numbers are the same in all runs that have it."""
     same: dict[str, dict[str, list[tuple[TableRow, Member]]]] = {}
     for group in groups:
         own = {role for member, evaluation in group for role in trained(member.recipe, evaluation.methods)}
@@ -258,7 +258,7 @@ def _baseline_rows(
         for found in by_numbers.values():
             row, member = found[0]
             changes = {}
-            if len(by_numbers) > 1:  # say which runs' it is
+            if len(by_numbers) > 1:  # name its runs
                 changes = {
                     key: member.changes[key]
                     for key in keys

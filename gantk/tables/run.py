@@ -20,18 +20,18 @@ __all__ = ["rows_of", "run_table", "table_of", "with_best"]
 
 
 def run_table(run: Path) -> Table:
-    """The table of a run's folder, with what its reader must be told.
+    """The table of a run's folder, with warnings and notes.
 
     Raises:
         EvaluationError: a file of the evaluation is missing or damaged.
-        RecipeError: the recipe is damaged, and there is no checkpoint to take it from.
+        RecipeError: the recipe is damaged and there is no checkpoint to restore it from.
     """
     table = table_of(Evaluation.read(run / EVALUATION), RunFiles(run).recipe())
     return replace(table, notes=(*table.notes, *light_in_tumours([run / EVALUATION])))
 
 
 def table_of(evaluation: Evaluation, recipe: Mapping[str, Any]) -> Table:
-    """A run's methods × metrics, mean ± standard deviation over its patients; what its recipe trains is no baseline."""
+    """A run's methods × metrics, mean ± standard deviation over its patients; untrained methods are baselines."""
     columns, subjects = evaluation.columns, evaluation.subjects
     rows = with_best(rows_of(evaluation, columns, trained(recipe, evaluation.methods)), columns)
     return Table(
@@ -45,7 +45,7 @@ def table_of(evaluation: Evaluation, recipe: Mapping[str, Any]) -> Table:
 
 
 def rows_of(evaluation: Evaluation, columns: Mapping[str, Column], trained: Collection[str]) -> list[TableRow]:
-    """A row per method of one run, in the order of the evaluation; those that were not trained are baselines."""
+    """A row per method of one run, in the order of the evaluation; untrained methods are baselines."""
     return [
         TableRow(
             method=method,
@@ -60,7 +60,7 @@ def rows_of(evaluation: Evaluation, columns: Mapping[str, Column], trained: Coll
 
 
 def with_best(rows: Sequence[TableRow], columns: Mapping[str, Column]) -> tuple[TableRow, ...]:
-    """The rows with the best method marked in each column, and the baselines that it does not better."""
+    """The rows with the best method marked in each column, and the baselines that are not worse than it."""
     own = [row for row in rows if not row.baseline]
     digits = digits_of(rows, columns)
     best = {

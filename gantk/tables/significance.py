@@ -16,7 +16,7 @@ __all__ = ["compared", "significance", "with_tests"]
 
 
 def with_tests(table: Table, reference: str) -> Table:
-    """The table with the differences from a reference, or with a note why nothing was tested."""
+    """The table with the differences from a reference, or with a note on why nothing was tested."""
     try:
         return replace(table, significance=significance(table, reference))
     except GantkError as error:
@@ -24,15 +24,16 @@ def with_tests(table: Table, reference: str) -> Table:
 
 
 def significance(table: Table, reference: str) -> Significance:
-    """Compare each row with the reference, paired by patient, each patient's values averaged over common seeds first.
+    """Compare each row with the reference, paired by patient, after averaging each patient's values over common seeds.
 
     Args:
-        table: its rows.
-        reference: a row's title with or without its changes, its label, `label/role`, or a baseline's own name. Where
-            it names one row for each value of a key, every row is compared with the one that shares its values.
+        table: the table.
+        reference: a row's title with or without its changes, its label, `label/role`, or a baseline's own name. If it
+            names one row for each value of a key, every row is compared with the reference row of the same values.
 
     Raises:
-        UsageError: no row is called so, or several that nothing tells apart, or no other row can be compared.
+        UsageError: no row has this name, several rows have it and cannot be distinguished, or no other row can be
+            compared.
     """
     references = _named(table, reference)
     keys = ", ".join(key_title(key, table.keys) for key in table.keys)
@@ -49,7 +50,7 @@ def significance(table: Table, reference: str) -> Significance:
             continue
         other = rivals[0]
         if row.baseline or other.baseline or table.spread == "patients":
-            mine, theirs = row.seeds, other.seeds  # a baseline is the same whatever the seed, and of a run there is one
+            mine, theirs = row.seeds, other.seeds  # a baseline does not depend on the seed, and each run has one
             if not (row.baseline or other.baseline) and mine != theirs:
                 notes.append(f"{row.name}: seed {listed(mine)}, the reference {listed(theirs)}")
         else:
@@ -81,15 +82,15 @@ def compared(
     notes: Sequence[str] = (),
     columns: Sequence[str] | None = None,
 ) -> Significance:
-    """The differences of rows from a reference, with what a reader must know of them.
+    """The differences of rows from a reference, with caption and notes.
 
     Args:
-        table: the rows'.
-        reference: its name.
-        pairs: by row, its reference, its own values and those of the reference.
-        averaged: what was done to the values before.
+        table: the table of the rows.
+        reference: the reference's name.
+        pairs: by row, the reference row, the row's values and the reference's values.
+        averaged: a description of how values were averaged before.
         notes: rows that could not be compared, and why.
-        columns: those that are compared; all where absent.
+        columns: the columns to compare; default: all.
     """
     names = list(table.columns) if columns is None else columns
     found = paired_differences({row: pair[1:] for row, pair in pairs.items()}, names, table.subjects.noun)
@@ -120,7 +121,7 @@ def _holm(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str,
 
 
 def _unseen(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[str, Column]) -> str:
-    """A sentence, after a space, for each source of chance that the patients do not show; empty without any."""
+    """A sentence, after a space, for each source of randomness that patients do not cover; empty if there is none."""
     compared = {name for by_column in found for name in by_column}
     titles: dict[str, dict[str, None]] = {}
     for name, column in columns.items():

@@ -1,7 +1,7 @@
 """Paired comparison of two methods over patients, with a confidence interval and a test.
 
-The interval is a bootstrap of the mean difference (Efron, 1987: bias-corrected and accelerated), the test Wilcoxon's
-signed-rank test, two-sided; both are scipy's. Several comparisons of one metric are corrected after Holm (1979).
+The interval is a bootstrap of the mean difference (Efron, 1987: bias-corrected and accelerated); the test is Wilcoxon's
+two-sided signed-rank test; both from scipy. Several comparisons of one metric are corrected after Holm (1979).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeVar
 __all__ = ["FEWEST", "METHOD", "PairedDifference", "Values", "holm", "paired_difference", "paired_differences"]
 
 FEWEST = 6
-"""Patients below which no interval is given: the smallest number with which two-sided p can fall below 0.05."""
+"""Fewest patients for an interval: the smallest number with which two-sided p can fall below 0.05."""
 LEVEL = 0.95
 RESAMPLES = 9999
 SEED = 0
@@ -23,26 +23,26 @@ METHOD = (
     "95 % interval of the mean difference: BCa bootstrap over {}s, 9,999 resamples, seed 0; "
     "p: two-sided Wilcoxon signed-rank test, zeros left out; both take the trained networks as given"
 )
-"""How intervals and p are made, with a place for what a subject is called."""
+"""A description of intervals and p, with a placeholder for the word for a subject."""
 
 Values = Mapping[str, Mapping[str, float]]
-"""By column and patient, one method's values."""
+"""One method's values by column and patient."""
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """What one method's values are above another's, patient by patient.
+    """The paired difference of one method's values from another's.
 
     Args:
-        n: patients with a finite value of both.
-        mean: of the differences; NaN without a patient.
-        low: of the 95 % interval of the mean; None below `FEWEST` patients.
-        high: as `low`.
-        p: of the signed-rank test; None without a patient.
-        holm: p corrected for the other comparisons of the metric; None where nothing was corrected.
-        remarks: what a reader must know to read the numbers rightly.
+        n: number of patients with finite values of both methods.
+        mean: mean of the differences; NaN without patients.
+        low: lower end of the 95 % interval of the mean; None below `FEWEST` patients.
+        high: upper end of this interval.
+        p: p of the signed-rank test; None without patients.
+        holm: p corrected for the other comparisons of the metric; None without correction.
+        remarks: remarks on the validity of the numbers.
     """
 
     n: int
@@ -54,19 +54,19 @@ class PairedDifference:
     remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """JSON-like; a number that does not exist is null."""
+        """JSON-like data; missing numbers are null."""
         return asdict(self) | {"mean": self.mean if math.isfinite(self.mean) else None, "remarks": list(self.remarks)}
 
 
 def paired_difference(
     values: Mapping[str, float], reference: Mapping[str, float], noun: str = "patient"
 ) -> PairedDifference:
-    """`values` minus `reference`, over the patients that have both; never NaN or a warning where there are few.
+    """`values` minus `reference`, over the patients that have both; few patients cause neither NaN nor warnings.
 
     Args:
-        values: by patient.
-        reference: by patient.
-        noun: what remarks call a patient.
+        values: values by patient.
+        reference: the reference's values by patient.
+        noun: the word for a patient in remarks.
     """
     import numpy as np
     from scipy import stats
@@ -83,7 +83,7 @@ def paired_difference(
     mean = float(differences.mean())
     changed = differences[differences != 0]
     if not len(changed):
-        # every change of signs gives the same data, so the exact p is 1
+        # all differences are 0: every change of signs gives the same data, so the exact p is 1
         bound = 0.0 if n >= FEWEST else None
         return PairedDifference(n, 0.0, bound, bound, 1.0, remarks=(*remarks, f"equal in every {noun}"))
     p = float(stats.wilcoxon(changed).pvalue)
@@ -99,13 +99,13 @@ def paired_difference(
 def paired_differences(
     pairs: Mapping[Key, tuple[Values, Values]], columns: Sequence[str], noun: str = "patient"
 ) -> dict[Key, dict[str, PairedDifference]]:
-    """Each method's difference from its reference by column, p corrected after Holm over the methods of a column.
+    """Each method's differences from its reference by column; p is Holm-corrected over the methods of a column.
 
-    A column of which no patient has both values, such as a metric that a baseline does not have, is left out.
+    A column is omitted if no patient has both values, for example a metric that a baseline does not have.
 
     Args:
-        pairs: by method, its values and those of its reference.
-        columns: what is compared; every method has them.
+        pairs: by method, its values and its reference's values.
+        columns: the columns to compare; every method has them.
         noun: what remarks call a patient.
     """
     found: dict[Key, dict[str, PairedDifference]] = {}
@@ -121,7 +121,7 @@ def paired_differences(
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction, in the order given; a test that could not be made does not count.
+    """Holm's step-down correction, in the given order; missing p values are not counted.
 
     The i-th smallest of m values is multiplied by m - i + 1, never below its predecessor and never above 1.
     """
@@ -135,7 +135,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def _interval(differences: object, noun: str) -> tuple[float, float, tuple[str, ...]]:
-    """The interval and, where it is not the usual one, how it was made."""
+    """The interval, and a remark if it is not a BCa interval."""
     import numpy as np
     from scipy import stats
 
@@ -144,7 +144,7 @@ def _interval(differences: object, noun: str) -> tuple[float, float, tuple[str, 
         return float(data[0]), float(data[0]), (f"the same difference in every {noun}",)
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a degenerate BCa says so with NaN, which is what is looked at
+            warnings.simplefilter("ignore")  # a degenerate BCa returns NaN, which is checked below
             found = stats.bootstrap(
                 (data,), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, method=method,
                 rng=np.random.default_rng(SEED),

@@ -1,4 +1,4 @@
-"""Answers that need no training: where the best method is no better than one of them, tables mark it and say so."""
+"""Baselines without training: tables mark a baseline if the best method is not better, and add a note."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["beaten", "with_unbeaten"]
 def with_unbeaten(
     rows: Sequence[TableRow], columns: Mapping[str, Column], digits: Mapping[str, int], by: str | None = None
 ) -> tuple[TableRow, ...]:
-    """The rows with the baselines marked in each column in which the best method, as written, is no better.
+    """The rows with baselines marked in each column in which the best method, after rounding, is not better.
 
     Args:
         rows: methods and baselines.
-        columns: those to look at.
+        columns: the columns to check.
         digits: decimals by column.
-        by: the dotted key that groups the methods; a baseline then need only hold against one group's best.
+        by: the dotted key that groups the methods; a baseline is then marked if it holds against any group's best.
     """
     unbeaten: dict[TableRow, set[str]] = {}
     for baseline, group in _pairs(rows, by):
@@ -37,13 +37,13 @@ def with_unbeaten(
 def beaten(
     rows: Sequence[TableRow], columns: Mapping[str, Column], digits: Mapping[str, int], by: str | None = None
 ) -> Iterator[str]:
-    """One sentence for each baseline that some group's best method does not better in some column."""
+    """One sentence for each baseline and group whose best method is not better in some column."""
     titles = Counter(row.title for row in rows if row.baseline)
     for baseline, group in _pairs(rows, by):
         gains = {name: _gain(baseline, group, name, column, digits[name]) for name, column in columns.items()}
         above = [column_title(columns[name]) for name, gain in gains.items() if gain is not None and gain > 0]
         equal = [column_title(columns[name]) for name, gain in gains.items() if gain == 0]
-        everywhere = len(above) == len(gains) > 3  # fewer are named
+        everywhere = len(above) == len(gains) > 3  # up to three columns are named
         said = [f"better than the best method in {'every column' if everywhere else ', '.join(above)}"] if above else []
         said += [f"the same as the best method in {', '.join(equal)}"] if equal else []
         if said:
@@ -54,7 +54,7 @@ def beaten(
 
 
 def _pairs(rows: Sequence[TableRow], by: str | None) -> Iterator[tuple[TableRow, list[TableRow]]]:
-    """Each baseline with each group of methods that it stands against; the real target is a bound and no answer."""
+    """Each baseline with each group of methods to compare it with; the real target is a bound, not a baseline."""
     for baseline in rows:
         if not baseline.baseline or baseline.method == REAL_TARGET:
             continue
@@ -64,7 +64,7 @@ def _pairs(rows: Sequence[TableRow], by: str | None) -> Iterator[tuple[TableRow,
 
 
 def _gain(baseline: TableRow, group: Sequence[TableRow], name: str, column: Column, digits: int) -> float | None:
-    """By how much a baseline is better than a group's best, as both are written; None where one has no number."""
+    """By how much a baseline is better than a group's best, both rounded; None if either has no number."""
     sign = 1 if column.higher_is_better else -1
     own, *rivals = (sign * round(row.values[name].mean, digits) for row in (baseline, *group))
     known = [rival for rival in rivals if not math.isnan(rival)]
@@ -72,7 +72,7 @@ def _gain(baseline: TableRow, group: Sequence[TableRow], name: str, column: Colu
 
 
 def _act(method: str) -> str:
-    """What the baseline does, as the subject of a sentence."""
+    """A description of what the baseline does, as the subject of a sentence."""
     kind, _, name = method.partition(":")
     if kind == "input":
         return f"copying the {name}"
