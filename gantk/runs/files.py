@@ -1,7 +1,7 @@
 """Reading the files of a run's folder, even if they are damaged.
 
-Missing, truncated, unreadable and malformed files are treated alike: their content is taken from other files of the
-run where possible, and `damages` reports it. Only `mend` writes.
+Missing, truncated, unreadable and malformed files are treated alike: their content is restored from other files of the
+run if possible, and `damages` reports them. Only `mend` writes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Damage:
     Attributes:
         path: the file.
         why: what is wrong with it.
-        instead: what is used in its place.
+        instead: the replacement that is used.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class RunFiles:
     """The content of a run's folder.
 
     Args:
-        folder: the run's. A file that is not there yet, before the first checkpoint, is no damage.
+        folder: the run's folder. Before the first checkpoint, a file that does not exist yet is not damage.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -102,7 +102,7 @@ class RunFiles:
         """The resolved recipe of the run as TOML; empty if it has none yet.
 
         Raises:
-            RecipeError: it is damaged, and there is no checkpoint to take it from.
+            RecipeError: it is damaged and there is no checkpoint to restore it from.
         """
         text, damage = self._recipe
         if damage is not None and not text:
@@ -117,7 +117,7 @@ class RunFiles:
         """The split of the subjects; None if it is not written yet.
 
         Raises:
-            DataError: `split.csv` is damaged, and there is no checkpoint to take it from.
+            DataError: `split.csv` is damaged and there is no checkpoint to restore it from.
         """
         split, damage = self._split
         if damage is not None and split is None:
@@ -144,10 +144,10 @@ class RunFiles:
         """Write the files needed to resume that are damaged or missing; call it while holding the run's lock.
 
         Args:
-            split: what `split.csv` should hold.
+            split: the correct content of `split.csv`.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: a file cannot be written.
         """
         text, damage = self._recipe
         if damage is not None and text:
@@ -308,7 +308,7 @@ def last_step(folder: Path) -> int:
 def missing_settings(recipe: Mapping[str, Any], whole: str) -> list[str]:
     """The dotted keys of a resolved recipe (TOML) that another recipe lacks because it was truncated.
 
-    Of `[evaluation]`, whose parts may change, the keys of the table alone count.
+    In `[evaluation]`, whose tables may change, only the keys directly in the table are checked.
     """
     return sorted(_settings(tomllib.loads(whole)) - _settings(recipe))
 

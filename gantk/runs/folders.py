@@ -32,17 +32,17 @@ def make_run_folder(
 ) -> Path:
     """Create `PARENT/NAME-DATE-TIME-HEX` (parent: `./runs`) with recipe and split, atomically.
 
-    So a process that is killed leaves a run that can be resumed, or none.
+    A killed process therefore leaves either a run that can be resumed or nothing.
 
     Args:
-        recipe_name: what its name begins with.
-        recipe: as TOML.
-        split: of its patients.
+        recipe_name: the beginning of the folder's name.
+        recipe: the recipe as TOML.
+        split: the split of the patients.
         parent: the folder of the runs.
-        fill: puts what else it begins with into the new folder.
+        fill: writes any further initial files into the new folder.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be created.
     """
     parent = (parent or Path(RUNS)).absolute()
     sweep_partial(parent)
@@ -58,11 +58,11 @@ def resolve_run(text: str | Path, runs: Path | None = None) -> Path:
     """Find the folder of a run or sweep by its path, its id or a unique start of its id.
 
     Args:
-        text: which.
-        runs: the folder of the runs; `./runs` where absent.
+        text: the path, id or start of the id.
+        runs: the folder of the runs; default: `./runs`.
 
     Raises:
-        UsageError: there is none, or more than one.
+        UsageError: no run matches, or several.
     """
     path = Path(text)
     if is_run(path):
@@ -102,8 +102,8 @@ def recipe_to_measure(folder: Path, overrides: Changes) -> Recipe:
     """The recipe of a trained run, with changed evaluation settings.
 
     Raises:
-        UsageError: an override is not of `[evaluation]` or `[inference]`.
-        RecipeError: it is wrong.
+        UsageError: an override is outside `[evaluation]` and `[inference]`.
+        RecipeError: an override is invalid.
     """
     for table, change in change_of(overrides).items():
         if table not in ("evaluation", "inference") or not isinstance(change, dict):
@@ -130,7 +130,7 @@ class Status:
         """Change some entries and write the file.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the file cannot be written.
         """
         self.facts |= facts | {"updated": time.time()}
         text = json.dumps(self.facts, indent=1) + "\n"

@@ -26,8 +26,8 @@ class Line:
 
     Attributes:
         number: counted from 1.
-        content: its bytes, the newline too.
-        record: what it says; None where it is damaged.
+        content: its bytes, including the newline.
+        record: the parsed record; None if the line is damaged.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Line:
 
 
 def written(record: Mapping[str, Any]) -> bytes:
-    """A record as a line: JSON on one line, its last key the CRC-32 of the bytes before that key."""
+    """A record as a line of JSON; its last key is the CRC-32 of the bytes before that key."""
     body = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()[:-1]
     return body + _CHECKSUM + b'%08x"}\n' % zlib.crc32(body)
 
@@ -45,7 +45,7 @@ def record_of(line: bytes) -> dict[str, Any]:
     """Parse a line; a line of an older gantk, without a checksum, is accepted if it has exactly the keys of a record.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: the line is damaged.
     """
     body, mark, rest = line.rpartition(_CHECKSUM)
     if mark and rest != b'%08x"}\n' % zlib.crc32(body):

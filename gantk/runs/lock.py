@@ -15,7 +15,7 @@ __all__ = ["alone", "is_busy"]
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Lock a run's folder against other processes; the lock ends with the process, however it ends.
+    """Lock a run's folder against other processes; the lock is released when the process ends, even if killed.
 
     Raises:
         UsageError: another process works on the run.

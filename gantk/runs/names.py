@@ -10,7 +10,7 @@ JOURNAL = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 EVALUATION = "evaluation"
 REPORT = "report.html"
-#: The MLflow model, where `tracking.model` asks for one.
+#: The MLflow model, if `tracking.model` requests one.
 MODEL = "model"
 TRACKING = "tracking.json"
 #: In a sweep's folder.

@@ -27,7 +27,7 @@ _TYPES: dict[str, dict[str, tuple[type, ...]]] = {
 
 
 class Bad(Exception):
-    """Why a file cannot be used."""
+    """The reason why a file cannot be used."""
 
 
 def absent(path: Path) -> bool:

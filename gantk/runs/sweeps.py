@@ -28,7 +28,7 @@ def sweep_head(folder: Path) -> dict[str, Any]:
     """The content of `sweep.json`, or of the children's `child.json` files if it is missing.
 
     Raises:
-        UsageError: the folder is no sweep's, or the file is damaged.
+        UsageError: the folder does not belong to a sweep, or the file is damaged.
     """
     path = folder / SWEEP
     try:
