@@ -34,12 +34,12 @@ class Course:
     """The course of one sweep.
 
     Args:
-        folder: the sweep's.
-        children: all, in the order of tables.
-        selected: those to be carried out.
-        registry: what recipes can name.
-        display: is told what happens.
-        signals: what the user wants.
+        folder: the sweep's folder.
+        children: all children, in the order of tables.
+        selected: the children to run.
+        registry: the components that recipes can name.
+        display: receives the progress.
+        signals: the signals received from the user.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Course:
         self.others = tuple(states.values())
 
     def prepare(self) -> dict[str, int]:
-        """Build the networks of every child once and prepare the data, so that children neither fail nor race there.
+        """Build every child's networks once and prepare the data, so that children do not fail or race in these steps.
 
         Returns steps by child.
         """
@@ -85,12 +85,12 @@ class Course:
         Args:
             totals: steps by child, as `prepare` counted them.
             launcher: starts the children.
-            options: of `gantk run`, for every child.
+            options: options of `gantk run`, for every child.
             settings: the sweep's `[tracking]`.
-            tracking_uri: MLflow's address, above the settings'.
+            tracking_uri: MLflow's address; overrides the settings'.
 
         Raises:
-            SweepFailed: children failed; the others were carried out.
+            SweepFailed: some children failed; the others were run.
             Interrupted: a signal stopped the sweep.
         """
         from gantk.tracking.feeder import Feeder
@@ -173,7 +173,7 @@ class Course:
 
 
 def count_epochs(child: Child, registry: Registry) -> int:
-    """Epochs of all stages of a child whose networks are built."""
+    """The number of epochs in all stages of a child; builds its networks."""
     from gantk.api.checks import build
 
     with child.named():
@@ -182,7 +182,7 @@ def count_epochs(child: Child, registry: Registry) -> int:
 
 
 def _count_steps(child: Child, registry: Registry, cohorts: dict[str, Any], progress: Progress) -> int:
-    """Steps of all stages of a child whose networks are built and whose data is prepared."""
+    """The number of steps in all stages of a child; builds its networks and prepares its data."""
     from gantk.api.checks import build
     from gantk.api.cohort import open_cohort
 
@@ -204,7 +204,7 @@ def write_table(folder: Path) -> None:
 
     try:
         text = to_markdown(result_table([folder]).grid())
-    except GantkError as error:  # nothing to show yet, or children that are not comparable
+    except GantkError as error:  # no results yet, or the children are not comparable
         text = f"There is no table: {error}\n"
     write_text(folder / TABLE, text)
 

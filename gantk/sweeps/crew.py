@@ -1,4 +1,4 @@
-"""Running children: a launcher starts a limited number at once; each is watched until it ends with the sweep."""
+"""Running the children of a sweep: a launcher starts a limited number at once, and each is watched until it ends."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from gantk.sweeps.state import ChildState
 
 __all__ = ["COMMAND", "Crew"]
 
-#: The command `gantk`; -P, so that no file of the working directory is taken for a module.
+#: The command `gantk`; -P prevents files in the working directory from being imported as modules.
 COMMAND = (sys.executable, "-P", "-m", "gantk")
 #: Seconds between two checks of the children.
 PAUSE = 0.2
-#: Seconds that children have to end after the second signal.
+#: Seconds for children to end after the second signal.
 PATIENCE = 10.0
 
 
@@ -31,10 +31,11 @@ class Crew:
     """Runs the children of a sweep.
 
     Args:
-        launcher: starts them.
-        options: of `gantk run`, for every child.
-        display: is told what happens.
-        signals: what the user wants; the first signal asks the children to end, the second makes them.
+        launcher: starts the children.
+        options: options of `gantk run`, for every child.
+        display: receives the progress.
+        signals: the signals received from the user; the first asks the children to end, after the second
+            those that do not end in time are killed.
     """
 
     def __init__(self, launcher: Launcher, options: Sequence[str], display: SweepDisplay, signals: StopSignals) -> None:
@@ -49,10 +50,10 @@ class Crew:
     def work(self, waiting: list[ChildState]) -> None:
         """Start the children in this order, up to the launcher's limit at once, until none is left.
 
-        One that another process works on is waited for, and started where it did not finish.
+        If another process works on a child, wait for that process, and start the child if it did not finish.
 
         Raises:
-            KeyboardInterrupt: a second signal came; no child is left.
+            KeyboardInterrupt: a second signal was received; no child is still running.
         """
         self._waiting = list(waiting)
         running: list[tuple[ChildState, Handle]] = []
@@ -74,8 +75,8 @@ class Crew:
                 if self.signals.asked and not told:
                     told = True
                     _each(handle.stop for _, handle in running)
-        except BaseException:  # a second signal: no child outlives its sweep
-            with suppress(KeyboardInterrupt):  # a third: they get no time either
+        except BaseException:  # a second signal: no child may outlive its sweep
+            with suppress(KeyboardInterrupt):  # a third signal: kill the children at once
                 _each(handle.stop for _, handle in running)
                 ends = time.monotonic() + PATIENCE
                 while time.monotonic() < ends and any(handle.poll() is None for _, handle in running):
@@ -99,7 +100,7 @@ class Crew:
             state.look(alive=False)
             if state.state != "finished":
                 return state
-            self.display.ended(state)  # by the other process
+            self.display.ended(state)  # the other process finished it
         return None
 
     def _leave(self, state: ChildState) -> None:
@@ -127,7 +128,7 @@ class Crew:
         if code is None:
             return False
         if code == UsageError.exit_code and (state.state == "finished" or is_busy(state.folder, unknown=False)):
-            self._leave(state)  # it was taken before this job began
+            self._leave(state)  # another process took it before this job began
             self._waiting.append(state)
             return True
         if code == 0:

@@ -11,7 +11,7 @@ __all__ = ["SweepDisplay"]
 
 
 class SweepDisplay:
-    """Receives the progress of a sweep's children, and shows nothing of it; the command line draws it.
+    """Receives the progress of a sweep's children and shows nothing; a subclass in the command line draws it.
 
     Args:
         progress: shows the work before the first child starts.

@@ -47,7 +47,7 @@ def write(folder: Path, sweep: Sweep) -> None:
                 own = child_folder(folder, child.id)
                 own.mkdir(parents=True, exist_ok=True)
                 _keep(own / CHILD, _dumped({"parent": sweep.name} | entry))
-                if not RunFiles(own).checkpoint:  # `gantk evaluate` may have changed that of a run that has one
+                if not RunFiles(own).checkpoint:  # `gantk evaluate` may have changed the recipe later
                     _keep(own / RECIPE, dump_recipe(child.recipe))
             _keep(folder / RECIPE, tomli_w.dumps(sweep.table))
             _keep(folder / SWEEP, _dumped(head))
@@ -72,7 +72,7 @@ def written(folder: Path) -> tuple[list[Child], dict[str, Any]]:
     """The children that a sweep's folder lists, and its recipe as written.
 
     Raises:
-        UsageError: the folder is no sweep's, or its files are damaged.
+        UsageError: the folder does not belong to a sweep, or its files are damaged.
     """
     head = sweep_head(folder)
     try:
@@ -99,7 +99,7 @@ def _child(folder: Path, entry: dict[str, Any]) -> Child:
 
 
 def _keep(path: Path, text: str) -> None:
-    """Write a file unless it has this content already."""
+    """Write a file unless it already has this content."""
     if not path.is_file() or path.read_bytes() != text.encode():
         write_text(path, text)
 

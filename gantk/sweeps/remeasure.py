@@ -31,8 +31,8 @@ def evaluate_sweep(
     """Evaluate the finished runs of a sweep again, each as `evaluate` does, and rewrite the table and the report.
 
     Raises:
-        UsageError: there is no such sweep, none of its runs is finished, or an override is not of `[evaluation]`.
-        GantkError: anything else that the user can mend; what was measured before stays so.
+        UsageError: there is no such sweep, none of its runs is finished, or an override is outside `[evaluation]`.
+        GantkError: any other error that the user can fix; evaluations completed before the error are kept.
     """
     progress = progress or default_progress()
     folder = resolve_run(sweep)

@@ -19,10 +19,10 @@ class ChildState:
     """The state of a child.
 
     Attributes:
-        id, label, folder: which it is.
+        id, label, folder: the child's id, label and folder.
         state: `waiting`, `running`, `finished`, `failed` or `interrupted`.
-        done, total: steps; the total is None before it is known.
-        stage: that it is in.
+        done, total: numbers of steps; the total is None before it is known.
+        stage: the current stage.
         message: why it failed.
     """
 
@@ -41,7 +41,7 @@ class ChildState:
         return self.folder / "log.txt"
 
     def look(self, alive: bool) -> None:
-        """Read its folder; `alive`: a process works on it."""
+        """Update the state from its folder; `alive`: a process works on it."""
         status = RunFiles(self.folder).status()
         state = str(status.get("state", "waiting"))
         self.state = ("running" if state != "finished" else state) if alive else state
@@ -61,7 +61,7 @@ class SweepResult:
     """A sweep's folder and the requested children, in the order of tables.
 
     Attributes:
-        state: of these children together; of a listing, that of the whole sweep as it was left.
+        state: the combined state of these children; in a listing, the last recorded state of the whole sweep.
     """
 
     folder: Path

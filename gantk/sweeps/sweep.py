@@ -35,13 +35,13 @@ __all__ = [
 
 
 def list_sweep(path: Given, overrides: Changes = (), *, out: Path | None = None) -> SweepResult:
-    """The children that overrides select, in the order in which they run, with their states; starts and writes nothing.
+    """The children that overrides select, in running order, with their states; does not start or write anything.
 
-    They are validated in full.
+    All of them are fully validated.
 
     Raises:
-        RecipeError: the recipe or a child is wrong.
-        UsageError: an override cannot be, or selects no child.
+        RecipeError: the recipe or a child is invalid.
+        UsageError: an override is invalid or selects no child.
     """
     sweep = _sweep_of(path, overrides)
     folder = folder_of(sweep.name, out)
@@ -80,22 +80,22 @@ def run_sweep(
     """Run the children of a recipe with variants or a grid; finished children are kept, started ones are resumed.
 
     Args:
-        path: the recipe: its file, the name of one that comes with gantk, or its content; left out when resuming.
-        overrides: `key.of.table=value`, or values by dotted key, for every child; one of a key in the grid runs the
-            children of that value alone, and the folder, its table and its page stay those of the whole sweep.
-        resume: the folder of a sweep, to go on with it as it was written there.
-        device: of the children.
-        out: the folder in which the sweep's folder is made; `./runs` where absent.
-        workers: the most children at once; the launcher's own number where absent.
-        launcher: the component that starts them.
+        path: the recipe: its file, the name of a recipe that comes with gantk, or its content; omitted when resuming.
+        overrides: `key.of.table=value`, or values by dotted key, for every child; an override of a grid key runs only
+            the children with that value, while the folder, its table and its report remain those of the whole sweep.
+        resume: the folder of a sweep to continue with the recipe stored there.
+        device: the device of the children.
+        out: the folder in which the sweep's folder is created; default: `./runs`.
+        workers: largest number of children at once; default: the launcher's own number.
+        launcher: the component that starts the children.
         launch: the launcher's parameters, as `key=value`.
-        tracking_uri: MLflow's address, above the recipe's.
+        tracking_uri: MLflow's address; overrides the recipe's.
         display: draws the children's progress.
 
     Raises:
-        SweepFailed: children failed; the others were carried out.
+        SweepFailed: some children failed; the others were run.
         Interrupted: a signal stopped the sweep; every child saved its state.
-        GantkError: anything else that the user can mend.
+        GantkError: any other error that the user can fix.
     """
     from gantk.training.device import pick_device  # torch takes seconds to import
 
