@@ -1,4 +1,4 @@
-"""Tracking: the run's own journal, and MLflow fed from the run folder, beside the training or later."""
+"""Tracking: the run's own journal, and uploads from the run folder to MLflow, during training or later."""
 
 from gantk.tracking.environment import environment
 from gantk.tracking.feeder import Feeder, sync

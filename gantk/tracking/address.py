@@ -1,4 +1,4 @@
-"""Addresses of MLflow stores as text: which can be, and what of one may be written down."""
+"""Addresses of MLflow stores as text: their validity, and the part without secrets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["CREDENTIALS", "DATABASES", "SERVERS", "Address", "check_recipe", "fa
 
 SERVERS = ("http", "https")
 DATABASES = ("postgresql", "mysql", "mssql")
-#: Parameters of a database's address that are no secrets; any other may be one.
+#: Parameters of a database's address that are not secret; any other parameter may be secret.
 HARMLESS = (
     "application_name", "cache", "charset", "connect_timeout", "driver", "encrypt", "mode", "sslmode", "timeout",
     "trustservercertificate", "uri", "vfs",
 )  # fmt: skip
-#: How credentials are given beside the address.
+#: Advice on how to give credentials outside the address.
 CREDENTIALS = (
     "give them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in MLFLOW_TRACKING_TOKEN, or in "
     "~/.mlflow/credentials; for a database, in MLFLOW_TRACKING_URI"
@@ -29,7 +29,7 @@ CREDENTIALS = (
 
 
 class Address(NamedTuple):
-    """`bare` may be written down; `user`, `password` and `token` are as they are meant, not as they are escaped."""
+    """An address: `bare` has no secrets; `user`, `password` and `token` are unescaped."""
 
     bare: str
     scheme: str
@@ -39,12 +39,12 @@ class Address(NamedTuple):
 
 
 def shown(uri: str) -> str:
-    """The address without user, password or any parameter that may be a secret: what may be written down."""
+    """The address without user, password or any parameter that may be secret, safe to write to files."""
     return taken_apart(uri).bare
 
 
 def taken_apart(uri: str) -> Address:
-    """The address without credentials, and the credentials."""
+    """Separate an address into the address without credentials, and the credentials."""
     scheme, mark, rest = uri.partition("://")
     if not mark:
         return Address(uri, "", "", "", "")
@@ -66,7 +66,7 @@ def taken_apart(uri: str) -> Address:
 
 
 def fault(uri: str) -> tuple[str, str] | None:
-    """Why no MLflow store can be at an address, and what to write; None where one can. Tells no secret."""
+    """Why an address is invalid for an MLflow store, and what to write; None if it is valid. Contains no secrets."""
     if not uri.strip():
         return "it is empty", "write an address, or leave it out"
     if uri == "databricks" or uri.startswith("databricks://"):
@@ -75,7 +75,7 @@ def fault(uri: str) -> tuple[str, str] | None:
         return "Unity Catalog holds models, not runs", "write databricks"
     scheme, colon, rest = uri.partition(":")
     scheme, _, driver = scheme.lower().partition("+")
-    if not colon or scheme == "file" or len(scheme) == 1:  # a path, perhaps with a drive
+    if not colon or scheme == "file" or len(scheme) == 1:  # a path, possibly with a drive letter
         if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
             return None
         return "MLflow no longer keeps runs in plain folders", "write sqlite:///PATH.db, or a server's http://HOST:PORT"
@@ -87,7 +87,7 @@ def fault(uri: str) -> tuple[str, str] | None:
         return _network_fault(uri, host=False) or _missing_driver(uri)
     if scheme in {entry.name for entry in entry_points(group="mlflow.tracking_store")}:
         return None
-    if scheme == "arn":  # of that package, which registers it
+    if scheme == "arn":  # registered by that package
         return _missing_package("sagemaker_mlflow", "sagemaker-mlflow")
     if re.match(r"\d+(/|$)", rest):
         return "it names no scheme", f"write http://{uri}"
@@ -96,10 +96,10 @@ def fault(uri: str) -> tuple[str, str] | None:
 
 
 def check_recipe(settings: TrackingSettings) -> None:
-    """Refuse a recipe's address if it is invalid or has credentials: a recipe is copied to many places.
+    """Reject a recipe's address if it is invalid or has credentials, because recipes are copied to many places.
 
     Raises:
-        RecipeError: the address is refused.
+        RecipeError: the address is rejected.
     """
     if settings.uri is None:
         return
@@ -132,7 +132,7 @@ def _network_fault(uri: str, host: bool) -> tuple[str, str] | None:
     try:
         parts = urlsplit(uri)
         named = bool(parts.hostname)
-        parts.port  # noqa: B018  raises where it is no number, or none that a port can have
+        parts.port  # noqa: B018  raises if it is not a valid port number
     except ValueError:
         return "its host or port cannot be read", mend
     if not uri[len(parts.scheme) :].startswith("://") or (host and not named) or re.search(r"[\s\x00-\x1f]", uri):
@@ -143,23 +143,23 @@ def _network_fault(uri: str, host: bool) -> tuple[str, str] | None:
 
 
 def _missing_package(module: str, distribution: str) -> tuple[str, str] | None:
-    """What to install before MLflow can reach a store of another maker."""
+    """What to install before MLflow can use a third-party store."""
     try:
         found = find_spec(module)
-    except ModuleNotFoundError:  # of what it lies in
+    except ModuleNotFoundError:  # the parent package is missing
         found = None
     return None if found else ("its package is not installed", f"pip install {distribution}")
 
 
 def _missing_driver(uri: str) -> tuple[str, str] | None:
-    """What to install before a database can be reached."""
+    """What to install before a database can be used."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
         dialect = make_url(uri).get_dialect()
         dialect.import_dbapi()
-    except ArgumentError as error:  # NoSuchModuleError is one
+    except ArgumentError as error:  # includes NoSuchModuleError
         return str(error), "write SCHEME+DRIVER://HOST:PORT/DATABASE with a driver that SQLAlchemy knows"
     except ImportError as error:
         return f"its driver is not installed: {error}", f"pip install {error.name}"

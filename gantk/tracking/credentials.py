@@ -1,4 +1,4 @@
-"""Credentials of an address: lent to MLflow through this process's environment, so that nobody else has them."""
+"""Credentials of an address, passed to MLflow through this process's environment, so that nobody else sees them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gantk.tracking.address import SERVERS, shown, taken_apart
 
 __all__ = ["completed", "lend"]
 
-#: A database's address with its credentials, for which MLflow has no variables.
+#: The variable for a database's address with its credentials, for which MLflow has no variables.
 DATABASE = "GANTK_TRACKING_DATABASE"
 
 _lent_for = ""
@@ -16,10 +16,10 @@ _before: dict[str, str | None] = {}
 
 
 def lend(uri: str) -> str:
-    """Put an address's credentials where MLflow, and the processes that we start, find them; the address without.
+    """Put an address's credentials where MLflow and child processes find them; return the address without them.
 
-    They may also come from `MLFLOW_TRACKING_URI`, where that is the same address. What was lent for another address
-    is taken back first.
+    Credentials may also come from `MLFLOW_TRACKING_URI` if it is the same address. Credentials set for another address
+    are removed first.
     """
     global _lent_for
     bare, environment = shown(uri), os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -37,7 +37,7 @@ def lend(uri: str) -> str:
 
 
 def completed(uri: str) -> str:
-    """The address as MLflow needs it."""
+    """The address with the credentials that MLflow needs."""
     known = os.environ.get(DATABASE, "")
     return known if known and shown(known) == uri else uri
 

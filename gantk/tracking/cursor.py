@@ -1,4 +1,4 @@
-"""What MLflow has got of a run so far: the run folder's `tracking.json`."""
+"""The record of the data that MLflow already has from a run: the run folder's `tracking.json`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["Cursor", "Left"]
 
 @dataclass
 class Cursor:
-    """Written after every piece that MLflow has taken, so that feeding goes on there after any stop.
+    """The position of the upload; saved after every piece that MLflow has accepted, so that uploads can resume there.
 
     Attributes:
-        uri, experiment, run_id: the MLflow run; the address, without credentials, is known before the run is there.
-        parameters: the resolved recipe is there.
-        dataset: digest of the data set that is there.
-        steps: by metric name, the last step that MLflow has: what a resumed run replays is not fed twice.
-        unsure: a batch of metrics was sent whose arrival is unknown.
-        panels: pictures fed, as `key/step-00001234.png`.
-        files: artifacts fed, relative path to size and modification time.
-        status: the state MLflow was told last.
-        model: the model that is there, by size and modification time.
+        uri, experiment, run_id: the MLflow run; the address, without credentials, is known before the run exists.
+        parameters: whether MLflow has the resolved recipe.
+        dataset: digest of the data set that MLflow has.
+        steps: by metric name, the last step that MLflow has; steps that a resumed run repeats are not uploaded twice.
+        unsure: whether it is unknown if the last batch of metrics arrived.
+        panels: uploaded pictures, as `key/step-00001234.png`.
+        files: uploaded artifacts, relative path to size and modification time.
+        status: the state that MLflow received last.
+        model: the model that MLflow has, by size and modification time.
     """
 
     uri: str = ""
@@ -43,7 +43,7 @@ class Cursor:
 
     @classmethod
     def load(cls, path: Path) -> Cursor:
-        """Read it; a missing or damaged one is empty: the run is then found in MLflow, with what it has."""
+        """Read a cursor; a missing or damaged file gives an empty one, and the run is then looked up in MLflow."""
         try:
             cursor = TypeAdapter(cls).validate_json(path.read_bytes())
         except (OSError, ValueError):
@@ -52,13 +52,13 @@ class Cursor:
         return cursor
 
     def to_json(self) -> str:
-        """What `load` reads."""
+        """The content of the file that `load` reads."""
         return json.dumps(asdict(self), indent=1)
 
 
 @dataclass(frozen=True)
 class Left:
-    """What MLflow has not got yet."""
+    """The amount of data that MLflow does not have yet."""
 
     metrics: int
     panels: int

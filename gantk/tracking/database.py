@@ -1,4 +1,4 @@
-"""The file of an SQLite store: made whole or not at all, mended where another program was killed at it, filled fast."""
+"""The file of an SQLite store: atomic creation, repair after an interrupted migration, and fast insertion."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ PATIENCE = 20.0
 
 
 def prepare(path: Path) -> None:
-    """Make a database, or bring one to the schema of the MLflow that is installed; one process at a time.
+    """Create a database, or migrate it to the schema of the installed MLflow; one process at a time.
 
-    A new one is built beside its place and takes it when it is whole. An older one is brought forward migration by
-    migration, each in one transaction, which MLflow's own way does not: killed there, it leaves tables that its
-    next attempt cannot make again. A database left so is mended.
+    A new database is built in a temporary file and moved into place when it is complete. An older database is migrated
+    step by step, each migration in one transaction. MLflow's own migration does not use transactions: if it is killed,
+    it leaves tables that its next attempt cannot create again. Such a database is repaired.
 
     Raises:
-        sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError, OSError: it cannot be read or written.
+        sqlalchemy.exc.DatabaseError, sqlite3.DatabaseError, OSError: the database cannot be read or written.
     """
     path = path.resolve()
     for left in path.parent.glob(f".*.partial-{path.name}*"):
-        left.unlink(missing_ok=True)  # of a killed process: nobody else builds here
+        left.unlink(missing_ok=True)  # left by a killed process: the lock excludes others
     if not path.exists() or not path.stat().st_size:
         with atomic_write(path) as temporary, _opened(temporary, durable=False) as engine:
             _migrate(engine)
         return
     revision, newer = _revision(path), _revisions()
     if revision is not None and revision not in newer[1:]:
-        return  # the newest, or unknown: then MLflow says what is wrong
+        return  # the newest, or unknown, for which MLflow reports the error
     from sqlalchemy.exc import OperationalError
 
     try:
@@ -52,7 +52,7 @@ def prepare(path: Path) -> None:
 
 
 def insert_metrics(path: Path, run_id: str, metrics: Sequence[Metric]) -> None:
-    """Add values in one transaction, as MLflow's `log_batch` does in 15 times the time; values that are there stay.
+    """Add values in one transaction, 15 times as fast as MLflow's `log_batch`; existing values are kept.
 
     Raises:
         sqlite3.Error: there is no such run, or the database cannot be written.
@@ -85,10 +85,10 @@ def _storable(value: float) -> tuple[float, bool]:
 
 @contextmanager
 def _opened(path: Path, *, durable: bool = True) -> Iterator[Engine]:
-    """An engine whose transactions hold changes of the schema too, which Python's sqlite3 would commit one by one.
+    """An engine whose transactions include schema changes, which Python's sqlite3 would commit one by one.
 
     Args:
-        durable: survive a crash in the middle; a file that is thrown away then need not.
+        durable: whether the file must survive a crash; a file that is then discarded need not.
     """
     from sqlalchemy import URL, create_engine, event
 
@@ -112,7 +112,7 @@ def _opened(path: Path, *, durable: bool = True) -> Iterator[Engine]:
 
 
 def _migrate(engine: Engine, revision: str | None = "heads") -> None:
-    """Bring a database forward to a revision of MLflow's schema; None is the state before the first."""
+    """Migrate a database to a revision of MLflow's schema; None is the state before the first revision."""
     from alembic import command
     from mlflow.store.tracking.dbmodels.initial_models import Base
 
@@ -126,7 +126,7 @@ def _migrate(engine: Engine, revision: str | None = "heads") -> None:
 
 
 def _revision(path: Path) -> str | None:
-    """The revision that a database says to have."""
+    """The revision recorded in a database."""
     with closing(_connection(path, "ro")) as database:
         if "alembic_version" not in _columns(database):
             return None
@@ -135,7 +135,7 @@ def _revision(path: Path) -> str | None:
 
 
 def _revisions() -> list[str]:
-    """Those of the MLflow that is installed, the newest first."""
+    """The revisions of the installed MLflow, the newest first."""
     from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory.from_config(_alembic())
@@ -152,10 +152,10 @@ def _alembic() -> Any:
 
 
 def _mend(path: Path, revision: str | None, error: Exception) -> None:
-    """Rebuild a database that holds a part of the migration after its revision, with all that it holds.
+    """Rebuild a database in which a migration was interrupted, keeping all its data.
 
     Raises:
-        Exception: `error`, where the database is just what its revision says; its reason is another one then.
+        Exception: `error`, if the schema matches its revision, so that the failure has another cause.
     """
     with atomic_write(path) as temporary, _opened(temporary, durable=False) as engine:
         _migrate(engine, revision)
@@ -167,35 +167,35 @@ def _mend(path: Path, revision: str | None, error: Exception) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """The rows of every table that the target has, where no other process is at the source."""
+    """Copy the rows of every table of the target from the source, with the source locked against other processes."""
     with closing(sqlite3.connect(target, isolation_level=None)) as database:
         new = _columns(database)
         database.execute("ATTACH ? AS old", (str(source),))
         old = _columns(database, "old")
         database.execute("BEGIN EXCLUSIVE")
         for table in new.keys() - {"alembic_version"}:
-            # a table that is being rewritten has its rows in a copy, for which it makes place at last
+            # a table in the middle of a rewrite may have its rows only in the temporary copy
             there = next((name for name in (table, f"_alembic_tmp_{table}") if name in old), None)
             if there is not None:
                 columns = ", ".join(f'"{name}"' for name in new[table] if name in old[there])
-                database.execute(f'DELETE FROM main."{table}"')  # what migrations put there, the source has too
+                database.execute(f'DELETE FROM main."{table}"')  # the source also has the rows that migrations inserted
                 database.execute(f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM old."{there}"')
         database.execute("COMMIT")
 
 
 def _objects(database: sqlite3.Connection) -> set[tuple[str, ...]]:
-    """Names of all tables, columns and indexes."""
+    """The names of all tables, columns and indexes."""
     indexes = database.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
     return {*indexes, *((table, name) for table, columns in _columns(database).items() for name in columns)}
 
 
 def _columns(database: sqlite3.Connection, schema: str = "main") -> dict[str, list[str]]:
-    """Every table's columns but those that are computed."""
+    """The columns of every table, except computed columns."""
     query = f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     tables = [name for (name,) in database.execute(query)]
     return {table: [row[1] for row in database.execute(f'PRAGMA {schema}.table_info("{table}")')] for table in tables}
 
 
 def _connection(path: Path, mode: str) -> sqlite3.Connection:
-    """`ro` or `rw`; a file that is not there is not made."""
+    """A connection in mode `ro` or `rw`; a missing file is not created."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""What a run's folder holds as MLflow's own objects: data sets, test results, pictures."""
+"""Data of a run's folder as MLflow objects: data sets, test results, pictures."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["dataset_inputs", "image_files", "last_step", "result_metrics"]
 
-#: Pixels: the interface shows a thumbnail at its own size and no larger, on the whole screen too. MLflow's own have
-#: 256, too few for a panel of many columns.
+#: Pixels: the interface never enlarges a thumbnail, even in full screen. MLflow's own thumbnails have 256 pixels, too
+#: few for a panel of many columns.
 THUMBNAIL = 1280
 
 
 def dataset_inputs(folder: RunFolder, name: str, split: str) -> Iterator[DatasetInput]:
-    """A data set per part of the split."""
+    """One data set per part of the split."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     for part, subjects in (folder.parts() or {"training": 0}).items():
-        # MLflow keeps one description for all runs with this name and digest: it must be true of each
+        # MLflow keeps one description for all runs with this name and digest, so it must apply to all of them
         source = json.dumps({"dataset": name, "split": split, "part": part, "subjects": subjects})
         entity = Dataset(name, f"{split[:24]}-{part}"[:36], source_type="gantk", source=source)
         context = part if part in ("validation", "test") else "training"
@@ -35,14 +35,14 @@ def dataset_inputs(folder: RunFolder, name: str, split: str) -> Iterator[Dataset
 
 
 def result_metrics(folder: RunFolder, time: int, former: Iterable[str]) -> list[Metric]:
-    """The test results as metrics; MLflow can take none away: one that is no longer measured becomes NaN.
+    """The test results as metrics; MLflow cannot delete metrics, so a metric that is no longer measured becomes NaN.
 
-    Their step is the run's last: there stand the weights that were measured; a sweep, which takes no step, has 0.
+    Their step is the run's last step, that of the measured weights; for a sweep, which has no steps, it is 0.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         time: Unix milliseconds.
-        former: the metrics that MLflow has.
+        former: the metrics that MLflow already has.
     """
     from mlflow.entities import Metric
 
@@ -53,7 +53,7 @@ def result_metrics(folder: RunFolder, time: int, former: Iterable[str]) -> list[
 
 
 def last_step(folder: RunFolder) -> int:
-    """The run's last step, counted from 0; a sweep takes none."""
+    """The run's last step, counted from 0; 0 for a sweep, which has no steps."""
     done = folder.status().get("step")
     return max(done - 1, 0) if isinstance(done, int) else 0
 
@@ -61,7 +61,7 @@ def last_step(folder: RunFolder) -> int:
 def image_files(panel: Panel, run_id: str, folder: Path) -> Iterator[Path]:
     """The picture and its thumbnail, named as `MlflowClient.log_image(key=, step=)` names them.
 
-    That function draws a new name at every call; here a picture that is sent again takes its own place.
+    `log_image` generates a new name at every call; here a picture that is sent again replaces the earlier one.
     """
     from PIL import Image
 

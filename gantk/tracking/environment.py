@@ -46,8 +46,8 @@ class PluginLike(Protocol):
 def environment(plugins: Iterable[PluginLike] = ()) -> dict[str, Any]:
     """Versions, platform, threads, git state of the working directory and loaded plugins, as JSON.
 
-    Nothing is imported: versions are those of the installed distributions, and thread counts are torch's
-    where torch is loaded already.
+    No package is imported: versions are those of the installed distributions, and the number of threads is torch's if
+    torch is already loaded, else None.
     """
     torch = sys.modules.get("torch")
     return {
@@ -67,7 +67,7 @@ def environment(plugins: Iterable[PluginLike] = ()) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """The versions of the packages that results may depend on, None of those that are not installed."""
+    """The versions of the packages that results may depend on; None for packages that are not installed."""
     return {name: _version(name) for name in PACKAGES}
 
 

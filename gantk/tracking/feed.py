@@ -1,4 +1,4 @@
-"""Feeding: uploads the data of a run's folder that its MLflow run does not have yet, one piece at a time."""
+"""Upload the data of a run's folder that its MLflow run does not have yet, one piece at a time."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Feed", "Stopped"]
 
-#: MLflow's limit of one call.
+#: MLflow's limit per call.
 PARAMETERS_PER_CALL = 100
-#: Lines of the journal read at once.
+#: Number of lines of the journal to read at once.
 LINES = 100
 
 
 class Stopped(Exception):
-    """Feeding was stopped between two pieces."""
+    """The upload was stopped between two pieces."""
 
 
 class Feed:
-    """A context manager; inside it, no other process feeds the same run.
+    """The upload of one run; a context manager that excludes other processes from uploading the same run.
 
-    Every piece can be sent again without being there twice: metrics carry the journal's times, files and
-    panels keep their names, and the cursor is written after each piece.
+    Every piece can be sent again without being duplicated: metrics carry the journal's times, files and panels keep
+    their names, and the cursor is written after each piece.
 
     Args:
         folder: the run folder.
-        settings: `[tracking]`; that of the run's recipe where absent.
-        uri: the store; by default the one that was fed before, then as `resolve_uri` finds it.
-        stop: asked between two pieces; feeding ends with `Stopped` when it says yes.
-        advance: told how many pieces were done.
+        settings: `[tracking]`; default: from the run's recipe.
+        uri: the store; default: the store of earlier uploads, else the result of `resolve_uri`.
+        stop: called between two pieces; if it returns true, the upload ends with `Stopped`.
+        advance: called with the number of finished pieces.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class Feed:
             self.cursor = self._empty()
 
     def _empty(self) -> Cursor:
-        """Of a store that has nothing of the run; the experiment is the one that the run was given at first."""
+        """A cursor for a store without data of the run; the experiment is the run's first one."""
         asked = self.settings.experiment or self.cursor.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
         return Cursor(uri=self.store.uri, experiment=asked or "gantk")
 
     def remember(self) -> None:
-        """Write the store's address into the folder before its first answer, so that `sync` feeds no other."""
+        """Write the store's address to the folder before its first response, so that `sync` uses no other store."""
         if Cursor.load(self._path).uri != self.store.uri:
             self._save()
 
@@ -114,11 +114,11 @@ class Feed:
         self._lock.release()
 
     def feed(self, *, state: str | None = None) -> None:
-        """Send all that is missing; `state` (default: `status.json`'s) is what MLflow is told at the end.
+        """Upload all missing data; `state` (default: from `status.json`) is the final state in MLflow.
 
         Raises:
-            TrackingError, MlflowException, OSError: the store fails; what was sent is recorded.
-            Stopped: `stop` said so.
+            TrackingError, MlflowException, OSError: the store fails; data sent so far are recorded.
+            Stopped: `stop` returned true.
         """
         state = state or self.folder.state
         try:
@@ -135,11 +135,11 @@ class Feed:
             raise
 
     def renew(self) -> None:
-        """Forget the connection, so that the next pass first checks that the store answers."""
+        """Forget the connection, so that the next pass first checks that the store responds."""
         self.store = Store(self.store.uri)
 
     def left(self, state: str | None = None) -> Left:
-        """Counts what `feed` would send now, without asking MLflow, of whose run `begin` makes sure."""
+        """Count the data that `feed` would send now, without asking MLflow; `begin` checks its run."""
         return self._pending.left((state or self.folder.state) != "RUNNING")
 
     # -- the run ------------------------------------------------------------------------------------------
@@ -158,14 +158,14 @@ class Feed:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-                self.cursor = self._empty()  # the store was deleted: it gets everything again
+                self.cursor = self._empty()  # the store was deleted: upload everything again
         if not self.cursor.run_id:
             experiment = self.store.experiment(self.cursor.experiment or self._empty().experiment)
-            # a run whose creation was answered too late is found, not made twice
+            # find a run whose creation timed out, so that it is not created twice
             found: list[Any] = client.search_runs(
                 [experiment], f"tags.`gantk.run` = '{self.folder.id}'", max_results=100
             )
-            if self.folder.is_sweep or self.folder.parent:  # ids that other folders may have too
+            if self.folder.is_sweep or self.folder.parent:  # other folders may have the same ids
                 found = [run for run in found if run.data.tags.get("gantk.folder") == str(self.folder.path)]
             if found:
                 self.cursor.run_id = found[0].info.run_id
@@ -186,7 +186,7 @@ class Feed:
         return Pending(self.folder, self.settings, self.cursor)
 
     def _name(self) -> str:
-        """The run's name; MLflow's variable names the run that is started by hand, not each child of it."""
+        """The run's name; MLflow's environment variable names a run started by the user, not a sweep's children."""
         if self.folder.parent is not None:
             return child_name(self.folder)
         return os.environ.get("MLFLOW_RUN_NAME") or run_name(self.folder.id)
@@ -199,7 +199,7 @@ class Feed:
         self._save()
 
     def _describe(self) -> None:
-        """Parameters, tags and the data set, each once and as soon as the folder has it."""
+        """Send parameters, tags and the data set, each once and as soon as the folder has it."""
         from mlflow.entities import Param, RunTag
 
         client, run_id = self.store.client(), self.cursor.run_id
@@ -246,7 +246,7 @@ class Feed:
             self.advance(len(some))
 
     def _unsent(self, ended: bool) -> Iterator[Metric]:
-        """What the journal gained, one by one: it may have millions of values."""
+        """The journal's new values, one at a time because there may be millions."""
         from mlflow.entities import Metric
 
         gained = (record for records in iter(lambda: self._tail.read(LINES), []) for record in records)
@@ -281,14 +281,14 @@ class Feed:
             self.advance(1)
 
     def _results(self, path: Path) -> None:
-        """The test results, at the time of their file."""
+        """Send the test results, with the time of their file."""
         former = self.store.client().get_run(self.cursor.run_id).data.metrics
         metrics = result_metrics(self.folder, int(path.stat().st_mtime * 1000), former)
         for some in _chunks(metrics, self.store.batch):
             self.store.log_metrics(self.cursor.run_id, some)
 
     def _model(self, ended: bool) -> None:
-        """The run's model, as one of MLflow's own."""
+        """Send the run's model as an MLflow model."""
         new = self._pending.model(ended)
         if not new:
             return

@@ -1,4 +1,4 @@
-"""MLflow during training: a thread uploads data from the run folder; `sync` does so later."""
+"""Uploads to MLflow: a thread uploads data from the run folder during training; `sync` uploads it later."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from gantk.tracking.system import SystemWatch
 __all__ = ["Feeder", "sync"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
-#: Seconds that a store may take at the end before people are told what is waited for: a file, which is being made
-#: perhaps, and anything else.
+#: Seconds that a store may take at the end before a note explains the wait: for a file, which may still have to be
+#: created, and for any other store.
 SILENT_FILE, SILENT_SERVER = 10.0, 2.0
 
 
 class Feeder:
     """Uploads data from the run folder to MLflow in a daemon thread, which starts at construction.
 
-    The run only writes its folder. A store that is down, slow or broken does not affect it: the thread
-    tries again after 2, 4, … 60 s, and what is missing at the end stays in the folder for `gantk sync`.
+    The run only writes its folder. A store that is down, slow or broken does not affect it: the thread retries after
+    2, 4, … 60 s, and data missing at the end stay in the folder for `gantk sync`.
 
     Args:
-        run_folder: the run's folder, which holds at least `recipe.toml`.
-        settings: `[tracking]`; that of the run's recipe where absent.
+        run_folder: the run's folder, which contains at least `recipe.toml`.
+        settings: `[tracking]`; default: from the run's recipe.
         uri: the store, as given on the command line.
-        on_note: told in one line, from the thread, when the store fails and when it is back.
+        on_note: called from the thread with a one-line note when the store fails and when it recovers.
         interval: seconds between two passes.
     """
 
@@ -99,7 +99,7 @@ class Feeder:
             return None
         try:
             left = self._feed.left(state)
-        except Exception as error:  # a damaged journal must not spoil the end of a run
+        except Exception as error:  # a damaged journal must not break the end of a run
             self.on_note(f"the run's data in MLflow is incomplete: {_reason(error)}")
             return None
         self.on_note(f"{left} are not yet in MLflow; upload them with:\n  gantk sync {self.folder.path}")
@@ -117,7 +117,7 @@ class Feeder:
             closing = self._closing.wait(pause)
             try:
                 with self._feed:
-                    # held to the end of the run: a second feeder would send things twice
+                    # held until the run ends: a second feeder would send data twice
                     while True:
                         if closing:
                             self._watch.end()
@@ -128,7 +128,7 @@ class Feeder:
                         closing = self._closing.wait(self.interval)
             except Stopped:
                 return
-            except Exception as error:  # whatever MLflow raises, the training goes on
+            except Exception as error:  # training continues whatever MLflow raises
                 self._failed(error)
                 self._feed.renew()
                 pause = min(max(FIRST_PAUSE, pause * 2), LONGEST_PAUSE)
@@ -152,7 +152,7 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
     """Upload run data that MLflow does not have yet; return counts, the store and the id of the run in MLflow.
 
     Raises:
-        TrackingError: the folder is no run, the store cannot be reached, or another process feeds the run.
+        TrackingError: the folder is not a run, the store cannot be reached, or another process uploads the run.
     """
     folder = RunFolder(run_folder)
     if not is_run(folder.path):

@@ -30,7 +30,7 @@ TAG_LENGTH = 8000
 NAME_LENGTH = 250
 
 STATES = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-#: Files fed as soon as they are there, and those that a run writes at its end.
+#: Files uploaded as soon as they exist, and files that a run writes at its end.
 FIRST_FILES = (RECIPE, SWEEP, CHILD, SPLIT, ENVIRONMENT)
 LAST_FILES = (EVALUATION, TABLE, REPORT)
 
@@ -49,7 +49,7 @@ class Panel:
 
 
 class RunFolder:
-    """Reads what the run has written, tolerant of what is not there yet.
+    """Reads the files that a run has written; missing files are not errors.
 
     Args:
         path: the run's folder; its name is the run's id.
@@ -64,28 +64,28 @@ class RunFolder:
 
     @property
     def runs(self) -> Path:
-        """The folder of all runs; a child's is that of its sweep."""
+        """The folder of all runs; for a child, the folder of all runs of its sweep."""
         return self.path.parent if self.parent is None else self.parent.parent
 
     @cached_property
     def parent(self) -> Path | None:
-        """The folder of the sweep that this run is a child of."""
+        """The folder of the sweep to which this run belongs; None for an ordinary run."""
         above = self.path.parent
         is_child = above.name == "children" and is_sweep(above.parent)
         return above.parent if is_child else None
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """The resolved recipe, empty where it is not written yet.
+        """The resolved recipe; empty if it is not written yet.
 
         Raises:
-            RecipeError: it is damaged, and there is no checkpoint to take it from.
+            RecipeError: it is damaged and there is no checkpoint to restore it from.
         """
         return RunFiles(self.path).recipe()
 
     @property
     def is_sweep(self) -> bool:
-        """Whether the folder is that of a sweep, not of one run."""
+        """Whether the folder belongs to a sweep and not to a single run."""
         return is_sweep(self.path)
 
     @property
@@ -94,24 +94,24 @@ class RunFolder:
         return self.recipe.get("tracking", {})
 
     def status(self) -> dict[str, Any]:
-        """Content of `status.json`, empty where it is not there."""
+        """The content of `status.json`; empty if it does not exist."""
         return RunFiles(self.path).status()
 
     @property
     def state(self) -> str:
-        """The run's state in MLflow's words."""
+        """The run's state in MLflow's terms."""
         return STATES.get(str(self.status().get("state")), "RUNNING")
 
     @cached_property
     def children(self) -> list[RunFolder]:
-        """Those of a sweep, in the order of tables; of a run, none."""
+        """The children of a sweep, in the order of tables; empty for a run."""
         listed = read_json(self.path / SWEEP).get("children") or ()
         return [RunFolder(self.path / CHILDREN / child["id"]) for child in listed]
 
     def parameters(self) -> dict[str, str]:
         """The resolved recipe as flat parameters `losses.adversarial.weight`, cut at MLflow's length.
 
-        A sweep has those of its children, written as theirs are; of one that differs, the list of its values.
+        A sweep has the parameters of its children in the same form; a parameter that differs lists its values.
         """
         values: dict[str, dict[str, None]] = {}
         for child in self.children:
@@ -124,7 +124,7 @@ class RunFolder:
         return {entity_name(name): value[:PARAMETER_LENGTH] for name, value in (own | shared).items()}
 
     def tags(self) -> dict[str, str]:
-        """Where the run came from and how it is found: id, description, git commit, split, versions."""
+        """The run's tags: id, description, git commit, split, versions."""
         environment = RunFiles(self.path).environment()
         git = environment.get("git") or {}
         status = self.status()
@@ -156,9 +156,9 @@ class RunFolder:
         return {name: str(value)[:TAG_LENGTH] for name, value in tags.items() if value not in (None, "")}
 
     def _note(self) -> str:
-        """The description, what a reader of the results must be told, and of a sweep that has ended its table.
+        """The description, warnings about the results and, for a finished sweep, its table.
 
-        Cut between lines where it is too long.
+        Truncated between lines if it is too long.
         """
         parts = [str(self.recipe.get("description") or "")]
         table = self.path / TABLE
@@ -174,13 +174,13 @@ class RunFolder:
         return text[: TAG_LENGTH - len(rest)].rpartition("\n")[0] + rest
 
     def dataset(self) -> tuple[str, str] | None:
-        """Name of the data set and hash of its split, None before the split is written."""
+        """The name of the data set and the hash of its split; None before the split is written."""
         split = self.status().get("split")
         name = (self.recipe.get("data") or {}).get("dataset")
         return (str(name), str(split)) if split and name else None
 
     def parts(self) -> dict[str, int]:
-        """The parts of the split with their numbers of subjects."""
+        """The numbers of subjects by part of the split."""
         try:
             with (self.path / SPLIT).open(newline="", encoding="utf-8") as file:
                 return dict(Counter(str(row["role"]) for row in csv.DictReader(file)))
@@ -198,7 +198,7 @@ class RunFolder:
         return sorted(found, key=lambda panel: (panel.step, panel.key))
 
     def files(self, *, checkpoints: bool, ended: bool) -> Iterator[tuple[str, Path]]:
-        """Artifacts to feed: (path below the run, file); results, last and best checkpoint only of an ended run."""
+        """Artifacts to upload, (path below the run, file); results, last and best checkpoint only after the end."""
         kept = sorted(self.path.glob("checkpoints/step-*/checkpoint.json"))
         roots = [self.path / name for name in FIRST_FILES]
         if ended:
@@ -210,15 +210,15 @@ class RunFolder:
 
 
 def entity_name(name: str) -> str:
-    """A name that MLflow accepts: letters, digits, `_-. :/`, no empty or dotted path parts."""
-    bare = re.sub(r"[()\[\]{}]", "", name)  # `adversarial (D)` reads better without than as `adversarial _D_`
+    """A name that MLflow accepts: letters, digits, `_-. :/`, without empty or dotted path parts."""
+    bare = re.sub(r"[()\[\]{}]", "", name)  # `adversarial (D)` becomes `adversarial D`, not `adversarial _D_`
     clean = re.sub(r"[^\w\-. :/]", "_", bare, flags=re.ASCII)
     parts = [part for part in clean.split("/") if part.strip(".")]
     return "/".join(parts)[:NAME_LENGTH].rstrip("/") or "_"
 
 
 def flatten(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Dotted names and values as text; everything but text as JSON."""
+    """Dotted names and values as text; values other than strings as JSON."""
     for name, value in leaves(table):
         yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
@@ -242,5 +242,5 @@ def _files(root: Path, base: Path) -> Iterator[tuple[str, Path]]:
         yield root.relative_to(base).as_posix(), root
     elif root.is_dir():
         for path in sorted(root.rglob("*")):
-            if path.is_file() and ".partial-" not in path.name:  # not those that are being written
+            if path.is_file() and ".partial-" not in path.name:  # skips files that are being written
                 yield path.relative_to(base).as_posix(), path

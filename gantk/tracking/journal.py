@@ -24,7 +24,7 @@ class Journal:
     checksum that `gantk.runs.lines` verifies. Damaged lines are skipped; `RunFiles` reports them.
 
     Args:
-        path: the file; it is created by the first `append`, reading a missing one gives no records.
+        path: the file; created by the first `append`; reading a missing file returns no records.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -60,9 +60,9 @@ class Journal:
         return seq
 
     def rewind(self, step: int) -> None:
-        """Drop the lines after a checkpoint's `step` and those that are damaged.
+        """Drop damaged lines and the lines after a checkpoint's `step`.
 
-        The file is rewritten beside the old one and replaced at once, so that a crash leaves one of the two.
+        The new file is written separately and replaces the old one atomically, so that a crash leaves one of the two.
         """
         self.close()
         if not self.path.exists():
@@ -74,7 +74,7 @@ class Journal:
                 temporary.write_bytes(kept)
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The records in order; damaged lines and a torn last one are left out."""
+        """The records in order; damaged lines and an incomplete last line are skipped."""
         if not self.path.exists():
             return
         for line in read_lines(self.path):
@@ -100,7 +100,7 @@ class Journal:
 
 
 class Tail:
-    """Reads what a journal gained since the last read, and starts over where the journal was rewound.
+    """Reads the new lines of a journal since the last read, and starts over if the journal was rewound.
 
     Args:
         path: the journal's file, which need not exist yet.
@@ -112,7 +112,7 @@ class Tail:
         self._offset = 0
 
     def read(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """Up to `limit` records beyond those read before; an empty list where there is nothing new."""
+        """Up to `limit` records after those read before; empty if there are no new records."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:

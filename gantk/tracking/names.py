@@ -1,10 +1,10 @@
 """Names of a run, its user, metrics and pictures in MLflow.
 
-Its interface sorts tables, charts and their sections (what stands before a name's last `/`) by name alone:
-`baseline/METHOD/METRIC` of what was not trained; of a sweep, `children/best/METRIC` and `children/mean/METRIC`;
-`test/METRIC` of the role that answers for the run, which is also what runs of any method have in common, and
-`test/ROLE/METRIC` of its other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; the pictures `validation/panels`,
-and `validation/ROLE/METRIC`.
+MLflow's interface sorts tables, charts and their sections (the part before a name's last `/`) by name. The names are
+`baseline/METHOD/METRIC` for untrained methods; `children/best/METRIC` and `children/mean/METRIC` for a sweep;
+`test/METRIC` for the role that represents the run, which runs of all methods have in common, and `test/ROLE/METRIC` for
+its other roles; `train/ROLE/TERM` and `train/ROLE/rate NAME`; `validation/panels` for pictures, and
+`validation/ROLE/METRIC`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from gantk.tracking.folder import RunFolder, entity_name
 
 __all__ = ["RESULTS", "child_name", "metric_name", "panel_name", "results", "run_name", "user_name"]
 
-#: How the names of `results` begin.
+#: The prefixes of the names in `results`.
 RESULTS = ("children/", "test/", "baseline/")
 
 
 def run_name(folder_name: str) -> str:
-    """A run's name: what tells `NAME-DATE-TIME-HEX` from others goes first, for charts cut names at 12 characters."""
+    """A run's name: the unique part of `NAME-DATE-TIME-HEX` comes first because charts cut names at 12 characters."""
     parts = re.fullmatch(r"(.+)-\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-([0-9a-f]{4})", folder_name)
     if parts is None:
         return folder_name
@@ -39,7 +39,7 @@ def run_name(folder_name: str) -> str:
 
 
 def child_name(folder: RunFolder) -> str:
-    """A sweep's child by what it changes, `weight 10, seed 2`: the sweep's own name tells no child from another."""
+    """The name of a sweep's child: its changes, such as `weight 10, seed 2`, without the common name of the sweep."""
     child = read_json(folder.path / CHILD)
     changes = dict(child.get("changes") or {})
     seed = changes.pop(SEED, None)
@@ -52,19 +52,19 @@ def child_name(folder: RunFolder) -> str:
 
 @lru_cache(maxsize=4096)  # a journal has few names and millions of values
 def metric_name(name: str) -> str:
-    """The name of a journal's metric: `rate/student/generator` stands with the student's losses."""
+    """The name of a journal's metric: `rate/student/generator` is placed in the section of the student's losses."""
     kind, _, rest = name.partition("/")
     role, _, part = rest.partition("/")
     return entity_name(f"train/{role}/rate {part}" if kind == "rate" and part else name)
 
 
 def panel_name(key: str) -> str:
-    """The name of a panel, whose folder is `key`: in a section with the curves of its kind."""
+    """The name of a panel with the folder `key`, in the same section as the corresponding curves."""
     return entity_name(f"{key}/panels")
 
 
 def results(folder: RunFolder) -> dict[str, float]:
-    """Means over the test patients from `evaluation/summary.json`, by MLflow's name; of a sweep, its children's."""
+    """Means over the test patients from `evaluation/summary.json`, by MLflow name; for a sweep, from its children."""
     if folder.is_sweep:
         return _of_children(folder)
     methods: dict[str, Any] = _summary(folder).get("methods") or {}
@@ -79,7 +79,7 @@ def results(folder: RunFolder) -> dict[str, float]:
 
 
 def _of_children(folder: RunFolder) -> dict[str, float]:
-    """Best and mean of the finished children, of what each measures of the role that answers for it."""
+    """Best and mean over the finished children of each metric of the role that represents a child."""
     values: dict[str, list[float]] = {}
     higher: dict[str, bool] = {}
     for child in folder.children:
@@ -100,7 +100,7 @@ def _summary(folder: RunFolder) -> dict[str, Any]:
 
 
 def user_name() -> str:
-    """Whose runs these are: the name of the process's user, or the number of one without a name."""
+    """The owner of the runs: the name of the process's user, or the user's number if there is no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -10,10 +10,10 @@ __all__ = ["Pace", "with_pace"]
 
 
 class Pace:
-    """Told record after record, gives records of its own once an epoch is over.
+    """Receives the journal's records in order, and adds records after each epoch.
 
-    The time of a step is the median of the epoch's, so that validation, a checkpoint or a night between two runs
-    does not count.
+    The time of a step is the median over the epoch, so that validation, checkpoints and pauses between two runs are
+    ignored.
     """
 
     def __init__(self) -> None:
@@ -22,9 +22,9 @@ class Pace:
         self._seconds: list[float] = []
 
     def of(self, record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """What is known of the epoch before, at its last step, where this record begins another.
+        """If this record begins an epoch: a record on the previous epoch, at its last step, and the new epoch's number.
 
-        `run/epoch` counts epochs over all stages from 0, at the first step of each.
+        `run/epoch` counts epochs over all stages from 0, recorded at the first step of each epoch.
         """
         last, self._last = self._last, record
         begins = not last or (last["stage"], last["epoch"]) != (record["stage"], record["epoch"])
@@ -36,7 +36,7 @@ class Pace:
             self._seconds.append(record["time"] - last["time"])
 
     def end(self) -> Iterator[dict[str, Any]]:
-        """What is known of the last epoch."""
+        """The record on the last epoch."""
         yield from self._over(self._last)
 
     def _over(self, last: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -46,7 +46,7 @@ class Pace:
 
 
 def with_pace(records: Iterable[Mapping[str, Any]], pace: Pace, ended: bool) -> Iterator[Mapping[str, Any]]:
-    """Records of the journal, each followed by those that the pace adds."""
+    """The records of the journal, each followed by the records that the pace adds."""
     for record in records:
         yield record
         yield from pace.of(record)

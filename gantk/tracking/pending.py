@@ -1,4 +1,4 @@
-"""What a run's folder holds that MLflow does not have yet, by the cursor."""
+"""The data of a run's folder that MLflow does not have yet, according to the cursor."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Pending"]
 
 @dataclass(frozen=True)
 class Pending:
-    """The pieces of a run that the cursor does not have, by kind; MLflow is not asked."""
+    """The pieces of a run that the cursor does not list, by kind; does not ask MLflow."""
 
     folder: RunFolder
     settings: TrackingSettings
     cursor: Cursor
 
     def left(self, ended: bool) -> Left:
-        """How many pieces of each kind there are."""
+        """The number of pieces of each kind."""
         records = with_pace(Journal(self.folder.path / JOURNAL).records(), Pace(), ended)
         metrics = sum(1 for record in records for _ in self.metrics(record))
         panels = sum(1 for _ in self.panels())
@@ -41,20 +41,20 @@ class Pending:
                 yield name, value
 
     def panels(self) -> Iterator[Panel]:
-        """The pictures, none where the settings leave them out."""
+        """The pictures; none if the settings exclude them."""
         if self.settings.images:
             fed = set(self.cursor.panels)
             yield from (panel for panel in self.folder.panels() if panel.name not in fed)
 
     def files(self, ended: bool) -> Iterator[tuple[str, Path, str]]:
-        """The new and changed artifacts: name, path, and the signature that the cursor keeps."""
+        """The new and changed artifacts: name, path, and signature for the cursor."""
         for name, path in self.folder.files(checkpoints=self.settings.checkpoints, ended=ended):
             signature = _signature(path)
             if self.cursor.files.get(name) != signature:
                 yield name, path, signature
 
     def model(self, ended: bool) -> str:
-        """The signature of the run's model; empty where MLflow has the model, or there is none."""
+        """The signature of the run's model; empty if MLflow has the model or there is none."""
         described = self.folder.path / MODEL / "MLmodel"
         found = _signature(described) if ended and described.is_file() else ""
         return "" if found == self.cursor.model else found

@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "check_uri", "default_uri", "load_mlflow", "probe", "resolve_uri", "shown"]
 
-#: MLflow's limit of one call, and what is read at once where there is none: some megabytes.
+#: MLflow's limit per request, and the number of values per transaction (some megabytes) for stores without a limit.
 METRICS_PER_REQUEST, METRICS_PER_TRANSACTION = 1000, 20_000
-#: Where databases answer, if their address says nothing else.
+#: Default ports of databases.
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-#: Bounds of a request, unless the user set others; MLflow's own are minutes.
+#: Timeouts and retries of requests, unless the user sets others; MLflow's own defaults take minutes.
 BOUNDS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-#: No telemetry, and no lines of MLflow in the live display or on standard output.
+#: Disables telemetry, and MLflow's output in the live display and on standard output.
 MANNERS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -51,28 +51,28 @@ MANNERS = {
 
 
 def default_uri(runs: Path) -> str:
-    """The SQLite store beside the runs, with an absolute path (a relative one would depend on the caller)."""
+    """The SQLite store next to the runs, with an absolute path, because a relative one would depend on the caller."""
     return f"sqlite:///{(Path(runs).resolve() / 'mlflow.db').as_posix()}"
 
 
 def resolve_uri(runs: Path, option: str | None = None, recipe: str | None = None) -> str:
-    """The store of a run: the command's option, the recipe, `MLFLOW_TRACKING_URI`, or SQLite beside the runs.
+    """The store of a run: the command's option, the recipe, `MLFLOW_TRACKING_URI`, or SQLite next to the runs.
 
-    A relative SQLite path is taken from the working directory. The result has no credentials, so that nobody writes
-    them down: those of the address are lent to MLflow.
+    A relative SQLite path is relative to the working directory. The result has no credentials, so that it can be
+    written to files; the credentials in the address are passed to MLflow.
 
     Raises:
-        UsageError: no store can be at the address, or a package is missing to reach it.
+        UsageError: the address is invalid for a store, or a package that it needs is missing.
     """
     places = {
         "--tracking-uri": option,
         "tracking.uri": recipe,
-        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI") or None,  # empty: as not set
+        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI") or None,  # an empty variable counts as not set
     }
     place, uri = next(((place, uri) for place, uri in places.items() if uri is not None), ("", default_uri(runs)))
     problem = fault(uri)
     if problem:
-        tells = "@" in uri or "?" in uri  # perhaps a secret, which such an address may have anywhere
+        tells = "@" in uri or "?" in uri  # such an address may contain a secret
         raise UsageError(
             "no MLflow store can be at this address",
             where=place if tells else f"{place} {uri}".strip(),
@@ -86,17 +86,17 @@ def resolve_uri(runs: Path, option: str | None = None, recipe: str | None = None
 
 
 def check_uri(settings: TrackingSettings, option: str | None = None, folder: Path | None = None) -> str | None:
-    """What can be known of a run's store before any work; MLflow, which takes seconds to import, is loaded meanwhile.
+    """Check a run's store as far as possible before any work; MLflow, which takes seconds to import, loads meanwhile.
 
     Args:
         settings: `[tracking]` of the run.
-        option: the address that was asked for.
-        folder: of a run that has been fed before: its store is the default.
+        option: the requested address.
+        folder: the folder of a run that was uploaded before; its store is the default.
 
     Returns the option without credentials, for this process and those that it starts.
 
     Raises:
-        UsageError: no store can be at the address that counts, or a package is missing to reach it.
+        UsageError: the resulting address is invalid for a store, or a package that it needs is missing.
     """
     if not settings.enabled:
         return None
@@ -108,7 +108,7 @@ def check_uri(settings: TrackingSettings, option: str | None = None, folder: Pat
 
 
 def load_mlflow(uri: str) -> None:
-    """Import what a store needs, which takes seconds, with our settings."""
+    """Import the modules that a store needs, which takes seconds, with gantk's settings."""
     for name, value in {**BOUNDS, **MANNERS}.items():
         os.environ.setdefault(name, value)
     import mlflow
@@ -116,16 +116,16 @@ def load_mlflow(uri: str) -> None:
     if not uri.startswith(SERVERS):
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  the client imports it late
 
-    for logger in ("alembic", "mlflow"):  # by hand too: MLflow may have been imported before
+    for logger in ("alembic", "mlflow"):  # set here too because MLflow may have been imported earlier
         logging.getLogger(logger).setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what our error says
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks of errors that gantk reports
 
 
 def probe(uri: str, timeout: float = 3.0) -> None:
-    """Ask a server, or the machine of a database, for any answer; other stores pass.
+    """Check that a server, or the host of a database, responds at all; other stores pass.
 
     Raises:
-        TrackingError: nothing answers within `timeout` seconds.
+        TrackingError: there is no response within `timeout` seconds.
     """
     try:
         if uri.startswith(DATABASES):
@@ -137,7 +137,7 @@ def probe(uri: str, timeout: float = 3.0) -> None:
             with urllib.request.urlopen(shown(uri).rstrip("/") + "/health", timeout=timeout):
                 return
     except urllib.error.HTTPError:
-        return  # refused or unknown, but somebody is there
+        return  # an error response, but the server responds
     except (OSError, ValueError) as error:
         raise TrackingError(
             "the MLflow server does not answer",
@@ -151,10 +151,10 @@ class Store:
     """One MLflow store, reached through its own client, without MLflow's process-wide tracking address.
 
     Args:
-        uri: as `resolve_uri` gives it.
+        uri: the result of `resolve_uri`.
 
     Attributes:
-        batch: values that one call of `log_metrics` takes.
+        batch: largest number of values per call of `log_metrics`.
     """
 
     def __init__(self, uri: str) -> None:
@@ -164,13 +164,13 @@ class Store:
 
     @property
     def database(self) -> Path | None:
-        """The file of an SQLite store, None for another store."""
+        """The file of an SQLite store; None for other stores."""
         match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", self.uri)
         return Path(match[1]) if match else None
 
     @property
     def artifacts(self) -> Path | None:
-        """Where an SQLite store keeps artifacts: `mlartifacts` beside the database; else None."""
+        """The artifact folder of an SQLite store, `mlartifacts` next to the database; None for other stores."""
         return self.database.parent / "mlartifacts" if self.database else None
 
     def client(self) -> MlflowClient:
@@ -189,12 +189,12 @@ class Store:
             if self.database is not None:
                 self._prepare(self.database)
             client = mlflow.MlflowClient(tracking_uri=completed(self.uri))
-            client.get_experiment_by_name("Default")  # the first call is what opens, or makes, the tables
+            client.get_experiment_by_name("Default")  # the first call opens or creates the tables
         self._client = client
         return client
 
     def log_model(self, run_id: str, folder: Path, step: int) -> None:
-        """Upload a model's folder as one of MLflow's models, made by a run at a step; it has the folder's name."""
+        """Upload a model's folder as an MLflow model of a run at a step; the model gets the folder's name."""
         from mlflow.entities import LoggedModelOutput
 
         client = self.client()
@@ -205,10 +205,10 @@ class Store:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step)])
 
     def log_metrics(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        """Add values to a run, at most `batch` of them; values that are there already stay as they are.
+        """Add at most `batch` values to a run; existing values are kept.
 
         Raises:
-            MlflowException, sqlite3.Error: the store does not take them.
+            MlflowException, sqlite3.Error: the store does not accept them.
         """
         if self.database is not None:
             database.insert_metrics(self.database, run_id, metrics)
@@ -224,10 +224,10 @@ class Store:
             raise _unusable(path, getattr(error, "orig", None) or error) from error
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment `name`, created where there is none.
+        """The id of the experiment `name`, which is created if it does not exist.
 
         Raises:
-            TrackingError: it was deleted in MLflow.
+            TrackingError: the experiment was deleted in MLflow.
         """
         client = self.client()
         with self._creation():
@@ -246,18 +246,18 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         location = self.artifacts.as_uri() if self.artifacts else None
-        kind = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI shows the pages for training
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # makes MLflow's UI show the pages for training
         try:
             return client.get_experiment(client.create_experiment(name, artifact_location=location, tags=kind))
         except MlflowException:
-            found = client.get_experiment_by_name(name)  # another process was faster
+            found = client.get_experiment_by_name(name)  # another process created it first
             if found is None:
                 raise
             return found
 
     @contextmanager
     def _creation(self) -> Iterator[None]:
-        """Processes that start together on an empty database break each other's creation: one goes first."""
+        """A lock for creating a database: processes that create the same database at once would break it."""
         if self.database is None:
             yield
             return

@@ -1,4 +1,4 @@
-"""What the machine does while a run trains, as MLflow measures it."""
+"""System metrics during training, measured by MLflow."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["SystemWatch"]
 
 
 class SystemWatch:
-    """MLflow's monitor of processor, memory, disk, network and GPU; one that cannot work costs a note alone.
+    """MLflow's monitor of processor, memory, disk, network and GPU; if it fails, there is only a note.
 
     Args:
-        on_note: told in one line why nothing is measured.
+        on_note: called with a one-line reason if nothing is measured.
     """
 
     def __init__(self, on_note: Callable[[str], None]) -> None:
@@ -21,22 +21,22 @@ class SystemWatch:
         self._tried = False
 
     def begin(self, run_id: str, uri: str) -> None:
-        """Measure for an MLflow run, going on after what it has; nothing where that was tried before."""
+        """Start measuring for an MLflow run, continuing its existing metrics; does nothing after the first call."""
         if self._tried:
             return
         self._tried = True
         try:
             from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-            make: Any = SystemMetricsMonitor  # it has no types
+            make: Any = SystemMetricsMonitor  # untyped in MLflow
             self._monitor = make(run_id, resume_logging=True, tracking_uri=uri)
             self._monitor.start()
-        except Exception as error:  # of MLflow or a driver: the run goes on
+        except Exception as error:  # any error of MLflow or a driver must not stop the run
             self._monitor = None
             self._on_note(f"no system metrics: {error}")
 
     def end(self) -> None:
-        """Measure no more, and send what was measured."""
+        """Stop measuring, and send the measurements."""
         if self._monitor is not None:
             self._monitor.finish()
             self._monitor = None

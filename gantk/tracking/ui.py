@@ -28,7 +28,7 @@ def store_of(runs: Path, option: str | None = None) -> str:
     """The store that has the runs of a folder: the requested one, or the one that they were uploaded to.
 
     Raises:
-        UsageError: there are no runs, no store yet, or the runs are in several.
+        UsageError: there are no runs or no store yet, or the runs are in several stores.
     """
     uri = resolve_uri(runs, option)
     if option is None and not os.environ.get("MLFLOW_TRACKING_URI"):
@@ -53,7 +53,7 @@ def store_of(runs: Path, option: str | None = None) -> str:
 def ui_command(uri: str, port: int) -> list[str]:
     """The command that serves the MLflow UI for a store's artifacts; the store itself is in its environment.
 
-    A command line can be read by everybody on the machine, and a database's address has a password.
+    Everybody on the machine can read a command line, and a database's address contains a password.
     """
     command = [sys.executable, "-m", "mlflow", "server"]
     artifacts = Store(uri).artifacts
@@ -63,7 +63,7 @@ def ui_command(uri: str, port: int) -> list[str]:
 
 
 def free_port(wanted: int | None = None) -> int:
-    """`wanted` if it is free; without a wish 5000, or any other where that is taken.
+    """The port `wanted` if it is free; by default 5000, or any free port if 5000 is taken.
 
     Raises:
         UsageError: the wanted port is taken.
@@ -79,12 +79,12 @@ def free_port(wanted: int | None = None) -> int:
 
 
 def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = print, wait: float = 60) -> int:
-    """Serve the UI until it is interrupted; `on_ready` gets the URL as soon as it answers.
+    """Serve the UI until it is interrupted; `on_ready` receives the URL as soon as the UI responds.
 
-    A store that is a server already has its UI: `on_ready` gets its address and nothing is started.
+    A store that is a server has its own UI: `on_ready` receives its address and nothing is started.
 
     Raises:
-        TrackingError: the store does not answer or the UI does not start within `wait` seconds.
+        TrackingError: the store does not respond or the UI does not start within `wait` seconds.
     """
     if uri.startswith(("http://", "https://")):
         probe(uri)
@@ -108,7 +108,7 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # the server has children of its own: they end together
+            start_new_session=True,  # the server has child processes, which must end with it
         )
         try:
             _until_ready(server, url, wait)
@@ -123,14 +123,14 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that no server is left behind."""
+    """A context in which SIGTERM acts like Ctrl-C, so that no server is left running."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:
         former = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread, where signals do not arrive anyway
+    except ValueError:  # not in the main thread, so signals do not arrive anyway
         yield
         return
     try:
