@@ -28,7 +28,7 @@ class Group:
             meaning.
         subjects: id of each slice's subject, such as a patient's visit; default: the patients.
         extra: the values that `[data.extra]` declares, by name: category indices per pixel, uint8 (B, 1, *spatial),
-                category indices per image, int64 (B,), or numbers per image, float32 (B,).
+            category indices per image, int64 (B,), or numbers per image, float32 (B,).
     """
 
     source: Tensor | None

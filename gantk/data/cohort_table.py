@@ -79,7 +79,7 @@ def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list
 
     Raises:
         DataError: the table cannot be read or has no row, a column or cell is not understood, a file does not
-                exist, or a subject appears twice.
+            exist, or a subject appears twice.
     """
     path = Path(path)
     header, rows = _rows(path)

@@ -68,7 +68,7 @@ def read_samples(path: Path) -> Samples:
 
     Raises:
         DataError: the file cannot be read, its checksums or sizes show damage, it has another format, or it stores
-                something other than a gray or color image.
+            something other than a gray or color image.
     """
     try:
         content = path.read_bytes()

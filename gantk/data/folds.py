@@ -42,7 +42,7 @@ def parts_in_fold(
 
     Raises:
         DataError: the dataset has a test part, assigns a patient to two folds or to a fold that does not exist, or
-                there are fewer patients than folds.
+            there are fewer patients than folds.
     """
     parts, owners = parts or {}, owners or {}
     patients = sorted({owners.get(name, name) for name in subjects})

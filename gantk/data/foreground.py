@@ -112,7 +112,7 @@ def check_plausible(
 
     Raises:
         DataError: an input is foreground in more than 60 % of the volume and 40 % of its sides (unless it is in
-                `known`), an image is constant inside the foreground or has its body elsewhere; `where` is the modality.
+            `known`), an image is constant inside the foreground or has its body elsewhere; `where` is the modality.
     """
     why, mend = {}, {}
     for name in found.bodies:

@@ -39,14 +39,14 @@ class Images(Pictures):
     Args:
         root: the data set's folder.
         layout: `halves` (a and b side by side in one file: train/0001.jpg), `folders` (pairs of equal name: a/0001.png
-                and b/0001.png; train, val and test are the parent folder, a subfolder or, as in trainA, a prefix), or
-                `unaligned` (trainA, trainB, testA, testB); `auto` recognizes the layout and treats trainA and trainB as
-                unaligned.
-            mode: `rgb` or `grey`; images are converted to this mode.
-            size: height and width to which images are resized, with antialiasing; default: data.crop.
-            left: the image on the left in `halves`.
-            patient: if several images show one patient or scene, a regular expression that matches its part of the file
-                names from the beginning, such as `[^_]+` for `P1_034.png`; default: every image is its own patient.
+            and b/0001.png; train, val and test are the parent folder, a subfolder or, as in trainA, a prefix), or
+            `unaligned` (trainA, trainB, testA, testB); `auto` recognizes the layout and treats trainA and trainB as
+            unaligned.
+        mode: `rgb` or `grey`; images are converted to this mode.
+        size: height and width to which images are resized, with antialiasing; default: data.crop.
+        left: the image on the left in `halves`.
+        patient: if several images show one patient or scene, a regular expression that matches its part of the file
+            names from the beginning, such as `[^_]+` for `P1_034.png`; default: every image is its own patient.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Images(Pictures):
 
         Raises:
             DataError: the root does not exist or contains no images in a known layout, an image has no partner, or two
-                    files have the same name.
+                files have the same name.
         """
         if not self.root.is_dir():
             raise no_folder(self.root, "Correct data.root in the recipe")

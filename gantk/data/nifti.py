@@ -48,8 +48,8 @@ def read_nifti(path: Path) -> nib.Nifti1Image:
 
     Raises:
         DataError: the file is missing, not NIfTI, truncated or damaged (its header does not fit its size, or the
-                checksum of the compressed stream is wrong), in color or complex; the path names no volume of a file
-                with several, or a volume that does not exist.
+            checksum of the compressed stream is wrong), in color or complex; the path names no volume of a file
+            with several, or a volume that does not exist.
     """
     try:
         with located(path)[0].open("rb") as file:

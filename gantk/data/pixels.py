@@ -25,8 +25,8 @@ class Pixels:
     Attributes:
         values: (H, W, C) in the file's own type; C is 1 or 3.
         greatest: the greatest number that the file's samples could hold: 255, 65535, or 4095 for 12 bits; None for
-                signed, floating-point and 32-bit numbers, whose range is unknown.
-            left_out: what the file contains but the values do not, such as transparency; empty for nothing.
+            signed, floating-point and 32-bit numbers, whose range is unknown.
+        left_out: what the file contains but the values do not, such as transparency; empty for nothing.
     """
 
     values: np.ndarray

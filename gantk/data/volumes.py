@@ -53,8 +53,8 @@ def read_volumes(
 
     Raises:
         DataError: a modality is missing; a file is unreadable, truncated or damaged, not 3D, not finite, all zero or,
-                without resampling, on a different grid than the first; the segmentation contains anything but integers
-                from 0 to 255.
+            without resampling, on a different grid than the first; the segmentation contains anything but integers
+            from 0 to 255.
     """
     reader = _Reader(tolerance, None if onto is None else _file_of(subject, onto))
     paths = {name: _file_of(subject, name) for name in modalities}

@@ -163,10 +163,10 @@ class Fid(_Distance):
 
     Args:
         weights: "pretrained" for Inception's weights, downloaded once by torch-fidelity; a file with these weights; or
-                "random" for a small random network, which needs no download and is not comparable with any other FID.
-            features: the layer of Inception, by its number of features.
-            regions: regions to measure; a region is cut out on black and enlarged to the image's size.
-            dimensions: number of spatial dimensions; only 2 (slices).
+            "random" for a small random network, which needs no download and is not comparable with any other FID.
+        features: the layer of Inception, by its number of features.
+        regions: regions to measure; a region is cut out on black and enlarged to the image's size.
+        dimensions: number of spatial dimensions; only 2 (slices).
 
     Raises:
         GantkError: the weights could not be loaded.

@@ -36,8 +36,8 @@ class Lpips:
     Args:
         net: "alex", "vgg" or "squeeze".
         weights: "pretrained" for torchvision's weights, downloaded once; a file with these weights; or "random", which
-                needs no download and is not comparable with LPIPS.
-            dimensions: number of spatial dimensions; only 2 (slices).
+            needs no download and is not comparable with LPIPS.
+        dimensions: number of spatial dimensions; only 2 (slices).
 
     Raises:
         GantkError: the weights could not be loaded.

@@ -39,7 +39,7 @@ def dicom(root: Path, images: Path, progress: Progress, patterns: Sequence[str] 
         images: the folder for NIfTI files.
         progress: receives notes on what was recognized and on series that cannot be converted.
         patterns: `NAME=DESCRIPTION`, the modality of series with this description; overrides automatic recognition. `*`
-                stands for anything, and an empty NAME skips the series.
+            stands for anything, and an empty NAME skips the series.
 
     Raises:
         UsageError: SimpleITK is not installed, or a pattern is invalid.

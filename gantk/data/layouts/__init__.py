@@ -33,7 +33,7 @@ def find_subjects(
         layout: the layout of its files.
         progress: receives notes on ignored files.
         patterns: for `flat`, patterns of file names, see `gantk.data.layouts.flat.flat`; for `dicom`, patterns of
-                series descriptions, see `gantk.data.dicom.dicom`.
+            series descriptions, see `gantk.data.dicom.dicom`.
         images: for `dicom`, the folder for the NIfTI files.
 
     Raises:
