@@ -53,7 +53,7 @@ class Brats(Scans):
 
         Raises:
             DataError: the root does not exist, cannot be read or contains no patient, two patients have the same id, or
-                    a folder may contain files of several patients or two files of one modality.
+                a folder may contain files of several patients or two files of one modality.
         """
         if not self.root.is_dir():
             raise no_folder(self.root, "Correct data.root in the recipe")
