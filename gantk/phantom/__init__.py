@@ -1,8 +1,8 @@
 """The phantom: a synthetic glioma cohort on real anatomy, written as NIfTI in the BraTS 2020 layout.
 
-One idea per module: `grid` (where voxels lie) and `fields` (smooth randomness), `anatomy` (the ICBM 152 atlas
-and a subject's deformation of it), `tumour` (growth along white matter), `signal` (relaxation times, signal
-equations), `subject` (one subject put together), `write` (a cohort on disk) and `picture` (a look at it).
+Modules: `grid` (voxel positions), `fields` (smooth random fields), `anatomy` (the ICBM 152 atlas and a subject's
+deformation of it), `tumour` (growth along white matter), `signal` and `sequences` (relaxation times, signal
+equations), `protocol` and `scanner` (acquisition), `subject` (one complete subject) and `write` (a cohort on disk).
 See docs/phantom.md.
 """
 

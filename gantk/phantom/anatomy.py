@@ -1,4 +1,4 @@
-"""The ICBM 152 atlas and one subject's brain: the atlas seen through a random smooth deformation."""
+"""The ICBM 152 atlas and one subject's brain, a random smooth deformation of the atlas."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gantk.phantom.vessels import dura_sheets, large_vessels
 __all__ = ["Anatomy", "Atlas", "Deformation", "load_atlas"]
 
 _DEPTH_UNIT = 0.25  # mm per gray level of the depth map
-_DEPTH_OUTSIDE = 8.0  # mm outside the surface that the map still tells: -8 to 55.75 mm in a byte
+_DEPTH_OUTSIDE = 8.0  # mm outside the surface that the map covers: -8 to 55.75 mm in a byte
 
 HEAD_SIZE = 0.91
-"""Length of a brain relative to the template, which is larger than brains are (Lancaster et al. 2007)."""
+"""Length of a brain relative to the template, which is larger than real brains (Lancaster et al. 2007)."""
 
 AGE = 57.0, 14.0
 """Mean and standard deviation of the age, years: glioma of all grades (Ostrom et al. 2018)."""
@@ -33,12 +33,12 @@ SULCI = 0.6
 
 @dataclass(frozen=True)
 class Atlas:
-    """What all subjects share: maps of the ICBM 152 template, (X, Y, Z) uint8, RAS, 1 mm.
+    """The maps of the ICBM 152 template that all subjects share, (X, Y, Z) uint8, RAS, 1 mm.
 
     Attributes:
         gray, white: tissue probability, 255 = 1.
         depth: distance below the brain's surface in quarters of a millimetre, from 8 mm outside it.
-        myelin: what the T1 template shows beyond its three tissues (deep nuclei, tracts), 128 = nothing.
+        myelin: deviation of the T1 template from its three tissues (deep nuclei, tracts), 128 = none.
         vessel: large vessels, pituitary and choroid plexus, 255 = vessel.
         dura: falx and tentorium, 255 = dura.
         periventricular: white matter that borders on the ventricles, 255 = next to them.
@@ -72,7 +72,7 @@ class Matter:
     depth: np.ndarray
 
     def part(self, where: tuple[slice, slice, slice]) -> Matter:
-        """The same in a box."""
+        """The same tissue restricted to a box."""
         return Matter(self.grey[where], self.white[where], self.csf[where], self.brain[where], self.depth[where])
 
 
@@ -81,12 +81,12 @@ class Anatomy(Matter):
     """One subject's healthy head; (X, Y, Z) float32.
 
     Attributes:
-        rim: bool, outside the brain but not quite 0 (see `_rim`).
+        rim: bool, voxels outside the brain that are not exactly 0 (see `_rim`).
         myelin: relative deviation of R1 from the tissue's own, about [-0.3, 0.3].
         vessel: fraction of large vessels and choroid plexus, from the atlas.
         periventricular: closeness to the ventricles, in white matter.
-        skull: fractions of dura, fat and bone, what stripping left.
-        load: of white matter hyperintensities, about [0, 1].
+        skull: fractions of dura, fat and bone left by stripping.
+        load: amount of white matter hyperintensities, about [0, 1].
     """
 
     rim: np.ndarray
@@ -99,7 +99,7 @@ class Anatomy(Matter):
 
 @cache
 def load_atlas() -> Atlas:
-    """The maps that nilearn carries inside its package (Fonov et al. 2009, symmetric), prepared once."""
+    """Load the maps that nilearn includes in its package (Fonov et al. 2009, symmetric); prepared once."""
     from nilearn.datasets import load_mni152_gm_template, load_mni152_template, load_mni152_wm_template
 
     template = load_mni152_template(resolution=1)
@@ -151,8 +151,8 @@ class Deformation:
     """A subject's random map from its own space to the atlas: size, pose, gyri, ventricles, mass effect.
 
     Args:
-        seed, subject: which subject.
-        atlas: what is deformed.
+        seed, subject: seed of the cohort and number of the subject.
+        atlas: the atlas to deform.
     """
 
     def __init__(self, seed: int, subject: int, atlas: Atlas) -> None:
@@ -165,20 +165,22 @@ class Deformation:
         ageing = (self.age - 20) / 65  # 0 young to 1 old
         self.ventricles = 0.55 * ageing - 0.12 + rng.normal(0, 0.10) + rng.normal(0, 0.06, 2)  # left and right
         self.atrophy = float(np.clip(1.0 + 1.1 * ageing + rng.normal(0, 0.25), 0.7, 2.5))  # prior odds of CSF
-        self.load = float(0.8 * ageing**2 * np.exp(rng.normal(0, 0.6)))  # of white matter hyperintensities
+        self.load = float(0.8 * ageing**2 * np.exp(rng.normal(0, 0.6)))  # white matter hyperintensities
         self.cut = draw_cut(rng)
         self.centre: np.ndarray | None = None
         self.push = self.reach = 0.0
 
     def with_mass(self, centre: np.ndarray, push: float, reach: float) -> Deformation:
-        """The same with tissue pushed away from `centre` (3,) mm: lengths there grow by 1/(1 - push), which
-        fades over `reach` mm and towards the skull."""
+        """A copy with tissue pushed away from `centre` (3,) mm.
+
+        Lengths at the center grow by 1/(1 - push); the effect fades over `reach` mm and towards the skull.
+        """
         other = Deformation(self.seed, self.subject, self.atlas)
         other.centre, other.push, other.reach = np.asarray(centre, float), push, reach
         return other
 
     def __call__(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-        """Atlas voxel coordinates (3, X, Y, Z) float32 of a subject's voxels, their depth (X, Y, Z) in mm."""
+        """The atlas voxel coordinates (3, X, Y, Z) float32 of a subject's voxels, and their depth (X, Y, Z) in mm."""
         rng = stream(self.seed, self.subject, "shape")
         shape = np.zeros((3, *grid.shape), np.float32)
         for axis in range(3):
@@ -212,11 +214,11 @@ class Deformation:
         return out
 
     def sample(self, volume: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-        """An atlas map at atlas voxel coordinates, trilinear, 0 outside: float32 of the coordinates' grid."""
+        """Sample an atlas map at atlas voxel coordinates, trilinear, 0 outside: float32 on the coordinates' grid."""
         return ndimage.map_coordinates(volume, coordinates, order=1, cval=0, output=np.float32)
 
     def extent(self) -> tuple[np.ndarray, np.ndarray]:
-        """Two corners (3,) mm of a box that holds the brain, its rim and what stripping may leave."""
+        """Two corners (3,) mm of a box that contains the brain, its rim and any remains of the skull."""
         coarse = Grid.over_box(6.0)
         _, depth = self(coarse)
         where = np.nonzero(depth > OUTERMOST_MM - 2)
@@ -252,8 +254,8 @@ class Deformation:
         brain = depth > cut_depth(self.cut, self.seed, self.subject, grid)
         inside = coordinates[:, brain]
         grey, white = (self.sample(m, inside) / np.float32(255) for m in (self.atlas.grey, self.atlas.white))
-        # the atlas averages 152 brains: squaring the odds gives back one brain's sharper borders, and a
-        # field of its own opens some sulci and closes others
+        # the atlas averages 152 brains: squaring the odds restores one brain's sharper borders, and a random field
+        # opens some sulci and closes others
         own = np.exp(SULCI * smooth_field(stream(self.seed, self.subject, "sulci"), grid, 8.0)[brain])
         csf = np.float32(self.atrophy) * own * np.clip(1 - grey - white, 0, 1)
         odds = [p * p for p in (grey, white, csf)]
@@ -263,10 +265,10 @@ class Deformation:
 
 
 def _rim(brain: np.ndarray, spacing: float) -> np.ndarray:
-    """Voxels outside the brain into which smoothing has carried something of it.
+    """Voxels outside the brain that received some of its signal by smoothing.
 
-    Images are stripped at about 1 mm. Smoothing before they are thinned to a coarser grid leaves one voxel all
-    round that is not quite 0.
+    Images are stripped at about 1 mm. Smoothing before downsampling to a coarser grid leaves a layer of one voxel
+    around the brain that is not exactly 0.
     """
     if spacing <= 1:
         return np.zeros_like(brain)

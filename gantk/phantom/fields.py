@@ -10,19 +10,19 @@ from gantk.phantom.grid import BOX, Grid
 
 __all__ = ["resample", "smooth_field", "stream"]
 
-_SPLINE_STD = (151 / 315) ** 1.5  # of a 3D cubic B-spline over unit white noise, averaged over positions
+_SPLINE_STD = (151 / 315) ** 1.5  # std of a 3D cubic B-spline over unit white noise, averaged over positions
 
 
 def stream(seed: int, subject: int, purpose: str) -> np.random.Generator:
-    """A random stream of its own for each purpose: a change in one part leaves the others as they are."""
+    """A separate random stream for each purpose, so that a change in one part does not affect the others."""
     return np.random.default_rng([seed, subject, zlib.crc32(purpose.encode())])
 
 
 def smooth_field(rng: np.random.Generator, grid: Grid, scale: float) -> np.ndarray:
     """A Gaussian random field of mean 0 and standard deviation 1 whose features are about `scale` mm wide.
 
-    White noise on a lattice of `scale` mm that is fixed in space, interpolated with cubic B-splines, so a
-    field does not depend on the grid it is looked at on.
+    White noise on a lattice of `scale` mm that is fixed in space, interpolated with cubic B-splines, so that a field
+    does not depend on the grid on which it is sampled.
 
     Returns:
         (X, Y, Z) float32.
@@ -46,7 +46,7 @@ def _interpolate(values: np.ndarray, position: np.ndarray, axis: int) -> np.ndar
 
 
 def resample(values: np.ndarray, source: Grid, target: Grid, outside: float) -> np.ndarray:
-    """`values` (X, Y, Z) of one grid on another, float32, trilinear; `outside` beyond the source grid."""
+    """Resample `values` (X, Y, Z) from one grid to another, float32, trilinear; `outside` beyond the source grid."""
     near, where = target.window(*source.corners)
     for axis, position in enumerate(source.indices_of(near)):
         first = np.clip(np.floor(position).astype(int), 0, values.shape[axis] - 2)

@@ -1,4 +1,4 @@
-"""Where a phantom's voxels lie: one box in MNI space for every subject, sampled at any spacing."""
+"""The voxel grid of a phantom: one box in MNI space for all subjects, sampled at any spacing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Grid:
         return cls(_axes(tuple(sides), spacing))
 
     def window(self, low: np.ndarray, high: np.ndarray) -> tuple[Grid, tuple[slice, slice, slice]]:
-        """The part of this grid between two corners (3,) mm, and where it lies in this grid's arrays."""
+        """The part of this grid between two corners (3,) mm, and its slices in this grid's arrays."""
         parts = []
         for axis, lo, hi in zip(self.axes, low, high, strict=True):
             first, last = np.searchsorted(axis, (lo - 1e-3, hi + 1e-3))

@@ -1,4 +1,4 @@
-"""How a patient was scanned: sequence, slices and flow of each image, drawn from what hospitals use."""
+"""A patient's scan protocol: sequence, slices and flow of each image, drawn from common clinical protocols."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from gantk.phantom.sequences import (
 __all__ = ["FIELDS", "Acquisition", "Agent", "Protocol", "draw_protocol"]
 
 FIELDS = (1.5, 3.0)
-"""Tesla."""
+"""Field strengths, tesla."""
 
 SAME_SEQUENCE = 0.72
 """Share of patients with one T1 sequence before and after contrast (estimated on 16 BraTS 2021 patients)."""
 
 BEFORE = (0.50, 0.20, 0.30)
 AFTER = (0.20, 0.25, 0.55)
-"""Shares of 2D spin echo, gradient echo and prepared 3D gradient echo before contrast, and after it where the
-sequence changes: BraTS describes its T1 as 2D scans, its T1ce as mostly 3D ones (Menze et al. 2015)."""
+"""Shares of 2D spin echo, gradient echo and prepared 3D gradient echo: before contrast, and after it if the sequence
+changes. BraTS describes its T1 as 2D scans and most of its T1ce as 3D scans (Menze et al. 2015)."""
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """One image of a patient.
+    """The acquisition of one image of a patient.
 
     Attributes:
-        sequence: and its timing.
-        thickness: of the slices, mm.
-        axis: across the slices: 0 sagittal, 1 coronal, 2 axial.
-        flow: signal of flowing blood relative to blood at rest: spin echo loses it, inflow in a gradient echo
-            adds to it.
+        sequence: the pulse sequence with its timing.
+        thickness: slice thickness, mm.
+        axis: the axis across the slices: 0 sagittal, 1 coronal, 2 axial.
+        flow: signal of flowing blood relative to blood at rest: spin echo reduces it, inflow in a gradient echo
+            increases it.
     """
 
     sequence: Sequence
@@ -49,12 +49,12 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class Agent:
-    """What a gadolinium agent does; rates in 1/s.
+    """The effect of a gadolinium agent; rates in 1/s.
 
     Attributes:
-        tissue: R1 gained by a typical enhancing rim.
-        blood: R1 gained by blood, choroid plexus and pituitary.
-        dura: R1 gained by the dura.
+        tissue: increase of R1 in a typical enhancing rim.
+        blood: increase of R1 in blood, choroid plexus and pituitary.
+        dura: increase of R1 in the dura.
     """
 
     tissue: float
@@ -75,7 +75,7 @@ class Protocol:
 
 
 def draw_protocol(rng: np.random.Generator, field: float, csf_t1: float) -> Protocol:
-    """One patient's protocol; FLAIR's inversion time nulls CSF of T1 `csf_t1` ms within 3 %."""
+    """Draw one patient's protocol; FLAIR's inversion time nulls CSF with T1 `csf_t1` ms within 3 %."""
     t1 = _t1_weighted(rng, BEFORE)
     t1ce = t1 if rng.random() < SAME_SEQUENCE else _t1_weighted(rng, AFTER)
     flair_tr = rng.uniform(8000, 10000)

@@ -1,4 +1,4 @@
-"""What scanner and preparation add to an image: slices, misregistration, gain, ghosts, noise, a scale."""
+"""Effects of scanner and preparation on an image: slices, misregistration, gain, ghosts, noise, scale."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ from gantk.phantom.protocol import Acquisition
 
 __all__ = ["Coil", "Defects", "acquire", "draw_coil", "draw_defects"]
 
-# Estimated on 16 BraTS 2021 patients where no source is named.
+# Values without a named source are estimated on 16 BraTS 2021 patients.
 COIL_BIAS = 0.03, 0.18
 """Range of the standard deviation of the receive coil's log gain: 10 to 20 % is usual (Sled et al. 1998)."""
 COIL_SURFACE = 0.10
-"""Mean log gain of a surface coil at the surface, exponential over examinations: most correct for it."""
+"""Mean log gain of a surface coil at the surface, exponentially distributed: most examinations correct for it."""
 COIL_MM = 18.0
 """Depth over which a surface coil's gain falls to 1/e."""
 OWN_BIAS = 0.09, 0.21
-"""Range of the standard deviation of the log gain that an image has alone."""
+"""Range of the standard deviation of an individual image's log gain."""
 BIAS_MM = 80.0
-"""Scale of these fields."""
+"""Scale of these gain fields, mm."""
 SHIFT_MM = 0.5
 """Standard deviation of the misregistration along each axis, at most 1 mm."""
 GHOSTED = 0.15
 """Share of images with motion ghosts."""
 GHOST = 0.02, 0.07
-"""Range of their amplitude relative to the image."""
+"""Range of the ghosts' amplitude relative to the image."""
 NOISE = 0.018, 0.6
 """Median of the noise relative to the image's median, and standard deviation of its logarithm."""
 
 RIM_LEVEL = np.float32(0.004)
-"""What smoothing carries into the rim outside the brain, relative to the image's median."""
+"""Signal that smoothing leaves in the rim outside the brain, relative to the image's median."""
 
 
 @dataclass(frozen=True)
 class Coil:
-    """The receive coil, one for all images of an examination.
+    """The receive coil, the same for all images of an examination.
 
     Attributes:
         bias: standard deviation of its log gain over the head.
-        surface: log gain at the surface over the head's middle.
+        surface: log gain at the surface relative to the center of the head.
     """
 
     bias: float
     surface: float
 
     def log_gain(self, anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-        """(V,) float32 over the brain's voxels."""
+        """The log gain at the brain's voxels, (V,) float32."""
         brain = anatomy.brain
         smooth = np.float32(self.bias) * smooth_field(rng, grid, BIAS_MM)[brain]
         return smooth + np.float32(self.surface) * np.exp(-anatomy.depth[brain] / np.float32(COIL_MM))
 
 
 def draw_coil(rng: np.random.Generator) -> Coil:
-    """One examination's coil."""
+    """Draw one examination's coil."""
     return Coil(bias=float(rng.uniform(*COIL_BIAS)), surface=float(rng.exponential(COIL_SURFACE)))
 
 
 @dataclass(frozen=True)
 class Defects:
-    """What is wrong with one image.
+    """The defects of one image.
 
     Attributes:
         shift: (3,) misregistration, mm.
-        bias: standard deviation over the head of the log gain that this image alone has, from the transmit field
-            and from corrections of brightness that differ between sequences.
-        ghost: amplitude of the copy that motion shifts by a third of the head, relative to the image.
+        bias: standard deviation over the head of this image's own log gain, from the transmit field and from
+            brightness corrections that differ between sequences.
+        ghost: amplitude, relative to the image, of a copy shifted by a third of the head due to motion.
         noise: standard deviation of the Rician noise, relative to the image's median.
     """
 
@@ -81,7 +81,7 @@ class Defects:
 
 
 def draw_defects(rng: np.random.Generator) -> Defects:
-    """One image's defects."""
+    """Draw one image's defects."""
     noise, spread = NOISE
     return Defects(
         shift=tuple(rng.normal(0, SHIFT_MM, 3).clip(-1, 1).tolist()),
@@ -100,11 +100,11 @@ def acquire(
     defects: Defects,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The image as received, (X, Y, Z) float32: 0 outside brain and rim.
+    """The received image, (X, Y, Z) float32: 0 outside brain and rim.
 
     Args:
-        image: noise-free, 0 outside the brain.
-        log_gain: (V,) of the coil, over the brain's voxels.
+        image: the noise-free image, 0 outside the brain.
+        log_gain: log gain of the coil at the brain's voxels, (V,).
     """
     brain = anatomy.brain
     widths = [1.0, 1.0, 1.0]
@@ -124,9 +124,9 @@ def acquire(
 
 
 def average(image: np.ndarray, brain: np.ndarray, widths: list[float], shifts: list[float]) -> np.ndarray:
-    """The brain's voxels averaged over boxes `widths` voxels wide, `shifts` voxels aside; (V,) float32.
+    """Average the brain's voxels over boxes of `widths` voxels, shifted by `shifts` voxels; (V,) float32.
 
-    Outside the brain nothing is averaged in; a voxel whose box lies outside altogether keeps its value.
+    Voxels outside the brain do not contribute; a voxel whose box lies entirely outside keeps its value.
     """
     total, share = image, brain.astype(np.float32)
     for axis, (width, shift) in enumerate(zip(widths, shifts, strict=True)):
@@ -137,7 +137,7 @@ def average(image: np.ndarray, brain: np.ndarray, widths: list[float], shifts: l
 
 
 def box(width: float, shift: float) -> np.ndarray:
-    """Weights of the voxels, an odd number about the middle, that a box covers: (N,) float32, sum 1."""
+    """Weights of the voxels that a box covers, an odd number about the center: (N,) float32, sum 1."""
     reach = int(np.ceil(width / 2 + abs(shift)))
     edges = np.arange(-reach, reach + 2) - 0.5
     covered = np.clip(edges, shift - width / 2, shift + width / 2)

@@ -1,4 +1,4 @@
-"""Pulse sequences: a type for each, with its timing, that turns relaxation times into a signal."""
+"""Pulse sequences: one class per sequence, with its timing, that computes a signal from relaxation times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Values = np.ndarray | float
 
 
 class Sequence(Protocol):
-    """Signed signal of a proton density (1 = water) with relaxation times in ms."""
+    """Computes the signed signal for a proton density (1 = water) and relaxation times in ms."""
 
     def __call__(self, density: Values, t1: Values, t2: Values) -> Values: ...
 
@@ -61,14 +61,14 @@ class GradientEcho:
 class PreparedGradientEcho:
     """Inversion-prepared 3D gradient echo (MPRAGE; Mugler & Brookeman 1990) in its steady state.
 
-    Each repetition inverts, waits, reads `echoes` small flips in a row whose middle lies at TI, and recovers.
+    Each repetition inverts, waits, applies a train of `echoes` small flips centered at TI, and recovers.
 
     Attributes:
-        tr: between inversions, ms.
+        tr: time between inversions, ms.
         te, ti: echo and inversion time, ms.
-        flip: of each small pulse, degrees.
-        spacing: between small pulses, ms.
-        echoes: small pulses in a row.
+        flip: flip angle of each small pulse, degrees.
+        spacing: time between small pulses, ms.
+        echoes: number of small pulses in a train.
     """
 
     tr: float
@@ -83,8 +83,8 @@ class PreparedGradientEcho:
         wait = np.exp(-(self.ti - half) / t1)
         recovery = np.exp(-(self.tr - self.ti - half) / t1)
         pulse = np.exp(-self.spacing / t1)
-        kept = pulse * np.cos(angle)  # of the magnetisation, by one small pulse
-        driven = (1 - pulse) / (1 - kept)  # where many of them would take it
+        kept = pulse * np.cos(angle)  # fraction of the magnetization that one small pulse keeps
+        driven = (1 - pulse) / (1 - kept)  # the limit of many small pulses
         half_train, train = kept ** (self.echoes / 2), kept**self.echoes
 
         # z before inversion: z = 1 − recovery (1 − after), after = driven + train (1 − wait (1 + z) − driven)

@@ -1,4 +1,4 @@
-"""What a voxel holds, and the images that follow: relaxation times of tissues, mixed, seen by a protocol."""
+"""The composition of voxels and the resulting images: relaxation times of tissues, mixing, signal of a protocol."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ TISSUES = {  # at 3 T; sources in docs/phantom.md
     "csf": Tissue(4200, 1800, 1.00),
     "oedema": Tissue(1700, 180, 0.86),
     "core": Tissue(2300, 300, 0.93),  # necrosis of a high-grade glioma
-    "solid": Tissue(1850, 210, 0.89),  # non-enhancing solid tumor of a low-grade one
+    "solid": Tissue(1850, 210, 0.89),  # non-enhancing solid tumor of a low-grade glioma
     "enhancing": Tissue(1350, 140, 0.84),
-    "clot": Tissue(600, 120, 0.85),  # methaemoglobin of a bleeding days to months ago
+    "clot": Tissue(600, 120, 0.85),  # methemoglobin of a hemorrhage days to months ago
     "blood": Tissue(1650, 150, 0.85),
     "dura": Tissue(1100, 60, 0.60),
     "fat": Tissue(380, 70, 0.90),  # marrow of the skull and orbital fat
     "bone": Tissue(1000, 2, 0.15),
 }
-"""Typical values; each subject's differ by some percent (`draw_tissues`)."""
+"""Typical values; each subject's values differ by several percent (`draw_tissues`)."""
 
 APART = ("csf", "blood", "dura", "fat", "bone")
 """Compartments that do not exchange water with tissue: their signals are added."""
@@ -48,14 +48,14 @@ FIELD_POWER = 0.38
 """T1 of tissue grows with this power of the field strength (Rooney et al. 2007)."""
 
 SPREAD = {"white": (0.05, 0.05), "grey": (0.05, 0.05), "csf": (0.04, 0.04), "blood": (0.04, 0.04)}
-"""Standard deviation over patients of the logarithms of T1 and T2, at most twice that."""
+"""Standard deviation over patients of the logarithms of T1 and T2, truncated at twice the deviation."""
 OTHER_SPREAD = 0.13, 0.28
-"""The same of lesions and of what stripping leaves: grades, cells and water differ (T1: set by T1 in the enhancing
+"""The same for lesions and remains of the skull, whose grades, cells and water differ (T1: set by T1 in the enhancing
 tumor; T2: set by how well T1ce in tumors is learned)."""
 
 
 def draw_tissues(rng: np.random.Generator, field: float) -> dict[str, Tissue]:
-    """One subject's tissues at `field` tesla; densities vary by 1 %."""
+    """Draw one subject's tissues at `field` tesla; densities vary by 1 %."""
     tissues = {}
     for name, typical in TISSUES.items():
         spread = np.array(SPREAD.get(name, OTHER_SPREAD))
@@ -68,9 +68,9 @@ def draw_tissues(rng: np.random.Generator, field: float) -> dict[str, Tissue]:
 
 @dataclass(frozen=True)
 class Composition:
-    """What each brain voxel holds, all (V,) float32 over the brain's voxels.
+    """The composition of each brain voxel, all (V,) float32 over the brain's voxels.
 
-    Tissue with its mixed relaxation rates, and compartments whose signals are added to the tissue's: free
+    Tissue with mixed relaxation rates, and compartments whose signals are added to the tissue's signal because free
     fluid and tissue do not exchange water.
 
     Attributes:
@@ -96,12 +96,12 @@ def compose(
     plan: Plan,
     rng: np.random.Generator,
 ) -> Composition:
-    """Mix the tissues of every brain voxel, with fine texture, and thread small vessels through the sulci."""
+    """Mix the tissues of every brain voxel, with fine texture, and add small vessels in the sulci."""
     brain = anatomy.brain
     lesion = tumour.core + tumour.enhancing + tumour.cavity
     healthy = (1 - lesion - tumour.oedema)[brain]
     fine, spots = smooth_field(rng, grid, 2.5)[brain], smooth_field(rng, grid, 6.0)[brain]
-    # leukoaraiosis: ageing white matter holds water around the ventricles and in spots
+    # leukoaraiosis: aging white matter contains water around the ventricles and in spots
     caps = anatomy.load * anatomy.periventricular[brain] * np.clip(0.8 + 0.5 * spots, 0, 1)
     spotted = anatomy.white[brain] * np.clip(2 * (spots - 3.0 + anatomy.load), 0, 0.8)
     water = np.clip(np.maximum(caps, spotted), 0, 0.9) * healthy
@@ -124,8 +124,8 @@ def compose(
         r2 += share / total * np.float32(1e3 / tissues[name].t2)
         density += share / total * np.float32(tissues[name].density)
 
-    # texture: the atlas' myelin, fine structure everywhere, a coarser one in the lesion, where it is water
-    # that varies, so R1 and R2 together
+    # texture: the atlas' myelin, fine structure everywhere, and coarser structure in the lesion, where water varies
+    # and therefore R1 and R2 vary together
     texture = 0.6 * fine + 0.8 * spots
     coarse = tumour.character[brain]
     r1 *= np.exp(1.2 * anatomy.myelin[brain] * healthy + 0.035 * texture + 0.09 * coarse * (1 - healthy))
@@ -145,7 +145,7 @@ def compose(
 
 
 def _small_vessels(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> np.ndarray:
-    """Winding threads in the sulci: where two random fields are both zero. Returns (V,) float32."""
+    """Winding vessels in the sulci, where two random fields are both zero, (V,) float32."""
     a, b = (smooth_field(rng, grid, 9.0)[anatomy.brain] for _ in range(2))
     width = 0.24 * max(1.0, grid.spacing / 1.5)
     thread = np.exp(-(a * a + b * b) / np.float32(width**2))
@@ -155,9 +155,9 @@ def _small_vessels(anatomy: Anatomy, grid: Grid, rng: np.random.Generator) -> np
 
 
 def render(content: Composition, tissues: Mapping[str, Tissue], protocol: Protocol) -> dict[str, np.ndarray]:
-    """The noise-free images of a composition: t1, t2, flair, t1ce, each (V,) float32, relative to water.
+    """Compute the noise-free images of a composition: t1, t2, flair, t1ce, each (V,) float32, relative to water.
 
-    T1ce has the contrast agent's shortening, 1/T1 + agent.tissue · uptake in tissue, and short T1 in blood and dura.
+    In T1ce the contrast agent shortens T1: 1/T1 + agent.tissue · uptake in tissue, and short T1 in blood and dura.
     """
     agent = protocol.agent
     enhanced = {

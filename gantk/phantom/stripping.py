@@ -1,4 +1,4 @@
-"""Skull stripping: where a subject's brain was cut, and what of the skull was left on it."""
+"""Skull stripping: the position of the cut around a subject's brain, and the remains of the skull."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from gantk.phantom.grid import Grid
 __all__ = ["Cut", "draw_cut", "skull"]
 
 DEPTH_MM = 0.35, 0.9
-"""Mean and standard deviation over patients of the depth of the cut, mm below the atlas' surface. Strippers are off
-by one to several millimetres (Isensee et al. 2019); these values give the real 99th percentile of T1ce."""
+"""Mean and standard deviation over patients of the depth of the cut, mm below the atlas' surface. Stripping tools are
+off by one to several millimeters (Isensee et al. 2019); these values give the real 99th percentile of T1ce."""
 ROUGH = 0.9, 0.5
 """Median over patients of the cut's standard deviation over the surface, mm; standard deviation of its logarithm."""
 DURA_MM = 0.6, 1.6
-"""Range of the dura's thickness, mm; with the vessels that run in it."""
+"""Range of the dura's thickness, mm, including the vessels in it."""
 
 OUTERMOST_MM = -4.0
-"""No cut lies further outside the brain's surface."""
+"""The outermost position of a cut, mm below the brain's surface (negative: outside)."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """How a subject's skull was stripped.
+    """The skull stripping of one subject.
 
     Attributes:
-        depth: at which it was cut on average, mm below the surface; negative leaves a part of the skull.
-        rough: standard deviation of that depth over the surface, mm.
+        depth: mean depth of the cut, mm below the surface; a negative depth leaves a part of the skull.
+        rough: standard deviation of the depth over the surface, mm.
         dura: thickness of the dura, mm.
-        marrow: how much of the skull beyond the dura is marrow and fat, as a level of a standard normal field.
+        marrow: amount of marrow and fat in the skull beyond the dura, as a level of a standard normal field.
     """
 
     depth: float
@@ -41,7 +41,7 @@ class Cut:
 
 
 def draw_cut(rng: np.random.Generator) -> Cut:
-    """One patient's cut."""
+    """Draw one patient's cut."""
     median, spread = ROUGH
     return Cut(
         depth=float(rng.normal(*DEPTH_MM)),
@@ -52,7 +52,7 @@ def draw_cut(rng: np.random.Generator) -> Cut:
 
 
 def cut_depth(cut: Cut, seed: int, subject: int, grid: Grid) -> np.ndarray:
-    """Depth in mm at which each voxel's part of the surface was cut, (X, Y, Z) float32."""
+    """The depth of the cut at each voxel's part of the surface, mm, (X, Y, Z) float32."""
     rough = smooth_field(stream(seed, subject, "cut"), grid, 16.0)
     return np.maximum(np.float32(cut.depth) + np.float32(cut.rough) * rough, np.float32(OUTERMOST_MM))
 

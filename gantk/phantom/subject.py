@@ -1,4 +1,4 @@
-"""One subject, from a seed to integer images: deform, grow, render, then what a scanner adds."""
+"""One subject, from a seed to integer images: deformation, tumor growth, signal, effects of the scanner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODALITIES = ("t1", "t2", "flair", "t1ce")
 
 @dataclass(frozen=True)
 class Model:
-    """A subject's head, before it is scanned."""
+    """A subject's head before the scan."""
 
     grid: Grid
     plan: Plan
@@ -43,14 +43,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Scan:
-    """What is written: integer images and labels in LPS order, (X, Y, Z), and where they lie.
+    """The data to write: integer images and labels in LPS order, (X, Y, Z), and their affine.
 
     Attributes:
-        images: int16 by modality, 0 outside the brain and at least 1 inside; the maximum differs between
-            subjects, from 200 to 32767.
+        images: int16 by modality, 0 outside the brain and at least 1 inside; the maximum differs between subjects,
+            from 200 to 32767.
         labels: uint8, BraTS: 0, 1, 2, 4.
         affine: (4, 4) from voxels to RAS mm.
-        facts: what was drawn for this subject, for the manifest (JSON).
+        facts: the values drawn for this subject, for the manifest (JSON).
     """
 
     images: dict[str, np.ndarray]
@@ -60,7 +60,7 @@ class Scan:
 
 
 def build_model(seed: int, subject: int, spacing: float, atlas: Atlas) -> Model:
-    """Subject number `subject` of the cohort `seed` with voxels of `spacing` mm."""
+    """Build subject number `subject` of the cohort `seed` with voxels of `spacing` mm."""
     at_rest = Deformation(seed, subject, atlas)
     grid, _ = Grid.over_box(spacing).window(*at_rest.extent())
     plan = plan_tumour(at_rest)
@@ -75,12 +75,12 @@ def build_model(seed: int, subject: int, spacing: float, atlas: Atlas) -> Model:
 
 
 def brightest(seed: int, subject: int) -> float:
-    """A subject's typical maximum: as in BraTS, patients differ by a factor of a hundred and more."""
+    """A subject's typical maximum; as in BraTS, patients differ by a factor of a hundred and more."""
     return float(np.exp(stream(seed, subject, "scale").uniform(np.log(220), np.log(36000))))
 
 
 def scan(seed: int, subject: int, spacing: float, atlas: Atlas) -> Scan:
-    """Scan a subject: what scanner and preparation add, and an arbitrary scale for each image."""
+    """Scan a subject: apply the effects of scanner and preparation, and an arbitrary scale for each image."""
     model = build_model(seed, subject, spacing, atlas)
     grid, anatomy = model.grid, model.anatomy
     whole = Grid.over_box(spacing)

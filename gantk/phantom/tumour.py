@@ -1,4 +1,4 @@
-"""A glioma: cells and edema spread along white matter; a core, an enhancing rim, a latent permeability."""
+"""A glioma: cells and edema that spread along white matter, a core, an enhancing rim, a latent permeability."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SITES = (  # share of gliomas, MNI center of one side in mm (Larjavaara et al. 
     (0.14, (30.0, -6.0, 8.0)),  # deep
 )
 LOW_GRADE = 0.23
-"""Share of low-grade tumors: 76 of the 335 of BraTS 2019."""
+"""Share of low-grade tumors: 76 of the 335 tumors of BraTS 2019."""
 RESECTED = 0.12
-"""Share with a resection cavity: BraTS is pre-operative but for some sites (Baid et al. 2021); an estimate."""
+"""Share with a resection cavity: BraTS is pre-operative except for some sites (Baid et al. 2021); an estimate."""
 BLED = 0.25
 """Share with T1-bright blood before contrast; an estimate."""
 
@@ -35,28 +35,28 @@ SEEN = 0.12
 RIM_MM = 4.6, 0.5
 """Median over patients of the enhancing rim's mean thickness, mm; standard deviation of its logarithm."""
 LIVING = 0.1, 0.9
-"""Range of the share of living tumor in a high-grade core: label 1 is necrosis and non-enhancing tumor alike
+"""Range of the share of living tumor in a high-grade core: label 1 includes necrosis and non-enhancing tumor
 (Bakas et al. 2018); set by how well T1ce in tumors is learned."""
 
-_STRIDE = 8  # steps between two looks at how far a front has come
-_STEP_MM = 2.5  # the growth's own lattice, whatever the image's voxel size
-_FRONT_MM = 0.56  # how far a front moves in a step of pure white matter, measured
+_STRIDE = 8  # steps between two checks of the front's position
+_STEP_MM = 2.5  # spacing of the growth's lattice, independent of the image's voxel size
+_FRONT_MM = 0.56  # measured distance that a front moves per step in pure white matter
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is decided before the tumor grows.
+    """The properties of a tumor that are drawn before it grows.
 
     Attributes:
         centre: (3,) mm, in the subject's space.
-        low_grade: little or no enhancement, a homogeneous bright core.
+        low_grade: whether the tumor has little or no enhancement and a homogeneous bright core.
         core, oedema: volumes in mm³.
         rim: mean thickness of the enhancing rim, mm.
-        enhancing: share of the core that enhances where the tumor is low grade.
+        enhancing: share of the core that enhances in a low-grade tumor.
         push, reach: mass effect (see `Deformation.with_mass`).
-        permeability: the subject's factor on contrast uptake; nothing else shows it.
-        lean: (3,) how much thicker the rim is on one side: log thickness gained over a core's radius.
-        cavity: share of the core that a resection left filled with fluid.
+        permeability: the subject's factor on contrast uptake, which no other image shows.
+        lean: (3,) asymmetry of the rim: change of its log thickness over a core's radius.
+        cavity: share of the core that is a fluid-filled resection cavity.
         clot: share of the core that has bled.
         living: share of a high-grade core that looks like enhancing tumor before contrast and does not enhance.
     """
@@ -83,8 +83,8 @@ class Tumour:
     Attributes:
         labels: uint8, BraTS: 0, 1, 2, 4.
         core, oedema, enhancing, cavity: float32 volume fractions; together at most 1.
-        clot: float32, of the core; at most `core`.
-        permeability: float32, contrast agent taken up relative to a typical enhancing rim; 0 outside it.
+        clot: float32 volume fraction, at most `core`.
+        permeability: float32, uptake of contrast agent relative to a typical enhancing rim; 0 outside the rim.
         character: float32 field that shifts the tumor's relaxation times and, in part, its permeability.
     """
 
@@ -98,7 +98,7 @@ class Tumour:
     character: np.ndarray
 
     def at(self, where: tuple[slice, slice, slice], shape: tuple[int, int, int]) -> Tumour:
-        """The same in a volume of `shape`, 0 around it."""
+        """The same tumor inside a volume of `shape`, 0 around it."""
         out = {}
         for field in fields(self):
             part = getattr(self, field.name)
@@ -108,7 +108,7 @@ class Tumour:
 
 
 def plan_tumour(deformation: Deformation) -> Plan:
-    """Draw site, size and kind; log-normal volumes that make a tumor of 6 % of the brain, the real median."""
+    """Draw site, size and kind; volumes are log-normal, with a median tumor of 6 % of the brain as in real data."""
     seed, subject, atlas = deformation.seed, deformation.subject, deformation.atlas
     rng = stream(seed, subject, "tumour")
     shares = np.array([share for share, _ in _SITES])
@@ -148,30 +148,30 @@ def _radius(volume: float) -> float:
 
 
 def arrival_time(source: np.ndarray, diffusivity: np.ndarray, rate: np.ndarray, voxels: float) -> np.ndarray:
-    """When a front reaches each voxel: ∂u/∂t = ∇·(D∇u) + ρu(1 − u), explicit, in voxels and steps.
+    """The time at which a front reaches each voxel: ∂u/∂t = ∇·(D∇u) + ρu(1 − u), explicit, in voxels and steps.
 
     The Fisher-KPP equation with a diffusivity that differs between tissues is the standard model of glioma
     growth (Swanson, Alvord & Murray 2000).
 
     Args:
         source: (X, Y, Z) float32 in [0, 1], u at the start.
-        diffusivity: (X, Y, Z) float32, at most 1/6; faces take the harmonic mean: none enters where it is 0.
+        diffusivity: (X, Y, Z) float32, at most 1/6; faces have the harmonic mean, so nothing enters voxels with 0.
         rate: (X, Y, Z) float32, ρ.
-        voxels: stop when u ≥ 1/2 in as many.
+        voxels: stop when u ≥ 1/2 in this many voxels.
 
     Returns:
-        (X, Y, Z) float32: the step, with fraction, at which u reached 1/2; infinite where it did not.
+        (X, Y, Z) float32: the fractional step at which u reached 1/2; infinite if it did not.
     """
     u = source.astype(np.float32)
     walls = []
     for axis in range(3):
         a, b = _sides(diffusivity, axis)
-        wall = np.zeros_like(u)  # between a voxel and the next along the axis
+        wall = np.zeros_like(u)  # the face between a voxel and the next along the axis
         _sides(wall, axis)[0][...] = 2 * a * b / (a + b + np.float32(1e-9))
         walls.append(wall)
     arrival = np.where(u >= 0.5, np.float32(0), np.float32(np.inf))
     for step in range(260):
-        if step % _STRIDE == 0:  # beyond the front's foot nothing happens
+        if step % _STRIDE == 0:  # nothing changes beyond the front's foot
             foot = _around(u > 1e-6, _STRIDE)
             inside, time, growth = u[foot], arrival[foot], rate[foot]
             near = [_sides(wall[foot], axis)[0] for axis, wall in enumerate(walls)]
@@ -192,7 +192,7 @@ def arrival_time(source: np.ndarray, diffusivity: np.ndarray, rate: np.ndarray, 
 
 
 def _around(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
-    """The box that holds the mask, `margin` voxels wider on each side."""
+    """The bounding box of the mask, `margin` voxels wider on each side."""
     box = []
     for axis in range(mask.ndim):
         hit = np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis)))
@@ -208,10 +208,10 @@ def _sides(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Matter) -> Tumour:
-    """Grow the planned tumor in the deformed brain, on a lattice of 2.5 mm about it, and bring it to `grid`.
+    """Grow the planned tumor in the deformed brain, on a lattice of 2.5 mm around it, and resample it to `grid`.
 
-    Cells diffuse five times as fast in white matter as in gray and do not cross CSF; edema spreads from the
-    core, thirty times as fast in white matter, which gives its fingers.
+    Cells diffuse five times as fast in white matter as in gray matter and do not cross CSF. Edema spreads from the
+    core, thirty times as fast in white matter, which produces its finger-like shape.
     """
     rng = stream(deformation.seed, deformation.subject, "growth")
     local = Grid.around(plan.centre, 84.5, _STEP_MM)
@@ -237,7 +237,7 @@ def grow_tumour(plan: Plan, deformation: Deformation, grid: Grid, anatomy: Matte
 
 
 def _ahead(arrival: np.ndarray) -> np.ndarray:
-    """Roughly how far inside the front a voxel lies, mm: negative outside, to be interpolated."""
+    """The approximate depth of a voxel inside the front, mm, negative outside; smooth enough for interpolation."""
     reached = np.isfinite(arrival)
     outside = (1 - ndimage.distance_transform_edt(~reached)) * _STEP_MM - 0.3
     behind = np.clip((arrival[reached].max() - arrival) * _FRONT_MM, 0, 3 * _STEP_MM) + 0.3
@@ -261,20 +261,20 @@ def _composition(
         # enhancing nodules, if any, inside the core
         rim = 3 * _share_of(np.where(core & (depth > _STEP_MM), patches, -9), core, plan.enhancing)
     else:
-        # a rim of uneven thickness around the necrosis, here and there broken
+        # a rim of uneven thickness around the necrosis, with gaps
         along = sum((p - c) * d for p, c, d in zip(local.open(), plan.centre, plan.lean, strict=True))
         thickness = plan.rim * np.exp(0.65 * patches.clip(-2.5, 2.5) + along / _radius(plan.core)) - 0.8
         rim = (thickness - depth).astype(np.float32)
-    # fluid fills the middle of the core; blood lies where another field is high
+    # fluid fills the center of the core; blood lies where another field is high
     hollow = _share_of(np.where(core, depth + patches, -9), core, plan.cavity)
     bled = _share_of(np.where(core, smooth_field(rng, local, 8.0) + 0.5 * patches, -9), core, plan.clot)
     cells, fluid, rim, hollow, bled = (resample(v, local, grid, -9.0) for v in (cells, fluid, rim, hollow, bled))
 
-    wobble = smooth_field(rng, grid, 5.0)  # borders are ragged below the growth's lattice
+    wobble = smooth_field(rng, grid, 5.0)  # roughens borders at scales below the growth's lattice
     sharp = np.float32(1 / max(grid.spacing, 1.0))
     tissue = (1 - anatomy.csf) * anatomy.brain
     in_core = np.clip(0.5 + (cells + 0.35 * wobble) * sharp, 0, 1) * anatomy.brain
-    # the core has replaced what was there; edema only soaks tissue, and gray matter hardly
+    # the core replaces tissue; edema only soaks it, and hardly soaks gray matter
     in_core *= np.clip(1.6 * tissue + 0.25, 0, 1)
     # edema fades over some millimeters and is uneven
     wet = np.clip(0.5 + (fluid + 0.8 * wobble) / max(grid.spacing, 3.5), 0, 1)
@@ -308,6 +308,6 @@ def _composition(
 
 
 def _share_of(score: np.ndarray, core: np.ndarray, share: float) -> np.ndarray:
-    """`score` less the level that `share` of the core exceeds, float32: positive there alone."""
+    """`score` minus the level that `share` of the core exceeds, float32: positive only in that share."""
     level = np.quantile(score[core], 1 - share) if share > 0 else np.inf
     return np.maximum(score - level, -9).astype(np.float32)

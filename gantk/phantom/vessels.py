@@ -1,4 +1,4 @@
-"""Where the atlas' blood and dura lie: what enhances in every patient, as shapes in MNI space."""
+"""The atlas' blood and dura, which enhance in every patient, as shapes in MNI space."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["dura_sheets", "large_vessels"]
 
 Point = tuple[float, float, float]
-"""MNI coordinates, mm; of paired structures those on the right, x > 0."""
+"""MNI coordinates, mm; for paired structures, those of the right side, x > 0."""
 
 Points = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -38,7 +38,8 @@ _CHOROID: tuple[tuple[Point, Point], ...] = (
 def large_vessels(points: Points, csf: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Fraction of blood at MNI `points`, given the CSF fraction and the depth below the surface in mm.
 
-    Large vessels at their usual places, pituitary and choroid plexus, which have no barrier; all outside tissue.
+    Includes large vessels at their usual positions, and pituitary and choroid plexus, which have no blood-brain
+    barrier; all outside tissue.
 
     Args:
         points: axes shaped (X, 1, 1), (1, Y, 1), (1, 1, Z), increasing.
@@ -64,7 +65,7 @@ def _mirror(point: Point, side: int) -> Point:
 
 
 def _paint(volume: np.ndarray, points: Points, a: Point, b: Point, size: Point) -> None:
-    """Raise `volume` to a tube from `a` to `b` with Gaussian walls of half-width `size` along each axis, mm."""
+    """Draw a tube from `a` to `b` into `volume`, with Gaussian walls of half-width `size` along each axis, mm."""
     near = []
     for axis, ends in zip(points, zip(a, b, size, strict=True), strict=True):
         low, high = min(ends[:2]) - 3 * ends[2], max(ends[:2]) + 3 * ends[2]
@@ -79,7 +80,7 @@ def _paint(volume: np.ndarray, points: Points, a: Point, b: Point, size: Point) 
 
 
 def dura_sheets(points: Points, csf: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Fraction of dura inside the head: the falx between the hemispheres, the tentorium above the cerebellum."""
+    """Fraction of dura inside the head: the falx between the hemispheres and the tentorium above the cerebellum."""
     x, y, z = points
     falx = np.exp(-((x / 1.0) ** 2)) * (z > 6) * (depth < 32)
     slope = z - (4 - 0.45 * abs(x) - 0.25 * abs(y + 55))

@@ -24,15 +24,15 @@ from gantk.workers import cores, in_processes
 __all__ = ["MANIFEST", "MODALITIES", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
 
 VERSION = 3
-"""Of the phantom's appearance: grows whenever the same seed gives other voxels."""
+"""Version of the phantom's voxels; increases whenever the same seed produces different voxels."""
 MODALITIES = ("flair", "t1", "t1ce", "t2")
-"""What every subject has, besides its segmentation."""
+"""The images of every subject, in addition to its segmentation."""
 MANIFEST = "phantom.json"
-"""In each subject's folder: what made it, what was drawn for it, and its files' SHA-256."""
+"""The manifest in each subject's folder: generator, drawn values, and SHA-256 of its files."""
 
 
 def subject_id(index: int) -> str:
-    """The folder's name of subject `index`, counted from 0: `BraTS20_Training_001` and on."""
+    """The folder name of subject `index`, counted from 0: `BraTS20_Training_001` and so on."""
     return f"BraTS20_Training_{index + 1:03d}"
 
 
@@ -41,20 +41,20 @@ def write_phantom(
 ) -> list[Path]:
     """Write `subjects` patients as `out/X/X_{t1,t2,flair,t1ce,seg}.nii.gz` and return their folders in order.
 
-    Subject k depends on (seed, k, spacing) alone: neither the cohort's size nor the workers change a byte
-    of it. A folder appears when it is complete; a complete one is kept.
+    Subject k depends only on (seed, k, spacing): its bytes do not depend on the cohort's size or the number of workers.
+    Folders are written atomically; complete folders are kept.
 
     Args:
-        out: folder of the cohort, made where missing.
-        subjects: how many, at least 1.
+        out: folder of the cohort, created if missing.
+        subjects: number of subjects, at least 1.
         spacing: isotropic voxel size, mm, 0.5 to 8.
-        seed: of the cohort, not negative.
+        seed: seed of the cohort, not negative.
         progress: shows a bar.
-        workers: processes; by default one for each CPU this process may use; 1 works in this process.
+        workers: number of processes; default: one for each CPU this process may use; 1 uses only this process.
 
     Raises:
         UsageError: an argument is out of range.
-        DataError: `out` holds a subject of another phantom or of no phantom, or cannot be written.
+        DataError: `out` contains a subject of another phantom or other data, or cannot be written.
     """
     _check(subjects, spacing, seed, workers)
     out = Path(out)
@@ -72,7 +72,7 @@ def write_phantom(
 
 
 def damaged_subjects(out: Path, subjects: int, spacing: float, seed: int) -> list[Path]:
-    """The folders of these subjects that exist and are not what `write_phantom` wrote, byte for byte.
+    """The existing folders of these subjects that differ in any byte from what `write_phantom` wrote.
 
     Raises:
         OSError: a file cannot be read.
@@ -115,7 +115,7 @@ def _write_subject(out: Path, seed: int, index: int, spacing: float) -> None:
         files = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
         manifest = {**_identity(seed, index, spacing), **result.facts, "files": files}
         (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    _complete(folder, seed, index, spacing)  # another process may have been as fast, and have put another phantom there
+    _complete(folder, seed, index, spacing)  # another process may have written a different phantom there
 
 
 def _write_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:
@@ -123,7 +123,7 @@ def _write_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)
     image.header.set_xyzt_units("mm")
-    # no time and no name in the gzip header: equal voxels are equal bytes
+    # no time and no name in the gzip header, so that equal voxels give equal bytes
     with path.open("wb") as file, gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
         packed.write(image.to_bytes())
 
@@ -133,7 +133,7 @@ def _identity(seed: int, index: int, spacing: float) -> dict[str, Any]:
 
 
 def _complete(folder: Path, seed: int, index: int, spacing: float) -> bool:
-    """Whether the folder holds this very subject; raises DataError where it holds anything else, or is damaged."""
+    """Whether the folder contains exactly this subject; raises DataError if it contains other data or is damaged."""
     if not folder.exists():
         return False
     wanted = _identity(seed, index, spacing)
