@@ -16,26 +16,26 @@ __all__ = ["CasNet"]
 
 
 class CasNet(LayeredGenerator):
-    """U-Nets in a chain, each refining its predecessor's image: (B, in_channels, H, W) float to (B, out_channels,
-    H, W) in (−1, 1).
+    """A chain of U-Nets, each refining its predecessor's image.
 
-    Volumes alike. All sides are multiples of 2^levels. Each U-block is the U-Net of pix2pix, 4×4 convolutions with skip
-    connections; the first takes the source, the others the image before them, and each ends in one. Layer
-    b · 2 · levels + i is layer i of U-block b.
+    Maps (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1); volumes in the same way. All sides are
+    multiples of 2^levels. Each U-block is the U-Net of pix2pix, 4×4 convolutions with skip connections; the first
+    receives the source, each other block the preceding image, and each outputs an image. Layer b · 2 · levels + i is
+    layer i of U-block b.
 
     Source: Armanious et al., "MedGAN", 2020 (6 blocks of 8 levels for 256², batch norm).
 
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        blocks: U-blocks.
-        levels: halvings in each.
-        channels: width of the first level of each.
-        norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
-        dropout: probability where the U-Net of pix2pix has it.
+        blocks: number of U-blocks.
+        levels: halvings in each block.
+        channels: width of each block's first level.
+        norm: "instance", "batch" or "none"; convolutions before batch norm have no bias.
+        dropout: dropout probability, in the same places as in the U-Net of pix2pix.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Several networks of one kind, whose mean is the image and whose spread tells where they disagree."""
+"""Several networks of one kind: their mean is the image, and their spread shows where they disagree."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Ensemble"]
 
 
 class Ensemble(nn.Module):
-    """The mean of K networks of one architecture, each with initial weights of its own; besides, their `spread`.
+    """The mean of K networks of one architecture with different initial weights, and their `spread`.
 
     `gantk predict --also spread` writes the standard deviation over the networks, (B, 1, *spatial), averaged over
     targets, in the normalized range. Source: Lakshminarayanan et al., "Simple and scalable predictive uncertainty
@@ -26,7 +26,7 @@ class Ensemble(nn.Module):
         out_channels: channels of the output.
         of: the network, any generator.
         members: K.
-        dimensions: of its images; the networks are told.
+        dimensions: number of spatial dimensions; passed to the networks.
     """
 
     def __init__(

@@ -14,13 +14,13 @@ __all__ = ["LayeredGenerator"]
 
 
 class LayeredGenerator(nn.Module, ABC):
-    """A generator whose layers have numbers, so that features can be taken in the pass that translates.
+    """A generator with numbered layers, so that features can be extracted in the same pass as the translation.
 
     Attributes:
         in_channels: channels of the source.
-        size_multiple: what all sides of an image must be multiples of, or what each must.
+        size_multiple: all sides of an image must be multiples of this number, or of one number per side.
         least: the smallest side.
-        dimensions: of an image, 2 for slices and 3 for volumes.
+        dimensions: number of spatial dimensions, 2 for slices and 3 for volumes.
     """
 
     in_channels: int
@@ -31,19 +31,20 @@ class LayeredGenerator(nn.Module, ABC):
     @property
     @abstractmethod
     def layer_count(self) -> int:
-        """The number of layers, which are numbered from 0."""
+        """The number of layers, numbered from 0."""
 
     @abstractmethod
     def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
-        """Run the layers up to `last`, all where None.
+        """Run the layers up to `last`; None runs all layers.
 
         Args:
             image: (B, in_channels, *spatial) in [−1, 1].
             layers: numbers of the layers whose outputs are wanted.
-            last: the last number that is wanted.
+            last: number of the last layer to run.
 
         Returns:
-            The output (B, out_channels, *spatial), anything where it stops before its end, and the features by number.
+            The output (B, out_channels, *spatial), which is arbitrary if the run stops before the end, and the features
+            by number.
         """
 
     @overload
@@ -51,16 +52,16 @@ class LayeredGenerator(nn.Module, ABC):
     @overload
     def forward(self, image: Tensor, layers: tuple[int, ...], decode: bool = True) -> Translation: ...
     def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Tensor | Translation:
-        """Translate, and take features in the same pass.
+        """Translate, and extract features in the same pass.
 
         Args:
             image: (B, in_channels, *spatial) in [−1, 1].
             layers: numbers of the layers whose outputs are wanted.
-            decode: False stops after the last wanted layer and gives no output.
+            decode: False stops after the last of `layers` and returns no output.
 
         Returns:
-            The output (B, out_channels, *spatial), or with layers the output and the features by number,
-            (S·B, C, *spatial) from S parallel encoders.
+            The output (B, out_channels, *spatial); with `layers`, the output and the features by number,
+            (S·B, C, *spatial) for S parallel encoders.
 
         Raises:
             GantkError: the image's shape or a layer number does not fit.

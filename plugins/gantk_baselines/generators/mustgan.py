@@ -36,14 +36,15 @@ class _Stream(nn.Module):
 class Mustgan(LayeredGenerator):
     """mustGAN generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
 
-    K one-to-one streams take one modality each, a many-to-one stream takes all; each is a ResNet generator up to the
-    join. There the K + 1 feature maps are concatenated, a 3×3 convolution with norm and ReLU brings them to one
-    stream's width, and the rest of a ResNet generator makes the image. `streams.0` … `streams.K − 1` are the
-    one-to-one streams in the order of the inputs, `streams.K` the many-to-one stream; weights carry the names that
-    they have in `resnet`, so that generators of that kind, with the same settings, can be copied into them, and one
-    into the rest. Volumes alike; all sides are multiples of 4 and at least 8.
+    Each of K one-to-one streams receives one modality, and a many-to-one stream receives all; each stream is a ResNet
+    generator up to the join. There the K + 1 feature maps are concatenated, a 3×3 convolution with norm and ReLU
+    reduces them to one stream's width, and the rest of a ResNet generator produces the image. `streams.0` …
+    `streams.K − 1` are the one-to-one streams in the order of the inputs, `streams.K` is the many-to-one stream.
+    Weights have the same names as in `resnet`, so that weights of `resnet` generators with the same settings can be
+    copied into the streams and into the rest. Volumes are translated in the same way; all sides are multiples of 4 and
+    at least 8.
 
-    Layers are numbered as in `resnet`; a number up to the join is the many-to-one stream's layer.
+    Layers are numbered as in `resnet`; numbers up to the join are layers of the many-to-one stream.
 
     Source: Yurt et al., "mustGAN", Medical Image Analysis 2021: the position of the join is chosen for each task. The
     width and kernel of the fusing convolution are this implementation's choice.
@@ -51,19 +52,19 @@ class Mustgan(LayeredGenerator):
     Args:
         in_channels: channels of the source, K · stream_channels.
         out_channels: channels of the output.
-        stream_channels: channels of one modality, more than one where neighboring slices are inputs too.
+        stream_channels: channels of one modality; more than one if neighboring slices are inputs too.
         join: the layer after which the streams are joined: "early" the encoder's last before the blocks,
             "middle" half of the blocks, "late" the decoder's first doubling with its norm and activation; or a number.
-        train_streams: train the streams on; otherwise they stay as they are, without dropout and with stored
+        train_streams: continue training the streams; otherwise they stay fixed, without dropout and with stored
             statistics of batch norm.
         channels: width of the first convolution.
         blocks: residual blocks.
         norm: "instance", "batch" or "none".
-        antialias: blurred sampling in place of strided and transposed convolutions.
+        antialias: blurred sampling instead of strided and transposed convolutions.
         dropout: probability inside each residual block.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of spatial dimensions, 2 or 3.
 
     Raises:
         GantkError: the modalities do not fit the channels, or the join lies outside the network.
@@ -109,7 +110,7 @@ class Mustgan(LayeredGenerator):
         self.join = _join(join, self.count, blocks, antialias)
         single = [layers(stream_channels)[: self.join + 1] for _ in range(in_channels // stream_channels)]
         self.streams = nn.ModuleList(_Stream(stream) for stream in [*single, whole[: self.join + 1]])
-        # the rest keeps its layers' own numbers, as names too
+        # the rest keeps the layers' numbers as names
         self.layers = nn.Sequential()
         for number in range(self.join + 1, self.count):
             self.layers.add_module(str(number), whole[number])
@@ -125,7 +126,7 @@ class Mustgan(LayeredGenerator):
 
     @torch.no_grad()
     def _sizes(self) -> list[int]:
-        """The channels of each stream's last map, the many-to-one stream's last."""
+        """The channels of each stream's last map; the many-to-one stream comes last."""
         self.eval()
         image = torch.zeros(1, self.in_channels, *[8] * self.dimensions)
         return [stream.layers(part).shape[1] for stream, part in zip(self.streams, self._parts(image), strict=True)]
@@ -134,7 +135,7 @@ class Mustgan(LayeredGenerator):
         return [*image.split(self.stream_channels, dim=1), image]
 
     def train(self, mode: bool = True) -> Mustgan:
-        """Set the mode; streams that are not trained stay in the evaluation mode."""
+        """Set the mode; streams that are not trained stay in evaluation mode."""
         super().train(mode)
         self.streams.train(mode and self.train_streams)
         return self

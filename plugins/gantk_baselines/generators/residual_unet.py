@@ -17,13 +17,13 @@ from gantk_baselines.layers import BlurUp, InstanceNorm, Levels
 __all__ = ["ResidualUnet"]
 
 SLOPE = 0.01
-"""Of the leaky ReLUs."""
+"""The slope of the leaky ReLUs."""
 LEAST = 4
-"""Pixels of a side that is not halved any more."""
+"""The length of a side, in pixels, below which sides are not reduced."""
 
 
 class _Mean(nn.Module):
-    """Means of neighbors along the axes whose stride is 2: average pooling, the same in every run on a GPU too."""
+    """Average pooling along the axes with stride 2, deterministic on a GPU too."""
 
     def __init__(self, stride: tuple[int, ...]) -> None:
         super().__init__()
@@ -37,9 +37,9 @@ class _Mean(nn.Module):
 
 
 class _Block(nn.Module):
-    """LeakyReLU(s(x) + norm(conv(LeakyReLU(norm(conv(x)))))); s averages and has 1×1 convolutions where needed.
+    """LeakyReLU(s(x) + norm(conv(LeakyReLU(norm(conv(x)))))); s averages and has a 1×1 convolution if needed.
 
-    The last norm's scale starts at 0, so that the block starts as s.
+    The last norm's scale starts at 0, so that the block initially computes s.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: tuple[int, ...], dimensions: Dimensions) -> None:
@@ -65,12 +65,12 @@ class _Block(nn.Module):
 
 
 class _Up(nn.Module):
-    """Linear doubling, a 1×1 convolution to the skip connection's channels, both joined, 3×3 convolution and norm."""
+    """Linear doubling and a 1×1 convolution to the skip's channels, concatenation, 3×3 convolution and norm."""
 
     def __init__(self, in_channels: int, channels: int, stride: tuple[int, ...], dimensions: Dimensions) -> None:
         super().__init__()
         convolution = CONVOLUTION[dimensions]
-        # before doubling, where it costs a part: a convolution with one pixel commutes with linear interpolation
+        # before doubling, where it is cheaper: a 1×1 convolution commutes with linear interpolation
         self.narrow = convolution(in_channels, channels, 1)
         self.upsample = BlurUp([step == 2 for step in stride])
         self.join = nn.Sequential(
@@ -84,27 +84,28 @@ class _Up(nn.Module):
 
 
 class ResidualUnet(LayeredGenerator):
-    """Residual U-Net: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1), of volumes alike.
+    """Residual U-Net: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1); volumes in the same way.
 
-    A first 3×3 convolution and `blocks` residual blocks at each size. Every level halves all sides, but for those of
-    `image_size` that would become shorter than 4: so slabs of few slices can be deep. The decoder doubles linearly and
-    has one convolution at each size; the last is 1×1, and tanh. Instance norm with learned scale and shift.
+    A first 3×3 convolution and `blocks` residual blocks at each size. Every level halves all sides except sides of
+    `image_size` that would become shorter than 4, so that slabs of few slices can have many levels. The decoder doubles
+    linearly and has one convolution at each size; the output has a 1×1 convolution and tanh. Instance norm has learned
+    scale and shift.
 
     Layers are numbered by size: 0 … levels downwards, levels + 1 … 2 · levels upwards, 2 · levels + 1 the output.
 
     Sources: residual encoders: Isensee et al., "nnU-Net revisited", MICCAI 2024, and He et al., "Deep residual
-    learning", CVPR 2016. Linear upsampling in place of transposed convolutions leaves no checkerboard (Odena et al.,
-    Distill 2016).
+    learning", CVPR 2016. Linear upsampling instead of transposed convolutions avoids checkerboard artifacts (Odena et
+    al., Distill 2016).
 
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        image_size: of the images that are trained on, which decides what is halved; all sides where absent.
+        image_size: size of the training images, which decides which sides are halved; default: all sides.
         levels: halvings.
-        channels: width of the first level, doubled with each.
+        channels: width of the first level, doubled at each further level.
         widest: the greatest width.
         blocks: residual blocks at each size.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     def __init__(
@@ -167,12 +168,12 @@ class ResidualUnet(LayeredGenerator):
 
 
 def _strides(size: Sequence[int] | None, levels: int, dimensions: int) -> list[tuple[int, ...]]:
-    """For each level, by how much it shrinks each axis: 2, or 1 where a side is as short as it may be."""
+    """The stride of each axis at each level: 2, or 1 if the side must not become shorter."""
     if size is None:
         return [(2,) * dimensions] * levels
     sides, found = list(size), []
     for _ in range(levels):
-        # an odd side is halved too, and refused where sizes are checked, with the multiple that fits
+        # odd sides are halved too; the check of sizes rejects them and names the required multiple
         stride = tuple(2 if side >= 2 * LEAST else 1 for side in sides)
         sides = [side // one for side, one in zip(sides, stride, strict=True)]
         found.append(stride)
@@ -180,7 +181,7 @@ def _strides(size: Sequence[int] | None, levels: int, dimensions: int) -> list[t
 
 
 def _initialise(network: nn.Module) -> None:
-    """He's initialization for leaky ReLUs; biases 0, and residual blocks start as their shortcuts."""
+    """Kaiming initialization for leaky ReLUs; biases are 0, and residual blocks start as their shortcuts."""
     for layer in network.modules():
         if isinstance(layer, CONVOLUTIONS):
             nn.init.kaiming_normal_(layer.weight, a=SLOPE)

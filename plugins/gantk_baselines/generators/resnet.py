@@ -57,11 +57,11 @@ def encoder_layers(
     dropout: float,
     dimensions: Dimensions = 2,
 ) -> list[nn.Module]:
-    """The encoder up to the last residual block: (B, in, H, W) to (B, 4 · channels, H/4, W/4), of volumes alike.
+    """The encoder up to the last residual block: (B, in, H, W) to (B, 4 · channels, H/4, W/4); volumes in the same way.
 
-    Antialiased these are layers 0 to 11 + blocks: 0 padding, 1–3 7×7 convolution, norm, ReLU, 4–7 and 8–11
-    convolution, norm, ReLU, blurred halving, 12 … the blocks. Otherwise a strided convolution takes the
-    place of convolution and halving.
+    With antialiasing these are layers 0 to 11 + blocks: 0 padding, 1–3 7×7 convolution, norm, ReLU, 4–7 and 8–11
+    convolution, norm, ReLU, blurred halving, 12 … the blocks. Otherwise a strided convolution replaces convolution and
+    halving.
     """
     bias, convolution = convolution_bias(norm), CONVOLUTION[dimensions]
     layers: list[nn.Module] = [
@@ -89,9 +89,9 @@ def decoder_layers(
     skipped: int = 0,
     dimensions: Dimensions = 2,
 ) -> list[nn.Module]:
-    """The decoder: (B, 4 · channels, H/4, W/4) to the image (B, out, H, W) in (−1, 1), of volumes alike.
+    """The decoder: (B, 4 · channels, H/4, W/4) to the image (B, out, H, W) in (−1, 1); volumes in the same way.
 
-    The last three layers (padding, 7×7 convolution, tanh) expect `skipped` channels more than those before give.
+    The last three layers (padding, 7×7 convolution, tanh) expect `skipped` more channels than the layers before output.
     """
     bias = convolution_bias(norm)
     layers: list[nn.Module] = []
@@ -107,10 +107,10 @@ def decoder_layers(
 
 
 class Resnet(LayeredGenerator):
-    """ResNet generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1), of volumes alike.
+    """ResNet generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1); volumes in the same way.
 
-    All sides are multiples of 4 and at least 8. With `antialias` and nine blocks the layers are numbered as CUT
-    numbers them: 0 reflection padding (so the padded input itself), 1–3 7×7 convolution, norm, ReLU, 4
+    All sides are multiples of 4 and at least 8. With `antialias` and nine blocks the layers are numbered as in
+    CUT: 0 reflection padding (that is, the padded input), 1–3 7×7 convolution, norm, ReLU, 4
     convolution to 2 · channels, 7 blurred halving, 8 convolution to 4 · channels, 11 blurred halving, 12–20
     blocks, 21 blurred doubling, 22 convolution, 25 doubling, 26 convolution, 29 padding, 30 7×7 convolution,
     31 tanh.
@@ -123,12 +123,12 @@ class Resnet(LayeredGenerator):
         out_channels: channels of the output.
         channels: width of the first convolution.
         blocks: residual blocks.
-        norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
-        antialias: blurred sampling in place of strided and transposed convolutions.
+        norm: "instance", "batch" or "none"; convolutions before batch norm have no bias.
+        antialias: blurred sampling instead of strided and transposed convolutions.
         dropout: probability inside each block (pGAN: 0.5).
         init: "xavier" or "normal".
         init_gain: gain or standard deviation of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     size_multiple = 4

@@ -1,4 +1,4 @@
-"""The ResViT generator: a residual CNN whose bottleneck holds transformers."""
+"""The ResViT generator: a residual CNN with transformers in its bottleneck."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["ArtBlock", "Resvit", "Transformer"]
 
 
 class Transformer(nn.Module):
-    """The encoder of a vision transformer: tokens (B, N, hidden) to the same shape.
+    """The encoder of a vision transformer: tokens (B, N, hidden) to tokens of the same shape.
 
-    `depth` of timm's pre-norm blocks, z' = z + MSA(LN(z)), z'' = z' + MLP(LN(z')), and a last LN.
+    `depth` pre-norm blocks of timm, z' = z + MSA(LN(z)), z'' = z' + MLP(LN(z')), and a last LN.
 
     Args:
         hidden: width of a token, a multiple of heads.
         depth: blocks.
         heads: attention heads.
-        mlp_ratio: the MLP's hidden width in multiples of a token's.
+        mlp_ratio: the MLP's hidden width as a multiple of a token's width.
         dropout: probability inside the MLPs.
     """
 
@@ -51,7 +51,7 @@ class Transformer(nn.Module):
 
 
 class _Bridge(nn.Module):
-    """From a map (B, C, h, w) to tokens on a grid of (h/4, w/4), through a transformer, and back beside the map."""
+    """A map (B, C, h, w) to tokens on a grid of (h/4, w/4), through a transformer, and back, merged with the map."""
 
     def __init__(self, channels: int, hidden: int, grid: tuple[int, int], norm: Norm, dropout: float) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class _Bridge(nn.Module):
         grid = self.embedding(self.down(x))
         size = grid.shape[-2:]
         positions = self.positions
-        # an exported network takes images of other sizes than the one that it is traced with
+        # an exported network accepts other image sizes than the traced one
         if torch.compiler.is_exporting() or positions.shape[-2:] != size:
             positions = F.interpolate(positions, size=size, mode="bicubic", align_corners=False)
         tokens = self.dropout(grid + positions).flatten(2).transpose(1, 2)
@@ -112,7 +112,7 @@ class ArtBlock(nn.Module):
 
     Args:
         residual: the residual convolutions.
-        bridge: the way to the transformer and back; None in a block without one.
+        bridge: the conversion to tokens and back; None in a block without transformer.
     """
 
     def __init__(self, residual: ResidualBlock, bridge: _Bridge | None = None) -> None:
@@ -121,7 +121,7 @@ class ArtBlock(nn.Module):
         self.bridge = bridge
 
     def forward(self, x: Tensor, transformer: nn.Module | None = None) -> Tensor:
-        """x through the block; `transformer` is that of the network, which several blocks may share."""
+        """Run the block on x; several blocks of the network may share `transformer`."""
         if self.bridge is not None and transformer is not None:
             x = self.bridge(x, transformer)
         return self.residual(x)
@@ -130,38 +130,39 @@ class ArtBlock(nn.Module):
 class Resvit(LayeredGenerator):
     """ResViT generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1).
 
-    A ResNet generator (strided, not antialiased) whose residual blocks are ART blocks; those named by `transformers`
-    hold one. Their maps are halved twice more, so that a token stands for 16×16 pixels: H and W are multiples of 16
-    and at least 32, without transformers of 4 and at least 8. Learned positions are kept for `image_size` and
-    interpolated for other sizes. Layers are numbered as in the strided `resnet`: 0–9 encoder, then the blocks, then
-    the decoder. A network without transformers has the same weights under the same names as one with them, but theirs.
+    A ResNet generator (strided, not antialiased) whose residual blocks are ART blocks; the blocks listed in
+    `transformers` contain a transformer. Their maps are halved twice more, so that a token represents 16×16 pixels: H
+    and W are multiples of 16 and at least 32; without transformers, multiples of 4 and at least 8. Learned positions
+    are stored for `image_size` and interpolated for other sizes. Layers are numbered as in the strided `resnet`: 0–9
+    encoder, then the blocks, then the decoder. Apart from the transformers' weights, networks with and without
+    transformers have the same weights under the same names.
 
     Source: Dalmaz et al., "ResViT", IEEE TMI 2022, and its code: batch norm, transformers in the first and sixth of
-    nine blocks with common weights, 768 wide, 12 deep, 12 heads, from R50+ViT-B/16 of ImageNet-21k (the code also takes
-    that network's positions and patch embedding, which here begin at 0 and at random).
+    nine blocks with shared weights, 768 wide, 12 deep, 12 heads, from R50+ViT-B/16 of ImageNet-21k. (The published code
+    also uses that network's positions and patch embedding, which here start at 0 and at random values.)
 
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        image_size: (H, W) that the positions are for.
+        image_size: (H, W) of the learned positions.
         channels: width of the first convolution.
         blocks: ART blocks.
-        transformers: which of them hold a transformer, counted from 1; none for the CNN alone.
-        share_transformers: one transformer for all of them, or one each.
+        transformers: the blocks that contain a transformer, counted from 1; empty for only the CNN.
+        share_transformers: whether these blocks share one transformer.
         hidden: width of a token.
         depth: blocks of a transformer.
         heads: attention heads.
-        mlp_ratio: width of a transformer's MLPs, in multiples of hidden.
+        mlp_ratio: width of a transformer's MLPs, as a multiple of hidden.
         dropout: probability at the embedding and in the transformer's MLPs.
-        pretrained: name of a timm vision transformer whose blocks, of the same width and number, the transformers
-            begin with (published: "vit_base_r50_s16_224.orig_in21k"); empty for none.
+        pretrained: name of a timm vision transformer with the same width and depth whose blocks initialize the
+            transformers (published: "vit_base_r50_s16_224.orig_in21k"); empty for none.
         norm: "instance", "batch" or "none".
-        init: initialization of the convolutions: "default" is PyTorch's own, as in the code, "normal" or "xavier".
-        init_gain: standard deviation or gain of the initialization, where it is not PyTorch's own.
+        init: initialization of the convolutions: "default" (PyTorch's, as in the published code), "normal" or "xavier".
+        init_gain: standard deviation or gain of the initialization, unless it is PyTorch's.
 
     Raises:
-        GantkError: a transformer outside the blocks, a width that heads do not divide, weights that do not fit or
-            could not be loaded.
+        GantkError: a transformer lies outside the blocks, the width is not a multiple of heads, or weights do not fit
+            or could not be loaded.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ def _check_transformers(transformers: tuple[int, ...], blocks: int, hidden: int,
 
 
 def _load_pretrained(transformer: Transformer, name: str) -> None:
-    """Give a transformer the blocks and last norm of one of timm's."""
+    """Copy the blocks and the last norm of a timm transformer into a transformer."""
     import timm  # takes seconds
 
     create: Callable[..., Any] = timm.create_model

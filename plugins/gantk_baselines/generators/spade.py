@@ -16,7 +16,7 @@ __all__ = ["Spade"]
 
 
 class SpadeNorm(nn.Module):
-    """norm(x)·(1 + γ(m)) + β(m), with γ and β from two convolutions of the map m at the size of x."""
+    """norm(x)·(1 + γ(m)) + β(m); γ and β are computed by convolutions from the map m, resized to x."""
 
     def __init__(self, channels: int, map_channels: int, hidden: int, dimensions: Dimensions = 2) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class SpadeNorm(nn.Module):
 
 
 class SpadeBlock(nn.Module):
-    """A residual block: twice SPADE norm, LeakyReLU and convolution, and a shortcut with a SPADE norm of its own."""
+    """A residual block: twice SPADE norm, LeakyReLU and convolution, and a shortcut with its own SPADE norm."""
 
     def __init__(
         self, in_channels: int, out_channels: int, map_channels: int, hidden: int, dimensions: Dimensions = 2
@@ -55,24 +55,24 @@ class SpadeBlock(nn.Module):
 class Spade(nn.Module):
     """SPADE generator: (B, in_channels, H, W) float and labels (B, K, H, W) to (B, out_channels, H, W) in (−1, 1).
 
-    Volumes alike. All sides are multiples of 2^levels. It begins with the image at its smallest and doubles it `levels`
-    times, each time by a block whose norms are modulated by labels and image. It is given `labels`, categories per
-    pixel.
+    Volumes are translated in the same way. All sides are multiples of 2^levels. The network starts from the downscaled
+    image and doubles the size `levels` times; the norms of each block are modulated by labels and image. Its extra
+    input is `labels`, categories per pixel.
 
     Source: Park et al., "Semantic image synthesis with spatially-adaptive normalization", CVPR 2019 (64 channels, 128
-    hidden). There the map is the labels alone, made from noise, and the norm is synchronized batch norm; here the
-    image is translated, so it is in the map too, and the norm is instance norm.
+    hidden). There, an image is made from noise, the map contains only the labels, and the norm is synchronized batch
+    norm. Here, an image is translated, so the map also contains the image, and the norm is instance norm.
 
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
         given: channels of the labels.
-        channels: width at the full size; it doubles with each halving, to 8 times.
+        channels: width at full size; it doubles with each halving, up to 8 · channels.
         levels: doublings.
         hidden: width of the convolutions from the map to γ and β.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     def __init__(

@@ -38,17 +38,17 @@ class TimmGenerator(LayeredGenerator):
         out_channels: channels of the output.
         backbone: a model name of timm that supports `features_only`, such as resnet18, convnext_atto,
             efficientnet_b0, mobilenetv3_small_100, vit_tiny_patch16_224.
-        stages: how many of the backbone's stages are used, the shallowest first; all where absent.
+        stages: number of the backbone's stages to use, from the shallowest; default: all.
         channels: width of the decoder at full resolution; it doubles with each halving up to 8 · channels.
         pretrained: start from timm's weights (downloaded once by timm; the first convolution is
             adapted to in_channels).
         norm: norm of the decoder; the backbone keeps its own.
         init: initialization of the decoder; the backbone keeps timm's.
         init_gain: gain or standard deviation of the initialization.
-        image_size: (H, W) for backbones that are built for one size (ViT, Swin); others take any.
+        image_size: (H, W) for backbones that are built for one size (ViT, Swin); others accept any size.
 
     Raises:
-        GantkError: unknown backbone, one that offers no features, or weights that could not be loaded.
+        GantkError: the backbone is unknown or offers no features, or its weights could not be loaded.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TimmGenerator(LayeredGenerator):
         self.stage_channels: list[int] = self.backbone.feature_info.channels()
         self.size_multiple = max(self.reductions)
         self.least = 2 * self.size_multiple
-        # stages of one size are merged; below the shallowest stage the decoder goes on by halves to the image
+        # stages of one size are merged; from the shallowest stage the decoder continues doubling up to the image's size
         halves = range(math.ceil(math.log2(min(self.reductions))))
         self.scales = sorted({*self.reductions, *(2**i for i in halves), 1}, reverse=True)
         bias = convolution_bias(norm)
@@ -99,9 +99,9 @@ class TimmGenerator(LayeredGenerator):
         return len(self.reductions)
 
     def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
-        """As the base's; a backbone always runs as a whole."""
+        """As in the base class; a backbone always runs as a whole."""
         stages = [
-            # some backbones (Swin) give channels last
+            # some backbones (Swin) return channels last
             stage if stage.shape[1] == channels else stage.permute(0, 3, 1, 2)
             for stage, channels in zip(self.backbone(image), self.stage_channels, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Any generator, told more than an image: what it is given is stacked on the image as planes."""
+"""Any generator with extra inputs, which are appended to the image as further channels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Told"]
 
 
 class Told(nn.Module):
-    """Another generator, which is shown what it is given of an image as planes behind the image's channels.
+    """A generator that receives extra inputs as planes appended to the image's channels.
 
     Args:
         in_channels: channels of the source.
-        given: channels of what it is given, by name.
+        given: channels of the extra inputs, by name.
         of: the generator.
-        dimensions: of its images.
+        dimensions: number of spatial dimensions.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Told(nn.Module):
     def forward(
         self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True, **given: Tensor
     ) -> Tensor | Translation:
-        """(B, in_channels, *spatial) with values (B, K) or (B, K, *spatial) to (B, out_channels, *spatial)."""
+        """(B, in_channels, *spatial) with extra inputs (B, K) or (B, K, *spatial) to (B, out_channels, *spatial)."""
         planes = [image]
         for name in self.names:
             values = given[name]

@@ -31,7 +31,7 @@ def _down(
     dropout: float,
     dimensions: Dimensions,
 ) -> nn.Sequential:
-    """LeakyReLU, 4×4 convolution with stride 2, norm, dropout: no activation at the image, no norm at either end."""
+    """LeakyReLU, 4×4 convolution with stride 2, norm, dropout; no activation on the image, no norm at either end."""
     ends = level in (0, levels - 1)
     return nn.Sequential(
         *([nn.LeakyReLU(0.2)] if level else []),
@@ -54,7 +54,7 @@ def _up(
 
 
 class Unet(LayeredGenerator):
-    """U-Net generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1), of volumes alike.
+    """U-Net generator: (B, in_channels, H, W) float to (B, out_channels, H, W) in (−1, 1); volumes in the same way.
 
     All sides are multiples of 2^levels. Each level halves the image; widths are channels · 1, 2, 4, 8, 8, …
     Layers are numbered by block: 0 … levels − 1 downwards (the convolution with its norm, before the next
@@ -68,13 +68,13 @@ class Unet(LayeredGenerator):
         out_channels: channels of the output.
         levels: halvings; 8 is the published "U-Net 256", 7 "U-Net 128", 5 fits 224².
         channels: width of the first level.
-        norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
-        dropout: probability in the published places, the upward levels of full width but the innermost.
+        norm: "instance", "batch" or "none"; convolutions before batch norm have no bias.
+        dropout: probability in the published places: the upward levels of full width except the innermost.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
-        bias: whether the convolutions but the last have one (MM-GAN: none); where absent, all but batch norm's do.
+        bias: whether the convolutions except the last have a bias (MM-GAN: no); default: all except before batch norm.
         encoder_dropout: probability in the downward levels of full width (MM-GAN: 0.2).
-        dimensions: of an image, 2 or 3.
+        dimensions: number of spatial dimensions, 2 or 3.
     """
 
     def __init__(
