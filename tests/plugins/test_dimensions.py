@@ -69,7 +69,7 @@ def test_what_does_not_suit_is_refused_with_what_does() -> None:
     registry.add(component("flat", Literal[2]))
     flat = registry.get("loss", "flat")
     check_suited(flat, 2, "here")
-    said = r"here: the loss 'flat' of the plugin tests 1 works on slices, and the recipe trains on volumes"
+    said = r"here: the loss 'flat' of the plugin tests 1 works on slices, but the recipe trains on volumes"
     with pytest.raises(RecipeError, match=rf"{said}.*data\.dimensions = 3; set data\.dimensions = 2"):
         suited(registry, "loss", "flat", 3, "here")
     registry.add(component("deep", Literal[3]), component("both", int), component("all", int, "weight_map"))
