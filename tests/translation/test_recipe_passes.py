@@ -185,13 +185,18 @@ def ds3(
 
 
 def few_pairs() -> dict[str, Step]:
-    """DS³-Net whose student follows a committee of two, each asked for the slices and their mirror images."""
+    """DS³-Net whose student follows its teacher and two others, each asked for the slices and their mirror images."""
     published = ds3(image=False)
-    members = [translator(role, 1, 1, 0) for role in ("first", "second")]
-    asked = [translator(role, 2, 2, 0) for role in ("first", "second")]
+    members = translator("first", 1, 1, 0) | translator("second", 1, 1, 0)
+    asked = translator("first", 2, 2, 0) | translator("second", 2, 2, 0)
+    teacher, joint = published["teacher"], published["joint"]
     return {
-        name: Step(*(passes | more[0] | more[1] for passes in (step.ours, step.published)))
-        for (name, step), more in zip(published.items(), (members, asked), strict=True)
+        "teacher": Step(teacher.ours | members, teacher.published | members),
+        "joint": Step(
+            # the feature distillation needs the teacher's pass over the slices as they are, too
+            joint.ours | asked | translator("teacher", 4, 3, 3, 2),
+            joint.published | asked | translator("teacher", 6, 3, 3, 2),
+        ),
     }
 
 
