@@ -31,7 +31,7 @@ def test_what_is_no_text_or_no_object_is_said(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     assert reason(read, path) == "is no text"
     assert reason(read, tmp_path).startswith("cannot be read")
-    for text, said in (('{"a": 1', "truncated"), ("[" * 100_000, "truncated"), ("[1]", "something else")):
+    for text, said in (('{"a": 1', "truncated"), ("[" * 100_000, "truncated"), ("[1]", "does not have the content")):
         path.write_text(text)
         assert said in reason(read_object, path)
 

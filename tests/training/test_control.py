@@ -109,7 +109,7 @@ def test_weights_can_go_into_a_part_of_a_network(engine: Any) -> None:
         control.copy("g", "h", ("generator",), into="streams.1")
     with pytest.raises(PluginError, match="no weight in common"):
         control.copy("g", "h", ("generator",), shared=True)
-    with pytest.raises(RecipeError, match=r"no translator; known: g, h"):
+    with pytest.raises(RecipeError, match=r"not a translator; known: g, h"):
         control.copy("i", "h", ("generator",))
 
 
