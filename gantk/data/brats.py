@@ -14,7 +14,7 @@ from gantk.ranges import NonNegative
 
 __all__ = ["Brats"]
 
-_RELINK = "make a new folder, in it links of different names to the patients' folders, and name it as data.root"
+_RELINK = "make a new folder with differently named links to the patients' folders, and set it as data.root"
 _NOTES = 5  # the number of notes shown
 _VISITS = r"BraTS-\w+-\d+(?=-\d{3}$)"  # since 2023, the patient's number is followed by the visit's number
 
@@ -56,7 +56,7 @@ class Brats(Scans):
                 a folder may contain files of several patients or two files of one modality.
         """
         if not self.root.is_dir():
-            raise no_folder(self.root, "Correct data.root in the recipe")
+            raise no_folder(self.root, "correct data.root in the recipe")
         with folder_errors(self.root):
             folders, notes = patient_folders(self.root)
         subjects: dict[str, Subject] = {}
@@ -65,7 +65,7 @@ class Brats(Scans):
             subject, more = folder.subject(self.root)
             same = known.setdefault(frozenset(map(_identity, subject.files.values())), subject)
             if same is not subject:
-                notes.append(f"{folder.path} holds the files of patient {same.id!r} once more and is ignored")
+                notes.append(f"{folder.path} holds the files of patient {same.id!r} again and is ignored")
                 continue
             if subject.id in subjects:
                 raise self._namesake(folder, next(iter(subjects[subject.id].files.values())).parent)
@@ -76,7 +76,7 @@ class Brats(Scans):
                 "this folder holds no patient",
                 self.root,
                 f"{EXPECTED}, at any depth",
-                "Correct data.root in the recipe",
+                "correct data.root in the recipe",
             )
         for note in notes[:_NOTES]:
             progress.note(note)
@@ -90,7 +90,7 @@ class Brats(Scans):
 
     def _namesake(self, folder: PatientFolder, other: Path) -> DataError:
         what = f"two folders hold a patient {folder.path.name!r}"
-        why = f"a patient's id is the name of the folder, the other one is {other}"
+        why = f"the name of the folder is the patient's id; the other folder is {other}"
         if folder.named:
             return DataError(what, where=folder.path, why=why, mend=_RELINK)
         return layout_error(what, folder.path, why, root=self.root)

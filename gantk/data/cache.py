@@ -23,9 +23,9 @@ def gantk_cache_dir() -> Path:
 
 def cache_error(error: OSError, folder: Path, *, full: bool = False) -> CacheError:
     """The user's error for an `OSError` while writing to the cache; `full` if the disk is known to be full."""
-    mend = "set GANTK_CACHE to a folder that you can write to, on a disk with room"
+    mend = "set GANTK_CACHE to a folder that you can write to, on a disk with enough space"
     if full or error.errno in _FULL:
         return CacheError(
-            "the disk is full, the cache cannot be written", where=folder, mend=f"free some space, or {mend}"
+            "the cache cannot be written because the disk is full", where=folder, mend=f"free some space, or {mend}"
         )
     return CacheError("the cache cannot be written", where=folder, why=error, mend=mend)

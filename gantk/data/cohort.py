@@ -74,8 +74,8 @@ def by_target(
     if not found["both"] and not found["alone"]:
         raise DataError(
             f"no {noun} has the target {', '.join(targets)}",
-            mend=f"correct data.target in the recipe, or add {noun}s with it; where targets are inputs, too, and the "
-            f"method can do without, let {noun}s lack some with data.incomplete = true",
+            mend=f"correct data.target in the recipe, or add {noun}s with this target; if targets are also inputs and "
+            "the method handles missing inputs, set data.incomplete = true",
         )
     return sorted(found["both"]), sorted(found["sources"]), sorted(found["alone"])
 
@@ -91,8 +91,8 @@ def _kind(subject: Subject, inputs: Sequence[str], targets: Sequence[str], noun:
             f"{noun} {subject.id!r} has no {lacking!r} image",
             where=subject.folder,
             why=f"it has {', '.join(sorted(subject.files)) or 'none'}; all inputs are needed",
-            mend=f'add the file; to leave such {noun}s out, set data.incomplete = "skip"; for a method that '
-            "was made to do without inputs, data.incomplete = true",
+            mend=f'add the file; or set data.incomplete = "skip" to leave out such {noun}s, or data.incomplete = true '
+            "if the method handles missing inputs",
         )
     return "both" if complete else "sources"
 

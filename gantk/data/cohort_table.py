@@ -100,7 +100,7 @@ def read_table(path: Path, kind: Kind = SCANS, *, complete: bool = True) -> list
                 f"the subject {subject.id!r} is in two rows",
                 where=row.place,
                 why=f"the other one is line {found[subject.id][0].line}",
-                mend="name each visit or scan of a patient in a column `visit`, or `subject`",
+                mend="name each visit or scan of a patient in a column `visit` or `subject`",
             )
         found[subject.id] = row, subject
     if complete:
@@ -164,8 +164,8 @@ class _Row:
         if not cell:
             return None
         if not kind.named(cell):
-            mend = f"name a file that ends in {kind.example}, or leave the cell empty where there is none"
-            raise self._error(name, f"is no {kind.noun}", mend)
+            mend = f"name a file that ends in {kind.example}, or leave the cell empty if there is none"
+            raise self._error(name, f"is not a {kind.noun}", mend)
         return self.table.parent / Path(cell).expanduser()
 
     def _part(self) -> Literal["training", "validation", "test"] | None:
@@ -223,7 +223,10 @@ def _rows(path: Path) -> tuple[list[str], list[_Row]]:
     except csv.Error as error:
         where = f"{path}:{reader.line_num}"
         raise DataError(
-            "this line is no CSV", where=where, why=error, mend="close its quotes, or save the table as CSV again"
+            "this line is not valid CSV",
+            where=where,
+            why=error,
+            mend="close its quotes, or save the table as CSV again",
         ) from None
     if not rows:
         raise DataError("this table names no patient", where=path, mend="add a row for each patient")
@@ -261,7 +264,7 @@ def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> 
         raise DataError(
             f"this row has {len(cells)} cells, but the table has {len(header)} columns",
             where=f"{path}:{line}",
-            mend='put cells that hold the separator into quotes ("…"), or name the further columns in the first row',
+            mend='put cells that hold the separator into quotes ("…"), or name the additional columns in the first row',
         )
     values = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
     named = {name: value for name, value in zip(header, values, strict=True) if name}
@@ -280,9 +283,9 @@ def _check_there(found: Iterable[tuple[_Row, Subject]]) -> None:
         others = [f"{other[2]} (line {other[0].line})" for other in more[:_SHOWN]]
         others += [f"{len(more) - _SHOWN} more"] if len(more) > _SHOWN else []
         raise DataError(
-            f"there is no file {file}, which the column {name!r} names",
+            f"the column {name!r} names the file {file}, which does not exist",
             where=row.place,
-            why=f"nor are there {', '.join(others)}" if others else None,
+            why=f"also missing: {', '.join(others)}" if others else None,
             mend=f"correct the path, which is relative to {row.table.parent}, or leave the cell empty",
         )
 

@@ -81,7 +81,7 @@ def read_samples(path: Path) -> Samples:
         raise
     except Exception as error:  # decoders raise errors of every kind on damaged files
         raise DataError(
-            "this image cannot be read, it may be truncated or damaged",
+            "this image cannot be read and may be truncated or damaged",
             where=path,
             why=(isinstance(error, OSError) and error.strerror)
             or str(error).partition("\n")[0]
@@ -91,12 +91,12 @@ def read_samples(path: Path) -> Samples:
     raise DataError(f"this image is a {other} file", where=path, mend="convert it to PNG, JPEG or TIFF")
 
 
-def _refuse(path: Path, what: str, mend: str = "Save it as grey or RGB") -> DataError:
+def _refuse(path: Path, what: str, mend: str = "save it as gray or RGB") -> DataError:
     return DataError(f"this image holds {what}", where=path, mend=mend)
 
 
 def _several(path: Path) -> DataError:
-    return _refuse(path, "several images", "Write each to a file of its own")
+    return _refuse(path, "several images", "write each image to its own file")
 
 
 def _png(path: Path, content: bytes) -> Samples:
@@ -125,7 +125,7 @@ def _jpeg(path: Path, content: bytes) -> Samples:
         orientation = _orientation(image)
         image.load()
         if image.mode not in ("L", "RGB", "CMYK"):
-            raise _refuse(path, f"colors of the kind {image.mode}")
+            raise _refuse(path, f"colors in the mode {image.mode}")
         values = _channels_last(np.asarray(image if image.mode != "CMYK" else image.convert("RGB")))
     return Samples(values, 1 if values.shape[2] == 1 else 3, 255, orientation)
 
@@ -138,9 +138,9 @@ def _tiff(path: Path, content: bytes) -> Samples:
         kind = _TIFF_KINDS.get(int(page.photometric), "")
         if not kind or (kind == "YCbCr" and page.compression != _JPEG) or page.tags.valueof(332, _CMYK) != _CMYK:
             name = getattr(page.photometric, "name", page.photometric)
-            raise _refuse(path, f"colors of the kind {name}")
+            raise _refuse(path, f"colors in the mode {name}")
         if page.dtype is None or page.dtype.kind not in "buif":
-            raise _refuse(path, "samples of a type that is not supported", "Save it with 8 or 16 bits a channel")
+            raise _refuse(path, "samples of an unsupported type", "save it with 8 or 16 bits per channel")
         _check_segments(page, len(content))
         values = page.asarray()
         values = np.moveaxis(values, page.axes.index("S"), -1) if "S" in page.axes else values[..., None]
@@ -148,12 +148,17 @@ def _tiff(path: Path, content: bytes) -> Samples:
         extra, colormap = [int(sample) for sample in page.extrasamples], page.colormap
     colours = _COLOURS[kind]
     if values.shape[2] - len(extra) != colours or len(extra) > 1 or (extra == [0] and kind != "RGB"):
-        raise _refuse(path, f"{values.shape[2]} channels, which are no {kind} image", "Save the colors alone")
+        raise _refuse(
+            path, f"{values.shape[2]} channels, which do not fit a {kind} image", "save only the color channels"
+        )
     unsigned = values.dtype.kind in "bu"
     greatest = (1 << bits) - 1 if unsigned and bits <= 16 else None  # 32-bit numbers are counts without a white level
     if page.photometric == _WHITE_IS_ZERO or kind in ("CMYK", "palette"):
         if greatest is None:
-            raise _refuse(path, f"{values.dtype} numbers of a kind that only unsigned ones of at most 16 bits can be")
+            raise _refuse(
+                path,
+                f"{kind} pixels of the type {values.dtype}, but only unsigned integers up to 16 bits are supported",
+            )
         if kind == "grey":
             values[..., 0] = greatest - values[..., 0]
         elif kind == "CMYK":
@@ -185,7 +190,7 @@ def _check_segments(page: TiffPage, size: int) -> None:
     if len(segments) < int(np.prod(page.chunked)) or not all(start and count for start, count in segments):
         raise ValueError("a strip or tile is missing")
     if any(start + count > size for start, count in segments):
-        raise ValueError("a strip or tile ends after the file")
+        raise ValueError("a strip or tile extends past the end of the file")
 
 
 def _rgb_of_cmyk(values: np.ndarray, greatest: int) -> np.ndarray:
@@ -198,7 +203,7 @@ def _rgb_of_cmyk(values: np.ndarray, greatest: int) -> np.ndarray:
 def _looked_up(path: Path, values: np.ndarray, colormap: np.ndarray | None) -> np.ndarray:
     """Palette indices to (H, W, 3 + …), uint8; old files have palettes of 8 bits."""
     if colormap is None or values.shape[2] != 1:
-        raise _refuse(path, "a palette that does not fit it")
+        raise _refuse(path, "a palette that does not fit its pixels")
     colours = np.asarray(colormap) if np.max(colormap) < 256 else np.asarray(colormap) >> 8
     return np.moveaxis(colours.astype(np.uint8)[:, values[..., 0]], 0, -1)
 

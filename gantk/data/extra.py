@@ -27,15 +27,15 @@ def of_image(name: str, settings: ExtraSettings, facts: Mapping[str, object], su
     said = facts.get(settings.of or name, settings.value)
     try:
         if said is None:
-            raise ValueError("nothing says it")
+            raise ValueError("the data set does not provide it")
         return settings.code(said)
     except ValueError as error:
         raise DataError(
             f"the value of {name!r} is not known for {subject!r}",
             where=f"data.extra.{name}",
             why=error,
-            mend="let the dataset know it of every subject, as a column of its table, or give data.extra."
-            f"{name} a value, or the category that lacks",
+            mend=f"provide it for every subject, for example in a column of the data set's table, or set "
+            f"data.extra.{name}.value; add a missing category to data.extra.{name}.categories",
         ) from None
 
 
@@ -51,7 +51,7 @@ def of_pixels(name: str, settings: ExtraSettings, labels: np.ndarray, subject: s
         raise DataError(
             f"{name!r} holds {strange[0]:g} in {subject!r}, which is not one of its categories",
             where=f"data.extra.{name}.categories",
-            mend="name all of them",
+            mend="list all categories, or correct the labels",
         )
     order = np.argsort(categories)
     return order[np.searchsorted(categories, labels, sorter=order)].astype(np.uint8)
@@ -95,6 +95,6 @@ def planes(
             elif slices.segmentation is not None:
                 codes = labels.canonical(slices.segmentation)
             else:
-                raise DataError(f"{subject.id!r} has no segmentation, of which {name!r} is made", where=subject.folder)
+                raise DataError(f"{subject.id!r} has no segmentation, but {name!r} needs one", where=subject.folder)
             found[name] = of_pixels(name, settings, codes, subject.id)
     return found

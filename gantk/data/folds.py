@@ -48,7 +48,7 @@ def parts_in_fold(
     patients = sorted({owners.get(name, name) for name in subjects})
     if tested := sorted(name for name, part in parts.items() if part == "test"):
         raise DataError(
-            f"the data set puts {noun} {tested[0]!r} into the test part, but folds decide who is tested",
+            f"the data set puts {noun} {tested[0]!r} into the test part, but the folds determine the test part",
             where="data.split.folds",
             mend="leave the part of test patients empty in the table, or omit data.split.folds",
         )

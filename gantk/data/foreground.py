@@ -116,17 +116,17 @@ def check_plausible(
     """
     why, mend = {}, {}
     for name in found.bodies:
-        source = "" if name in known else ", the commonest number at its border"
+        source = "" if name in known else ", the most common number at its border"
         why[name] = f"its background is taken to be {found.backgrounds[name]:g}{source}"
         mend[name] = (
-            f"name the number outside the body in the recipe as background of [data.intensities.{name}], or as "
-            "data.mask a modality that is not 0 inside the body"
+            f"set the number outside the body as background in [data.intensities.{name}] of the recipe, or set "
+            "data.mask to a modality that is not 0 inside the body"
         )
     for name, body in found.bodies.items():
         part = float(body.mean())
         if name in inputs and name not in known and part > _LARGEST and _border(body, (0, 1)).mean() > _OPEN:
             raise DataError(
-                f"{part:.0%} of this image would be foreground, more than a body would fill",
+                f"{part:.0%} of this image would be foreground, which is too much for a body",
                 where=name,
                 why=why[name],
                 mend=f"strip the skull, or {mend[name]}",

@@ -24,8 +24,8 @@ Part = Literal["training", "validation", "test"]
 
 _PARTS: dict[str, Part] = {"train": "training", "val": "validation", "valid": "validation", "test": "test"}
 _EXPECTED = (
-    "expected are train/, val/ and test/ with both images side by side in each file (halves), the folders a/ and b/ "
-    "with equal file names (folders), or trainA/, trainB/, testA/ and testB/ (unaligned)"
+    "the known layouts are train/, val/ and test/ with both images side by side in each file (halves); the folders a/ "
+    "and b/ with equal file names (folders); and trainA/, trainB/, testA/ and testB/ (unaligned)"
 )
 
 
@@ -75,7 +75,7 @@ class Images(Pictures):
                 files have the same name.
         """
         if not self.root.is_dir():
-            raise no_folder(self.root, "Correct data.root in the recipe")
+            raise no_folder(self.root, "correct data.root in the recipe")
         found = _Folders(self.root)
         layout = self.layout if self.layout != "auto" else found.layout()
         subjects = found.subjects(layout)
@@ -148,10 +148,10 @@ class _Folders:
         if (part, side) in self.files:
             other = next(iter(self.files[part, side].values())).parent
             raise DataError(
-                f"two folders stand for {part}{(side or '').upper()}",
+                f"two folders are {part}{(side or '').upper()}",
                 where=folder,
                 why=f"the other is {other}",
-                mend="leave one of them in this data set",
+                mend="keep only one of them in this data set",
             )
         self.files[part, side] = files
 
@@ -203,8 +203,8 @@ class _Folders:
                     "this image has no partner",
                     where=a.get(lonely) or b[lonely],
                     why=f"{part or 'this data set'} has no image {lonely!r} of the kind {'b' if lonely in a else 'a'}",
-                    mend='set data.layout = "unaligned" where images are no pairs; else make a new folder with links '
-                    "to the pairs alone, and name it as data.root",
+                    mend='set data.layout = "unaligned" if the images are not pairs; otherwise make a new folder with '
+                    "links to the pairs only, and set it as data.root",
                 )
             subjects += [
                 Subject(f"{part}/{stem}" if part else stem, {"a": a[stem], "b": b[stem]}, part=_PARTS.get(part))
@@ -231,7 +231,7 @@ def _half(path: Path, pixels: np.ndarray, *, left: bool) -> np.ndarray:
     width = pixels.shape[1]
     if width % 2:
         raise DataError(
-            f"this image is {width} pixels wide and cannot hold two of equal size",
+            f"this image is {width} pixels wide and cannot hold two images of equal size",
             where=path,
             mend="correct the file, or set data.layout if images are not side by side",
         )

@@ -69,14 +69,14 @@ def decide_labels(
     files = files or {}
     having = {label: sorted(name for name, labels in found.items() if label in labels) for label in range(1, 256)}
     having = {label: patients for label, patients in having.items() if patients}
-    mend = "say what the labels mean in the recipe's table [data.labels], with the keys tumour, core and enhancing"
+    mend = "define the labels in [data.labels] of the recipe, with the keys tumour, core and enhancing"
     if {3, 4} <= having.keys():
         raise DataError(
-            "the segmentations of this cohort hold both label 3 and label 4, which different years use differently",
+            "the segmentations of this cohort hold label 3 and label 4, whose meanings depend on the year of BraTS",
             where=files.get(having[4][0]),
             why=f"label 3 is in {_some(having[3])}, label 4 in {_some(having[4])}. "
-            "BraTS 2017 to 2021: 4 is enhancing tumor; BraTS 2023: 3 is; BraTS 2024: 3 is, and 4 is the resection "
-            "cavity; before 2017: 4 is, and 3 is non-enhancing core",
+            "Enhancing tumor is 4 up to BraTS 2021 and 3 since BraTS 2023. Before 2017, 3 is non-enhancing core; in "
+            "BraTS 2024, 4 is the resection cavity",
             mend=f"{mend}; for BraTS 2024: tumour = [1, 2, 3], core = [1, 3], enhancing = [3]",
         )
     unknown = sorted(having.keys() - {1, 2, 3, 4})
@@ -84,8 +84,8 @@ def decide_labels(
         raise DataError(
             f"the segmentations of this cohort hold unknown labels: {', '.join(map(str, unknown[:5]))}",
             where=files.get(having[unknown[0]][0]),
-            why=f"label {unknown[0]} is in {_some(having[unknown[0]])}; known are those of BraTS: "
-            "1 necrosis or non-enhancing core, 2 edema, 4 (since 2023: 3) enhancing tumor",
+            why=f"label {unknown[0]} is in {_some(having[unknown[0]])}; the labels of BraTS are "
+            "1 (necrosis or non-enhancing core), 2 (edema) and 4 (enhancing tumor; 3 since 2023)",
             mend=mend,
         )
     return Labels((1, 2, 3), (1, 3), (3,)) if 3 in having else Labels()

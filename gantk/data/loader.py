@@ -48,7 +48,7 @@ def members(split: Split, group: str) -> tuple[str, ...]:
         raise DataError(
             f"the batch group {group!r} has no patient",
             why=f"{len(patients)} are too few for {name.parts} parts" if name.parts > 1 else None,
-            mend="change data.paired_fraction, or disable what uses this group",
+            mend="change data.paired_fraction, or remove the terms that use this group",
         )
     own = set(name.share(patients))
     return tuple(subject for subject in sorted(whole) if split.patient(subject) in own) if name.parts > 1 else whole
@@ -235,7 +235,7 @@ class Loader:
             raise RecipeError(
                 f"the batch group {group!r} is used but has no size",
                 why=f"sizes are given for {', '.join(self.sizes) or 'none'}",
-                mend="give it the number of its slices in a batch",
+                mend="set its number of slices or patches per step in [data.batch]",
             )
         return self.sizes[group]
 

@@ -82,7 +82,7 @@ def _read(path: Path, stream: io.BufferedIOBase, room: int) -> nib.Nifti1Image:
         voxels = image.get_fdata(dtype=np.float32, caching="unchanged")
     stream.seek(end)
     if stream.read(1):  # reading to the end makes a compressed stream verify its checksum
-        raise _damaged(path, "it goes on behind the voxels that its header tells of")
+        raise _damaged(path, "it continues after the voxels that its header describes")
     number = located(path)[1]
     if number is not None:  # a copy, so that the other volumes do not stay in memory
         voxels = voxels.reshape((*voxels.shape[:3], -1), order="F")[..., number].copy()
@@ -125,7 +125,8 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
     if not header.sizeof_hdr <= start <= end <= room:
         sizes = " × ".join(map(str, shape))
         raise _damaged(
-            path, f"its header tells of {sizes} voxels of {dtype.itemsize} bytes from byte {start:.0f}, it has fewer"
+            path,
+            f"its header describes {sizes} voxels of {dtype.itemsize} bytes from byte {start:.0f}, but there are fewer",
         )
     volumes = math.prod(shape[3:])
     number = located(path)[1]
@@ -134,7 +135,7 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
             f"this image has no volume #{number}",
             where=path,
             why=f"its {volumes} volumes are counted from #0",
-            mend="correct the number behind the file's name",
+            mend="correct the number after the file's name",
         )
     if number is None and volumes > 1:
         raise DataError(
@@ -149,14 +150,14 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
         raise DataError(
             f"this image is {'complex' if dtype.kind == 'c' else 'in color'} but plain numbers are expected",
             where=path,
-            mend="write its magnitude, or one channel, to a file of its own",
+            mend="write its magnitude, or one channel, to a separate file",
         )
     return end
 
 
 def _damaged(path: Path, why: str) -> DataError:
     return DataError(
-        "this image cannot be read, it may be truncated or damaged",
+        "this image cannot be read and may be truncated or damaged",
         where=path,
         why=why,
         mend="copy or download the file again",

@@ -15,7 +15,7 @@ from gantk.files import walk_folders
 
 __all__ = ["EXPECTED", "PatientFolder", "folder_errors", "layout_error", "patient_folders"]
 
-EXPECTED = "expected are patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz"
+EXPECTED = "patient folders with files such as X/X_t1.nii.gz and X/X_seg.nii.gz are expected"
 """A description of the expected layout, for errors."""
 
 _SEGMENTATION = ("seg", "segm")  # BraTS 2020 names one file (…355) …_Segm.nii
@@ -80,11 +80,11 @@ class PatientFolder:
         notes = []
         if not labels and len(self.segmentations) == 1:
             labels = [*self.segmentations]
-            notes.append(f"{labels[0].path} is taken for the segmentation of the images beside it")
+            notes.append(f"{labels[0].path} is used as the segmentation of the images next to it")
         files = self._by_modality(mine)
         segmentation = self._by_modality([_Scan(scan.stem, "seg", scan.path) for scan in labels]).get("seg")
         used = {*files.values(), segmentation}
-        notes += [f"{path} is not named as its patient is and is ignored" for path in self.files if path not in used]
+        notes += [f"{path} is not named after its patient and is ignored" for path in self.files if path not in used]
         return Subject(_written(self.path), files, segmentation), notes
 
     def _of_several(self, stems: Sequence[str], root: Path | None) -> DataError:
@@ -92,7 +92,7 @@ class PatientFolder:
         return layout_error(
             f"this folder may hold files of several patients, such as {first} and {second}",
             self.path,
-            "a patient's files begin with the name of the folder, or at least alike",
+            "the names of a patient's files begin with the name of the folder, or at least with the same text",
             root=root,
         )
 
@@ -101,10 +101,10 @@ class PatientFolder:
         for scan in scans:
             if scan.modality in files:
                 raise DataError(
-                    f"two files of this folder are its {scan.modality!r} image",
+                    f"this folder has two {scan.modality!r} images",
                     where=self.path,
                     why=f"{files[scan.modality].name} and {scan.path.name}",
-                    mend="keep one of them here, and the other in a folder outside of data.root",
+                    mend="move one of them to a folder outside of data.root",
                 )
             files[scan.modality] = scan.path
         return files
@@ -122,7 +122,7 @@ def patient_folders(root: Path) -> tuple[list[PatientFolder], list[str]]:
         folder = PatientFolder.of(path, files)
         if folder is not None:
             found.append(folder)
-        notes += [f"{file} is a link that leads nowhere" for file in files if not file.exists()]
+        notes += [f"{file} is a broken link" for file in files if not file.exists()]
     above = {parent for folder in found for parent in folder.path.parents}
     certain = {folder.path for folder in found if folder.named and folder.path != root}
     patients = []
@@ -149,7 +149,7 @@ def folder_errors(folder: Path) -> Iterator[None]:
 
 
 def layout_error(
-    what: str, where: Path, why: str, mend: str = "Name another folder", *, root: Path | None = None
+    what: str, where: Path, why: str, mend: str = "name another folder", *, root: Path | None = None
 ) -> DataError:
     """An error that also names the layout that a folder resembles, with one of its files as an example.
 
@@ -163,7 +163,7 @@ def layout_error(
     found = recognize(where, root)
     if found is None:
         return DataError(what, where=where, why=why, mend=mend)
-    looks = f"looks like {found.layout}" if found.layout else "is named otherwise"
+    looks = f"looks like {found.layout}" if found.layout else "is named differently"
     return DataError(what, where=where, why=f"{why}, but {found.file.relative_to(where)} {looks}", mend=found.mend)
 
 

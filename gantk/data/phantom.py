@@ -50,7 +50,7 @@ class Phantom(Brats):
         """
         try:
             for folder in damaged_subjects(self.root, self.count, self.voxel, self.cohort_seed):
-                progress.note(f"{folder} is damaged and made again")
+                progress.note(f"{folder} is damaged and will be rebuilt")
                 shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
             write_phantom(self.root, self.count, self.voxel, self.cohort_seed, progress)
         except OSError as error:

@@ -56,7 +56,7 @@ class Picture:
         if size[0] < settings.crop[0] or size[1] < settings.crop[1]:
             raise DataError(
                 f"images of {size[0]} × {size[1]} do not fill the crop of {settings.crop[0]} × {settings.crop[1]}",
-                mend="raise data.size, or leave it out: images are then resized to data.crop",
+                mend="raise data.size, or omit it to resize images to data.crop",
             )
         scales = {name: self._scale(name, settings) for name in self.images}
         images, remarks = {}, {}
@@ -68,7 +68,7 @@ class Picture:
                     found
                 )
             if self.left_out.get(name):
-                remarks[f"The {self.left_out[name]} of images is left out"] = str(self.files.get(name, name))
+                remarks[f"The {self.left_out[name]} of images is ignored"] = str(self.files.get(name, name))
             if remark := few_numbers(name, image, settings):
                 remarks[remark] = str(self.files.get(name, name))
             sized = resize(image, size, nearest=name in settings.categories)

@@ -60,9 +60,9 @@ class Pictures:
             )
         if len(modalities) != 1:
             raise DataError(
-                f"one image cannot be {' and '.join(modalities) or 'nothing'}",
+                f"this file holds one image; requested: {' and '.join(modalities) or 'nothing'}",
                 where=path,
-                mend="list the images in a table with one column for each",
+                mend="list the images in a table with one column for each modality",
             )
         return Subject(path.stem, {modalities[0]: path})
 
@@ -111,10 +111,10 @@ class Pictures:
             if images[name].shape != images[first].shape:
                 (_, h, w), (_, H, W) = images[name].shape, images[first].shape
                 raise DataError(
-                    f"this image has {h} × {w} pixels, but {first!r} {H} × {W}",
+                    f"this image has {h} × {w} pixels, but {first!r} has {H} × {W}",
                     where=path,
-                    why=f"{first!r} is {subject.files[first]}; images of one subject show the same, pixel by pixel",
-                    mend="bring them to one size, or leave them out",
+                    why=f"{first!r} is {subject.files[first]}; the images of a subject must match pixel by pixel",
+                    mend="resize them to the same size, or leave them out",
                 )
         return Picture(
             images,

@@ -16,10 +16,10 @@ __all__ = ["Recognized", "is_dicom", "recognize"]
 _FOLDERS = 20_000  # the number of folders to search at most
 _NIFTI = r"\.nii(?:\.gz)?$"
 _LINK = (
-    "make a new folder, in it a folder for each patient with links to its scans, such as "
-    "{case}/{case}_{modality}.nii.gz, and name the new folder as data.root"
+    "make a new folder that contains a folder for each patient with links to the scans, such as "
+    "{case}/{case}_{modality}.nii.gz, and set the new folder as data.root"
 )
-_CONVERT = "Convert each series to NIfTI, such as X/X_t1.nii.gz, and name the folder above as data.root"
+_CONVERT = "convert each series to NIfTI, such as X/X_t1.nii.gz, and set the parent folder as data.root"
 
 
 def _table(options: str, root: str = "root") -> str:
@@ -28,12 +28,12 @@ def _table(options: str, root: str = "root") -> str:
     Braces of patterns are doubled; `{root}` and `{above}` are placeholders.
     """
     return (
-        f"Write a table of it with `gantk data table {{{root}}} -o cohort.csv --layout {options}`, and read the table "
+        f"write a table of it with `gantk data table {{{root}}} -o cohort.csv --layout {options}`, and use the table "
         'with dataset = "table" and file = "cohort.csv" in the recipe'
     )
 
 
-_DICOM = _table("dicom").replace("Write a table of it", "Convert its series and list them in a table")
+_DICOM = _table("dicom").replace("write a table of it", "convert its series and list them in a table")
 
 
 def _flat(*patterns: str) -> str:
@@ -79,7 +79,7 @@ _LAYOUTS = tuple(
         (None, _NIFTI, _LINK),
         ("DICOM", r"\.(?:dcm|dicom|ima)$|(?:^|/)dicomdir$|(?:^|/)(?:mr|ct)\.\d[^/]+$", _DICOM),
         ("a volume that is not NIfTI", r"\.(?:mha|mhd|nrrd|mgh|mgz|mnc|hdr|nii\.(?:bz2|zst|xz|zip))$", _CONVERT),
-        ("pictures", r"\.(?:png|jpe?g|tiff?|bmp)$", 'For pictures choose dataset = "images" in the recipe'),
+        ("pictures", r"\.(?:png|jpe?g|tiff?|bmp)$", 'set dataset = "images" in the recipe'),
     )
 )
 

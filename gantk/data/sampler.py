@@ -109,7 +109,7 @@ class Weighed:
         count = len(slices)
         if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise PluginError(
-                f"the {self.origin} gives no weights",
+                f"the {self.origin} gives no usable weights",
                 where="data.sampler",
                 why=f"{count} finite numbers of at least 0, not all 0, are expected, but it gives {_shown(weights)}",
             )

@@ -71,12 +71,12 @@ class Scans:
         """
         folder = Path(folder).expanduser()
         if not folder.is_dir():
-            raise no_folder(folder, "Name the folder of one patient")
+            raise no_folder(folder, "name the folder of one patient")
         with folder_errors(folder):
             found = PatientFolder.of(folder, next(walk_folders(folder))[1])
         if found is None:
             raise layout_error(
-                "this folder holds no image of a patient", folder, EXPECTED, "Name the folder of one patient"
+                "this folder holds no image of a patient", folder, EXPECTED, "name the folder of one patient"
             )
         return found.subject()[0]
 

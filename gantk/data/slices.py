@@ -211,10 +211,10 @@ def category_scale(name: str, image: np.ndarray, settings: SliceSettings, type: 
     others = others[(others != np.rint(others)) | (others < first) | (others > last)]
     if others.size:
         raise DataError(
-            f"this image holds {others[0]:g}, which is none of the categories {first:g} to {last:g}",
+            f"this image holds {others[0]:g}, which is not one of the categories {first:g} to {last:g}",
             where=name,
-            why=f"data.intensities.{name}.range, or data.extra, says so",
-            mend="correct the range in the recipe, or the file; resample such images by the nearest pixel",
+            why=f"data.intensities.{name}.range or data.extra defines the categories",
+            mend="correct the range in the recipe, or the file; use nearest-neighbor resampling for such images",
         )
     return fixed_scale(*given.span, background=first, type=type)
 
@@ -238,8 +238,8 @@ def few_numbers(name: str, image: np.ndarray, settings: SliceSettings) -> str:
     if not holds_few_numbers(image):
         return ""
     return (
-        f"{name} holds a few whole numbers alone and is treated as brightness, interpolated among others; if they are "
-        f'labels, say data.intensities.{name}.unit = "categories" and their range, if not, another unit'
+        f"{name} holds only a few different whole numbers and is interpolated as brightness; if they are labels, "
+        f'set data.intensities.{name}.unit = "categories" and their range; otherwise set another unit'
     )
 
 

@@ -127,7 +127,9 @@ class Split:
                 for row in csv.DictReader(handle):
                     patient, role = row.get("patient"), row.get("role")
                     if not patient or not role:
-                        raise DataError("a split has the columns patient and role", where=path, why=f"a row is {row}")
+                        raise DataError(
+                            "a split has the columns patient and role", where=path, why=f"this row is {row}"
+                        )
                     if role not in subjects:
                         raise DataError(f"unknown role {role!r}", where=path, why=nearest(role, ROLES))
                     subject = row.get("subject") or patient

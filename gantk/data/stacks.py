@@ -116,9 +116,9 @@ def own_size(read: Any, asked: tuple[int, int] | None, crop: tuple[int, int], fi
         grown = max(1.0, *(t / n for t, n in zip(crop, read.own_size, strict=True)))
         size = (round(grown * read.own_size[0]), round(grown * read.own_size[1]))
     if fitting(_within(size)) is None:
-        told = f"The generator takes {crop[0]} × {crop[1]} pixels alone; what it makes is enlarged"
+        told = f"The generator accepts {crop[0]} × {crop[1]} pixels only; its output is enlarged"
         return read.sized(crop), told if size != crop else ""
-    told = f"Translated at the pictures' own size; training saw them at {trained[0]} × {trained[1]} pixels"
+    told = f"Pictures are translated at their own size; training used {trained[0]} × {trained[1]} pixels"
     return read.sized(size), told if size == read.own_size != trained else ""
 
 

@@ -206,7 +206,7 @@ def _apart(images: Readable, subject: Subject) -> dict[str, str]:
     most = getattr(images, "grid_difference", 0.0)
     if most <= _NOTED:
         return {}
-    return {"Images that belong together lie apart, and the first one counts": f"{subject.id} ({most:.2g} voxels)"}
+    return {"The images differ in position, and the first image is the reference": f"{subject.id} ({most:.2g} voxels)"}
 
 
 def _labels(segmentation: np.ndarray) -> list[int]:
@@ -246,7 +246,7 @@ def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
         patient.verify()
         return patient
     except CacheError as error:
-        progress.note(f"{folder} is damaged and made again")
+        progress.note(f"{folder} is damaged and will be rebuilt")
         try:
             shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
         except OSError as why:
@@ -254,7 +254,7 @@ def _stored(folder: Path, progress: Progress) -> PatientSlices | None:
                 "this prepared patient is damaged and cannot be removed",
                 where=folder,
                 why=why.strerror or why,
-                mend="delete the folder, or set GANTK_CACHE to another one",
+                mend="delete the folder, or set GANTK_CACHE to another folder",
             ) from error
         return None
 

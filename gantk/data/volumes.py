@@ -94,7 +94,9 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
     """
     path = Path(path)
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise DataError("a volume is written as NIfTI", where=path, mend="choose a name that ends in .nii.gz or .nii")
+        raise DataError(
+            "volumes can only be written as NIfTI", where=path, mend="choose a name that ends in .nii.gz or .nii"
+        )
     like = read_nifti(reference)
     grid = Grid.of(reference, like)
     shape = apply_orientation(np.empty(grid.shape, np.bool_), grid.transform).shape
@@ -102,7 +104,7 @@ def write_like(path: Path, array: np.ndarray, reference: Path) -> None:
         raise DataError(
             f"a volume of shape {array.shape} does not fit the grid of {reference}",
             where=path,
-            why=f"it is {shape}",
+            why=f"the shape of the grid is {shape}",
         )
     header = like.header.copy()
     header.set_data_dtype(array.dtype)
@@ -210,7 +212,7 @@ def intensities(path: Path, voxels: np.ndarray) -> np.ndarray:
         )
     if not voxels.any():
         raise DataError(
-            "this image is empty, it holds no brain",
+            "this image is empty",
             where=path,
             why="every voxel is 0",
             mend="leave the patient out",
@@ -228,6 +230,6 @@ def labels_of(path: Path, voxels: np.ndarray) -> np.ndarray:
             f"this segmentation holds values that are not labels: {', '.join(str(value) for value in wrong[:5])}",
             where=path,
             why="labels are whole numbers from 0 to 255",
-            mend="if it was resampled, resample it again by the nearest neighbor",
+            mend="if it was resampled, resample it again with nearest-neighbor interpolation",
         )
     return labels.astype(np.uint8)

@@ -79,5 +79,5 @@ def test_what_a_user_says_counts(model: Any, cohort: Path) -> None:
 def test_a_patient_without_labels_is_no_patient_without_tumor(model: Any, make_patient: Any, tmp_path: Path) -> None:
     patient = make_patient(tmp_path / "N1", seed=5)
     (patient / "N1_seg.nii.gz").unlink()
-    with pytest.raises(DataError, match="no segmentation, of which 'labels' is made"):
+    with pytest.raises(DataError, match="no segmentation, but 'labels' needs one"):
         units(model, patient)

@@ -207,7 +207,7 @@ def test_a_pair_of_the_data_set_is_predicted_by_its_input(
         read_pixels(made.folder / "1.png", "rgb").values, model.predict(single, progress=QUIET)
     )
     assert told.tasks == [("Synthesizing", 2)]  # not one for each picture
-    assert told.notes == [f"The right half of images is left out: {model.dataset.root / 'test' / '0.png'}, and 1 more"]
+    assert told.notes == [f"The right half of images is ignored: {model.dataset.root / 'test' / '0.png'}, and 1 more"]
 
 
 def test_a_picture_is_translated_at_its_own_size_or_the_one_that_is_named(
@@ -223,7 +223,7 @@ def test_a_picture_is_translated_at_its_own_size_or_the_one_that_is_named(
     path, told = save(tmp_path / "in" / "x.png", noise(50, 37)), Told()
     own = model.predict(path, progress=told)
     assert given.pop() == (56, 40)  # multiples of 8, after three levels
-    assert told.notes == [f"Translated at the pictures' own size; training saw them at 32 × 32 pixels: {path}"]
+    assert told.notes == [f"Pictures are translated at their own size; training used 32 × 32 pixels: {path}"]
     named = model.predict(path, progress=QUIET, size=(32, 32))
     assert given.pop() == (32, 32)
     assert own.shape == named.shape == (50, 37, 3)
@@ -253,7 +253,7 @@ def test_a_generator_of_one_size_gets_it_and_this_is_said(
     model.chains["generator"].networks["generator"] = One()
     path = save(tmp_path / "x.png", noise(50, 37))
     assert model.predict(path, progress=told).shape == (50, 37, 3)
-    assert told.notes == [f"The generator takes 32 × 32 pixels alone; what it makes is enlarged: {path}"]
+    assert told.notes == [f"The generator accepts 32 × 32 pixels only; its output is enlarged: {path}"]
 
 
 def test_a_folder_is_not_written_to_a_file(trained: Callable[[str], gantk.RunResult], tmp_path: Path) -> None:

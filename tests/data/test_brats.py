@@ -64,13 +64,13 @@ def test_links_are_named_as_they_are_written_and_lead_to_a_patient_once(tmp_path
     (data / "itself").symlink_to(data / "itself")
     found, notes = listed(data)
     assert found == whole
-    assert "itself is a link that leads nowhere" in notes
+    assert "itself is a broken link" in notes
     (data / "Q4").mkdir()
     for name in ("t1", "t2"):
         (data / "Q4" / f"Q4_{name}.nii.gz").hardlink_to(tmp_path / "store" / f"P4_{name}")
     found, notes = listed(data)
     assert found == whole
-    assert "Q4 holds the files of patient 'P4' once more" in notes
+    assert "Q4 holds the files of patient 'P4' again" in notes
 
 
 def test_a_linked_root_and_a_root_that_is_the_patient(tmp_path, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_link_that_leads_nowhere_is_no_patient_without_the_image(tmp_path):
     (tmp_path / "P1" / "P1_t2.nii.gz").symlink_to(tmp_path / "annex")
     found, notes = listed(tmp_path)
     assert found == {"P1": {"t1", "t2"}}
-    assert "P1_t2.nii.gz is a link that leads nowhere" in notes
+    assert "P1_t2.nii.gz is a broken link" in notes
 
 
 def test_a_cohort_without_input_or_target_is_refused(cohort):

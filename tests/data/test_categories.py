@@ -74,13 +74,13 @@ def test_a_map_that_is_not_said_to_be_one_is_told(root):
     told = Told()
     _, group = cohort(root, {}, told)
     assert len(group.source[:, 0].unique()) > 100  # brightness
-    (note,) = [note for note in told.notes if "few whole numbers" in note]
+    (note,) = [note for note in told.notes if "few different whole numbers" in note]
     assert note.startswith("map holds")
     assert 'data.intensities.map.unit = "categories"' in note
     assert "P0_map.nii.gz, and 5 more" in note
     told = Told()
     cohort(root, {"map": {"unit": "relative"}}, told)
-    assert not [note for note in told.notes if "few whole numbers" in note]
+    assert not [note for note in told.notes if "few different whole numbers" in note]
 
 
 @pytest.mark.parametrize("wrong", [5, 2.5])
@@ -91,7 +91,7 @@ def test_a_number_that_is_none_of_the_categories_is_refused(wrong):
     t1[:2], t1[-2:], t1[:, :2], t1[:, -2:] = 0, 0, 0, 0
     given = {"map": IntensitySettings(unit="categories", range=(0, 4))}
     settings = SliceSettings(("map", "t1"), None, (8, 8), intensities=given)
-    with pytest.raises(DataError, match=rf"{wrong}, which is none of the categories 0 to 4") as caught:
+    with pytest.raises(DataError, match=rf"{wrong}, which is not one of the categories 0 to 4") as caught:
         normalised_slices(Volumes({"t1": t1, "map": image}, None, np.eye(4)), ["t1"], settings)
     assert caught.value.where == "map"
 

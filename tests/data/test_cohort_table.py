@@ -68,12 +68,12 @@ WRONG = {
     "patient,t1,t1\nA,img/a1.nii.gz,\n": ("two columns are called 't1'", ""),
     "patient,t1\nA,img/a1.nii.gz\nA,img/a2.nii.gz\n": ("'A' is in two rows.*line 2", ":3"),
     "patient,t1\nA,img/a1.nii.gz\n,img/a2.nii.gz\n": ("names no patient", ":3"),
-    "patient,t1\nA,img/a1.nii.gz\nB,missing\n": ("'missing' in the column 't1' is no NIfTI file", ":3"),
+    "patient,t1\nA,img/a1.nii.gz\nB,missing\n": ("'missing' in the column 't1' is not a NIfTI file", ":3"),
     "patient,t1\nA,img/a1.nii.gz,x\n": ("3 cells, but the table has 2 columns", ":2"),
     "patient,t1,part\nA,img/a1.nii.gz,testing\n": ("'testing' in the column 'part'", ":2"),
     "patient,t1,fold\nA,img/a1.nii.gz,-1\n": ("'-1' in the column 'fold'", ":2"),
-    "patient,t1\nA,img/a1.nii.gz\nB,gone.nii.gz\nC,lost.nii.gz\n": ("no file .*gone.*'t1'.*lost.nii.gz", ":3"),
-    'patient,t1\nA,"img/a1.nii.gz\n': ("is no CSV", ":2"),
+    "patient,t1\nA,img/a1.nii.gz\nB,gone.nii.gz\nC,lost.nii.gz\n": ("'t1' names the file .*gone.*lost.nii.gz", ":3"),
+    'patient,t1\nA,"img/a1.nii.gz\n': ("is not valid CSV", ":2"),
 }
 
 

@@ -341,13 +341,13 @@ def another(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lab, "colors of the kind CIELAB"),
-        (ycbcr, "colors of the kind YCBCR"),
+        (lab, "colors in the mode CIELAB"),
+        (ycbcr, "colors in the mode YCBCR"),
         (stack, "several images"),
         (hyperstack, "several images"),
         (channels, "3 channels"),
         (animation, "several images"),
-        (complex_numbers, "samples of a type"),
+        (complex_numbers, "samples of an unsupported type"),
         (inverted_signed, "int16"),
         (holes, "1 values that are NaN"),
         (another, r"is a WEBP file.*convert it"),

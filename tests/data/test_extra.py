@@ -113,10 +113,10 @@ def test_transforms_move_pixels_by_the_nearest_and_leave_images_alone(root: Path
     ("change", "said"),
     [
         ({"site": {"categories": ["north", "west"]}}, "'south' is none of north, west"),
-        ({"years": {"of": "age"}}, "nothing says it"),
+        ({"years": {"of": "age"}}, "the data set does not provide it"),
         ({"years": {"of": "site"}}, "could not convert"),
         ({"tumour": {"per": "pixel", "of": "segmentation", "categories": [0, 4]}}, "is not one of its categories"),
-        ({"stripes": {"per": "pixel", "of": "map", "categories": [0, 1]}}, "none of the categories 0 to 1"),
+        ({"stripes": {"per": "pixel", "of": "map", "categories": [0, 1]}}, "not one of the categories 0 to 1"),
         ({"plan": {"per": "pixel", "categories": [0, 1]}}, "no patient has a 'plan' image"),
     ],
 )

@@ -176,7 +176,7 @@ def test_what_is_left_out_is_said_once(tmp_path: Path) -> None:
         told = Told()
         subjects = dataset.subjects(QUIET)
         prepare(dataset, subjects, SETTINGS, ["a"], cache=tmp_path / "c", workers=1, progress=told)
-        assert told.notes == [f"The transparency of images is left out: {tmp_path / 'a' / '1.png'}, and 1 more"]
+        assert told.notes == [f"The transparency of images is ignored: {tmp_path / 'a' / '1.png'}, and 1 more"]
 
 
 # --- layouts ----------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def spoil_folders(root: Path) -> None:
         (spoil_partner, r"1\.png: this image has no partner.*no image '1' of the kind b.*unaligned"),
         (spoil_twice, "two images are called '1'"),
         (spoil_several, r"several layouts.*halves and unaligned.*data\.layout"),
-        (spoil_folders, "two folders stand for trainA"),
+        (spoil_folders, "two folders are trainA"),
     ],
 )
 def test_folders_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None], message: str) -> None:
@@ -291,7 +291,7 @@ def test_other_things_that_cannot_be_used(tmp_path: Path) -> None:
     save(tmp_path / "b" / "1.png", noise(8, 10))
     dataset = Images(tmp_path)
     (pair,) = dataset.subjects(QUIET)
-    with pytest.raises(DataError, match="8 × 10 pixels, but 'a' 8 × 12"):
+    with pytest.raises(DataError, match="8 × 10 pixels, but 'a' has 8 × 12"):
         dataset.read(pair, ["a", "b"])
     with pytest.raises(DataError, match=r"no images in the layout 'halves'"):
         Images(tmp_path, layout="halves").subjects(QUIET)

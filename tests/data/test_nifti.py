@@ -86,7 +86,7 @@ HEADERS = {
     "zero axis": (40, "<8h", (3, 4, 0, 6, 1, 1, 1, 1), "shape"),
     "negative axis": (40, "<8h", (3, 4, -5, 6, 1, 1, 1, 1), "shape"),
     "no axes": (40, "<8h", (0, 4, 5, 6, 1, 1, 1, 1), ""),
-    "fewer slices than there are": (40, "<8h", (3, 4, 5, 5, 1, 1, 1, 1), "goes on behind"),
+    "fewer slices than there are": (40, "<8h", (3, 4, 5, 5, 1, 1, 1, 1), "continues after"),
     "data type": (70, "<h", (7,), "data type 7"),
     "infinite slope": (112, "<f", (np.inf,), "scl_slope"),
     "intercept": (116, "<f", (np.nan,), ""),

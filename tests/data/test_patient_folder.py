@@ -74,7 +74,7 @@ def test_a_segmentation_of_another_name_is_told(tmp_path):
     touch(tmp_path, "P1/P1_t1.nii", "P1/W39_1998.09.19_Segm.nii")
     subjects = Brats(tmp_path).subjects(told := Told())
     assert subjects[0].segmentation.name == "W39_1998.09.19_Segm.nii"
-    assert "W39_1998.09.19_Segm.nii is taken for the segmentation" in told.notes[0]
+    assert "W39_1998.09.19_Segm.nii is used as the segmentation" in told.notes[0]
 
 
 def test_a_folder_that_cannot_be_read_is_no_lost_patient(tmp_path, monkeypatch):

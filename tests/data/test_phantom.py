@@ -64,7 +64,7 @@ def test_a_damaged_phantom_in_the_cache_is_made_again(phantom_cache, monkeypatch
     path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
     stamp = others[0].segmentation.stat().st_mtime_ns
     phantom.make(told := Told())
-    assert told.notes[0] == f"{folder} is damaged and made again"
+    assert told.notes[0] == f"{folder} is damaged and will be rebuilt"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
     assert others[0].segmentation.stat().st_mtime_ns == stamp
     phantom.make(quiet := Told())

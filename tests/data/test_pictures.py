@@ -46,7 +46,7 @@ def test_one_file_is_one_subject(folder: Path) -> None:
     for path, said in ((folder / "notes.txt", "this is not an image"), (folder / "gone.png", "does not exist")):
         with pytest.raises(DataError, match=rf"{said}.*\.png, \.jpg"):
             pictures.subject_at(path, ["photo"])
-    with pytest.raises(DataError, match="one image cannot be photo and map"):
+    with pytest.raises(DataError, match="this file holds one image; requested: photo and map"):
         pictures.subject_at(folder / "b.png", ["photo", "map"])
 
 
@@ -67,7 +67,7 @@ def test_pictures_are_read_with_what_their_files_say(folder: Path, mode: str, ch
 def test_pictures_of_one_subject_have_one_size(folder: Path) -> None:
     save(folder / "wide.png", noise(8, 14))
     subject = Subject("x", {"a": folder / "b.png", "b": folder / "wide.png"})
-    with pytest.raises(DataError, match=r"this image has 8 × 14 pixels, but 'a' 8 × 12.*b\.png") as caught:
+    with pytest.raises(DataError, match=r"this image has 8 × 14 pixels, but 'a' has 8 × 12.*b\.png") as caught:
         Pictures("rgb", None).read(subject, ["a", "b"])
     assert caught.value.where == str(folder / "wide.png")
 

@@ -80,5 +80,5 @@ def test_the_command_that_an_error_names_lists_the_files(tmp_path, names):
 
 def test_files_that_no_pattern_can_name_are_shown_with_the_way_to_link_them(tmp_path):
     touch(tmp_path, "anna.nii.gz")
-    with pytest.raises(DataError, match=r"anna\.nii\.gz is named otherwise.*make a new folder"):
+    with pytest.raises(DataError, match=r"anna\.nii\.gz is named differently.*make a new folder"):
         Brats(tmp_path).subjects(QUIET)

@@ -33,7 +33,7 @@ def test_slices_come_as_often_as_their_weight_says():
 
 @pytest.mark.parametrize("wrong", [np.ones(5), np.array([1.0] * 5 + [np.nan]), -np.ones(6), np.zeros(6)])
 def test_what_is_no_weight_is_refused(wrong):
-    with pytest.raises(PluginError, match=r"sampler 'it'.*gives no weights"):
+    with pytest.raises(PluginError, match=r"sampler 'it'.*gives no usable weights"):
         weighed(lambda slices: wrong).order(candidates(6), np.zeros(7))
 
 

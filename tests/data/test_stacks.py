@@ -82,7 +82,7 @@ def test_pictures_keep_their_size_and_small_ones_grow_to_the_crop() -> None:
     assert own_size(picture((300, 200)), None, (64, 64), any_size)[0] == (300, 200)
     assert own_size(picture((32, 48)), None, (64, 64), any_size) == ((64, 96), "")
     assert own_size(picture((300, 200)), (128, 128), (64, 64), any_size) == ((128, 128), "")
-    assert "training saw them at 64 × 64" in own_size(picture((300, 200)), None, (64, 64), any_size)[1]
+    assert "training used 64 × 64" in own_size(picture((300, 200)), None, (64, 64), any_size)[1]
     size, told = own_size(picture((300, 200)), None, (64, 64), lambda size: None)
     assert size == (64, 64)
-    assert "takes 64 × 64 pixels alone" in told
+    assert "accepts 64 × 64 pixels only" in told

@@ -45,7 +45,7 @@ def test_grids_that_differ_are_told(cohort, cache, write_volume):
     for _ in range(2):  # from the cache too
         told = Told()
         prepared_cohort(cohort, cache, progress=told)
-        assert [note for note in told.notes if "lie apart" in note and note.endswith("P3 (0.02 voxels)")]
+        assert [note for note in told.notes if "differ in position" in note and note.endswith("P3 (0.02 voxels)")]
     with pytest.raises(DataError, match=r"0\.02 voxels"):  # what a larger tolerance let pass is not taken for read
         prepared_cohort(cohort, cache, dataset=Brats(cohort, 0.01))
 
@@ -175,7 +175,7 @@ def test_a_damaged_patient_is_made_again(cohort, cache, damage):
     progress = Told()
     after = prepared_cohort(cohort, cache, progress=progress)["P1"]
     np.testing.assert_array_equal(after.images([0], INPUTS), before)
-    assert progress.notes == [f"{folder} is damaged and made again"]
+    assert progress.notes == [f"{folder} is damaged and will be rebuilt"]
 
 
 def test_damage_is_found_without_a_cohort(cohort, cache):

@@ -157,7 +157,7 @@ BAD_IMAGES = {
     "affine": (shifted, "0.2 voxels away"),
     "nan": (with_value(np.nan), "1 voxels that are NaN"),
     "inf": (with_value(np.inf), "NaN or infinite"),
-    "empty": (lambda path: write(path, np.zeros_like(GOOD)), "no brain"),
+    "empty": (lambda path: write(path, np.zeros_like(GOOD)), "empty"),
     "rgb": (rgb, "in color"),
     "complex": (lambda path: write(path, GOOD.astype(np.complex64)), "complex"),
 }

@@ -105,7 +105,7 @@ def check_cohort(
     """
     source = Path(source).expanduser()
     if not source.exists():
-        raise no_folder(source, "Name a folder of patients, or a table")
+        raise no_folder(source, "name a folder of patients, or a table")
     subjects, patients = _listed(source)
     jobs = [(subject, tolerance, onto) for subject in subjects]
     with progress.task("Checking", len(jobs)) as bar:
@@ -148,7 +148,7 @@ def _duplicates(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding
 
 def _outliers(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
     """Patients far from the others in the size of the brain or in an image's intensities."""
-    values: dict[str, dict[str, float]] = {"the brain's volume, in ml,": {p.id: p.brain for p in patients}}
+    values: dict[str, dict[str, float]] = {"the brain volume in ml": {p.id: p.brain for p in patients}}
     for name in {name for patient in patients for name in patient.images}:
         having = {p.id: p.images[name] for p in patients if name in p.images}
         if np.median([image.low for image in having.values()]) < 0:  # numbers with the same meaning in all patients
@@ -157,7 +157,7 @@ def _outliers(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]
             }
         else:  # brightness, which differs between scanners by an arbitrary factor
             ratios = {patient: image.high / image.median for patient, image in having.items() if image.median}
-            values[f"{name}: the 99th percentile inside the brain, by the median,"] = ratios
+            values[f"{name}: the ratio of the 99th percentile to the median inside the brain"] = ratios
     for what, by_patient in values.items():
         known = {name: value for name, value in by_patient.items() if np.isfinite(value)}
         if len(known) < _SEVERAL:
@@ -166,7 +166,7 @@ def _outliers(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]
         spread = 1.4826 * float(np.median([abs(value - middle) for value in known.values()]))
         for name, value in known.items():
             if abs(value - middle) > _FAR * max(spread, _LEAST * abs(middle)):
-                yield name, Finding("warning", f"{what} is {value:.4g}, that of the median patient {middle:.4g}")
+                yield name, Finding("warning", f"{what} is {value:.4g}, but {middle:.4g} in the median patient")
 
 
 def _unlike(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
@@ -180,7 +180,7 @@ def _unlike(patients: Sequence[PatientCheck]) -> Iterator[tuple[str, Finding]]:
         (usual, count), *_ = Counter(found.values()).most_common(1) or [("", 0)]
         for name, value in found.items():
             if value != usual and len(found) >= _SEVERAL and count > _SHARE * len(found):
-                yield name, Finding("warning", f"the {what} is {value}, that of most patients {usual}")
+                yield name, Finding("warning", f"the {what} is {value}, but {usual} in most patients")
 
 
 def _labels(patients: Sequence[PatientCheck], subjects: Sequence[Subject]) -> Iterator[Finding]:

@@ -165,7 +165,7 @@ class _Look:
         """Use the grid of one image for all; if that image is damaged, reading it later records the error."""
         file = self.subject.files.get(onto)
         if file is None:
-            self.findings.append(Finding("error", f"there is no {onto!r} image, onto which the others are resampled"))
+            self.findings.append(Finding("error", f"there is no {onto!r} image to resample the others to"))
             return
         with suppress(DataError):
             self.grid = Grid.of(file, read_nifti(file))
@@ -211,7 +211,7 @@ class _Look:
             if moved >= _MOVED:
                 self.warn(f"{name} fits {first} better when shifted by {moved:.0f} mm: are they registered?")
             elif is_mirrored(images[first], images[name]):
-                self.warn(f"{name} fits {first} better as its mirror image: is left and right the same in both?")
+                self.warn(f"{name} fits {first} better as its mirror image: are left and right the same in both?")
         self._look_at_labels(images, found.mask)
 
     def _describe(self, name: str, volume: np.ndarray, mask: np.ndarray) -> None:
@@ -238,7 +238,7 @@ class _Look:
         if bright is None or not here.any() or not there.any() or (here & there).sum() > 0.5 * here.sum():
             return
         if np.median(images[bright][there]) > 1.2 * np.median(images[bright][here]):
-            self.warn(f"{bright} is brighter in the mirror image of the labels: is left and right the same in both?")
+            self.warn(f"{bright} is brighter in the mirror image of the labels: are left and right the same in both?")
 
     def thumbnail(self) -> np.ndarray | None:
         """One slice of each image: the slice with most labels, or with most brain if there are no labels."""

@@ -204,7 +204,7 @@ def _tell(choices: Sequence[_Choice], record: Path, progress: Progress) -> None:
     for modality, described in taken.items():
         more = f" and {len(described) - _SHOWN} more" if len(described) > _SHOWN else ""
         told = ", ".join(f"{text!r} ({n})" for text, n in described.most_common(_SHOWN))
-        progress.note(f"{modality} is {told}{more}")
+        progress.note(f"{modality} comes from the series {told}{more}")
     number = sum(bool(choice.file) for choice in choices)
     progress.note(
         f"{number} of {len(choices)} series are used; {record} lists the modality of each series, or why it is left out"

@@ -151,10 +151,10 @@ def _gap(ordered: Sequence[Header], normal: np.ndarray) -> tuple[float, str]:
     gaps = steps @ normal
     gap = float(np.median(gaps))
     if (gaps < 1e-3).any():
-        return gap, "several slices lie at one place, as in a time series"
+        return gap, "several slices have the same position, as in a time series"
     if np.abs(gaps - gap).max() > _UNEVEN * gap:
         missing = round(float((gaps / gap - 1).clip(0).sum()))
-        told = f"{missing} slices are missing" if missing else "its slices lie at uneven distances"
+        told = f"{missing} slices are missing" if missing else "its slices are unevenly spaced"
         return gap, told
     if np.linalg.norm(steps - gaps[:, None] * normal, axis=1).max() > _SHEAR * gap:
         return gap, "its slices are sheared (gantry tilt); dcm2niix can straighten them"

@@ -43,12 +43,12 @@ def find_subjects(
     """
     root = Path(root).expanduser()
     if not root.is_dir():
-        raise no_folder(root, "Name the folder of the data set")
+        raise no_folder(root, "name the folder of the data set")
     if patterns and layout not in ("flat", "dicom"):
-        raise UsageError(f"the layout {layout!r} has no pattern", where="--pattern", mend="choose --layout flat")
+        raise UsageError(f"the layout {layout!r} takes no pattern", where="--pattern", mend="choose --layout flat")
     if layout == "dicom":
         if images is None:
-            raise UsageError("DICOM series are converted, and no folder for them is named", where="images")
+            raise UsageError("there is no folder for the converted DICOM series", where="images")
         return dicom(root, images, progress, patterns)
     with folder_errors(root):
         if layout == "flat":

@@ -42,7 +42,7 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
     """
     if not patterns:
         raise UsageError(
-            "a flat layout needs a pattern of its files' names",
+            "the layout flat needs a pattern of the file names",
             where="--pattern",
             mend=f'give one, such as --pattern "{_EXAMPLE}"',
         )
@@ -57,10 +57,10 @@ def flat(root: Path, progress: Progress, patterns: Sequence[str]) -> list[Subjec
         raise DataError(
             "no file matches the pattern",
             where=root,
-            why=f"a file is {others[0].relative_to(root).as_posix()}, the pattern {patterns[0]}"
+            why=f"a file is {others[0].relative_to(root).as_posix()}, but the pattern is {patterns[0]}"
             if others
             else f"there is no {kind.noun}",
-            mend="correct the pattern: {patient} and {modality} stand for parts of a name, * for any other",
+            mend="correct the pattern: {patient} and {modality} stand for parts of a name, * for any text",
         )
     if others:
         more = f" and {len(others) - 1} more files" if len(others) > 1 else ""
@@ -101,7 +101,7 @@ class _Pattern:
                 where="--pattern",
                 why=f"it has no {{{lacking[0]}}}"
                 if lacking
-                else "its parts are {patient}, {modality}, {visit}, each once",
+                else "it may contain {patient}, {modality} and {visit}, each only once",
                 mend=f'write one such as "{_EXAMPLE}", or "t1={{patient}}/T1.nii.gz" if names lack the modality',
             )
         pattern, end = "", 0

@@ -34,14 +34,14 @@ def msd(root: Path, progress: Progress) -> list[Subject]:
         raise DataError(
             f"this folder has no {_FILE}",
             where=root,
-            why="it lists modalities and patients in the Medical Segmentation Decathlon",
+            why="this file lists the modalities and patients of the Medical Segmentation Decathlon",
             mend="name the folder of a task, such as Task01_BrainTumour, or choose another layout",
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
             "this file does not list a task of the Medical Segmentation Decathlon",
             where=path,
-            why=f"expected are modality and training: {type(error).__name__}: {error}",
+            why=f"modality and training are expected ({type(error).__name__}: {error})",
             mend="copy it from its source again, or choose another layout",
         ) from None
     return subjects_of(scans, progress)

@@ -66,7 +66,7 @@ def subjects_of(
             further.setdefault(name, scan.path)
         if name in own:
             raise DataError(
-                f"two files are the {name!r} image of {scan.subject!r}",
+                f"{scan.subject!r} has two {name!r} images",
                 where=scan.path,
                 why=f"the other one is {own[name]}",
                 mend="name a folder that holds one of them, or write the table by hand",

@@ -69,7 +69,7 @@ def test_images_on_other_grids_are_no_error_where_they_are_resampled(cohort: Pat
     (cohort / "P1" / "P1_t1.nii.gz").unlink()
     found = said(check_cohort(cohort, QuietProgress(), onto="t1", workers=1))
     assert not any(text.startswith("error") for text in found.get("P0", []))
-    assert "error: there is no 't1' image, onto which the others are resampled" in found["P1"]
+    assert "error: there is no 't1' image to resample the others to" in found["P1"]
 
 
 def test_outliers_odd_grids_and_backgrounds(cohort: Path) -> None:
@@ -82,13 +82,13 @@ def test_outliers_odd_grids_and_backgrounds(cohort: Path) -> None:
     change(cohort / "P5" / "P5_seg.nii.gz", lambda v: v * 9)
     found = check(cohort)
     lines = said(found)
-    assert any("voxel size is 6 × 6 × 6, that of most patients 4 × 4 × 4" in line for line in lines["P1"])
-    assert any("the brain's volume" in line for line in lines["P1"])
+    assert any("voxel size is 6 × 6 × 6, but 4 × 4 × 4 in most patients" in line for line in lines["P1"])
+    assert any("the brain volume" in line for line in lines["P1"])
     assert [line.partition(" is ")[0] for line in lines["P2"]] == [
-        "warning: t1ce: the 99th percentile inside the brain, by the median,"
+        "warning: t1ce: the ratio of the 99th percentile to the median inside the brain"
     ]
     assert any("background is the constant -0.25" in line for line in lines["P3"])
-    assert any("set of images is t1, flair, that of most" in line for line in lines["P4"])
+    assert any("set of images is t1, flair, but" in line for line in lines["P4"])
     assert "unknown labels: 18" in found.findings[0].text
 
 

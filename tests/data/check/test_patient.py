@@ -77,7 +77,7 @@ def test_other_grids_are_resampled_onto_one_that_is_named(folder: Path) -> None:
     assert any(line.startswith("error: flair") for line in said(check(folder)))
     assert not any(line.startswith("error") for line in said(check(folder, onto="t1")))
     (folder / "P0_t1.nii.gz").unlink()
-    assert "error: there is no 't1' image, onto which the others are resampled" in said(check(folder, onto="t1"))
+    assert "error: there is no 't1' image to resample the others to" in said(check(folder, onto="t1"))
 
 
 def test_nothing_readable_is_no_thumbnail(tmp_path: Path) -> None:

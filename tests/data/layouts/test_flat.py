@@ -40,5 +40,5 @@ def test_files_that_fit_no_pattern_are_shown_and_two_of_one_image_refused(tmp_pa
     touch(tmp_path, "x/a_t1.nii.gz", "y/a_t1.nii.gz")
     with pytest.raises(DataError, match=r"no file matches.*x/a_t1\.nii\.gz"):
         find_subjects(tmp_path, "flat", QUIET, ["{patient}-{modality}.nii.gz"])
-    with pytest.raises(DataError, match="two files are the 't1' image of 'a'"):
+    with pytest.raises(DataError, match="'a' has two 't1' images"):
         find_subjects(tmp_path, "flat", QUIET, ["{patient}_{modality}.nii.gz"])
