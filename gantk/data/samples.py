@@ -41,7 +41,7 @@ class Sample(Protocol):
 
 @dataclass(frozen=True)
 class Slice:
-    """A stored slice, with its neighbors as further channels where the layout wants them."""
+    """A stored slice, with its neighbors as additional channels if the layout includes them."""
 
     subject: str
     patient: PatientSlices
@@ -96,7 +96,7 @@ class Patch:
 
     @classmethod
     def around(cls, subject: str, patient: PatientSlices, center: Sequence[int], size: tuple[int, int, int]) -> Patch:
-        """The box about a voxel, moved inside the volume; where that is smaller, the volume is in the box's middle."""
+        """The box around a voxel, shifted into the volume; a volume smaller than the box is centered in it."""
         corner = [
             -((d - n) // 2) if n < d else min(max(c - d // 2, 0), n - d)
             for c, d, n in zip(center, size, patient.shape, strict=True)

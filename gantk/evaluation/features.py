@@ -88,12 +88,12 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
     path = weights if isinstance(weights, Path) else None
     if path is not None and not path.is_file():
         raise GantkError("there is no such file", where=f"{where}: {path}", mend="correct `weights` in the recipe")
-    offline = 'weights = "random" needs no download, but its numbers compare with nothing published'
+    offline = 'weights = "random" needs no download, but its numbers cannot be compared with published ones'
     try:
         return _Inception(features, path)
     except ImportError as error:
         raise GantkError(
-            "FID and KID need the package torch-fidelity, which has Inception v3",
+            "FID and KID need the package torch-fidelity, which provides Inception v3",
             where=where,
             why=error,
             mend=f"run `pip install torch-fidelity`; {offline}",
@@ -104,5 +104,5 @@ def feature_network(weights: Weights, features: int, where: str) -> nn.Module:
             where=where if path is None else f"{where}: {path}",
             why=f"{type(error).__name__}: {error}".splitlines()[0],
             mend="download weights-inception-2015-12-05-6726825d.pth from torch-fidelity's release page on GitHub and "
-            f'name it here: weights = "path/to/it.pth"; {offline}',
+            f'set weights = "path/to/it.pth"; {offline}',
         ) from None

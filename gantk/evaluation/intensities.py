@@ -112,7 +112,10 @@ class Intensities:
                 ]
         except FileNotFoundError:
             raise EvaluationError(
-                "this run's evaluation holds no intensities", where=path, why="an older gantk made it", mend=mend
+                "this run's evaluation holds no intensities",
+                where=path,
+                why="it was made by an older version of gantk",
+                mend=mend,
             ) from None
         except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
             raise EvaluationError("this file is damaged", where=path, why=error, mend=mend) from error

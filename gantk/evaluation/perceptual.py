@@ -88,9 +88,9 @@ def _network(net: Literal["alex", "vgg", "squeeze"], weights: Weights) -> _NoTra
                 f"LPIPS needs the weights of torchvision's {_BACKBONES[net]}, which could not be loaded",
                 where=where,
                 why=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                mend=f"on a machine with a network run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` once, "
-                'and copy the file that it names to this one: weights = "path/to/the.pth"; weights = "random" needs '
-                "no download but is not LPIPS",
+                mend=f"run `torchvision.models.{_BACKBONES[net]}(weights='DEFAULT')` on a machine with internet, "
+                'copy the file here and set weights = "path/to/the.pth"; weights = "random" needs no download but does '
+                "not give LPIPS",
             ) from None
     network = _NoTrainLpips(net=net, pnet_rand=True)  # the layers' weights come with torchmetrics
     if weights == "random":

@@ -97,7 +97,7 @@ class SegmentationProbe:
     @property
     def columns(self) -> dict[str, Column]:
         """`dice_et`, `dice_tc` and `dice_wt`."""
-        unseen = "the training of the networks that segment, one per method and fold of patients,"
+        unseen = "the training of the segmentation networks (one per method and fold of patients)"
         return {name: Column(self.title, region, self.higher_is_better, unseen) for name, region in _COLUMNS.items()}
 
     def collect(self) -> _Collection:
@@ -192,7 +192,7 @@ class _Collection:
         rows = {patient: np.flatnonzero(owners == patient) for patient in dict.fromkeys(self.patients)}
         rows = {patient: own for patient, own in rows.items() if labels[own].any()}
         if len(rows) < 2:
-            progress.note("The segmentation probe needs two test patients with tumor: Dice is left out")
+            progress.note("Dice is skipped because the segmentation probe needs two test patients with tumor")
             return Findings()
         parts = folds(list(rows), min(self.probe.folds, len(rows)), self.probe.seed)
         inputs, real = self.inputs.read(), self.targets[REAL_TARGET]

@@ -37,9 +37,9 @@ class Shown:
 
     Args:
         inputs: by modality.
-        target: what the output should be.
+        target: the target image.
         segmentation: (H, W) labels.
-        output: what the run's role makes of it.
+        output: the output of the run's role.
     """
 
     inputs: dict[str, np.ndarray]
@@ -74,7 +74,7 @@ def combine(title: str, shown: Mapping[str, Shown]) -> Comparison:
     """Combine one slice of several runs, by label, with the inputs of all runs.
 
     Raises:
-        EvaluationError: where the runs' targets are not one image.
+        EvaluationError: the targets of the runs differ.
     """
     (first, one), *others = shown.items()
     inputs = dict(one.inputs)
@@ -83,7 +83,7 @@ def combine(title: str, shown: Mapping[str, Shown]) -> Comparison:
             raise _other(title, f"{_size(one.target)} pixels in {first}, {_size(other.target)} in {label}")
         if not np.allclose(other.target, one.target, rtol=0, atol=NEAR):
             off = float(np.abs(other.target - one.target).max()) / 2
-            raise _other(title, f"the target of {label} is up to {off:.2g} from that of {first}, on the scale [0, 1]")
+            raise _other(title, f"the targets of {first} and {label} differ by up to {off:.2g} on the scale [0, 1]")
         for name, image in other.inputs.items():
             if name not in inputs or not (inputs[name] > -1).any():  # hidden from the run before
                 inputs[name] = image
@@ -92,15 +92,15 @@ def combine(title: str, shown: Mapping[str, Shown]) -> Comparison:
 
 
 def draw_comparison(comparison: Comparison, *, ink: str = "black", smooth: bool = True) -> Figure:
-    """Inputs once, then a row per method with target, synthesis and error map; on the right the tumor of each.
+    """Draw the inputs once, then a row per method: target, synthesis, error map and the enlarged tumor.
 
-    Images share the window [0, 1], error maps [0, 0.3] of an image in [0, 1]; without a tumor the right half is left
-    out.
+    Images share the window [0, 1], error maps [0, 0.3] of an image in [0, 1]; without a tumor, the right half is
+    omitted.
 
     Args:
         comparison: the slice.
         ink: color of text.
-        smooth: interpolate images, for paper; else they are kept as they are, for a page that scales them itself.
+        smooth: interpolate images, for print; otherwise pixels are unchanged, for pages that scale images.
     """
     box = tumour_box(comparison.segmentation)
     return _Sheet(comparison, box, ink, "bicubic" if smooth else "none").draw()

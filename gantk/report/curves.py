@@ -35,7 +35,7 @@ Series = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Chart:
-    """Series that share axes, by label; `logarithmic` where the values allow it.
+    """Series that share axes, by label; `logarithmic` if the values allow it.
 
     Series of one kind, which `kinds` names by label, share a color and a line of the legend.
     """
@@ -48,7 +48,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Curves:
-    """The charts of a run by section (`losses`, `rates`, `validation`, …) and where its stages begin."""
+    """The charts of a run by section (`losses`, `rates`, `validation`, …), and the first step of each stage."""
 
     sections: dict[str, list[Chart]]
     stages: list[tuple[int, str]] = field(default_factory=list)
@@ -58,7 +58,7 @@ SECTIONS = {"train": "losses", "rate": "rates"}
 
 
 def records_of(run: Path) -> Iterator[dict[str, Any]]:
-    """The records of a run's journal; none where it cannot be read, which `RunFiles.damages` reports."""
+    """The records of a run's journal; none if it cannot be read (`RunFiles.damages` reports this)."""
     with suppress(OSError):
         yield from Journal(run / JOURNAL).records()
 
@@ -66,9 +66,9 @@ def records_of(run: Path) -> Iterator[dict[str, Any]]:
 def gather(records: Iterable[Mapping[str, Any]]) -> Curves:
     """Group the journal's metrics into charts.
 
-    `train/ROLE/TERM` and `rate/ROLE/NAME` make a chart per role with a series per term, whatever the names;
-    `KIND/ROLE/METRIC` of any other kind, such as `validation`, a chart per metric with a series per role.
-    A step that was recorded twice counts with its last value; values that are no numbers are left out.
+    `train/ROLE/TERM` and `rate/ROLE/NAME` make a chart per role with a series per term; `KIND/ROLE/METRIC` with any
+    other kind, such as `validation`, makes a chart per metric with a series per role. If a step was recorded twice, its
+    last value counts; values that are not numbers are skipped.
     """
     found: dict[str, dict[int, float]] = {}
     stages: list[tuple[int, str]] = []
@@ -96,7 +96,7 @@ def gather(records: Iterable[Mapping[str, Any]]) -> Curves:
 
 
 def _charts(title: str, series: dict[str, Series], losses: bool) -> Iterator[Chart]:
-    """One chart, or several where one axis would show the largest losses alone.
+    """One chart, or several if one axis would only show the largest losses.
 
     A logarithmic axis shows all sizes, and needs positive values.
     """
@@ -117,10 +117,10 @@ def _charts(title: str, series: dict[str, Series], losses: bool) -> Iterator[Cha
 
 
 def draw_chart(chart: Chart, stages: Sequence[tuple[int, str]] = (), *, salt: str = "") -> str:
-    """The chart as an `<svg>` element for a page; stages as vertical lines with their names.
+    """The chart as an `<svg>` element for a page; vertical lines with names mark the stages.
 
-    The value axis is logarithmic only where all values are positive and span more than a factor of 30. Long
-    series show means of equal spans of steps over a faint band from least to greatest value.
+    The value axis is logarithmic only if all values are positive and span more than a factor of 30. Long series show
+    the means of equal spans of steps, over a faint band from the smallest to the largest value.
 
     Args:
         chart: what to draw.

@@ -1,4 +1,4 @@
-"""The page of `gantk data check`: what looks wrong, and every patient with a thumbnail."""
+"""The page of `gantk data check`: the findings, and every patient with a thumbnail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_data_check(check: CohortCheck, path: Path) -> None:
     """Write one self-contained HTML file; atomic.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -59,7 +59,7 @@ def _picture(pixels: np.ndarray) -> str:
 
 
 def _grid(images: Iterable[ImageFacts]) -> str:
-    """Shape, voxel size and orientation of a patient's images, each once."""
+    """The shapes, voxel sizes and orientations of a patient's images, without repetition."""
     told: dict[str, None] = {}
     for image in images:
         shape, spacing = "x".join(map(str, image.shape)), "x".join(f"{size:.3g}" for size in image.spacing)

@@ -26,7 +26,7 @@ BASELINE = "#8d949c"
 
 
 def shown_rows(table: Table) -> list[TableRow]:
-    """The rows with a finite value of some patient in one of the table's columns."""
+    """The rows that have a finite value for any patient in any of the table's columns."""
     return [row for row in table.rows if any(_finite(row.patients()[name].values()).size for name in table.columns)]
 
 
@@ -37,11 +37,11 @@ def painted(rows: Iterable[TableRow]) -> list[tuple[TableRow, str]]:
 
 
 def draw_violins(table: Table, *, ink: str = "black") -> Figure:
-    """A row per method, baselines last, and a panel per column of the table.
+    """Draw a row per method, baselines last, and a panel per column of the table.
 
     A violin shows the density, its box the quartiles, a diamond the mean, and each point a patient.
 
-    A patient's value is the mean over the row's seeds; patients and methods without a finite one are left out.
+    A patient's value is the mean over the row's seeds; patients and methods without a finite value are skipped.
     """
     rows = painted(shown_rows(table))
     names = ["\n".join(textwrap.wrap(row.name, 24)[:3]) for row, _ in rows]
@@ -68,7 +68,7 @@ def draw_violins(table: Table, *, ink: str = "black") -> Figure:
 
 
 def _draw(axes: Axes, place: int, values: np.ndarray, colour: str) -> None:
-    """One method's violin, box and points at a height of the panel."""
+    """Draw one method's violin, box and points at a height of the panel."""
     if not values.size:
         return
     if np.ptp(values) > 0:

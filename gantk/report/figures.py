@@ -1,4 +1,4 @@
-"""The report's figure of a slice: target, synthesis and error map, and below them the tumor enlarged."""
+"""The report's figure of a slice: target, synthesis and error map, with the enlarged tumor below."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SMALLEST = 24
 
 
 def draw_figure(examples: Examples, index: int) -> np.ndarray:
-    """One slice with all its pictures: inputs, target, and per role the output with its error map.
+    """Draw one slice with all its pictures: inputs, target, and the output and error map of each role.
 
-    Where the target is not known there are inputs and outputs.
-    The second row enlarges the box that the first row shows around the tumor; without one it is left out.
-    Images share the window [-1, 1], error maps [0, 0.3] of an image in [0, 1].
+    Without a target, only inputs and outputs are drawn. The second row enlarges the box around the tumor that the first
+    row shows; without a tumor, it is omitted. The window of images is [-1, 1], that of error maps [0, 0.3] for images
+    in [0, 1].
 
     Args:
         examples: the slices.
-        index: which of them.
+        index: the index of the slice.
 
     Returns:
         (height, width, 3) uint8.
@@ -49,7 +49,7 @@ def draw_figure(examples: Examples, index: int) -> np.ndarray:
 
 
 def columns_of(figure: np.ndarray, examples: Examples) -> list[np.ndarray]:
-    """The columns of a drawn figure apart, for pages that are too narrow for all of them."""
+    """The columns of a drawn figure as separate pictures, for narrow pages."""
     width = enlarge(examples.segmentation[0]).shape[1] + GAP
     count = max(1, (figure.shape[1] - GAP) // width)
     return np.split(

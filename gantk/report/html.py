@@ -53,11 +53,11 @@ class Cell:
 def write_report(run: Path) -> Path:
     """Write `report.html` into a run's folder and return its path; an unfinished run is reported as far as it is.
 
-    What is damaged is left out, on which the page and a `GantkWarning` speak.
+    Damaged files are skipped; the page and a `GantkWarning` name them.
 
     Raises:
-        EvaluationError: where the folder is no run, or the page cannot be written.
-        RecipeError: where the recipe is damaged, and there is no checkpoint to take it from.
+        EvaluationError: the folder is not a run, or the page cannot be written.
+        RecipeError: the recipe is damaged and there is no checkpoint to restore it from.
     """
     folder, files = RunFolder(run), RunFiles(run)
     status, split = files.status(), files.split()
@@ -107,7 +107,7 @@ def write_report(run: Path) -> Path:
 
 
 def template(name: str) -> Template:
-    """A page's template, which escapes what is put into it."""
+    """A page's template; it escapes inserted text."""
     folder = FileSystemLoader(Path(__file__).parent)
     return Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)
 
@@ -116,7 +116,7 @@ def save_page(page: str, folder: Path) -> Path:
     """Write `report.html` into a folder and return its path.
 
     Raises:
-        EvaluationError: it cannot be written.
+        EvaluationError: the file cannot be written.
     """
     path = folder / REPORT
     try:
@@ -149,7 +149,7 @@ def _facts(
     best: str,
     plural: str,
 ) -> list[tuple[str, str]]:
-    """The line below the title: what a reader asks first."""
+    """The facts in the line below the title."""
     progress = status.get("step")
     seed = value_at(folder.recipe, "run.seed")
     version = (environment.get("packages") or {}).get("gantk")
@@ -171,20 +171,20 @@ def _facts(
 
 
 def started_at(status: Mapping[str, Any]) -> str:
-    """When a run or sweep started, by its status; empty where that is not known."""
+    """The start time of a run or sweep from its status; empty if unknown."""
     started = milliseconds(status.get("started"))
     return "" if started is None else f"{datetime.fromtimestamp(started / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def commit_of(environment: Mapping[str, Any]) -> str:
-    """The git commit of a run, and whether there were changes beside it."""
+    """The git commit of a run, and whether there were uncommitted changes."""
     git = environment.get("git") or {}
     commit = str(git.get("commit") or "")[:10]
     return f"{commit} + uncommitted changes" if commit and git.get("dirty") else commit
 
 
 def _best_epoch(folder: RunFolder, columns: Mapping[str, Column]) -> str:
-    """The epoch with the best validation of what the run keeps its best by, else of the first metric of its answer."""
+    """The epoch with the best value of the `keep_best` metric, else of the predicting role's first metric."""
     kept = value_at(folder.recipe, "training.keep_best.metric")
     watched = [name for name in columns if not kept or name == str(kept).rpartition("/")[2]]
     found: dict[str, list[tuple[float, str]]] = {}
@@ -248,14 +248,14 @@ def cell(value: float, digits: int) -> Cell:
 
 
 def _weights(evaluation: Path) -> dict[str, Any] | None:
-    """Per map its mean in the tumor, in healthy brain, and the ratio of the two; with what is odd about them."""
+    """The mean of each map in the tumor and in healthy brain, their ratio, and notes on unusual values."""
     found = read_weights(evaluation)
     rows = [(w.name, write_value(w.tumour, 3), write_value(w.brain, 3), write_value(w.ratio, 2)) for w in found]
     return {"rows": rows, "notes": list(light_in_tumours([evaluation]))} if rows else None
 
 
 def _figures(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The example slices drawn, and what there is to say of them; None where the run has none."""
+    """The figures of the example slices, with their captions; None if the run has no examples."""
     if not path.is_file():
         return None
     examples = Examples.load(path)
@@ -273,7 +273,7 @@ def _figures(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _curves(run: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
-    """By section, title and drawing of each chart; a drawing is SVG whose text matplotlib has escaped."""
+    """The title and drawing of each chart, by section; a drawing is SVG whose text matplotlib has escaped."""
     curves = gather(records_of(run))
     return [
         (
@@ -288,7 +288,7 @@ def _curves(run: Path) -> list[tuple[str, list[tuple[str, Markup]]]]:
 
 
 def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[tuple[str, np.ndarray]]]:
-    """By key, captions and pixels of some panels from the first to the last, in a size for the page."""
+    """Captions and pixels of some panels from first to last, by key, resized for the page."""
     by_key: dict[str, list[Panel]] = {}
     for panel in panels:
         by_key.setdefault(panel.key, []).append(panel)
@@ -308,12 +308,12 @@ def _panels(panels: list[Panel], damages: list[str]) -> dict[str, list[tuple[str
 
 
 def _embedded(figure: Mapping[str, Any], most: int) -> dict[str, Any]:
-    """A figure with its pixels as pictures, of at most so many bytes in all."""
+    """A figure with its pixels as embedded pictures, limited to a total number of bytes."""
     pixels = [(title, column) for title, columns in figure["slices"] for column in columns]
     pictures = iter(embed(pixels, most))
     return {**figure, "slices": [(title, [next(pictures) for _ in columns]) for title, columns in figure["slices"]]}
 
 
 def _embedded_panels(panels: Mapping[str, list[tuple[str, np.ndarray]]], most: int) -> dict[str, list[Picture]]:
-    """Panels as pictures, of at most so many bytes in all."""
+    """Panels as embedded pictures, limited to a total number of bytes."""
     return {key: embed(found, most // len(panels)) for key, found in panels.items()}

@@ -1,4 +1,4 @@
-"""The methods paragraph of a paper, from a run's folder, with BibTeX of what it used."""
+"""The methods paragraph of a paper, from a run's folder, with BibTeX entries of the used methods."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _PICTURES = ("images", "image_table")  # datasets of a run that was not evaluate
 
 @dataclass(frozen=True)
 class Methods:
-    """What a paper says of a run.
+    """The methods section of a run for a paper.
 
     Attributes:
-        paragraphs: by heading, sentences.
+        paragraphs: the sentences by heading.
         bibtex: entries of the methods, metrics, data and software that the run used.
     """
 
@@ -40,7 +40,7 @@ class Methods:
 
     @property
     def text(self) -> str:
-        """The paragraphs, each behind its heading."""
+        """The paragraphs, each preceded by its heading."""
         return "\n\n".join(f"{heading}. {said}" for heading, said in self.paragraphs.items())
 
 
@@ -48,8 +48,8 @@ def describe(run: Path) -> Methods:
     """Describe a run's data, preprocessing, networks, training, evaluation and software as its folder records them.
 
     Raises:
-        EvaluationError: the folder is no run.
-        RecipeError: the recipe is damaged, and there is no checkpoint to take it from.
+        EvaluationError: the folder is not a run.
+        RecipeError: the recipe is damaged and there is no checkpoint to restore it from.
     """
     files = RunFiles(run)
     if not is_run(run):
@@ -76,14 +76,14 @@ def _data(files: RunFiles, recipe: Mapping[str, Any], subjects: Subjects) -> str
         return said
     kinds = {
         "for training with inputs and target": split.paired,
-        "for training with inputs alone": split.unpaired,
-        "for training with targets alone": split.target,
+        "for training with inputs only": split.unpaired,
+        "for training with targets only": split.target,
         "for validation": split.validation,
         "for testing": split.test,
     }
     parts = [f"{len(ids)} {kind}" for kind, ids in kinds.items() if ids]
     if split.on_training:
-        return f"{said} All {len(split.subjects)} {noun}s were trained on and measured on."
+        return f"{said} All {len(split.subjects)} {noun}s were used for both training and evaluation."
     used = f"{len(split.subjects)} {noun}s were used: {_and(parts)}."
     used += f" {subjects.omitted}." if subjects.omitted else ""
     return f"{said} {used} The split is by patient (hash {split.hash})."
@@ -104,7 +104,7 @@ def _preprocessing(recipe: Mapping[str, Any], noun: str) -> str:
 
 
 def _grid(data: Mapping[str, Any]) -> str:
-    """What became of the voxels, up to the end of a sentence."""
+    """The geometric preprocessing, as the end of a sentence."""
     spacing, (height, width) = data.get("spacing"), data["crop"]
     sizes = [f"{size:g}" for size in ([spacing] if isinstance(spacing, int | float) else spacing or [])]
     whole = data.get("dimensions", 2) == 3
@@ -114,10 +114,10 @@ def _grid(data: Mapping[str, Any]) -> str:
     before = f"images on other grids were resampled to that of {onto.removeprefix('to:')}; " if onto else ""
     near = data.get("neighbours", 0)
     said = f"{before}{data.get('plane', 'axial')} slices were {resampled}cropped or padded to {height} × {width} pixels"
-    said += f", with {near} slices on either side as further channels" if near else ""
+    said += f", with {near} slices on each side as additional channels" if near else ""
     if whole:
         patch = " × ".join(map(str, data["patch"]))
-        said += f", and volumes of them were trained on in patches of {patch} voxels (slices, height, width)"
+        said += f" and stacked to volumes; training used patches of {patch} voxels (slices, height, width)"
     return said
 
 
@@ -130,7 +130,7 @@ def _networks(recipe: Mapping[str, Any]) -> str:
         judge = settings.get("discriminator")
         text = f"{role}: generator {_component(settings['generator'])}"
         if settings.get("residual"):
-            text += f", which changes {settings['residual']}"
+            text += f", whose output is added to {settings['residual']}"
         text += _begun(settings.get("weights"))
         said.append(text + (f", discriminator {_component(judge)}" if judge else ", no discriminator"))
     return "; ".join(said) + "."
@@ -142,8 +142,8 @@ def _begun(weights: str | Mapping[str, Any] | None) -> str:
     if not given:
         return ""
     mark = f" (SHA-256 {given['sha256'][:12]}…)" if given.get("sha256") else ""
-    fit = " that fit" if given.get("shared") else ""
-    return f", which began with the weights of {given['source'].rpartition('/')[2]}{mark}{fit}"
+    fit = ", as far as they fit" if given.get("shared") else ""
+    return f", initialized with the weights of {given['source'].rpartition('/')[2]}{mark}{fit}"
 
 
 def _training(files: RunFiles, recipe: Mapping[str, Any]) -> str:
@@ -166,23 +166,23 @@ def _training(files: RunFiles, recipe: Mapping[str, Any]) -> str:
     took = f" in {duration(seconds)}" if isinstance(seconds, int | float) else ""
     device = files.environment().get("device")
     took += f" on {device}" if device else ""
-    took += f", after the {parent['step']:,} steps of {parent['run']} from which this run went on" if parent else ""
+    took += f", after {parent['step']:,} steps of the run {parent['run']}, which this run continued" if parent else ""
     steps = steps - parent["step"] if isinstance(steps, int) and parent else steps
     parts = [
         f"The objective was the sum of {_and(terms)}.",
         f"Weight maps: {'; '.join(maps)}." if maps else "",
-        f"Training batches were changed at random by {_and(changes)}." if changes else "",
-        f"Of the weights, an exponential moving average with decay {ema:g} was evaluated." if ema else "",
+        f"Training batches were randomly transformed by {_and(changes)}." if changes else "",
+        f"The evaluated weights are an exponential moving average with decay {ema:g}." if ema else "",
         f"Optimizer: {' and '.join(optimizers)}." if optimizers else "",
         f"Schedule: {_component(recipe['schedule'])}.",
-        f"Each step took {_and(batch)} {noun}; {steps:,} steps were made{took}." if isinstance(steps, int) else "",
+        f"Each step used {_and(batch)} {noun}; training took {steps:,} steps{took}." if isinstance(steps, int) else "",
         f"Precision {run.get('precision', 'fp32')}, seed {run.get('seed', 0)}.",
     ]
     return " ".join(part for part in parts if part)
 
 
 def _enabled(recipe: Mapping[str, Any], table: str) -> list[str]:
-    """The components of a table that are switched on, each with its name where it is another than the component's."""
+    """The enabled components of a table, each with its name if that differs from the component's."""
     told = {"use", "enabled", "on_request", "groups", "stages"}
     return [
         _component({"use": name if name == one["use"] else f"{name}, {one['use']}"} | _without(one, told))
@@ -258,7 +258,7 @@ def _used(recipe: Mapping[str, Any]) -> set[str]:
 
 
 def _entries(used: set[str]) -> Iterator[str]:
-    """The BibTeX entries of the installed plugins whose keywords name something that was used; each once."""
+    """The BibTeX entries of the installed plugins whose keywords name a used component; each once."""
     seen = set()
     for file in _bibliographies():
         for entry in re.findall(r"^@\w+\{.*?^\}", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):

@@ -1,4 +1,4 @@
-"""A run as a cell of a notebook shows it."""
+"""The display of a run in a notebook."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gantk.tables.run import run_table
 __all__ = ["run_html"]
 
 MOST = 2
-"""Slices that are shown."""
+"""Number of slices shown."""
 
 
 def run_html(run: Path) -> str:
-    """The table of a run, its first example slices, and where its report is; what is not there is left out."""
+    """The table of a run, its first example slices and the path of its report, as far as they exist."""
     parts = [f"<div><b>{escape(run.name)}</b></div>"]
     if is_evaluated(run / EVALUATION):
         parts.append(to_html(run_table(run).grid()))

@@ -17,8 +17,8 @@ __all__ = ["draw_images", "draw_panel", "save_panel"]
 def draw_panel(examples: Examples) -> np.ndarray:
     """Inputs | target | outputs | |error| per output | weight maps, one row per slice.
 
-    Windows are fixed (images [-1, 1], errors [0, 0.3] of an image in [0, 1], weights [0, 1.5]), so that panels
-    of different steps and runs compare.
+    Windows are fixed (images [-1, 1], errors [0, 0.3] of an image in [0, 1], weights [0, 1.5]), so that panels of
+    different steps and runs are comparable.
 
     Args:
         examples: N slices; without a target there are no errors.

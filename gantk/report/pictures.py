@@ -1,4 +1,4 @@
-"""Pictures inside a page, in as many bytes as the page's text and drawings leave for them."""
+"""Embedding of pictures in a page, within the bytes that the page's text and drawings leave."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from PIL import Image
 __all__ = ["QUALITY", "Picture", "as_webp", "embed", "embed_in_drawings", "room"]
 
 QUALITY = 85
-"""Of WebP, where there is room."""
+"""The WebP quality if there is enough space."""
 MOST = 1_500_000
-"""Bytes of a page, so that it is mailed and opened on a phone."""
+"""Largest size of a page in bytes, small enough to send by mail and to open on a phone."""
 LEAST = 400_000
-"""Bytes of a page's pictures where long tables leave less."""
+"""The bytes reserved for a page's pictures, even if long tables leave less."""
 LEVELS = ((QUALITY, 1.0), (75, 1.0), (65, 1.0), (55, 1.0), (50, 0.8), (45, 0.65), (40, 0.5))
-"""Quality and share of the width, each smaller than the one before."""
+"""Quality and fraction of the width, in decreasing order."""
 SAMPLE = 8
-"""Pictures by which the size of all is foreseen."""
+"""Number of pictures from which the size of all is estimated."""
 
 _PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
@@ -38,12 +38,12 @@ class Picture:
 
 
 def room(page: str) -> int:
-    """The bytes that a page without its pictures leaves for them."""
+    """The bytes that a page without pictures leaves for them."""
     return max(LEAST, MOST - len(page.encode()))
 
 
 def embed(pictures: Sequence[tuple[str, np.ndarray]], most: int) -> list[Picture]:
-    """Captions and pixels (H, W, 3) uint8 for a page, in at most so many bytes; the run's folder has every value."""
+    """Pictures for a page from captions and pixels (H, W, 3) uint8, limited to a total number of bytes."""
     sources = _encode([Image.fromarray(pixels) for _, pixels in pictures], most)
     return [
         Picture(source, caption, pixels.shape[1], pixels.shape[0])
@@ -52,7 +52,7 @@ def embed(pictures: Sequence[tuple[str, np.ndarray]], most: int) -> list[Picture
 
 
 def embed_in_drawings(drawings: Sequence[str], most: int) -> list[str]:
-    """SVG drawings with the PNGs inside them as WebP, in at most so many bytes for the pictures."""
+    """SVG drawings with their PNGs replaced by WebP, limited to a total number of bytes for the pictures."""
     found = [match[1] for drawing in drawings for match in _PNG.finditer(drawing)]
     images = []
     for data in found:
@@ -75,7 +75,7 @@ def as_webp(image: Image.Image, quality: int = QUALITY) -> str:
 
 
 def _encode(images: Sequence[Image.Image], most: int) -> list[str]:
-    """Data addresses at the first level that fits; at the last one where none does."""
+    """Data addresses at the first level that fits, or at the last level if none fits."""
     sample = images[:: max(1, len(images) // SAMPLE)]
     found: list[str] = []
     for quality, share in LEVELS:

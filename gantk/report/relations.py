@@ -1,4 +1,4 @@
-"""Figures over the test patients: violins, agreement after Bland and Altman, errors over tumor size or a weight map."""
+"""Figures over the test patients: violins, Bland-Altman agreement, errors against tumor size or a weight map."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class Drawn:
 
 
 def save(drawn: Drawn, path: Path) -> Path:
-    """Write a PNG or PDF, and its numbers beside it as CSV, whose path is returned.
+    """Write a PNG or PDF and, next to it, its numbers as CSV; return the path of the CSV.
 
     Raises:
-        UsageError: the name ends in something else, or a file cannot be written.
+        UsageError: the name has another suffix, or a file cannot be written.
     """
     save_figure(drawn.figure, path)
     beside = path.with_suffix(".csv")
@@ -71,10 +71,10 @@ def save(drawn: Drawn, path: Path) -> Path:
 
 
 def agreement(table: Table) -> Drawn:
-    """Bland and Altman: each method's values against those of the first row, difference over mean, per patient.
+    """Bland-Altman plot of each method's values and those of the first row: difference against mean, per patient.
 
     Raises:
-        EvaluationError: there is one method alone.
+        EvaluationError: there is only one method.
     """
     first, *others = shown_rows(table)
     if not others:
@@ -96,15 +96,15 @@ def agreement(table: Table) -> Drawn:
 def intensities(
     found: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]], regions: Sequence[str], noun: str
 ) -> Drawn:
-    """Bland and Altman: what methods make against what they should, a panel per region, a point per patient.
+    """Bland-Altman plot of the outputs' and the targets' mean intensities: a panel per region, a point per patient.
 
     Args:
-        found: by method, region and patient the mean intensity of the target and of what was made, in [0, 1].
-        regions: those shown.
-        noun: what a patient is called.
+        found: the mean intensities of target and output in [0, 1], by method, region and patient.
+        regions: the regions to show.
+        noun: the word for a patient.
 
     Raises:
-        EvaluationError: no method has any of them.
+        EvaluationError: no method has any of the regions.
     """
     shown = [region for region in regions if any(by_region.get(region) for by_region in found.values())]
     if not shown:
@@ -128,10 +128,10 @@ _AGREED = ("mean", "difference", "bias", "lower", "upper")
 def _against(
     axes: Axes, pairs: Mapping[str, tuple[float, float]], label: str, colour: str, marker: str = "o"
 ) -> list[tuple[str, float, float, float, float, float]]:
-    """Draw the difference of pairs (reference, value) over their mean, with bias and limits of agreement.
+    """Draw the differences of pairs (reference, value) against their means, with bias and limits of agreement.
 
     Returns:
-        By patient the mean and the difference, with bias and limits of all.
+        The mean and difference of each patient, with the overall bias and limits.
     """
     finite = {patient: pair for patient, pair in pairs.items() if np.isfinite(pair).all()}
     if not finite:
@@ -151,7 +151,7 @@ def _against(
 
 
 def tumour_size(table: Table, sizes: Mapping[str, float]) -> Drawn:
-    """A metric over the tumor's size, a point per patient, with the least-squares line over the size's logarithm.
+    """A metric against tumor size: a point per patient, and the least-squares line over the logarithm of the size.
 
     Raises:
         EvaluationError: no patient has a tumor whose size was recorded.
@@ -166,14 +166,14 @@ def tumour_size(table: Table, sizes: Mapping[str, float]) -> Drawn:
 
 
 def error_by_weight(examples: Mapping[str, tuple[Examples, str]], name: str) -> Drawn:
-    """The error over a weight map, pixels of the foreground of example slices in equally filled bins.
+    """The error against a weight map, for foreground pixels of the example slices in equally filled bins.
 
     Args:
-        examples: by method its example slices, and which output is meant.
-        name: of the weight map.
+        examples: the example slices and the name of the output, by method.
+        name: the name of the weight map.
 
     Raises:
-        EvaluationError: no run has such a map on its example slices.
+        EvaluationError: no run has this map for its example slices.
     """
     figure, (axes,) = _figure(1, PANEL * 1.3)
     numbers: list[Sequence[object]] = []
@@ -222,7 +222,7 @@ def violins(table: Table) -> Drawn:
 
 
 def slice_of(shown: Comparison) -> Drawn:
-    """One slice by several methods, see `draw_comparison`; its numbers are the mean absolute errors."""
+    """One slice translated by several methods, see `draw_comparison`; the numbers are mean absolute errors."""
     numbers = [(m, shown.title, float(np.abs(o - shown.target).mean() / 2)) for m, o in shown.outputs.items()]
     return Drawn(draw_comparison(shown), ("method", "slice", "mean absolute error of images in [0, 1]"), numbers)
 
@@ -248,13 +248,13 @@ def _scatter(table: Table, places: Mapping[str, float], title: str) -> Drawn:
 
 
 def _marked(rows: Sequence[TableRow]) -> list[tuple[TableRow, str, str]]:
-    """The rows with color and marker: of methods the color tells them apart, of baselines, which are gray, the form."""
+    """The rows with color and marker: methods differ in color; baselines are gray and differ in their marker."""
     looks = zip(cycle(GREYS), cycle(MARKERS), strict=False)
     return [(row, *next(looks)) if row.baseline else (row, colour, "o") for row, colour in painted(rows)]
 
 
 def _by_size(axes: Axes, places: Mapping[str, float]) -> None:
-    """A logarithmic axis of sizes in plain numbers."""
+    """A logarithmic axis of sizes, labeled with plain numbers."""
     wide = max(places.values()) > 4 * min(places.values())
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if wide else range(1, 10)))
@@ -282,7 +282,7 @@ def _figure(count: int, width: float) -> tuple[Figure, list[Axes]]:
 
 
 def _legend(figure: Figure) -> None:
-    """One for all panels, beside none of their points."""
+    """One legend for all panels, outside of them."""
     handles, names = figure.axes[0].get_legend_handles_labels()
     legend = figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
     for text in legend.get_texts():

@@ -16,7 +16,7 @@ from gantk.files import atomic_write
 __all__ = ["FORMATS", "INK", "as_svg", "check_format", "save_figure"]
 
 INK = "#010203"
-"""Color that a page replaces by its own text color."""
+"""The color that a page replaces with its text color."""
 FORMATS = (".png", ".pdf")
 DPI = 220
 #: Text stays text, in fonts that come with the file.
@@ -24,13 +24,15 @@ SETTINGS: Any = {"pdf.fonttype": 42, "svg.fonttype": "none"}
 
 
 def check_format(path: Path) -> None:
-    """Refuse a name before the work.
+    """Reject an invalid file name before any work.
 
     Raises:
-        UsageError: it ends in neither `.png` nor `.pdf`, or its folder is not there.
+        UsageError: the name ends in neither `.png` nor `.pdf`, or its folder does not exist.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UsageError("a figure is a PNG or a PDF", where=path, mend="choose a name that ends in .png or .pdf")
+        raise UsageError(
+            "a figure can only be a PNG or a PDF", where=path, mend="choose a name that ends in .png or .pdf"
+        )
     if not path.parent.is_dir():
         raise UsageError("there is no such folder", where=path.parent, mend="create the folder, or name another file")
 
@@ -39,7 +41,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG, or a PDF with vector text, atomically; the same figure gives the same file.
 
     Raises:
-        UsageError: the name ends in something else, or the file cannot be written.
+        UsageError: the name has another suffix, or the file cannot be written.
     """
     check_format(path)
     metadata: dict[str, Any] = {"CreationDate": None} if path.suffix.lower() == ".pdf" else {"Software": None}
@@ -51,12 +53,12 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def as_svg(figure: Figure, title: str, *, salt: str = "") -> str:
-    """An `<svg>` element for a page; what is drawn in `INK` takes the page's text color.
+    """An `<svg>` element for a page; parts drawn in `INK` get the page's text color.
 
     Args:
         figure: the figure.
-        title: says what it shows, for those who do not see it.
-        salt: makes the ids inside unique on a page.
+        title: a description for screen readers.
+        salt: makes the ids inside the SVG unique on a page.
     """
     out = StringIO()
     with matplotlib.rc_context(SETTINGS | {"svg.hashsalt": f"{salt}{title}"}):
@@ -82,7 +84,7 @@ def _inline(svg: str, title: str) -> str:
 
 
 def _font(match: re.Match[str]) -> str:
-    """The page's font in place of the list of families that matplotlib names."""
+    """The page's font instead of matplotlib's list of families."""
     if match[1]:
         return "font-family: inherit"
     size = re.search(r"[\d.]+px", match[0])

@@ -35,14 +35,14 @@ GEOMETRY = (
 
 @dataclass(frozen=True)
 class SliceName:
-    """A patient and the place of one slice in the volume; a picture that stands alone has no place."""
+    """A patient and the index of one slice in the volume; a single picture has no index."""
 
     patient: str
     place: int | None = None
 
     @classmethod
     def parse(cls, title: str) -> SliceName:
-        """From the title of an example: `BraTS20_Training_012, slice 34`."""
+        """Parse the title of an example, such as `BraTS20_Training_012, slice 34`."""
         patient, comma, place = title.rpartition(", slice ")
         return cls(patient, int(place)) if comma and place.isdigit() else cls(title)
 
@@ -69,14 +69,14 @@ class Selection:
 
     Args:
         methods: the rows.
-        examples: by run folder; a run without any is left out.
+        examples: the example slices by run folder; runs without examples are omitted.
     """
 
     methods: tuple[Method, ...]
     examples: dict[Path, Examples] = field(repr=False)
 
     def ranked(self) -> list[SliceName]:
-        """The slices that every method shows beside a target, those with the largest tumor first."""
+        """The slices with a target that every method shows, the largest tumors first."""
         areas: dict[SliceName, int] = {}
         for number, method in enumerate(self.methods):
             here = {
@@ -89,7 +89,7 @@ class Selection:
         return sorted(areas, key=lambda name: -areas[name])
 
     def find(self, method: Method, name: SliceName) -> Shown | None:
-        """A slice among the examples of a method's run; None if it is not there."""
+        """A slice among the examples of a method's run; None if it is missing."""
         examples = self.examples.get(method.folder)
         if examples is None or examples.target is None or method.role not in examples.outputs:
             return None
@@ -101,14 +101,14 @@ def select(table: Table, named: Sequence[Path] = (), seed: int | None = None, pa
     """The methods to draw: all named runs, and one seed of each variant of a sweep.
 
     Args:
-        table: its rows but the baselines.
+        table: its rows are used, except baselines.
         named: the folders that the user named.
-        seed: which of a variant's seeds; the first where absent.
-        patient: of several folds that one in which this patient is tested is shown; the first where absent.
+        seed: the seed of each variant; default: the first.
+        patient: with several folds, the fold that tests this patient is shown; default: the first fold.
 
     Raises:
         UsageError: a variant has no such seed.
-        EvaluationError: the runs' slices are shaped differently.
+        EvaluationError: the slices of the runs differ in geometry.
     """
     own = {folder.resolve() for folder in named}
     methods = []
@@ -134,7 +134,7 @@ def select(table: Table, named: Sequence[Path] = (), seed: int | None = None, pa
 
 
 def _check_geometry(methods: Sequence[Method]) -> None:
-    """Refuse runs whose slices cannot be the same images."""
+    """Reject runs whose slices cannot be the same images."""
     said = []
     for key in GEOMETRY:
         values: dict[str, list[str]] = {}
@@ -158,7 +158,7 @@ def _told(value: object) -> str:
 
 
 def _testing(folders: Sequence[Path], patient: str | None) -> Path:
-    """Of the runs of several folds the one that tests a patient."""
+    """The run, among those of several folds, that tests a patient."""
     if len(folders) > 1 and patient is not None:
         splits = {folder: RunFiles(folder).split() for folder in folders}
         return next((folder for folder, split in splits.items() if split and patient in split.test), folders[0])

@@ -42,7 +42,7 @@ UI = "http://127.0.0.1:5000"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing inside the page, and its width where nothing narrows it."""
+    """A drawing inside the page, and its natural width."""
 
     caption: str
     svg: Markup
@@ -67,12 +67,12 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
     """Write `report.html` into a sweep's folder and return its path; an unfinished sweep is reported as far as it is.
 
     Args:
-        sweep: its folder.
-        reference: the row that the others are tested against; default: the one that the recipe names, else what the
-            first variant predicts with. Where the recipe's is no row of the table the page says so.
+        sweep: the sweep's folder.
+        reference: the row against which the others are tested; default: the reference of the recipe, else the
+            predicting role of the first variant. If the recipe's reference is not a row of the table, the page says so.
 
     Raises:
-        EvaluationError: where the folder is no sweep, or its files are damaged.
+        EvaluationError: the folder is not a sweep, or its files are damaged.
         UsageError: no row is called like `reference`.
     """
     folder = RunFolder(sweep)
@@ -109,7 +109,7 @@ def write_sweep_report(sweep: Path, *, reference: str | None = None) -> Path:
 def _facts(
     head: Mapping[str, Any], status: Mapping[str, Any], runs: Sequence[Run], environments: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, str]]:
-    """The line below the title; what differs between runs is listed."""
+    """The facts in the line below the title; values that differ between runs are listed."""
     finished = sum(run.state == "finished" for run in runs)
     versions = ((environment.get("packages") or {}).get("gantk") for environment in environments)
     facts = [
@@ -190,7 +190,7 @@ def _patients(table: Table) -> dict[str, Any]:
 
 
 def _slices(table: Table) -> list[Drawing]:
-    """The slices with the largest tumors that every method shows, of different patients where there are several."""
+    """The slices with the largest tumors that every method shows, from different patients if possible."""
     try:
         chosen = select(table)
     except GantkError:  # variants of different geometry have no slice in common

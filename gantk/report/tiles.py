@@ -40,11 +40,11 @@ class Window:
 
 
 GREY = Window(-1.0, 1.0, "gray")
-"""Images in [-1, 1]; those in color keep their own."""
+"""The window of images in [-1, 1]; color images keep their colors."""
 ERROR = Window(0.0, 0.3, "inferno")
-"""Absolute errors of images in [0, 1]."""
+"""The window of absolute errors of images in [0, 1]."""
 WEIGHT = Window(0.0, 1.5, "viridis")
-"""Weight maps."""
+"""The window of weight maps."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class RunFiles:
             if not self._lost(path):
                 return {}, None
             known = self._state_from_others()
-            how = "how far it came is taken from its checkpoint" if known else "how far it came is not known"
+            how = "its progress is taken from the checkpoint" if known else "its progress is not known"
             return known, Damage(path, str(bad), how)
 
     def _state_from_others(self) -> dict[str, Any]:
@@ -207,10 +207,10 @@ class RunFiles:
             if not self._lost(path):
                 return "", None
             if not self.checkpoint:
-                again = "run the sweep's recipe again: what is finished stays"
-                lost = "restore it from a copy; there is no checkpoint to take it from"
+                again = "run the sweep's recipe again; finished runs are kept"
+                lost = "restore it from a copy; there is no checkpoint that contains it"
                 return "", Damage(path, str(bad), again if is_sweep(self.folder) else lost)
-            how = "it is read from the checkpoint, without what `gantk evaluate` changed in [evaluation]"
+            how = "it is read from the checkpoint, without the changes that `gantk evaluate` made to [evaluation]"
             return self.checkpoint["recipe"], Damage(path, str(bad), how)
         return text, None
 
@@ -236,7 +236,7 @@ class RunFiles:
                 raise Bad("is missing")
             split = Split.from_csv(path)
             if self._recorded_hash not in (None, split.hash):
-                raise Bad("is not the split that the run began with")
+                raise Bad("is not the split that the run started with")
         except (Bad, DataError) as error:
             if not self._lost(path):
                 return None, None
@@ -245,7 +245,7 @@ class RunFiles:
                 split = Split.from_dict(self.checkpoint["split"])
                 return split, Damage(path, why, "it is read from the checkpoint")
             except (KeyError, TypeError, DataError):
-                return None, Damage(path, why, "restore it from a copy; there is no checkpoint to take it from")
+                return None, Damage(path, why, "restore it from a copy; there is no checkpoint that contains it")
         return split, None
 
     @property

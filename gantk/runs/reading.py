@@ -81,4 +81,4 @@ def last_line(path: Path, tail: int = 65536) -> dict[str, Any]:
     try:
         return record_of(lines[-1] + b"\n")
     except (ValueError, IndexError):
-        raise Bad("is damaged at its end" if lines else "is empty or not a journal") from None
+        raise Bad("is damaged at its end" if lines else "is empty or is not a journal") from None

@@ -157,7 +157,10 @@ class Course:
         if state != "finished" or not missing:
             return state, ""
         state = "failed" if "failed" in missing else "interrupted"
-        return state, f"{len(missing)} other {'run' if len(missing) == 1 else 'runs'} of the sweep did not finish yet"
+        return (
+            state,
+            f"the sweep has {len(missing)} other unfinished {'run' if len(missing) == 1 else 'runs'}",
+        )
 
     def _failed(self, result: SweepResult) -> SweepFailed:
         bad = [state for state in result.children if state.state != "finished"]

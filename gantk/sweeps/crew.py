@@ -107,7 +107,7 @@ class Crew:
         """Leave a child to the other process that works on it."""
         if state.id not in self._elsewhere:
             self._elsewhere.add(state.id)
-            self.display.note(f"{state.id}: waiting for another process that works on it")
+            self.display.note(f"{state.id}: waiting for another process that is running it")
         state.look(alive=True)
 
     def _start(self, state: ChildState) -> Handle | None:
@@ -158,4 +158,4 @@ def _signal(number: int) -> str:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    return f"{name}, as the system does when memory runs out" if name == "SIGKILL" else name
+    return f"{name} (usually because memory ran out)" if name == "SIGKILL" else name

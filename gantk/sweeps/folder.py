@@ -31,7 +31,7 @@ def folder_of(name: str, out: Path | None) -> Path:
 def write(folder: Path, sweep: Sweep) -> None:
     """Create the sweep's folder and the folders of all children, ready to run; existing files are kept."""
     if (folder / RECIPE).is_file() and not is_sweep(folder):
-        raise UsageError("a run with this name exists already", where=folder, mend="give the sweep another name")
+        raise UsageError("a run with this name already exists", where=folder, mend="give the sweep another name")
     entries = [
         {"id": c.id, "variant": c.variant, "changes": c.changes, "label": c.label, "report": write_rows(c.report)}
         for c in sweep.children
@@ -53,10 +53,10 @@ def write(folder: Path, sweep: Sweep) -> None:
             _keep(folder / SWEEP, _dumped(head))
     except OSError as error:
         raise UsageError(
-            "the sweep's folder cannot be made",
+            "the sweep's folder cannot be created",
             where=folder,
             why=error,
-            mend="give another place with --out",
+            mend="choose another folder with --out",
         ) from error
 
 

@@ -39,7 +39,7 @@ def evaluate_sweep(
     runs = [child_folder(folder, child["id"]) for child in sweep_head(folder)["children"]]
     finished = [child for child in runs if RunFiles(child).status().get("state") == "finished"]
     if not finished:
-        raise UsageError("none of its runs is finished", where=folder, mend="run the sweep first")
+        raise UsageError("no run of this sweep has finished", where=folder, mend="run the sweep first")
     with alone(folder):
         results = []
         for number, child in enumerate(finished, 1):
@@ -51,8 +51,8 @@ def evaluate_sweep(
         track(folder, settings, tracking_uri, progress)
     if len(finished) < len(runs):
         left = len(runs) - len(finished)
-        which = "1 run of it is" if left == 1 else f"{left} runs of it are"
+        which = "1 run of the sweep is" if left == 1 else f"{left} runs of the sweep are"
         progress.note(
-            f"{which} not finished and will be evaluated with the old settings: evaluate the sweep again afterwards"
+            f"{which} not finished and will use the old evaluation settings; evaluate the sweep again afterwards"
         )
     return results

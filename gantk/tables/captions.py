@@ -32,14 +32,14 @@ def caption(
         same_test: whether different splits still test the same patients.
     """
     best = f"Bold: the best method{f' of each {key_title(by, [by])}' if by else ''}"
-    baselines = ", baselines apart" if any(row.baseline for row in rows) else ""
+    baselines = ", excluding baselines" if any(row.baseline for row in rows) else ""
     splits = sorted({evaluation.split for evaluation in evaluations})
     split = f"Split {splits[0]}"
     if len(splits) > 1:
         split = f"Splits {', '.join(splits)}"
         if same_test:
             plural = evaluations[0].subjects.plural
-            split += f", which test the same {plural} and differ in those that are trained on or paired"
+            split += f", which have the same test {plural} but differ in the training or paired {plural}"
     settings = ", ".join(sorted({evaluation.settings for evaluation in evaluations}))
     spoken = _spread(rows, _patients(rows, evaluations, columns), spread)
     warning = "".join(dict.fromkeys(f"{e.subjects.warning}. " for e in evaluations if e.subjects.warning))
@@ -55,7 +55,7 @@ def uneven(rows: Sequence[TableRow], spread: str) -> Iterator[str]:
         if spread == "seeds" and not row.baseline and sorted(row.seeds) != every:
             missing = [seed for seed in every if seed not in row.seeds]
             noun = "seed" if len(missing) == 1 else "seeds"
-            yield f"{title_of(row, tuple(row.changes))}: without {noun} {listed(missing)}"
+            yield f"{title_of(row, tuple(row.changes))}: {noun} {listed(missing)} missing"
 
 
 def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
@@ -69,7 +69,7 @@ def undecided(rows: Sequence[TableRow], by: str | None) -> Iterator[str]:
         where = f" for {key_title(by, [by])} {written(by, value)}" if by and value is not None else ""
         noun = "seed" if len(common) == 1 else "seeds"
         if common:
-            yield f"Bold{where} is decided over {noun} {listed(common)} alone, which all its methods have"
+            yield f"Bold{where} is decided over {noun} {listed(common)} only, which all methods have"
         else:
             yield f"No bold{where}: the methods have no seed in common"
 
@@ -88,7 +88,7 @@ def _spread(rows: Sequence[TableRow], patients: str, spread: str) -> str:
         return f"Mean ± sample standard deviation over {over} of the mean over {patients}{fixed}"
     single = "; one seed has no deviation" if any(len(found) == 1 for found in seeds) else ""
     return (
-        f"Mean ± sample standard deviation, over as many seeds as the row says, of the mean over {patients}"
+        f"Mean ± sample standard deviation of the mean over {patients}, over the number of seeds given in each row"
         f"{single}{fixed}"
     )
 

@@ -55,14 +55,14 @@ def pooled(evaluated: Sequence[Evaluated]) -> tuple[list[Evaluated], list[str]]:
             "the runs have no fold in common", mend="finish the same folds for all of them, or name fewer runs"
         )
     total = max(int(value_at(member.recipe, FOLDS) or 0) for found in groups.values() for member, _ in found.values())
-    notes = [f"Test patients of folds {listed(common)} of {total} are pooled, each once"]
+    notes = [f"The test patients of folds {listed(common)} of {total} are pooled; each patient counts once"]
     if lacking := sorted({*range(total), *every} - {*common}):
-        notes.append(f"Without folds {listed(lacking)}, which not all rows have: a part of the patients is not tested")
+        notes.append(f"Folds {listed(lacking)} are left out because not all rows have them")
     whole = sorted({title for found in groups.values() for fold in common for title in _whole(found[fold][1])})
     if whole:
         notes.append(
-            f"{' and '.join(whole)} {'is' if len(whole) == 1 else 'are'} one number for all images of an evaluation: "
-            "this cannot be pooled over folds and is left out; each fold has its own"
+            f"{' and '.join(whole)} {'is' if len(whole) == 1 else 'are'} one number for all images of an evaluation, "
+            "cannot be pooled over folds and therefore left out; each fold has its own value"
         )
     return alone + [_one([found[fold] for fold in common]) for found in groups.values()], notes
 

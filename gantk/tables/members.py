@@ -168,7 +168,7 @@ def _sweep(folder: Path) -> Members:
         )
         members.append(member if seed is not None else replace(member, seed=_seed(member.recipe)))
     stale = sorted({child.name for child in children_of(folder)} - {entry["id"] for entry in head["children"]})
-    notes = [f"Left out, not among the runs of the recipe as it was run last: {', '.join(stale)}"] if stale else []
+    notes = [f"Left out because the latest recipe does not list them: {', '.join(stale)}"] if stale else []
     description = str(head.get("description") or recipe.get("description") or "")
     title = f"{name}: {description}" if description else name
     return Members(tuple(members), title, _grid(recipe, members), tuple(notes))
@@ -245,7 +245,7 @@ def _read(member: Member) -> Member:
     except GantkError as error:
         file = Path(error.where or "").name
         return replace(member, recipe=recipe, problem=f"unreadable evaluation ({file}: {error.why or error.what})")
-    problem = f"{said}, but it was evaluated and is shown" if state and state != "finished" else ""
+    problem = f"{said}, but its evaluation exists and is shown" if state and state != "finished" else ""
     return replace(member, recipe=recipe, evaluation=evaluation, problem=problem)
 
 

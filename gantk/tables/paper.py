@@ -140,7 +140,7 @@ def _evaluated(found: Members) -> tuple[list[Evaluated], list[str]]:
             continue
         key = identity([member.sweep, member.variant, member.changes, member.seed])
         if key in seen:
-            notes.append(f"{member.id}: left out, the same recipe and seed as {seen[key].id}")
+            notes.append(f"{member.id}: left out because it has the same recipe and seed as {seen[key].id}")
             continue
         seen[key] = member
         evaluated.append((member, member.evaluation))

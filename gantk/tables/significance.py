@@ -46,20 +46,20 @@ def significance(table: Table, reference: str) -> Significance:
         if len(references) > 1:
             rivals = [other for other in references if other.changes == row.changes]
         if not rivals:
-            notes.append(f"{row.name}: not compared, no {reference} has the same {keys}")
+            notes.append(f"{row.name}: not compared because no {reference} has the same {keys}")
             continue
         other = rivals[0]
         if row.baseline or other.baseline or table.spread == "patients":
             mine, theirs = row.seeds, other.seeds  # a baseline does not depend on the seed, and each run has one
             if not (row.baseline or other.baseline) and mine != theirs:
-                notes.append(f"{row.name}: seed {listed(mine)}, the reference {listed(theirs)}")
+                notes.append(f"{row.name}: seed {listed(mine)}, but the reference has seed {listed(theirs)}")
         else:
             mine = theirs = tuple(seed for seed in row.seeds if seed in other.seeds)
             if not mine:
-                notes.append(f"{row.name}: not compared, it has no seed in common with {other.name}")
+                notes.append(f"{row.name}: not compared because it has no seed in common with {other.name}")
                 continue
             if set(row.seeds) != set(other.seeds):
-                notes.append(f"{row.name}: compared over the common seeds {listed(mine)} alone")
+                notes.append(f"{row.name}: compared over the common seeds {listed(mine)} only")
         pairs[row] = (other, row.patients(mine), other.patients(theirs))
     kind = references[0].name if len(references) == 1 else f"{reference} of the same {keys}"
     averaged = f"each {table.subjects.noun}'s values averaged over seeds; " if table.spread == "seeds" else ""
@@ -69,7 +69,7 @@ def significance(table: Table, reference: str) -> Significance:
             f"no row can be compared with {reference!r}",
             where="reference",
             why="; ".join(found.notes) or "there is no other row",
-            mend="name another row, or put more runs into the table",
+            mend="name another row, or add more runs to the table",
         )
     return found
 
@@ -101,7 +101,7 @@ def compared(
         caption=f"Row − reference, mean over n {table.subjects.plural}, paired; {averaged}"
         f"{METHOD.format(table.subjects.noun)}; "
         f"{_holm(found.values(), table.columns)}.{_unseen(found.values(), table.columns)}",
-        notes=(*notes, *(f"{r.name}: not compared, it has no metric that the reference has, too" for r in without)),
+        notes=(*notes, *(f"{r.name}: not compared because it shares no metric with the reference" for r in without)),
     )
 
 
@@ -128,7 +128,7 @@ def _unseen(found: Iterable[Mapping[str, PairedDifference]], columns: Mapping[st
         if name in compared and column.unseen:
             titles.setdefault(column.unseen, {})[column.title] = None
     return "".join(
-        f" For {', '.join(those)}, {unseen} is a further source of chance, which the test does not see."
+        f" For {', '.join(those)}, {unseen} is another source of random variation, which the test does not include."
         for unseen, those in titles.items()
     )
 
@@ -149,7 +149,7 @@ def _named(table: Table, name: str) -> list[TableRow]:
         raise UsageError(
             f"{name!r} names {len(found)} rows",
             where="reference",
-            mend=f"say which: {', '.join(repr(row.name) for row in found)}",
+            mend=f"choose one: {', '.join(repr(row.name) for row in found)}",
         )
     raise UsageError(
         f"no row is called {name!r}", where="reference", mend=nearest(name, {row.title for row in table.rows})

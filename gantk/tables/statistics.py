@@ -21,7 +21,7 @@ RESAMPLES = 9999
 SEED = 0
 METHOD = (
     "95 % interval of the mean difference: BCa bootstrap over {}s, 9,999 resamples, seed 0; "
-    "p: two-sided Wilcoxon signed-rank test, zeros left out; both take the trained networks as given"
+    "p: two-sided Wilcoxon signed-rank test, differences of 0 left out; both treat the trained networks as fixed"
 )
 """A description of intervals and p, with a placeholder for the word for a subject."""
 
@@ -88,7 +88,7 @@ def paired_difference(
         return PairedDifference(n, 0.0, bound, bound, 1.0, remarks=(*remarks, f"equal in every {noun}"))
     p = float(stats.wilcoxon(changed).pvalue)
     if len(changed) < FEWEST:
-        only = f"{n} {noun}s" if len(changed) == n else f"{len(changed)} of {n} differences other than 0"
+        only = f"{n} {noun}s" if len(changed) == n else f"{len(changed)} of {n} differences not equal to 0"
         remarks.append(f"with {only} p cannot fall below {2 * 0.5 ** len(changed):.3g}")
     if n < FEWEST:
         return PairedDifference(n, mean, p=p, remarks=(*remarks, f"no interval from fewer than {FEWEST} {noun}s"))

@@ -76,5 +76,5 @@ def _act(method: str) -> str:
     kind, _, name = method.partition(":")
     if kind == "input":
         return f"copying the {name}"
-    acts = {"training_mean": "answering with the training mean", NO_TARGET: "leaving the target out"}
+    acts = {"training_mean": "predicting the training mean", NO_TARGET: "omitting the target"}
     return acts.get(method, method_title(method))

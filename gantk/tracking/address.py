@@ -68,7 +68,7 @@ def taken_apart(uri: str) -> Address:
 def fault(uri: str) -> tuple[str, str] | None:
     """Why an address is invalid for an MLflow store, and what to write; None if it is valid. Contains no secrets."""
     if not uri.strip():
-        return "it is empty", "write an address, or leave it out"
+        return "it is empty", "write an address, or omit the key"
     if uri == "databricks" or uri.startswith("databricks://"):
         return _missing_package("databricks.sdk", "databricks-sdk")
     if uri in ("uc", "databricks-uc") or uri.startswith(("uc:", "databricks-uc:")):
@@ -90,7 +90,7 @@ def fault(uri: str) -> tuple[str, str] | None:
     if scheme == "arn":  # registered by that package
         return _missing_package("sagemaker_mlflow", "sagemaker-mlflow")
     if re.match(r"\d+(/|$)", rest):
-        return "it names no scheme", f"write http://{uri}"
+        return "it has no scheme", f"write http://{uri}"
     known = ", ".join((*SERVERS, "sqlite", *DATABASES, "databricks"))
     return f"MLflow has no stores with the scheme {scheme!r}", f"use one of {known}"
 
@@ -113,13 +113,13 @@ def check_recipe(settings: TrackingSettings) -> None:
     problem = fault(settings.uri)
     if problem:
         why, mend = problem
-        raise RecipeError("no MLflow store can be at this address", where="tracking.uri", why=why, mend=mend)
+        raise RecipeError("this is not a valid address of an MLflow store", where="tracking.uri", why=why, mend=mend)
 
 
 def _sqlite_fault(rest: str) -> tuple[str, str] | None:
     path = rest.partition("?")[0]
     if not path.startswith("///"):
-        return "a file's address has three slashes before its path", "write sqlite:///PATH.db"
+        return "the address of a file needs three slashes before the path", "write sqlite:///PATH.db"
     if path[3:] in ("", ":memory:"):
         return "a database in memory is lost when the process ends", "write sqlite:///PATH.db"
     return None
@@ -136,9 +136,9 @@ def _network_fault(uri: str, host: bool) -> tuple[str, str] | None:
     except ValueError:
         return "its host or port cannot be read", mend
     if not uri[len(parts.scheme) :].startswith("://") or (host and not named) or re.search(r"[\s\x00-\x1f]", uri):
-        return "it names no host", mend
+        return "it has no host", mend
     if "@" in after[len(authority) :]:
-        return "it has an @ behind the host", mend
+        return "it has an @ after the host", mend
     return None
 
 

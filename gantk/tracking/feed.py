@@ -100,7 +100,7 @@ class Feed:
             ) from error
         except OSError as error:
             raise TrackingError(
-                "the run's folder, which records the data that MLflow has, cannot be written",
+                "the run's folder, where gantk records uploads to MLflow, cannot be written",
                 where=self.folder.path,
                 why=error,
                 mend="correct its permissions, or copy the folder",

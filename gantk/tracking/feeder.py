@@ -137,7 +137,7 @@ class Feeder:
 
     def _failed(self, error: Exception) -> None:
         if not self._failing and not self._abandoned.is_set():
-            self.on_note(f"MLflow at {self.uri} cannot be fed now, the run goes on without it: {_reason(error)}")
+            self.on_note(f"MLflow at {self.uri} is not available, so the run continues without it: {_reason(error)}")
         self._failing = True
 
     def _succeeded(self) -> None:
@@ -145,7 +145,7 @@ class Feeder:
             self._watch.begin(self._feed.cursor.run_id, self._feed.store.uri)
         if self._failing:
             self._failing = False
-            self.on_note(f"MLflow at {self.uri} is back and has everything so far")
+            self.on_note(f"MLflow at {self.uri} is available again and has all data so far")
 
 
 def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | None = None) -> dict[str, int | str]:
@@ -156,7 +156,7 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
     """
     folder = RunFolder(run_folder)
     if not is_run(folder.path):
-        raise TrackingError("this is no run folder", where=folder.path, why=f"it holds no {RECIPE}")
+        raise TrackingError("this is not a run folder", where=folder.path, why=f"it has no {RECIPE}")
     warn_of_damage(folder.path)
     feed = Feed(folder, uri=uri)
     with feed:
@@ -164,14 +164,14 @@ def sync(run_folder: str | Path, uri: str | None = None, progress: Progress | No
             feed.begin()
             left = feed.left()
             total = left.metrics + left.panels + left.files
-            with (progress or QuietProgress()).task(f"Feeding MLflow with {folder.id}", total) as bar:
+            with (progress or QuietProgress()).task(f"Uploading {folder.id} to MLflow", total) as bar:
                 feed.advance = bar.advance
                 feed.feed()
         except TrackingError:
             raise
         except Exception as error:
             raise TrackingError(
-                f"MLflow did not take the run {folder.id}",
+                f"the run {folder.id} could not be uploaded to MLflow",
                 where=str(feed),
                 why=_reason(error),
                 mend="run the same command again to upload the rest",

@@ -74,7 +74,7 @@ def resolve_uri(runs: Path, option: str | None = None, recipe: str | None = None
     if problem:
         tells = "@" in uri or "?" in uri  # such an address may contain a secret
         raise UsageError(
-            "no MLflow store can be at this address",
+            "this is not a valid address of an MLflow store",
             where=place if tells else f"{place} {uri}".strip(),
             why=problem[0],
             mend=problem[1],

@@ -33,7 +33,7 @@ class SystemWatch:
             self._monitor.start()
         except Exception as error:  # any error of MLflow or a driver must not stop the run
             self._monitor = None
-            self._on_note(f"no system metrics: {error}")
+            self._on_note(f"system metrics are not recorded: {error}")
 
     def end(self) -> None:
         """Stop measuring, and send the measurements."""

@@ -157,7 +157,7 @@ def _until_ready(server: subprocess.Popen[bytes], url: str, wait: float) -> None
     while time.monotonic() < end:
         if server.poll() is not None:
             said = server.stderr.read().decode(errors="replace").split("\n") if server.stderr else []
-            raise TrackingError("the MLflow UI ended at its start", why="; ".join(said[-3:]).strip("; "))
+            raise TrackingError("the MLflow UI stopped while starting", why="; ".join(said[-3:]).strip("; "))
         try:
             probe(url, 1.0)
             return

@@ -1,4 +1,4 @@
-"""Convolutions of slices that are computed as is fastest on a CPU."""
+"""Convolutions of slices, computed with the fastest method on a CPU."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WEIGHTS = 2**18  # of fewer, it does not matter
 
 
 class Conv2d(nn.Conv2d):
-    """`nn.Conv2d`, (B, C, H, W) to (B, O, H', W'), with the same values but for rounding.
+    """`nn.Conv2d`, (B, C, H, W) to (B, O, H', W'), with the same values up to rounding.
 
-    In fp32 wide convolutions of 3×3 and 4×4 pixels take Winograd's algorithm. Those to few pixels, as at the bottom of
-    a U-Net, are a product of matrices, since torch's take most of their time to rearrange the weights; pixels are its
-    rows, as few columns are slow.
+    In fp32, wide convolutions with kernels of 3×3 and 4×4 use Winograd's algorithm. Convolutions to few pixels, as at
+    the bottom of a U-Net, are computed as a matrix product, because torch spends most of its time rearranging the
+    weights; the pixels are the rows, because products with few columns are slow.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Conv2d(nn.Conv2d):
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """`nn.ConvTranspose2d`, (B, C, H, W) to (B, O, H', W'), with the same values; of few pixels a matrix product."""
+    """`nn.ConvTranspose2d`, (B, C, H, W) to (B, O, H', W'), with the same values; a matrix product for few pixels."""
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         if output_size is not None or not _own(self, input) or not _few(self, len(input) * input[0, 0].numel()):
@@ -61,7 +61,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 def _own(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
-    """Whether the layer is plain and square, and torch does not trace it to run elsewhere."""
+    """Whether the layer is plain and square, and torch is not tracing it for export."""
     return (
         x.device.type == "cpu"
         and not torch.compiler.is_compiling()

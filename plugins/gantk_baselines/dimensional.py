@@ -30,11 +30,11 @@ __all__ = [
 
 
 class Conv3d(nn.Conv3d):
-    """torch's, which pads the slices itself in bf16 on a CPU.
+    """`nn.Conv3d` that pads the slices itself in bf16 on a CPU.
 
-    There the gradient of the weights is partly memory that was never written, at random NaN or a huge number, where
-    two slices come out and each is reached by the border of one side alone, such as of 3 slices by a kernel of 4 with a
-    border of 1 (torch 2.14 with oneDNN, measured; explicit padding is right).
+    In torch 2.14 with oneDNN, the gradient of the weights is partly uninitialized memory (NaN or huge numbers) if the
+    output has two slices and each sees the padding of one side only, as with 3 slices, a kernel of 4 and padding 1.
+    With explicit padding, the gradient is correct.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,26 +71,26 @@ AVERAGE_POOL: dict[Dimensions, type[nn.AvgPool2d] | type[nn.AvgPool3d]] = {2: nn
 ZERO_PAD: dict[Dimensions, type[nn.ZeroPad2d] | type[nn.ZeroPad3d]] = {2: nn.ZeroPad2d, 3: nn.ZeroPad3d}
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, *TRANSPOSED.values())
 LINEAR = {2: "bilinear", 3: "trilinear"}
-"""What `F.interpolate` calls linear interpolation, by the number of dimensions of an image's size."""
+"""The name of linear interpolation in `F.interpolate`, by the number of spatial dimensions."""
 
 
 def pixels(image: Tensor) -> tuple[int, ...]:
-    """The dimensions of a tensor (B, C, *spatial) over which a mean or sum over the pixels of each channel goes."""
+    """The dimensions of a tensor (B, C, *spatial) to reduce for a mean or sum over the pixels of each channel."""
     return tuple(range(2, image.ndim))
 
 
 def everything(image: Tensor) -> tuple[int, ...]:
-    """The dimensions of a tensor (B, C, *spatial) over which a mean or sum over each image goes."""
+    """The dimensions of a tensor (B, C, *spatial) to reduce for a mean or sum over each image."""
     return tuple(range(1, image.ndim))
 
 
 def resampled(image: Tensor, size: Sequence[int], mode: Literal["linear", "nearest"]) -> Tensor:
-    """Images (B, C, *spatial) interpolated to another size, pixels taken as areas (not their corners aligned)."""
+    """Images (B, C, *spatial) interpolated to another size, without aligning corners."""
     if mode == "nearest":
         return F.interpolate(image, tuple(size), mode="nearest")
     return F.interpolate(image, tuple(size), mode=LINEAR[len(size)], align_corners=False)
 
 
 def beside(values: Tensor, image: Tensor) -> Tensor:
-    """Values (B,) or (B, C) with further dimensions of 1, so that they meet an image (B, C, *spatial)."""
+    """Values (B,) or (B, C) with additional dimensions of size 1, to broadcast with an image (B, C, *spatial)."""
     return values.reshape(*values.shape, *[1] * (image.ndim - values.ndim))

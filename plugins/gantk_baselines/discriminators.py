@@ -29,28 +29,28 @@ __all__ = ["MultiscalePatchGan", "PatchGan"]
 
 
 class PatchGan(nn.Module):
-    """PatchGAN: (B, in_channels, H, W) float to a map of scores (B, 1, ⌊H/2ⁿ⌋ − 2, ⌊W/2ⁿ⌋ − 2), no
-    activation; volumes alike.
+    """PatchGAN: (B, in_channels, H, W) float to a map of scores (B, 1, ⌊H/2ⁿ⌋ − 2, ⌊W/2ⁿ⌋ − 2), without activation. It
+    also works on volumes.
 
     The receptive field of a score is 70×70 pixels with n = 3 layers, 34×34 with 2, and 16×16 with 1. With n = 3,
     256² gives 30×30 and 224² gives 26×26. All sides are at least 3 · 2ⁿ.
 
-    Layers are numbered as one sequence: 0 convolution, 1 LeakyReLU, then 2–4, 5–7, 8–10 convolution, norm,
-    LeakyReLU, 11 the scores; antialiased halving adds one after each LeakyReLU but the last.
+    Layers are numbered as one sequence: 0 convolution, 1 LeakyReLU, then 2–4, 5–7, 8–10 convolution, norm, LeakyReLU,
+    11 the scores; antialiased halving adds a layer after each LeakyReLU except the last.
 
     Sources: Isola et al., "pix2pix", CVPR 2017; antialiased sampling as in CUT; spectral norm: Miyato et al., ICLR
     2018, W / σ(W), σ by one power iteration per forward pass in training.
 
     Args:
-        in_channels: channels of the judged image (with the source's, where the discriminator is conditional).
+        in_channels: channels of the judged image (plus the source's if the discriminator is conditional).
         channels: width of the first convolution; widths are channels · 1, 2, 4, 8, 8, …
         layers: n, the number of halvings.
-        norm: "instance", "batch" or "none"; convolutions in front of batch norm have no bias.
+        norm: "instance", "batch" or "none"; convolutions before batch norm have no bias.
         antialias: blurred halving instead of strided convolutions.
         spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of dimensions of an image, 2 or 3.
     """
 
     def __init__(
@@ -99,13 +99,14 @@ class PatchGan(nn.Module):
 
         Args:
             image: (B, in_channels, *spatial) in [−1, 1].
-            layers: numbers of the layers whose outputs are wanted.
+            layers: numbers of the layers whose outputs are returned.
 
         Returns:
-            Scores (B, 1, *spatial), unbounded, or with layers the scores and the features by number.
+            Scores (B, 1, *spatial), unbounded, or, with layers, the scores and the features by number.
 
         Raises:
-            GantkError: other channels than built for, an image too small for one patch, or no such layer.
+            GantkError: the number of channels is wrong, the image is too small for one patch, or there is no such
+                layer.
         """
         check_image(image, self.in_channels, 1, "PatchGan", self.least, self.dimensions)
         check_layers(layers, len(self.layers), "PatchGan")
@@ -124,7 +125,7 @@ class MultiscalePatchGan(nn.Module):
     CVPR 2018 (3 scales of 3 layers).
 
     Args:
-        in_channels: channels of the judged image (with the source's, where the discriminator is conditional).
+        in_channels: channels of the judged image (plus the source's if the discriminator is conditional).
         given: channels of labels.
         scales: number of PatchGANs.
         channels: width of the first convolution of each.
@@ -133,7 +134,7 @@ class MultiscalePatchGan(nn.Module):
         spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of dimensions of an image, 2 or 3.
     """
 
     def __init__(
@@ -162,7 +163,7 @@ class MultiscalePatchGan(nn.Module):
         """Judge every patch at every scale, and take features in the same pass. Raises as `PatchGan` does.
 
         Returns:
-            Scores (B, 1, *spatial) by scale, or with layers those and the features by number.
+            Scores (B, 1, *spatial) by scale, or, with layers, the scores and the features by number.
         """
         x = image if labels is None else torch.cat([image, labels], dim=1)
         count = len(self.scales[0].layers)

@@ -1,4 +1,4 @@
-"""Frozen networks whose features losses compare: VGG, or any convolutional network of timm, by named layers."""
+"""Frozen feature networks for losses: VGG or any convolutional network of timm, with named layers."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ Weights = Literal["pretrained", "random"] | Path
 class FeatureNetwork(nn.Module):
     """A frozen network of timm and its features by layer name: (B, T, H, W) float in [−1, 1] to (S·B, C, h, w).
 
-    VGG networks name their layers as the literature does, convI_J, reluI_J and poolI: the J-th convolution of
-    block I, what follows it, and the block's end. Other networks name theirs as timm does (`feature_info`). Only
-    what lies before the deepest layer asked for is run.
+    VGG networks name their layers as the literature does, convI_J, reluI_J and poolI: the J-th convolution of block I,
+    the activation after it, and the end of the block. Other networks use timm's names (`feature_info`). Only the layers
+    up to the deepest requested layer are run.
 
-    Three channels are taken for red, green and blue; one is repeated to three; of any other number each is
-    an image of its own, S = T channel by channel. Losses with the same network share it and its passes, one per
-    image and step. It belongs to no translator, so no optimizer and no checkpoint holds it.
+    Three channels are red, green and blue; a single channel is repeated to three; with any other number, each channel
+    is a separate image (S = T). Losses with the same network share it and its forward passes, one per image and step.
+    It belongs to no translator, so it is in no optimizer and no checkpoint.
 
     Args:
         network: vgg11 to vgg19, their `_bn` variants, or another convolutional network of timm.
         weights: "pretrained" for timm's (downloaded once by timm); a file, safetensors or a torch state dict in timm's
             or torchvision's naming (read without executing code); "random" for He-initialised weights from a fixed
-            seed, which need no download. Random features keep local structure but know nothing of natural
-            images: what the literature reports was obtained with pretrained ones.
+            seed, which need no download. Random features keep local structure but encode nothing about natural images;
+            results in the literature were obtained with pretrained features.
         imagenet_normalisation: bring images to [0, 1], then subtract ImageNet's mean and divide by its standard
-            deviation, as the weights were trained; False gives them as they are.
+            deviation, as the weights were trained; False leaves images unchanged.
 
     Raises:
-        RecipeError: timm knows no such network, or it cannot be used here.
+        RecipeError: timm has no such network, or it cannot be used here.
         GantkError: the weights could not be loaded.
     """
 
@@ -70,7 +70,7 @@ class FeatureNetwork(nn.Module):
 
     @classmethod
     def shared(cls, network: str, weights: Weights, imagenet_normalisation: bool) -> FeatureNetwork:
-        """The network of this description: the one in use where there is one, so that losses share it."""
+        """The network with this description; an existing one is reused, so that losses share it."""
         key = (network, str(weights), imagenet_normalisation)
         found = cls._alive.get(key)
         if found is None:
@@ -78,7 +78,7 @@ class FeatureNetwork(nn.Module):
         return found
 
     def want(self, layers: Iterable[str]) -> None:
-        """Have these layers' features come with every pass.
+        """Request the features of these layers in every pass.
 
         Raises:
             RecipeError: the network has no such layer.
@@ -90,7 +90,7 @@ class FeatureNetwork(nn.Module):
             self._last = max(self._last, self.names.index(name))
 
     def of(self, view: View, image: Tensor) -> dict[str, Tensor]:
-        """An image's features, single precision at least, computed once per step in the step's precision."""
+        """An image's features, at least single precision, computed once per step in the step's precision."""
 
         def run(image: Tensor) -> dict[str, Tensor]:
             with view.step.autocast():
@@ -100,10 +100,10 @@ class FeatureNetwork(nn.Module):
         return view.derive("/".join(map(str, self.key)), image, run)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """The wanted layers' features by name, (S·B, C, h, w).
+        """The features of the requested layers by name, (S·B, C, h, w).
 
         Raises:
-            GantkError: the image is too small for the deepest of them.
+            GantkError: the image is too small for the deepest of these layers.
         """
         if self.mean.device != image.device or self.mean.dtype != image.dtype:
             self.to(image.device, image.dtype)  # no translator holds the network, so nothing else moves it
@@ -181,13 +181,13 @@ def _body(network: str, weights: Weights, where: str) -> nn.Module:
 
 
 def _model(network: str, pretrained: bool, where: str) -> nn.Module:
-    """timm's model; a VGG that gets other weights stands on the meta device, its classifier never allocated."""
+    """timm's model; a VGG that gets other weights is built on the meta device, so its classifier is never allocated."""
     import timm  # takes seconds
 
     if not timm.is_model(network):
         near = ", ".join(difflib.get_close_matches(network, timm.list_models(), n=3))
         raise RecipeError(
-            f"timm knows no network {network!r}",
+            f"timm has no network {network!r}",
             where=where,
             why=f"the nearest names are {near}" if near else None,
             mend="choose vgg16, vgg19 or another of `timm.list_models()`",
@@ -203,9 +203,9 @@ def _model(network: str, pretrained: bool, where: str) -> nn.Module:
             "the pretrained weights could not be loaded",
             where=where,
             why=f"timm says: {_reason(error)}",
-            mend=f"on a machine with a network run `timm.create_model({network!r}, pretrained=True)` once and copy the "
-            'Hugging Face cache here; or give a file, weights = "path" (safetensors, or torchvision\'s .pth); or set '
-            'weights = "random", which needs no download but differs from what was published',
+            mend=f"run `timm.create_model({network!r}, pretrained=True)` on a machine with internet, "
+            "and copy its Hugging Face cache here; or set weights to the path of a file (safetensors, or torchvision's "
+            '.pth), or set weights = "random", which needs no download but differs from the published method',
         ) from error
 
 
@@ -214,7 +214,7 @@ def _reason(error: Exception) -> str:
 
 
 def _draw(body: nn.Module, seed: int = 0) -> None:
-    """He's initialization, N(0, 2 / fan-in), from a fixed seed; norms as they begin (He et al., 2015)."""
+    """He's initialization, N(0, 2 / fan-in), from a fixed seed; norms keep their initial values (He et al., 2015)."""
     generator = torch.Generator().manual_seed(seed)
     for layer in body.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -226,8 +226,8 @@ def _draw(body: nn.Module, seed: int = 0) -> None:
 
 
 def _load(body: nn.Module, path: Path, where: str, prefix: str) -> None:
-    """Load weights from a file; entries beyond the network, such as a classifier, are ignored."""
-    mend = "give a safetensors file, or a state dict saved by torch.save, of this network"
+    """Load weights from a file; additional entries, such as a classifier, are ignored."""
+    mend = "use a safetensors file, or a state dict saved by torch.save, with the weights of this network"
     try:
         if path.suffix == ".safetensors":
             stored: Mapping[str, Tensor] = load_file(path)

@@ -29,12 +29,12 @@ class FlowUnet(nn.Module):
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        steps: n.
+        steps: n, the number of steps.
         levels: halvings of the U-Net.
         channels: width of its first level.
         norm: "instance", "batch" or "none".
-        dropout: probability in its upward levels of full width.
-        dimensions: of an image, 2 or 3.
+        dropout: probability in the upsampling levels of full width.
+        dimensions: number of dimensions of an image, 2 or 3.
     """
 
     def __init__(

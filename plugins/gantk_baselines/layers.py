@@ -37,7 +37,7 @@ __all__ = [
 Norm = Literal["instance", "batch", "none"]
 Init = Literal["normal", "xavier"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
-"""The probability of a zero, below 1."""
+"""The dropout probability, below 1."""
 Blocks = Annotated[int, Field(ge=0, le=1000)]
 """Number of residual blocks; may be 0."""
 Levels = Annotated[int, Field(ge=1, le=16)]
@@ -48,13 +48,12 @@ class InstanceNorm(nn.Module):
     """Instance normalization over an image's pixels, (B, C, *spatial) to the same shape, the same at training and test
     time.
 
-    Computed as group normalization with one channel per group, which is the same function: on a CPU
-    `F.instance_norm` gives a wrong gradient at batch size 1 where the incoming one is strided as
-    channels-last.
+    It is computed as group normalization with one channel per group, which is the same function, because on a CPU
+    `F.instance_norm` returns a wrong gradient at batch size 1 if the incoming gradient is in channels-last layout.
 
     Args:
         channels: C.
-        affine: learn a scale and a shift per channel (pix2pix, CycleGAN and CUT do not).
+        affine: whether to learn a scale and a shift per channel (not in pix2pix, CycleGAN and CUT).
         eps: added to the variance.
     """
 
@@ -73,7 +72,7 @@ class InstanceNorm(nn.Module):
 
 
 def normalisation(norm: Norm, channels: int, dimensions: Dimensions = 2) -> nn.Module:
-    """The normalization layer of that name over `channels` channels."""
+    """The normalization layer of the given name for `channels` channels."""
     match norm:
         case "instance":
             return InstanceNorm(channels)
@@ -85,12 +84,12 @@ def normalisation(norm: Norm, channels: int, dimensions: Dimensions = 2) -> nn.M
 
 
 def convolution_bias(norm: Norm) -> bool:
-    """Whether a convolution in front of that norm has a bias: as published, all but batch norm's."""
+    """Whether a convolution before this norm has a bias: yes, except before batch norm, as published."""
     return norm != "batch"
 
 
 def _resampling(kind: Literal["down", "up"], size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The (size, size / 2) or (size, 2 · size) matrix of one axis's blur and resampling, border included."""
+    """The matrix of blur and resampling along one axis, including the border: (size, size / 2) or (size, 2 · size)."""
     axis = torch.eye(size).unsqueeze(1)
     if kind == "down":
         taps = torch.tensor([[[1.0, 2.0, 1.0]]]) / 4
@@ -103,7 +102,7 @@ def _resampling(kind: Literal["down", "up"], size: int, dtype: torch.dtype, devi
 
 @lru_cache(maxsize=64)
 def _kept(kind: Literal["down", "up"], size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The same, made once."""
+    """The same matrix, cached."""
     # the cache may be filled inside inference_mode, whose tensors could never be saved for a backward pass
     with torch.inference_mode(False), torch.no_grad():
         return _resampling(kind, size, dtype, device)
@@ -112,12 +111,11 @@ def _kept(kind: Literal["down", "up"], size: int, dtype: torch.dtype, device: to
 class _Resample(nn.Module):
     """Separable blur and resampling as two matrix products.
 
-    A depthwise convolution with its padding does the same in up to twice the time in fp32 and ten times in
-    bf16 on a CPU. All taps (1/4, 1/2, 3/4, 1) are exact in bf16. Unlike interpolation, it is the same in every run on a
-    GPU.
+    On a CPU, an equivalent padded depthwise convolution takes up to twice the time in fp32 and ten times in bf16. All
+    taps (1/4, 1/2, 3/4, 1) are exact in bf16. Unlike interpolation, the result on a GPU is reproducible.
 
     Args:
-        axes: for each axis of an image, whether it is resampled; all where absent.
+        axes: for each axis of an image, whether it is resampled; default: all axes.
     """
 
     kind: Literal["down", "up"]
@@ -174,7 +172,7 @@ class OneMapConv2d(nn.Conv2d):
 
 
 class OneMapConv3d(nn.Conv3d):
-    """The same of volumes, (B, C, D, H, W) to (B, 1, D − k + 1, H − k + 1, W − k + 1)."""
+    """The same for volumes: (B, C, D, H, W) to (B, 1, D − k + 1, H − k + 1, W − k + 1)."""
 
     def __init__(self, in_channels: int, kernel_size: int, bias: bool = True) -> None:
         super().__init__(in_channels, 1, kernel_size, bias=bias)
@@ -187,7 +185,7 @@ class OneMapConv3d(nn.Conv3d):
 
 
 def final_convolution(in_channels: int, out_channels: int, kernel_size: int, dimensions: Dimensions = 2) -> nn.Module:
-    """An unpadded convolution to the image, fast where the image has one channel."""
+    """An unpadded convolution to the image, optimized for images with one channel."""
     if out_channels == 1:
         return (OneMapConv2d if dimensions == 2 else OneMapConv3d)(in_channels, kernel_size)
     return CONVOLUTION[dimensions](in_channels, out_channels, kernel_size)
@@ -198,9 +196,9 @@ def initialise(module: nn.Module, init: Init = "xavier", gain: float = 0.02) -> 
 
     Args:
         module: the network.
-        init: "normal": weights N(0, gain²) (pix2pix, CycleGAN); "xavier": Xavier normal with that gain (CUT).
+        init: "normal": weights N(0, gain²) (pix2pix, CycleGAN); "xavier": Xavier normal with the given gain (CUT).
             Biases are 0, learned norm weights N(1, gain²).
-        gain: the standard deviation or the gain.
+        gain: the standard deviation (normal) or the gain (xavier).
     """
     for layer in module.modules():
         weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
@@ -223,12 +221,12 @@ def initialise(module: nn.Module, init: Init = "xavier", gain: float = 0.02) -> 
 def run_layers(
     layers: nn.Sequential, x: Tensor, wanted: Collection[int] = (), first: int = 0, last: int | None = None
 ) -> tuple[Tensor, dict[int, Tensor]]:
-    """Run numbered layers in order and keep the wanted ones' outputs.
+    """Run numbered layers in order and keep the outputs of the requested layers.
 
     Args:
         layers: the layers; the first has the number `first`.
         x: (B, C, *spatial) input of the first layer.
-        wanted: numbers of the layers to keep; numbers of other networks' layers are passed over.
+        wanted: numbers of the layers to keep; unknown numbers, which belong to other networks, are ignored.
         first: number of the first layer.
         last: number of the last layer to run; None runs all.
 
@@ -254,7 +252,7 @@ def run_layers(
 
 
 def _through(segment: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """Layers one after the other: of a convolution, its norm and its activation the first input alone need be kept."""
+    """Run layers in sequence; for each convolution, norm and activation, backward keeps only the first input."""
     return checkpoint(_in_turn, tuple(segment), x, of=segment) if segment else x
 
 
@@ -265,7 +263,7 @@ def _in_turn(segment: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 def check_layers(layers: Collection[int], count: int, network: str) -> None:
-    """Raise GantkError where a wanted layer is not one of the network's 0 … count − 1."""
+    """Raise GantkError if a requested layer is not among the network's layers 0 … count − 1."""
     wrong = sorted(n for n in layers if not 0 <= n < count)
     if wrong:
         raise GantkError(
@@ -279,7 +277,7 @@ def check_layers(layers: Collection[int], count: int, network: str) -> None:
 def check_image(
     image: Tensor, channels: int, multiple: int | Sequence[int], network: str, least: int = 1, dimensions: int = 2
 ) -> None:
-    """Raise GantkError where an image is not (B, channels, *spatial) of fitting size; multiples may differ by axis."""
+    """Raise GantkError if an image has a wrong shape or an unsupported size; multiples may differ by axis."""
     if image.ndim != dimensions + 2 or image.shape[1] != channels:
         raise GantkError(
             f"an image of shape {tuple(image.shape)} does not fit the network",

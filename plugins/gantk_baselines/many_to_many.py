@@ -46,7 +46,7 @@ class AvailabilityResnet(Resnet):
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
         condition: "availability", or "none" for a plain ResNet.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of dimensions of an image, 2 or 3.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class AvailabilityResnet(Resnet):
 
 
 def like(view: View, image: Tensor, reference: str) -> Tensor:
-    """An image (B, C, *spatial) with those channels set to background that the referenced image, slice by slice, lacks.
+    """An image (B, C, *spatial) in which the channels missing from the reference image are background, slice by slice.
 
     Raises:
         GantkError: the two differ in batch size or number of channels.
@@ -99,7 +99,7 @@ def like(view: View, image: Tensor, reference: str) -> Tensor:
     pattern = view.image(reference)
     if pattern.shape[:2] != image.shape[:2]:
         raise GantkError(
-            f"images of shape {tuple(image.shape)} cannot lack what those of {tuple(pattern.shape)} lack",
+            f"images of shape {tuple(image.shape)} do not match the reference of shape {tuple(pattern.shape)}",
             where=f"a loss on translators.{view.role}",
             why=f"{reference} differs from the translated images in batch size or channels",
             mend="give both batch groups the same size, and name a reference with the translator's output modalities",

@@ -90,7 +90,7 @@ class ModalityDropout:
         batch, channels = group.source.shape[:2]
         if channels % self.planes:
             raise GantkError(
-                f"{channels} channels are no multiple of planes = {self.planes}",
+                f"{channels} channels are not a multiple of planes = {self.planes}",
                 where="modality_dropout",
                 mend="set planes to 2 · data.neighbours + 1",
             )
@@ -119,7 +119,9 @@ class ModalityDropout:
             raise GantkError(
                 f"the scenarios {self.scenarios!r} do not fit a source of {modalities} modalities",
                 where="modality_dropout",
-                why="each has one 0 or 1 per modality, and leaves at least one" if table else "there is none to draw",
+                why="each needs one 0 or 1 per modality and at least one available modality"
+                if table
+                else "there is none to draw",
                 mend="check scenarios, complete, planes, and the groups that the transform is placed on",
             )
         return table
@@ -131,7 +133,7 @@ def outputs_available(view: View) -> Tensor:
     The inputs are the outputs in the same order, each with its neighboring slices.
 
     Raises:
-        GantkError: they are not: an available input is another image than the target in its place.
+        GantkError: the inputs differ from the outputs: an available input is not the target at the same place.
     """
     return view.derive("outputs available", view.source, lambda source: _matched(view, source))
 
@@ -153,7 +155,7 @@ def _matched(view: View, source: Tensor) -> Tensor:
 
 
 def imputed(view: View) -> Tensor:
-    """The output with the real images in place of what is available, m·G(x) + (1 − m)·y, (B, T, *spatial)."""
+    """The output with available modalities replaced by the real images, m·G(x) + (1 − m)·y, (B, T, *spatial)."""
     available = beside(outputs_available(view), view.target)
     return view.derive("imputed", view.output, lambda output: torch.where(available, view.target, output))
 
@@ -216,13 +218,13 @@ class ImputedLsgan:
             raise GantkError(
                 f"the discriminator gives {scores.shape[1]} maps of scores for {image.shape[1]} modalities",
                 where=f"translators.{view.role}.discriminator",
-                mend='use = "modality_patchgan" gives one for each',
+                mend='set use = "modality_patchgan", which gives one map per modality',
             )
         return scores
 
 
 def _mean(errors: Tensor, view: View) -> Tensor:
-    """The mean of errors (B, T, h, w) over the modalities whose target is known; 0 where none is."""
+    """The mean of errors (B, T, h, w) over the modalities whose target is known; 0 if none is known."""
     there = known(view)
     if there.all():
         return errors.mean()
@@ -234,17 +236,17 @@ class ModalityPatchGan(nn.Module):
 
     It also works on volumes. With n = 4 layers, 256² gives 16×16. All sides are at least 2ⁿ.
 
-    Source: MM-GAN's code (4 modalities judged beside 4 real ones: 2,794,432 parameters).
+    Source: MM-GAN's code (4 modalities judged together with 4 real ones: 2,794,432 parameters).
 
     Args:
-        in_channels: channels of the judged image (with the source's, where the discriminator is conditional).
+        in_channels: channels of the judged image (plus the source's if the discriminator is conditional).
         target_channels: T, the modalities that are judged.
         channels: width of the first convolution; widths are channels · 1, 2, 4, 8, 8, …
         layers: n, the number of halvings.
         norm: "instance", "batch" or "none".
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of dimensions of an image, 2 or 3.
     """
 
     def __init__(
@@ -285,7 +287,7 @@ class ModalityPatchGan(nn.Module):
             Scores (B, T, h, w), unbounded.
 
         Raises:
-            GantkError: other channels than built for, or an image too small for one patch.
+            GantkError: the number of channels is wrong, or the image is too small for one patch.
         """
         check_image(image, self.in_channels, 1, "ModalityPatchGan", self.least, self.dimensions)
         return self.layers(image)

@@ -37,14 +37,14 @@ class MunitGenerator(nn.Module):
     the encoded content and the random style. At test, the style is drawn from N(0, 1): `gantk predict --samples`.
 
     Source: Huang et al., "Multimodal unsupervised image-to-image translation", ECCV 2018 (64 channels, 2 halvings, 4
-    blocks each, 8 numbers of style; there the decoder's upward layers have layer norm).
+    blocks each, style of size 8; there the decoder's upsampling layers have layer norm).
 
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
         channels: width at the full size.
         blocks: residual blocks of encoder and of decoder.
-        style: numbers of the style.
+        style: size of the style vector.
     """
 
     def __init__(

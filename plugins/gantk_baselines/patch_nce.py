@@ -18,7 +18,7 @@ __all__ = ["PatchHeads", "PatchNce"]
 class PatchHeads(nn.Module):
     """One projection per layer, Linear–ReLU–Linear, followed by l2 normalization (Park et al., 2020).
 
-    Takes features by layer `(N, P, C)`, gives `(N, P, width)` of unit length.
+    Maps features by layer, `(N, P, C)`, to `(N, P, width)` of unit length.
 
     Args:
         channels: the features' channels by layer.
@@ -69,7 +69,7 @@ class PatchNce:
         temperature: τ.
         width: size of the projections.
         query: the image whose patches are the queries; the other's patches are the keys, positive and negative.
-        detach_keys: whether this term does not train the side of the keys.
+        detach_keys: whether the keys have no gradient in this term.
         over_layers: sum (DS³-Net, eq. 3) or mean (CUT) over the layers.
         reenter: how an image with fewer channels than the source enters the generator: as every input, or as the
             first input.
@@ -111,7 +111,7 @@ class PatchNce:
         image = view.as_source(view.image(self.image), self.reenter)
         if view.weight is not None and image is not view.source:
             raise GantkError(
-                f"a weight map of the source cannot weigh a contrastive term on {self.image!r}",
+                f"a weight map of the source cannot be used for a contrastive term on {self.image!r}",
                 mend="remove the term's map or its parameter image",
             )
         output = view.as_source(view.translate(image), self.reenter)
@@ -151,5 +151,5 @@ def _sample(features: Mapping[int, Tensor], places: Mapping[int, Tensor]) -> dic
 
 
 def _mirror(places: Tensor, width: int) -> Tensor:
-    """The places `(P,)` of a map of that width, rows one after another, seen in the mirror left to right."""
+    """The places `(P,)` after mirroring a map of this width left to right; places are numbered row by row."""
     return places + width - 1 - 2 * (places % width)

@@ -23,7 +23,7 @@ def gram(feature: Tensor, weight: Tensor | None = None) -> Tensor:
 
     Args:
         feature: f.
-        weight: m, (B, 1, h, w); 1 where absent.
+        weight: m, (B, 1, h, w); default: 1.
     """
     channels, places = feature.shape[1], feature.shape[2:].numel()
     f = feature.flatten(2)
@@ -37,13 +37,13 @@ def _layer_weights(weights: tuple[float, ...], layers: tuple[object, ...]) -> tu
         raise RecipeError(
             f"{len(weights)} layer weights are given for {len(layers)} layers",
             where="layer_weights",
-            mend="give one for each layer, or none for 1 everywhere",
+            mend="give one weight per layer, or none to use 1 for all layers",
         )
     return weights or (1.0,) * len(layers)
 
 
 class _FeatureLoss:
-    """A loss on the frozen network's features of the output and of another image, the same for both."""
+    """A loss between the frozen network's features of the output and of a reference image."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class _FeatureLoss:
         self.network.want(layers)
 
     def pairs(self, view: View) -> Iterator[tuple[float, Tensor, Tensor]]:
-        """For each layer its weight, the output's feature and the reference's, the latter without gradient."""
+        """The weight, the output's feature and the reference's feature (without gradient) of each layer."""
         output = self.network.of(view, of_slices(view, view.output, self.slices))
         reference = self.network.of(view, of_slices(view, view.image(self.reference), self.slices))
         for weight, layer in zip(self.layer_weights, self.layers, strict=True):
             yield weight, output[layer], reference[layer].detach()
 
     def map_like(self, view: View, feature: Tensor) -> Tensor | None:
-        """The term's weight map at the slices that are shown, brought to a feature's size and streams."""
+        """The term's weight map of the selected slices, resized to a feature's size and repeated for its streams."""
         if view.weight is None or view.weight.ndim == 4:
             return view.weight_like(feature)
         shown = F.interpolate(of_slices(view, view.weight, self.slices), feature.shape[2:], mode="area")
@@ -80,17 +80,17 @@ class _FeatureLoss:
 class Perceptual(_FeatureLoss):
     """Distance of the output to the target in a frozen network: Σ_l λ_l · mean of m·|φ_l(y) − φ_l(G(x))|.
 
-    With the term's weight map m, brought to each layer's size (Johnson et al., ECCV 2016; pGAN: Dar et al., 2019).
+    The term's weight map m is resized to each layer's size (Johnson et al., ECCV 2016; pGAN: Dar et al., 2019).
 
     Args:
         layers: layers of the network, such as relu2_2.
         layer_weights: λ_l; default: 1.
         distance: l1, as in pGAN, or l2 (the square), as in Johnson et al.
-        network: the frozen network, a name of timm.
-        weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
-        imagenet_normalisation: normalize as the weights were trained; pGAN gives images in [−1, 1] as they are.
+        network: the frozen network, a timm model name.
+        weights: "pretrained", "random" (a fixed seed, no download; differs from the published method), or a file.
+        imagenet_normalisation: normalize as the weights were trained; pGAN passes images in [−1, 1] unchanged.
         reference: y.
-        slices: of each volume, slices that the network is shown.
+        slices: number of slices of each volume that the network receives.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ class Content(Perceptual):
 
     Args:
         layers: layers of the network.
-        layer_weights: λ_l; 1 where absent.
-        network: the frozen network, a name of timm.
-        weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
+        layer_weights: λ_l; default: 1.
+        network: the frozen network, a timm model name.
+        weights: "pretrained", "random" (a fixed seed, no download; differs from the published method), or a file.
         imagenet_normalisation: normalize as the weights were trained.
         reference: y.
-        slices: of each volume, slices that the network is shown.
+        slices: number of slices of each volume that the network receives.
     """
 
     def __init__(
@@ -152,12 +152,12 @@ class Style(_FeatureLoss):
 
     Args:
         layers: layers of the network.
-        layer_weights: λ_l; 1 where absent.
-        network: the frozen network, a name of timm.
-        weights: "pretrained", "random" (a fixed seed, no download; differs from what was published), or a file.
+        layer_weights: λ_l; default: 1.
+        network: the frozen network, a timm model name.
+        weights: "pretrained", "random" (a fixed seed, no download; differs from the published method), or a file.
         imagenet_normalisation: normalize as the weights were trained.
         reference: y.
-        slices: of each volume, slices that the network is shown.
+        slices: number of slices of each volume that the network receives.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class DiscriminatorFeatures:
 
     Args:
         layers: layers of the discriminator; default: the PatchGAN's activations.
-        layer_weights: λ_l; 1 where absent.
+        layer_weights: λ_l; default: 1.
     """
 
     def __init__(self, layers: Distinct[Whole] = (1, 4, 7, 10), layer_weights: tuple[NonNegative, ...] = ()) -> None:

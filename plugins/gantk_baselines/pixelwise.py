@@ -80,7 +80,7 @@ class Ssim:
             raise GantkError(
                 f"a window of {self.window} pixels does not fit images of {' × '.join(map(str, output.shape[2:]))}",
                 where="window",
-                mend=f"make it at most {2 * min(output.shape[2:]) - 1}, or make the images larger",
+                mend=f"set window to at most {2 * min(output.shape[2:]) - 1}, or use larger images",
             )
         if output.ndim == 5:
             similarity = ssim3d(output, target, self.window, max_val=1.0)

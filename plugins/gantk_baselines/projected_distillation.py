@@ -19,7 +19,7 @@ class Regressors(nn.Module):
     Args:
         channels: the student's channels by layer.
         others: the teacher's.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of dimensions of an image, 2 or 3.
     """
 
     def __init__(self, channels: Mapping[int, int], others: Mapping[int, int], dimensions: int = 2) -> None:
@@ -35,12 +35,12 @@ class Regressors(nn.Module):
 
 
 class ProjectedDistillation:
-    """1/K·Σ_k mean of m_k·½·(f_k^T − r_k(f_k^S))² over K layers: the student's features, brought to the teacher's
-    channels by 1×1 convolutions r_k that learn with it, follow the teacher's (Romero et al., "FitNets", ICLR 2015,
-    eq. 3, there for one layer).
+    """1/K·Σ_k mean of m_k·½·(f_k^T − r_k(f_k^S))² over K layers: the student's features, projected to the teacher's
+    channels by learned 1×1 convolutions r_k, follow the teacher's features (Romero et al., "FitNets", ICLR 2015, eq. 3,
+    there for one layer).
 
     Terms that follow one teacher at the same layers share the convolutions. The teacher gets no gradient and runs only
-    up to the last of the layers. The weight map m is brought to each layer's size.
+    up to the last of the layers. The weight map m is resized to each layer's size.
 
     Args:
         teacher: the translator that is followed; the same layer numbers must name maps of the same size in both.

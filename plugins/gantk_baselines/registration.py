@@ -16,7 +16,7 @@ __all__ = ["Registered"]
 
 
 class Registration(nn.Module):
-    """A deformation that maps one image (B, T, H, W) to another, (B, 2, H, W) in pixels, x before y; 0 at first."""
+    """A deformation that maps one image (B, T, H, W) to another, (B, 2, H, W) in pixels, x before y; initially 0."""
 
     def __init__(self, channels: int, width: int, levels: int, reach: float) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def warped(image: Tensor, deformation: Tensor) -> Tensor:
 
 
 class Registered:
-    """RegGAN's: λ_c·E[m·|y − G(x)∘φ|] + λ_s·E‖∇φ‖², where φ = R(G(x), y) and R learns with the generator.
+    """The loss of RegGAN: λ_c·E[m·|y − G(x)∘φ|] + λ_s·E‖∇φ‖², where φ = R(G(x), y) and R is trained with the generator.
 
     The deformation accounts for the misalignment of a pair, and the generator learns the rest. The loss records the
     mean length of φ in pixels, and shows the registered output next to the target. Source: Kong et al., "Breaking
@@ -51,8 +51,8 @@ class Registered:
         smoothness: λ_s.
         reach: the longest displacement along an axis, in pixels.
         channels: width of R, a U-Net.
-        levels: its halvings.
-        dimensions: of its images; only slices are supported.
+        levels: number of halvings of R.
+        dimensions: number of dimensions of an image; only 2 (slices).
     """
 
     needs = Needs(target=True)

@@ -36,7 +36,7 @@ class Balanced:
             return list(known[self.by])
         names = [*known, *dict.fromkeys(name for facts in slices.facts for name in facts)]
         if self.by not in names:
-            raise GantkError(f"nothing is known of slices as {self.by!r}", where="by", mend=nearest(self.by, names))
+            raise GantkError(f"slices have no property {self.by!r}", where="by", mend=nearest(self.by, names))
         return [facts.get(self.by) for facts in slices.facts]
 
 

@@ -1,4 +1,4 @@
-"""Schedules of the learning rate and of successive phases; timm computes the schedules that it has."""
+"""Schedules of the learning rate and of successive phases, computed by timm where possible."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Constant(Scheduler):
     """One stage of constant rates.
 
     Args:
-        epochs: its length.
+        epochs: number of epochs.
     """
 
 
@@ -149,7 +149,7 @@ class Phase:
     Args:
         name: the name for the `stages` of losses and maps.
         roles: the translators that it trains; the others do not change.
-        epochs: its length.
+        epochs: number of epochs.
         decay_epochs: number of epochs with linear decay towards 0, at the end.
         copies: weights that are copied before its first step.
     """

@@ -15,17 +15,17 @@ __all__ = ["StarGan", "StarGanDiscriminator"]
 
 
 class StarGanDiscriminator(nn.Module):
-    """StarGAN's: (B, in_channels, H, W) to scores (B, 1, h, w); layer 0 is its guess of the domain, logits (B, domains,
-    1, 1), the mean over positions.
+    """StarGAN's discriminator: (B, in_channels, H, W) to scores (B, 1, h, w). Layer 0 is the predicted domain, logits
+    (B, domains, 1, 1), the mean over positions.
 
-    Source: Choi et al., "StarGAN", CVPR 2018 (64 channels, 6 halvings; there the guess is one convolution of the
+    Source: Choi et al., "StarGAN", CVPR 2018 (64 channels, 6 halvings; there the prediction is one convolution of the
     remaining size).
 
     Args:
         in_channels: channels of the judged image.
         domains: the number of domains.
         channels: width of the first convolution, doubled with each halving.
-        levels: halvings.
+        levels: number of halvings.
     """
 
     def __init__(self, in_channels: int, domains: Count, channels: Count = 64, levels: Levels = 4) -> None:
@@ -42,7 +42,7 @@ class StarGanDiscriminator(nn.Module):
         self.domain = nn.Conv2d(widths[-1], domains, 1, bias=False)
 
     def forward(self, image: Tensor, layers: tuple[int, ...] = ()) -> Tensor | Judgement:
-        """Judge, and guess the domain if layer 0 is requested. Raises GantkError for another image or layer."""
+        """Judge an image; layer 0 is its predicted domain. Raises GantkError for an invalid image or layer."""
         check_image(image, self.in_channels, 1, "StarGanDiscriminator", least=self.least)
         check_layers(layers, 1, "StarGanDiscriminator")
         x = self.body(image)

@@ -34,7 +34,7 @@ class Flip:
         self.probability = probability
 
     def __call__(self, group: Group, moment: Moment) -> Group:
-        """The group with some of its slices mirrored; values and shapes stay."""
+        """The group with some slices mirrored; values and shapes are unchanged."""
         chosen = torch.rand(len(group)) < self.probability
 
         def mirrored(images: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class InputJitter:
         batch, channels, *size = source.shape
         if channels % self.planes:
             raise GantkError(
-                f"{channels} channels are no multiple of planes = {self.planes}",
+                f"{channels} channels are not a multiple of planes = {self.planes}",
                 where="input_jitter",
                 mend="set planes to 2 · data.neighbours + 1",
             )
@@ -242,7 +242,7 @@ def _cubic(grid: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _everywhere(group: Group, images: Callable[[Tensor], Tensor], labels: Callable[[Tensor], Tensor]) -> Group:
-    """The group with its images and its labels changed; categories, in the source too, are changed as labels are."""
+    """The group with changed images and labels; categories, also those in the source, are changed like labels."""
     source = group.source
     if source is not None:
         changed = images(source)

@@ -1,4 +1,4 @@
-"""Convolutions of 3×3 and 4×4 pixels with fewer multiplications."""
+"""Convolutions with kernels of 3×3 and 4×4 and fewer multiplications."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIECE = 256  # tiles at once: of more, the transformed ones leave the cache
 
 
 def pays(channels: int, outputs: int, kernel: int, images: int, height: int, width: int) -> bool:
-    """Whether it was measured to be faster than torch's convolution, for outputs of that size."""
+    """Whether it is faster than torch's convolution for outputs of this size, according to measurements."""
     if kernel not in KERNELS or min(channels, outputs) < CHANNELS:
         return False
     rows, columns = _tiles(height, width, WINDOW - kernel + 1)
@@ -31,14 +31,14 @@ def pays(channels: int, outputs: int, kernel: int, images: int, height: int, wid
 def winograd(x: Tensor, weight: Tensor, padding: int = 0) -> Tensor:
     """A convolution by Winograd's minimal filtering, F(4×4, 3×3) or F(3×3, 4×4), with gradients of any order.
 
-    The sums are the same but for rounding, in single precision about 2e-6 of the largest output in place of 3e-7. A
-    tile of 4×4 pixels takes 36 products per pair of channels in place of 144, and so does one of 3×3 by the larger
-    kernel (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016; Winograd, "Arithmetic
-    complexity of computations", 1980).
+    The result equals torch's up to rounding: in single precision about 2e-6 of the largest output instead of 3e-7. A
+    tile of 4×4 pixels (3×3 with the larger kernel) takes 36 products per pair of channels instead of 144 (Lavin and
+    Gray, "Fast algorithms for convolutional neural networks", CVPR 2016; Winograd, "Arithmetic complexity of
+    computations", 1980).
 
     Args:
         x: (B, C, H, W).
-        weight: (O, C, K, K), K of 3 or 4.
+        weight: (O, C, K, K), K is 3 or 4.
         padding: zeros around x, 0 to K − 1.
 
     Returns:
@@ -109,7 +109,7 @@ def _windows(whole: Tensor, kernel: int) -> Tensor:
 
 
 def _pieces(whole: Tensor, halo: int, tile: int) -> list[list[Tensor]]:
-    """Groups of images, each cut into rows of tiles and a halo below, which a processor's cache holds."""
+    """Groups of images, each divided into rows of tiles with a halo below, that fit into a processor's cache."""
     rows, columns = _tiles(whole.shape[2] - halo, whole.shape[3] - halo, tile)
     step = max(1, PIECE // columns)
     return [
@@ -119,7 +119,7 @@ def _pieces(whole: Tensor, halo: int, tile: int) -> list[list[Tensor]]:
 
 
 def _padded(x: Tensor, before: int, height: int, width: int, kernel: int) -> Tensor:
-    """The input of an output of that size with zeros before it, and behind it up to a whole number of tiles."""
+    """The input for an output of this size, padded with zeros before it, and after it up to a whole number of tiles."""
     tile = WINDOW - kernel + 1
     below, right = (
         output + -output % tile + kernel - 1 - before - side
@@ -133,7 +133,7 @@ def _tiles(height: int, width: int, tile: int) -> tuple[int, int]:
 
 
 class _Matrices(NamedTuple):
-    """The transforms of a tile of M pixels and a kernel of K for both axes at once."""
+    """The transforms for a tile of M pixels and a kernel of K, for both axes at once."""
 
     input: Any  # (36, 36)
     kernel: Any  # (36, K²)
@@ -142,9 +142,9 @@ class _Matrices(NamedTuple):
 
 @lru_cache(maxsize=8)
 def _matrices(kernel: int, dtype: torch.dtype) -> _Matrices:
-    """Those of Toom and Cook: tile and kernel as polynomials, which are multiplied at the points and at infinity.
+    """The Toom-Cook matrices: tile and kernel are polynomials that are multiplied at the points and at infinity.
 
-    The points are ours: with the usual 0, ±1 and ±2 the error is four times as large.
+    The choice of points is our own; with the usual points 0, ±1 and ±2 the error is four times as large.
     """
     points, tile = (0.0, 0.75, -0.75, 1.5, -1.5), WINDOW - kernel + 1
     powers = np.array(points)[:, None] ** np.arange(WINDOW)

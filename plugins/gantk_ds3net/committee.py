@@ -126,7 +126,7 @@ def agreed(start: Tensor, answers: Tensor, shrink: float) -> Tensor:
 def _check_several(count: int, least: int, where: str) -> None:
     if count < least:
         raise GantkError(
-            f"{count} answer{'' if count == 1 else 's'} of teachers cannot disagree",
+            f"{count} teacher output{'' if count == 1 else 's'} cannot disagree: at least two are needed",
             where=where,
             mend="name at least two teachers, or set views = 2",
         )

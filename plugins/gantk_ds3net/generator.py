@@ -41,7 +41,7 @@ class Ds3Generator(LayeredGenerator):
             "first", of the first encoder.
         init: "xavier" or "normal".
         init_gain: gain or standard deviation of the initialization.
-        dimensions: of an image, 2 or 3.
+        dimensions: number of dimensions of an image, 2 or 3.
     """
 
     size_multiple = 4
@@ -83,7 +83,7 @@ class Ds3Generator(LayeredGenerator):
         return self.first_decoder_layer + len(self.decoder)
 
     def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
-        """As the base's; an encoder layer's features are what `encoder_features` says, the decoder's (B, C, …)."""
+        """As in the base class; `encoder_features` determines the features of encoder layers."""
         encoders = list(self.encoders)
         encode_only = last is not None and last < self.first_decoder_layer
         if encode_only and self.encoder_features == "first":
@@ -102,7 +102,7 @@ class Ds3Generator(LayeredGenerator):
     def _decode(
         self, fused: Tensor, image: Tensor, layers: tuple[int, ...], last: int | None
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """The decoder's output, or that of its last wanted layer, and the wanted features by number."""
+        """The output of the decoder or of its last requested layer, and the requested features by number."""
         first = self.first_decoder_layer
         if self.skip == "none":
             return run_layers(self.decoder, fused, layers, first=first, last=last)
@@ -114,7 +114,7 @@ class Ds3Generator(LayeredGenerator):
         return output, features | rest
 
     def _merge(self, streams: list[Tensor]) -> Tensor:
-        """E features (B, C, *spatial) of one layer as `encoder_features` says."""
+        """The E features (B, C, *spatial) of one layer, merged according to `encoder_features`."""
         match self.encoder_features:
             case "all":
                 return torch.cat(streams, dim=0)

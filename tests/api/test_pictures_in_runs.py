@@ -130,7 +130,7 @@ def test_kinds_train_and_are_drawn_without_a_table(trained: Callable[[str], gant
     page = result.report.read_text(encoding="utf-8")
     assert 'id="results"' not in page
     assert "no target to compare with" in page
-    assert page.count("is the way back") == 2
+    assert page.count("shows the translation back") == 2
 
 
 def test_kinds_are_measured_after_epochs_without_pairs(trained: Callable[[str], gantk.RunResult]) -> None:

@@ -24,9 +24,9 @@ def test_markdown_with_a_reference(runs):
     result = call("table", "abl", "--format", "md", "--reference", "all of it", "--region", "image")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("**abl: whole image**")
-    assert "- bare: without seed 2" in result.stdout
+    assert "- bare: seed 2 missing" in result.stdout
     assert "Difference from All of it" in result.stdout
-    assert "compared over the common seeds 1 alone" in result.stdout
+    assert "compared over the common seeds 1 only" in result.stdout
 
 
 def test_the_sweeps_own_reference(runs):

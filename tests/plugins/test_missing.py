@@ -120,7 +120,7 @@ def test_a_group_without_source_is_left_alone() -> None:
         ({"scenarios": [[1, 0]]}, 3, "one 0 or 1 per modality"),
         ({"scenarios": [[0, 0, 0]]}, 3, "leaves at least one"),
         ({"curriculum": [(0, 14)]}, 4, "begins at scenario 14 of 14"),
-        ({"planes": 3}, 4, "4 channels are no multiple of planes = 3"),
+        ({"planes": 3}, 4, "4 channels are not a multiple of planes = 3"),
     ],
 )
 def test_scenarios_that_do_not_fit(parameters: dict[str, Any], modalities: int, said: str) -> None:

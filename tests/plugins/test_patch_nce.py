@@ -113,7 +113,7 @@ def test_what_answers_is_not_trained_through(contrastive: Callable[..., View]) -
 
 def test_a_map_of_the_source_cannot_weigh_another_image(contrastive: Callable[..., View]) -> None:
     view = contrastive("losses.patchwise.image='target.target'", weight_map=ramp)
-    with pytest.raises(GantkError, match=r"cannot weigh a contrastive term on 'target\.target'"):
+    with pytest.raises(GantkError, match=r"cannot be used for a contrastive term on 'target\.target'"):
         view._term.loss(view)
 
 

@@ -87,7 +87,7 @@ def counted(cls: type[nn.Module]) -> Iterator[Counter[str]]:
 def test_names_that_do_not_exist() -> None:
     with pytest.raises(RecipeError, match=r"no layer 'relu2_9'.*did you mean 'relu2_"):
         Perceptual(layers=("relu2_9",), **vgg11())
-    with pytest.raises(RecipeError, match=r"timm knows no network 'vgg61'.*vgg16"):
+    with pytest.raises(RecipeError, match=r"timm has no network 'vgg61'.*vgg16"):
         Perceptual(network="vgg61", weights="random")
     with pytest.raises(RecipeError, match="only one image size"):
         Perceptual(network="vit_tiny_patch16_224", weights="random")

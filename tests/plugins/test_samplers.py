@@ -14,7 +14,7 @@ def test_classes_may_be_what_the_dataset_knows():
     sites = [{"site": "north"}] * 3 + [{"site": "south"}]
     assert Balanced("site")(candidates(4, facts=sites)).tolist() == pytest.approx([1 / 3] * 3 + [1])
     assert Balanced("site", strength=0)(candidates(4, facts=sites)).tolist() == [1] * 4
-    with pytest.raises(GantkError, match="nothing is known of slices as 'sit'; did you mean 'site'"):
+    with pytest.raises(GantkError, match="slices have no property 'sit'; did you mean 'site'"):
         Balanced("sit")(candidates(4, facts=sites))
 
 

@@ -222,7 +222,7 @@ def test_neighbouring_slices_share_gain_gamma_and_field(make_group: Make) -> Non
     changed = seeded(InputJitter(0.2, 0.2, 0.2, 0.0, planes=3), group).source
     assert torch.equal(changed[:, 0], changed[:, 2])
     assert torch.equal(changed[:, 3], changed[:, 5])
-    with pytest.raises(GantkError, match="6 channels are no multiple of planes = 4"):
+    with pytest.raises(GantkError, match="6 channels are not a multiple of planes = 4"):
         InputJitter(planes=4)(group, MOMENT)
 
 

@@ -46,7 +46,7 @@ def test_without_a_tumour_there_is_no_right_half(shown):
 
 def test_what_is_not_one_image_is_refused(shown):
     moved = replace(shown["student"], target=np.roll(shown["student"].target, 3, axis=1))
-    with pytest.raises(EvaluationError, match=r"the target of student is up to 0\.\d+ from that of teacher"):
+    with pytest.raises(EvaluationError, match=r"the targets of teacher and student differ by up to 0\.\d+"):
         combine("p", shown | {"student": moved})
     small = replace(shown["student"], target=shown["student"].target[:-2])
     with pytest.raises(EvaluationError, match=r"\d+ × \d+ pixels in teacher, \d+ × \d+ in student"):

@@ -21,7 +21,7 @@ def test_everything_is_there(run: Path):
     for fact in ("demo &amp; more", "finished", "1,200", "1 h 02 min", "0123456789 + uncommitted", "5plit", "5e771n65"):
         assert fact in text, fact
     assert "baseline/<wbr>input:t1" in text  # a phone breaks it there
-    assert "other runs compare that have the same test patients and evaluation settings" in text  # not the same split
+    assert "Only runs with the same test patients and evaluation settings can be compared" in text  # not the same split
     assert "<td>0.750</td><td>0.250</td><td>3.00</td>" in text
     assert text.count('data-value="20"') == 3
     assert [p.name for p in run.iterdir() if "partial" in p.name] == []

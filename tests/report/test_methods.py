@@ -40,7 +40,7 @@ def test_the_paragraphs_say_what_was_done(run: Path) -> None:
     assert "generator unet (" in said["Networks"]
     assert "weight 42" in said["Training"]
     assert "seed 7" in said["Training"]
-    assert "1,234 steps were made in 1 min 01 s" in said["Training"]
+    assert "training took 1,234 steps in 1 min 01 s" in said["Training"]
     assert "PSNR were measured on tumour of 2 test patients" in said["Evaluation"]
     assert said["Software"] == "Python 3.11.9, torch 2.7.0."
 
@@ -53,11 +53,13 @@ def test_what_training_began_with_and_how_batches_were_changed_is_said(run: Path
     table["parent"] = {"run": "BEFORE", "step": 1000}
     (run / "recipe.toml").write_text(tomli_w.dumps(table))
     said = describe(run).paragraphs
-    assert "which began with the weights of OLD:teacher (SHA-256 abababababab…) that fit" in said["Networks"]
-    assert said["Networks"].count("began with") == 2  # the student is like the teacher
-    assert "234 steps were made in 1 min 01 s, after the 1,000 steps of BEFORE" in said["Training"]
-    assert "changed at random by flip, affine (degrees 10, scale 0.1, shift 0.03) and input_jitter" in said["Training"]
-    assert "exponential moving average with decay 0.98 was evaluated" in said["Training"]
+    assert "initialized with the weights of OLD:teacher (SHA-256 abababababab…), as far as they fit" in said["Networks"]
+    assert said["Networks"].count("initialized with") == 2  # the student is like the teacher
+    assert "training took 234 steps in 1 min 01 s, after 1,000 steps of the run BEFORE" in said["Training"]
+    assert (
+        "randomly transformed by flip, affine (degrees 10, scale 0.1, shift 0.03) and input_jitter" in said["Training"]
+    )
+    assert "evaluated weights are an exponential moving average with decay 0.98" in said["Training"]
     assert "(l2 on teacher, weight 400, map difficulty)" in said["Training"]
     assert "Weight maps: difficulty (background 0.2" in said["Training"]
 
@@ -66,7 +68,7 @@ def test_volumes_and_their_patches_are_said(run: Path, recipes: Path) -> None:
     (run / "recipe.toml").write_text(dump_recipe(load_recipe(recipes / "volumes/unet_l1.toml")))
     said = describe(run).paragraphs
     assert "axial slices were resampled to 4 mm along all axes" in said["Preprocessing"]
-    assert "Each step took 2 paired patches" in said["Training"]
+    assert "Each step used 2 paired patches" in said["Training"]
 
 
 def test_what_was_used_is_cited_once_and_nothing_else(run: Path) -> None:
@@ -109,11 +111,11 @@ def test_text_and_bibtex_and_what_is_no_run(run: Path, tmp_path: Path) -> None:
         ),
         ({"spacing": None}, "axial slices were cropped or padded"),
         ({"resample": "to:t1"}, "images on other grids were resampled to that of t1; axial slices"),
-        ({"neighbours": 1}, "pixels, with 1 slices on either side as further channels."),
+        ({"neighbours": 1}, "pixels, with 1 slices on each side as additional channels."),
         (
             {"dimensions": 3, "patch": [32, 48, 40], "spacing": [3.0, 1.0, 1.0]},
-            "resampled to 3 × 1 × 1 mm along z, y and x and cropped or padded to 96 × 80 pixels, "
-            "and volumes of them were trained on in patches of 32 × 48 × 40 voxels",
+            "resampled to 3 × 1 × 1 mm along z, y and x and cropped or padded to 96 × 80 pixels "
+            "and stacked to volumes; training used patches of 32 × 48 × 40 voxels",
         ),
     ],
 )

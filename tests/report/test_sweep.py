@@ -194,7 +194,7 @@ def test_the_tables_numbers(page: Page) -> None:
     said = page.sections["results"].text
     assert "3 test patients" in said
     assert "Split 5plit; evaluation settings 5e771n65" in said
-    assert "without seed 1" in said
+    assert "seed 1 missing" in said
     assert f"a loss {HOSTILE}" in said
 
 
@@ -275,7 +275,7 @@ def test_a_failed_child_that_was_evaluated_still_says_why(sweep: Path) -> None:
     status = sweep / "children" / "bare-seed-0-12345678" / "status.json"
     status.write_text(json.dumps({"state": "failed", "message": "the disk is full"}))
     runs = Page(write_sweep_report(sweep)).table("runs")
-    assert runs["bare-seed-0-12345678"][2] == "failed the disk is full, but it was evaluated and is shown"
+    assert runs["bare-seed-0-12345678"][2] == "failed the disk is full, but its evaluation exists and is shown"
 
 
 def test_headings_sort_by_keyboard(page: Page) -> None:

@@ -95,16 +95,16 @@ def test_a_split_that_is_not_the_runs_is_none(run: Path) -> None:
     Split(("x",), ("c",), ("d",), ("e", "f")).to_csv(run / "split.csv")
     files = RunFiles(run)
     assert files.split() == SPLIT
-    assert "is not the split that the run began with" in str(files.damages()[0])
+    assert "is not the split that the run started with" in str(files.damages()[0])
 
 
 def test_without_a_checkpoint_what_is_lost_is_an_error_that_says_so(run: Path) -> None:
     (run / "checkpoints" / "step-00000010" / "checkpoint.json").write_text("{}")
     (run / "recipe.toml").write_text("[")
     (run / "split.csv").write_text("x")
-    with pytest.raises(RecipeError, match=r"the run's recipe cannot be read.*no checkpoint to take it from"):
+    with pytest.raises(RecipeError, match=r"the run's recipe cannot be read.*no checkpoint that contains it"):
         RunFiles(run).recipe_text()
-    with pytest.raises(DataError, match=r"the run's split cannot be read.*no checkpoint to take it from"):
+    with pytest.raises(DataError, match=r"the run's split cannot be read.*no checkpoint that contains it"):
         RunFiles(run).split()
     assert RunFiles(run).split_hash == SPLIT.hash, "status.json has it too"
 

@@ -113,11 +113,11 @@ def test_a_part_of_a_sweep_tells_what_of_the_whole_is_missing(children: list[Chi
     carried = Carried(tmp_path / "runs", children, children[:2])
     assert carried.out(Launched(finish)).state == "finished"
     assert status(tmp_path / "runs")["state"] == "interrupted"
-    said = f"{len(children) - 2} other runs of the sweep did not finish yet"
+    said = f"the sweep has {len(children) - 2} other unfinished runs"
     assert said in carried.told.notes
     rest = Carried(tmp_path / "runs", children, children[2:-1])
     rest.out(Launched(finish))
-    assert "1 other run of the sweep did not finish yet" in rest.told.notes
+    assert "the sweep has 1 other unfinished run" in rest.told.notes
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(children: list[Child], tmp_path: Path) -> None:

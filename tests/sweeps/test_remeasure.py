@@ -31,7 +31,7 @@ def test_a_sweep_with_its_table_its_page_and_mlflow(recipe: Path, tmp_path: Path
     command = ["evaluate", str(folder), "--device", "cpu", "--json", "--set", 'evaluation.metrics=["psnr"]']
     told = CliRunner().invoke(app, command)
     assert told.exit_code == 0, told.stderr
-    assert "1 run of it is not finished" in told.stderr
+    assert "1 run of the sweep is not finished" in told.stderr
     assert [set(found["summary"]["metrics"]) for found in json.loads(told.stdout)] == [{"psnr"}] * 2
     assert "PSNR" in (folder / "table.md").read_text()
     assert "SSIM" not in (folder / "table.md").read_text()

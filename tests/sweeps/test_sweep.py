@@ -363,7 +363,7 @@ def test_a_part_of_the_grid_is_run_and_the_folder_stays_that_of_the_whole(
     assert [child["id"] for child in said["children"]] == started == [id_ for id_ in whole if whole[id_] == 1]
     assert said["state"] == "finished"
     assert "2 runs, 0 finished already" in part.stderr
-    assert "2 other runs of the sweep did not finish yet" in part.stderr
+    assert "the sweep has 2 other unfinished runs" in part.stderr
     assert json.loads((folder / "status.json").read_text())["state"] == "interrupted"  # the whole is not finished
     assert list(states(folder)) == list(whole)
     assert tomllib.loads((folder / "recipe.toml").read_text())["sweep"] == {"run.seed": [0, 1]}

@@ -22,7 +22,7 @@ def test_rows_with_fewer_seeds_are_named(ablation):
     (ablation.root / "children" / "bare-2" / "evaluation" / "summary.json").unlink()
     table = result_table([ablation.root])
     rows = [row for row in table.rows if not row.baseline]
-    assert list(uneven(rows, "seeds")) == ["DS³ without maps: without seed 2"]
+    assert list(uneven(rows, "seeds")) == ["DS³ without maps: seed 2 missing"]
     assert list(uneven(rows, "patients")) == []  # a single run each: there is nothing to lack
-    assert list(undecided(rows, None)) == ["Bold is decided over seeds 0, 1 alone, which all its methods have"]
+    assert list(undecided(rows, None)) == ["Bold is decided over seeds 0, 1 only, which all methods have"]
     assert list(undecided([row for row in rows if row.label == "DS³ & co_1"], None)) == []

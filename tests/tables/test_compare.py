@@ -73,7 +73,7 @@ def test_baselines_of_one_title_are_told_apart(tmp_path):
         rows = [Row("p", method, 5, {"ssim": value}) for method, value in (("student", 0.5), ("training_mean", mean))]
         Evaluation("s", "e", {"ssim": COLUMNS["ssim"]}, rows).write(tmp_path / name / "evaluation")
     assert compare([tmp_path / "one", tmp_path / "two"]).notes == tuple(
-        f"† answering with the training mean (baseline/training_mean of {name}) scores better than the best method in "
+        f"† predicting the training mean (baseline/training_mean of {name}) scores better than the best method in "
         "SSIM ↑"
         for name in ("one", "two")
     )

@@ -80,7 +80,7 @@ def test_only_folds_that_all_rows_have_are_pooled(tmp_path):
     crossed(sweep, "b", 0.8, 0, folds=4, done=2)
     table = result_table([sweep.root])
     assert {row.values["ssim"].n for row in table.rows} == {4}
-    assert any("Without folds 2, 3" in note for note in table.notes)
+    assert any("Folds 2, 3 are left out" in note for note in table.notes)
 
 
 def test_a_patient_in_two_folds_is_refused_and_folds_are_not_mixed_with_whole_splits(tmp_path):

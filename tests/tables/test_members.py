@@ -65,12 +65,12 @@ def test_what_is_missing_is_named(ablation):
     assert "DS³ without maps, seed 0 (bare-0): failed: out of memory" in notes
     assert "seed 1 (bare-1): unreadable evaluation" in notes
     assert "seed 3 (bare-3): not run yet" in notes
-    assert "as it was run last: old-0" in notes
-    assert "DS³ without maps: without seeds 0, 1" in notes
+    assert "latest recipe does not list them: old-0" in notes
+    assert "DS³ without maps: seeds 0, 1 missing" in notes
     row = row_of(table, "DS³ without maps")
     assert row.seeds == (2,)
     assert write_statistic(row.values["ssim"], table.digits["ssim"]) == f"{means('ssim', 0.8, [2])[0]:.4f}"
-    assert "as many seeds as the row says" in table.caption
+    assert "over the number of seeds given in each row" in table.caption
     assert "one seed has no deviation" in table.caption
     grid = table.grid()
     assert grid.header[:2] == ("method", "seeds")
@@ -111,6 +111,6 @@ def test_ordinary_runs(tmp_path):
         "ds3 (paired fraction 10 %)",
     ]
     assert row_of(table, "ds3 (paired fraction 5 %)").seeds == (0, 1)
-    assert "d: left out, the same recipe and seed as a" in table.notes
+    assert "d: left out because it has the same recipe and seed as a" in table.notes
     shown = result_table([tmp_path / name for name in "abc"], roles=["teacher"])
     assert {row.title for row in shown.rows if not row.baseline} == {"ds3, teacher"}

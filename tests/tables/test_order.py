@@ -35,7 +35,7 @@ def test_bold_is_decided_over_common_seeds(ablation):
     assert bare.values["ssim"].mean > full.values["ssim"].mean
     assert full.best == set(COLUMNS)
     assert not bare.best
-    assert "Bold is decided over seed 0 alone, which all its methods have" in table.notes
+    assert "Bold is decided over seed 0 only, which all methods have" in table.notes
 
 
 def test_without_a_common_seed_nothing_is_bold(fractions):

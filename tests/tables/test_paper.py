@@ -73,7 +73,7 @@ def test_paired_fractions_are_groups_as_in_the_paper(fractions):
     assert row_of(table, "DS³ (paired fraction 5 %)").best
     assert "ssim" in row_of(table, "paired only (paired fraction 50 %)").best
     assert not row_of(table, "CUT").best  # without rivals
-    assert "differ in those that are trained on or paired" in table.caption
+    assert "differ in the training or paired patients" in table.caption
     assert table.caption.count(",") >= 2
     grid = table.grid()
     assert [len(section) for section in grid.sections] == [1, 2, 2, 1, 4]
@@ -87,7 +87,7 @@ def test_splits_that_validate_on_others_compare(fractions):
     moved = Split(split.paired, (*split.unpaired, "v"), ("t19",) if "t19" not in split.unpaired else ("w",), split.test)
     moved.to_csv(folder / "split.csv")
     evaluate(folder, {"student": 0.85}, 0, fraction=0.5, split=moved.hash)
-    assert "test the same patients" in result_table([fractions.root]).caption
+    assert "have the same test patients" in result_table([fractions.root]).caption
 
 
 def test_splits_that_test_others_are_refused(fractions):

@@ -51,7 +51,7 @@ def test_reference_in_every_group(fractions):
     assert ("DS³ (paired fraction 5 %)", "paired only (paired fraction 5 %)") in pairs
     assert ("DS³ (paired fraction 50 %)", "paired only (paired fraction 50 %)") in pairs
     notes = "\n".join(table.significance.notes)
-    assert "CUT: not compared, no paired only has the same paired fraction" in notes
+    assert "CUT: not compared because no paired only has the same paired fraction" in notes
     assert "Pix2Pix (paired fraction 100 %): not compared" in notes
     assert "| DS³ − paired only (paired fraction 5 %)" in to_markdown(table.significance_grid())
     one = result_table([fractions.root], reference="paired only (paired fraction 5 %)")
@@ -69,7 +69,7 @@ def test_reference_must_be_one(ablation):
 def test_seeds_that_only_one_has_are_left_out_of_the_test(ablation):
     (ablation.root / "children" / "bare-2" / "evaluation" / "summary.json").unlink()
     table = result_table([ablation.root], reference="DS³ without maps")
-    assert "DS³ & co_1, student: compared over the common seeds 0, 1 alone" in table.significance.notes
+    assert "DS³ & co_1, student: compared over the common seeds 0, 1 only" in table.significance.notes
     _, _, found = table.significance.lines[1]
     own, against = (
         statistics.fmean(values(mean, seed)[p]["ssim"] for seed in range(2) for p in PATIENTS) for mean in (0.9, 0.8)
@@ -88,7 +88,7 @@ def test_single_runs_are_compared_whatever_their_seeds(tmp_path):
     first, second = [row.name for row in table.rows if not row.baseline]
     tests = result_table(runs, reference=first).significance
     assert second in [row.title for row, _, _ in tests.lines]
-    assert any(note.endswith("seed 1, the reference 0") for note in tests.notes)
+    assert any(note.endswith("seed 1, but the reference has seed 0") for note in tests.notes)
     alone = result_table(runs[:1], roles=["student"])
     bare = replace(alone, rows=tuple(row for row in alone.rows if not row.baseline))
     with pytest.raises(UsageError, match=r"no row can be compared.*no other row"):
@@ -117,11 +117,11 @@ def test_what_has_nothing_to_test_is_left_out(ablation):
     assert found["DS³ & co_1, student"] == {*COLUMNS, "dice"}
     assert found["baseline/target:real"] == {"dice"}
     assert "corrected for the 4 comparisons of a metric (2 of Dice tumour ↑)" in table.significance.caption
-    said = "For Dice, the training of a network is a further source of chance, which the test does not see."
+    said = "For Dice, the training of a network is another source of random variation, which the test does not include."
     assert table.significance.caption.endswith(said)
     assert said not in result_table([ablation.root], reference="baseline/training_mean").significance.caption
     assert "no patient in common" not in to_markdown(table.significance_grid())
     other = result_table([ablation.root], reference="baseline/target:real").significance
     assert [row.title for row, _, _ in other.lines] == ["DS³ & co_1, student", "DS³ without maps"]
-    assert "baseline/input:t1: not compared, it has no metric that the reference has, too" in other.notes
+    assert "baseline/input:t1: not compared because it shares no metric with the reference" in other.notes
     assert "corrected for the 2 comparisons of a metric." in other.caption

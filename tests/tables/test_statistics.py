@@ -97,7 +97,7 @@ def test_no_patient():
 def test_zeros_and_constants_do_not_crash():
     mostly = paired_difference(by_patient([0, 0, 0, 0, 0, 0, 1, 2]), by_patient([0] * 8))
     assert mostly.p == 0.5
-    assert "with 2 of 8 differences other than 0 p cannot fall below 0.5" in mostly.remarks
+    assert "with 2 of 8 differences not equal to 0 p cannot fall below 0.5" in mostly.remarks
     shifted = paired_difference(by_patient([2] * 8), by_patient([1] * 8))
     assert (shifted.low, shifted.high) == (1.0, 1.0)
     assert "the same difference in every patient" in shifted.remarks

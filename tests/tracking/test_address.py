@@ -20,8 +20,8 @@ SECRET = "s3cr3t"
     [
         ("foo://bar", "scheme 'foo'"),
         ("htp://host", "scheme 'htp'"),
-        ("localhost:5000", "names no scheme"),
-        ("localhost:5000/path", "names no scheme"),
+        ("localhost:5000", "has no scheme"),
+        ("localhost:5000/path", "has no scheme"),
         ("http://", "no host"),
         ("http:/host", "no host"),
         ("https:///path", "no host"),

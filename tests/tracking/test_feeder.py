@@ -33,7 +33,7 @@ def test_a_dead_server_costs_nothing_and_nothing_is_lost(store: Store, make_run:
     assert time.monotonic() - start < 10
     assert left is not None
     assert (left.metrics, left.panels) == (40 + len(["run/epoch", "run/seconds per step"]), 1)
-    assert "the run goes on" in notes[0]
+    assert "the run continues" in notes[0]
     assert notes[-1].endswith(f"are not yet in MLflow; upload them with:\n  gantk sync {made.path}")
     assert sync(made.path, store.uri)["metrics"] == left.metrics
     run = mlflow_run(store, made.path)
@@ -61,7 +61,7 @@ def test_sync_says_what_is_wrong(make_run: Make, tmp_path: Path) -> None:
     made = make_run("unreachable")
     with pytest.raises(TrackingError, match="does not answer"):
         sync(made.path, f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(TrackingError, match="no run folder"):
+    with pytest.raises(TrackingError, match="not a run folder"):
         sync(tmp_path)
 
 

@@ -260,7 +260,7 @@ def _load_pretrained(transformer: Transformer, name: str) -> None:
             f"the weights of {name!r} could not be loaded",
             where="Resvit",
             why=f"timm says: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            mend=f'set pretrained = "", or load them once on a machine with a network, '
+            mend=f'set pretrained = "", or load them once on a machine with internet, '
             f"`timm.create_model({name!r}, pretrained=True)`, and copy the Hugging Face cache here",
         ) from error
     wanted = {key: value for key, value in weights.items() if key.startswith(("blocks.", "norm."))}

@@ -134,7 +134,7 @@ def _create(
     if not timm.is_model(backbone):
         near = ", ".join(difflib.get_close_matches(backbone, timm.list_models(), n=3))
         raise RecipeError(
-            f"timm knows no backbone {backbone!r}",
+            f"timm has no backbone {backbone!r}",
             where="TimmGenerator",
             why=f"the nearest names are {near}" if near else None,
             mend="choose one of `timm.list_models()`",
@@ -151,7 +151,7 @@ def _create(
     except (OSError, RuntimeError, ValueError, AssertionError, TypeError, AttributeError, IndexError) as error:
         if pretrained:
             mend = (
-                "set pretrained = false, or load the weights once on a machine with a network, "
+                "set pretrained = false, or load the weights once on a machine with internet, "
                 f"`timm.create_model({backbone!r}, pretrained=True)`, and copy the Hugging Face cache here"
             )
         else:
