@@ -195,7 +195,7 @@ def test_a_recipe_without_its_pretrained_weights_says_how_to_get_them(
         build("pgan.toml", [*PGAN, 'losses.perceptual.network="resnet10t"', 'losses.perceptual.weights="pretrained"'])
     said = str(caught.value)
     assert "couldn't connect" in said
-    for way in ("timm.create_model('resnet10t', pretrained=True)", 'weights = "path"', 'weights = "random"'):
+    for way in ("timm.create_model('resnet10t', pretrained=True)", "path of a file", 'weights = "random"'):
         assert way in said
     # what needs no download is built all the same
     assert build("pgan.toml", [*PGAN, "losses.perceptual.enabled=true"]).term("perceptual")

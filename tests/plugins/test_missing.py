@@ -118,7 +118,7 @@ def test_a_group_without_source_is_left_alone() -> None:
     [
         ({}, 1, "there is none to draw"),
         ({"scenarios": [[1, 0]]}, 3, "one 0 or 1 per modality"),
-        ({"scenarios": [[0, 0, 0]]}, 3, "leaves at least one"),
+        ({"scenarios": [[0, 0, 0]]}, 3, "at least one available modality"),
         ({"curriculum": [(0, 14)]}, 4, "begins at scenario 14 of 14"),
         ({"planes": 3}, 4, "4 channels are not a multiple of planes = 3"),
     ],
