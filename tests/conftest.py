@@ -42,11 +42,29 @@ FAST = {
 """Folders and files whose tests neither start processes nor train through the API; all others are marked slow."""
 
 
+def _is_slow(path: Path) -> bool:
+    return path != TESTS and path.is_relative_to(TESTS) and path.relative_to(TESTS).parts[0] not in FAST
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip the files whose tests are all slow under `-m "not slow"`: importing them takes seconds."""
+    return True if config.option.markexpr == "not slow" and _is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests outside `FAST`, so that `pytest -m "not slow"` takes about a minute."""
+    """Mark the tests outside `FAST`, so that `pytest -m "not slow"` takes less than a minute."""
     for item in items:
-        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] not in FAST:
+        if _is_slow(item.path):
             item.add_marker("slow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """Tiny cohorts are prepared in this process, and no test waits for the disk: tests kill processes, not machines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 1)
+        patch.setattr("os.fsync", lambda file: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

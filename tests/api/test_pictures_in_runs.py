@@ -73,18 +73,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory, recipes: Path) -> Callable
 
     def run(name: str) -> gantk.RunResult:
         if name not in made:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)
-                like = name if name in SMALL else "cyclegan" if name == "kid" else "pix2pix"
-                changes = [
-                    f"data.root={data[name].as_posix()}",
-                    "data.left=a",
-                    *TINY,
-                    *SMALL[like],
-                    *more.get(name, []),
-                ]
-                path = recipes / "images" / f"{like}.toml"
-                made[name] = gantk.run(path, changes, device="cpu", out=folder / "runs", progress=QUIET)
+            like = name if name in SMALL else "cyclegan" if name == "kid" else "pix2pix"
+            changes = [
+                f"data.root={data[name].as_posix()}",
+                "data.left=a",
+                *TINY,
+                *SMALL[like],
+                *more.get(name, []),
+            ]
+            path = recipes / "images" / f"{like}.toml"
+            made[name] = gantk.run(path, changes, device="cpu", out=folder / "runs", progress=QUIET)
         return made[name]
 
     yield run

@@ -10,7 +10,6 @@ from gantk.api.listing import list_cohort
 from gantk.data.brats import Brats
 from gantk.data.cohort import by_target
 from gantk.errors import DataError, RecipeError
-from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe.load import recipe_from_table
 from patient_folders import harmless, listed, touch
@@ -111,7 +110,7 @@ def test_visits_are_of_one_patient(tmp_path, write_patient):
     assert told["P1_1"] == told["P1_2"] == "P1"
 
 
-def test_two_scans_of_a_patient_never_train_and_test(tmp_path, write_patient):
+def test_two_scans_of_a_patient_never_train_and_test(tmp_path, write_patient, registry):
     """The whole way, from folders to the split of a recipe."""
     for number in range(12):
         write_patient(tmp_path / f"P{number // 2}_{number % 2}", ("t1", "t2"), seg=False)
@@ -125,12 +124,12 @@ def test_two_scans_of_a_patient_never_train_and_test(tmp_path, write_patient):
             "schedule": {"use": "constant"},
         }
     )
-    split = list_cohort(recipe, load_plugins().registry, QuietProgress()).split
+    split = list_cohort(recipe, registry, QuietProgress()).split
     training, test = (split.patients_of(ids) for ids in (split.training, split.test))
     assert len(split.test) == 2 * len(test) > 0
     assert not set(training) & set(test)
 
 
-def test_a_pattern_that_is_none_is_refused():
+def test_a_pattern_that_is_none_is_refused(registry):
     with pytest.raises(RecipeError, match=r"patient.*not a valid regular expression"):
-        load_plugins().registry.get("dataset", "brats", "data.dataset").build({"root": "x", "patient": "("}, "data")
+        registry.get("dataset", "brats", "data.dataset").build({"root": "x", "patient": "("}, "data")

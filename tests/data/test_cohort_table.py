@@ -12,7 +12,6 @@ from gantk.api.cohort import open_cohort
 from gantk.api.listing import list_cohort
 from gantk.data.cohort_table import read_table, write_table
 from gantk.errors import DataError, RecipeError
-from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe.load import recipe_from_table
 from patient_folders import touch
@@ -126,10 +125,9 @@ def recipe(file: Path, **data):
     )
 
 
-def test_a_cohort_of_files_with_several_volumes_is_prepared_as_of_single_ones(tmp_path, cohort, monkeypatch):
+def test_a_cohort_of_files_with_several_volumes_is_prepared_as_of_single_ones(tmp_path, cohort, monkeypatch, registry):
     """The whole way: volumes of one 4D file have slices of their own, equal to those of files of their own."""
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # prepared in this process
     rows = {"single": ["patient,t1,t1ce,seg,part"], "joined": ["patient,t1,t1ce,seg,part"]}
     for folder, part in zip(("HGG/P1", "LGG/P2", "LGG/P3"), ("train", "val", "test"), strict=True):
         files = [cohort / folder / f"{folder[-2:]}_{name}.nii.gz" for name in ("t1", "t1ce")]
@@ -139,7 +137,6 @@ def test_a_cohort_of_files_with_several_volumes_is_prepared_as_of_single_ones(tm
         nib.save(nib.Nifti1Image(joined, volumes[0].affine), path)
         rows["single"].append(f"{folder[-2:]},{files[0]},{files[1]},,{part}")
         rows["joined"].append(f"{folder[-2:]},{path.name}#0,{path.name}#1,,{part}")
-    registry = load_plugins().registry
     single, joined = (
         open_cohort(recipe(table(tmp_path, "\n".join(lines), f"{name}.csv")), registry, QUIET)
         for name, lines in rows.items()
@@ -154,22 +151,20 @@ def test_a_cohort_of_files_with_several_volumes_is_prepared_as_of_single_ones(tm
     assert not np.array_equal(joined.store["P1"].images([3], ["t1"]), joined.store["P1"].images([3], ["t1ce"]))
 
 
-def test_patients_who_lack_an_input_are_left_to_the_recipe(root):
+def test_patients_who_lack_an_input_are_left_to_the_recipe(root, registry):
     file = table(
         root,
         "patient,t1,t2,t1ce\nA,img/a1.nii.gz,img/b2.nii.gz,img/a2.nii.gz\nB,img/b1.nii.gz,,img/b2.nii.gz\n"
         "C,img/c1.nii.gz,img/c1.nii.gz,img/b2.nii.gz\nD,img/c1.nii.gz,img/c1.nii.gz,img/b2.nii.gz\n",
     )
     with pytest.raises(DataError, match="'B' has no 't2' image"):
-        list_cohort(recipe(file, inputs=["t1", "t2"]), load_plugins().registry, QUIET)
-    split = list_cohort(recipe(file, inputs=["t1", "t2"], incomplete=True), load_plugins().registry, QUIET).split
+        list_cohort(recipe(file, inputs=["t1", "t2"]), registry, QUIET)
+    split = list_cohort(recipe(file, inputs=["t1", "t2"], incomplete=True), registry, QUIET).split
     assert set(split.subjects) == {"A", "B", "C", "D"}
     told = Told()
-    listing = list_cohort(
-        recipe(file, inputs=["t1", "t2"], incomplete="skip", resample="to:t1"), load_plugins().registry, told
-    )
+    listing = list_cohort(recipe(file, inputs=["t1", "t2"], incomplete="skip", resample="to:t1"), registry, told)
     assert set(listing.split.subjects) == {"A", "C", "D"}
     assert len(listing.left_out) == 1
     assert "1 of 4 patients lack an input and are left out: B" in told.notes
     with pytest.raises(RecipeError, match="resample"):
-        list_cohort(recipe(file, resample="t1"), load_plugins().registry, QUIET)
+        list_cohort(recipe(file, resample="t1"), registry, QUIET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@cache
 def registry() -> Registry:
     mine = Registry()
     mine.add(*load_plugins().registry, Component("known", "dataset", Known, "mine", "1"))

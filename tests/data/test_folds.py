@@ -12,7 +12,6 @@ from gantk.api.listing import list_cohort
 from gantk.data.cohort import split_cohort
 from gantk.data.folds import parts_in_fold
 from gantk.errors import DataError, RecipeError
-from gantk.plugins import load_plugins
 from gantk.progress import QuietProgress
 from gantk.recipe.load import recipe_from_table
 
@@ -98,8 +97,7 @@ def table(tmp_path):
     return tmp_path / "c.csv"
 
 
-def test_a_recipe_with_folds_splits_a_table(table):
-    registry = load_plugins().registry
+def test_a_recipe_with_folds_splits_a_table(table, registry):
     splits = [
         list_cohort(recipe(table, folds=3, fold=fold, stratify="site"), registry, QuietProgress()).split
         for fold in range(3)

@@ -111,6 +111,7 @@ enabled = false
         return gantk.run(recipe, device="cpu", out=scenes / "runs", progress=QUIET)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_table_predicts_a_table_with_metrics_and_the_targets_type(run, scenes, tmp_path) -> None:
     assert set(run.summary["methods"]) >= {"generator"}
     model = gantk.load(run.folder, device="cpu")
@@ -122,6 +123,7 @@ def test_a_run_of_a_table_predicts_a_table_with_metrics_and_the_targets_type(run
     assert (made.shape, made.dtype) == ((24, 28), np.uint16)  # as the target's files are
 
 
+@pytest.mark.slow
 def test_several_inputs_need_a_table(run, scenes, tmp_path) -> None:
     model = gantk.load(run.folder, device="cpu")
     with pytest.raises(DataError, match=r"stain and depth.*list the images in a table"):

@@ -38,6 +38,7 @@ def test_windows_that_disagree_leave_no_edge() -> None:
     assert abs(np.diff(row)).max() < 0.35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blend", ["gaussian", "constant", "median"])
 @pytest.mark.parametrize(
     ("window", "sides", "overlap", "fill"),

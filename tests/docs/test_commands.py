@@ -155,7 +155,6 @@ def place(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)  # processes take longer than this data
         yield run
 
 

@@ -263,8 +263,6 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("COLUMNS", "1000")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    # preparing a dozen tiny patients is not worth a worker
-    patch.setattr("gantk.api.cohort.os.cpu_count", lambda: 1)
     yield
     torch.set_num_threads(threads)
     patch.undo()

@@ -116,6 +116,7 @@ def test_needs_evaluations(tmp_path):
         compare([tmp_path])
 
 
+@pytest.mark.slow
 def test_comparing_does_not_load_torch():
     code = "import sys, gantk.tables.compare; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

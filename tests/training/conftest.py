@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from gantk.data.batch import Group
 from gantk.data.layout import Domain
-from gantk.plugins import load_plugins
+from gantk.plugins import Registry
 from gantk.recipe.load import recipe_from_table
 from gantk.recipe.model import TrainingSettings
 from gantk.recipe.translators import OptimizerSettings
@@ -77,6 +78,7 @@ class Bench:
 
     def __init__(
         self,
+        registry: Registry,
         terms: Mapping[str, Any],
         roles: tuple[str, ...] = ("g",),
         trained: tuple[str, ...] | None = None,
@@ -94,7 +96,7 @@ class Bench:
             )
             for i, role in enumerate(roles)
         }
-        slot = optimizer_slot(OptimizerSettings(**optimizer), "optimizer", load_plugins().registry)
+        slot = optimizer_slot(OptimizerSettings(**optimizer), "optimizer", registry)
         self.optimizers = {role: Optimizers(t, slot) for role, t in self.translators.items()}
         placed = [Term(name, loss.__dict__.get("on", roles[0]), "paired", loss) for name, loss in terms.items()]
         self.plan = StagePlan("stage", trained or roles, placed, {}, self.translators)
@@ -110,8 +112,8 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench() -> Callable[..., Bench]:
-    return Bench
+def bench(registry: Registry) -> Callable[..., Bench]:
+    return partial(Bench, registry)
 
 
 @pytest.fixture(scope="session")
@@ -125,9 +127,7 @@ def batch() -> Callable[[int, int], Group]:
 
 
 @pytest.fixture
-def engine(tmp_path: Path, batch: Any) -> Callable[..., Engine]:
-    registry = load_plugins().registry
-
+def engine(tmp_path: Path, batch: Any, registry: Registry) -> Callable[..., Engine]:
     def make(stopping: Callable[[], bool] = lambda: False, folder: Path = tmp_path, **tables: Any) -> Engine:
         recipe = recipe_from_table(changed(**tables))
         schedule = registry.get("scheduler", recipe.schedule.use, "schedule.use")

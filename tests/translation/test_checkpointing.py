@@ -215,6 +215,7 @@ slices = "all"
 """
 
 
+@pytest.mark.slow
 def test_a_run_gives_the_same_numbers(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = run_recipe(RECIPE, steps=3, folder=tmp_path / "plain")
     used: list[object] = []

@@ -13,18 +13,13 @@ from typing import Any
 
 import pytest
 
-from gantk.plugins import Registry, load_plugins
+from gantk.plugins import Registry
 from gantk.recipe import load_recipe
 from small_recipes import small
 from two_steps import two_steps
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 STORED: dict[str, Any] = json.loads(Path(__file__).with_name("stored_losses.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def registry() -> Registry:
-    return load_plugins().registry
 
 
 @pytest.mark.parametrize("name", STORED)
