@@ -81,11 +81,11 @@ def predict(
     from gantk.api.predict import predict_cohort
     from gantk.api.preparing import Request
 
-    wanted = None if size is None else _size(size)
+    wanted, values = None if size is None else _size(size), _given(given or ())
     models = [gantk.load(gantk.resolve_run(name, runs), device=device) for name in (run, *(ensemble or ()))]
     models = [sample for model in models for sample in model.samples(samples, role)]
     if models[0].members(source) is None:
-        asked = Request(role, target, wanted, flips, _given(given or ()), also or ())
+        asked = Request(role, target, wanted, flips, values, also or ())
         for file in Ensemble(models).predict(source, out, asked, overwrite=overwrite):
             write(str(file))
         return
@@ -98,7 +98,7 @@ def predict(
         suffix=suffix,
         size=wanted,
         flips=flips,
-        given=_given(given or ()),
+        given=values,
         also=also or (),
         overwrite=overwrite,
     )

@@ -51,7 +51,12 @@ def asked(runs: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(ensemble, "Ensemble", Ensemble)
     monkeypatch.setattr(predict, "predict_cohort", predict_cohort)
-    monkeypatch.setitem(vars(gantk), "load", Loaded)
+
+    def load(run: Path, device: str) -> Loaded:
+        calls["loaded"] = run.name
+        return Loaded(run, device)
+
+    monkeypatch.setitem(vars(gantk), "load", load)
     return calls
 
 
@@ -92,8 +97,10 @@ def test_a_cohort_is_told_and_ends_in_1_where_someone_failed(asked: dict[str, An
         (["--samples", "0"], "--samples"),
     ],
 )
-def test_words_that_mean_nothing_are_refused(asked: dict[str, Any], option: list[str], said: str) -> None:
+def test_words_that_mean_nothing_are_refused_before_a_model_is_loaded(
+    asked: dict[str, Any], option: list[str], said: str
+) -> None:
     result = call("predict", "abl-other", "P1", "-o", "x.nii", *option)
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.replace("│", " ").split())
-    assert "request" not in asked
+    assert not {"loaded", "request"} & set(asked)
