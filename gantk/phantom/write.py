@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import nibabel
 import numpy as np
 
 from gantk.errors import DataError, UsageError
-from gantk.files import atomic_folder, read_json, sweep_partial
+from gantk.files import atomic_folder, checksum, read_json, sweep_partial
 from gantk.phantom.anatomy import load_atlas
 from gantk.phantom.subject import scan
 from gantk.progress import Progress
@@ -86,12 +85,7 @@ def _intact(folder: Path, identity: Mapping[str, Any]) -> bool:
     files = manifest.get("files")
     if not isinstance(files, dict) or not files or not identity.items() <= manifest.items():
         return False
-    return all((folder / name).is_file() and _digest(folder / name) == digest for name, digest in files.items())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return all((folder / name).is_file() and checksum(folder / name) == digest for name, digest in files.items())
 
 
 def _check(subjects: int, spacing: float, seed: int, workers: int | None) -> None:
@@ -112,7 +106,7 @@ def _write_subject(out: Path, seed: int, index: int, spacing: float) -> None:
         for modality, image in result.images.items():
             _write_nifti(fresh / f"{folder.name}_{modality}.nii.gz", image, result.affine)
         _write_nifti(fresh / f"{folder.name}_seg.nii.gz", result.labels, result.affine)
-        files = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
+        files = {path.name: checksum(path) for path in sorted(fresh.iterdir())}
         manifest = {**_identity(seed, index, spacing), **result.facts, "files": files}
         (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     _complete(folder, seed, index, spacing)  # another process may have written a different phantom there
