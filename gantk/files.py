@@ -23,6 +23,7 @@ __all__ = [
     "atomic_folder",
     "atomic_write",
     "checksum",
+    "checksum_of",
     "leftovers",
     "read_json",
     "sealed",
@@ -115,7 +116,7 @@ def checksum(path: Path) -> str:
 def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
     """JSON-compatible facts with a checksum over all of them, which `unsealed` compares."""
     plain = json.loads(json.dumps(facts))  # as a reader will get them
-    return {**plain, _SEAL: _digest(plain)}
+    return {**plain, _SEAL: checksum_of(plain)}
 
 
 def unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,12 +126,13 @@ def unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: they are not what was sealed.
     """
     facts = {key: value for key, value in content.items() if key != _SEAL}
-    if content.get(_SEAL, digest := _digest(facts)) != digest:
+    if content.get(_SEAL, digest := checksum_of(facts)) != digest:
         raise ValueError("it differs from its own checksum")
     return facts
 
 
-def _digest(facts: Mapping[str, Any]) -> str:
+def checksum_of(facts: object) -> str:
+    """The SHA-256 of facts that JSON can hold, 64 hex digits, in whatever order their keys are."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

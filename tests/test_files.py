@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gantk.files import atomic_folder, atomic_write, leftovers, sealed, sweep_partial, unsealed
+from gantk.files import atomic_folder, atomic_write, checksum_of, leftovers, sealed, sweep_partial, unsealed
 
 
 @contextmanager
@@ -148,3 +148,11 @@ def test_what_a_killed_process_left_is_removed_before_its_parent_waits_for_it(tm
     sweep_partial(tmp_path)
     assert list(tmp_path.iterdir()) == []
     process.wait()
+
+
+def test_the_checksum_of_facts_depends_on_no_order_of_keys() -> None:
+    """Caches and the ids of sweeps' runs hold it, so that it stays what it is."""
+    known = "2742c95f2d00ab3d46d73f207ea7e5fe"
+    assert checksum_of({"a": [1, None], "b": "x"}) == checksum_of({"b": "x", "a": [1, None]})
+    assert checksum_of({"a": [1, None], "b": "x"})[:32] == known
+    assert checksum_of({"a": [None, 1], "b": "x"})[:32] != known

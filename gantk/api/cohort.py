@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from gantk.data.split import Split
 from gantk.data.store import SliceSettings, SliceStore, prepare
 from gantk.data.volumes import Subject
 from gantk.errors import DataError
+from gantk.files import checksum_of
 from gantk.memory import enough_memory
 from gantk.plugins import Registry
 from gantk.plugins.blame import blame
@@ -47,8 +46,7 @@ class Cohort:
         """12 hex digits over the images' contents, wherever the files lie, and over their meaning."""
         stored = {patient: slices.checksum for patient, slices in self.store.items()}
         facts = [self.loader.facts] if self.loader.extra or self.loader.sampler else []
-        told = json.dumps([stored, self.meaning.to_dict(), *facts], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        return checksum_of([stored, self.meaning.to_dict(), *facts])[:12]
 
     def shown(self, patients: Sequence[str]) -> list[str]:
         """The patients with images to translate."""

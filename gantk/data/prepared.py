@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
@@ -16,9 +14,9 @@ from gantk.data.meaning import Meaning
 from gantk.data.normalisation import Scale
 from gantk.data.slices import categories_of
 from gantk.errors import CacheError, DataError, nearest
-from gantk.files import checksum
+from gantk.files import checksum, checksum_of
 
-__all__ = ["ARRAYS", "WHOLE", "PatientSlices", "Window", "encode", "sealed_by"]
+__all__ = ["ARRAYS", "WHOLE", "PatientSlices", "Window", "encode"]
 
 ARRAYS = ("images.npy", "segmentation.npy")
 _PARSING = Lock()  # NumPy parses headers with `ast`, which fails at random in threads of Python 3.11 (gh-106905)
@@ -67,7 +65,7 @@ class PatientSlices:
             stored = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             meta = stored["meta"]
             self.checksum: str = stored["checksum"]
-            if self.checksum != sealed_by(meta):
+            if self.checksum != checksum_of(meta):
                 raise ValueError("meta.json differs from its checksum")
             self._files: dict[str, str] = meta["files"]
             self.id: str = meta["id"]
@@ -200,11 +198,6 @@ def _check(path: Path, shape: tuple[int, ...], dtype: type) -> None:
 def _area(areas: Mapping[int, np.ndarray], labels: Iterable[int], slices: int) -> np.ndarray:
     """Number of pixels with any of these labels, (S,), from the number of pixels with each label."""
     return sum((areas[label] for label in labels if label in areas), np.zeros(slices, np.int64))
-
-
-def sealed_by(meta: Mapping[str, Any]) -> str:
-    """The checksum of a patient's facts, which include the checksums of the arrays."""
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _damaged(folder: Path, why: object) -> CacheError:

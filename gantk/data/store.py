@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,11 +19,11 @@ from gantk.data.meaning import Meaning
 from gantk.data.nifti import located
 from gantk.data.normalisation import BACKGROUND
 from gantk.data.planes import centre
-from gantk.data.prepared import ARRAYS, PatientSlices, encode, sealed_by
+from gantk.data.prepared import ARRAYS, PatientSlices, encode
 from gantk.data.slices import Readable, SliceSettings, placed, tell
 from gantk.data.volumes import Subject
 from gantk.errors import CacheError, DataError
-from gantk.files import atomic_folder, checksum, sweep_partial
+from gantk.files import atomic_folder, checksum, checksum_of, sweep_partial
 from gantk.progress import Progress
 from gantk.workers import in_processes
 
@@ -220,7 +219,7 @@ def _write(folder: Path, images: np.ndarray, labels: np.ndarray, meta: Mapping[s
             for name, array in zip(ARRAYS, (images, labels), strict=True):
                 np.save(temporary / name, array)
             meta = {**meta, "files": {name: checksum(temporary / name) for name in ARRAYS}}
-            stored = {"meta": meta, "checksum": sealed_by(meta)}
+            stored = {"meta": meta, "checksum": checksum_of(meta)}
             (temporary / "meta.json").write_text(json.dumps(stored), encoding="utf-8")
     except OSError as error:
         # NumPy reports a full disk without its error number
@@ -280,7 +279,7 @@ def _key(dataset: Dataset, subject: Subject, settings: SliceSettings, inputs: It
         },
         "inputs": list(inputs),
     }
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
+    return checksum_of(record)[:32]
 
 
 def _identity(path: Path) -> tuple[str, int, int]:

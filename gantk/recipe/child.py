@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantk.errors import DataError, RecipeError
+from gantk.files import checksum_of
 from gantk.recipe.load import located
 from gantk.recipe.merge import NAMED
 from gantk.recipe.model import Recipe
@@ -96,4 +96,4 @@ def _digest(recipe: Recipe) -> str:
     """
     said = recipe.model_dump(mode="json", exclude_defaults=True, exclude=TOLD)
     order = [list(getattr(recipe, kind)) for kind in NAMED]
-    return hashlib.sha256(json.dumps([said, order], sort_keys=True).encode()).hexdigest()[:8]
+    return checksum_of([said, order])[:8]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from gantk.data.slices import Readable, Slices
 from gantk.data.stacks import Network, own_size, shown, stacked, through
 from gantk.data.subject import Volumes
 from gantk.errors import DataError, UsageError, nearest
+from gantk.files import checksum
 from gantk.runtime.description import Description
 
 __all__ = ["Exported", "load"]
@@ -55,7 +55,7 @@ def read_description(path: Path) -> Description:
     mend = "export the run again: gantk export RUN -o FILE writes both files"
     try:
         description = Description.from_dict(json.loads(beside.read_text(encoding="utf-8")))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = checksum(path)
     except OSError as error:
         raise UsageError(
             "this exported network cannot be read", where=error.filename, why=error.strerror or error, mend=mend
