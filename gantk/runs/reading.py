@@ -69,10 +69,10 @@ def read_typed(path: Path) -> dict[str, Any]:
     return content
 
 
-def last_line(path: Path, tail: int = 65536) -> dict[str, Any]:
+def last_line(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            file.seek(max(file.seek(0, 2) - tail, 0))
+            file.seek(max(file.seek(0, 2) - 65536, 0))
             lines = file.read().split(b"\n")[:-1]
     except FileNotFoundError:
         raise Bad("is missing") from None

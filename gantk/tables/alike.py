@@ -105,6 +105,6 @@ def _grouped(names: Mapping[str, Any], values: Mapping[str, object], shown: Mapp
     return ", ".join(f"{shown[group[0]]} in {_listed(group)}" for group in groups.values())
 
 
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    shown = [*names[:most], f"{len(names) - most} more"] if len(names) > most else list(names)
+def _listed(names: Sequence[str]) -> str:
+    shown = [*names[:4], f"{len(names) - 4} more"] if len(names) > 4 else list(names)
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 2 else shown)

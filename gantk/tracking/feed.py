@@ -50,6 +50,8 @@ class Feed:
         settings: `[tracking]`; default: from the run's recipe.
         uri: the store; default: the store of earlier uploads, else the result of `resolve_uri`.
         stop: called between two pieces; if it returns true, the upload ends with `Stopped`.
+
+    Attributes:
         advance: called with the number of finished pieces.
     """
 
@@ -60,12 +62,11 @@ class Feed:
         uri: str | None = None,
         *,
         stop: Callable[[], bool] = lambda: False,
-        advance: Callable[[int], None] = lambda n: None,
     ) -> None:
         self.folder = folder
         self.settings = settings or TrackingSettings.model_validate(dict(folder.tracking))
         self.stop = stop
-        self.advance = advance
+        self.advance: Callable[[int], None] = lambda n: None
         self._path = folder.path / TRACKING
         self._tail = Tail(folder.path / JOURNAL)
         self._pace = Pace()

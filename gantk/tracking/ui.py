@@ -78,13 +78,13 @@ def free_port(wanted: int | None = None) -> int:
     raise UsageError(f"port {wanted} is taken", mend="choose another port with --port, or omit it")
 
 
-def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = print, wait: float = 60) -> int:
+def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = print) -> int:
     """Serve the UI until it is interrupted; `on_ready` receives the URL as soon as the UI responds.
 
     A store that is a server has its own UI: `on_ready` receives its address and nothing is started.
 
     Raises:
-        TrackingError: the store does not respond or the UI does not start within `wait` seconds.
+        TrackingError: the store does not respond or the UI does not start within a minute.
     """
     if uri.startswith(("http://", "https://")):
         probe(uri)
@@ -111,7 +111,7 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
             start_new_session=True,  # the server has child processes, which must end with it
         )
         try:
-            _until_ready(server, url, wait)
+            _until_ready(server, url)
             on_ready(url)
             server.communicate()
         except KeyboardInterrupt:
@@ -152,8 +152,8 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def _until_ready(server: subprocess.Popen[bytes], url: str, wait: float) -> None:
-    end = time.monotonic() + wait
+def _until_ready(server: subprocess.Popen[bytes], url: str) -> None:
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if server.poll() is not None:
             said = server.stderr.read().decode(errors="replace").split("\n") if server.stderr else []
@@ -163,4 +163,4 @@ def _until_ready(server: subprocess.Popen[bytes], url: str, wait: float) -> None
             return
         except TrackingError:
             time.sleep(0.2)
-    raise TrackingError(f"the MLflow UI did not answer within {wait:.0f} s", where=url)
+    raise TrackingError("the MLflow UI did not answer within 60 s", where=url)
