@@ -30,9 +30,9 @@ _TIFF_KINDS = {
 }
 _COLOURS = {"grey": 1, "RGB": 3, "palette": 1, "CMYK": 4, "YCbCr": 3}
 _WHITE_IS_ZERO, _CMYK, _JPEG = 0, 1, 7  # values of TIFF's tags, in this order: photometric, ink set, compression
-Further = Literal["", "transparency", "premultiplied transparency", "channel beside the colors"]
+Further = Literal["", "transparency", "premultiplied transparency", "extra channel"]
 _FURTHER: dict[int, Further] = {
-    0: "channel beside the colors",
+    0: "extra channel",
     1: "premultiplied transparency",
     2: "transparency",
 }

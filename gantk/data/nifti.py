@@ -114,7 +114,7 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
         raise _damaged(path, f"its header gives the shape {shape}")
     if len(shape) < 3:
         raise DataError(
-            f"this image has {len(shape)} dimensions {shape} where 3 are expected",
+            f"this image has {len(shape)} dimensions, {shape}, but 3 are expected",
             where=path,
             mend="convert its series to one volume again",
         )
@@ -139,7 +139,7 @@ def _checked_end(path: Path, header: nib.Nifti1Header, room: int) -> int:
         )
     if number is None and volumes > 1:
         raise DataError(
-            f"this image holds {volumes} volumes {shape} where one is expected",
+            f"this image holds {volumes} volumes, {shape}, but one is expected",
             where=path,
             why="it looks like a file of the Medical Segmentation Decathlon, which holds all modalities of a patient, "
             "or like a series over time or direction",

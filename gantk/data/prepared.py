@@ -192,7 +192,7 @@ def _check(path: Path, shape: tuple[int, ...], dtype: type) -> None:
     """Raise `ValueError` or `OSError` unless the file contains this array completely."""
     array = _load(path)
     if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"{path.name} holds {array.dtype} {array.shape} where {np.dtype(dtype)} {shape} is expected")
+        raise ValueError(f"{path.name} holds {array.dtype} {array.shape}, but {np.dtype(dtype)} {shape} is expected")
 
 
 def _area(areas: Mapping[int, np.ndarray], labels: Iterable[int], slices: int) -> np.ndarray:

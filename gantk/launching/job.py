@@ -16,9 +16,9 @@ class Job:
 
     Args:
         name: the run's id.
-        command: the program and its arguments; exit code 0 says that the run is finished.
+        command: the program and its arguments; exit code 0 means that the run is finished.
         folder: the run's folder.
-        log: the file that takes the command's output; where absent, it goes where this process's output goes.
+        log: the file for the command's output; default: the output of this process.
     """
 
     name: str
@@ -31,20 +31,20 @@ class Handle(Protocol):
     """A running job."""
 
     def poll(self) -> int | None:
-        """The exit code, negative for the signal that ended it; None before its end."""
+        """The exit code, negative if a signal ended the job; None while it runs."""
 
     def stop(self) -> None:
-        """Ask the job to save and end; a second call asks it to end at once."""
+        """Ask the job to save and end; a second call asks it to end immediately."""
 
     def kill(self) -> None:
         """Kill the job."""
 
 
 class Launcher(Protocol):
-    """Starts jobs: a component of the kind `launcher`, its constructor's arguments given on the command line.
+    """Starts jobs: a component of kind `launcher`; the command line sets its constructor's arguments.
 
     Attributes:
-        workers: the most jobs at once; 0 for all.
+        workers: largest number of jobs at once; 0 for all.
         here: whether jobs run on this machine and may write to this terminal.
     """
 
@@ -52,8 +52,8 @@ class Launcher(Protocol):
     here: bool
 
     def start(self, job: Job) -> Handle:
-        """Start a job and return at once.
+        """Start a job and return immediately.
 
         Raises:
-            GantkError: it cannot be started.
+            GantkError: the job cannot be started.
         """

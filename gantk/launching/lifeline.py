@@ -1,4 +1,4 @@
-"""A child process that notices the death of its parent, however it died."""
+"""A pipe by which a child process notices the end of its parent, whatever the cause."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIABLE = "GANTK_LIFELINE"
 
 
 def hold() -> None:
-    """Where this process was given a lifeline, ask it to save and stop (SIGTERM) once that is cut."""
+    """If this process has a lifeline, send it SIGTERM (save and stop) as soon as the parent has ended."""
     number = os.environ.pop(VARIABLE, "")  # it is not our children's
     if number.isdecimal():
         threading.Thread(target=_wait, args=(int(number),), name="gantk-lifeline", daemon=True).start()

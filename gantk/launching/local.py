@@ -19,10 +19,10 @@ __all__ = ["Local"]
 class Local:
     """Runs on this machine, each in its own process.
 
-    Several at once share the cores: each gets OMP_NUM_THREADS = cores / workers, unless that is set.
+    Simultaneous runs share the cores: each gets OMP_NUM_THREADS = cores / workers, unless it is set.
 
     Args:
-        workers: the most runs at once.
+        workers: largest number of runs at once.
     """
 
     here = True
@@ -41,9 +41,9 @@ class Local:
 
 
 class _Process:
-    """A process group of its own, so that a terminal's Ctrl-C reaches it once: from the sweep.
+    """A separate process group, so that Ctrl-C in a terminal reaches it only once, through the sweep.
 
-    It holds the reading end of a pipe of ours, by which it learns that we died.
+    It holds the reading end of a pipe, by which it notices the end of this process.
     """
 
     def __init__(self, job: Job, environment: dict[str, str]) -> None:

@@ -14,14 +14,14 @@ __all__ = ["run_processes", "torchrun"]
 
 
 def torchrun(command: Sequence[str], nodes: int, processes: int, meeting: str, name: str) -> list[str]:
-    """The command that starts one of gantk, `python … -m gantk …`, in processes that train together.
+    """The torchrun command that starts a gantk command, `python … -m gantk …`, in processes that train together.
 
     Args:
-        command: that of one process.
-        nodes: machines, each of which starts this command.
-        processes: on each machine.
-        meeting: `HOST:PORT` where the machines find each other.
-        name: of what they do together, the same on all.
+        command: the command of one process.
+        nodes: number of machines; each starts the torchrun command.
+        processes: number of processes on each machine.
+        meeting: `HOST:PORT` at which the machines find each other.
+        name: the name of their common job, the same on all machines.
     """
     place = list(command).index("-m")
     how = [f"--nnodes={nodes}", f"--nproc-per-node={processes}", f"--rdzv-id={name}"]
@@ -30,7 +30,7 @@ def torchrun(command: Sequence[str], nodes: int, processes: int, meeting: str, n
 
 
 def run_processes(count: int) -> int:
-    """Start this command's line again in several processes that train together; the exit code when they have ended."""
+    """Start this command line again in several processes that train together; return the exit code at the end."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch

@@ -17,18 +17,18 @@ __all__ = ["Submitit", "carry_out"]
 
 
 class Submitit:
-    """Runs as jobs of a Slurm cluster, which sees the same folders; needs the extra `slurm` (submitit).
+    """Runs as jobs of a Slurm cluster with access to the same folders; needs the extra `slurm` (submitit).
 
     Args:
-        workers: the most jobs at once; 0 for all.
-        partition: Slurm's partition; the cluster's default where empty.
-        hours: the longest time of a job.
-        cpus: cores of a job on each node.
-        nodes: machines of a job, which train one run together.
-        gpus_per_node: GPUs of a job on each node.
-        processes: of a run on each node; one for each GPU where 0.
-        memory: of a job on each node, in GB.
-        cluster: `slurm`, or `local` to try it without one.
+        workers: largest number of jobs at once; 0 for all.
+        partition: Slurm's partition; empty for the cluster's default.
+        hours: time limit of a job.
+        cpus: cores per node.
+        nodes: number of machines of a job, which train one run together.
+        gpus_per_node: GPUs per node.
+        processes: processes of a run per node; 0 for one per GPU.
+        memory: memory per node, in GB.
+        cluster: `slurm`, or `local` for a test without a cluster.
     """
 
     here = False
@@ -84,9 +84,9 @@ class Submitit:
 
 
 def carry_out(command: list[str], log: str, nodes: int = 1, processes: int = 1) -> int:
-    """On each of a job's nodes: run a command to its end, output to a file, and return its exit code.
+    """Run a command on each node of a job, write its output to a file, and return its exit code.
 
-    Several nodes or processes do it together, as torchrun starts them; what is said on the first node is in the file.
+    With several nodes or processes, torchrun starts them; the file has the output of the first node.
     """
     if nodes * processes > 1:
         import submitit
@@ -104,7 +104,7 @@ def carry_out(command: list[str], log: str, nodes: int = 1, processes: int = 1) 
 
 
 class _Submitted:
-    """A Slurm job; a job that the cluster ended has no exit code and counts as failed."""
+    """A Slurm job; a job ended by the cluster has no exit code and counts as failed."""
 
     def __init__(self, job: Any) -> None:
         self.job = job

@@ -24,7 +24,7 @@ __all__ = ["COLOURS", "Chart", "Curves", "draw_chart", "gather", "records_of"]
 
 COLOURS = ("#3b82d6", "#e0702f", "#2f9e6e", "#b65fc2", "#c9a227", "#d1495b", "#5b8c9c", "#8a7a6a")
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)))
-"""Line styles for further series, when all colors are used."""
+"""Line styles for additional series, when all colors are used."""
 MOST_POINTS = 300
 ONE_AXIS = 10
 """The factor by which losses on one linear axis may differ in size."""

@@ -99,7 +99,7 @@ def _preprocessing(recipe: Mapping[str, Any], noun: str) -> str:
         f"Volumes were brought to LPS orientation; {_grid(data)}. "
         f"Inside the foreground, intensities up to {rule.get('reach', 2):g} times their percentile "
         f"{rule.get('percentile', 80):g} were mapped linearly to [-1, 0.9] and those above to [0.9, 1], for each "
-        "volume or, where numbers mean the same in all patients, with one scale for the cohort; the background is -1."
+        "volume or, if numbers mean the same in all patients, with one scale for the cohort; the background is -1."
     )
 
 
@@ -130,7 +130,7 @@ def _networks(recipe: Mapping[str, Any]) -> str:
         judge = settings.get("discriminator")
         text = f"{role}: generator {_component(settings['generator'])}"
         if settings.get("residual"):
-            text += f", whose output is added to {settings['residual']}"
+            text += f", which predicts a change of {settings['residual']}"
         text += _begun(settings.get("weights"))
         said.append(text + (f", discriminator {_component(judge)}" if judge else ", no discriminator"))
     return "; ".join(said) + "."

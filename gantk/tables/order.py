@@ -77,7 +77,7 @@ def ordered(rows: Sequence[TableRow], by: str | None) -> list[TableRow]:
 def best_of_groups(
     rows: Sequence[TableRow], columns: Mapping[str, Column], by: str | None, digits: Mapping[str, int]
 ) -> list[TableRow]:
-    """Mark each column's best per group, over the seeds that all its rows have; means rounded alike are all best."""
+    """Mark each column's best rows per group, over the common seeds; rounded means that tie are all best."""
     best: dict[TableRow, set[str]] = {row: set() for row in rows}
     for group in grouped(rows, by):
         for name, column in columns.items():

@@ -36,7 +36,7 @@ class Feeder:
         run_folder: the run's folder, which contains at least `recipe.toml`.
         settings: `[tracking]`; default: from the run's recipe.
         uri: the store, as given on the command line.
-        on_note: called from the thread with a one-line note when the store fails and when it recovers.
+        on_note: called from the thread with a one-line note when the store fails or recovers.
         interval: seconds between two passes.
     """
 

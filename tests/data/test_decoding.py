@@ -272,7 +272,7 @@ def test_tiff_transparency(tmp_path: Path, dtype: type) -> None:
     assert found.left_out == "transparency"
     found = read_pixels(tiff(tmp_path / "x.tif", samples, photometric="rgb", extrasamples=["unspecified"]), "rgb")
     np.testing.assert_array_equal(found.values, samples[..., :3])
-    assert found.left_out == "channel beside the colors"
+    assert found.left_out == "extra channel"
 
 
 def test_tiff_cmyk_and_jpeg(tmp_path: Path) -> None:

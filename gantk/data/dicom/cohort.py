@@ -61,7 +61,7 @@ def dicom(root: Path, images: Path, progress: Progress, patterns: Sequence[str] 
     if not taken:
         told = sorted({choice.series.description or "(no description)" for choice in choices})
         raise DataError(
-            "none of the series here is recognized",
+            "no series in this folder is recognized",
             where=root,
             why=f"they are described as {', '.join(map(repr, told[:_SHOWN]))}",
             mend='name their modalities with --pattern "t1=DESCRIPTION"; * stands for anything',

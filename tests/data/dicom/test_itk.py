@@ -63,7 +63,7 @@ def test_a_time_series_is_no_volume_and_two_echoes_are_two(volume, tmp_path):
     for time in range(2):
         write_series(tmp_path / "in" / f"{time}", volume, 1, "t1 dynamic", TemporalPositionIdentifier=time + 1)
         write_series(tmp_path / "in" / f"e{time}", volume + time, 2, "pd t2 tse", EchoTime=20.0 + 60 * time)
-    with pytest.raises(DataError, match="none of the series"):
+    with pytest.raises(DataError, match="no series in this folder"):
         cohort.dicom(tmp_path / "in", tmp_path / "o", QUIET, ["=pd*"])
     (subject,) = cohort.dicom(tmp_path / "in", tmp_path / "out", QUIET, ["pd=pd*"])
     assert "time series" in record(tmp_path / "out")["t1 dynamic"]["note"]
@@ -98,6 +98,6 @@ def test_a_damaged_file_is_told(volume, tmp_path):
     write_series(tmp_path / "in", volume, 1, "t1")
     first = next((tmp_path / "in").iterdir())
     first.write_bytes(first.read_bytes()[:200])
-    with pytest.raises(DataError, match="none of the series"):
+    with pytest.raises(DataError, match="no series in this folder"):
         cohort.dicom(tmp_path / "in", tmp_path / "out", told := Told(), ["=*"])
     assert any("1 DICOM files are not images" in text and str(first) in text for text in told.notes)
