@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
+os.environ.setdefault("GANTK_DEVICE", "cpu")  # that of all tests but those of tests/cuda
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group

@@ -22,11 +22,13 @@ PIXELS = 2**17
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The named device, or the best available one: CUDA, then Apple's MPS, then the CPU.
+    """The named device; `auto` is that of `GANTK_DEVICE`, or else the best one: CUDA, Apple's MPS, then the CPU.
 
     Raises:
         UsageError: there is no such device here.
     """
+    default = os.environ.get("GANTK_DEVICE", "auto")
+    asked, name = name, default if name == "auto" else name
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -37,7 +39,7 @@ def pick_device(name: str = "auto") -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
             f"the device {name!r} cannot be used",
-            where="--device",
+            where="--device" if asked != "auto" else "GANTK_DEVICE",
             why=str(error).partition(". ")[0].splitlines()[0],
             mend="use auto, cpu, cuda, cuda:N or mps",
         ) from None

@@ -169,10 +169,11 @@ class World:
 def world(device: str = "auto") -> Iterator[World]:
     """Join the processes that `torchrun` started; a world of one where it started none.
 
-    They communicate by NCCL between GPUs and by gloo between CPUs.
+    They communicate by NCCL if each has a GPU of its own, and by gloo otherwise.
 
     Args:
-        device: as `pick_device` takes it; under torchrun on GPUs, `auto` and `cuda` are each process's own GPU.
+        device: as `pick_device` takes it; under torchrun on GPUs, `auto` and `cuda` are each process's own GPU, and
+            `cuda:N` is one that all processes of a machine share, which is for tests.
 
     Raises:
         UsageError: there is no such device, or a machine has fewer GPUs than processes.
@@ -185,7 +186,7 @@ def world(device: str = "auto") -> Iterator[World]:
     chosen = _own_device(device)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group(_backend(device, chosen), timeout=PATIENCE)
     processes = World(dist.get_rank(), size, chosen)
     try:
         with processes.heard():
@@ -208,6 +209,12 @@ def _own_device(device: str) -> torch.device:
             mend=f"start at most {there} processes on it, or use --device cpu",
         )
     return torch.device("cuda", local)
+
+
+def _backend(device: str, chosen: torch.device) -> str:
+    """NCCL between GPUs; it refuses processes that share one."""
+    shared = device not in ("auto", "cuda") and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1
+    return "nccl" if chosen.type == "cuda" and not shared else "gloo"
 
 
 def _is_connection(error: RuntimeError) -> bool:

@@ -1,10 +1,10 @@
 """Steps of Pix2Pix, CycleGAN, CUT and pGAN in gantk against the same steps as their published codes perform them.
 
-Run as `python tests/bench/bench_methods.py [METHOD ...] [--threads N] [--rounds N] [--size N] [--channels N]`. All
-start from the same weights and see the same batch of one. First, all sides' losses of one step are compared, so that
+Run as `python tests/bench/bench_methods.py [METHOD ...] [--threads N] [--rounds N] [--size N] [--channels N]`, on a GPU
+with `--device cuda`. All start from the same weights and see the same batch of one. First, all sides' losses of one step are compared, so that
 the same work is timed, and the generators' gradients, so that it is known how far they agree. Then steps are timed
 in turns. Printed are medians and quartiles over rounds of the published time by gantk's, of the processor's and of
-the clock's: above 1 gantk is faster.
+the clock's: above 1 gantk is faster. On a GPU a round is ten steps, and the clock's time is the one to look at.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
 from gantk.translation import assemble
 from published_steps import Cut, CycleGan, PGan, Pix2Pix, PublishedStep
-from timing import Seconds, Spread, in_turns
+from timing import Seconds, Spread, finish, in_turns, where
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}  # of the losses of the first step, relative
@@ -115,18 +115,24 @@ class Side:
         precision: fp32 or bf16.
         size: H and W.
         channels: width of the networks.
+        device: where.
     """
 
-    def __init__(self, method: Method, ours: bool, precision: str, size: int, channels: int) -> None:
+    def __init__(
+        self, method: Method, ours: bool, precision: str, size: int, channels: int, device: torch.device
+    ) -> None:
+        self.device = device
         changes = [change.replace("=W", f"={channels}") for change in method.published]
         recipe = load_recipe(RECIPES / method.recipe, [f"data.crop=[{size}, {size}]", *changes])
         assembly = assemble(recipe, load_plugins().registry)
         layout, plan = assembly.layout, assembly.plan("training", tuple(assembly.translators))
         self.batch: dict[str, Group] = {
-            name: make_group(1, layout.size("source"), layout.size("target"), (size, size), seed=number)
+            name: make_group(1, layout.size("source"), layout.size("target"), (size, size), seed=number).to(device)
             for number, name in enumerate(plan.groups)
         }
-        autocast = partial(torch.autocast, "cpu", torch.bfloat16) if precision == "bf16" else nullcontext
+        for translator in assembly.translators.values():
+            translator.to(device)
+        autocast = partial(torch.autocast, device.type, torch.bfloat16) if precision == "bf16" else nullcontext
         self.generators: list[nn.Module]
         self._step: Callable[[], Mapping[str, float | Tensor]]
         if ours:
@@ -139,6 +145,12 @@ class Side:
             step = method.step(assembly.translators, autocast)
             self.generators = [n.g for n in step.networks.values()]
             self._step = lambda: step(self.batch)
+
+    def block(self) -> None:
+        """As many steps as a round has."""
+        for _ in range(10 if self.device.type == "cuda" else 1):
+            self.step()
+        finish(self.device)
 
     def step(self) -> dict[str, float]:
         """One training step; the losses before it."""
@@ -180,7 +192,7 @@ def report(name: str, method: Method, spent: Mapping[str, list[Seconds]]) -> Non
     """Times, and ratios of the published step's to gantk's within each round."""
     for side, seconds in spent.items():
         cpu, wall = (Spread.of([getattr(s, kind) for s in seconds]) for kind in Seconds._fields)
-        print(f"  {side:16} {cpu.median:7.2f} s processor {wall.median:7.2f} s wall")
+        print(f"  {side:16} {cpu.median:7.3f} s processor {wall.median:7.3f} s wall")
     for ours, theirs in [
         ("gantk fp32", "published fp32"),
         ("gantk bf16", "published fp32"),
@@ -203,6 +215,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=64, help="width of the networks")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves its own choice")
+    parser.add_argument("--device", default="cpu", type=torch.device)
     parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16"), default=["fp32", "bf16"])
     options = parser.parse_args()
     unknown = set(options.methods) - set(METHODS)
@@ -212,8 +225,11 @@ def main() -> None:
         parser.error("quartiles need two rounds at least")
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = False
     print(
-        f"{options.size}², batch 1, {options.channels} channels, {torch.get_num_threads()} threads, "
+        f"{options.size}², batch 1, {options.channels} channels, {where(options.device)}, "
         f"{options.rounds} rounds, torch {torch.__version__}, {platform.machine()}"
     )
     for name in options.methods or METHODS:
@@ -221,13 +237,13 @@ def main() -> None:
         print(f"{name}:")
         sides = {
             f"{'gantk' if ours else 'published'} {precision}": Side(
-                method, ours, precision, options.size, options.channels
+                method, ours, precision, options.size, options.channels, options.device
             )
             for precision in options.precisions
             for ours in (False, True)
         }
         first_step(sides)
-        report(name, method, in_turns({key: side.step for key, side in sides.items()}, options.rounds))
+        report(name, method, in_turns({key: side.block for key, side in sides.items()}, options.rounds))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from gantk_baselines.adversarial import Vanilla
 from gantk_baselines.discriminators import PatchGan
 from gantk_baselines.generators import Resnet, Unet
 from gantk_baselines.pixelwise import L1
-from timing import Spread, in_turns
+from timing import Spread, finish, in_turns
 
 TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
@@ -115,8 +115,7 @@ def compare(
     def block(step: Step) -> None:
         for _ in range(steps):
             step(group)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        finish(device)
 
     spent = in_turns({"loop": lambda: block(hand), "gantk": lambda: block(ours)}, rounds)
     # on a CPU the process's own time: what others on the machine do does not count

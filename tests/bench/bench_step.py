@@ -17,8 +17,10 @@ from gantk.recipe import Recipe, load_recipe
 from gantk.training.device import autocasting, computing, pick_device
 from gantk.training.state import TrainingState
 from gantk.training.update import Updater
+from timing import where
 
 WARM, TIMED = 2, 10
+WARM_GPU, TIMED_GPU = 10, 50
 
 
 def group(recipe: Recipe, size: int, with_target: bool) -> Group:
@@ -37,19 +39,20 @@ def main(path: str, overrides: list[str]) -> None:
     autocast = autocasting(device, recipe.run.precision)
     batch = {name: group(recipe, size, name != "unpaired").to(device) for name, size in recipe.data.batch.items()}
     on_gpu = device.type == "cuda"
-    where = torch.cuda.get_device_name(device) if on_gpu else f"{torch.get_num_threads()} threads"
     for stage in scheduler.stages(list(state.translators)):
         plan = assembly.plan(stage.name, stage.roles)
         updater = Updater(state.translators, state.optimizers, plan, recipe.training, autocast, scalers=state.scalers)
         weights = dict.fromkeys(stage.roles, 1.0)
-        for step in range(WARM + TIMED):
-            if step == WARM:
+        warm, timed = (WARM_GPU, TIMED_GPU) if on_gpu else (WARM, TIMED)
+        for step in range(warm + timed):
+            if step == warm:
                 began = time.perf_counter()
             with computing(device, recipe.run):
                 updater.step([batch], weights)  # reads its values at its end, and so waits for the GPU
-        seconds = (time.perf_counter() - began) / TIMED
+        seconds = (time.perf_counter() - began) / timed
         held = f", {torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB" if on_gpu else ""
-        print(f"{stage.name}: {seconds:.3f} s/step, {where}, {recipe.run.precision}{held}")
+        what = " ".join([recipe.run.precision, *overrides])
+        print(f"{stage.name}: {seconds:.4f} s/step, {where(device)}, {what}{held}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ __all__ = ["PublishedDown", "PublishedUp", "published"]
 
 
 @lru_cache(maxsize=64)
-def _kernel(taps: tuple[float, ...], scale: float, channels: int) -> Tensor:
+def _kernel(taps: tuple[float, ...], scale: float, channels: int, device: torch.device) -> Tensor:
     """A depthwise kernel (channels, 1, k, k), made once, as the published layers hold it in a buffer."""
-    row = torch.tensor(taps)
+    row = torch.tensor(taps, device=device)
     return (row[:, None] * row * scale).repeat(channels, 1, 1, 1)
 
 
@@ -25,7 +25,7 @@ class PublishedDown(nn.Module):
     """CUT's Downsample: reflected border, depthwise convolution."""
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = _kernel((1.0, 2.0, 1.0), 1 / 16, x.shape[1])
+        kernel = _kernel((1.0, 2.0, 1.0), 1 / 16, x.shape[1], x.device)
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel.to(x.dtype), stride=2, groups=x.shape[1])
 
 
@@ -33,7 +33,7 @@ class PublishedUp(nn.Module):
     """CUT's Upsample: replicated border, depthwise transposed convolution, cropped."""
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = _kernel((1.0, 3.0, 3.0, 1.0), 1 / 16, x.shape[1])
+        kernel = _kernel((1.0, 3.0, 3.0, 1.0), 1 / 16, x.shape[1], x.device)
         padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
         blurred = F.conv_transpose2d(padded, kernel.to(x.dtype), stride=2, padding=2, groups=x.shape[1])
         return blurred[:, :, 1:, 1:][:, :, :-1, :-1]

@@ -11,6 +11,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -37,14 +38,20 @@ def adam(*modules: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam([p for module in modules for p in module.parameters()], lr=2e-4, betas=(0.5, 0.999))
 
 
+@lru_cache(maxsize=4)
+def _label(value: float, device: torch.device) -> Tensor:
+    """A label, made once, as the codes hold it in a buffer."""
+    return torch.tensor(value, device=device)
+
+
 def squares(scores: Tensor, label: float) -> Tensor:
     """LSGAN."""
-    return F.mse_loss(scores, torch.tensor(label).expand_as(scores))
+    return F.mse_loss(scores, _label(label, scores.device).expand_as(scores))
 
 
 def cross_entropy(scores: Tensor, label: float) -> Tensor:
     """Vanilla GAN."""
-    return F.binary_cross_entropy_with_logits(scores, torch.tensor(label).expand_as(scores))
+    return F.binary_cross_entropy_with_logits(scores, _label(label, scores.device).expand_as(scores))
 
 
 class Networks(nn.Module):
@@ -124,7 +131,7 @@ class PGan(Pix2Pix):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         body = FeatureNetwork.shared("vgg16", "random", False).body
-        self.vgg = published(copy.deepcopy(body[:9]))  # up to relu2_2
+        self.vgg = published(copy.deepcopy(body[:9])).to(next(self.g.parameters()).device)  # up to relu2_2
 
     def others(self, fake: Tensor, y: Tensor) -> Losses:
         of_y, of_fake = (self.vgg(image.expand(-1, 3, -1, -1)) for image in (y, fake))
@@ -245,7 +252,7 @@ class Cut(PublishedStep):
         projected, drawn = {}, {}
         for layer, feature in features.items():
             flat = feature.permute(0, 2, 3, 1).flatten(1, 2)
-            drawn[layer] = places[layer] if places else torch.randperm(flat.shape[1])[:PATCHES]
+            drawn[layer] = places[layer] if places else torch.randperm(flat.shape[1])[:PATCHES].to(flat.device)
             x = self.heads[str(layer)](flat[:, drawn[layer], :].flatten(0, 1))
             projected[layer] = x / (x.pow(2).sum(1, keepdim=True).pow(0.5) + 1e-7)
         return projected, drawn
@@ -256,7 +263,7 @@ class Cut(PublishedStep):
         positive = torch.bmm(query.view(count, 1, width), key.view(count, width, 1)).view(count, 1)
         query, key = query.view(images, -1, width), key.view(images, -1, width)
         negative = torch.bmm(query, key.transpose(2, 1))
-        own = torch.eye(query.shape[1], dtype=torch.bool)[None]
+        own = torch.eye(query.shape[1], dtype=torch.bool, device=query.device)[None]
         negative = negative.masked_fill(own, -10.0).view(count, -1)
         logits = torch.cat([positive, negative], 1) / TEMPERATURE
-        return F.cross_entropy(logits, torch.zeros(count, dtype=torch.long), reduction="none")
+        return F.cross_entropy(logits, torch.zeros(count, dtype=torch.long, device=logits.device), reduction="none")

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["Seconds", "Spread", "in_turns"]
+import torch
+
+__all__ = ["Seconds", "Spread", "finish", "in_turns", "where"]
 
 
 class Seconds(NamedTuple):
@@ -32,6 +34,19 @@ class Spread(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.median:.3f} (quartiles {self.low:.3f} to {self.high:.3f})"
+
+
+def finish(device: torch.device) -> None:
+    """Wait for the work that was given to a GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def where(device: torch.device) -> str:
+    """The GPU's name, or the CPU's threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.get_num_threads()} threads"
 
 
 def in_turns(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[Seconds]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,8 +14,8 @@ import pytest
 import torch
 
 from gantk import load
-from kills import assert_same
-from ranks import EVEN, start
+from kills import assert_same, journal
+from ranks import EVEN, hit, start
 
 SECONDS = 600
 
@@ -38,6 +37,14 @@ def the_run(folder: Path) -> Path:
     return run
 
 
+def wait_for_a_checkpoint(process: subprocess.Popen[str], folder: Path) -> None:
+    ends = time.monotonic() + SECONDS
+    while not list(folder.glob("runs/*/checkpoints/step-*/checkpoint.json")):
+        assert process.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_killed_run_goes_on_to_the_same_bits(
     recipe: Path, tmp_path: Path, device: torch.device, precision: str
@@ -45,11 +52,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     options = ("--set", "run.deterministic=true", "--set", f"run.precision={precision}")
     finish(gantk(tmp_path / "whole", device, recipe, *options))
     killed = gantk(tmp_path / "killed", device, recipe, *options)
-    ends = time.monotonic() + SECONDS
-    while not list(tmp_path.glob("killed/runs/*/checkpoints/step-*/checkpoint.json")):
-        assert killed.poll() is None
-        assert time.monotonic() < ends
-        time.sleep(0.02)
+    wait_for_a_checkpoint(killed, tmp_path / "killed")
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     finish(gantk(tmp_path / "killed", device, "--resume", the_run(tmp_path / "killed").name))
@@ -65,5 +68,24 @@ def test_a_prediction_is_the_cpus(recipe: Path, cohort: Any, tmp_path: Path, dev
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are not two GPUs here")
 def test_two_gpus_train_together(recipe: Path, tmp_path: Path) -> None:
-    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-    finish(start(tmp_path, recipe, *EVEN))
+    finish(start(tmp_path, recipe, *EVEN, "--device", "cuda"))
+
+
+def test_two_processes_share_a_gpu(recipe: Path, tmp_path: Path, device: torch.device) -> None:
+    """One dies, and they go on to the same bits; their first losses are those of a process that has the batch alone."""
+    options = (*EVEN, "--set", "run.deterministic=true", "--set", "translators.teacher.generator.dropout=0.0")
+    shared = ("--device", "cuda:0" if device.type == "cuda" else str(device))
+    finish(gantk(tmp_path / "alone", device, recipe, *options))
+    finish(start(tmp_path / "whole", recipe, *options, *shared))
+    first, theirs = (
+        {name: value for name, value in record["metrics"].items() if name.startswith("train/")}
+        for record in (journal(the_run(tmp_path / name))[0] for name in ("whole", "alone"))
+    )
+    assert first == pytest.approx(theirs, rel=1e-3)
+    killed = start(tmp_path / "killed", recipe, *options, *shared)
+    wait_for_a_checkpoint(killed, tmp_path / "killed")
+    assert hit(killed, 1)
+    said, _ = killed.communicate(timeout=60)
+    assert "another of the 2 processes of this run has ended" in said
+    finish(start(tmp_path / "killed", "--resume", the_run(tmp_path / "killed").name, *shared))
+    assert_same(the_run(tmp_path / "killed"), the_run(tmp_path / "whole"))

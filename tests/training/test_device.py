@@ -27,6 +27,15 @@ def test_networks_run_in_the_precision_asked_for(precision: Any, dtype: torch.dt
     assert make_scaler(CPU, precision).is_enabled() == (precision == "fp16")
 
 
+def test_the_default_device_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANTK_DEVICE", "cpu:0")
+    assert pick_device() == torch.device("cpu:0")
+    assert pick_device("cpu") == CPU
+    monkeypatch.setenv("GANTK_DEVICE", "gpu")
+    with pytest.raises(UsageError, match=r"GANTK_DEVICE: the device 'gpu' cannot be used"):
+        pick_device()
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_scaled_step_is_the_plain_step(bench: Any, losses: Any, batch: Any, accumulate: int) -> None:
     """Its factor is a power of 2, which a gradient in single precision does not feel, and is taken out again."""
