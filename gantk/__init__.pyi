@@ -57,6 +57,7 @@ from .sweeps.remeasure import evaluate_sweep as evaluate_sweep
 from .sweeps.sweep import SweepResult as SweepResult
 from .sweeps.sweep import list_sweep as list_sweep
 from .sweeps.sweep import run_sweep as run_sweep
+from .tensors import to_device as to_device
 from .training.scheduler import Control as Control
 from .training.scheduler import MetricName as MetricName
 from .training.scheduler import Scheduler as Scheduler

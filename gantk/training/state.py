@@ -109,11 +109,13 @@ class TrainingState:
 
     def _compile(self) -> None:
         """Compile the networks in place; names and weights stay. Second-order gradients cannot be compiled."""
+        # else the backward pass of transposed convolutions fails on GPUs: github.com/pytorch/pytorch/issues/171622
+        options: dict[str, str | int | bool] = {"layout_optimization": False}
         for role, translator in self.translators.items():
-            translator.generator.compile()
+            translator.generator.compile(options=options)
             penalised = any(term.needs.second_order for term in self.assembly.terms if term.role == role)
             if translator.discriminator is not None and not penalised:
-                translator.discriminator.compile()
+                translator.discriminator.compile(options=options)
 
     @property
     def translators(self) -> dict[str, Translator]:

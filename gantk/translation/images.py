@@ -15,6 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from gantk.data.layout import Domain
 from gantk.errors import PluginError, TrainingError, nearest
 from gantk.plugins.blame import blame
+from gantk.tensors import take_channels
 from gantk.translation.protocols import Moment
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ class Images:
             )
         if domain.channels is None:
             return images
-        images = self.derive(f"channels {domain.channels}", images, lambda x: x[:, list(domain.channels or ())])
+        channels = domain.channels
+        images = self.derive(f"channels {channels}", images, lambda x: take_channels(x, channels))
         self._real.add(id(images))
         return images
 

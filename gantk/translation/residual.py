@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gantk.data.made import make_image, sizes_to_try
 from gantk.data.normalisation import BACKGROUND
 from gantk.errors import GantkError, PluginError
+from gantk.tensors import take_channels
 from gantk.translation.protocols import Translation, output_of
 
 __all__ = ["Residual", "bare"]
@@ -72,7 +73,7 @@ class Residual(nn.Module):
 
     def start(self, image: Tensor) -> Tensor:
         """The image `(B, T, *spatial)` in its input that it moves."""
-        return image[:, list(self.channels)]
+        return take_channels(image, self.channels)
 
     def _moved(self, image: Tensor, change: Tensor) -> Tensor:
         start = self.start(image)

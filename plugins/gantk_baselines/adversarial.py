@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from gantk import Count, ImageRef, Needs, NonNegative, Positive, View
+from gantk import Count, ImageRef, Needs, NonNegative, Positive, View, to_device
 from gantk_baselines.dimensional import beside, everything
 
 __all__ = ["R1", "Hinge", "Lsgan", "Vanilla", "WganGp"]
@@ -133,7 +133,7 @@ class WganGp(_Game):
         real, fake = view.image(self.real), self.fake(view)
         wasserstein = view.judge(fake).mean() - view.judge_image(self.real).mean()
         pairs = min(len(real), len(fake))
-        place = beside(torch.rand(pairs), fake).to(fake.device)
+        place = to_device(beside(torch.rand(pairs), fake), fake.device)
         between = (place * real[:pairs] + (1 - place) * fake[:pairs]).requires_grad_(True)
         scores = view.judge(between, source=view.source[:pairs], full_precision=True)
         (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gantk import Count, Fraction
+from gantk import Count, Fraction, to_device
 from gantk_baselines.dimensional import beside, everything
 
 __all__ = ["AdaptiveAugment", "DiffAugment"]
@@ -73,7 +73,7 @@ class AdaptiveAugment(nn.Module):
         def chosen() -> Tensor:
             return torch.rand(len(image)) < probability
 
-        flipped = beside(chosen(), image).to(image.device)
+        flipped = to_device(beside(chosen(), image), image.device)
         image = torch.where(flipped, image.flip(-1), image)
         image = _posed(image, chosen(), math.pi, 0.2, 0.125)
         return _colored(image, chosen(), 0.2, 0.5)
@@ -96,10 +96,11 @@ class AdaptiveAugment(nn.Module):
 
 def _colored(image: Tensor, chosen: Tensor, brightness: float, contrast: float) -> Tensor:
     """Changed brightness and contrast of the foreground, for the chosen images (B,)."""
-    stronger, brighter = (beside(draw, image).to(image) for draw in torch.rand(2, len(image)) * 2 - 1)
+    draws = to_device(torch.rand(2, len(image)) * 2 - 1, image.device).to(image)
+    stronger, brighter = (beside(draw, image) for draw in draws)
     mean = image.mean(dim=everything(image), keepdim=True)
     changed = (image - mean) * (1 + contrast * stronger) + mean + brightness * brighter
-    there = beside(chosen, image).to(image.device) & (image > BACKGROUND)
+    there = to_device(beside(chosen, image), image.device) & (image > BACKGROUND)
     return torch.where(there, changed, image)
 
 
@@ -116,7 +117,8 @@ def _posed(image: Tensor, chosen: Tensor, turn: float, size: float, shift: float
     ]
     if image.ndim == 5:
         rows.append(torch.stack([*2 * nothing, scale, 2 * shift * draws[4]], dim=1))
-    grid = F.affine_grid(torch.stack(rows, dim=1).to(image), list(image.shape), align_corners=False)
+    pose = to_device(torch.stack(rows, dim=1), image.device).to(image)
+    grid = F.affine_grid(pose, list(image.shape), align_corners=False)
     return F.grid_sample(image - BACKGROUND, grid, align_corners=False) + BACKGROUND
 
 
@@ -128,4 +130,4 @@ def _cut(image: Tensor, part: float) -> Tensor:
     for axis, length in enumerate(image.shape[2:]):
         place = torch.arange(length).reshape(-1, *[1] * (axes - 1 - axis)) / length
         inside = inside & ((place - centre[axis]).abs() < part / 2)
-    return torch.where(inside[:, None].to(image.device), BACKGROUND, image)
+    return torch.where(to_device(inside[:, None], image.device), BACKGROUND, image)

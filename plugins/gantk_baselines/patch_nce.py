@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from gantk import Count, Distinct, Fraction, GantkError, ImageRef, Needs, Positive, Sizes, View, Whole
+from gantk import Count, Distinct, Fraction, GantkError, ImageRef, Needs, Positive, Sizes, View, Whole, to_device
 
 __all__ = ["PatchHeads", "PatchNce"]
 
@@ -131,7 +131,7 @@ class PatchNce:
 
     def _places(self, feature: Tensor) -> Tensor:
         count = feature.shape[2:].numel()
-        return torch.randperm(count)[: self.patches].to(feature.device)
+        return to_device(torch.randperm(count)[: self.patches], feature.device)
 
     @staticmethod
     def _weight(view: View, feature: Tensor, places: Tensor) -> Tensor | None:

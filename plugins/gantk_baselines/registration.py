@@ -34,7 +34,7 @@ def warped(image: Tensor, deformation: Tensor) -> Tensor:
     rows = torch.arange(height, device=image.device, dtype=image.dtype)[:, None].expand(height, width)
     columns = torch.arange(width, device=image.device, dtype=image.dtype)[None].expand(height, width)
     places = torch.stack([columns, rows]) + deformation
-    scale = torch.tensor([width, height], device=image.device, dtype=image.dtype)[:, None, None]
+    scale = torch.stack([torch.full_like(rows, width), torch.full_like(rows, height)])
     grid = ((2 * places + 1) / scale - 1).permute(0, 2, 3, 1)
     return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

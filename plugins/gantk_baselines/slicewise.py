@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gantk import View
+from gantk import View, to_device
 
 __all__ = ["of_slices"]
 
@@ -22,7 +22,7 @@ def of_slices(view: View, image: Tensor, count: int) -> Tensor:
 
 
 def _places(volume: Tensor, count: int) -> Tensor:
-    return torch.randperm(volume.shape[2])[:count].sort().values.to(volume.device)
+    return to_device(torch.randperm(volume.shape[2])[:count].sort().values, volume.device)
 
 
 def _taken(volume: Tensor, places: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gantk import Count, Judgement, Needs, NonNegative, View
+from gantk import Count, Judgement, Needs, NonNegative, View, to_device
 from gantk_baselines.layers import Levels, check_image, check_layers
 
 __all__ = ["StarGan", "StarGanDiscriminator"]
@@ -108,7 +108,7 @@ class StarGan:
 
         def draw(source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             every = torch.cat([source, target], dim=1)
-            origin, wanted = torch.randint(every.shape[1], (2, len(every))).to(source.device)
+            origin, wanted = to_device(torch.randint(every.shape[1], (2, len(every))), source.device)
             image = every[torch.arange(len(every)), origin][:, None]
             return image, *(F.one_hot(label, every.shape[1]).to(source) for label in (origin, wanted))
 

@@ -62,8 +62,8 @@ class TumourMask:
         self.labels = labels
 
     def __call__(self, view: View) -> Tensor:
-        labels = torch.tensor(self.labels, device=view.segmentation.device)
-        return torch.where(torch.isin(view.segmentation, labels), self.inside, self.outside)
+        tumor = torch.stack([view.segmentation == label for label in self.labels]).any(dim=0)
+        return torch.where(tumor, self.inside, self.outside)
 
 
 class Edges:

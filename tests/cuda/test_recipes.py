@@ -85,6 +85,18 @@ def test_the_first_step_is_the_cpus(name: str, registry: Registry, device: torch
         assert ours[term] == pytest.approx(theirs[term], rel=1e-3, abs=1e-5), term
 
 
+@pytest.mark.parametrize("name", ["pix2pix.toml", "cut.toml"])
+def test_compiled_networks_give_the_same_losses(name: str, registry: Registry, device: torch.device) -> None:
+    def losses(compiled: bool) -> list[dict[str, float]]:
+        recipe = small(load_recipe(RECIPES / name, [f"training.compile={str(compiled).lower()}"]))
+        state = TrainingState(recipe, assemble(recipe, registry), make_scheduler(recipe, registry), device)
+        return [step(updater, groups) for _, updater, groups in updaters(state)]
+
+    with computing(device, load_recipe(RECIPES / name).run):
+        for ours, theirs in zip(losses(True), losses(False), strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-2)
+
+
 @pytest.mark.parametrize("name", ["ds3_semi.toml", "cut.toml", "cyclegan.toml"])
 def test_memory_does_not_grow(name: str, registry: Registry, device: torch.device) -> None:
     if device.type != "cuda":

@@ -132,7 +132,7 @@ def test_a_compiled_run_gives_the_same_losses_and_names(engine: Any, tmp_path: P
     """By a backend that compiles nothing: that the option arrives, and leaves names and averages alone."""
     counted = []
 
-    def compile_(self: torch.nn.Module) -> None:
+    def compile_(self: torch.nn.Module, options: dict[str, Any]) -> None:
         counted.append(type(self).__name__)
         self._compiled_call_impl = torch.compile(self._call_impl, backend="eager")
 
@@ -150,7 +150,7 @@ def test_a_compiled_run_gives_the_same_losses_and_names(engine: Any, tmp_path: P
 
 def test_a_penalised_discriminator_is_not_compiled(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: counted.append(type(self).__name__))
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, options: counted.append(type(self).__name__))
     engine(training={"compile": True}, losses={"adversarial": {"use": "wgan_gp", "on": "g"}})
     assert counted == ["Resnet"]
 
