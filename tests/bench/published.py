@@ -54,7 +54,7 @@ def published(network: nn.Module) -> nn.Module:
             elif isinstance(child, BlurUp):
                 setattr(module, name, PublishedUp())
             elif isinstance(child, OneMapConv2d):
-                plain = nn.Conv2d(child.in_channels, 1, child.kernel_size)
+                plain = nn.Conv2d(child.in_channels, 1, child.kernel_size).to(child.weight.device)
                 plain.load_state_dict(child.state_dict())
                 setattr(module, name, plain)
             elif isinstance(child, Conv2d):
