@@ -34,9 +34,11 @@ def campaign(session: nox.Session) -> None:
 def gpu(session: nox.Session) -> None:
     """The tests of a GPU and the benchmark of a step on it, on a machine that has one."""
     session.install(".[test]")
-    session.run("pytest", "tests/cuda", "-rs", *session.posargs)
+    session.run("pytest", "tests/cuda", "-rs", "-n", "8", "--dist", "load", *session.posargs)
     for precision in ("fp32", "bf16", "fp16"):
         session.run("python", "tests/bench/bench_step.py", "recipes/ds3_semi.toml", f'run.precision="{precision}"')
+    for bench in ("overhead", "methods", "inference"):
+        session.run("python", f"tests/bench/bench_{bench}.py", "--device", "cuda", "--rounds", "5")
 
 
 @nox.session
