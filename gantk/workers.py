@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 def in_processes(
-    work: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], workers: int, progress: Progress
+    work: Callable[..., Result], jobs: Sequence[tuple[Any, ...]], workers: int | None, progress: Progress
 ) -> Iterator[Result]:
     """Run the jobs and yield their results as they complete, in any order.
 
@@ -30,11 +30,11 @@ def in_processes(
     Args:
         work: called with each job's arguments; must pickle, as these and the results must.
         jobs: one tuple of arguments each.
-        workers: processes; 1 works in this process.
+        workers: processes, 1 works in this process; default: one per core that this process may use.
         progress: is told when a process died.
     """
     left = dict(enumerate(jobs))
-    workers = min(workers, len(jobs))
+    workers = min(workers or cores(), len(jobs))
     if workers > 1:
         from joblib.externals.loky import ProcessPoolExecutor  # the standard library's runs the script again
 

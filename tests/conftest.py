@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _quick() -> Iterator[None]:
     """Tiny cohorts are prepared in this process, and no test waits for the disk: tests kill processes, not machines."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.cpu_count", lambda: 1)
+        patch.setattr("gantk.workers.cores", lambda: 1)
         patch.setattr("os.fsync", lambda file: None)
         yield
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gantk.progress import QuietProgress
-from gantk.workers import in_processes
+from gantk.workers import cores, in_processes
 
 SCRIPT = """
 import os, signal, sys
@@ -111,3 +111,17 @@ def test_an_interrupt_that_was_ignored_before_is_ignored_still() -> None:
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, former)
+
+
+def test_processes_are_one_per_core_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gantk.workers.cores", lambda: 1)
+    assert list(in_processes(os.getpid, [(), ()], None, QuietProgress())) == [os.getpid()] * 2
+    monkeypatch.setattr("gantk.workers.cores", lambda: 2)
+    assert os.getpid() not in list(in_processes(os.getpid, [(), ()], None, QuietProgress()))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+def test_only_cores_that_this_process_may_use_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5})
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert cores() == 2

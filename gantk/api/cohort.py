@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +116,6 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
         slice_settings(recipe),
         [name for name in data.inputs if name not in data.targets] or data.inputs,
         cache=gantk_cache_dir(),
-        workers=os.cpu_count() or 1,
         progress=progress,
     )
     segmentations = {subject.id: subject.segmentation for subject in listing.subjects}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,7 +174,6 @@ class _Translation:
                 slice_settings(model.recipe),
                 [name for name in data.inputs if name not in data.targets] or data.inputs,
                 cache=gantk_cache_dir(),
-                workers=min(len(subjects), os.cpu_count() or 1),
                 progress=self.progress,
             )
             split = Split((), (), (), (patient,))

@@ -18,6 +18,7 @@ from gantk.cli.options import AsJson, RunsFolder, TrackingUri
 from gantk.errors import GantkError, UsageError, redact
 from gantk.files import leftovers
 from gantk.runs.files import SPLIT, RunFiles, is_run, runs_in
+from gantk.workers import cores
 
 State = Literal["ok", "warn", "fail"]
 GIB = 2**30
@@ -93,10 +94,10 @@ def _torch() -> Iterator[Check]:
         yield Check("device", "ok", "mps")
     else:
         yield Check("device", "ok", "cpu")
-    threads, cores = torch.get_num_threads(), os.cpu_count() or 1
-    few = threads < cores // 2
+    threads, available = torch.get_num_threads(), cores()
+    few = threads < available // 2
     mend = "unset OMP_NUM_THREADS, or set it to the number of cores" if few else ""
-    yield Check("threads", "warn" if few else "ok", f"torch uses {threads} of {cores} cores", mend)
+    yield Check("threads", "warn" if few else "ok", f"torch uses {threads} of {available} cores", mend)
 
 
 def _packages() -> Iterator[Check]:

@@ -67,8 +67,8 @@ def prepare(
     inputs: Sequence[str],
     *,
     cache: Path,
-    workers: int,
     progress: Progress,
+    workers: int | None = None,
 ) -> SliceStore:
     """The slices of these subjects; those missing from the cache are prepared in parallel.
 
@@ -82,8 +82,8 @@ def prepare(
         settings: the settings of the slices; its modalities contain the inputs.
         inputs: the modalities in which the brain is found; if a patient has none of them, the targets.
         cache: cache folder, see `gantk_cache_dir`.
-        workers: processes; 1 prepares in this process.
         progress: shows the number of patients done.
+        workers: processes, 1 prepares in this process; default: one per core that this process may use.
 
     Raises:
         DataError: a patient's files cannot be used.
@@ -95,7 +95,7 @@ def prepare(
     done: dict[str, PatientSlices] = {}
     with (
         progress.task("Checking slices", total=len(folders)) as bar,
-        ThreadPoolExecutor(max(1, workers)) as threads,  # checksums are computed without Python's lock
+        ThreadPoolExecutor(workers) as threads,  # checksums are computed without Python's lock
     ):
         stored = threads.map(partial(_stored, progress=progress), folders.values())
         for name, slices in zip(folders, stored, strict=True):

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 
 from gantk.errors import Interrupted
+from gantk.workers import cores
 
 __all__ = ["run_processes", "torchrun"]
 
@@ -37,7 +38,7 @@ def run_processes(count: int) -> int:
     from torch.distributed.run import config_from_args, parse_args
 
     # torchrun's own choice is one thread each, whatever the cores
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the processes say what went wrong
     meeting = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--rdzv-id={uuid.uuid4()}"]
     settings = parse_args([*meeting, f"--nproc-per-node={count}", "-m", "gantk", *sys.argv[1:]])

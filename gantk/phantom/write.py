@@ -18,7 +18,7 @@ from gantk.files import atomic_folder, checksum, read_json, sweep_partial
 from gantk.phantom.anatomy import load_atlas
 from gantk.phantom.subject import scan
 from gantk.progress import Progress
-from gantk.workers import cores, in_processes
+from gantk.workers import in_processes
 
 __all__ = ["MANIFEST", "MODALITIES", "VERSION", "damaged_subjects", "subject_id", "write_phantom"]
 
@@ -65,7 +65,7 @@ def write_phantom(
         if missing:
             with progress.task("phantom", len(missing)) as bar:
                 work = partial(_write_subject, out, seed, spacing=spacing)
-                for _ in in_processes(work, [(index,) for index in missing], workers or cores(), progress):
+                for _ in in_processes(work, [(index,) for index in missing], workers, progress):
                     bar.advance()
     return folders
 

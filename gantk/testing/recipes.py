@@ -157,7 +157,7 @@ def _alone(folder: Path, session: Session) -> Iterator[None]:
     with (
         mock.patch.dict(os.environ, environment),
         mock.patch("gantk.api.runner.load_plugins", return_value=session),
-        mock.patch("gantk.api.cohort.os.cpu_count", return_value=1),
+        mock.patch("gantk.workers.cores", return_value=1),
         mock.patch("gantk.report.html.write_report", lambda run: run / "report.html"),
     ):
         yield

@@ -281,7 +281,7 @@ def test_a_script_without_a_guard(recipe: Path, tmp_path: Path) -> None:
     """The slices are prepared by processes of their own, which run the script no second time."""
     script = tmp_path / "script.py"
     script.write_text(
-        "import os\nos.cpu_count = lambda: 2\nimport gantk\nprint('once')\n"
+        "import gantk\nimport gantk.workers\ngantk.workers.cores = lambda: 2\nprint('once')\n"
         f"gantk.run({str(recipe)!r}, ['schedule.teacher_epochs=1', 'schedule.joint_epochs=1', 'schedule.rewind=0'], "
         "device='cpu')\n"
     )

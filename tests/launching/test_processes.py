@@ -46,7 +46,7 @@ def test_the_line_is_started_again_and_its_exit_code_is_theirs(
 
     monkeypatch.setattr(api, "elastic_launch", launch)
     monkeypatch.setattr(sys, "argv", ["gantk", "run", "x.toml", "--processes", "2"])
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr("gantk.launching.processes.cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS")
     assert run_processes(2) == code
     count, program, arguments = asked

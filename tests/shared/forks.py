@@ -12,6 +12,7 @@ import torch
 
 import gantk.api.runner
 import gantk.report.html
+import gantk.workers
 from gantk.cli.main import main
 from gantk.plugins import load_plugins
 
@@ -38,7 +39,7 @@ def child(request: dict[str, object]) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    os.cpu_count = lambda: 1  # preparing tiny patients is not worth a worker
+    gantk.workers.cores = lambda: 1  # preparing tiny patients is not worth a worker
     torch.ones(8, 8) @ torch.ones(8, 8)
     load_plugins()
     gc.freeze()  # collecting in a fork would copy every page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,7 +108,7 @@ def check_cohort(
     subjects, patients = _listed(source)
     jobs = [(subject, tolerance, onto) for subject in subjects]
     with progress.task("Checking", len(jobs)) as bar:
-        for patient in in_processes(check_patient, jobs, workers or os.cpu_count() or 1, progress):
+        for patient in in_processes(check_patient, jobs, workers, progress):
             patients.append(patient)
             bar.advance()
     patients.sort(key=lambda patient: patient.id)
