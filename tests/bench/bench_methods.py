@@ -31,7 +31,7 @@ from published_steps import Cut, CycleGan, PGan, Pix2Pix, PublishedStep
 from timing import Seconds, Spread, finish, in_turns, where
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}  # of the losses of the first step, relative
+TOLERANCE = {"fp32": 1e-4, "fp32 on a GPU": 2e-3, "bf16": 5e-2}  # of the losses of the first step, relative
 
 
 @dataclass(frozen=True)
@@ -173,8 +173,9 @@ def first_step(sides: Mapping[str, Side], tf32: bool) -> None:
         wanted = wanted or losses
         worst = max(abs(losses[key] - value) / abs(value) for key, value in wanted.items())
         precision = name.split()[-1]
+        exact = f"{precision} on a GPU" if precision == "fp32" and side.device.type == "cuda" else precision
         assert losses.keys() == wanted.keys(), (name, losses, wanted)
-        assert worst <= TOLERANCE["bf16" if tf32 else precision], (name, losses, wanted)
+        assert worst <= TOLERANCE["bf16" if tf32 else exact], (name, losses, wanted)
         print(f"  {name:16} losses of the first step within {worst:.1e} of the published")
     for one, other in [
         ("gantk fp32", "published fp32"),
