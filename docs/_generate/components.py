@@ -106,7 +106,7 @@ def _entry(component: Component, users: list[str]) -> str:
 def _rows(parameter: Parameter, said: str, above: str = "") -> Iterator[tuple[str, str, str, str]]:
     """A parameter's row and, where it holds tables with keys of their own, the rows of these."""
     name = f"{above}{parameter.name}"
-    default = "needed" if parameter.required else default_words(parameter.default)
+    default = "required" if parameter.required else default_words(parameter.default)
     inner = _table_in(parameter.type)
     kind = type_words(parameter.type) if inner is None else type_words(parameter.type).replace(inner.__name__, "table")
     yield f"`{name}`", kind, default, escape(sentence(said))

@@ -36,11 +36,11 @@ KINDS = {
 }
 INTRODUCTION = """# Recipe keys
 
-Every key that a recipe may have, made from the models that check it. A dash stands for a key that is absent by
-default. Tables that name a component also take that component's own parameters, which the
-[catalogue](components/index.md) lists. `extends`, `without`, `like`, `[variants]` and `[sweep]` are no keys of the
-model: [Recipes](../recipes.md) and [Ablations and tables](../ablations.md) explain them.
-`gantk validate RECIPE --resolved` prints a recipe with every key that it has in the end.
+All keys of a recipe, generated from the models that validate recipes. A dash stands for a key that is not set by
+default. Tables that name a component also take the parameters of that component, which the
+[catalogue](components/index.md) lists. [Recipes](../recipes.md) and [Ablations and tables](../ablations.md) explain
+`extends`, `without`, `like`, `[variants]` and `[sweep]`, which are not listed here.
+`gantk validate RECIPE --resolved` prints a complete recipe, including parents and defaults.
 
 """
 
@@ -100,7 +100,7 @@ def _section(place: str, kind: str, model: type[BaseModel]) -> str:
                 kind_of = "number or component"
             rows.append((f"[`{name}`](#{_anchor(path)})", kind_of, "", escape(said.get(name) or _about(inner))))
             continue
-        default = "needed" if field.is_required() else default_words(field.get_default(call_default_factory=True))
+        default = "required" if field.is_required() else default_words(field.get_default(call_default_factory=True))
         meaning = escape(said.get(name, ""))
         if kind and name in ("use", "dataset"):
             meaning = f"A component of the [catalogue](components/{kind}.md). {meaning}"

@@ -64,20 +64,20 @@ class _Writer:
             key: {"description": attribute_docs(Recipe).get(key, ""), **own[key]}
             for key in ("name", "description", "predict")
         } | tables
-        extends = {**TEXT, "description": "The recipe that this one is laid over, by its path from here."}
-        without = {**TEXTS, "description": "Keys of the parent that are left out, dotted: losses.NAME."}
+        extends = {**TEXT, "description": "Parent recipe, as a path relative to this file; its keys are the defaults."}
+        without = {**TEXTS, "description": "Keys of the parent to remove, dotted, such as losses.NAME."}
         dotted = dict(self._dotted(tables, ""))
         variant: Schema = {
             "type": "object",
-            "description": "Changes that make a run of their own: dotted keys in quotes, or tables.",
+            "description": "Changes for a separate run, as dotted keys in quotes or as tables.",
             "properties": {
                 **sections,
-                "label": {**TEXT, "description": "How tables call it; its name where absent."},
+                "label": {**TEXT, "description": "Name of the variant in tables; default: its key."},
                 "report": {
                     "anyOf": [TEXTS, {"type": "object", "additionalProperties": {**TEXT, "minLength": 1}}],
-                    "description": "Roles that become rows of tables, or a table of them with the rows' names.",
+                    "description": "Roles that become rows of tables: a list, or a table with a name for each row.",
                 },
-                "extends": {**TEXT, "description": "Another recipe in place of the one that the sweep extends."},
+                "extends": {**TEXT, "description": "Parent recipe of this variant, instead of the sweep's."},
                 "without": without,
                 "sweep": {"$ref": "#/$defs/sweep"},
             },
@@ -104,7 +104,7 @@ class _Writer:
                 "reference": {
                     **TEXT,
                     "minLength": 1,
-                    "description": "Of a sweep: the row that tables test the others against, by title or label.",
+                    "description": "For sweeps: title or label of the row that tables test the other rows against.",
                 },
             },
             "additionalProperties": False,
@@ -169,7 +169,7 @@ class _Writer:
         table["properties"]["shown"] = {"$ref": "#/$defs/shown"}
         self.tables.defs["optimizer"] = self.tables.table("optimizer", "optimizer", OptimizerSettings)
         table["properties"]["optimizer"] = {"$ref": "#/$defs/optimizer"}
-        table["properties"]["like"] = {**TEXT, "description": "A translator above this one, whose table is copied."}
+        table["properties"]["like"] = {**TEXT, "description": "Translator, defined above, whose table is copied."}
         return table
 
     def _whole(self) -> Schema:

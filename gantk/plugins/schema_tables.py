@@ -43,7 +43,7 @@ class Tables:
         own = self.model(model)["properties"]
         components = [c for c in self.registry if c.kind == kind]
         own[selector] = {
-            "description": f"Which {kind.replace('_', ' ')}: `gantk list` shows what there is.",
+            "description": f"Name of the {kind.replace('_', ' ')}; `gantk list` shows the available names.",
             **({"enum": sorted(name for c in components for name in (c.name, *c.formerly))} if components else TEXT),
         }
         any_of: dict[str, list[Schema]] = {}

@@ -1,4 +1,4 @@
-"""`[data]` of a recipe: the cohort, what is read from it, and the batches."""
+"""`[data]` of a recipe: the data set, its preprocessing, and the batches."""
 
 from __future__ import annotations
 
@@ -31,245 +31,245 @@ Direction = Literal["axial", "coronal", "sagittal"]
 Millimetres = Annotated[float, Field(ge=0.01, le=100)]
 
 SEGMENTATION = "segmentation"
-"""What a dataset reads besides modalities, where `[data.extra]` names it."""
+"""The name by which `[data.extra]` selects the dataset's segmentations."""
 
 
 class SplitSettings(Settings):
-    """`[data.split]`: how subjects are divided into training, validation and test."""
+    """`[data.split]`: the division of subjects into training, validation and test."""
 
     ratio: Triple[Amount] = (7, 1, 2)
-    """Training, validation and test subjects."""
+    """Relative sizes of training, validation and test, in subjects."""
     seed: Seed = 0
-    """Another seed puts other subjects into each part."""
+    """Seed of the random assignment of subjects."""
     folds: Annotated[Count, Field(le=1000)] | None = None
-    """Parts of a cross-validation; `ratio` then divides training and validation alone."""
+    """Number of cross-validation folds; `ratio` then divides only training and validation. Default: no folds."""
     fold: Whole | None = None
-    """Which of the folds is tested, from 0; all of them with `[sweep]` and `"data.split.fold" = [0, 1, 2, 3, 4]`."""
+    """Index of the test fold, from 0. For a run per fold: `[sweep]` with `"data.split.fold" = [0, 1, 2, 3, 4]`."""
     stratify: Name | None = None
-    """A column of the dataset's table, such as a site, of which all parts and folds have about the same share."""
+    """Column of the dataset's table, such as a site, to stratify parts and folds by; default: none."""
 
     @model_validator(mode="after")
     def _one_of_the_folds(self) -> SplitSettings:
         if (self.folds is None) != (self.fold is None):
             given, other = ("fold", "folds") if self.folds is None else ("folds", "fold")
-            raise ValueError(f"{given} needs {other}: a cross-validation is, for example, folds = 5 and fold = 0")
+            raise ValueError(f"{given} requires {other}; a cross-validation has, for example, folds = 5 and fold = 0")
         if self.folds == 1:
-            raise ValueError("folds are at least 2")
+            raise ValueError("folds must be at least 2")
         if self.folds is not None and self.fold is not None and self.fold >= self.folds:
-            raise ValueError(f"fold is one of 0 to {self.folds - 1}, as there are {self.folds} folds")
+            raise ValueError(f"fold must be from 0 to {self.folds - 1}, because there are {self.folds} folds")
         return self
 
     @field_validator("ratio")
     @classmethod
     def _trains(cls, ratio: tuple[float, float, float]) -> tuple[float, float, float]:
         if not ratio[0]:
-            raise ValueError("the part for training must be above 0")
+            raise ValueError("the first number, the size of training, must be above 0")
         return ratio
 
 
 class NormalisationSettings(Settings):
-    """`[data.normalisation]`: intensities up to `reach` times a percentile fill [-1, 0.9], those above [0.9, 1]."""
+    """`[data.normalisation]`: intensities up to `reach` times a percentile map to [-1, 0.9], others to [0.9, 1]."""
 
     percentile: Annotated[float, Field(gt=0, le=100)] = 80.0
-    """Which percentile of the intensities in the brain; best one that lies in healthy tissue."""
+    """Percentile of the intensities inside the brain; choose one that lies in healthy tissue."""
     reach: Annotated[float, Field(ge=0.01, le=1000)] = 2.0
-    """How many times its value is mapped to 0.9."""
+    """Multiple of this percentile that is mapped to 0.9."""
 
 
 class IntensitySettings(Settings):
-    """`[data.intensities.MODALITY]`: what the numbers of a modality mean, where the images do not tell."""
+    """`[data.intensities.MODALITY]`: unit and range of a modality's numbers, instead of those detected from images."""
 
     unit: Literal["auto", "relative", "absolute", "categories"] = "auto"
-    """`relative`: brightness differs between patients (MR); `absolute`: numbers mean the same in all (CT in HU);
-    `categories`: numbers are names, as in a label map, and what lies between two of them means nothing."""
+    """`relative`: brightness differs between patients (MR); `absolute`: numbers mean the same in all patients (CT in
+    HU); `categories`: numbers are class labels, as in a label map; `auto`: detected from the training images."""
     range: Pair[Intensity] | None = None
-    """The numbers that fill the normalized range; found in the training patients where absent. Of categories, the first
-    and the last."""
+    """Numbers that are mapped to -1 and 1, with clipping; default: estimated from the training images. For categories:
+    the first and the last category."""
     background: Intensity | None = None
-    """The number outside the body; found in each image where absent. Inside the body it is a number like others."""
+    """Number outside the body; default: detected in each image. Inside the body it is an ordinary number."""
 
     @model_validator(mode="after")
     def _ordered(self) -> IntensitySettings:
         if self.range is not None and not self.range[0] < self.range[1]:
-            raise ValueError("the range must be [lowest, highest]")
+            raise ValueError("range must be [lowest, highest]")
         if self.range is not None and self.unit == "relative":
-            raise ValueError("only absolute numbers have a range: omit unit or range")
+            raise ValueError('unit = "relative" allows no range: remove unit or range')
         if self.categories and (self.range is None or any(end != int(end) for end in self.range)):
-            raise ValueError("categories are whole numbers and need a range: [first, last]")
+            raise ValueError('unit = "categories" requires range = [first, last], with integers')
         return self
 
     @property
     def categories(self) -> bool:
-        """Whether numbers are names."""
+        """Whether the numbers are class labels."""
         return self.unit == "categories"
 
     @property
     def span(self) -> tuple[float, float] | None:
-        """The numbers at both ends of the normalized range: below the first category, which is no background."""
+        """The numbers mapped to -1 and 1; for categories from one below the first, because -1 is the background."""
         return (self.range[0] - 1, self.range[1]) if self.range is not None and self.categories else self.range
 
 
 class LabelSettings(Settings):
-    """`[data.labels]`: which labels of a segmentation make up each region, the same for all patients."""
+    """`[data.labels]`: the labels of segmentation files that make up each region, for all patients."""
 
     tumour: Labels
     """All tumor labels."""
     core: Labels = []
-    """Those of the tumor core, enhancing tumor included."""
+    """Labels of the tumor core, including the enhancing tumor."""
     enhancing: Labels = []
-    """Those of the enhancing tumor."""
+    """Labels of the enhancing tumor."""
 
     @model_validator(mode="after")
     def _nested(self) -> LabelSettings:
         if not set(self.enhancing) <= set(self.core) <= set(self.tumour):
-            raise ValueError("enhancing must be a part of core, and core a part of tumour")
+            raise ValueError("enhancing must be a subset of core, and core a subset of tumour")
         return self
 
 
 class ExtraSettings(Settings):
-    """`[data.extra.NAME]`: what networks can be given beside images, under this name."""
+    """`[data.extra.NAME]`: an extra input of networks beside the images, under this name."""
 
     per: Literal["image", "pixel"] = "image"
-    """One value for each image, or one for each pixel."""
+    """Whether there is one value for each image or one for each pixel."""
     of: Name | None = None
-    """Where it comes from: of pixels `segmentation` or a modality, of images a fact that the dataset knows of a
-    subject, such as a column of its table; what is called as it is where absent."""
+    """Source of the values. Per pixel: `segmentation` or a modality. Per image: a fact that the dataset has about
+    subjects, such as a column of its table. Default: the source with the name of this extra input."""
     categories: Annotated[Unlike[int] | Unlike[str], Field(min_length=2, max_length=256)] | None = None
-    """All values that there are, which networks are given one-hot in this order; where absent, it is a number."""
+    """All possible values, passed to networks one-hot in this order; default: none, the value is passed as a number."""
     value: Intensity | str | None = None
-    """What it is where nothing says it."""
+    """Value for subjects for which the dataset has none; default: such a subject is an error."""
 
     @model_validator(mode="after")
     def _fits(self) -> ExtraSettings:
         if self.per == "pixel" and not all(isinstance(one, int) for one in self.categories or [""]):
-            raise ValueError("values per pixel are categories, which are whole numbers")
+            raise ValueError('per = "pixel" requires categories, all of them integers')
         if self.per == "pixel" and self.value is not None:
-            raise ValueError("a value replaces missing values of an image, not of pixels")
+            raise ValueError('value can only be set for per = "image"')
         if self.value is not None:
             self.code(self.value)
         return self
 
     @property
     def width(self) -> int:
-        """Channels of what a network is given."""
+        """Number of channels that networks receive."""
         return len(self.categories or [0])
 
     def code(self, said: object) -> float:
-        """The number, or the place among the categories, of what is said of an image.
+        """The number that networks receive for a value: the value itself, or its index among the categories.
 
         Raises:
-            ValueError: it is none of them, or no number.
+            ValueError: it is not one of the categories, or not a finite number.
         """
         if self.categories is None:
             number = float(str(said))
             if not isfinite(number):
-                raise ValueError(f"{said} is no finite number")
+                raise ValueError(f"{said} is not a finite number")
             return number
         words = list(map(str, self.categories))
         if str(said) not in words:
-            raise ValueError(f"{said!r} is none of {', '.join(words)}")
+            raise ValueError(f"{said!r} is not one of {', '.join(words)}")
         return words.index(str(said))
 
 
 class DataSettings(BaseModel):
-    """`[data]`: the cohort, what is read from it, and the batches; also the dataset's own parameters."""
+    """`[data]`: the data set, its preprocessing, and the batches; also the parameters of the dataset component."""
 
     model_config = STRICT | ConfigDict(extra="allow")
 
     dataset: str
     inputs: Several[Name]
-    """The modalities that are translated, in the order of their channels."""
+    """Input modalities, in the order of their channels."""
     target: Name | Several[Name]
-    """The modality to be synthesized, or several."""
+    """Modality, or list of modalities, to synthesize."""
     incomplete: bool | Literal["skip"] = False
-    """Whether patients may lack inputs, for methods that are trained to do without; what is not there is background.
-    `"skip"` leaves such patients out."""
+    """Patients without all inputs: `false` makes them an error, `"skip"` leaves them out, `true` uses them and replaces
+    missing images with background, for methods that handle missing inputs."""
     dimensions: Dimensions = 2
-    """Whether slices are translated (2) or volumes (3), in training by patches."""
+    """2 to translate slices; 3 to translate volumes, with training on patches."""
     neighbours: Annotated[Whole, Field(le=64)] = 0
-    """Slices on either side that come with each input slice, as further channels."""
+    """Number of neighboring slices on each side of an input slice that are added as channels."""
     plane: Direction = "axial"
-    """Which way slices lie; volumes are stacks of axial slices."""
+    """Orientation of the slices; volumes are always stacks of axial slices."""
     spacing: Millimetres | Triple[Millimetres] | None = None
-    """Spacing in mm that images are brought to, their own where absent: a number for the pixels of slices, or for all
-    axes of volumes; or along z, y and x of the volume, as in [5.0, 1.0, 1.0]."""
+    """Spacing in mm to which images are resampled: one number for the pixels of slices or for all axes of volumes, or
+    three along z, y and x, such as [5.0, 1.0, 1.0]. Default: no resampling."""
     crop: Pair[Pixels] = (224, 224)
-    """Height and width of the center crop of slices, in pixels, also of those that make up volumes."""
+    """Height and width in pixels to which slices are cropped or padded around the center, in volumes too."""
     patch: Triple[Pixels] | None = None
-    """Of volumes: slices, height and width of the patches that are trained on, in voxels."""
+    """For volumes: size of training patches as [slices, height, width] in voxels."""
     patches: Annotated[Count, Field(le=10**6)] = 1
-    """Of volumes: patches of each patient in an epoch, drawn anew in each."""
+    """For volumes: number of patches per patient and epoch, at new random positions in every epoch."""
     normalisation: NormalisationSettings = NormalisationSettings()
     intensities: dict[Name, IntensitySettings] = {}
-    """What the numbers of a modality mean, by modality."""
+    """Unit and range of the numbers of a modality, by modality; default: detected from the images."""
     extra: dict[Name, ExtraSettings] = {}
-    """What networks can be given beside images, as `[translators.ROLE]` says by `given`."""
+    """Extra inputs of networks beside images, used by translators that list them in `given`."""
     mask: Name | None = None
-    """A modality that is not 0 where there is foreground; where absent, foreground is found in the inputs."""
+    """Modality whose nonzero pixels are the foreground; default: the foreground is detected in the inputs."""
     labels: LabelSettings | None = None
-    """What the labels of segmentations mean; where absent, the conventions of BraTS, recognized over the cohort."""
+    """Meaning of the labels in segmentation files; default: a BraTS convention, detected from the whole cohort."""
     paired_fraction: Fraction = 1.0
-    """Fraction of the training patients whose target is used."""
+    """Fraction of the training patients whose targets are used; the other patients train without a target."""
     split: SplitSettings | Literal["none"] = SplitSettings()
-    """Training, validation and test subjects; `"none"` trains on all and measures on the same."""
+    """Division into training, validation and test; `"none"` uses all subjects for each of them."""
     slices: Literal["tumour", "all"] = "tumour"
-    """Which slices are trained on: those with tumor, or all that show any brain; of volumes, what lies in a patch's
-    middle."""
+    """Training slices: only slices with tumor, or all slices that show brain. For volumes: whether patches have their
+    centers in the tumor or anywhere in the brain."""
     sampler: Selection | None = None
-    """How often each training slice is drawn, or has a patch's middle in it, by a sampler component; where absent, all
-    slices equally often, and patches by `slices` and `core_fraction`."""
+    """Sampler component that sets how often each training slice is drawn; for volumes, how often it contains the center
+    of a patch. Default: slices equally often, patches by `slices` and `core_fraction`."""
     core_fraction: Fraction | None = None
-    """Fraction of the training slices that contain tumor core, or of the patches with it in their middle; where
-    absent, as many as there are."""
+    """Fraction of the drawn slices that contain tumor core, or of the patches whose center lies in it; default: slices
+    and patches are drawn regardless of the core."""
     batch: dict[BatchGroup, Images] = Field(default={"paired": 1}, min_length=1)
-    """Slices or patches of each batch group in a step; `paired:1/2` is one half of the paired patients, by name every
-    second."""
+    """Batch size of each batch group, in slices or patches. `paired:1/2` is the first half of the paired patients:
+    every second one by name."""
     steps_per_epoch: Number | None = None
-    """Steps in an epoch; one pass over the longest group where absent."""
+    """Number of steps in an epoch; default: one pass over the largest batch group."""
 
     @field_validator("split", mode="before")
     @classmethod
     def _table_or_word(cls, split: Any) -> Any:
         if split != "none" and not isinstance(split, (dict, SplitSettings)):
-            raise ValueError('a split is a table with ratio and seed, or "none"')
+            raise ValueError('must be a table, such as { ratio = [7, 1, 2], seed = 0 }, or "none"')
         return split
 
     @field_validator("spacing", mode="before")
     @classmethod
     def _one_or_three(cls, spacing: Any) -> Any:
         if isinstance(spacing, list) and len(spacing) != 3:
-            raise ValueError("a spacing is a number, or three in a list: along z, y and x")
+            raise ValueError("must be a number, or a list of three numbers: along z, y and x")
         return spacing
 
     @model_validator(mode="after")
     def _of_so_many_dimensions(self) -> DataSettings:
         if self.dimensions == 3 and self.patch is None:
-            raise ValueError("dimensions = 3 needs patch, such as [96, 96, 96]: slices, height and width in voxels")
+            raise ValueError("dimensions = 3 requires patch, such as [96, 96, 96]: slices, height and width in voxels")
         if self.dimensions == 2 and self.patch is not None:
-            raise ValueError("a patch is part of a volume: set dimensions = 3, or set crop for slices")
+            raise ValueError("patch applies only to volumes: set dimensions = 3, or use crop for slices")
         if self.dimensions == 3 and self.neighbours:
-            raise ValueError("a volume contains its neighboring slices: keep neighbours = 0")
+            raise ValueError("neighbours applies only to slices: remove it, or set dimensions = 2")
         if self.dimensions == 3 and self.plane != "axial":
-            raise ValueError("volumes are stacks of axial slices: omit plane")
+            raise ValueError("plane applies only to slices, volumes are always axial: remove it")
         if self.dimensions == 2 and self.patches > 1:
-            raise ValueError("patches are parts of volumes: set dimensions = 3")
+            raise ValueError("patches applies only to volumes: remove it, or set dimensions = 3")
         return self
 
     @property
     def voxel(self) -> float | tuple[float, float, float] | None:
-        """The spacing as it holds: one number of slices is that of their pixels, of volumes that of all three axes."""
+        """The spacing, for volumes always along all three axes; for slices one number is the pixel spacing."""
         if self.dimensions == 3 and isinstance(self.spacing, float | int):
             return self.spacing, self.spacing, self.spacing
         return self.spacing
 
     @property
     def image_size(self) -> tuple[int, ...]:
-        """What networks are trained on: (H, W) of slices, (D, H, W) of volumes."""
+        """Size of the training images: (H, W) of slices, (D, H, W) of patches."""
         return self.crop if self.patch is None else self.patch
 
     @property
     def size_key(self) -> str:
-        """The key that says it."""
+        """The key that sets this size."""
         return "crop" if self.patch is None else "patch"
 
     @property
@@ -291,17 +291,17 @@ class DataSettings(BaseModel):
     def _numbers_are_made(self) -> DataSettings:
         for name in self.targets:
             if name in self.intensities and self.intensities[name].categories:
-                raise ValueError(f"{name!r} holds categories, but networks make numbers: it can only be an input")
+                raise ValueError(f'{name!r} has unit = "categories" and can only be an input, not a target')
         return self
 
     @property
     def categories(self) -> frozenset[str]:
-        """The modalities whose numbers are names."""
+        """The modalities whose numbers are class labels."""
         return frozenset(name for name, given in self.intensities.items() if given.categories)
 
     @property
     def label_maps(self) -> dict[str, IntensitySettings]:
-        """The modalities that networks are given beside images, and what their numbers mean."""
+        """The modalities that `[data.extra]` passes to networks per pixel, with their unit and range."""
         found = {extra.of or name: extra for name, extra in self.extra.items() if extra.per == "pixel"}
         return {
             name: IntensitySettings(unit="categories", range=(min(codes), max(codes)))
@@ -311,10 +311,10 @@ class DataSettings(BaseModel):
 
     @property
     def may_lack(self) -> bool:
-        """Whether patients who lack inputs are kept."""
+        """Whether patients without all inputs are kept."""
         return self.incomplete is True
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Inputs, the targets that are none of them, and label maps that are neither."""
+        """Inputs, targets and label maps, each once."""
         return tuple(dict.fromkeys((*self.inputs, *self.targets, *self.label_maps)))

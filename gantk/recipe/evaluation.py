@@ -1,4 +1,4 @@
-"""`[evaluation]` of a recipe: what is measured on the test patients."""
+"""`[evaluation]` of a recipe: the measurements on the test patients."""
 
 from __future__ import annotations
 
@@ -13,41 +13,43 @@ __all__ = ["EvaluationSettings"]
 
 
 class EvaluationSettings(Settings):
-    """`[evaluation]`: what is measured on the test patients."""
+    """`[evaluation]`: metrics, regions, targets and roles of the measurements on the test patients."""
 
     metrics: list[Name | Selection] = Field(default=["ssim", "psnr", "mse"], min_length=1)
-    """By name; one with parameters as a table, `{ use = "lpips", net = "vgg" }`."""
+    """Metrics: names, or tables for metrics with parameters, such as `{ use = "lpips", net = "vgg" }`."""
     regions: Several[Region] = ["image", "brain", "tumour"]
-    """Where slices are scored: `brain` or `body`, the foreground; `outside` of it; `tc`, the tumor core; `et`."""
+    """Regions in which slices are measured: `brain` or `body` (the foreground), `outside` (the rest), `tumour`, `tc`
+    (tumor core), `et` (enhancing tumor), or the whole `image`."""
     volumes: bool | None = None
-    """Whether metrics are measured on all slices of a patient as one volume, too, as `volume_ssim`; where absent, if
-    networks translate volumes."""
+    """Measure metrics also on each patient's whole volume, such as `volume_ssim`; default: only if
+    `data.dimensions = 3`."""
     mask: Literal["none", "foreground"] = "none"
-    """Whether outputs are set to background where every input is, as `gantk predict` does."""
+    """`foreground` sets outputs to background where all inputs are background, as `gantk predict` does."""
     missing: Unlike[Name] = []
-    """Inputs that are hidden at validation and test, for methods that can do without them."""
+    """Inputs that are hidden at validation and test, for methods that handle missing inputs."""
     targets: Several[Name] | None = None
-    """The targets that are measured; where absent, all that the networks are not shown as an input."""
+    """Targets that are measured; default: all targets that are not also visible inputs."""
     baselines: Unlike[str] = []
-    """Trivial answers measured beside the roles: `input:NAME`, `input` for the first, `training_mean`."""
+    """Trivial predictions that are also measured: `input:NAME` (an input itself), `input` (the first
+    input) and `training_mean` (the mean of the training targets)."""
     checkpoint: Literal["last", "best"] = "last"
-    """What is evaluated and predicted with: the end of the training, or its best epoch by `training.keep_best`."""
+    """Checkpoint for evaluation and prediction: the last one, or that of the best epoch by `training.keep_best`."""
     roles: Several[Name] | None = None
-    """Roles that are evaluated; where absent, all that make the measured targets."""
+    """Roles that are evaluated; default: all roles that generate the measured targets."""
     batch: Images = 16
-    """Slices translated at once, in evaluation and prediction; fewer on a CPU, where they are large."""
+    """Number of slices per forward pass in evaluation and prediction; reduced on a CPU if slices are large."""
     examples: Annotated[Count, Field(le=64)] = 6
-    """Test slices that the report shows."""
+    """Number of test slices that the report shows."""
 
     @field_validator("metrics", mode="before")
     @classmethod
     def _names_or_tables(cls, metrics: Any) -> Any:
-        """Say it plainly: a union's own message names what pydantic tried."""
+        """Raise one clear error; pydantic's message would list every type of the union."""
         if isinstance(metrics, list):
             tables = [m.model_dump() if isinstance(m, Selection) else m for m in metrics]
             used = [str(m.get("use", "")) if isinstance(m, dict) else m for m in tables]
             if not all(isinstance(name, str) and name for name in used):
-                raise ValueError('a metric is a name, or a table such as { use = "lpips", net = "vgg" }')
+                raise ValueError('each metric must be a name, or a table such as { use = "lpips", net = "vgg" }')
             unique(used)
         return metrics
 

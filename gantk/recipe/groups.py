@@ -46,7 +46,7 @@ class GroupName:
             raise ValueError(f"there is no batch group {name!r}; {hint}")
         base, part, of = found[1], int(found[3] or 1), int(found[4] or 1)
         if found[2] and not part <= of > 1:
-            raise ValueError(f"there is no part {part} of {of} in {name!r}; parts of two are :1/2 and :2/2")
+            raise ValueError(f"there is no part {part} of {of} in {name!r}; the halves of a group are :1/2 and :2/2")
         return cls(base, part, of)
 
     @property

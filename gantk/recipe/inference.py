@@ -12,22 +12,23 @@ __all__ = ["InferenceSettings"]
 
 
 class InferenceSettings(Settings):
-    """`[inference]`: how validation, evaluation and prediction translate images window by window."""
+    """`[inference]`: the sliding window with which validation, evaluation and prediction translate large images."""
 
     window: Pair[Pixels] | Triple[Pixels] | None = None
-    """Sides of a window in pixels; where absent, those of `data.patch` for volumes, and slices are translated whole."""
+    """Size of the window in pixels; default: `data.patch` for volumes, no window for slices."""
     overlap: Annotated[float, Field(ge=0, le=0.95)] = 0.5
-    """Part of a window, along each axis, that the next one shows again."""
+    """Overlap of neighboring windows along each axis, as a fraction of the window's size."""
     blend: Literal["gaussian", "constant", "median"] = "gaussian"
-    """What windows become where they overlap: their mean, weighted toward each one's middle or not, or their median."""
+    """Combination of overlapping windows: `gaussian` (mean with larger weights near a window's center), `constant`
+    (plain mean) or `median`."""
     batch: Images = 1
-    """Windows that are translated at once."""
+    """Number of windows per forward pass."""
     gather: Literal["device", "cpu"] = "device"
-    """Where windows are put together: where the network is, or in the computer's own memory."""
+    """Where windows are combined: on the network's device, or in main memory (`cpu`), which saves GPU memory."""
 
     @field_validator("window", mode="before")
     @classmethod
     def _two_or_three(cls, window: Any) -> Any:
         if isinstance(window, list) and len(window) not in (2, 3):
-            raise ValueError("a window is [height, width] of slices, or [slices, height, width] of volumes")
+            raise ValueError("must be [height, width] for slices, or [slices, height, width] for volumes")
         return window

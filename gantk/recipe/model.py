@@ -36,110 +36,112 @@ from gantk.recipe.values import (
 
 
 class RunSettings(Settings):
-    """`[run]`: what holds for the run as a whole."""
+    """`[run]`: seed, numerical precision and determinism of the run."""
 
     seed: Seed = 0
-    """Of initial weights, the order of slices, and everything drawn in a step."""
+    """Seed of the initial weights, the order of slices and all random numbers of a step."""
     precision: Precision = "fp32"
-    """What networks compute in; weights, losses and metrics are fp32 either way."""
+    """Number format in which networks compute; weights, losses and metrics are always fp32."""
     tf32: bool = False
-    """Whether a GPU may round the factors of fp32 products and convolutions to 10 bits (TF32), which is faster."""
+    """Allow TF32 on GPUs: inputs of fp32 matrix products and convolutions are rounded to 10 bits, which is faster."""
     deterministic: bool = False
-    """Whether a GPU gives the same to the last bit each time, so that a resume does; slower. A CPU does either way."""
+    """Use deterministic algorithms on GPUs, so that repeated and resumed runs are bitwise identical; slower. Runs on a
+    CPU are always deterministic."""
 
 
 class MapSettings(Selection):
-    """`[maps.NAME]`: a weight map."""
+    """`[maps.NAME]`: a weight map, for terms that name it in `map`."""
 
     enabled: bool = True
-    """Switched off, the map is the constant 1."""
+    """`false` replaces the map with the constant 1."""
     stages: Several[Name] | None = None
-    """Stages in which the map is used; all where absent. Elsewhere it is the constant 1."""
+    """Stages in which the map is used; in other stages it is the constant 1. Default: all."""
 
 
 class LossSettings(Selection):
-    """`[losses.NAME]`: a loss component placed as a term."""
+    """`[losses.NAME]`: a term, that is, a loss component with a role, a batch group and a weight."""
 
     on: Name
-    """The role that the term trains."""
+    """Role of the translator that the term trains."""
     group: BatchGroup = "paired"
-    """The batch group that the term is computed on."""
+    """Batch group on which the term is computed."""
     map: Name | None = None
-    """The weight map that the term is weighted by."""
+    """Weight map that multiplies the term's error at each pixel; default: none."""
     weight: Annotated[float, Field(ge=-1e9, le=1e9)] | Selection = 1.0
-    """Factor on the generator's side of the term: a number, or a weight schedule as a table with `use`."""
+    """Factor on the generator's loss of the term: a number, or a weight schedule as a table with `use`."""
     enabled: bool = True
-    """Switched off, the term is not computed."""
+    """`false` removes the term from training."""
     stages: Several[Name] | None = None
-    """Stages in which the term is active; all where absent."""
+    """Stages in which the term is computed; default: all."""
 
 
 class TransformSettings(Selection):
-    """`[transforms.NAME]`: a change of the training batches, drawn anew in every step."""
+    """`[transforms.NAME]`: a random transform of the training batches, with new random parameters in every step."""
 
     enabled: bool = True
-    """Switched off, it changes nothing."""
+    """`false` disables the transform."""
     on_request: bool = False
-    """Whether it changes no batch by itself, but is there for terms to ask for a batch so changed."""
+    """`true` leaves the batches unchanged; only terms that request the transform receive transformed slices."""
     groups: Several[BatchGroup] | None = None
-    """Batch groups that are changed; all where absent."""
+    """Batch groups that are transformed; default: all."""
     stages: Several[Name] | None = None
-    """Stages in which it is used; all where absent."""
+    """Stages in which the transform is applied; default: all."""
 
 
 class BalanceSettings(Selection):
-    """`[balance]`: how several terms of one translator count beside one another, where their weights do not say it."""
+    """`[balance]`: a component that weights several terms of one translator against each other."""
 
     terms: Annotated[Unlike[Name], Field(min_length=2)]
-    """Those terms; what a term's weight says is a factor all the same."""
+    """Names of the balanced terms; each term's `weight` remains a factor."""
 
 
 class BestSettings(Settings):
-    """`[training.keep_best]`: by what the best epoch is known."""
+    """`[training.keep_best]`: the validation metric that determines the best epoch."""
 
     metric: Name
-    """A metric that is measured after epochs."""
+    """Name of a metric that is measured at validation."""
     role: Name | None = None
-    """Whose it is; where absent, the role that predicts."""
+    """Role whose metric counts; default: the role that `gantk predict` uses."""
 
 
 class TrainingSettings(Settings):
-    """`[training]`: how the step is carried out."""
+    """`[training]`: training steps, validation and checkpoints."""
 
     updates: Annotated[tuple[Update, ...], Field(strict=False, max_length=64)] = ("discriminator", "generator")
-    """The updates of a step in order; one that comes again sees everything computed afresh."""
+    """Order of the updates in a step; before a repeated update, all outputs are recomputed with the new weights."""
     accumulate: Images = 1
-    """Batches whose gradients are summed into one step; both updates then follow the last of them."""
+    """Number of batches per step, over which gradients are averaged; all updates follow the last of these batches."""
     clip_gradients: Rate | None = None
-    """Largest norm of the gradient of one optimizer."""
+    """Largest gradient norm per optimizer; larger gradients are scaled down to it. Default: no clipping."""
     ema: Decay | None = None
-    """Decay of an exponential moving average of each generator, which then is what is evaluated."""
+    """Decay per step of an exponential moving average of every generator, which replaces the generator in evaluation;
+    default: no average."""
     compile: bool = False
-    """Compile networks by torch.compile, but those that a second-order term differentiates through."""
+    """Compile networks with torch.compile, except discriminators of terms that need second-order gradients."""
     checkpoint_activations: bool = False
-    """Keep a part of what generators compute, and compute the rest again for gradients: less memory, more time, the
+    """Recompute some of the generators' activations in the backward pass instead of storing them: less memory, slower,
     same results."""
     sync_batch_norm: bool = False
-    """Whether batch norms of several processes, on GPUs, take their statistics over all parts of a batch."""
+    """Compute batch norm statistics over the batches of all processes instead of per process; only on GPUs."""
     channels_last: bool = False
-    """Memory layout of networks and images; changes speed, not meaning."""
+    """Use PyTorch's channels_last memory layout for networks and images; affects only the speed."""
     validate_every: Number = 1
-    """Epochs between validations."""
+    """Number of epochs between validations."""
     validation_slices: Annotated[Count, Field(le=10**6)] = 64
-    """Slices of the validation patients that are measured, evenly spread."""
+    """Number of slices that a validation measures, evenly spread over the validation patients."""
     panels_every: Number = 5
-    """Epochs between image panels."""
+    """Number of epochs between image panels; the first epoch always gets one."""
     panel_slices: Annotated[Count, Field(le=64)] = 4
-    """Slices of a panel."""
+    """Number of slices in a panel."""
     checkpoint_every: Number | None = None
-    """Steps between checkpoints besides those at the end of every epoch."""
+    """Number of steps between additional checkpoints; default: checkpoints only at the end of every epoch."""
     keep_checkpoints: Annotated[Count, Field(le=10**6)] = 2
-    """How many of the newest checkpoints are kept."""
+    """Number of checkpoints to keep; older ones are deleted."""
     keep_best: BestSettings | None = None
-    """By which validation metric the checkpoint of the best epoch is kept besides; see `evaluation.checkpoint`."""
+    """Metric by which the checkpoint of the best epoch is also kept; default: not kept. See `evaluation.checkpoint`."""
 
     def panel_due(self, epoch: int) -> bool:
-        """Whether pictures are made after an epoch."""
+        """Whether image panels are written after an epoch."""
         return epoch == 0 or (epoch + 1) % self.panels_every == 0
 
     @model_validator(mode="after")
@@ -147,56 +149,57 @@ class TrainingSettings(Settings):
         if set(self.updates) != {"discriminator", "generator"}:
             raise ValueError("updates must name generator and discriminator, each at least once")
         if self.compile and self.checkpoint_activations:
-            raise ValueError("compile decides itself what is recomputed: disable compile or checkpoint_activations")
+            raise ValueError("compile and checkpoint_activations cannot be combined: disable one of them")
         if self.accumulate > 1 and len(self.updates) > 2:
-            raise ValueError("with training.accumulate above 1, updates must name each side once")
+            raise ValueError("with accumulate above 1, updates must name generator and discriminator once each")
         return self
 
 
 class TrackingSettings(Settings):
-    """`[tracking]`: what MLflow is told, and where it is."""
+    """`[tracking]`: the upload of runs to MLflow."""
 
     enabled: bool = True
-    """Whether MLflow is fed; the run's folder has everything either way."""
+    """Upload the run to MLflow; the run's folder contains everything in any case."""
     uri: Annotated[str, Field(min_length=1)] | None = None
-    """MLflow's address; MLFLOW_TRACKING_URI or SQLite beside the runs where absent."""
+    """MLflow's tracking URI; default: MLFLOW_TRACKING_URI, or else an SQLite file beside the runs."""
     experiment: Annotated[str, Field(min_length=1)] | None = None
-    """MLflow's experiment, made where there is none; MLFLOW_EXPERIMENT_NAME or `gantk` where absent."""
+    """MLflow experiment, created if it does not exist; default: MLFLOW_EXPERIMENT_NAME, or else `gantk`."""
     images: bool = True
-    """Whether panels are sent."""
+    """Upload image panels."""
     checkpoints: bool = True
-    """Whether the last checkpoint is sent at the end."""
+    """Upload the last checkpoint at the end of the run."""
     model: bool = False
-    """Whether the predicting role's network is exported at the end, as a model that MLflow registers and serves."""
+    """Export the predicting role's network at the end of the run, as a model that MLflow can register and serve."""
     system_metrics: bool = False
-    """Whether processor, memory, disk, network and GPU are sent every ten seconds, as MLflow's `system/` metrics."""
+    """Upload the load of CPU, memory, disk, network and GPU every ten seconds, as MLflow's `system/` metrics."""
 
 
 class ScheduleSettings(Selection):
-    """`[schedule]`: the scheduler, and others that act beside it."""
+    """`[schedule]`: the scheduler, which owns the stages, and further schedulers beside it."""
 
     also: list[Selection] = []
-    """Further schedulers, whose factors on rates and weights multiply the first's, and which may end stages early."""
+    """Further schedulers: their factors on rates and weights multiply those of the first, and each may end a stage
+    early."""
 
 
 class ParentSettings(Settings):
-    """`[parent]`: the run that this one goes on from, as `gantk run --resume RUN --extend` writes it."""
+    """`[parent]`: the run that this run continues, written by `gantk run --resume RUN --extend`."""
 
     run: Name
-    """Its name."""
+    """Id of that run."""
     step: Count
-    """The step at which it ended."""
+    """Number of steps after which that run ended."""
 
 
 class Recipe(Settings):
     """A whole recipe."""
 
     name: Annotated[str, Field(json_schema_extra={"pattern": ID}), AfterValidator(check_id)]
-    """The ids of its runs begin with it."""
+    """Name of the recipe, with which the ids of its runs begin."""
     description: str = ""
-    """One line for people; MLflow and the report show it."""
+    """One-line description, shown by MLflow and the report."""
     predict: Name | None = None
-    """The role that `gantk predict` uses; where absent, the last one that makes the measured targets."""
+    """The role that `gantk predict` uses; default: the last role that generates all measured targets."""
     run: RunSettings = RunSettings()
     data: DataSettings
     translators: Annotated[dict[Name, TranslatorSettings], Field(min_length=1), AfterValidator(apart_names)]
@@ -205,13 +208,13 @@ class Recipe(Settings):
     losses: dict[Name, LossSettings] = Field(min_length=1)
     balance: BalanceSettings | None = None
     schedule: ScheduleSettings
-    """The scheduler: stages, learning rates and weights over time."""
+    """The scheduler: stages, and the course of learning rates and weights over the training."""
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     inference: InferenceSettings = InferenceSettings()
     tracking: TrackingSettings = TrackingSettings()
     parent: ParentSettings | None = None
-    """The run that this one went on from; written by `gantk run --resume RUN --extend`."""
+    """The run that this run continues; written by `gantk run --resume RUN --extend`."""
     _origins: Origins = PrivateAttr(default_factory=Origins)
 
     @model_validator(mode="after")
@@ -229,26 +232,26 @@ class Recipe(Settings):
 
     @property
     def window(self) -> tuple[int, ...] | None:
-        """What networks are given at once at test; None for all of an image."""
+        """Size of the input of networks at test; None if images are translated whole."""
         return self.inference.window or (self.data.patch if self.data.dimensions == 3 else None)
 
     @property
     def origins(self) -> Origins:
-        """Where its keys come from."""
+        """The files and overrides that the recipe's keys come from."""
         return self._origins
 
     @property
     def learning(self) -> tuple[str, ...]:
-        """The translators that are trained: all but averages of others."""
+        """The translators that are trained: all except averages of others."""
         return tuple(role for role, settings in self.translators.items() if settings.average_of is None)
 
     def chain(self, role: str) -> tuple[str, ...]:
-        """The translators whose outputs reach one, in the order in which they run, and itself at the end."""
+        """The translators whose outputs a role depends on, in the order in which they run, and the role at the end."""
         found = dict.fromkeys(one for other in self.translators[role].chained for one in self.chain(other))
         return (*found, role)
 
     def shown_to(self, role: str) -> list[str]:
-        """The modalities that a translator makes its images of, itself or through those whose outputs it takes."""
+        """The modalities that a translator depends on, directly or through the translators whose outputs it takes."""
         taken = [self.translators[one].images for one in reversed(self.chain(role))]
         return list(dict.fromkeys(name for names in taken for name in (self.data.inputs if names is None else names)))
 
@@ -262,7 +265,7 @@ class Recipe(Settings):
 
     @property
     def answering(self) -> tuple[str, ...]:
-        """The translators that make everything that is measured."""
+        """The translators that generate all measured targets."""
         made = {role: settings.gives or self.data.targets for role, settings in self.translators.items()}
         return tuple(role for role in self.translators if set(self.measured) <= set(made[role]))
 
@@ -273,11 +276,11 @@ class Recipe(Settings):
 
     @property
     def best_metric(self) -> str | None:
-        """`ROLE/METRIC` by which the best epoch is known; None where it is not kept."""
+        """`ROLE/METRIC` that determines the best epoch; None if its checkpoint is not kept."""
         best = self.training.keep_best
         return None if best is None else f"{best.role or self.predict_role}/{best.metric}"
 
     @property
     def predict_role(self) -> str:
-        """The role that answers for the method."""
+        """The role that `gantk predict` uses."""
         return self.predict or self.answering[-1]

@@ -19,11 +19,11 @@ def read_rows(said: Any) -> Rows:
     if isinstance(said, list | tuple) and all(isinstance(role, str) for role in said):
         return dict.fromkeys(said, "")
     if not isinstance(said, dict) or not all(isinstance(name, str) and name for name in said.values()):
-        raise ValueError(f"must be a list of roles, or a table of roles with the names of their rows, it is {said!r}")
+        raise ValueError(f"must be a list of roles, or a table with a row name for each role, it is {said!r}")
     names = list(said.values())
     twice = [name for number, name in enumerate(names) if name in names[:number]]
     if twice:
-        raise ValueError(f"calls two rows {twice[0]!r}")
+        raise ValueError(f"gives two rows the name {twice[0]!r}")
     return dict(said)
 
 

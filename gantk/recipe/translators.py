@@ -9,98 +9,102 @@ from pydantic import Field, field_validator, model_validator
 from gantk.recipe.values import Amount, Decay, Name, Part, Rate, Selection, Settings, Several, Unlike, WeightsSource
 
 OUTPUT = ".output"
-"""What follows the name of a translator whose output another one takes."""
+"""Suffix of a translator's name in `takes` that selects its output."""
 
 
 class RateSettings(Settings):
-    """`[[translators.ROLE.optimizer.groups]]`: weights with a rate of their own."""
+    """`[[translators.ROLE.optimizer.groups]]`: a learning rate for some of the weights."""
 
     match: Annotated[str, Field(min_length=1)]
-    """Which weights, by their names in the network: `encoder.*`, where `*` is any text. The first match counts."""
+    """Pattern for names of weights in the network, such as `encoder.*`; `*` matches any text. The first matching group
+    applies."""
     rate: Amount
-    """Their learning rate, which the scheduler's factors multiply; 0 freezes them."""
+    """Learning rate of these weights, before the scheduler's factors; 0 freezes them."""
     part: Part = "generator"
-    """The part whose weights they are."""
+    """Part of the translator that contains these weights."""
     stages: Several[Name] | None = None
-    """Stages in which they have it; all where absent."""
+    """Stages in which this learning rate applies; default: all."""
 
     def active(self, stage: str) -> bool:
-        """Whether they have it in a stage."""
+        """Whether the learning rate applies in a stage."""
         return self.stages is None or stage in self.stages
 
 
 class OptimizerSettings(Selection):
-    """`[translators.ROLE.optimizer]`: one optimizer for generator and heads, one for the discriminator."""
+    """`[translators.ROLE.optimizer]`: the optimizer of generator and heads, and that of the discriminator."""
 
     use: str = "adam"
-    """The optimizer component's name."""
     rates: dict[Part, Rate] = {"generator": 2e-4, "heads": 2e-4, "discriminator": 2e-4}
-    """Learning rates by part; heads learn as fast as their generator where absent."""
+    """Learning rates by part; the default for heads is the generator's rate."""
     groups: list[RateSettings] = []
-    """Weights with rates of their own."""
+    """Groups of weights with separate learning rates."""
 
     @field_validator("rates")
     @classmethod
     def _complete(cls, rates: dict[Part, float]) -> dict[Part, float]:
-        """Heads are trained as fast as their generator where the recipe does not say."""
+        """Add the default rates; the default for heads is the generator's rate."""
         generator = rates.get("generator", 2e-4)
         discriminator = rates.get("discriminator", 2e-4)
         return {"generator": generator, "heads": rates.get("heads", generator), "discriminator": discriminator}
 
 
 class WeightsSettings(Settings):
-    """`[translators.ROLE.weights]`: weights that a generator starts with."""
+    """`[translators.ROLE.weights]`: initial weights of the generator."""
 
     source: WeightsSource
-    """`"RUN:ROLE"`, or a safetensors file with the names of the generator's weights."""
+    """`"RUN:ROLE"`, or a safetensors file that uses the names of the generator's weights."""
     shared: bool = False
-    """Take only the weights that both have under one name and in one shape; all must fit otherwise."""
+    """Load only the weights whose name and shape match; `false` requires that all weights match."""
     sha256: str | None = None
-    """Checksum of the file, which a run writes down and a later run compares."""
+    """Checksum of the weights, recorded by the run; with other weights, the recipe is refused."""
 
 
 class TranslatorSettings(Settings):
     """`[translators.ROLE]`: a generator, its discriminator and their optimizers."""
 
     generator: Selection
+    """The generator component: `use` and its parameters."""
     discriminator: Selection | None = None
+    """The discriminator component: `use` and its parameters; default: none."""
     shown: Selection | None = None
-    """An augmentation of all that the discriminator judges in training, with `use` and its parameters."""
+    """Augmentation of all images that the discriminator judges in training: `use` and its parameters; default: none."""
     judges: Literal["image", "source and image"] = "image"
-    """What the discriminator is given: the image alone, or the source stacked on it (conditional)."""
+    """Input of the discriminator: only the image, or source and image stacked as channels (conditional)."""
     takes: Several[Name] | None = None
-    """The modalities that the generator is given; all inputs where absent, `"targets"` for all targets.
-    `ROLE.output` is what another translator makes of the same slices; such outputs follow the modalities."""
+    """Inputs of the generator: modalities, followed by `ROLE.output` for another translator's output on the same
+    slices; or `"targets"` for all targets. Default: all inputs."""
     gives: Several[Name] | None = None
-    """The modalities that it makes; all targets where absent, `"inputs"` for all inputs."""
+    """Modalities that the generator synthesizes; `"inputs"` for all inputs. Default: all targets."""
     given: Unlike[Name] = []
-    """What of `[data.extra]` its networks are given, as keyword arguments of these names."""
+    """Names of `[data.extra]` inputs that are passed to the networks, as keyword arguments of these names."""
     residual: Name | None = None
-    """A modality that it takes and changes; where absent, the generator makes its images from nothing."""
+    """Modality or `ROLE.output` among the inputs that the generator modifies to produce its output; default: none, the
+    generator synthesizes the whole image."""
     average_of: Name | None = None
-    """A translator above it whose generator it follows: an exponential moving average, updated after each step."""
+    """Translator, defined above, whose generator this one averages: an exponential moving average, updated after each
+    step. Default: none, the translator is trained."""
     decay: Decay | None = None
-    """Of the average: how much of it stays after a step."""
+    """Decay of this average: the fraction of the average that is kept in each step."""
     at_test: Literal["eval", "train"] = "eval"
-    """`train` keeps dropout and the statistics of the batch at validation, test and prediction, as Pix2Pix's paper."""
+    """`train` keeps dropout and batch statistics active at validation, test and prediction, as in the Pix2Pix paper."""
     weights: WeightsSource | WeightsSettings | None = None
-    """What the generator starts with: `"RUN:ROLE"`, a safetensors file, or a table; drawn by the seed where absent."""
+    """Initial weights of the generator: `"RUN:ROLE"`, a safetensors file, or a table; default: random weights."""
     optimizer: OptimizerSettings = OptimizerSettings()
 
     @property
     def images(self) -> list[str] | None:
-        """The modalities among what it takes; None for all inputs."""
+        """The modalities in `takes`; None for all inputs."""
         return None if self.takes is None else [name for name in self.takes if not name.endswith(OUTPUT)]
 
     @property
     def chained(self) -> list[str]:
-        """The translators whose outputs are among what it takes."""
+        """The translators whose outputs are in `takes`."""
         return [name.removesuffix(OUTPUT) for name in self.takes or () if name.endswith(OUTPUT)]
 
     @model_validator(mode="after")
     def _averages(self) -> TranslatorSettings:
         if (self.average_of is None) != (self.decay is None):
             raise ValueError(
-                "an average needs average_of (the averaged translator) and decay (the share that stays after a step)"
+                "average_of (the averaged translator) and decay (the fraction kept in each step) require each other"
             )
         return self

@@ -1,4 +1,4 @@
-"""What values in a recipe may be, and the two kinds of tables that hold them."""
+"""Types of the values in a recipe, and the two base classes of its tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEIGHTS_FILE = ".safetensors"
 
 def unique(values: list[T]) -> list[T]:
     if len({str(value) for value in values}) != len(values):
-        raise ValueError("names must differ from one another")
+        raise ValueError("entries must not be repeated")
     return values
 
 
@@ -30,8 +30,7 @@ def _weights(source: str) -> str:
     run, _, role = source.rpartition(":")
     if not source.endswith(WEIGHTS_FILE) and not (run and role):
         raise ValueError(
-            'this does not name weights; write "RUN:ROLE", with the folder or id of a run and one of its roles, '
-            f"or a {WEIGHTS_FILE} file"
+            f'must be "RUN:ROLE", with the folder or id of a run and one of its roles, or a {WEIGHTS_FILE} file'
         )
     return source
 
@@ -42,7 +41,7 @@ def apart_names(named: dict[str, T]) -> dict[str, T]:
 
 
 Name = Annotated[str, AfterValidator(check_name)]
-"""What a recipe calls a thing: it becomes a key of results, and some become parts of paths."""
+"""A name in a recipe; it becomes a key of results, and sometimes part of a path."""
 BatchGroup = Annotated[
     str, Field(json_schema_extra={"anyOf": [{"enum": list(GROUPS)}, {"pattern": PATTERN}]}), AfterValidator(_group)
 ]

@@ -114,7 +114,7 @@ def _grid(data: Mapping[str, Any]) -> str:
     before = f"images on other grids were resampled to that of {onto.removeprefix('to:')}; " if onto else ""
     near = data.get("neighbours", 0)
     said = f"{before}{data.get('plane', 'axial')} slices were {resampled}cropped or padded to {height} × {width} pixels"
-    said += f", with {near} slices on each side as additional channels" if near else ""
+    said += f", with {near} slice{'s' if near > 1 else ''} on each side as additional channels" if near else ""
     if whole:
         patch = " × ".join(map(str, data["patch"]))
         said += f" and stacked to volumes; training used patches of {patch} voxels (slices, height, width)"

@@ -23,9 +23,9 @@ def adam(params: Groups, betas: Betas = (0.5, 0.999), weight_decay: NonNegative 
     """Adam (Kingma and Ba, ICLR 2015), torch's.
 
     Args:
-        params: what it trains.
+        params: the trained parameters.
         betas: decay of the averages of the gradient and of its square.
-        weight_decay: times the weight, added to the gradient.
+        weight_decay: factor on the weights, which are then added to the gradient.
     """
     return torch.optim.Adam(params, betas=betas, weight_decay=weight_decay, **_fused(params))
 
@@ -34,9 +34,9 @@ def adamw(params: Groups, betas: Betas = (0.5, 0.999), weight_decay: NonNegative
     """AdamW (Loshchilov and Hutter, ICLR 2019), torch's.
 
     Args:
-        params: what it trains.
+        params: the trained parameters.
         betas: decay of the averages of the gradient and of its square.
-        weight_decay: of the weights, decoupled from the gradient.
+        weight_decay: weight decay, decoupled from the gradient.
     """
     return torch.optim.AdamW(params, betas=betas, weight_decay=weight_decay, **_fused(params))
 
@@ -45,9 +45,9 @@ def sgd(params: Groups, momentum: Momentum = 0.5, weight_decay: NonNegative = 0.
     """Stochastic gradient descent with momentum, torch's.
 
     Args:
-        params: what it trains.
-        momentum: how much of the last step stays.
-        weight_decay: times the weight, added to the gradient.
+        params: the trained parameters.
+        momentum: fraction of the previous step that is added to the next.
+        weight_decay: factor on the weights, which are then added to the gradient.
     """
     return torch.optim.SGD(params, momentum=momentum, weight_decay=weight_decay, **_fused(params))
 
@@ -56,8 +56,8 @@ def rmsprop(params: Groups, weight_decay: NonNegative = 0.0) -> Optimizer:
     """RMSprop, torch's.
 
     Args:
-        params: what it trains.
-        weight_decay: times the weight, added to the gradient.
+        params: the trained parameters.
+        weight_decay: factor on the weights, which are then added to the gradient.
     """
     return torch.optim.RMSprop(params, weight_decay=weight_decay)
 
@@ -72,11 +72,11 @@ def timm(
     """Any of timm's optimizers by its name there, such as lion, adopt, muon or sgdp.
 
     Args:
-        params: what it trains.
-        name: as `timm.optim.list_optimizers()` has it.
-        weight_decay: as the optimizer has it.
-        momentum: of those that have one.
-        betas: of those that have them; the optimizer's own where absent.
+        params: the trained parameters.
+        name: a name in `timm.optim.list_optimizers()`.
+        weight_decay: weight decay, applied as the optimizer defines it.
+        momentum: momentum, for optimizers that have one.
+        betas: decay of the averages, for optimizers that have them; default: the optimizer's own.
     """
     import timm.optim as optim  # takes seconds
 

@@ -70,7 +70,7 @@ def test_what_a_user_says_counts(model: Any, cohort: Path) -> None:
     first, second = units(model, cohort / "P0"), units(model, cohort / "P0", given={"site": "south"})
     assert np.array_equal(first, units(model, cohort / "P0", given={"site": "north"}))
     assert second.mean() < first.mean()
-    with pytest.raises(DataError, match="'west' is none of north, south"):
+    with pytest.raises(DataError, match="'west' is not one of north, south"):
         units(model, cohort / "P0", given={"site": "west"})
     with pytest.raises(UsageError, match=r"is not given 'sit'.*site"):
         units(model, cohort / "P0", given={"sit": "south"})

@@ -108,9 +108,9 @@ def test_a_patient_in_whom_a_map_shows_nothing_is_taken():
 @pytest.mark.parametrize(
     ("intensities", "message"),
     [
-        ({"map": {"unit": "categories"}}, "need a range"),
-        ({"map": {"unit": "categories", "range": [0, 4.5]}}, "whole numbers"),
-        ({"t1ce": SAID}, "'t1ce' holds categories, but networks make numbers"),
+        ({"map": {"unit": "categories"}}, "requires range"),
+        ({"map": {"unit": "categories", "range": [0, 4.5]}}, "with integers"),
+        ({"t1ce": SAID}, "'t1ce' has unit = \"categories\""),
     ],
 )
 def test_what_cannot_be_meant_is_refused(root, intensities, message):

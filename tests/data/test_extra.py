@@ -114,7 +114,7 @@ def test_transforms_move_pixels_by_the_nearest_and_leave_images_alone(root: Path
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"site": {"categories": ["north", "west"]}}, "'south' is none of north, west"),
+        ({"site": {"categories": ["north", "west"]}}, "'south' is not one of north, west"),
         ({"years": {"of": "age"}}, "the data set does not provide it"),
         ({"years": {"of": "site"}}, "could not convert"),
         ({"tumour": {"per": "pixel", "of": "segmentation", "categories": [0, 4]}}, "is not one of its categories"),

@@ -55,8 +55,8 @@ def test_types_and_defaults_are_as_in_toml(generated: dict[str, str]) -> None:
     assert '| `norm` | "instance", "batch", "none" |' in unet
     assert "| `layers` | list of integers ≥ 0" in section(generated["reference/components/losses.md"], "patch_nce")
     phases = section(generated["reference/components/schedulers.md"], "phases")
-    assert "| `phases.epochs` | integer | needed |" in phases
-    assert "| `phases.copies.source` | name of a translator | needed |" in phases
+    assert "| `phases.epochs` | integer | required |" in phases
+    assert "| `phases.copies.source` | name of a translator | required |" in phases
     keys = generated["reference/recipe-keys.md"]
     assert "| `crop` | 2 × integer ≥ 1, ≤ 16384 | `[224, 224]` |" in keys
     assert "| `paired_fraction` | number ≥ 0, ≤ 1 | `1` |" in keys

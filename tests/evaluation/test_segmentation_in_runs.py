@@ -80,9 +80,9 @@ def test_unaligned_images_have_fid(tmp_path: Path) -> None:
         ('[{use="segmentation_probe", step=3}]', "did you mean 'steps'"),
         ('[{use="segmentation_probe", channels=12}]', "multiple of 8"),
         ('[{use="segmentation_probe", folds=1}]', "greater than or equal to 2"),
-        ('["ssim", 3]', "a metric is a name, or a table"),
-        ('[{net="alex"}]', "a metric is a name, or a table"),
-        ('["ssim", {use="ssim", sigma=3}]', "differ"),
+        ('["ssim", 3]', "each metric must be a name, or a table"),
+        ('[{net="alex"}]', "each metric must be a name, or a table"),
+        ('["ssim", {use="ssim", sigma=3}]', "repeated"),
     ],
 )
 def test_a_wrong_metric_is_said_before_training(metrics: str, message: str) -> None:

@@ -123,7 +123,7 @@ def test_a_child_need_not_repeat_its_parent(lint: Lint, change: str) -> None:
 def test_editors_are_told_what_keys_mean(schema: Path) -> None:
     keys = json.loads(schema.read_text(encoding="utf-8"))["$defs"]["losses"]["additionalProperties"]["properties"]
     assert {"number", "object"} <= {way.get("type", "object") for way in keys["weight"]["anyOf"]}
-    assert keys["map"]["description"] == "The weight map that the term is weighted by."
+    assert keys["map"]["description"] == "Weight map that multiplies the term's error at each pixel; default: none."
     assert "patch_nce: τ." in keys["temperature"]["description"]
 
 

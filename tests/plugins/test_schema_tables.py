@@ -90,4 +90,4 @@ def test_editors_are_told_what_each_component_means_by_a_parameter(tables: Table
     assert keys["use"]["enum"] == ["gentle", "hard", "several", "soft"]
     assert keys["sharpness"]["description"] == "soft: how sharp.\n\nhard: how hard."
     assert keys["sharpness"]["type"] == "number"
-    assert keys["map"]["description"] == "The weight map that the term is weighted by."
+    assert keys["map"]["description"] == "Weight map that multiplies the term's error at each pixel; default: none."

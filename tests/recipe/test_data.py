@@ -14,7 +14,7 @@ from gantk.recipe import dump_recipe, load_recipe, recipe_from_table
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("data.split=nobody", r"data\.split \(it is 'nobody'\): a split is a table with ratio and seed, or \"none\""),
+        ("data.split=nobody", r"data\.split \(it is 'nobody'\): must be a table, such as { ratio = .*, or \"none\""),
         ("data.split.sed=1", r"unknown key 'data\.split\.sed'; did you mean 'seed'"),
         ("data.split.seed=-1", r"data\.split\.seed \(it is -1\)"),
     ],

@@ -19,10 +19,10 @@ def test_metrics_are_names_or_tables_with_parameters() -> None:
 @pytest.mark.parametrize(
     ("metrics", "said"),
     [
-        ([3], 'a metric is a name, or a table such as { use = "lpips", net = "vgg" }'),
-        ([{"net": "vgg"}], "a metric is a name, or a table"),
-        ([""], "a metric is a name, or a table"),
-        (["psnr", {"use": "psnr"}], "names must differ from one another"),
+        ([3], 'each metric must be a name, or a table such as { use = "lpips", net = "vgg" }'),
+        ([{"net": "vgg"}], "each metric must be a name, or a table"),
+        ([""], "each metric must be a name, or a table"),
+        (["psnr", {"use": "psnr"}], "entries must not be repeated"),
         ([], "at least 1 item"),
         ("psnr", "list"),
     ],

@@ -38,7 +38,11 @@ def test_unknown_keys(write: Write, right: str, wrong: str, key: str, mend: str)
         ("seed = 3", 'seed = "three"', "run.seed (it is 'three'): Input should be a valid integer"),
         ("seed = 3", "seed = -1", "run.seed (it is -1): Input should be greater than or equal to 0"),
         ("batch = { paired = 2, unpaired = 3 }", "batch = { paired = 0 }", "data.batch.paired (it is 0)"),
-        ('inputs = ["t1", "t2"]', 'inputs = ["t1", "t1"]', "data.inputs (it is ['t1', 't1']): names must differ"),
+        (
+            'inputs = ["t1", "t2"]',
+            'inputs = ["t1", "t1"]',
+            "data.inputs (it is ['t1', 't1']): entries must not be",
+        ),
         ('target = "t1ce"', 'target = "t2"', "the target 't2' is also an input"),
         ("weight = 100", 'weight = "much"', "losses.pixelwise.weight (it is 'much')"),
         ('name = "base"', 'name = "a/b"', "name (it is 'a/b')"),

@@ -19,8 +19,8 @@ def test_a_window_has_two_sides_or_three(window: list[int] | None) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"window": [64]}, "a window is [height, width] of slices, or [slices, height, width] of volumes"),
-        ({"window": [1, 2, 3, 4]}, "a window is [height, width]"),
+        ({"window": [64]}, "must be [height, width] for slices, or [slices, height, width] for volumes"),
+        ({"window": [1, 2, 3, 4]}, "must be [height, width]"),
         ({"overlap": 0.96}, "less than or equal to 0.95"),
         ({"overlap": -0.1}, "greater than or equal to 0"),
         ({"blend": "mean"}, "'gaussian', 'constant' or 'median'"),

@@ -31,7 +31,7 @@ def test_processes_that_translate_other_patients_do_not_wait_for_one_another(bas
 
 @pytest.mark.parametrize("said", ["t1ce", "run:", ":teacher", "weights.pt"])
 def test_weights_are_of_a_run_or_a_file(base: Path, said: str) -> None:
-    with pytest.raises(RecipeError, match=r"translators\.a\.weights \(it is .*not name weights; write \"RUN:ROLE\""):
+    with pytest.raises(RecipeError, match=r"translators\.a\.weights \(it is .*must be \"RUN:ROLE\""):
         load_recipe(base, [f"translators.a.weights='{said}'"])
 
 

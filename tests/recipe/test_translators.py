@@ -33,5 +33,5 @@ def test_updates_name_both_networks(base: Path) -> None:
         load_recipe(base, ['training.updates=["generator", "generator"]'])
     three = 'training.updates=["generator", "generator", "discriminator"]'
     assert load_recipe(base, [three]).training.updates == ("generator", "generator", "discriminator")
-    with pytest.raises(RecipeError, match="each side once"):
+    with pytest.raises(RecipeError, match="once each"):
         load_recipe(base, [three, "training.accumulate=2"])

@@ -111,7 +111,8 @@ def test_text_and_bibtex_and_what_is_no_run(run: Path, tmp_path: Path) -> None:
         ),
         ({"spacing": None}, "axial slices were cropped or padded"),
         ({"resample": "to:t1"}, "images on other grids were resampled to that of t1; axial slices"),
-        ({"neighbours": 1}, "pixels, with 1 slices on each side as additional channels."),
+        ({"neighbours": 1}, "pixels, with 1 slice on each side as additional channels."),
+        ({"neighbours": 2}, "pixels, with 2 slices on each side as additional channels."),
         (
             {"dimensions": 3, "patch": [32, 48, 40], "spacing": [3.0, 1.0, 1.0]},
             "resampled to 3 × 1 × 1 mm along z, y and x and cropped or padded to 96 × 80 pixels "

@@ -43,7 +43,7 @@ def test_named_rows_are_grouped_like_others(fractions):
 def test_a_report_that_is_none_is_explained(ablation):
     ablation.children[0]["report"] = {"teacher": 3}
     (ablation.root / "sweep.json").write_text(json.dumps({"name": "x", "children": ablation.children}))
-    with pytest.raises(EvaluationError, match="names of their rows") as caught:
+    with pytest.raises(EvaluationError, match="a row name for each role") as caught:
         result_table([ablation.root])
     assert str(caught.value.where).endswith("sweep.json")
 

@@ -239,5 +239,5 @@ def test_compiled_networks_are_refused() -> None:
         "schedule": {"use": "constant"},
         "training": {"compile": True, "checkpoint_activations": True},
     }
-    with pytest.raises(RecipeError, match="compile decides itself what is recomputed"):
+    with pytest.raises(RecipeError, match="compile and checkpoint_activations cannot be combined"):
         recipe_from_table(table)

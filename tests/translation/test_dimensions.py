@@ -180,9 +180,9 @@ def test_dimensions_are_no_parameter_of_recipes(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"dimensions": 3}, "dimensions = 3 needs patch"),
-        ({"patch": [8, 8, 8]}, "a patch is part of a volume"),
-        ({**VOLUMES, "neighbours": 1}, "neighbours = 0"),
+        ({"dimensions": 3}, "dimensions = 3 requires patch"),
+        ({"patch": [8, 8, 8]}, "patch applies only to volumes"),
+        ({**VOLUMES, "neighbours": 1}, "neighbours applies only to slices"),
         ({"dimensions": 4, "patch": [8, 8, 8]}, "dimensions"),
     ],
 )
