@@ -200,12 +200,12 @@ class Kid(_Distance):
     does not depend on the number of slices, and it may be slightly below 0. One number per method.
 
     Args:
-        weights: as for FID.
+        weights: "pretrained", a file or "random", with the same meaning as for FID.
         features: the layer of Inception, by its number of features.
         subsets: number of subsets.
         subset_size: images per subset; all images if there are fewer.
         seed: seed of the subsets.
-        regions: as for FID.
+        regions: regions to measure; a region is cut out on black and enlarged to the image's size.
         dimensions: number of spatial dimensions; only 2 (slices).
 
     Raises:

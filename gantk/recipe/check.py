@@ -205,8 +205,8 @@ def _apart(recipe: Recipe) -> None:
     role = next((role for role, settings in recipe.translators.items() if settings.at_test == "train"), None)
     if recipe.training.sync_batch_norm and role is not None:
         raise RecipeError(
-            "batch norms are to be synchronized, and to take the statistics of the batch at test",
+            'training.sync_batch_norm and at_test = "train" cannot be combined',
             where=f"translators.{role}.at_test",
-            why="processes translate different patients at test, and would wait for each other forever",
+            why="processes translate different patients at test and would wait forever for each other's statistics",
             mend='set training.sync_batch_norm = false, or at_test = "eval"',
         )

@@ -84,13 +84,17 @@ def chain(given: Given) -> list[File]:
     while True:
         table, content = (read(path) if content is None else content), None
         if path.resolve() in [file.path.resolve() for file in files]:
-            raise RecipeError("recipes extend one another in a circle", where=path)
+            raise RecipeError(
+                "the recipe extends itself, directly or through its parents",
+                where=path,
+                mend="correct or remove extends",
+            )
         parent = table.pop("extends", None)
         files.append(File(path, table))
         if parent is None:
             return files
         if not isinstance(parent, str):
-            raise RecipeError("`extends` must be the path of one recipe", where=at(path, ("extends",)))
+            raise RecipeError("`extends` must be a string, the path of one recipe", where=at(path, ("extends",)))
         path = path.parent / parent
 
 

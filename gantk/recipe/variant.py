@@ -53,7 +53,7 @@ class Variant:
                 mend="choose another name, and set the name for tables as the variant's label",
             ) from None
         if not isinstance(said, Mapping):
-            raise RecipeError("it must be a table", where=self._where())
+            raise RecipeError("a variant must be a table", where=self._where())
         self.label = self._text(said, "label", name)
         self.report = self._rows(said.get("report", []))
         self.axes = read_axes(said.get("sweep", {}), self.files, (*self.place, "sweep"), may_be_empty=True)
@@ -151,7 +151,7 @@ def read_axes(
 ) -> dict[str, list[Any]]:
     """A grid's keys, dotted, with their values."""
     if not isinstance(table, Mapping):
-        raise RecipeError("a sweep is a table of keys with lists of values", where=files.where(place))
+        raise RecipeError("sweep must be a table of dotted keys, each with a list of values", where=files.where(place))
     axes: dict[str, list[Any]] = {}
     for key, values in leaves(table):
         there = (*place, *key.split("."))
@@ -162,7 +162,9 @@ def read_axes(
         if len(values) > MOST:
             raise too_many(len(values), files.where(there))
         if any(value in values[:number] for number, value in enumerate(values)):
-            raise RecipeError(f"the grid's {key} has a value twice", where=files.where(there))
+            raise RecipeError(
+                f"the grid repeats a value of {key}", where=files.where(there), mend="remove the repeated value"
+            )
         axes[key] = values
     return axes
 

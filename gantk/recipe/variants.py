@@ -92,7 +92,7 @@ def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
         raise RecipeError("the sweep has no name", where=path, mend='write name = "…" at its top')
     variants = table.get("variants") or {named: {}}
     if not isinstance(variants, Mapping):
-        raise RecipeError("variants must be tables `[variants.NAME]`", where=said.where(("variants",)))
+        raise RecipeError("`variants` must contain only tables, `[variants.NAME]`", where=said.where(("variants",)))
     try:
         apart(variants)
     except ValueError as error:
@@ -114,7 +114,7 @@ def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
         _check_rows(variant, found, rows)
         children += found
     if not children:
-        raise RecipeError("the sweep has no children", where=path)
+        raise RecipeError("the sweep describes no runs", where=path, mend="add a variant or values to its grid")
     written = merged(table, fixed)
     return Sweep(
         path,

@@ -46,8 +46,8 @@ class Lsgan(_Game):
     L_D = ω·(E[(D(y) − 1)²] + E[D(G(x))²]), L_G = E[(D(G(x)) − 1)²] (Mao et al., 2017).
 
     Args:
-        real: the image that the discriminator takes for real.
-        discriminator_weight: ω; the published codes halve the discriminator's loss.
+        real: the image that the discriminator learns to judge as real.
+        discriminator_weight: ω, factor on the discriminator's loss; the published codes halve it.
         pool: how many translated images of earlier steps are kept to train the discriminator on (CycleGAN: 50).
     """
 
@@ -73,7 +73,7 @@ class Vanilla(_Game):
     """The original GAN, non-saturating: cross-entropy of logits to 1 (real), 0 (translated) (Goodfellow et al., 2014).
 
     Args:
-        real: the image that the discriminator takes for real.
+        real: the image that the discriminator learns to judge as real.
         discriminator_weight: factor on the discriminator's loss; the published codes halve it.
         pool: how many translated images of earlier steps are kept to train the discriminator on.
     """
@@ -96,7 +96,7 @@ class Hinge(_Game):
     """Hinge GAN: L_D = E[max(0, 1 − D(y))] + E[max(0, 1 + D(G(x)))], L_G = −E[D(G(x))] (Lim & Ye, 2017).
 
     Args:
-        real: the image that the discriminator takes for real.
+        real: the image that the discriminator learns to judge as real.
         pool: how many translated images of earlier steps are kept to train the discriminator on.
     """
 
@@ -117,8 +117,8 @@ class WganGp(_Game):
     x̂ lies between a real and a translated image at a random place, one per sample; the penalty runs in fp32.
 
     Args:
-        real: the image that the discriminator takes for real.
-        penalty: λ.
+        real: the image that the discriminator learns to judge as real.
+        penalty: λ, weight of the gradient penalty.
         pool: how many translated images of earlier steps are kept to train the discriminator on.
     """
 
@@ -148,9 +148,9 @@ class R1:
     Karras et al., StyleGAN2, CVPR 2020.
 
     Args:
-        real: y.
-        gamma: γ.
-        every: n.
+        real: y, the real image.
+        gamma: γ, weight of the penalty.
+        every: n, number of steps from one computation of the penalty to the next.
     """
 
     needs = Needs(output=False, second_order=True)

@@ -52,8 +52,8 @@ class AdaptiveAugment(nn.Module):
     Args:
         target: target value of r.
         images: number of real images in which p can rise from 0 to 1.
-        limit: the largest p.
-        every: judgments of real images between two changes of p.
+        limit: largest value of p.
+        every: number of discriminator passes on real images between two changes of p.
     """
 
     probability: Tensor

@@ -18,7 +18,7 @@ class Uncertainty(nn.Module):
     Source: Kendall et al., "Multi-task learning using uncertainty to weigh losses", CVPR 2018.
 
     Args:
-        terms: the terms' names.
+        terms: names of the balanced terms.
     """
 
     def __init__(self, terms: tuple[str, ...]) -> None:
@@ -39,9 +39,9 @@ class GradientRatio(nn.Module):
     image synthesis" (VQGAN), CVPR 2021, equation 7.
 
     Args:
-        terms: the terms' names.
-        reference: r, one of them.
-        limit: c.
+        terms: names of the balanced terms.
+        reference: r, the name of the reference term, one of `terms`.
+        limit: c, the largest factor on a term.
 
     Raises:
         GantkError: the reference is none of the terms.
@@ -74,7 +74,7 @@ class GradNorm(nn.Module):
     multitask networks", ICML 2018, equations 1 and 2.
 
     Args:
-        terms: the terms' names.
+        terms: names of the balanced terms.
         alpha: α, how strongly slower terms are weighted up.
     """
 

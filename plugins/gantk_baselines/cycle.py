@@ -33,7 +33,7 @@ class Identity:
     apply, because they describe the term's source, and y is another image.
 
     Args:
-        image: y.
+        image: y, the image that must not change.
     """
 
     needs = Needs(output=False)

@@ -126,10 +126,10 @@ class MultiscalePatchGan(nn.Module):
 
     Args:
         in_channels: channels of the judged image (plus the source's if the discriminator is conditional).
-        given: channels of labels.
+        given: number of channels of the labels.
         scales: number of PatchGANs.
-        channels: width of the first convolution of each.
-        layers: the number of halvings in each.
+        channels: number of channels of each PatchGAN's first convolution.
+        layers: number of halvings in each PatchGAN.
         norm: "instance", "batch" or "none".
         spectral: divide the weights of every convolution by their largest singular value.
         init: "normal" or "xavier".

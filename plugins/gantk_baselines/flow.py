@@ -30,8 +30,8 @@ class FlowUnet(nn.Module):
         in_channels: channels of the source.
         out_channels: channels of the output.
         steps: n, the number of steps.
-        levels: halvings of the U-Net.
-        channels: width of its first level.
+        levels: number of halvings of the U-Net.
+        channels: number of channels of the U-Net's first level.
         norm: "instance", "batch" or "none".
         dropout: probability in the upsampling levels of full width.
         dimensions: number of dimensions of an image, 2 or 3.

@@ -39,7 +39,7 @@ class AvailabilityResnet(Resnet):
         in_channels: channels of the source.
         out_channels: channels of the output.
         channels: width of the first convolution.
-        blocks: residual blocks.
+        blocks: number of residual blocks.
         norm: "instance", "batch" or "none".
         antialias: blurred sampling instead of strided and transposed convolutions.
         dropout: probability inside each block.
@@ -140,8 +140,8 @@ class AvailableLsgan:
 
     Args:
         real: y, an image of the target's domain.
-        real_label: r (DiamondGAN: 0.95).
-        discriminator_weight: ω.
+        real_label: r, the target score of real images (DiamondGAN: 0.95).
+        discriminator_weight: ω, factor on the discriminator's loss.
         pool: how many translated images of earlier steps are kept to train the discriminator on (DiamondGAN: 25).
     """
 

@@ -194,7 +194,7 @@ class ImputedLsgan:
     Args:
         condition: the second input of a conditional discriminator. The published code uses the complete real images;
             "source" uses the generator's input.
-        discriminator_weight: ω.
+        discriminator_weight: ω, factor on the discriminator's loss.
     """
 
     needs = Needs(target=True)

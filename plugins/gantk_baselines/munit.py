@@ -42,8 +42,8 @@ class MunitGenerator(nn.Module):
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        channels: width at the full size.
-        blocks: residual blocks of encoder and of decoder.
+        channels: number of channels at full resolution.
+        blocks: number of residual blocks in the encoder, and again in the decoder.
         style: size of the style vector.
     """
 
@@ -97,11 +97,11 @@ class Munit:
     (10, 1 and 1).
 
     Args:
-        back: the translator of the other direction, which has its own term.
-        real: y.
-        image: λ_x.
-        content: λ_c.
-        style: λ_s.
+        back: role of the translator of the other direction, which needs its own `munit` term.
+        real: y, the real image of the other modality.
+        image: λ_x, weight of the image reconstruction.
+        content: λ_c, weight of the content reconstruction.
+        style: λ_s, weight of the style reconstruction.
     """
 
     def __init__(

@@ -66,14 +66,14 @@ class PatchNce:
     Args:
         layers: generator layers whose features are compared.
         patches: places per layer; all places if a layer has fewer.
-        temperature: τ.
+        temperature: τ, the temperature of the contrastive loss.
         width: size of the projections.
         query: the image whose patches are the queries; the other's patches are the keys, positive and negative.
         detach_keys: whether the keys have no gradient in this term.
         over_layers: sum (DS³-Net, eq. 3) or mean (CUT) over the layers.
         reenter: how an image with fewer channels than the source enters the generator: as every input, or as the
             first input.
-        image: the image that is translated and compared.
+        image: the image that is translated and compared with its translation.
         flip_equivariance: probability, per step, that the image's patches are taken from its mirror image.
     """
 

@@ -89,7 +89,7 @@ class Perceptual(_FeatureLoss):
         network: the frozen network, a timm model name.
         weights: "pretrained", "random" (a fixed seed, no download; differs from the published method), or a file.
         imagenet_normalisation: normalize as the weights were trained; pGAN passes images in [−1, 1] unchanged.
-        reference: y.
+        reference: y, the image with which the output is compared.
         slices: number of slices of each volume that the network receives.
     """
 
@@ -127,7 +127,7 @@ class Content(Perceptual):
         network: the frozen network, a timm model name.
         weights: "pretrained", "random" (a fixed seed, no download; differs from the published method), or a file.
         imagenet_normalisation: normalize as the weights were trained.
-        reference: y.
+        reference: y, the image with which the output is compared.
         slices: number of slices of each volume that the network receives.
     """
 
@@ -156,7 +156,7 @@ class Style(_FeatureLoss):
         network: the frozen network, a timm model name.
         weights: "pretrained", "random" (a fixed seed, no download; differs from the published method), or a file.
         imagenet_normalisation: normalize as the weights were trained.
-        reference: y.
+        reference: y, the image with which the output is compared.
         slices: number of slices of each volume that the network receives.
     """
 

@@ -47,10 +47,10 @@ class Registered:
     the dilemma of medical image-to-image translation", NeurIPS 2021, equations 3 and 4 (20 and 10).
 
     Args:
-        correction: λ_c.
-        smoothness: λ_s.
+        correction: λ_c, weight of the error after registration.
+        smoothness: λ_s, weight of the smoothness of the displacement φ.
         reach: the longest displacement along an axis, in pixels.
-        channels: width of R, a U-Net.
+        channels: number of channels of the first level of R, a U-Net.
         levels: number of halvings of R.
         dimensions: number of dimensions of an image; only 2 (slices).
     """

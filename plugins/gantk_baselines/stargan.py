@@ -60,9 +60,9 @@ class StarGan:
     Args:
         domain: the key of `[data.extra]` that gives the domain to the generator; its categories are inputs and targets
             in order.
-        classification: λ_cls.
-        reconstruction: λ_rec.
-        penalty: λ_gp.
+        classification: λ_cls, weight of the domain classification.
+        reconstruction: λ_rec, weight of the cycle reconstruction.
+        penalty: λ_gp, weight of the gradient penalty.
     """
 
     needs = Needs(target=True, output=False, judged=(0,), second_order=True)

@@ -51,7 +51,7 @@ class TumourMask:
 
     Args:
         inside: weight of every voxel with one of the labels.
-        outside: weight of all others.
+        outside: weight of all other voxels.
         labels: the labels that count as tumor.
     """
 

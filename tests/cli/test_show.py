@@ -12,7 +12,13 @@ def test_a_component_in_full() -> None:
     said = json.loads(call("show", "loss", "patch_nce", "--json").stdout)
     assert (said["plugin"], said["distribution"], said["version"]) == ("gantk_baselines", "gantk", gantk.__version__)
     temperature = next(p for p in said["parameters"] if p["name"] == "temperature")
-    assert temperature == {"name": "temperature", "type": "number > 0", "required": False, "doc": "τ.", "default": 0.07}
+    assert temperature == {
+        "name": "temperature",
+        "type": "number > 0",
+        "required": False,
+        "doc": "τ, the temperature of the contrastive loss.",
+        "default": 0.07,
+    }
     assert any("log[exp(" in equation for equation in said["equations"])
     assert any("Park et al., 2020" in source for source in said["sources"])
     assert "features of the generator's layers 0, 4, 8, 12, 16" in said["needs"]

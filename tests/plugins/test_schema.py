@@ -124,7 +124,7 @@ def test_editors_are_told_what_keys_mean(schema: Path) -> None:
     keys = json.loads(schema.read_text(encoding="utf-8"))["$defs"]["losses"]["additionalProperties"]["properties"]
     assert {"number", "object"} <= {way.get("type", "object") for way in keys["weight"]["anyOf"]}
     assert keys["map"]["description"] == "Weight map that multiplies the term's error at each pixel; default: none."
-    assert "patch_nce: τ." in keys["temperature"]["description"]
+    assert "patch_nce: τ, the temperature" in keys["temperature"]["description"]
 
 
 def test_the_schema_is_of_the_registered_components() -> None:

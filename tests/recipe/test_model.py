@@ -24,7 +24,7 @@ def test_an_average_has_the_generator_that_it_follows(base: Path) -> None:
 
 def test_processes_that_translate_other_patients_do_not_wait_for_one_another(base: Path) -> None:
     wrong = ["training.sync_batch_norm=true", "translators.a.at_test=train"]
-    with pytest.raises(RecipeError, match=r"translators.a.at_test: batch norms are to be synchronized"):
+    with pytest.raises(RecipeError, match=r"translators.a.at_test: training.sync_batch_norm and at_test"):
         load_recipe(base, wrong)
     assert load_recipe(base, wrong[:1]).training.sync_batch_norm
 

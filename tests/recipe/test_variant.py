@@ -64,7 +64,7 @@ def grids(draw: st.DrawFn) -> dict[str, list[Any]]:
     [
         (('"run.seed" = [0, 1]', '"run.seed" = 3'), "list of values"),
         (('"run.seed" = [0, 1]', '"run.seed" = []'), "list of values"),
-        (('"run.seed" = [0, 1]', '"run.seed" = [1, 1]'), "twice"),
+        (('"run.seed" = [0, 1]', '"run.seed" = [1, 1]'), "repeats a value"),
         (('"run.seed" = [0, 1]', '"run.sed" = [0, 1]'), "run.sed"),
         (("[variants.full]", '[variants."a/b"]'), "not a valid name of a variant"),
         (('name = "table"\n', ""), None),

@@ -29,7 +29,7 @@ class CasNet(LayeredGenerator):
         in_channels: channels of the source.
         out_channels: channels of the output.
         blocks: number of U-blocks.
-        levels: halvings in each block.
+        levels: number of halvings in each block.
         channels: width of each block's first level.
         norm: "instance", "batch" or "none"; convolutions before batch norm have no bias.
         dropout: dropout probability, in the same places as in the U-Net of pix2pix.

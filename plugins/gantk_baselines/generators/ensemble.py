@@ -24,8 +24,8 @@ class Ensemble(nn.Module):
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        of: the network, any generator.
-        members: K.
+        of: the generator component that is repeated.
+        members: K, the number of networks.
         dimensions: number of spatial dimensions; passed to the networks.
     """
 

@@ -58,7 +58,7 @@ class Mustgan(LayeredGenerator):
         train_streams: continue training the streams; otherwise they stay fixed, without dropout and with stored
             statistics of batch norm.
         channels: width of the first convolution.
-        blocks: residual blocks.
+        blocks: number of residual blocks.
         norm: "instance", "batch" or "none".
         antialias: blurred sampling instead of strided and transposed convolutions.
         dropout: probability inside each residual block.

@@ -101,9 +101,9 @@ class ResidualUnet(LayeredGenerator):
         in_channels: channels of the source.
         out_channels: channels of the output.
         image_size: size of the training images, which decides which sides are halved; default: all sides.
-        levels: halvings.
+        levels: number of halvings.
         channels: width of the first level, doubled at each further level.
-        widest: the greatest width.
+        widest: largest number of channels of a level.
         blocks: residual blocks at each size.
         dimensions: number of spatial dimensions, 2 or 3.
     """

@@ -122,7 +122,7 @@ class Resnet(LayeredGenerator):
         in_channels: channels of the source.
         out_channels: channels of the output.
         channels: width of the first convolution.
-        blocks: residual blocks.
+        blocks: number of residual blocks.
         norm: "instance", "batch" or "none"; convolutions before batch norm have no bias.
         antialias: blurred sampling instead of strided and transposed convolutions.
         dropout: probability inside each block (pGAN: 0.5).

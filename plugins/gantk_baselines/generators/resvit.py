@@ -146,11 +146,11 @@ class Resvit(LayeredGenerator):
         out_channels: channels of the output.
         image_size: (H, W) of the learned positions.
         channels: width of the first convolution.
-        blocks: ART blocks.
+        blocks: number of ART blocks.
         transformers: the blocks that contain a transformer, counted from 1; empty for only the CNN.
-        share_transformers: whether these blocks share one transformer.
+        share_transformers: whether all of these blocks share the weights of one transformer.
         hidden: width of a token.
-        depth: blocks of a transformer.
+        depth: number of blocks of each transformer.
         heads: attention heads.
         mlp_ratio: width of a transformer's MLPs, as a multiple of hidden.
         dropout: probability at the embedding and in the transformer's MLPs.

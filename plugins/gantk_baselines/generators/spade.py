@@ -66,9 +66,9 @@ class Spade(nn.Module):
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        given: channels of the labels.
+        given: number of channels of the labels.
         channels: width at full size; it doubles with each halving, up to 8 · channels.
-        levels: doublings.
+        levels: number of upsampling levels, each of which doubles the size.
         hidden: width of the convolutions from the map to γ and β.
         init: "normal" or "xavier".
         init_gain: standard deviation or gain of the initialization.

@@ -18,7 +18,7 @@ class Told(nn.Module):
     Args:
         in_channels: channels of the source.
         given: channels of the extra inputs, by name.
-        of: the generator.
+        of: the generator component that receives the planes.
         dimensions: number of spatial dimensions.
     """
 

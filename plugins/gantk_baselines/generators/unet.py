@@ -66,7 +66,7 @@ class Unet(LayeredGenerator):
     Args:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        levels: halvings; 8 is the published "U-Net 256", 7 "U-Net 128", 5 fits 224².
+        levels: number of halvings; 8 is the published "U-Net 256", 7 "U-Net 128"; 5 fits images of 224 × 224.
         channels: width of the first level.
         norm: "instance", "batch" or "none"; convolutions before batch norm have no bias.
         dropout: probability in the published places: the upward levels of full width except the innermost.
