@@ -55,7 +55,7 @@ def list_components(
         console().print(f"no name among the {kind} matches {glob!r}; known: {there}", soft_wrap=True)
         return
     rows = [(c.name, c.plugin, _first_line(c.doc), _parameters(c)) for c in components]
-    write(table(("name", "plugin", "what it is", "parameters"), rows))
+    write(table(("name", "plugin", "description", "parameters"), rows))
 
 
 def say_failures(session: Session) -> None:

@@ -58,7 +58,7 @@ def _show(said: dict[str, Any]) -> None:
         "source": "; ".join(said["sources"]),
         "needs": "; ".join(said["needs"]),
         "formerly": ", ".join(said["formerly"]),
-        "from gantk": ", ".join(said["supplied"]),
+        "set by gantk": ", ".join(said["supplied"]),
         "works on": " and ".join(NOUNS[number] for number in said["dimensions"]) if told else "",
     }
     grid = Table.grid(padding=(0, 2))
@@ -70,9 +70,9 @@ def _show(said: dict[str, Any]) -> None:
     if said["parameters"]:
         rows = []
         for p in said["parameters"]:
-            default = Text("must be given", "yellow") if p["required"] else value_words(p["default"])
+            default = Text("required", "yellow") if p["required"] else value_words(p["default"])
             rows.append((p["name"], p["type"], default, p["doc"]))
-        write(table(("parameter", "type", "default", "what it is"), rows))
+        write(table(("parameter", "type", "default", "description"), rows))
     else:
         write("It has no parameters.")
     write(Text(said["example"], "green"))

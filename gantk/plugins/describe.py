@@ -32,7 +32,7 @@ EXAMPLES = {
 }
 NEEDS = {
     "layers": "features of the generator's layers {}",
-    "roles": "of translators besides its own: {}",
+    "roles": "outputs or features of other translators: {}",
     "target": "a batch group with targets",
     "second_order": "second-order gradients",
     "image": "features of the image {}",
@@ -83,9 +83,9 @@ def _needs(component: Component) -> list[str]:
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
             said.append(NEEDS[field.name].format(shown))
     if hasattr(component.cls, "discriminator"):
-        said.append("a discriminator, which it trains too")
+        said.append("a discriminator, which the loss also trains")
     if hasattr(component.cls, "build_modules"):
-        said.append("modules of its own, such as projection heads, which learn with the generator or discriminator")
+        said.append("additional modules, such as projection heads, trained with the generator or discriminator")
     return said
 
 
