@@ -44,8 +44,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` (with its ending) that becomes `path` when the block succeeds.
 
     The file is flushed to the disk before it takes its name, so a crash leaves the old file or the new one.
-    After an exception nothing is left behind; what a killed process left of `path` is removed by the next that writes
-    it. The file's mode is that of any new file in the folder. The parent folder is created.
+    After an exception nothing is left behind; the next write of `path` removes leftovers of a killed process.
+    The file's mode is that of any new file in the folder. The parent folder is created.
 
     Raises:
         OSError: the file cannot be written, the block wrote none, or `path` is a folder, a device or a pipe.
@@ -123,7 +123,7 @@ def unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that were `sealed`; those of an older gantk, which have no seal, as they are.
 
     Raises:
-        ValueError: they are not what was sealed.
+        ValueError: they differ from the sealed bytes.
     """
     facts = {key: value for key, value in content.items() if key != _SEAL}
     if content.get(_SEAL, digest := checksum_of(facts)) != digest:

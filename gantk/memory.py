@@ -33,7 +33,7 @@ def enough_memory(doing: str, lower: str) -> Iterator[None]:
     """A context for work whose memory depends on sizes in the recipe.
 
     Args:
-        doing: what is done in it: `to train`.
+        doing: the purpose, such as `to train`.
         lower: the keys that decide how much memory it takes.
 
     Raises:

@@ -63,7 +63,7 @@ def path_in(folder: Path, name: str) -> Path:
     """The path of the file or folder of that name directly in a folder.
 
     Raises:
-        UsageError: the name would leave the folder, or is one that some file system cannot have.
+        UsageError: the name would leave the folder, or some file system does not allow it.
     """
     fault = _fault(name, _LONGEST_FILE)
     if fault is None and _RESERVED.fullmatch(name):

@@ -85,7 +85,7 @@ class PlainProgress:
     """Plain lines for logs and pipes.
 
     Args:
-        note: shows a line; on standard error where absent.
+        note: shows a line; default: on standard error.
     """
 
     def __init__(self, note: Callable[[str], None] | None = None) -> None:

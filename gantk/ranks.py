@@ -8,7 +8,7 @@ __all__ = ["rank", "world_size"]
 
 
 def world_size() -> int:
-    """How many processes train this run together; 1 where nothing says so."""
+    """How many processes train this run together; default: 1."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 

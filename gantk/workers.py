@@ -24,8 +24,8 @@ def in_processes(
 ) -> Iterator[Result]:
     """Run the jobs and yield their results as they complete, in any order.
 
-    The processes are started afresh, never forked: this one may hold torch's threads. They do not import the script
-    that is running, as those of `multiprocessing` do. Where one dies, all jobs that are left are done in this process.
+    The processes are spawned, never forked, because this process may have torch's threads. Unlike processes of
+    `multiprocessing`, they do not import the running script. If one dies, this process does all remaining jobs.
 
     Args:
         work: called with each job's arguments; must pickle, as these and the results must.

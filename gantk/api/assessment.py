@@ -145,7 +145,7 @@ def assess(
             group = group.to(state.device)
             inference.see(group)
             yield from measured(state, [group])
-            if pairs and plan.maps:  # after the translations, which maps then need not make again
+            if pairs and plan.maps:  # after the translations, so that maps can use them
                 weights.add(inference.weights(), group)
 
     evaluation = evaluate(
@@ -203,7 +203,7 @@ def assess(
 
 
 def _answered(row: Row, cohort: Cohort) -> Row:
-    """A row of an evaluation; without values if the method is an input that the patient lacks."""
+    """A row of an evaluation; without values if the method copies an input that the patient lacks."""
     empty = dict.fromkeys(row.values, math.nan)
     return replace(row, values=empty) if _lacking(row.method, row.subject, cohort) else row
 
@@ -228,7 +228,7 @@ def _show_targets(state: TrainingState, cohort: Cohort, path: Path) -> None:
 
 
 def _told(state: TrainingState) -> str:
-    """A description of the weights that a state has."""
+    """A description of a state's weights."""
     which = f"best {state.recipe.best_metric}" if state.recipe.evaluation.checkpoint == "best" else "last"
     return f"{which}, step {state.position.total}"
 
@@ -269,7 +269,7 @@ class _Weights:
 
 
 def _unpaired(cohort: Cohort, recipe: Recipe, metrics: Mapping[str, AnyMetric]) -> tuple[list[str], list[str]]:
-    """Without pairs: the test patients with inputs and those with targets; none where no metric can use them."""
+    """Without pairs: the test patients with inputs, and those with targets; empty if no metric uses them."""
     shown = cohort.shown(cohort.split.test)
     targets = cohort.targets(cohort.split.test, recipe)
     return (shown, targets) if unpaired_metrics(metrics) and shown and targets else ([], [])

@@ -19,7 +19,7 @@ __all__ = ["as_tested", "at_rest", "draws", "through"]
 
 @contextmanager
 def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Modules in evaluation mode, without gradient; their former mode afterwards."""
+    """A context with modules in evaluation mode, without gradient; restores their mode afterwards."""
     modes = [module.training for module in modules]
     for module in modules:
         module.eval()
@@ -33,7 +33,7 @@ def at_rest(modules: Sequence[nn.Module]) -> Iterator[None]:
 
 @contextmanager
 def as_tested(chain: Chain, recipe: Recipe, sample: int = 0) -> Iterator[None]:
-    """Generators as the recipe tests them, without gradient; they and torch's random numbers stay as they were.
+    """A context with generators as the recipe tests them, without gradient; restores them and torch's random state.
 
     Dropout that is kept at test time, and a generator that samples, draw from the recipe's seed, so that equal images
     give equal results; `sample` numbers further draws.
@@ -52,14 +52,14 @@ def as_tested(chain: Chain, recipe: Recipe, sample: int = 0) -> Iterator[None]:
 
 
 def draws(chain: Chain, recipe: Recipe) -> bool:
-    """Whether the generators' results at test time are random."""
+    """Whether the generators' outputs at test time are random."""
     return chain.draws or any(recipe.translators[role].at_test == "train" for role in chain.networks)
 
 
 def through(
     chain: Chain, image: Tensor, extra: Mapping[str, Tensor], device: torch.device, windows: Windows | None
 ) -> Tensor:
-    """The output (B, T, *spatial) of generators on a device, of images with what a group says beside them."""
+    """The output (B, T, *spatial) of generators on a device, of images and the group's values beside images."""
     if windows is None:
         beside = chain.given({name: values.to(device) for name, values in extra.items()})
         return output_of(chain(image.to(device), **beside)).float()

@@ -36,7 +36,7 @@ from gantk.translation.shapes import fitting_size
 
 
 def make_scheduler(recipe: Recipe, registry: Registry) -> Scheduler:
-    """The recipe's scheduler, with the roles that it names and the stages that the recipe names checked.
+    """The recipe's scheduler, after checking the roles that it names and the stages that the recipe names.
 
     Raises:
         RecipeError: the scheduler, a parameter, a role or a stage is wrong.
@@ -73,7 +73,7 @@ def _schedules(recipe: Recipe) -> list[tuple[str, Selection]]:
 
 
 def watched(recipe: Recipe, registry: Registry) -> list[tuple[str, str]]:
-    """The metrics that are watched after epochs, by the recipe's key that names them."""
+    """The metrics that are watched after epochs, by the recipe's key."""
     best = recipe.training.keep_best
     keys = [] if best is None else [("training.keep_best.metric", best.metric)]
     for where, selection in _schedules(recipe):
@@ -94,7 +94,7 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 
     Raises:
         RecipeError: anything in the recipe is wrong.
-        GantkError: what a step of it would raise.
+        GantkError: a training step would raise this error.
     """
     try:
         _check_watched(recipe, registry)
@@ -106,7 +106,7 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
 
 
 def rebuild(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
-    """As `build`, for a trained run: the metrics that its scheduler watched need not be measured any more."""
+    """Like `build`, for a trained run: metrics that its scheduler watched may be missing now."""
     try:
         return _build(recipe, registry)
     except RecipeError as error:
@@ -163,7 +163,7 @@ def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Sche
     """List and split the patients, and check that each batch group has some; no image is read.
 
     Raises:
-        RecipeError: what the scheduler watches has no value.
+        RecipeError: a metric that the scheduler watches has no value.
         DataError: the patients cannot be listed, lack images that the recipe names, or a group has no patient.
     """
     try:
@@ -187,16 +187,16 @@ def _counted(listing: Listing) -> dict[str, Any]:
 
 
 def dry_run(path: Given, overrides: Changes = (), device: str = "auto", *, measure: bool = False) -> dict[str, Any]:
-    """Build everything that a recipe names, list the patients, and say what would be trained; reads no image.
+    """Build everything that a recipe names, list the patients, and describe the training; reads no image.
 
-    For sweeps, `runs` has the plan of every run by its id, and `forecast` what all of them take.
+    For sweeps, `runs` has the plan of every run by its id, and `forecast` the cost of all runs.
 
     Args:
         path: the recipe.
         overrides: laid over it.
         device: where steps are measured.
-        measure: train copies of the networks for two steps, once for runs that differ in seed or fold alone, and say
-            how long all of it takes.
+        measure: train copies of the networks for two steps, once for runs that differ only in seed or fold, and
+            forecast the time of everything.
 
     Raises:
         RecipeError: something is wrong.
@@ -221,7 +221,7 @@ def dry_run(path: Given, overrides: Changes = (), device: str = "auto", *, measu
 
 
 def _weight_words(weight: float | Selection) -> float | str:
-    """A weight, or the schedule of it in words: `ramp: to 5.0, steps 4000`."""
+    """A weight, or its schedule in words: `ramp: to 5.0, steps 4000`."""
     if not isinstance(weight, Selection):
         return weight
     return f"{weight.use}: " + ", ".join(f"{key} {value}" for key, value in weight.parameters.items())
@@ -258,7 +258,7 @@ def _plan(
                 "name": stage.name,
                 "epochs": stage.epochs,
                 "roles": list(stage.roles),
-                "steps_per_epoch": recipe.data.steps_per_epoch,  # else known once slices were read
+                "steps_per_epoch": recipe.data.steps_per_epoch,  # otherwise unknown until slices are read
                 "groups": {group: recipe.data.batch[group] for group in plan.groups},
                 "patients": {
                     group: len(listing.split.patients_of(members(listing.split, group))) for group in plan.groups

@@ -62,7 +62,7 @@ class Cohort:
 
 
 def slice_settings(recipe: Recipe) -> SliceSettings:
-    """What shapes the stored slices."""
+    """The settings of the stored slices."""
     data = recipe.data
     return SliceSettings(
         data.modalities,
@@ -77,7 +77,7 @@ def slice_settings(recipe: Recipe) -> SliceSettings:
 
 
 def sampling(data: DataSettings) -> Sampling[Any]:
-    """What one training sample is."""
+    """The settings of a training sample."""
     if data.patch is None:
         return WholeSlices()
     if data.sampler is not None:
@@ -86,7 +86,7 @@ def sampling(data: DataSettings) -> Sampling[Any]:
 
 
 def _known(data: DataSettings, subjects: Sequence[Subject]) -> dict[str, dict[str, str]]:
-    """Subjects' facts: what the recipe declares beside images, and all of them where there is a sampler."""
+    """Subjects' facts: those that the recipe declares beside images; all facts if there is a sampler."""
     names = {settings.of or name for name, settings in data.extra.items() if settings.per == "image"}
     return {s.id: {k: v for k, v in s.facts.items() if k in names or data.sampler is not None} for s in subjects}
 
@@ -143,16 +143,16 @@ def prepare_cohort(recipe: Recipe, listing: Listing, progress: Progress) -> Coho
 
 
 def understand(store: SliceStore, split: Split, recipe: Recipe, segmentations: Mapping[str, Path | None]) -> Meaning:
-    """What the numbers in the images and segmentations of a cohort mean: intensities as the training patients show.
+    """Find the meaning of a cohort's images and segmentations; the training patients determine that of intensities.
 
     Args:
         store: all patients.
-        split: who trains.
-        recipe: what it says of the data comes first.
+        split: the patients' roles.
+        recipe: its settings of the data take precedence.
         segmentations: the patients' files, which errors name.
 
     Raises:
-        DataError: labels whose meaning the recipe must say.
+        DataError: there are labels whose meaning the recipe must state.
     """
     data = recipe.data
     having = dict.fromkeys(data.inputs, split.training)
@@ -192,10 +192,10 @@ def told(store: SliceStore, meaning: Meaning) -> Iterator[str]:
 
 
 def check_same_data(cohort: Cohort, fingerprint: str | None, folder: Path) -> None:
-    """A resumed run must see the images that it began with.
+    """Check that a resumed run sees the images that it began with.
 
     Raises:
-        DataError: the fingerprint in the run's checkpoint is another.
+        DataError: the run's checkpoint has a different fingerprint.
     """
     if fingerprint is not None and fingerprint != cohort.fingerprint:
         raise DataError(
@@ -207,10 +207,10 @@ def check_same_data(cohort: Cohort, fingerprint: str | None, folder: Path) -> No
 
 
 def check_same_split(split: Split, run: RunFiles) -> None:
-    """A resumed run must see the patients that it began with.
+    """Check that a resumed run has the patients that it began with.
 
     Raises:
-        DataError: the split that it began with is another.
+        DataError: the run began with a different split.
     """
     if run.split_hash not in (None, split.hash):
         raise DataError(

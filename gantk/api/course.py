@@ -80,7 +80,7 @@ class Course:
 
         Raises:
             Interrupted: a signal stopped the run; its state is saved.
-            GantkError: anything that the user can mend.
+            GantkError: any problem that the user can fix.
         """
         feeder = None
         hook = self.session.hook
@@ -123,8 +123,7 @@ class Course:
                 feeder.close()
 
     def _write_model(self) -> None:
-        """The model for MLflow, where the recipe asks for one; if the model cannot be made, the run is finished all the
-        same."""
+        """Write the model for MLflow if the recipe requests it; a failure does not stop the run."""
         if not (self.recipe.tracking.enabled and self.recipe.tracking.model):
             return
         from gantk.api.mlflow_model import write_model
@@ -151,7 +150,7 @@ class Course:
     def _take_up(self) -> None:
         """Bring the folder in line with the state, and mark the run as running."""
         for part in (self.folder, *filter(Path.is_dir, self.folder.rglob("*"))):
-            sweep_partial(part, older_than=0)  # of a killed process: the folder is ours alone
+            sweep_partial(part, older_than=0)  # left by a killed process: no other process uses the folder
         RunFiles(self.folder).mend(self.cohort.split)
         self.journal.rewind(self.state.position.total - 1)
         self.environment = environment(self.session.plugins) | {
@@ -262,7 +261,7 @@ class Course:
     def _ended(self, state: str, message: str) -> None:
         self.signals.over = state != "finished"
         seconds = self.spent_before + time.time() - self.began
-        with suppress(OSError):  # a full disk is reported by what it stopped
+        with suppress(OSError):  # whatever the full disk stopped reports it
             self.status.update(state=state, message=message, seconds=seconds)
 
 

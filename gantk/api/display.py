@@ -27,7 +27,7 @@ class Display:
     def step(
         self, stage: str, epoch: int, step: int, total_steps: int, losses: Mapping[str, float], seconds_per_step: float
     ) -> None:
-        """A step was done: `epoch` and `step` count from 0, `total_steps` are those of an epoch."""
+        """A step was done: `epoch` and `step` count from 0; `total_steps` is the number of steps per epoch."""
 
     def epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch and its validation ended."""

@@ -37,7 +37,7 @@ class Made:
 
 
 class Ensemble:
-    """One model or several, such as those of the folds or seeds of a recipe; their images are averaged in their unit.
+    """One model or several, such as those of the folds or seeds of a recipe; their images are averaged.
 
     Args:
         models: as `gantk.load` gives them; the first one decides how files are found and written.
@@ -92,7 +92,7 @@ class Ensemble:
 
     @staticmethod
     def restore(prepared: Sequence[Prepared], translated: Sequence[np.ndarray]) -> Made:
-        """The mean on the subject's own grid, and the deviation; of the members' type, rounded where it is whole."""
+        """The mean on the subject's own grid, and the deviation; in the members' data type, rounded for integers."""
         images = [one.restore(image) for one, image in zip(prepared, translated, strict=True)]
         besides = [one.besides(image) for one, image in zip(prepared, translated, strict=True)]
         also = {name: np.asarray(np.mean([of[name] for of in besides], axis=0), np.float32) for name in besides[0]}
@@ -112,7 +112,7 @@ class Ensemble:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> list[Path]:
-        """Write one subject's image, and beside it `NAME_std` where there are several members.
+        """Write one subject's image, and beside it `NAME_std` if there are several members.
 
         Returns:
             The files written.

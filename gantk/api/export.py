@@ -49,8 +49,8 @@ def export(
         run: folder or id.
         out: `X.onnx` (for `gantk.runtime` and every ONNX runtime), `X.pt2` (`torch.export`), or a folder for the
             weights as safetensors; beside a file lies `X.onnx.json` or `X.pt2.json`.
-        role: the translator; the recipe's `predict` where absent.
-        target: which of the images that the role gives; the first that the recipe measures where absent.
+        role: the translator; default: the recipe's `predict`.
+        target: the image to export, of those that the role gives; default: the first that the recipe measures.
         overwrite: whether files that exist are replaced; a folder never is.
         progress: shows notes.
 
@@ -179,7 +179,7 @@ def _described(model: Model, role: str | None, target: str | None) -> tuple[str,
 
 
 def _compared(folder: Path, model: Model, role: str, multiple: int | None) -> tuple[str, list[Tensor]]:
-    """What the exported network is compared on, each (1, C, *spatial), and what it is called."""
+    """The images for the comparison with the torch module, each (1, C, *spatial), and the name of each."""
     recipe = model.recipe
     if recipe.data.dimensions == 3:
         assert recipe.window is not None

@@ -47,8 +47,8 @@ class Report:
         files: the written files.
         role: the translator.
         description: the content of the JSON file beside it.
-        difference: the largest from the torch module, of images in [-1, 1].
-        slice: what they were compared on: a test slice, or a patch.
+        difference: the largest difference from the torch module, of images in [-1, 1].
+        slice: the images of the comparison: a test slice, or a patch.
         remarks: how the exported network differs from what `gantk predict` uses, empty if it does not.
     """
 
@@ -82,7 +82,7 @@ class Export:
         """
         found = 0.0
         for image, wanted in zip(self.images, self.wanted, strict=True):
-            made = run(torch.cat([image, image]))  # another batch than the one that it was made with
+            made = run(torch.cat([image, image]))  # a different batch size than during the export
             apart = np.abs(made - np.concatenate([wanted, wanted])).max()
             found = float(np.maximum(found, apart))  # keeps NaN, which `max` may drop
         if not found <= TOLERANCE:  # NaN fails, too
@@ -166,7 +166,7 @@ def _file(what: Export, write: Callable[[Path], None], opened: Callable[[Path], 
     with atomic_write(out) as temporary:
         try:
             write(temporary)
-        except Exception as error:  # whatever of torch's compiler raises at a network that it cannot follow
+        except Exception as error:  # torch's compiler raises many types for networks that it cannot trace
             raise GantkError(
                 f"torch cannot export the {what.model.translators[what.role].origins['generator']} to {out.suffix[1:]}",
                 where=f"translators.{what.role}.generator",

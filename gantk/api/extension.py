@@ -34,7 +34,7 @@ def extended_recipe(parent: Path, changes: Changes) -> Recipe:
         changes: `schedule.epochs=300`; evaluation, tracking, name and description may change, too.
 
     Raises:
-        UsageError: something else is changed, or nothing of the schedule is.
+        UsageError: something else than the schedule is changed, or the schedule is not.
         CheckpointError: the run has no checkpoint.
         RecipeError: a change does not fit.
     """
@@ -78,10 +78,10 @@ class Extension:
 
     @property
     def position(self) -> Position:
-        """The next step of the new run: in the last stage, where that is longer now, or in the one behind it.
+        """The next step of the new run: in the last stage if this is longer now, else in the stage after it.
 
         Raises:
-            UsageError: the new schedule has other stages up to there, or is not longer.
+            UsageError: the completed stages of the new schedule differ, or it is not longer.
         """
         found = self.checkpoint.position
         old, new = self.before.stages(self.roles), self.after.stages(self.roles)
@@ -102,7 +102,7 @@ class Extension:
         return at
 
     def notes(self) -> list[str]:
-        """The note on whether the new run equals what one longer run would have been."""
+        """The note on whether the new run equals a single longer run."""
         at = self.position
         old, new = self.before.stages(self.roles), self.after.stages(self.roles)
         head = f"Going on from {self.parent.name}, step {at.total}: stage {new[at.stage].name!r}, epoch {at.epoch + 1}"

@@ -39,8 +39,8 @@ def compare_slices(
         patient: a test patient of all runs; default: the one with the largest tumor among the shared examples.
         place: the slice's index in the LPS volume; default: the largest tumor among the shared examples of the
             patient, else in the whole patient.
-        roles: rows of every run; empty: those its sweep reports, else the one that predicts.
-        seed: which of a sweep's seeds; the first where absent.
+        roles: rows of every run; empty: the roles that its sweep reports, else the predicting role.
+        seed: the seed of sweeps; default: the first.
         device: where a slice is translated.
         progress: shows the preparation of a patient.
 
@@ -90,7 +90,7 @@ def _check_held_out(table: Table, methods: Sequence[Method], patient: str) -> No
 
 
 def _use(runs: Sequence[Path], patient: str) -> str | None:
-    """How some runs used a patient who is not one of their test patients; None if their splits do not tell."""
+    """How runs used a patient who is not one of their test patients; None if it is not in their splits."""
     for run in runs:
         split = RunFiles(run).split()
         if split is not None:

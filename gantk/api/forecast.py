@@ -29,9 +29,9 @@ from gantk.translation import Assembly
 
 __all__ = ["Costs", "Forecast", "forecast", "together"]
 
-_LOOKED_AT = 20  # patients whose headers stand for all
+_LOOKED_AT = 20  # number of patients whose headers represent all patients
 _CODE = 2  # bytes of a stored pixel
-_FREE = {"name", "description", "predict", "evaluation", "tracking", "parent"}  # of which a step knows nothing
+_FREE = {"name", "description", "predict", "evaluation", "tracking", "parent"}  # unknown to a step
 
 
 class Costs:
@@ -66,11 +66,11 @@ class StageForecast:
     """The cost of a stage.
 
     Attributes:
-        seconds: of a step.
-        drawn: slices or patches by batch group, at most; None where no file is there yet.
-        noun: which of the two.
-        steps: of an epoch; 0 where nobody can know.
-        epochs: of the stage.
+        seconds: time of a step.
+        drawn: the largest number of slices or patches by batch group; None if no file exists yet.
+        noun: the word for them, slices or patches.
+        steps: steps of an epoch; 0 if unknown.
+        epochs: epochs of the stage.
     """
 
     seconds: float
@@ -88,8 +88,8 @@ class Forecast:
         stages: by name.
         exact: whether the recipe says how many steps an epoch has; otherwise the numbers are upper bounds.
         memory: bytes, at the peak.
-        cache: bytes of stored slices, at most; None where no file is there yet.
-        stored: what decides which slices are stored.
+        cache: bytes of stored slices, at most; None if no file exists yet.
+        stored: the settings that identify stored slices.
     """
 
     stages: Mapping[str, StageForecast]
@@ -100,7 +100,7 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Of training; 0 where nobody can know."""
+        """The time of the training; 0 if unknown."""
         return sum(stage.seconds * stage.steps * stage.epochs for stage in self.stages.values())
 
     def told(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Forecast:
 
 
 def together(runs: Sequence[Forecast]) -> dict[str, Any]:
-    """What the runs of a sweep take one after the other, in words; slices that several read are stored once."""
+    """The cost of a sweep's runs one after the other, in words; slices that several runs read are stored once."""
     caches = {run.stored: run.cache for run in runs if run.cache is not None}
     known = all(run.seconds for run in runs)
     return {
@@ -139,13 +139,13 @@ def _time(seconds: float, exact: bool) -> dict[str, str]:
 
 
 def forecast(recipe: Recipe, assembly: Assembly, scheduler: Scheduler, listing: Listing, costs: Costs) -> Forecast:
-    """Measure two steps of each stage, and extend them over the patients.
+    """Measure two steps of each stage, and extrapolate to the patients.
 
-    Slices are counted from headers, brain or not, so steps and times are at most these. If no file exists yet, as with
-    the phantom, only the cost of a step is known.
+    Slices are counted from headers, including those without brain, so steps and times are upper bounds. If no file
+    exists yet, as with the phantom, only the cost of a step is known.
 
     Raises:
-        GantkError: what a step raises.
+        GantkError: a step fails.
     """
     data = recipe.data
     known = _depths(listing.subjects, data)
@@ -177,13 +177,13 @@ def forecast(recipe: Recipe, assembly: Assembly, scheduler: Scheduler, listing: 
 
 
 def _drawn(data: DataSettings, patients: int) -> int:
-    """Patches of an epoch over so many patients, at most: of the rarer class all are drawn, and of the other more."""
+    """The largest number of patches per epoch for this many patients: all of the rarer class, more of the other."""
     rarer = 1.0 if data.core_fraction in (None, 0, 1) else min(data.core_fraction, 1 - data.core_fraction)
     return ceil(data.patches * patients / rarer)
 
 
 def _depths(subjects: Sequence[Subject], data: DataSettings) -> Mapping[str, float]:
-    """The slices of some patients, by their first file's header; 1 for a picture."""
+    """The number of slices of some patients, from the header of their first file; 1 for a picture."""
     every = max(1, len(subjects) // _LOOKED_AT)
     found = {}
     for subject in subjects[::every]:
@@ -199,10 +199,10 @@ def _depth(file: Path, data: DataSettings) -> float | None:
         return 1.0
     try:
         image: Any = nib.load(path)
-        axes = io_orientation(image.affine)[:, 0]  # which world axis each of the file's axes is
+        axes = io_orientation(image.affine)[:, 0]  # the world axis of each of the file's axes
         along = ("sagittal", "coronal", "axial").index(data.plane)
         own = int(np.flatnonzero(axes == along)[0])
         finer = image.header.get_zooms()[own] / data.voxel[2 - along] if isinstance(data.voxel, tuple) else 1.0
         return float(image.shape[own] * finer)
-    except Exception:  # whatever a damaged header raises; training says it with its place
+    except Exception:  # damaged headers raise many types; training reports them with the file
         return None

@@ -22,17 +22,17 @@ from gantk.training.device import autocasting
 from gantk.training.state import TrainingState
 from gantk.translation import Chain, StagePlan, Step
 
-#: The batch group that translations are asked of, beside those of the terms; they are all one.
+#: The batch group of translations, beside the terms' groups; all of them are the same group here.
 SEEN = "seen"
 
 
 def translation(chain: Chain, layout: Layout, recipe: Recipe, device: torch.device, loader: Loader) -> Predictor:
     """A role as the recipe evaluates it: a batch group of slices to the images that are measured.
 
-    Where the recipe translates volumes, those of the group's slices are translated whole.
+    If the recipe translates volumes, the whole volumes of the group's slices are translated.
 
     Args:
-        chain: its generator, or its average, behind those whose outputs it takes.
+        chain: its generator or average, after the generators whose outputs it takes.
         layout: the channels of sources and targets.
         recipe: decides the measured images, precision, windows and mask.
         device: where the generators are.
@@ -55,25 +55,24 @@ def translation(chain: Chain, layout: Layout, recipe: Recipe, device: torch.devi
 
 
 def chain_of(state: TrainingState, role: str) -> Chain:
-    """The generators used for a role: averages where these are kept."""
+    """The generators used for a role; averages, if there are any."""
     return Chain(state.translators, role, state.generator)
 
 
 def predictor(state: TrainingState, role: str, loader: Loader) -> Predictor:
-    """A role, its average where one is kept: a batch group of slices to the images that are measured."""
+    """A role, or its average if there is one, as a function from a batch group of slices to the measured images."""
     return translation(chain_of(state, role), state.assembly.layout, state.recipe, state.device, loader)
 
 
 class Inference:
     """Translations of a group of slices and the weight maps on it.
 
-    Of slices that are translated whole, each network makes one forward pass for both. Volumes, and what is translated
-    in windows, are translated and weighed for themselves. If a role has an average, the average translates and is used
-    by the maps.
+    For slices that are translated whole, each network makes one forward pass for both. Volumes and windows are
+    translated and weighed separately. If a role has an average, the average translates and is used by the maps.
 
     Args:
-        state: whose networks are asked.
-        plan: the stage whose maps weigh.
+        state: the state with the networks.
+        plan: the stage with the maps.
         loader: reads volumes.
     """
 
@@ -91,9 +90,9 @@ class Inference:
         self._group, self._step = group, self._step_of(group)
 
     def predictor(self, role: str) -> Predictor:
-        """As the function `predictor`, for the last group, or another view of its source."""
+        """Like the function `predictor`, for the last group or another view of its source."""
         chain = Chain(self._translators, role)
-        if chain.draws or self._windows is not None:  # not what maps ask for
+        if chain.draws or self._windows is not None:  # maps do not use this
             return predictor(self.state, role, self.loader)
 
         def predict(group: Group) -> Tensor:
@@ -152,7 +151,7 @@ def measured_channels(state: TrainingState) -> list[int]:
 
 
 def measured(state: TrainingState, groups: Iterable[Group]) -> Iterator[Group]:
-    """The groups with only those channels in their targets."""
+    """The groups with only the measured channels in their targets."""
     channels = measured_channels(state)
     for group in groups:
         whole = group.target is None or channels == list(range(group.target.shape[1]))
@@ -167,7 +166,7 @@ def examples(
     inference = Inference(state, plan, loader)
     inference.see(group)
     predictors = {role: inference.predictor(role) for role in roles}
-    weights = None if group.target is None else inference.weights()  # maps may ask for the target
+    weights = None if group.target is None else inference.weights()  # maps may use the target
     return picture(group, predictors, state.assembly.layout, recipe, weights)
 
 
@@ -178,7 +177,7 @@ def picture(
     recipe: Recipe,
     weights: Mapping[str, Tensor] | None = None,
 ) -> Examples:
-    """A group's slices with their translations by role; of several measured targets the first."""
+    """A group's slices with their translations by role; only the first of several measured targets."""
     source, first = group.source, _measured(layout, recipe)[: layout.channels]
     assert source is not None
     return Examples.of(
@@ -194,13 +193,13 @@ def there_and_back(state: TrainingState, group: Group, side: Side, loader: Loade
     """The translations of all images of one side and, if another translator leads back, the images translated back.
 
     Args:
-        state: whose networks are asked.
-        group: slices, whose source or target.
-        side: which of the two.
+        state: the state with the networks.
+        group: slices; their source or target is translated.
+        side: which of the two is translated.
         loader: reads volumes.
 
     Returns:
-        By role, `b2a(a2b)` for the way back; images as they are shown.
+        The images to show by role; `b2a(a2b)` for images that were translated back.
     """
     if state.recipe.data.dimensions == 3:
         return BySlice(loader, lambda volume: _there_and_back(state, volume, side))(group)

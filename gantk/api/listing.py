@@ -23,7 +23,7 @@ from gantk.recipe.data import SEGMENTATION, ExtraSettings
 
 __all__ = ["Listing", "list_cohort", "make_dataset", "make_sampler"]
 
-_SHOWN = 8  # names of patients who are left out
+_SHOWN = 8  # number of names of left-out patients in a note
 
 
 def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:
@@ -33,7 +33,7 @@ def make_dataset(recipe: Recipe, registry: Registry) -> Dataset:
 
 
 def make_sampler(recipe: Recipe, registry: Registry) -> Weighed | None:
-    """The recipe's sampler component, None where it has none."""
+    """The recipe's sampler component; None if it has none."""
     said = recipe.data.sampler
     if said is None:
         return None
@@ -53,7 +53,7 @@ class Listing:
     sampler: Weighed | None = None
 
     def measured(self, patients: Sequence[str], recipe: Recipe) -> list[str]:
-        """The patients of those who have all targets that are measured, and an input."""
+        """The patients among these who have all measured targets, and an input."""
         files = {subject.id: set(subject.files) for subject in self.subjects}
         inputs, targets = set(recipe.data.inputs), set(recipe.measured)
         return [patient for patient in patients if targets <= files[patient] and inputs & files[patient]]
@@ -164,7 +164,7 @@ def _check_pickles(dataset: Any, origin: str) -> None:
     """Check that the dataset pickles, because slices are prepared in other processes."""
     try:
         pickle.dumps(dataset)
-    except Exception as error:  # a class's own __reduce__ may raise anything
+    except Exception as error:  # a class's __reduce__ may raise anything
         raise PluginError(
             f"the {origin} cannot be pickled, so it cannot be sent to the processes that prepare slices",
             where="data.dataset",

@@ -29,13 +29,13 @@ class Measure:
     """Measures predictions of one target for subjects whose target is known.
 
     Args:
-        models: those whose images are averaged; the first one's recipe names the metrics.
-        target: the modality that they make.
+        models: the models whose images are averaged; the first one's recipe names the metrics.
+        target: the modality that they synthesize.
     """
 
     def __init__(self, models: Sequence[Model], target: str) -> None:
         self.models, self.target = models, target
-        self._one = Lock()  # metrics need not bear threads, and the first call imports what two at once half see
+        self._one = Lock()  # metrics may not be thread-safe, and concurrent first calls would see half-imported modules
 
     @cached_property
     def _metrics(self) -> Mapping[str, AnyMetric]:
@@ -45,17 +45,17 @@ class Measure:
         return in_units(metrics, first.meaning, [self.target], first.layout.channels)
 
     def __call__(self, prepared: Sequence[Prepared], translated: Sequence[np.ndarray]) -> Mapping[str, float]:
-        """The recipe's metrics by column: the mean over slices, NaN where no slice has the region.
+        """The recipe's metrics by column: the mean over slices, NaN if no slice has the region.
 
         Slices are cropped to `data.crop`, as in an evaluation; pictures are measured at the size of the translation.
         Outside the foreground the prediction is background.
 
         Args:
-            prepared: by model, the subject.
-            translated: by model, what was made of it.
+            prepared: the prepared subject of each model.
+            translated: the translation by each model.
 
         Returns:
-            Nothing where the subject has no target.
+            An empty dictionary if the subject has no target.
 
         Raises:
             DataError: the target cannot be read.
@@ -101,7 +101,7 @@ class Measure:
         return found.rows[0].values
 
     def _truth(self, model: Model, prepared: Prepared) -> Slices:
-        """The subject's slices with its target and segmentation; foreground is where the prediction found it."""
+        """The subject's slices with its target and segmentation; the foreground is that of the prediction."""
         mask = prepared.settings.mask
         names = dict.fromkeys([*prepared.inputs, *([mask] if mask else []), self.target])
         read = model.dataset.read(prepared.subject, list(names))

@@ -28,7 +28,7 @@ from gantk.runtime.description import Description
 __all__ = ["check_packages", "write_model"]
 
 NEEDED = ("numpy", "onnxruntime", "lazy_loader", "mlflow")
-LARGEST = 64  # pixels of a side of the input example
+LARGEST = 64  # side of the input example in pixels
 SPACING = "spacing"
 
 
@@ -54,7 +54,7 @@ def write_model(run: Path, progress: Progress) -> Path:
             None if report.description.pictures else _voxel(example),
         )
         code = _code(Path(temporary))
-        shutil.rmtree(folder, ignore_errors=True)  # of a former evaluation of this run
+        shutil.rmtree(folder, ignore_errors=True)  # from an earlier evaluation of this run
         with atomic_folder(folder) as unfinished, _quiet():
             mlflow.pyfunc.save_model(
                 str(unfinished / "content"),
@@ -73,7 +73,7 @@ def write_model(run: Path, progress: Progress) -> Path:
 
 
 def _example(run: Path, known: Description) -> dict[str, np.ndarray]:
-    """A test slice of the run, about as the files had it."""
+    """A test slice of the run, approximately in the files' units."""
     examples = Examples.load(run / EVALUATION / "examples.npz")
     first = next(iter(examples.inputs.values()))[0]
     step = math.ceil(max(first.shape[:2]) / LARGEST)
@@ -113,7 +113,7 @@ def _signature(example: dict[str, np.ndarray], made: np.ndarray) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """MLflow without its bars of copied files, and without its advice to authors of models."""
+    """A context that silences MLflow's progress bars and its advice to authors of models."""
     from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR as BARS
 
     before, logger = os.environ.get(BARS.name), logging.getLogger("mlflow.pyfunc")

@@ -113,7 +113,7 @@ class Model:
                 TIFF of its size.
             role: the translator; default: the recipe's `predict`.
             progress: shows a bar over slices.
-            target: the image to return, one that the role gives; default: the first one that the recipe evaluates.
+            target: the image to return, of those that the role gives; default: the first that the recipe evaluates.
             overwrite: whether an existing file is overwritten; files beside the inputs never are.
             size: height and width at which a picture is translated; default: its own size, enlarged if it is smaller
                 than the training crop. The result always has the picture's size.

@@ -1,4 +1,4 @@
-"""Runs in Jupyter: the training as one line that moves, and results as cells show them."""
+"""Runs in Jupyter: the training as one updated line, and results as the output of cells."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def notebook_display(progress: Progress | None = None) -> NotebookDisplay | None
 
 
 def _in_notebook() -> bool:
-    """Whether a kernel of Jupyter executes this, which has loaded IPython."""
+    """Whether this runs in a Jupyter kernel; a kernel has loaded IPython."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and hasattr(shell, "kernel")
@@ -79,7 +79,7 @@ class NotebookDisplay(Display):
     def step(
         self, stage: str, epoch: int, step: int, total_steps: int, losses: Mapping[str, float], seconds_per_step: float
     ) -> None:
-        """Move the line, a few times a second at most."""
+        """Update the line, at most a few times a second."""
         done = epoch * total_steps + step + 1
         left = (self._epochs * total_steps - done) * seconds_per_step
         if time.monotonic() - self._drawn >= PAUSE:

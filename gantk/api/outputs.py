@@ -21,7 +21,7 @@ _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|]')
 
 
 def check_writes(dataset: Any, name: str) -> None:
-    """Whether a dataset, of that name in recipes, can write images.
+    """Check that a dataset (with this name in recipes) can write images.
 
     Raises:
         PluginError: it cannot.
@@ -57,7 +57,7 @@ def check_file(out: Path, source: Path | Subject, dataset: Any, overwrite: bool)
 
 
 def check_folder(folder: Path) -> None:
-    """Whether files can be written to a folder, which need not exist.
+    """Check that files can be written to a folder, which need not exist.
 
     Raises:
         UsageError: they cannot.
@@ -76,7 +76,7 @@ def _not_writable(out: Path, why: str) -> UsageError:
 
 
 def _lies_with(out: Path, source: Path | Subject) -> bool:
-    """Whether a file that exists is one of a subject's, or in the folder that is the subject."""
+    """Whether an existing file is one of a subject's, or lies in the subject's folder."""
     if isinstance(source, Subject):
         files = [*source.files.values(), *filter(None, [source.segmentation])]
         return any(file.exists() and out.samefile(file) for file in files)
@@ -113,14 +113,14 @@ def write_image(dataset: Any, out: Path, image: np.ndarray, like: Path) -> None:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The files that a cohort's predictions become.
+    """The files of a cohort's predictions.
 
     Attributes:
         folder: holds them all.
         dataset: writes them.
         target: the modality that is made.
-        suffix: what follows a subject's name; None for what is usual: `_TARGET` behind a patient, nothing behind a
-            picture, and the name of a derivative where the inputs are named by BIDS.
+        suffix: the text after a subject's name; None for the default: `_TARGET` for a patient, nothing for a picture,
+            and the name of a derivative if the inputs are named by BIDS.
     """
 
     folder: Path
@@ -129,7 +129,7 @@ class Outputs:
     suffix: str | None = None
 
     def stem(self, case: Path | Subject, beside: str = "") -> str:
-        """The path below the folder, without its ending, of a case's prediction, or of what is written beside it."""
+        """The path below the folder, without extension, of a case's prediction or of an image written beside it."""
         label = "".join(sign for sign in beside if sign.isalnum())
         if (derivative := self._derivative(case, f"synthetic{label}")) is not None:
             return derivative
@@ -159,7 +159,7 @@ class Outputs:
         return getattr(self.dataset, "named", None)
 
     def there(self, case: Path | Subject) -> Path | None:
-        """The prediction of a case that exists already."""
+        """The existing prediction of a case, if there is one."""
         stem = self.stem(case)
         return next((path for end in self.dataset.writes if (path := self.folder / f"{stem}{end}").is_file()), None)
 
@@ -167,7 +167,7 @@ class Outputs:
         """The file of a case's image.
 
         Raises:
-            UsageError: a subject is called as no file can be.
+            UsageError: a subject's name cannot be the name of a file.
         """
         ending = self.dataset.writes[0]
         if self._named is not None:

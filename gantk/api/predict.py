@@ -29,7 +29,7 @@ from gantk.progress import Progress, QuietProgress, default_progress
 
 __all__ = ["Prediction", "Predictions", "predict_cohort"]
 
-_AHEAD = 2  # subjects that are read, or written, while another is translated
+_AHEAD = 2  # number of subjects that are read or written while another one is translated
 
 
 def predict_cohort(
@@ -47,23 +47,23 @@ def predict_cohort(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Predictions:
-    """Predict all subjects of a table or folder into a folder, with `predictions.csv` of what was made and measured.
+    """Predict all subjects of a table or folder into a folder, with the results of all in `predictions.csv`.
 
-    Files that exist are kept, so a call that was interrupted is repeated to go on. A subject that cannot be read is
+    Existing files are kept; repeat an interrupted call to continue it. A subject that cannot be read is
     reported and noted in the table, and the others are predicted.
 
     Args:
         models: as `gantk.load` gives them; of several, the mean is written, and the standard deviation beside it.
         cohort: a CSV or TSV file, a folder of patients, a BIDS data set, or a folder of pictures.
         out: the folder; files in it are named after subjects.
-        role: the translator; the recipe's `predict` where absent.
-        target: which of the images that the role gives; the first that the recipe measures where absent.
-        suffix: what follows a subject's name in a file's; where absent `_TARGET` for patients, nothing for pictures,
+        role: the translator; default: the recipe's `predict`.
+        target: the image to write, of those that the role gives; default: the first that the recipe measures.
+        suffix: the text after a subject's name in file names; default: `_TARGET` for patients, nothing for pictures,
             and the name of a derivative for BIDS.
         size: height and width that pictures are translated at.
         flips: whether the mean over each slice and its left-right mirror image is made.
-        given: what is said beside the images of all subjects (`[data.extra]`), by name; what the dataset knows of each
-            where absent.
+        given: values beside the images for all subjects (`[data.extra]`), by name; default: the dataset's values of
+            each subject.
         also: what generators make besides their output that is written beside it, by name (`gantk.Translation`).
         overwrite: whether files that exist are made again; inputs are never replaced.
         progress: shows a bar over subjects, and what failed.
@@ -90,7 +90,7 @@ def predict_cohort(
 
 @dataclass
 class _Course:
-    """The prediction of a cohort under way."""
+    """The running prediction of a cohort."""
 
     ensemble: Ensemble
     request: Request
@@ -99,7 +99,7 @@ class _Course:
     progress: Progress
 
     def go(self, cases: Sequence[Path | Subject]) -> Predictions:
-        """Make what is not there yet."""
+        """Make the missing predictions."""
         before = read_predictions(self.outputs.folder / TABLE)
         rows = {name: Prediction(name, "pending") for name in map(_name, cases)}
         others = [
@@ -221,7 +221,7 @@ def _name(case: Path | Subject) -> str:
 
 @contextmanager
 def _one_subject() -> Iterator[None]:
-    """What a subject's files make a library raise is an error of that subject."""
+    """A context that turns a library's exception at a subject's files into an error of this subject."""
     try:
         yield
     except (OSError, MemoryError) as error:
@@ -229,7 +229,7 @@ def _one_subject() -> Iterator[None]:
 
 
 def _check_folder(out: Path, cohort: Path, cases: Sequence[Path | Subject], writes: Sequence[str]) -> None:
-    """Whether predictions of these cases can lie in a folder, and do not lie among the patients."""
+    """Check that predictions of these cases can be written to a folder, and that it is not among the patients."""
     if not out.is_dir() and (out.exists() or out.name.lower().endswith(tuple(writes))):
         raise UsageError(
             "a cohort is translated into a folder, but this is the name of a file",
@@ -246,7 +246,7 @@ def _check_folder(out: Path, cohort: Path, cases: Sequence[Path | Subject], writ
 
 
 def _check_apart(cases: Sequence[Path | Subject], outputs: Outputs) -> None:
-    """Whether each subject's prediction has a name of its own."""
+    """Check that all predictions have different names."""
     seen: dict[str, Path | Subject] = {}
     for case in cases:
         other = seen.setdefault(outputs.stem(case).casefold(), case)
@@ -261,7 +261,7 @@ def _check_apart(cases: Sequence[Path | Subject], outputs: Outputs) -> None:
 
 
 def _describe(outputs: Outputs, cases: Sequence[Path | Subject]) -> None:
-    """What BIDS asks of a folder of derivatives."""
+    """Write the description that BIDS requires in a folder of derivatives."""
     path = outputs.folder / "dataset_description.json"
     if path.exists() or not any(outputs.in_bids(case) for case in cases):
         return

@@ -22,11 +22,11 @@ class Prediction:
 
     Attributes:
         subject: its id.
-        status: `made`, `kept` where the file was there before, `failed`, or `pending` while others are made.
-        file: relative to the folder of predictions; empty where there is none.
+        status: `made`, `kept` if the file existed before, `failed`, or `pending` while others are made.
+        file: relative to the folder of predictions; empty if there is none.
         made_by: runs and roles that made it.
         note: why it failed, or was not measured.
-        metrics: by column; empty where there is no target.
+        metrics: by column; empty if there is no target.
     """
 
     subject: str
@@ -79,7 +79,7 @@ class Predictions:
 
 
 def read_predictions(table: Path) -> dict[str, Prediction]:
-    """The rows of a table that an earlier call wrote, by subject; none where there is no such table."""
+    """The rows of a table that an earlier call wrote, by subject; empty if there is no such table."""
     try:
         with table.open(newline="", encoding="utf-8") as handle:
             rows = list(csv.DictReader(handle))

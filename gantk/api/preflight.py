@@ -1,4 +1,4 @@
-"""Checks before the work starts: disk space, memory, and patients to train on and to measure."""
+"""Checks before the work starts: disk space, memory, and patients for training and evaluation."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def check_listing(
         recipe: the recipe.
         listing: the patients.
         plans: the stages.
-        unknown: keys that watch a metric without a value, and the metric's name.
+        unknown: watched metrics without a value: the key that watches each, and its name.
         paired: whether validation patients have the measured images.
 
     Raises:
@@ -81,7 +81,7 @@ def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: i
     """Check that runs' folders can be made in a folder, with disk space for the checkpoints of these networks.
 
     Raises:
-        UsageError: they cannot, or have not.
+        UsageError: they cannot be made, or the disk space is too small.
     """
     folder = Path(out or RUNS).absolute()
     if why := unwritable(folder):

@@ -35,11 +35,11 @@ class Request:
     """A request to a model.
 
     Attributes:
-        role: the translator; the recipe's `predict` where absent.
-        target: which of the images that the role gives; the first that the recipe measures where absent.
-        size: height and width that pictures are translated at; their own where absent.
-        flips: whether the mean over each slice and its left-right mirror image is made.
-        given: the values of `[data.extra]`, by name; by default those that the dataset knows.
+        role: the translator; default: the recipe's `predict`.
+        target: the requested image, of those that the role gives; default: the first that the recipe measures.
+        size: height and width at which pictures are translated; default: their own.
+        flips: whether to average over each slice and its left-right mirror image.
+        given: the values of `[data.extra]`, by name; default: the dataset's values.
         also: requested additional outputs of the generator, by name; see `gantk.Translation`.
     """
 
@@ -66,7 +66,7 @@ class Prepared:
         slices: the slices as inputs of networks.
         images: the translator's input, (Z, C, H, W): images in [-1, 1], then values per pixel.
         pixels: the names of the latter.
-        said: values given for the subject as a whole, by name.
+        said: values for the whole subject, by name.
         scale: of the target.
         remarks: on how the files were read.
         also: the requested additional outputs, by name.
@@ -135,7 +135,7 @@ class Preparation:
     fitting: Fitting
 
     def asked(self, request: Request) -> tuple[str, list[str], str, slice]:
-        """Role, the modalities that it takes, the target, and which of the role's output channels show it.
+        """The role, the modalities that it takes, the target, and the role's output channels with the target.
 
         Raises:
             UsageError: there is no such role or target.
@@ -217,10 +217,10 @@ class Preparation:
         """A subject's slices as input of networks; their scales lead back to the files' units.
 
         Args:
-            read: what the dataset read of the subject.
+            read: the images that the dataset read.
             subject: whose images these are; errors name it.
-            inputs: the modalities that say where foreground is.
-            settings: of the slices; the recipe's where absent.
+            inputs: the modalities that define the foreground.
+            settings: of the slices; default: the recipe's.
 
         Raises:
             DataError: the images cannot be used.

@@ -1,4 +1,4 @@
-"""The run's memory: journal, status and display, fed by the engine."""
+"""The record of a run: journal, status and display, updated by the engine."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Recorder(Observer):
     def pictured(self, position: Position, pictures: Pictures) -> None:
         for place, images in pictures.items():
             role, _, name = place.partition("/")
-            title = name.rpartition(".")[2]  # the folder says whose it is
+            title = name.rpartition(".")[2]  # the folder's name identifies the run
             drawn = draw_images(title, images[: self.recipe.training.panel_slices].cpu().numpy())
             save_panel(path_in(path_in(self.folder / "panels" / "train", role), name), position.total, drawn)
 

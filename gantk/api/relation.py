@@ -35,10 +35,10 @@ def relation(
     Args:
         folders: of runs and sweeps.
         out: the figure.
-        kind: what is drawn, see `gantk.report.relations`.
+        kind: the kind of drawing, see `gantk.report.relations`.
         metric: the metric.
-        regions: panels; all where empty.
-        roles: of every run; those that its sweep reports where empty.
+        regions: panels; empty: all regions.
+        roles: roles of every run; empty: the roles that its sweep reports.
 
     Returns:
         The CSV file.
@@ -68,7 +68,7 @@ def error_by_weight(folders: Sequence[Path], out: Path, *, name: str, roles: Seq
         folders: of runs and sweeps.
         out: the figure.
         name: the map with its role, `MAP/ROLE`.
-        roles: of every run; those that its sweep reports where empty.
+        roles: roles of every run; empty: the roles that its sweep reports.
 
     Raises:
         UsageError: a role is unknown, or the file's name or place is wrong.
@@ -90,8 +90,8 @@ def intensities(folders: Sequence[Path], out: Path, *, regions: Sequence[str] = 
     Args:
         folders: of runs and sweeps.
         out: the figure, a PNG or PDF.
-        regions: panels; all where empty.
-        roles: of every run; those that its sweep reports where empty.
+        regions: panels; empty: all regions.
+        roles: roles of every run; empty: the roles that its sweep reports.
 
     Returns:
         The CSV file.

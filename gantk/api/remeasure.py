@@ -46,12 +46,12 @@ def evaluate(
         run: its folder or id.
         overrides: `evaluation.KEY=value`, `inference.KEY=value`, or values by dotted key, laid over the run's recipe.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        progress: shows the work; a rich display or plain lines where absent.
-        tracking_uri: MLflow's address, above the recipe's.
+        progress: shows the work; default: a rich display or plain lines.
+        tracking_uri: MLflow's address; takes precedence over the recipe's.
 
     Raises:
-        UsageError: there is no such run, it is not trained to its end, or an override is of another table.
-        GantkError: anything else that the user can mend.
+        UsageError: there is no such run, its training is not finished, or an override is of another table.
+        GantkError: any other problem that the user can fix.
     """
     from gantk.report.html import write_report  # matplotlib takes a second to import
 

@@ -20,11 +20,11 @@ def resumed_recipe(folder: Path, path: Given | None, overrides: Changes) -> Reci
 
     Args:
         folder: of the run.
-        path: a recipe that the user names beside it; its own where absent.
-        overrides: changes that the user names beside it.
+        path: a recipe that the user names, too; default: the run's recipe.
+        overrides: changes that the user names, too.
 
     Raises:
-        UsageError: what the user names is another recipe than the run's.
+        UsageError: the user's recipe differs from the run's.
         RecipeError: the recipe in the folder is damaged.
     """
     recipe = recipe_of(folder)

@@ -1,4 +1,4 @@
-"""Weights that generators start with, from other runs or from files, and the record of which they were."""
+"""Initial weights of generators, from other runs or from files, and the record of their origin."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def find_sources(recipe: Recipe, runs: Path | None = None) -> dict[str, Source]:
     """The weights that translators start with, by role.
 
     Args:
-        recipe: says where they are.
-        runs: the folder of the runs; `./runs` where absent.
+        recipe: names their sources.
+        runs: the folder of the runs; default: `./runs`.
 
     Raises:
-        RecipeError: there is no such run, role or file, or it is not the one that the recipe was run with.
+        RecipeError: there is no such run, role or file, or its content has changed since the recipe was run.
         CheckpointError: it cannot be read.
     """
     found = {}
@@ -71,10 +71,10 @@ def with_sources(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
 
 
 def start_from(state: TrainingState, sources: Mapping[str, Source]) -> list[str]:
-    """Give generators the weights that they start with, their averages too.
+    """Load initial weights into generators and their averages.
 
     Returns:
-        What to say of it: where weights came from, and which of the generator's were not among them.
+        Notes for the user: the origin of the weights, and the generator's weights that it lacks.
 
     Raises:
         RecipeError: weights do not fit.

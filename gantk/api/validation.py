@@ -31,8 +31,8 @@ class Validation:
 
     Args:
         state: the run's state.
-        cohort: whose validation patients are read.
-        metrics: by name, scored on the whole image; where there are pairs, those over all patients are left to the
+        cohort: the cohort with the validation patients.
+        metrics: by name, scored on the whole image; if there are pairs, metrics over all patients are left to the
             evaluation.
         folder: the run's folder; panels go to `panels/validation/`, of volumes in three planes to `panels/planes/`.
         world: the processes that share the slices; each then has all metrics.
@@ -61,8 +61,8 @@ class Validation:
 
     @enough_memory("to validate", "evaluation.batch or training.panel_slices")
     def begin(self, plan: StagePlan) -> None:
-        """Draw the untrained networks' output for the panels' slices as step 0, with which MLflow's chart of them
-        opens."""
+        """Draw the untrained networks' output for the panels' slices as step 0, the first step in MLflow's chart of
+        them."""
         if self.shown and self.world.first:
             self._draw(plan, self._roles(plan), Position())
 
@@ -96,7 +96,7 @@ class Validation:
         return {name: math.fsum(v) / len(v) for name, v in together.items() if v}
 
     def _by_set(self, roles: Sequence[str]) -> dict[str, float]:
-        """What is found over all slices together."""
+        """The metrics that are computed over all slices together."""
         collections = [metric.collect() for metric in self.unpaired.values()]
         if not collections:
             return {}

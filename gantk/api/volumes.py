@@ -17,14 +17,14 @@ Made = Mapping[str, Tensor]
 
 
 class BySlice:
-    """The translations of whole volumes, for the slices of a group.
+    """The translations of whole volumes, cut into the slices of a group.
 
-    A volume is translated when its first slice is asked for, and the last one is kept: slices are best asked for
-    subject by subject. It must not outlive a change of the networks' weights.
+    A volume is translated when its first slice is requested, and only the last volume is kept: request slices
+    subject by subject. After a change of the networks' weights, a new instance is needed.
 
     Args:
         loader: reads volumes.
-        make: of a group of one volume (1, C, D, H, W), images (1, K, D, H, W) by name.
+        make: function from a group of one volume (1, C, D, H, W) to images (1, K, D, H, W) by name.
     """
 
     def __init__(self, loader: Loader, make: Callable[[Group], Made]) -> None:
@@ -32,7 +32,7 @@ class BySlice:
         self._volume = lru_cache(maxsize=1)(self._of)
 
     def __call__(self, group: Group) -> dict[str, Tensor]:
-        """The images (B, K, H, W) of a group's slices, by name, where the group is."""
+        """The images (B, K, H, W) of a group's slices, by name, on the group's device."""
         device = next(image for image in (group.source, group.target) if image is not None).device
         slices = [self._slice(*place) for place in zip(group.subjects, group.slices, strict=True)]
         return {name: torch.stack([one[name] for one in slices]).to(device) for name in slices[0]}

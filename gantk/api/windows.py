@@ -1,4 +1,4 @@
-"""Images larger than a network is given at once: overlapping windows, blended by MONAI."""
+"""Translation of large images in overlapping windows, blended by MONAI."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Windows:
         return None if recipe.window is None else cls(recipe.window, recipe.inference, device)
 
     def count(self, sides: Sequence[int]) -> int:
-        """Windows that an image of these sides has."""
+        """The number of windows in an image of this size."""
         pairs = zip(sides, self.size, self._steps(sides), strict=True)
         return prod(max(0, -(-(side - window) // step)) + 1 for side, window, step in pairs)
 
@@ -56,16 +56,16 @@ class Windows:
         fill: float | None = BACKGROUND,
         advance: Callable[[int], None] = lambda n: None,
     ) -> Tensor:
-        """A network's output on images: in one pass where they are no larger than a window, else window by window.
+        """A network's output on images: in one pass if they are no larger than a window, else window by window.
 
         Args:
-            network: is given windows, on its device.
+            network: receives windows, on its device.
             images: (B, C, *spatial) float32.
             fill: the padding of images that are smaller than a window; None repeats their outermost pixels.
             advance: told how many windows are done.
 
         Returns:
-            (B, T, *spatial) float32, where windows are put together.
+            (B, T, *spatial) float32, on the device where windows are combined.
 
         Raises:
             UsageError: MONAI is not installed.
@@ -104,7 +104,7 @@ class Windows:
         return torch.stack([self._median_of(network, image, gathered) for image in images])
 
     def _median_of(self, network: Network, image: Tensor, gathered: torch.device) -> Tensor:
-        """The median of all windows at each pixel, (T, *spatial), made slice by slice: all of them take much memory."""
+        """The median of all windows at each pixel, (T, *spatial), computed slice by slice to save memory."""
         sides = image.shape[1:]
         places = _monai().data.utils.dense_patch_slices(sides, self.size, self._steps(sides))
         batches = (places[first : first + self.settings.batch] for first in range(0, len(places), self.settings.batch))
@@ -123,7 +123,7 @@ class Windows:
         return torch.stack(rows, dim=1).to(gathered)
 
     def _steps(self, sides: Sequence[int]) -> tuple[int, ...]:
-        """How far windows lie apart, as MONAI has it."""
+        """The distance between windows, as in MONAI."""
         return tuple(
             window if window >= side else max(1, int(window * (1 - self.settings.overlap)))
             for window, side in zip(self.size, sides, strict=True)
@@ -140,7 +140,7 @@ def _holds(place: slice, row: int) -> bool:
 
 
 def _padded(images: Tensor, lacking: Sequence[int], fill: float | None) -> Tensor:
-    """Images in the middle of what a window is given."""
+    """Images padded to the size of a window, in its middle."""
     sides = [part for lack in reversed(lacking) for part in (lack // 2, lack - lack // 2)]
     if fill is None:
         return F.pad(images, sides, mode="replicate")
@@ -168,8 +168,8 @@ Packed = tuple[Tensor, Callable[[Tensor], Group]]
 def packed(group: Group) -> Packed:
     """All data of a group as channels (B, K, *spatial), and a function that makes a group from a part of them.
 
-    So what is cut into windows is cut alike. What is said of images becomes constant planes; outside the group's images
-    there is background, or the first category.
+    All channels are cut into the same windows. Values per image become constant planes; the padding is background, or
+    the first category.
     """
     spatial = next(image for image in (group.source, group.target) if image is not None).shape[2:]
     tensors: dict[str, Tensor] = {

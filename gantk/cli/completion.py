@@ -1,4 +1,4 @@
-"""What a shell completes: recipes, runs, kinds and components, devices."""
+"""Shell completion of recipes, runs, kinds, components and devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["components", "devices", "kinds", "recipes", "runs"]
 
 
 def recipes(incomplete: str) -> list[str]:
-    """Those that come with gantk, and the TOML files and folders that a path begins with."""
+    """The recipes that come with gantk, and the TOML files and folders that match the path so far."""
     from gantk.recipe.shipped import shipped_recipes
 
     return _beginning([*_paths(incomplete), *shipped_recipes()], incomplete)
@@ -38,7 +38,7 @@ def kinds(incomplete: str) -> list[str]:
 
 
 def components(ctx: Any, incomplete: str) -> list[str]:
-    """The components of the kind that stands before."""
+    """The components of the kind that precedes on the command line."""
     from gantk.plugins import load_plugins
 
     with suppress(GantkError):
@@ -47,7 +47,7 @@ def components(ctx: Any, incomplete: str) -> list[str]:
 
 
 def devices(incomplete: str) -> list[str]:
-    """What there is to compute on; that of another machine can be written out."""
+    """The devices of this machine; a device of another machine can be typed in full."""
     return _beginning(["auto", "cpu", "cuda", "mps"], incomplete)
 
 

@@ -32,7 +32,7 @@ class RunDisplay(Display):
     (`progress`), notes and the live panel never write over each other.
 
     Args:
-        console: standard error where absent.
+        console: the console for all output; default: standard error.
 
     Attributes:
         progress: bars for other work of the same run, inside the panel.
@@ -193,7 +193,7 @@ class _State:
 
     @property
     def done(self) -> int:
-        """Steps done in the whole run; earlier stages count as complete, even if one ended early."""
+        """Steps done in the whole run; earlier stages count as complete, even if they ended early."""
         before = sum(int(stage["epochs"]) for stage in self.stages[: self.stage_number - 1])
         return (before + self.epoch_number) * self.steps_per_epoch + self.step_in_epoch
 
@@ -240,7 +240,7 @@ class _State:
 
 
 def _losses(losses: Mapping[str, float]) -> Table:
-    """Terms below their roles, each name whole."""
+    """Terms below their roles, with names in full."""
     table = Table("loss", "", box=None, header_style="dim", padding=(0, 1))
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
     table.columns[1].justify, table.columns[1].min_width = "right", 9

@@ -103,7 +103,7 @@ def _torch() -> Iterator[Check]:
 def _packages() -> Iterator[Check]:
     from gantk.tracking.environment import versions
 
-    found = {name: version for name, version in versions().items() if name not in ("gantk", "torch")}  # told above
+    found = {name: version for name, version in versions().items() if name not in ("gantk", "torch")}  # reported above
     missing = [name for name, version in found.items() if version is None]
     if missing:
         yield Check("packages", "fail", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")

@@ -1,4 +1,4 @@
-"""What a dry run found, on the terminal."""
+"""The results of a dry run on the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_plans(built: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_runs(built: dict[str, Any]) -> None:
-    """Print what each run of a sweep would train, on how many patients, and what all of them take."""
+    """Print what each run of a sweep would train, on how many patients, and the cost of all of them."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

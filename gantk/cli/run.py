@@ -96,7 +96,7 @@ def run(
     if processes is not None and processes > 1 and world_size() == 1 and not (dry_run or list_):
         raise typer.Exit(run_processes(processes))
     if world_size() > 1:
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of parameters that are unused, or might be
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # about parameters that are or may be unused
     import gantk
     from gantk.launching.lifeline import hold
     from gantk.recipe.overrides import SetOptions
@@ -137,7 +137,7 @@ def run(
             if tracking_uri is not None:
                 from gantk.tracking.store import resolve_uri
 
-                resolve_uri(Path(), tracking_uri)  # refuses what a run would
+                resolve_uri(Path(), tracking_uri)  # refuses what a run would refuse
             show_plans(gantk.dry_run(recipe, overrides, device=device, measure=True), as_json)
             return
         from gantk.cli.display import RunDisplay
@@ -166,7 +166,7 @@ def _documented(recipe: Path | None, as_json: bool) -> Iterator[None]:
     try:
         yield
     except GantkError as error:
-        if as_json and not hasattr(error, "result"):  # whose document was written
+        if as_json and not hasattr(error, "result"):  # its document was already written
             state = "interrupted" if isinstance(error, Interrupted) else "failed"
             write_json({"recipe": None if recipe is None else str(recipe), "state": state, "error": str(error)})
         raise

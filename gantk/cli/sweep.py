@@ -27,7 +27,7 @@ class LiveSweep(SweepDisplay):
     """Shows the progress of a sweep; a context manager.
 
     Args:
-        console: standard error where absent.
+        console: the console for all output; default: standard error.
         live: bars, or plain lines; by default bars on a terminal.
 
     Attributes:

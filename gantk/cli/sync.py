@@ -20,8 +20,8 @@ def sync(runs: RunNames, tracking_uri: TrackingUri = None, below: RunsFolder = P
 
     folders = [gantk.resolve_run(run, below) for run in runs]
     for run in folders:
-        children = [child.path for child in RunFolder(run).children if child.status()]  # those that have begun
-        for folder in (run, *children):  # MLflow has a parent before its children
+        children = [child.path for child in RunFolder(run).children if child.status()]  # only runs that have begun
+        for folder in (run, *children):  # MLflow needs a parent before its children
             fed = sync_run(folder, tracking_uri, default_progress())
             counts = f"{fed['metrics']} metric values, {fed['panels']} panels and {fed['files']} files"
             write(f"{folder.name}: {counts} to {fed['uri']}")

@@ -87,7 +87,7 @@ def table(
         show(found)
     else:
         _put(_text(found, format_), out)
-        if format_ == "csv":  # it has no place for them
+        if format_ == "csv":  # CSV has no place for them
             _say(found)
 
 

@@ -154,9 +154,9 @@ def layout_error(
     """An error that also names the layout that a folder resembles, with one of its files as an example.
 
     Args:
-        what: what is wrong.
+        what: the problem.
         where: the folder.
-        why: what is expected.
+        why: the expected content.
         mend: what to do if no file could be an image.
         root: the data set's folder; default: `where`.
     """

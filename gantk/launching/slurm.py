@@ -93,7 +93,7 @@ def carry_out(command: list[str], log: str, nodes: int = 1, processes: int = 1) 
 
         place = submitit.JobEnvironment()
         first = place.hostnames[0] if nodes > 1 else "localhost"
-        # on one machine any port that is free; on several one that all of them know, and hardly another job has
+        # on one machine any free port; on several machines a port that all know and other jobs are unlikely to use
         port = 30000 + zlib.crc32(place.job_id.encode()) % 20000 if nodes > 1 else 0
         command = torchrun(command, nodes, processes, f"{first}:{port}", place.job_id)
         log = "" if place.node else log

@@ -1,4 +1,4 @@
-"""Plugins that a run was made with and that are not here now."""
+"""Plugins that a run was made with and that are not installed now."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def made_with(recorded: Sequence[Mapping[str, Any]], session: Session) -> Iterat
 
     Args:
         recorded: the plugins that the run was made with, as its checkpoints name them: name, version, distribution.
-        session: the plugins of now.
+        session: the current plugins.
 
     Raises:
-        PluginError: a component is missing, and so are recorded plugins: which, and the command that brings them.
+        PluginError: a component is missing, and so are recorded plugins; the error names them and a command that
+            installs them.
     """
     try:
         yield

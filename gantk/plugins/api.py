@@ -1,6 +1,6 @@
-"""The version of what plugins see of gantk: hooks, public names, and what the core asks of components.
+"""The version of the plugin API: hooks, public names, and the interfaces of components.
 
-A plugin says which one it was written for, `gantk_api = 1`. The number grows when a plugin for the one before breaks.
+A plugin names the version that it was written for, `gantk_api = 1`. The number grows when older plugins would break.
 """
 
 API = 1

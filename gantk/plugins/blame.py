@@ -1,4 +1,4 @@
-"""Whose fault an exception is: what a component raises becomes an error that names its plugin and the line."""
+"""Attribution of exceptions: an exception in a component becomes an error that names its plugin and the line."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def blame(origin: str, where: object = None, mend: str | None = None) -> Iterato
     Args:
         origin: the component, as `Component.origin` names it.
         where: the recipe's key that placed it.
-        mend: what the user can do; mending the plugin where absent.
+        mend: what the user can do; default: fix the plugin.
 
     Raises:
-        PluginError: the component raised; what it raised is the cause. Errors of gantk and of memory pass as they are.
-        TrainingError: the step has not got what the component asked for; told with its place and the component.
+        PluginError: the component raised, and its exception is the cause. Errors of gantk and of memory pass unchanged.
+        TrainingError: the step lacks something that the component asked for; the error names the key and the component.
     """
     try:
         yield
@@ -48,7 +48,7 @@ def blame(origin: str, where: object = None, mend: str | None = None) -> Iterato
 
 
 def place_of(error: BaseException) -> str:
-    """`FILE:LINE` where the plugin was when it raised; empty where none of its lines is known."""
+    """`FILE:LINE` where the plugin raised; empty if no line of it is known."""
     frames = traceback.extract_tb(error.__traceback__)
     outside = [frame for frame in frames if not _known(frame.filename)]
     if not outside:
@@ -65,7 +65,7 @@ def _known(file: str) -> bool:
 
 
 def mend_of(error: BaseException) -> str:
-    """What can be done about what a plugin raised."""
+    """The advice for an exception that a plugin raised."""
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("gantk"):
         missing = error.name.partition(".")[0]
         return f"install what it needs, `pip install {missing}`, and let the plugin's pyproject.toml depend on it"

@@ -1,4 +1,4 @@
-"""Components: classes that plugins registered, each with the schema that its constructor's signature gives."""
+"""Components: classes that plugins registered, each with a schema made from its constructor's signature."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Parameter:
 
     @property
     def type_name(self) -> str:
-        """The type as a person says it: `number ≥ 0`."""
+        """The type in words: `number ≥ 0`."""
         return type_words(self.type)
 
 
@@ -52,9 +52,9 @@ class Component:
         cls: the class.
         plugin: the plugin's name.
         version: of the plugin's distribution.
-        distribution: what `pip` calls it.
-        formerly: names under which recipes still find it, with a warning.
-        registry: where the components are found that are named within it.
+        distribution: its name for `pip`.
+        formerly: old names that recipes may still use, with a warning.
+        registry: the components that its parameters may name.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Component:
 
     @property
     def origin(self) -> str:
-        """How errors call it: `loss 'l1' of the plugin my_losses 1.2`."""
+        """Its description in errors: `loss 'l1' of the plugin my_losses 1.2`."""
         return f"{self.kind.replace('_', ' ')} {self.name!r} of the plugin {self.plugin} {self.version}".rstrip()
 
     @property
@@ -78,7 +78,7 @@ class Component:
 
     @cached_property
     def arguments(self) -> dict[str, Parameter]:
-        """All constructor arguments by name, those that the core supplies included."""
+        """All constructor arguments by name, including the arguments that the core supplies."""
         try:
             signature = inspect.signature(self.cls)
             target = self.cls.__init__ if inspect.isclass(self.cls) else self.cls
@@ -88,7 +88,7 @@ class Component:
                 f"the signature of {self.kind} {self.name!r} cannot be read", where=f"plugin {self.plugin}", why=error
             ) from None
         found: dict[str, Parameter] = {}
-        if getattr(target, "__module__", "") == "torch.nn.modules.module":  # a network without a constructor of its own
+        if getattr(target, "__module__", "") == "torch.nn.modules.module":  # a network without its own constructor
             return found
         for name, parameter in signature.parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
@@ -141,7 +141,7 @@ class Component:
         self._verify_call()
 
     def _verify_call(self) -> None:
-        """An instance must take what the core calls it with; a function that makes instances is taken at its word."""
+        """Check that instances accept the core's calls; a function that makes instances is not checked."""
         if not inspect.isclass(self.cls):
             return
         for name, given in KINDS[self.kind].methods.items():
@@ -172,7 +172,7 @@ class Component:
                 why=error,
                 mend=f"write def {name}(self, {', '.join(given)}): …",
             ) from None
-        except ValueError:  # of a compiled class: not to be had
+        except ValueError:  # a compiled class has no signature
             return
 
     def check(self, parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class Component:
         return {name: resolved(value, f"{where}.{name}", self._beside) for name, value in values.items()}
 
     def _beside(self, kind: str, name: str, where: str) -> Component:
-        """A component that is registered with this one."""
+        """A component from the same registry."""
         if self.registry is None:
             raise PluginError(f"the {self.origin} is in no registry in which {name!r} could be found", where=where)
         return self.registry.get(kind, name, where)
@@ -214,14 +214,14 @@ class Component:
         return RecipeError(said, where=f"{where}.{key}", why=why)
 
     def build(self, parameters: Mapping[str, Any], where: str, **supplied: Any) -> Any:
-        """An instance, made from a recipe's parameters and those of `supplied` that its constructor takes."""
+        """An instance, made from a recipe's parameters and those entries of `supplied` that its constructor takes."""
         return self.make(self.check(parameters, where), where, **supplied)
 
     def make(self, values: Mapping[str, Any], where: str, **supplied: Any) -> Any:
         """An instance, made from checked parameters.
 
         Raises:
-            RecipeError: the constructor refuses them, by an error of gantk's.
+            RecipeError: the constructor refuses them with an error of gantk.
             PluginError: the constructor raised anything else.
         """
         given = {name: made(value, supplied) for name, value in values.items()}
@@ -240,7 +240,7 @@ class Component:
             raise RecipeError(error.what, where=where, why=error.why, mend=error.mend) from error
 
     def named(self, values: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
-        """What checked parameters name of the recipe: the parameter, the type (`gantk.Role`, …) and the name."""
+        """The names from the recipe in checked parameters: the parameter, the type (`gantk.Role`, …) and the name."""
         for parameter in self.parameters:
             for kind, name in named(parameter.type, values[parameter.name]):
                 yield parameter.name, kind, name

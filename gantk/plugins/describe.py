@@ -1,4 +1,4 @@
-"""Everything that is known of a component, for people and programs."""
+"""The full description of a component, for people and programs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def describe(component: Component) -> dict[str, Any]:
 
 
 def _needs(component: Component) -> list[str]:
-    """What a loss needs of its step, with parameters at their defaults."""
+    """What a loss needs from its step, with default parameters."""
     if component.kind != "loss":
         return []
     needs = _declared(component)
@@ -90,13 +90,13 @@ def _needs(component: Component) -> list[str]:
 
 
 class _Found(BaseException):
-    """Ends a constructor that has said what is asked."""
+    """Ends a constructor as soon as it has set `needs`."""
 
 
 def _declared(component: Component) -> Any:
-    """The `needs` of a class, or what its constructor sets; None where there is none.
+    """The `needs` of a class, or the `needs` that its constructor sets; None if there are none.
 
-    The constructor goes no further than that, and only where it is known to: one may load a network.
+    The constructor is only called if its source sets `needs`, and is stopped there, because it might load a network.
     """
     cls = component.cls
     if not inspect.isclass(cls) or hasattr(cls, "needs"):
@@ -109,12 +109,12 @@ def _declared(component: Component) -> Any:
             raise _Found(value)
         object.__setattr__(self, name, value)
 
-    given = {p.name: p.name for p in component.parameters if p.required}  # roles and images, most of them
+    given = {p.name: p.name for p in component.parameters if p.required}  # mostly roles and images
     try:
         type(cls.__name__, (cls,), {"__setattr__": catch})(**given)
     except _Found as found:
         return found.args[0]
-    except Exception:  # it wants a number, say
+    except Exception:  # for example, it requires a number
         return None
     return None
 

@@ -1,4 +1,4 @@
-"""In how many dimensions a component works: slices `(B, C, H, W)`, volumes `(B, C, D, H, W)`, or both."""
+"""The numbers of dimensions in which a component works: slices `(B, C, H, W)`, volumes `(B, C, D, H, W)`, or both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ARGUMENT", "NOUNS", "dimensions_of", "suited"]
 
-#: The constructor argument by which a component is told.
+#: The constructor argument that tells a component the number of dimensions.
 ARGUMENT = "dimensions"
 NOUNS = {2: "slices", 3: "volumes"}
 
@@ -22,12 +22,12 @@ NOUNS = {2: "slices", 3: "volumes"}
 def dimensions_of(component: Component) -> tuple[int, ...]:
     """The numbers of dimensions in which a component works.
 
-    Its constructor says them by the type of its argument `dimensions`: `Literal[2]` for slices alone,
+    The type of its constructor's argument `dimensions` declares them: `Literal[2]` for slices alone,
     `gantk.Dimensions` or `int` for both. Without the argument, networks and metrics work on slices alone, and
-    components of other kinds on whatever they are given.
+    components of other kinds on both.
 
     Raises:
-        PluginError: the argument's type says no such number.
+        PluginError: the argument's type is none of these.
     """
     kind = KINDS[component.kind]
     if ARGUMENT not in kind.supplied or ARGUMENT not in component.arguments:
@@ -56,7 +56,7 @@ def _numbers(annotation: Any) -> set[int]:
 
 
 def suited(registry: Registry, kind: str, name: str, dimensions: int, where: str) -> Component:
-    """The component of that name, which must work in so many dimensions.
+    """The component of that name; checks that it works in the given number of dimensions.
 
     Raises:
         MissingComponent: there is none.
@@ -68,7 +68,7 @@ def suited(registry: Registry, kind: str, name: str, dimensions: int, where: str
 
 
 def check_suited(component: Component, dimensions: int, where: str) -> None:
-    """Whether a component works in so many dimensions.
+    """Check that a component works in the given number of dimensions.
 
     Raises:
         RecipeError: it does not.

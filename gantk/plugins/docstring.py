@@ -1,4 +1,4 @@
-"""What a component's docstring says, in parts."""
+"""The parts of a component's docstring."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Doc:
 
     Args:
         summary: its first paragraph, in one line.
-        description: the rest before its sections; paragraphs apart by an empty line.
-        arguments: what each parameter is, by name.
+        description: the other text before its sections; paragraphs are separated by an empty line.
+        arguments: the description of each parameter, by name.
     """
 
     summary: str = ""
@@ -32,20 +32,20 @@ class Doc:
 
     @property
     def sources(self) -> list[str]:
-        """The papers that it names, with equations where it says which."""
+        """The papers that it names, with the numbers of equations if it names them."""
         text = f"{self.summary} {self.description}"
         return [*_SOURCE.findall(text), *_NAMED_SOURCE.findall(text)]
 
     @property
     def equations(self) -> list[str]:
-        """The sentences and lines that hold an equation."""
+        """The sentences and lines that contain an equation."""
         text = f"{self.summary}\n\n{self.description}"
         parts = re.split(r"\n\n|(?<=[.;:])\s+(?=[A-ZΑ-Ω|‖√∑Σ])|(?<=: )", text)
         return [part.strip().rstrip(".") for part in parts if _EQUATION.search(part)]
 
 
 def parse(text: str) -> Doc:
-    """Read a docstring, cleaned of its indentation, with `Args:` as Google's style has it."""
+    """Parse a docstring without indentation, in Google style."""
     head: list[str] = []
     arguments: dict[str, str] = {}
     section = name = ""

@@ -1,6 +1,6 @@
 """The hooks that a plugin may implement: specifications and nothing else.
 
-An implementation is a function of the hook's name, marked `@gantk.hookimpl`, at the top level of the module that
+An implementation is a function with the hook's name, marked `@gantk.hookimpl`, at the top level of the module that
 the distribution's entry point in the group `gantk` names. It may take any subset of the hook's arguments.
 """
 
@@ -52,12 +52,12 @@ def register_weight_schedules() -> Classes:  # type: ignore[empty-body]
 
 @hookspec
 def register_augmentations() -> Classes:  # type: ignore[empty-body]
-    """Augmentations by name: `torch.nn.Module` classes that change what discriminators are shown."""
+    """Augmentations by name: `torch.nn.Module` classes that change the discriminators' images."""
 
 
 @hookspec
 def register_balances() -> Classes:  # type: ignore[empty-body]
-    """Balances by name: `torch.nn.Module` classes that make one loss of several terms'; see `gantk.Balance`."""
+    """Balances by name: `torch.nn.Module` classes that combine the losses of several terms; see `gantk.Balance`."""
 
 
 @hookspec
@@ -119,8 +119,8 @@ def after_epoch(
     metrics: Mapping[str, float],
     generators: Mapping[str, nn.Module],
 ) -> None:
-    """Called after an epoch, its validation and its checkpoint, with the generators that answer for each role, averages
-    where they are kept, to look at: a hook that changes one ends the run. The return value is ignored."""
+    """Called after an epoch, its validation and its checkpoint, with the generator of each role (its average, if there
+    is one). Hooks must not change generators; a change ends the run. The return value is ignored."""
 
 
 @hookspec

@@ -1,4 +1,4 @@
-"""The kinds of component: their hook, and the constructor arguments that are not the recipe's to give."""
+"""The kinds of component: their hooks, and the constructor arguments that recipes cannot set."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Kind:
         hook: the hook through which plugins register components of this kind.
         supplied: constructor arguments that the core fills in.
         reserved: keys of the recipe's table that a component's parameter must not be called.
-        called_with: what the core calls an instance with; nothing is checked where empty.
-        or_has: a method that an instance may have in place of being called.
-        methods: what the core calls an instance's methods with, where it has them.
-        undeclared: in how many dimensions a component works whose constructor has no argument `dimensions`.
+        called_with: the arguments of the core's calls of an instance; empty: not checked.
+        or_has: a method that an instance may have instead of being callable.
+        methods: the arguments of the core's calls of an instance's optional methods.
+        undeclared: the numbers of dimensions of components whose constructor has no argument `dimensions`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Loading: every entry point on its own, so that one broken plugin is reported and harms nothing else."""
+"""Loading of plugins, one entry point at a time: a broken plugin is reported and does not affect the others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GROUP = "gantk"
 
 @dataclass(frozen=True)
 class PluginInfo:
-    """What became of one plugin."""
+    """The state of one plugin."""
 
     name: str
     version: str
@@ -39,7 +39,7 @@ class PluginInfo:
 
 @dataclass
 class Session:
-    """The plugins of one session: a manager of its own, the registry, and what became of each plugin."""
+    """The plugins of one session: its pluggy manager, the registry, and the state of each plugin."""
 
     manager: pluggy.PluginManager
     registry: Registry = field(default_factory=Registry)
@@ -54,16 +54,16 @@ class Session:
 def load_plugins(found: Iterable[EntryPoint] | None = None, *, strict: bool = True) -> Session:
     """Load every plugin of the entry-point group `gantk`.
 
-    A plugin that fails is kept out with its reason and the others go on. `GANTK_PLUGINS` (names, comma-separated)
-    restricts loading to those, `GANTK_DISABLE_PLUGINS` leaves some out, `GANTK_TRACE_PLUGINS=1` tells on standard
-    error what is loaded, in which order and in what time, with the tracebacks of those that fail.
+    A plugin that fails is not loaded, with a recorded reason; the others are. `GANTK_PLUGINS` (names, comma-separated)
+    restricts loading to these, `GANTK_DISABLE_PLUGINS` excludes some, `GANTK_TRACE_PLUGINS=1` reports on standard error
+    which plugins are loaded, in which order, how long each takes, and the tracebacks of failures.
 
-    A plugin's module may say `gantk_api = 1`, the API that it was written for, and
-    `gantk_renamed = {"loss": {"old": "new"}}`, names under which recipes still find its components.
+    A plugin's module may define `gantk_api = 1`, the API version that it was written for, and
+    `gantk_renamed = {"loss": {"old": "new"}}`, old names of components that recipes may still use.
 
     Args:
-        found: the entry points to load; those installed where absent.
-        strict: raise on a name clash, as every verb does that needs the components; otherwise the second plugin fails.
+        found: the entry points to load; default: the installed ones.
+        strict: raise on a name clash, as all commands that need the components do; otherwise the second plugin fails.
 
     Raises:
         PluginError: two distributions claim one plugin name, or two plugins one component name.
@@ -145,7 +145,7 @@ def _load_one(session: Session, point: EntryPoint, strict: bool) -> PluginInfo:
         components = _with_former_names(components, getattr(plugin, "gantk_renamed", {}))
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # whatever a plugin raises is its own failure
+    except BaseException as error:  # any exception of a plugin is reported as its failure
         return failed(error)
     try:
         session.registry.add(*components)
@@ -157,7 +157,7 @@ def _load_one(session: Session, point: EntryPoint, strict: bool) -> PluginInfo:
 
 
 def _reason(error: BaseException) -> str:
-    """Why a plugin is not loaded, and what can be done about it, in one line."""
+    """Why a plugin is not loaded, and what to do, in one line."""
     if isinstance(error, PluginError):
         return str(error)
     place = place_of(error)
@@ -167,10 +167,10 @@ def _reason(error: BaseException) -> str:
 
 
 def _check_api(plugin: object) -> None:
-    """Whether this gantk offers what the plugin was written for.
+    """Check that this version of gantk offers the API that the plugin was written for.
 
     Raises:
-        PluginError: it was written for a newer API, or says so in another form than a number.
+        PluginError: it was written for a newer API, or its `gantk_api` is not a number.
     """
     wanted = getattr(plugin, "gantk_api", API)
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
@@ -183,7 +183,7 @@ def _check_api(plugin: object) -> None:
 
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
-    """Whether all that is meant to be a hook is one.
+    """Check that all functions that are meant as hooks are hooks.
 
     Raises:
         PluginError: a hook's name or an argument matches nothing, or a hook is not marked as one.
@@ -227,10 +227,10 @@ def _components(session: Session, plugin: str, version: str, distribution: str) 
 
 
 def _with_former_names(components: list[Component], renamed: Any) -> list[Component]:
-    """The components with the names that they had in earlier versions of their plugin.
+    """The components with their names in earlier versions of the plugin.
 
     Raises:
-        PluginError: `gantk_renamed` is not `{"KIND": {"OLD": "NEW"}}`, or names what the plugin does not supply.
+        PluginError: `gantk_renamed` is not `{"KIND": {"OLD": "NEW"}}`, or names a component that is not the plugin's.
     """
     mend = 'write gantk_renamed = {"loss": {"old_name": "new_name"}}'
     former: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Parameters that name something of the recipe, by types such as `gantk.Role`, wherever in a parameter they stand."""
+"""Parameters that name a part of the recipe, found by types such as `gantk.Role` at any depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["named"]
 
 
 def named(annotation: Any, value: Any) -> Iterator[tuple[Any, str]]:
-    """Every text in a parameter's value that its annotation says is a name, with the name's type (a `NewType`)."""
+    """Every string in a parameter's value that its annotation marks as a name, with the name's type (a `NewType`)."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, NewType):
         if isinstance(value, str):

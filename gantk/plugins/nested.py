@@ -1,7 +1,7 @@
 """Components within components: a parameter whose type is a kind of component is a table with `use` in a recipe.
 
-`of: gantk.Generator` is given an instance, made with what the core supplies to the outer component;
-`of: Callable[..., gantk.Generator]` a function that makes one, to which the outer component may say other channels.
+`of: gantk.Generator` receives an instance, made with the arguments that the core supplies to the outer component;
+`of: Callable[..., gantk.Generator]` receives a function that makes an instance, for example with other channels.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T", bound=type)
 
 
 def stands_for(kind: str) -> Callable[[T], T]:
-    """Mark a protocol or base class as the type of parameters that name a component of a kind."""
+    """Register a protocol or base class as the type of parameters that name a component of a kind."""
 
     def marked(cls: T) -> T:
         _KINDS[cls] = kind
@@ -40,7 +40,7 @@ def stands_for(kind: str) -> Callable[[T], T]:
 
 
 def of_kind(annotation: Any) -> tuple[str, bool] | None:
-    """The kind of component that a type stands for, and whether a function that makes it is wanted."""
+    """The kind of component that a type stands for, and whether the parameter takes a function that makes it."""
     if get_origin(annotation) is collections.abc.Callable:
         kind = _KINDS.get(get_args(annotation)[-1])
         return None if kind is None else (kind, True)
@@ -52,7 +52,7 @@ def of_kind(annotation: Any) -> tuple[str, bool] | None:
 
 
 def as_tables(annotation: Any) -> Any:
-    """The annotation with tables where it has components."""
+    """The annotation, with types of components replaced by tables."""
 
     def table(one: Any) -> Any:
         found = of_kind(one)
@@ -67,7 +67,7 @@ def as_tables(annotation: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Said:
-    """A table of a recipe that names a component, as pydantic read it."""
+    """A recipe's table that names a component, as parsed by pydantic."""
 
     kind: str
     wants_maker: bool
@@ -76,14 +76,14 @@ class _Said:
 
 @dataclass(frozen=True)
 class Nested:
-    """A component within another, its parameters checked; called, it makes an instance.
+    """A component within another one, with checked parameters; a call makes an instance.
 
     Args:
-        component: which.
+        component: the inner component.
         values: its parameters.
         where: its place in the recipe.
-        wants_maker: whether the outer component is given this itself and not what it makes.
-        supplied: what the core supplies to the outer component.
+        wants_maker: whether the outer component receives this object instead of an instance.
+        supplied: the arguments that the core supplies to the outer component.
     """
 
     component: Component
@@ -93,10 +93,10 @@ class Nested:
     supplied: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, **changes: Any) -> Any:
-        """An instance, made with what the core supplies and changes of it, such as `in_channels=4`."""
+        """An instance, made with the core's arguments and changes of them, such as `in_channels=4`."""
         supplied = {**self.supplied, **changes}
         if "dimensions" in supplied:
-            from gantk.plugins.dimensions import check_suited  # which imports the registry
+            from gantk.plugins.dimensions import check_suited  # imports the registry
 
             check_suited(self.component, supplied["dimensions"], self.where)
         return self.component.make(self.values, self.where, **supplied)
@@ -106,7 +106,7 @@ class Nested:
 
 
 def resolved(value: Any, where: str, find: Callable[[str, str, str], Component]) -> Any:
-    """A checked value with its components found and their parameters checked. Raises as `Component.check` does."""
+    """A checked value with its components found and their parameters checked; raises as `Component.check` does."""
     match value:
         case _Said(kind=kind, said=said):
             component = find(kind, said.use, f"{where}.use")
@@ -119,7 +119,7 @@ def resolved(value: Any, where: str, find: Callable[[str, str, str], Component])
 
 
 def made(value: Any, supplied: Mapping[str, Any]) -> Any:
-    """A checked value with its components made, or ready to be."""
+    """A checked value with its components made, or with functions that make them."""
     match value:
         case Nested():
             ready = replace(value, supplied=supplied)
@@ -132,7 +132,7 @@ def made(value: Any, supplied: Mapping[str, Any]) -> Any:
 
 
 def nested_in(values: Mapping[str, Any]) -> Iterator[tuple[str, Nested]]:
-    """The components in checked parameters, each with its place among them."""
+    """The components in checked parameters, each with its path."""
     for place, value in values.items():
         match value:
             case Nested():

@@ -21,7 +21,7 @@ class Registry:
     """Components by kind and name.
 
     Attributes:
-        absent: why a plugin is not there, by its name; said where a component is missing.
+        absent: the reasons why plugins are not loaded, by name; part of the error if a component is missing.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Registry:
         self.absent: dict[str, str] = {}
 
     def add(self, *components: Component) -> None:
-        """Register components, all of them or none.
+        """Register all components, or none if one cannot be registered.
 
         Raises:
             PluginError: a name is taken.
@@ -50,7 +50,7 @@ class Registry:
         return sorted(self._components[self.kind(kind).name])
 
     def get(self, kind: str, name: str, where: str | None = None) -> Component:
-        """The component of that name, or of that former name, with a warning.
+        """The component of that name; for a former name, with a warning.
 
         Raises:
             MissingComponent: there is none.

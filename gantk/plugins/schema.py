@@ -1,8 +1,8 @@
-"""The JSON Schema of recipes, composed from the recipe's models and the components that are registered.
+"""The JSON Schema of recipes, composed from the recipe's models and the registered components.
 
-Editors read it (`#:schema FILE` on a recipe's first line). A table that names a component takes that component's
-parameters and no others; one that names none, because a parent does, takes those of any component of its kind.
-What a whole recipe must have is asked of recipes without `extends` alone.
+Editors read it (`#:schema FILE` on a recipe's first line). A table that names a component has exactly the
+parameters of this component; a table without a name (the parent names it) may have those of any component of its kind.
+Only recipes without `extends` must have all required keys.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["DIALECT", "recipe_schema"]
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 TEXTS: Schema = {"type": "array", "items": TEXT}
-#: Tables of recipes that hold one table per name, with the kind of component that these name.
+#: Tables of recipes with one table per name, and the kind of component that these tables name.
 NAMED: dict[str, tuple[str, type[BaseModel]]] = {
     "losses": ("loss", LossSettings),
     "maps": ("weight_map", MapSettings),
@@ -115,7 +115,7 @@ class _Writer:
         return {**whole, "$defs": self._used(whole)}
 
     def _used(self, schema: Schema) -> Schema:
-        """The definitions that a schema refers to, and those that these refer to."""
+        """The definitions that a schema refers to, directly or through other definitions."""
         used: Schema = {}
         look = [schema]
         while look:
@@ -173,7 +173,7 @@ class _Writer:
         return table
 
     def _whole(self) -> Schema:
-        """What must be there where nothing is inherited."""
+        """The keys that are required if nothing is inherited."""
 
         def each(required: Schema) -> Schema:
             return {"additionalProperties": required}
@@ -216,7 +216,7 @@ class _Writer:
         if not top:
             yield f"^{path}$", schema
         if any(str(one.get("$ref", "")).startswith(NESTED) for one in (schema, *schema.get("anyOf", ()))):
-            yield f"^{path}\\..+$", {}  # tables of components nest without end
+            yield f"^{path}\\..+$", {}  # tables of components can nest without limit
             return
         if "properties" in there:
             yield from self._dotted(there["properties"], f"{path}\\.")
@@ -232,6 +232,6 @@ class _Writer:
 
 
 def _by_name(schema: Schema, pattern: str = PATTERN) -> Schema:
-    """Tables by name, each of a schema."""
+    """An object schema of tables by name, all with one schema."""
     names = {"pattern": pattern, "maxLength": LONGEST}
     return {"type": "object", "propertyNames": names, "additionalProperties": schema}

@@ -21,16 +21,16 @@ __all__ = ["NESTED", "TEXT", "Schema", "Tables"]
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
-#: Where the tables are of components that others name.
+#: Prefix of the definitions of tables of nested components.
 NESTED = "#/$defs/nested."
 
 
 class Tables:
-    """Writes the schemas of tables, and gathers what they refer to.
+    """Writes the schemas of tables, and collects the definitions that they refer to.
 
     Attributes:
         defs: the definitions that schemas refer to, by name.
-        required: by the place of a table, which parameters each component needs, as conditions.
+        required: the required parameters of each component as conditions, by the table's path.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -63,14 +63,14 @@ class Tables:
         union = {name: _union(found) for name, found in any_of.items()}
         return {
             "type": "object",
-            "properties": {**union, **own},  # what editors offer; what holds is in the branches
+            "properties": {**union, **own},  # suggestions for editors; the constraints are in the branches
             "if": {"required": [selector]},
             "then": {"allOf": branches} if branches else {},
             "else": {"properties": dict.fromkeys([*union, *own], True), "additionalProperties": False},
         }
 
     def _parameters(self, component: Component) -> dict[str, Schema]:
-        """A component's parameters; what JSON Schema cannot say of a type is left open."""
+        """A component's parameters; constraints that JSON Schema cannot express are omitted."""
         written = _json_schema(component.schema, f"{component.kind}.{component.name}.", self.defs)
         docs = parse(component.doc).arguments
         found = {}
@@ -89,12 +89,12 @@ class Tables:
         if KIND not in schema:
             return {key: self._naming(value) for key, value in schema.items()}
         if (name := f"nested.{schema[KIND]}") not in self.defs:
-            self.defs[name] = {}  # it may name others of its kind
+            self.defs[name] = {}  # it may name other components of its kind
             self.defs[name] = {**self.table(name, schema[KIND], Selection), "required": ["use"]}
         return {"$ref": f"#/$defs/{name}"}
 
     def model(self, model: type[BaseModel]) -> Schema:
-        """A table with a fixed set of keys; none of them required, and those of tables within closed too."""
+        """A table with a fixed set of keys, none required; inner tables are fixed, too."""
         written = _json_schema(model, "", self.defs)
         docs = attribute_docs(model)
         for name, schema in written.get("properties", {}).items():
@@ -110,10 +110,10 @@ class Tables:
 
 
 def _json_schema(model: type[BaseModel], prefix: str, defs: Schema) -> Schema:
-    """A model's schema, its definitions put among the others under a prefix; open where it could not be loaded."""
+    """A model's schema, with its definitions added under a prefix; unconstrained if it could not be loaded."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PydanticJsonSchemaWarning)  # defaults that are no JSON are left out
+            warnings.simplefilter("ignore", PydanticJsonSchemaWarning)  # defaults that JSON cannot express are left out
             written = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
     except PydanticInvalidForJsonSchema:
         return {}
@@ -123,7 +123,7 @@ def _json_schema(model: type[BaseModel], prefix: str, defs: Schema) -> Schema:
 
 
 def _union(found: Iterable[Mapping[str, Any]]) -> Schema:
-    """A parameter that several components have, with what each says of it."""
+    """A parameter that several components have, with the description from each."""
     said = [f"{f['component']}: {f['schema'].get('description', '')}".rstrip(": ") for f in found]
     bare = [{k: v for k, v in f["schema"].items() if k not in ("description", "default")} for f in found]
     kinds = [schema for number, schema in enumerate(bare) if schema not in bare[:number]]

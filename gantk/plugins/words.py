@@ -1,4 +1,4 @@
-"""Types and values as a reader of recipes wants them."""
+"""Types and values in words, for readers of recipes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def type_words(annotation: Any, metadata: Sequence[Any] = ()) -> str:
-    """A type as a person says it, with its bounds: `number ≥ 0`, `list of texts, not empty`."""
+    """A type in words, with its bounds: `number ≥ 0`, `list of texts, not empty`."""
     bounds, more = _bounds(metadata)
     return ", ".join([f"{_type(annotation)} {', '.join(bounds)}".strip(), *more])
 
@@ -59,10 +59,10 @@ def _plural(kind: str) -> str:
 
 
 def _bounds(metadata: Iterable[Any]) -> tuple[list[str], list[str]]:
-    """Limits as signs, and what has no sign in words."""
+    """Bounds as signs such as `≥`, or in words if there is no sign."""
     found, more = [], []
     for item in metadata:
-        for one in getattr(item, "metadata", [item]):  # pydantic's Field holds several
+        for one in getattr(item, "metadata", [item]):  # pydantic's Field contains several
             found += [f"{sign} {getattr(one, name)}" for name, sign in BOUNDS.items() if hasattr(one, name)]
             more += [f"a multiple of {one.multiple_of}"] if hasattr(one, "multiple_of") else []
             more += ["not empty"] if getattr(one, "min_length", 0) else []
@@ -72,7 +72,7 @@ def _bounds(metadata: Iterable[Any]) -> tuple[list[str], list[str]]:
 
 
 def value_words(value: Any) -> str:
-    """A value as a recipe writes it; `none` for what TOML has no word for and is left out there."""
+    """A value as written in a recipe; `none` for None, which recipes leave out because TOML has no such value."""
     if value is None:
         return "none"
     if isinstance(value, bool):

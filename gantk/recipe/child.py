@@ -1,4 +1,4 @@
-"""One run of a sweep: what it is called, and an id that says what it computes."""
+"""One run of a sweep: its name, and an id that identifies its computation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Child:
     """One run of a sweep.
 
     Args:
-        id: variant, values and 8 hex digits of what it computes: stable, whatever else the sweep contains.
+        id: variant, values and an 8-digit hexadecimal hash of the recipe; it does not depend on the rest of the sweep.
         variant: the variant's name.
         changes: the values of the grid, by key.
         label: how tables call it: the variant's label and the grid's values but the seed.
@@ -89,7 +89,7 @@ def _short(value: Any) -> str:
 
 
 def _digest(recipe: Recipe) -> str:
-    """8 hex digits of what a recipe computes.
+    """An 8-digit hexadecimal hash of what a recipe computes.
 
     Defaults are left out, so that a key that a later release adds changes nothing. The order of named tables
     counts, because sums of floating-point numbers depend on it.

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe's table, in a researcher's words."""
+"""Explanations of validation errors of recipes in plain words."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from gantk.recipe.toml import Table, dotted, shown
 
 __all__ = ["FILE_KEYS", "explain"]
 
-#: What a recipe's file says of itself and of its runs; no key of a run.
+#: Keys of a recipe's file that are no keys of a run.
 FILE_KEYS = ("extends", "without", "variants", "sweep", "reference")
-#: Where keys stand that are no run's.
+#: Where to write keys that are no keys of a run.
 PLACES = dict.fromkeys(FILE_KEYS, "at the top of a recipe") | {
     "without": "beside extends",
     "reference": "at the top of a recipe with [variants.NAME] or [sweep]",
@@ -27,7 +27,7 @@ PLACES = dict.fromkeys(FILE_KEYS, "at the top of a recipe") | {
     "report": "in [variants.NAME]",
 }
 
-#: Problems in other words than pydantic's.
+#: Replacements of pydantic's messages.
 WORDS = {
     "bool_type": "true or false is expected",
     "dict_type": "a table is expected",
@@ -39,20 +39,20 @@ WORDS = {
 }
 
 
-#: What pydantic puts into a place for the table of a union that it tried; no key of a recipe.
+#: Names that pydantic inserts into a path for the member of a union that it tried; not keys of a recipe.
 _TRIED = {"SplitSettings", "literal['none']"}
-#: How those begin of a table with a validator of its own, and of one of several types that a value may have.
+#: Beginnings of such names: tables with their own validator, and values with several possible types.
 _OF_TYPES = ("function-after[", "constrained-", "tuple[")
 
 
 def explain(error: ValidationError, table: Table, origins: Origins, also: Collection[str]) -> RecipeError:
-    """The first problem of a validation.
+    """Explain the first problem of a validation.
 
     Args:
-        error: what the models say.
-        table: what was validated.
-        origins: where the table's keys come from.
-        also: keys that are known at the top besides a recipe's.
+        error: pydantic's error.
+        table: the validated table.
+        origins: the files and lines of the table's keys.
+        also: known top-level keys besides the recipe's.
     """
     problem = _first(error)
     parts = tuple(part for part in problem["loc"] if part not in _TRIED and not str(part).startswith(_OF_TYPES))
@@ -84,8 +84,8 @@ def explain(error: ValidationError, table: Table, origins: Origins, also: Collec
 
 
 def _first(error: ValidationError) -> ErrorDetails:
-    """The problem that is told: of a key that may have several types, what is wrong with a value of one of them; of a
-    table that lacks a key and has an unknown one, the latter, which may be the former misspelt."""
+    """The problem to report. If a key may have several types, the problem is that of a value with one of them. If a
+    table lacks a key and has an unknown key, the unknown key is reported, because it may be a misspelling."""
     first, *others = error.errors()
     beside = [other for other in others if other["loc"][: len(first["loc"]) - 1] == first["loc"][:-1]]
     if first["type"] == "missing":
@@ -105,7 +105,7 @@ def _unknown(place: tuple[str, ...], origins: Origins, known: Collection[str]) -
 
 
 def _given(table: Table, parts: Sequence[str | int]) -> tuple[tuple[str, ...], Any]:
-    """The key that a problem is about and its value: of an item of a list the list, and without what no key is."""
+    """The key with the problem, and its value; for an item of a list the whole list, without pydantic's names."""
     place: list[str] = []
     value: Any = table
     for part in parts:
@@ -117,13 +117,13 @@ def _given(table: Table, parts: Sequence[str | int]) -> tuple[tuple[str, ...], A
 
 
 def _size(place: Sequence[str]) -> int:
-    """How many values the list at a place has; 0 where that is not fixed."""
+    """The length of the list at a path; 0 if the length is not fixed."""
     arguments = get_args(annotation_at(Recipe, place))
     return 0 if Ellipsis in arguments else len(arguments)
 
 
 def _completion(place: tuple[str, ...], table: Table) -> str | None:
-    """What may have been meant by a table that lacks a key: among tables by name, perhaps one of another name."""
+    """A suggestion for a table that lacks a key: in tables by name, a similar name may have been meant."""
     if len(place) != 3:
         return None
     group, name, key = place

@@ -72,7 +72,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def located(error: Error, recipe: Recipe) -> Error:
-    """An error of a recipe or of what it names, with `file:line` or `--set` before the key that it is about."""
+    """An error of a recipe or of something that it names, with `file:line` or `--set` before its key."""
     return recipe.origins.locate(error)
 
 

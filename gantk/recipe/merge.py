@@ -34,7 +34,7 @@ NAMED = ("translators", "transforms", "maps", "losses")
 def merge(base: Table, change: Mapping[str, Any], place: tuple[str, ...] = ()) -> None:
     """Lay `change` over `base`, table by table.
 
-    A table that names another component than before starts afresh: the former component's parameters go.
+    Naming a different component discards the former component's parameters.
     """
     selector = "dataset" if place == ("data",) else "use"
     if selector in change and selector in base and change[selector] != base[selector]:

@@ -63,12 +63,12 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Origins:
-    """The sources of a recipe, the topmost first. They say nothing of what a recipe is: all are equal."""
+    """The sources of a recipe, the topmost first. They do not count in comparisons of recipes: all are equal."""
 
     sources: Sequence[Source] = field(default=(), compare=False)
 
     def where(self, place: Sequence[str]) -> str | None:
-        """How people find a key, or the nearest table around it; None where no file or override said it."""
+        """How people find a key, or the nearest table around it; None if no file or override sets it."""
         return self._find(tuple(place))[0]
 
     def name(self, place: Sequence[str], key: str) -> str:
@@ -79,7 +79,7 @@ class Origins:
         return where if where.endswith((f" {key}", f'"{key}"')) else f"{where}: {key}"
 
     def latest(self, *keys: str) -> str:
-        """Of dotted keys that do not agree the one that was said last; the first, where one source said them all."""
+        """The dotted key that was set last, of keys that do not agree; the first key if one source set them all."""
         for source in self.sources:
             for key in keys:
                 place = tuple(key.split("."))
@@ -88,7 +88,7 @@ class Origins:
         return keys[0]
 
     def locate(self, error: Error) -> Error:
-        """The error, saying where the key that it is about stands; as it is, where it is about none of these."""
+        """The error, with the place of the key that it is about; unchanged if no source has the key."""
         place = tuple((error.where or "").split("."))
         where, depth = self._find(place)
         if error.where is None or where is None or not depth:

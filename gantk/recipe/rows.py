@@ -1,4 +1,4 @@
-"""Which roles of a variant become rows of tables, and what the rows are called."""
+"""Roles of a variant that become rows of tables, and the rows' names."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Rows = dict[str, str]
 
 
 def read_rows(said: Any) -> Rows:
-    """What `report` says, in a recipe or in `sweep.json`: a list of roles, or a table of their rows' names.
+    """The value of `report` in a recipe or in `sweep.json`: a list of roles, or a table of row names by role.
 
     Raises:
-        ValueError: it is neither, or two rows have one name; the text says what is wrong.
+        ValueError: it is neither, or two rows have the same name; the text is the message.
     """
     if isinstance(said, list | tuple) and all(isinstance(role, str) for role in said):
         return dict.fromkeys(said, "")
@@ -28,16 +28,16 @@ def read_rows(said: Any) -> Rows:
 
 
 def titles(rows: Rows, label: str, predicts: str) -> list[str]:
-    """What tables call the rows of a variant of this label, of which one role predicts."""
+    """The row names of a variant with this label; `predict` is its predicting role."""
     alone = list(rows) == [predicts]
     return [title(rows, role, label, alone=alone) for role in rows]
 
 
 def title(rows: Rows, role: str, label: str, *, alone: bool) -> str:
-    """What tables call a role's row; `alone`: no other row is of this run, and the role answers for it."""
+    """The row name of a role; `alone`: the role predicts and has the only row of this run."""
     return rows.get(role) or (label if alone else f"{label}, {role}")
 
 
 def write_rows(rows: Rows) -> list[str] | Rows:
-    """As `read_rows` reads it: a list where no row has a name."""
+    """The inverse of `read_rows`: a list if no row has a name."""
     return dict(rows) if any(rows.values()) else list(rows)

@@ -21,11 +21,11 @@ def shipped_recipes() -> dict[str, Path]:
 
 
 def find_recipe(named: str | Path) -> Path:
-    """The file that a recipe's name stands for: a file of that path, with or without `.toml`, else the one that comes
+    """The file that a recipe's name stands for: a file of that path, with or without `.toml`, else a recipe that comes
     with gantk.
 
     Raises:
-        RecipeError: there is neither, of a name that is no path to a TOML file.
+        RecipeError: there is neither, and the name is not a path to a TOML file.
     """
     path = Path(named)
     for own in (path, Path(f"{path}.toml")):
@@ -35,9 +35,9 @@ def find_recipe(named: str | Path) -> Path:
     name = path.as_posix().removesuffix(".toml")
     if name in known:
         return known[name]
-    if os.path.exists(path):  # noqa: PTH110 - a folder, of which the reader says that it is none
+    if os.path.exists(path):  # noqa: PTH110 - for a folder, reading raises the error
         return path
-    if path.suffix == ".toml" or path.is_absolute():  # the reader says what is beside it
+    if path.suffix == ".toml" or path.is_absolute():  # the error of reading names similar files
         return path
     raise RecipeError(
         "no such recipe",
@@ -54,5 +54,5 @@ def _meant(name: str, known: Iterable[str]) -> str:
 
 
 def is_shipped(path: Path) -> bool:
-    """Whether a file is one of those that come with gantk."""
+    """Whether a file is a recipe that comes with gantk."""
     return path in shipped_recipes().values()

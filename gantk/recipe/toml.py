@@ -1,4 +1,4 @@
-"""TOML as recipes use it: text in UTF-8, and of TOML's values those that a run can be computed and recorded with."""
+"""TOML for recipes: UTF-8 text, and the values that a run can use and record."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ def parse(text: str) -> Table:
 
 
 def dotted(place: Sequence[str]) -> str:
-    """A key as TOML writes it, what is overlong cut."""
+    """A key in TOML, shortened if it is too long."""
     return ".".join(part if re.fullmatch(r"[\w-]{1,64}", part) else _cut(json.dumps(part)) for part in place)
 
 
 def shown(value: Any) -> str:
-    """A value in a message, what is overlong cut."""
+    """A value in a message, shortened if it is too long."""
     return _cut(repr(value))
 
 

@@ -54,7 +54,7 @@ Update = Literal["discriminator", "generator"]
 Unlike = Annotated[list[T], AfterValidator(unique)]
 Several = Annotated[Unlike[T], Field(min_length=1)]
 
-# Bounds are wide: they refuse what no run can be computed with, not what is unusual.
+# Bounds are wide: they refuse impossible values, not unusual ones.
 Amount = Annotated[NonNegative, Field(le=1e9)]
 Rate = Annotated[Positive, Field(le=1e9)]
 Intensity = Annotated[float, Field(ge=-1e30, le=1e30)]
@@ -64,7 +64,7 @@ Images = Annotated[Count, Field(le=2**16)]
 Pixels = Annotated[Count, Field(le=2**14)]
 Seed = Annotated[Whole, Field(lt=2**63)]
 Labels = Unlike[Annotated[Count, Field(le=255)]]
-# TOML has lists alone, so a list is what a tuple is made of.
+# TOML has only lists, so tuples are made from lists.
 Pair = Annotated[tuple[T, T], Field(strict=False)]
 Triple = Annotated[tuple[T, T, T], Field(strict=False)]
 

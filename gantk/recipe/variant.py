@@ -1,4 +1,4 @@
-"""A variant: a named set of changes over a base, and its runs at the points of a grid."""
+"""A variant: a named set of changes to a base recipe, and its runs at the points of a grid."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from gantk.recipe.toml import shown as brief
 
 __all__ = ["MOST", "Variant", "read_axes", "recipe_keys", "too_many"]
 
-#: Runs that a sweep may describe.
+#: The largest number of runs of a sweep.
 MOST = 10_000
 
-#: A variant's own keys; every other one is the recipe's.
+#: A variant's own keys; all other keys are the recipe's.
 OWN = {"label", "report", "extends", "without", "sweep"}
 
 
 class Variant:
-    """One variant: what it says, and over which base.
+    """One variant: its changes and its base recipe.
 
     Args:
         name: of the variant.
-        said: its table.
+        said: its table in the recipe.
         sweep: the sweep's name.
-        files: those that describe the sweep, the topmost first; any of them may say something of the variant.
-        own: those of them that a variant's parent does not take the place of.
+        files: the files that describe the sweep, the topmost first; each may set keys of the variant.
+        own: the files that the variant's own `extends` does not replace.
     """
 
     def __init__(self, name: str, said: Any, sweep: str, files: Sequence[File], own: Sequence[File]) -> None:
@@ -73,7 +73,7 @@ class Variant:
 
     @property
     def where_named(self) -> str | None:
-        """Where its label stands; without one, where it begins."""
+        """The place of its label; without a label, of its table."""
         return self._where("label")
 
     def _where(self, *place: str) -> str | None:
@@ -92,11 +92,11 @@ class Variant:
             raise RecipeError(f"report {error}", where=self._where("report")) from None
 
     def _check_names(self) -> None:
-        """A change of a term that is not there would make half a new one."""
+        """Check that changed terms exist; a change of a missing term would create an incomplete one."""
         for kind in NAMED:
             there, changes = self.base.get(kind, {}), self.change.get(kind, {})
             if not isinstance(there, Mapping) or not isinstance(changes, Mapping):
-                continue  # validation says what it must be
+                continue  # validation reports the expected type
             for name, settings in changes.items():
                 if not isinstance(settings, Mapping):
                     continue
@@ -108,12 +108,12 @@ class Variant:
                     )
 
     def over(self, grid: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """The variant's own grid: the common one, but for what it says itself."""
+        """The variant's grid: the sweep's grid, with the variant's own axes in place of the sweep's."""
         axes = {key: self.axes.get(key, values) for key, values in grid.items()} | self.axes
         return {key: values for key, values in axes.items() if values}
 
     def children(self, grid: Mapping[str, list[Any]], fixed: Table, word: str) -> Iterator[Child]:
-        """The variant at every point of the grid."""
+        """The runs of the variant, one at every point of the grid."""
         axes = self.over(grid)
         for key in axes:
             if value_at(self.change, key) is not None:
@@ -178,7 +178,7 @@ def too_many(runs: int, where: str | None) -> RecipeError:
 
 
 def _change(said: Mapping[str, Any]) -> Table:
-    """What a variant's table says of its runs."""
+    """The changes of the recipe in a variant's table."""
     return nested({key: value for key, value in said.items() if key not in OWN})
 
 

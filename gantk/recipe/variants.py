@@ -40,7 +40,7 @@ class Sweep:
         table: the recipe as written, after `extends` and overrides.
         children: in the order of tables: variant by variant, the last key of the grid fastest.
         selected: those of them that overrides of the grid's keys leave; all where there are none.
-        reference: the row that tables test the others against, by title or label; empty where none is named.
+        reference: the row that tables test the others against, by title or label; empty if none is named.
     """
 
     path: Path
@@ -74,9 +74,8 @@ def described(given: Given, overrides: Changes = ()) -> Recipe | Sweep:
 def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
     """The product of variants and grid, each child validated.
 
-    A variant's `extends` takes the place of what the sweep's own file extends; what that file itself says is laid
-    over it as well. Overrides change every child; one of a key in the grid changes none and selects those that have
-    its value.
+    A variant's `extends` replaces the `extends` of the sweep's own file; the other keys of this file are laid over it,
+    too. Overrides change every child, but an override of a key in the grid selects the children with its value.
 
     Raises:
         RecipeError: the sweep or one of its children is wrong; the variant is named.

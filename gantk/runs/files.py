@@ -48,7 +48,7 @@ class Damage:
 
     Attributes:
         path: the file.
-        why: what is wrong with it.
+        why: the problem with it.
         instead: the replacement that is used.
     """
 

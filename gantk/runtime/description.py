@@ -22,12 +22,12 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Description:
-    """How a subject becomes what a generator is given, and how its output becomes an image of the subject.
+    """How a subject becomes a generator's input, and how the output becomes an image of the subject.
 
     Attributes:
         takes: modalities in the order of the generator's channels.
         inputs: those of them that an image is made from; the others are hidden, and background.
-        target: what is made.
+        target: the modality of the output.
         place: first channel of the output that shows it, and the one behind its last.
         channels: of one image, 3 for color.
         reach: slices on either side that come with each.

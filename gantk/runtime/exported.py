@@ -31,7 +31,7 @@ def load(path: str | Path, providers: Sequence[str] = ("CPUExecutionProvider",))
         providers: of ONNX Runtime, in the order of preference.
 
     Raises:
-        UsageError: a file is not there or not what was exported, or ONNX Runtime is not installed.
+        UsageError: a file is missing or has changed since the export, or ONNX Runtime is not installed.
     """
     path = Path(path)
     description = read_description(path)

@@ -49,7 +49,7 @@ def result_table(
 
     Args:
         folders: run folders or a sweep's parent folders.
-        roles: roles to show of every run that has them; empty: those that the sweep reports, else the predicting role.
+        roles: roles to show of every run that has them; empty: the sweep's reported roles, else the predicting role.
         regions: regions to show; empty: all.
         metrics: metrics to show, by name or title; empty: all.
         by: the dotted key that groups the rows, `none` for no groups; default: the first key of which several methods

@@ -1,4 +1,4 @@
-"""For the tests of plugins: is a component what gantk expects of its kind, and does a recipe train with it?
+"""Test support for plugins: check that a component meets the contract of its kind, and that a recipe trains with it.
 
 A test file subclasses the conformance class of the component's kind:
 

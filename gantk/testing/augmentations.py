@@ -14,12 +14,12 @@ __all__ = ["AugmentationConformance"]
 
 
 class AugmentationConformance(SpatialConformance):
-    """Conformance of an augmentation of what discriminators are shown; see `Conformance` for how to use it."""
+    """Conformance of an augmentation of the discriminators' images; see `Conformance` for how to use it."""
 
     kind = "augmentation"
 
     def begun(self) -> nn.Module:
-        """A new instance that changes images, where real ones must be seen first."""
+        """A new instance that changes images, even if it has to see real images first."""
         made: nn.Module = self.make()
         observe = getattr(made, "observe", lambda scores, images: None)
         for _ in range(200):
@@ -28,13 +28,13 @@ class AugmentationConformance(SpatialConformance):
 
     @staticmethod
     def apply(made: nn.Module, image: Tensor, seed: int = 0) -> Tensor:
-        """An image as it is shown, from a seed of torch's."""
+        """The augmented image, for a seed of torch's random numbers."""
         torch.manual_seed(seed)
         shown: Tensor = made(image)
         return shown
 
     def test_images(self) -> None:
-        """Shape and type stay, values are finite, images change, and the gradient goes back to them."""
+        """Shape and type stay the same, values are finite, images change, and the gradient reaches them."""
         made, image = self.begun(), make_image(6, 2, self.spatial).requires_grad_()
         expect(isinstance(made, nn.Module), f"it is a {type(made).__name__}", "derive it from torch.nn.Module")
         changed = False
@@ -51,7 +51,7 @@ class AugmentationConformance(SpatialConformance):
         expect(changed, "five draws change nothing", "draw from torch's global generator")
 
     def test_seeded_and_resumed(self) -> None:
-        """From one seed and state it shows the same, in a pickled copy and after its state is loaded too."""
+        """The same seed and state give the same images, also in a pickled copy and after loading the state."""
         made, other, image = self.begun(), self.make(), make_image(6, 2, self.spatial)
         other.load_state_dict({name: tensor.clone() for name, tensor in made.state_dict().items()})
         mend = "draw from torch's global generator alone, and keep what it remembers in buffers"

@@ -36,7 +36,7 @@ class BalanceConformance(Conformance):
         return self.make(terms=self.terms), view, losses
 
     def test_loss(self) -> None:
-        """It makes one number, which gives the generator and every weight of its own a finite gradient."""
+        """It returns one number, with a finite gradient for the generator and for each of the balance's own weights."""
         balance, view, losses = self.begun()
         expect(isinstance(balance, nn.Module), f"it is a {type(balance).__name__}", "derive it from torch.nn.Module")
         total = balance(losses, view)
@@ -56,7 +56,7 @@ class BalanceConformance(Conformance):
             check_scalar(balance({name: losses[name]}, view), f"the balanced loss of {name!r} alone")
 
     def test_resume(self) -> None:
-        """Its state, taken up by another instance, makes that balance the same way."""
+        """Another instance that loads its state balances the same way."""
         balance, view, losses = self.begun()
         for _ in range(2):
             self._step(balance, losses, view)

@@ -1,4 +1,4 @@
-"""What the conformance of every kind begins with: the component as a recipe names and fills it."""
+"""The base class of all conformance classes: a component, built as from a recipe."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["Conformance", "check_signature"]
 class Conformance:
     """A component under test.
 
-    Subclasses, one per kind, hold the tests. A plugin's author subclasses one of those in a test file, under a name
-    that begins with Test, and says what is tested:
+    Subclasses, one per kind, hold the tests. A plugin's author subclasses one of them in a test file, under a name
+    that begins with Test, and sets the component:
 
         class TestCharbonnier(gantk.testing.LossConformance):
             component = Charbonnier
@@ -31,8 +31,8 @@ class Conformance:
 
     Attributes:
         component: the class that the plugin registers.
-        parameters: what a recipe gives it; the defaults where absent. Choose what makes it small.
-        name: what it is called in messages; the class's name where absent.
+        parameters: its parameters, as in a recipe; default: the component's defaults. Choose values that make it small.
+        name: its name in messages; default: the class's name.
     """
 
     kind: ClassVar[str] = ""
@@ -66,7 +66,7 @@ class Conformance:
 
 @lru_cache(maxsize=1)
 def _installed() -> Registry:
-    """The components that are installed, of which parameters may name some."""
+    """The installed components, which parameters may name."""
     return load_plugins(strict=False).registry
 
 
@@ -75,7 +75,7 @@ def check_signature(component: Component, parameters: Mapping[str, Any]) -> None
 
     Args:
         component: the component.
-        parameters: what a recipe gives it.
+        parameters: its parameters, as in a recipe.
     """
     shown = f"the {component.kind} {component.name!r}"
     try:

@@ -1,4 +1,4 @@
-"""The smallest recipe in which a loss or a weight map can work, and steps of it."""
+"""The smallest recipe in which a loss or a weight map can work, and training steps with it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TinyDiscriminator(nn.Module):
     """Two smooth convolutions, a map of scores for each target; any layer number is a feature.
 
     Args:
-        in_channels: channels that it is given.
+        in_channels: channels of the input.
         target_channels: maps of scores.
         dimensions: of an image, 2 or 3.
     """
@@ -111,16 +111,17 @@ TERM = "term"
 class Bench:
     """A loss or a weight map in the smallest recipe that offers what it declares, on tiny networks.
 
-    Translators that its parameters of type `Role` name are there too: those in `needs.roles` translate as the term's
-    own does, all others lead back. Batches have the groups paired, unpaired, source and target. A modality that is
-    both input and target is hidden in the source, so that there is something to be made.
+    The recipe also has the translators that its parameters of type `Role` name: roles in `needs.roles` translate like
+    the term's own translator, all others in the opposite direction. Batches have the groups paired, unpaired, source
+    and target. A modality that is both input and target is hidden in the source, so that the generator has something
+    to synthesize.
 
     Args:
         component: the loss or weight map.
-        parameters: what a recipe gives it.
+        parameters: its parameters, as in a recipe.
         inputs: modalities of the source.
         targets: modalities of the target.
-        judges: what discriminators are given.
+        judges: the input of discriminators.
         batch: slices of each group.
         size: H and W, or D, H and W.
         background: whether images are nothing but background.
@@ -128,8 +129,8 @@ class Bench:
         seed: of the networks and images.
         generator: the class of generators.
         discriminator: the class of discriminators.
-        extra: what networks are given beside images, as recipes declare it in `[data.extra]`.
-        translators: what a recipe says of further translators, or otherwise than said above, by role.
+        extra: inputs of networks beside images, as recipes declare them in `[data.extra]`.
+        translators: tables of further translators by role, or keys that replace those described above.
         dtype: of networks and images.
         autocast: the context in which networks run.
     """
@@ -203,7 +204,7 @@ class Bench:
         self.recipe = recipe_from_table(table)
         self.assembly = assemble(self.recipe, _registry(component, generator, discriminator))
         self.translators = self.assembly.translators
-        if needs.start:  # where it is the identity, what depends on the change has no gradient
+        if needs.start:  # where it is the identity, values that depend on the change have no gradient
             stirred(self.own)
         for translator in self.translators.values():
             translator.to(dtype)
@@ -252,7 +253,7 @@ class Bench:
         return View(step, OWN, "paired", self.term)
 
     def value(self, seed: int = 0) -> Tensor:
-        """The term's loss in a new step, from a seed; a test that asks for what is absent there is skipped."""
+        """The term's loss in a new step, from a seed; skips the test if the loss needs something that is absent."""
         torch.manual_seed(seed)
         value = None if self.term.generator_loss is None else self.term.generator_loss(self.view())
         if value is None:

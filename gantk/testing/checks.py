@@ -1,4 +1,4 @@
-"""What the conformance of several kinds checks of networks, tensors and what can be pickled."""
+"""Checks of networks, tensors and pickling that the conformance classes of several kinds share."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def seeded(build: Build, seed: int = 0) -> nn.Module:
 
 @torch.no_grad()
 def stirred(network: nn.Module) -> nn.Module:
-    """A network whose weights are off their initial values, of which some, like a block's last scale, are often 0."""
+    """A network with weights moved from their initial values; some of these, like a block's last scale, are often 0."""
     random = torch.Generator().manual_seed(2)
     for parameter in network.parameters():
         parameter.add_(torch.randn(parameter.shape, generator=random), alpha=0.05)
@@ -50,7 +50,7 @@ def stirred(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def answer(network: nn.Module, image: Tensor) -> Tensor:
-    """What a network makes of an image in evaluation mode."""
+    """The network's output for an image in evaluation mode."""
     training = network.training
     network.eval()
     output = network(image)
@@ -59,7 +59,7 @@ def answer(network: nn.Module, image: Tensor) -> Tensor:
 
 
 def form(output: Tensor) -> Tensor:
-    """A random mean of an output, so that no two of its elements count alike."""
+    """A weighted mean of an output with random weights, so that no two of its elements count the same."""
     return (output * form_weights(output.shape).to(output)).mean()
 
 
@@ -74,7 +74,7 @@ def check_finite(what: str, tensor: Tensor) -> None:
 
 
 def check_gradients(network: nn.Module, loss: Tensor, what: str = "the network") -> None:
-    """Backward of the loss gives every trainable parameter a finite gradient that is somewhere not 0."""
+    """Check that the loss gives every trainable parameter a finite gradient that is not 0 everywhere."""
     network.zero_grad(set_to_none=True)
     loss.backward()
     for name, parameter in network.named_parameters():
@@ -119,7 +119,7 @@ def check_equal(found: Tensor, wanted: Tensor, what: str, mend: str, tolerance: 
 
 
 def check_state(build: Build, image: Tensor) -> None:
-    """Weights of one instance, loaded into another, make it the same network."""
+    """Check that another instance that loads a network's weights is the same network."""
     first, second = seeded(build, 0), seeded(build, 1)
     state = {name: tensor.clone() for name, tensor in first.state_dict().items()}
     mend = "register every tensor that is learnt or kept as a parameter or buffer"
@@ -157,7 +157,7 @@ def pickled(thing: Any) -> Any:
     """A copy that went through pickle."""
     try:
         return pickle.loads(pickle.dumps(thing))
-    except Exception as error:  # whatever its members raise
+    except Exception as error:  # its members may raise anything
         raise ConformanceError(
             f"{type(thing).__name__} cannot be pickled: {error}",
             "keep lambdas, open files and locally defined classes out of its attributes",

@@ -29,7 +29,7 @@ __all__ = ["DatasetConformance"]
 class DatasetConformance(Conformance):
     """Conformance of a dataset; see `Conformance` for how to use it.
 
-    Override `write` where the data set is not a cohort in the layout of BraTS whose folder the parameter `root` names.
+    Override `write` unless the data set is a cohort in the layout of BraTS in the folder given by the parameter `root`.
 
     Attributes:
         inputs: modalities that are read as inputs.
@@ -45,11 +45,11 @@ class DatasetConformance(Conformance):
     patch: ClassVar[tuple[int, int, int]] = (4, 16, 20)
 
     def write(self, folder: Path) -> Mapping[str, Any]:
-        """Write a tiny data set with at least four training subjects into a folder; the parameters that lead to it."""
+        """Write a tiny data set with at least four training subjects; returns the dataset's parameters."""
         return {"root": str(write_cohort(folder, 10, (*self.inputs, *self.targets)))}
 
     def dataset(self, folder: Path) -> Any:
-        """The dataset, its data written and made."""
+        """The dataset, after its data were written and made."""
         dataset = self.registered.build({**self.write(folder), **self.parameters}, self.registered.name)
         make_data(dataset, QuietProgress())
         return dataset
@@ -58,7 +58,7 @@ class DatasetConformance(Conformance):
         """Checked with the data, in `test_subjects`: the parameters follow from `write`."""
 
     def test_subjects(self, tmp_path: Path) -> None:
-        """Subjects are sorted, have ids of their own and files that exist, and are the same when asked for again."""
+        """Subjects are sorted, have unique ids and files that exist, and a second call returns the same subjects."""
         dataset = self.dataset(tmp_path / "data")
         subjects = dataset.subjects(QuietProgress())
         check_subjects(subjects)
@@ -67,7 +67,7 @@ class DatasetConformance(Conformance):
         expect(again == [subject.id for subject in subjects], "a copy lists other subjects", mend)
 
     def test_slices(self, tmp_path: Path) -> None:
-        """What is read becomes slices in [-1, 1] with exact background, all of one size."""
+        """The images of a subject become slices in [-1, 1] with exact background, all of one size."""
         dataset = self.dataset(tmp_path / "data")
         modalities = (*self.inputs, *self.targets)
         settings = SliceSettings(modalities, None, self.size)
@@ -90,7 +90,7 @@ class DatasetConformance(Conformance):
             expect(same, f"{name!r} is another image when modalities are asked for in another order", mend)
 
     def test_restored(self, tmp_path: Path) -> None:
-        """Slices brought back to the files' units are what was read."""
+        """Slices converted back to the files' units equal the images that were read."""
         dataset = self.dataset(tmp_path / "data")
         name = self.inputs[0]
         settings = SliceSettings((name,), None, self.size)
@@ -108,12 +108,12 @@ class DatasetConformance(Conformance):
         # numbers next to the background's are background
         own = np.abs(original - slices.scales[name].background) > 0.01 * np.ptp(original)
         error = float(np.abs(restored - original)[own].mean() / np.abs(original).mean())
-        # what is resized on the way comes back smoother
+        # images that were resized come back smoother
         limit = 1e-3 if slices.foreground.shape[1:] == self.size or read_size(read) else 0.5
         expect(error <= limit, f"values come back changed by {error:.1%}", "invert the scale, and the resizing")
 
     def test_batches(self, tmp_path: Path) -> None:
-        """Prepared, split and loaded, they are batches to train on."""
+        """The subjects can be prepared, split and loaded as training batches."""
         dataset = self.dataset(tmp_path / "data")
         subjects, channels = dataset.subjects(QuietProgress()), int(getattr(dataset, "channels", 1))
         settings = SliceSettings((*self.inputs, *self.targets), None, self.size)
@@ -134,12 +134,12 @@ class DatasetConformance(Conformance):
             for number, name in enumerate(names):
                 shown = centre(read.images[name][place].reshape(channels, *read.foreground.shape[1:]), self.size, -1)
                 own = image[0, number * channels : (number + 1) * channels].numpy()
-                there = own > -1  # what is cropped, and no foreground, is background
+                there = own > -1  # padding, and everything outside the foreground, is background
                 mend = "let `slices` give the same images whenever it is asked, each under its own name"
                 expect(bool(np.allclose(own[there], shown[there], atol=1e-4)), f"{name!r} shows another image", mend)
 
     def test_volumes(self, tmp_path: Path) -> None:
-        """Where slices have a place in the world, their patches are batches, and the whole volume is what is read."""
+        """If slices have world positions, patches become batches, and whole volumes equal the images that were read."""
         dataset = self.dataset(tmp_path / "data")
         subjects = dataset.subjects(QuietProgress())
         settings = SliceSettings((*self.inputs, *self.targets), None, self.size, whole=True)

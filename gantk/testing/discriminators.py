@@ -20,13 +20,13 @@ class DiscriminatorConformance(NetworkConformance):
     """Conformance of a discriminator; see `Conformance` for how to use it.
 
     Attributes:
-        in_channels: channels that it judges, the source's included where it is conditional.
+        in_channels: input channels, including the source's if it is conditional.
         target_channels: channels of the judged image alone.
         size: H and W of slices.
         volume: D, H and W of volumes.
         bf16_tolerance: mean difference from fp32 that is allowed, relative to the scores' spread.
-        features: layers that are checked; all that it offers where None, none where empty.
-        second_order: whether gradient penalties can be put on it.
+        features: layers that are checked; None: all layers that it offers; empty: none.
+        second_order: whether it supports gradient penalties.
     """
 
     kind = "discriminator"

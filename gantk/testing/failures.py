@@ -1,4 +1,4 @@
-"""How a check says what is wrong and how to mend it."""
+"""The error of failed checks, which says what is wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class ConformanceError(AssertionError):
     """A component breaks the contract of its kind.
 
     Args:
-        what: what was found, a sentence without its full stop.
-        mend: what the component's author can do.
+        what: the problem, a sentence without its period.
+        mend: the fix, for the component's author.
     """
 
     def __init__(self, what: str, mend: str) -> None:
@@ -28,5 +28,5 @@ def expect(condition: bool, what: str, mend: str) -> None:
 
 
 def skip(why: str) -> SkipTest:
-    """What to raise where a check does not apply; pytest and unittest both know it."""
+    """The exception to raise if a check does not apply; pytest and unittest both know it."""
     return SkipTest(why)

@@ -24,10 +24,10 @@ class GeneratorConformance(NetworkConformance):
     Attributes:
         in_channels: channels of the source.
         out_channels: channels of the output.
-        size: H and W of slices; brought up to the generator's `size_multiple`.
-        volume: D, H and W of volumes, brought up alike.
+        size: H and W of slices; rounded up to the generator's `size_multiple`.
+        volume: D, H and W of volumes, rounded up in the same way.
         bf16_tolerance: mean difference from fp32 that is allowed, relative to the output's spread.
-        features: layers that are checked; all that it offers where None, none where empty.
+        features: layers that are checked; None: all layers that it offers; empty: none.
     """
 
     kind = "generator"
@@ -39,7 +39,7 @@ class GeneratorConformance(NetworkConformance):
 
     @property
     def fitted(self) -> tuple[int, ...]:
-        """The size of the images: multiples of what the generator wants, all sides different."""
+        """The size of the images: multiples of the generator's `size_multiple`, all sides different."""
         if self._fitted is None:
             with torch.random.fork_rng(devices=[]):
                 wanted = multiples(self.make_given(self.spatial), self.dimensions)

@@ -40,6 +40,6 @@ def conformance(kind: str) -> type[Conformance]:
     """The conformance class of a kind of component (`loss`, `weight_map`, …).
 
     Raises:
-        KeyError: the kind has none.
+        KeyError: the kind has no conformance class.
     """
     return {cls.kind: cls for cls in _CLASSES}[kind]

@@ -18,7 +18,7 @@ class LauncherConformance(Conformance):
     """Conformance of a launcher, by jobs that end at once; see `Conformance` for how to use it.
 
     Attributes:
-        seconds: how long a job may take to be noticed as ended.
+        seconds: within how many seconds the end of a job must be noticed.
     """
 
     kind = "launcher"
@@ -40,7 +40,7 @@ class LauncherConformance(Conformance):
         return code
 
     def test_says_how_it_works(self) -> None:
-        """How many jobs it wants at once, and whether they are here."""
+        """It says how many jobs it runs at once, and whether they run on this machine."""
         launcher = self.make()
         mend = "set the attributes workers (0 for all) and here (True or False)"
         workers, here = getattr(launcher, "workers", None), getattr(launcher, "here", None)
@@ -57,7 +57,7 @@ class LauncherConformance(Conformance):
         expect(code != 0, "a job that fails has the exit code 0", "give the command's own exit code")
 
     def test_stop_and_kill(self, tmp_path: Path) -> None:
-        """A job that would go on is ended, and what has ended already can be stopped again."""
+        """A running job can be stopped, and stopping a job that has ended does no harm."""
         for how in ("stop", "kill"):
             handle = self.start(tmp_path / how, "import time; time.sleep(600)")
             expect(

@@ -24,15 +24,15 @@ class LossConformance(SpatialConformance):
 
     Attributes:
         inputs: modalities of the source.
-        targets: modalities of the target; those that are inputs too are partly hidden in the source.
-        judges: what the discriminator is given, "image" or "source and image".
+        targets: modalities of the target; modalities that are inputs, too, are partly hidden in the source.
+        judges: the input of the discriminator, "image" or "source and image".
         bf16_tolerance: difference from fp32 that is allowed, relative to the value.
-        mappable: whether a weight map can be put on it.
-        generator: the class of generators that it is tried with; it takes any layer as a feature, or none.
+        mappable: whether it supports weight maps.
+        generator: the class of generators for the tests; it must offer every layer number as a feature, or none.
         discriminator: the class of discriminators.
-        extra: what networks are given beside images by name, as recipes declare it in `[data.extra]`.
-        translators: what a recipe says of translators by role, such as `{"other": {"takes": ["a"], "gives": ["c"]}}`;
-            else those in `needs.roles` translate as the loss's own does, and others that it names lead back.
+        extra: inputs of networks beside images by name, as recipes declare them in `[data.extra]`.
+        translators: tables of translators by role, such as `{"other": {"takes": ["a"], "gives": ["c"]}}`; default:
+            roles in `needs.roles` translate like the loss's own translator, other roles in the opposite direction.
     """
 
     kind = "loss"
@@ -48,7 +48,7 @@ class LossConformance(SpatialConformance):
 
     @property
     def works_in(self) -> tuple[int, ...]:
-        """Those of the loss in which the networks work too that it is tried with."""
+        """The loss's numbers of dimensions in which the test networks work, too."""
         networks = [Component(part, part, getattr(self, part), "", "") for part in ("generator", "discriminator")]
         return tuple(number for number in super().works_in if all(number in dimensions_of(one) for one in networks))
 
@@ -59,18 +59,18 @@ class LossConformance(SpatialConformance):
         return Bench(self.registered, self.given, **{**settings, **options})
 
     def test_value(self) -> None:
-        """It gives one finite number, in fp32."""
+        """The loss is one finite number, in fp32."""
         check_scalar(self.bench().value(), "the loss")
 
     def test_gradient(self) -> None:
-        """It gives its translator's generator, and every weight of its own that learns with it, a finite gradient."""
+        """The generator, and each of the loss's own weights that learn with it, gets a finite gradient."""
         bench = self.bench()
         bench.value().backward()
         check_learns(bench.own, "the generator")
         check_reached(bench.translators[OWN].heads, "the loss")
 
     def test_discriminator(self) -> None:
-        """The discriminator's side gives a finite number and gradient to the discriminator, none to the generator."""
+        """The discriminator loss is finite and has a finite gradient for the discriminator, none for the generator."""
         bench = self.bench()
         adversarial(bench)
         value = bench.discriminator_value()
@@ -88,7 +88,7 @@ class LossConformance(SpatialConformance):
             )
 
     def test_one_pass(self) -> None:
-        """It has its generator translate the source once, however much it wants of it."""
+        """The generator translates the source only once, however many of its outputs the loss uses."""
         bench = self.bench()
         source, seen = bench.view().source, []
 
@@ -99,7 +99,7 @@ class LossConformance(SpatialConformance):
         bench.own.register_forward_pre_hook(count, with_kwargs=True)
         bench.value()
         passes = [sorted((name, id(value)) for name, value in given.items()) for given in seen]
-        most = max((passes.count(one) for one in passes), default=0)  # what a term gives makes it another pass
+        most = max((passes.count(one) for one in passes), default=0)  # values that a term gives need another pass
         expect(
             most <= 1,
             f"the generator translates the source {most} times in one step",
@@ -126,7 +126,7 @@ class LossConformance(SpatialConformance):
         check_learns(bench.own, "the generator, from a batch of one,")
 
     def test_background(self) -> None:
-        """Images of nothing but background give no NaN, on either side."""
+        """Images of nothing but background give no NaN in the loss or the discriminator loss."""
         bench = self.bench(background=True)
         values = {}
         if bench.term.generator_loss is not None:
@@ -143,7 +143,7 @@ class LossConformance(SpatialConformance):
                     check_finite(f"the gradient of {role}.{name} for images of background", parameter.grad)
 
     def test_bf16(self) -> None:
-        """With networks in bf16 it is nearly what it is in fp32, and still computed in fp32."""
+        """With networks in bf16 the loss is close to its fp32 value, and still computed in fp32."""
         full = self.bench().value().item()
         bench = self.bench(autocast=autocasting(torch.device("cpu"), "bf16"))
         value = bench.value()
@@ -158,7 +158,7 @@ class LossConformance(SpatialConformance):
         )
 
     def test_second_order(self) -> None:
-        """Where it differentiates through a gradient, its own gradient is what finite differences give."""
+        """If the loss differentiates through a gradient, its own gradient equals that of finite differences."""
         if not self.bench().term.needs.second_order:
             raise skip("it declares no second-order gradients")
         bench = self.bench(dtype=torch.float64)
@@ -168,7 +168,7 @@ class LossConformance(SpatialConformance):
             check_slope(bench.value, bench.own, "the loss")
 
     def test_training_and_resume(self) -> None:
-        """Training changes the weights; a bench that takes up the state goes on as the first one does."""
+        """Training changes the weights; a bench that loads the state continues exactly like the first one."""
         first, second = self.bench(), self.bench(seed=1)
         learner = first.discriminator if first.term.generator_loss is None else first.own
         before = [parameter.clone() for parameter in learner.parameters()]
@@ -203,7 +203,7 @@ class LossConformance(SpatialConformance):
 
 
 def check_reached(modules: nn.ModuleDict, where: str) -> None:
-    """Whether a term's own modules learn; a gradient of 0 is one, as where a last layer begins at 0."""
+    """Check that a term's own modules learn; a gradient of 0 counts, because a last layer may be initialized to 0."""
     for name, parameter in modules.named_parameters():
         mend = "use every module of build_modules in its side of the loss, or do not build it"
         expect(parameter.grad is not None, f"the weight {name!r} of its modules gets no gradient from {where}", mend)
@@ -226,7 +226,7 @@ def check_scalar(value: Any, what: str) -> None:
 
 
 def check_learns(network: nn.Module, what: str) -> None:
-    """After backward some weight has a gradient that is not 0, and all are finite."""
+    """Check after backward that all gradients are finite and at least one is not 0."""
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     if not any(bool(gradient.any()) for gradient in gradients.values()):
         raise ConformanceError(

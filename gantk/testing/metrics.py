@@ -1,4 +1,4 @@
-"""Conformance of metrics: those that score slices one by one, and those over all patients."""
+"""Conformance of metrics that score slices one by one, and of metrics over all patients."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["MetricConformance"]
 class MetricConformance(SpatialConformance):
     """Conformance of a metric; see `Conformance` for how to use it.
 
-    As in an evaluation, slices are measured by every metric, and volumes by those that declare `dimensions`. A metric
-    with a method `collect` is one over all patients, and shown slices alone: it is tested by evaluations of a few small
-    patients.
+    As in an evaluation, every metric measures slices, and metrics that declare `dimensions` measure volumes, too. A
+    metric with a method `collect` is a metric over all patients. It receives only slices and is tested by evaluations
+    of a few small patients.
 
     Attributes:
         size: H and W of slices.
@@ -52,14 +52,14 @@ class MetricConformance(SpatialConformance):
         return prediction, target, torch.ones(batch, 1, *self.spatial, dtype=torch.bool)
 
     def by_slice(self) -> Metric:
-        """The metric, where it scores slices one by one."""
+        """The metric, if it scores slices one by one."""
         metric: Metric | CohortMetric = self.make()
         if isinstance(metric, CohortMetric):
             raise skip("it is a metric over all patients")
         return metric
 
     def over_patients(self) -> CohortMetric:
-        """The metric, where it is one over all patients."""
+        """The metric, if it is a metric over all patients."""
         metric: Metric | CohortMetric = self.make()
         if not hasattr(metric, "collect"):
             raise skip("it scores slices one by one")
@@ -68,7 +68,7 @@ class MetricConformance(SpatialConformance):
         return cast("CohortMetric", metric)
 
     def evaluated(self, metric: CohortMetric, *, paired: bool = True) -> Evaluation:
-        """What it says of a perfect and a poor answer to four patients; without pairs, of two without target."""
+        """The values of a perfect and a poor prediction of four patients; without pairs, of two without target."""
         groups = {f"p{i}": make_group(3, 2, 1, self.spatial, seed=i) for i in range(4)}
         answers = {i: group.target for i, group in groups.items()}
         for i, group in groups.items():
@@ -106,13 +106,13 @@ class MetricConformance(SpatialConformance):
             check_values(self.by_slice()(*self.images(batch, channels)), batch)
 
     def test_says_what_is_better(self) -> None:
-        """`higher_is_better` is true of it: a perfect answer is the best, a worse one worse."""
+        """`higher_is_better` is right: a perfect prediction has the best value, a worse one a worse value."""
         metric: Metric | CohortMetric = self.make()
         mend = "set the attributes title (a string) and higher_is_better (True or False)"
         for name, kind in (("title", str), ("higher_is_better", bool)):
             expect(isinstance(getattr(metric, name, None), kind), f"it has no {name}", mend)
         if isinstance(metric, CohortMetric):
-            return  # how good an answer must be to be told from another, only the metric knows
+            return  # only the metric knows which differences between predictions it can measure
         prediction, target, mask = self.images()
         sign = 1 if metric.higher_is_better else -1
         perfect, good, poor = (
@@ -137,7 +137,7 @@ class MetricConformance(SpatialConformance):
         check_equal(alone, together, "an image alone scores otherwise than in a batch", mend, 1e-5)
 
     def test_mask(self) -> None:
-        """What is far outside of the mask does not count, what is inside does."""
+        """Pixels far outside of the mask do not count, pixels inside do."""
         prediction, target, mask = self.images()
         width = self.spatial[-1]
         mask[..., : width // 4] = False
@@ -153,11 +153,11 @@ class MetricConformance(SpatialConformance):
         expect(bool((metric(inside, target, mask) != value).all()), "pixels inside of the mask do not count", mend)
 
     def test_background(self) -> None:
-        """A perfect answer of nothing but background has a finite value."""
+        """A perfect prediction of nothing but background has a finite value."""
         check_values(self.by_slice()(*self.images(background=True)), 3)
 
     def test_evaluation(self) -> None:
-        """Over all patients: each method has a value in every column, within one evaluation and in the next."""
+        """A metric over all patients has a value for each method in every column, also in a second evaluation."""
         metric = self.over_patients()
         first, second = (self.evaluated(metric).summary for _ in range(2))
         expect(bool(metric.columns), "it has no column", "say in `columns` what it finds")
@@ -170,7 +170,7 @@ class MetricConformance(SpatialConformance):
                 expect(value == again, f"{what}, the second time {again}", mend)
 
     def test_without_pairs(self) -> None:
-        """A metric that says it needs no pairs does without."""
+        """A metric that declares to need no pairs works without them."""
         metric = self.over_patients()
         if metric.paired:
             raise skip("it needs pairs")

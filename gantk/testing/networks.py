@@ -1,4 +1,4 @@
-"""What the conformance of generators and of discriminators have in common."""
+"""The conformance tests that generators and discriminators share."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _one_map(network: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any
 
 
 def check_scores(scores: Any, image: Tensor) -> None:
-    """Whether scores are a map for each image."""
+    """Check that the scores are one map per image."""
     shown = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
     batch, axes = len(image), "h, w" if image.ndim == 4 else "d, h, w"
     expect(
@@ -63,7 +63,7 @@ def check_scores(scores: Any, image: Tensor) -> None:
 
 
 class _Giving:
-    """A hook that gives a network what belongs to an image, where there are no data."""
+    """A hook that gives a network the further inputs of an image, because there are no data."""
 
     def __init__(self, extra: Mapping[str, ExtraSettings]) -> None:
         self.extra = dict(extra)
@@ -75,15 +75,15 @@ class _Giving:
 
 
 class NetworkConformance(SpatialConformance):
-    """What generators and discriminators have in common.
+    """The conformance tests that generators and discriminators share.
 
     Attributes:
-        in_channels: channels of what it is given.
-        size: H and W of slices; brought up to the generator's `size_multiple`.
-        volume: D, H and W of volumes, brought up alike.
+        in_channels: channels of the input.
+        size: H and W of slices; rounded up to the generator's `size_multiple`.
+        volume: D, H and W of volumes, rounded up in the same way.
         bf16_tolerance: mean difference from fp32 that is allowed, relative to the output's spread.
-        features: layers that are checked; all that it offers where None, none where empty.
-        extra: what it is given beside images by name, as recipes declare it in `[data.extra]`.
+        features: layers that are checked; None: all layers that it offers; empty: none.
+        extra: its inputs beside images by name, as recipes declare them in `[data.extra]`.
     """
 
     in_channels: ClassVar[int] = 2
@@ -107,11 +107,11 @@ class NetworkConformance(SpatialConformance):
         return seeded(self.build)
 
     def build(self) -> nn.Module:
-        """A new instance from the seed as it is."""
+        """A new instance, unchanged, from the seed."""
         return self.make_given(self.fitted)
 
     def make_given(self, size: tuple[int, ...]) -> nn.Module:
-        """An instance that is always given `extra` beside its image."""
+        """An instance that always receives `extra` beside its image."""
         extra = {name: ExtraSettings.model_validate(settings) for name, settings in self.extra.items()}
         network: nn.Module = self.make(**self.arguments(size), given={name: one.width for name, one in extra.items()})
         network.register_forward_hook(_one_map)
@@ -120,14 +120,14 @@ class NetworkConformance(SpatialConformance):
         return network
 
     def image(self, batch: int = 2, *, background: bool = False) -> Tensor:
-        """A batch that it can take."""
+        """A batch that the network accepts."""
         return make_image(batch, self.in_channels, self.fitted, background=background)
 
     def check_output(self, output: Any, batch: int) -> None:
-        """Whether an answer has the form that the kind wants."""
+        """Check that an output has the form that the kind requires."""
 
     def test_is_a_module(self) -> None:
-        """It is a torch module."""
+        """The network is a torch module."""
         network = self.network()
         expect(isinstance(network, nn.Module), f"it is a {type(network).__name__}", "derive it from torch.nn.Module")
 
@@ -156,7 +156,7 @@ class NetworkConformance(SpatialConformance):
         self.check_output(answer(network, self.image()), 2)
 
     def test_evaluation_is_deterministic(self) -> None:
-        """In evaluation the same image gives the same answer, whatever stands beside it in the batch."""
+        """In evaluation mode the output of an image does not depend on the rest of the batch."""
         network, image = self.network(), self.image()
         torch.manual_seed(1)
         first = answer(network, image)
@@ -167,7 +167,7 @@ class NetworkConformance(SpatialConformance):
         check_equal(alone, first[:1], "an image alone is answered otherwise than in a batch", mend, 1e-3)
 
     def check_learning(self, network: nn.Module, image: Tensor, output: Tensor, what: str = "the network") -> None:
-        """Whether every trainable parameter has a gradient by the output, or by the features if it is theirs alone."""
+        """Check that every trainable parameter has a gradient from the output, or from features that alone use it."""
         loss = form(output.float())
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         reached = torch.autograd.grad(loss, learning, retain_graph=True, allow_unused=True)
@@ -177,12 +177,12 @@ class NetworkConformance(SpatialConformance):
         check_gradients(network, loss, what)
 
     def test_gradient_flow(self) -> None:
-        """Every trainable parameter gets a finite gradient that is somewhere not 0."""
+        """Every trainable parameter gets a finite gradient that is not 0 everywhere."""
         network, image = stirred(self.network()), self.image()
         self.check_learning(network, image, network(image))
 
     def test_gradient_reaches_the_image(self) -> None:
-        """The gradient goes on to the image, which other networks may have made."""
+        """The gradient reaches the input image, which may be another network's output."""
         image = self.image().requires_grad_()
         form(self.network()(image)).backward()
         mend = "do not detach or round the image"
@@ -191,7 +191,7 @@ class NetworkConformance(SpatialConformance):
         check_finite("the image's gradient", image.grad)
 
     def test_bf16(self) -> None:
-        """Under bf16 autocast it answers nearly as in fp32, and gradients stay finite."""
+        """Under bf16 autocast the output is close to that of fp32, and gradients stay finite."""
         network, image = stirred(self.network()), self.image()
         full = answer(network, image)
         with torch.autocast("cpu", torch.bfloat16):
@@ -200,7 +200,7 @@ class NetworkConformance(SpatialConformance):
         check_close_in_bf16(full, half, self.bf16_tolerance, "the output")
 
     def test_state_round_trip(self) -> None:
-        """Weights loaded into another instance make it the same network."""
+        """Another instance that loads the weights is the same network."""
         check_state(self.build, self.image())
 
     def test_initial_weights_follow_the_seed(self) -> None:
@@ -212,7 +212,7 @@ class NetworkConformance(SpatialConformance):
         check_pickle(self.network(), self.image())
 
     def test_batch_of_one(self) -> None:
-        """A batch of one is trained on and answered."""
+        """The network trains and predicts with a batch of one."""
         network, image = stirred(self.network()), self.image(1)
         output = network(image)
         self.check_output(output, 1)
@@ -232,7 +232,7 @@ class NetworkConformance(SpatialConformance):
         check_finite("the gradient of an image of background", image.grad)
 
     def test_channels_last(self) -> None:
-        """In the memory layout of `training.channels_last` it answers the same."""
+        """The memory layout of `training.channels_last` does not change the output."""
         network, image = self.network(), self.image()
         plain = answer(network, image)
         layout = torch.channels_last if self.dimensions == 2 else torch.channels_last_3d
@@ -242,7 +242,7 @@ class NetworkConformance(SpatialConformance):
         check_equal(moved, plain, "with channels last it answers otherwise", mend, 1e-3)
 
     def test_features(self) -> None:
-        """Layers that it offers come with the output of the same pass, with gradient."""
+        """The features of all layers that it offers come from the same pass as the output, with gradient."""
         if not self.offers:
             raise skip("it offers no features")
         network, image = self.network().eval(), self.image()
@@ -258,7 +258,7 @@ class NetworkConformance(SpatialConformance):
         )
 
     def test_unknown_layer(self) -> None:
-        """A layer that it does not offer is an error with words."""
+        """Asking for a layer that it does not offer raises an error with a message."""
         if not self.offers:
             raise skip("it offers no features")
         network = self.network()
@@ -270,10 +270,10 @@ class NetworkConformance(SpatialConformance):
         raise ConformanceError("the layer 10000 was asked for, and there was no error", mend)
 
     def check_features(self, given: Any, plain: Tensor, network: nn.Module, image: Tensor) -> None:
-        """Whether an answer with features is right."""
+        """Check an output with features."""
 
     def check_maps(self, features: Any) -> None:
-        """Whether features have the right keys and shapes."""
+        """Check the keys and shapes of features."""
         mend = "return a dict with exactly the layers that were asked for, each `(B, C, *spatial)`"
         expect(isinstance(features, Mapping), f"features are a {type(features).__name__}", mend)
         expect(set(features) == set(self.offers), f"features of {sorted(features)} came for {list(self.offers)}", mend)
@@ -286,7 +286,7 @@ class NetworkConformance(SpatialConformance):
             check_finite(f"layer {number}", feature)
 
     def test_two_processes(self) -> None:
-        """Two processes with half a batch each learn what one learns from the whole (evaluation mode, CPU)."""
+        """Two processes with half a batch each get the gradients of the whole batch (evaluation mode, CPU)."""
         network = self.network().eval()
         image = self.image(2)
         form(network(image)).backward()

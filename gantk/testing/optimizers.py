@@ -20,7 +20,7 @@ class OptimizerConformance(Conformance):
     kind = "optimizer"
 
     def begun(self, rates: tuple[float, float] = (1e-2, 1e-3)) -> tuple[list[nn.Parameter], Optimizer]:
-        """Two matrices, each in a group of its own, and a new instance."""
+        """Two matrices, each in its own group, and a new instance."""
         torch.manual_seed(0)
         weights = [nn.Parameter(torch.randn(4, 4)) for _ in rates]
         groups = [{"params": [w], "lr": rate, "part": "generator"} for w, rate in zip(weights, rates, strict=True)]
@@ -28,7 +28,7 @@ class OptimizerConformance(Conformance):
 
     @staticmethod
     def step(weights: list[nn.Parameter], optimizer: Optimizer) -> list[Tensor]:
-        """A step toward 0; how far each matrix went."""
+        """Make a step toward 0; returns how far each matrix moved."""
         before = [weight.detach().clone() for weight in weights]
         optimizer.zero_grad(set_to_none=True)
         torch.stack([weight.square().sum() for weight in weights]).sum().backward()
@@ -36,7 +36,7 @@ class OptimizerConformance(Conformance):
         return [weight.detach() - was for weight, was in zip(weights, before, strict=True)]
 
     def test_descends(self) -> None:
-        """It lowers a loss, in every group by that group's rate; a group keeps what the core writes beside it."""
+        """It lowers a loss, in every group by the group's rate; groups keep the keys that the core adds."""
         weights, optimizer = self.begun()
         mend = "hand `params`, a list of parameter groups, to torch.optim.Optimizer as it is"
         expect(isinstance(optimizer, Optimizer), f"it is a {type(optimizer).__name__}", "derive it from Optimizer")
@@ -50,7 +50,7 @@ class OptimizerConformance(Conformance):
         expect(end < start, f"the loss goes from {start:.4g} to {end:.4g}", "go against the gradient")
 
     def test_resume(self) -> None:
-        """Its state, taken up by another instance, makes that go on the same way."""
+        """Another instance that loads its state continues the same way."""
         weights, optimizer = self.begun()
         for _ in range(3):
             self.step(weights, optimizer)
@@ -64,7 +64,7 @@ class OptimizerConformance(Conformance):
         expect(same, "after its state is loaded it steps otherwise", "keep what it remembers in `self.state`")
 
     def test_rate_of_zero(self) -> None:
-        """Where a scheduler's factor is 0, nothing moves."""
+        """If a scheduler's factor is 0, no weight changes."""
         weights, optimizer = self.begun((0.0, 1e-2))
         moved = self.step(weights, optimizer)
         expect(not bool(moved[0].any()), "a weight moves at a rate of 0", "multiply each step by the group's `lr`")

@@ -1,4 +1,4 @@
-"""A network's gradients from two processes that share a batch, as data parallelism has them."""
+"""A network's gradients from two processes that share a batch, as in data-parallel training."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def parallel_gradients(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
     Raises:
         ConformanceError: a process failed or did not end.
     """
-    # a forked process has everything imported already; elsewhere than on Linux forking is not safe
+    # a forked process has already imported everything; forking is only safe on Linux
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux":
-        import_module("torch._dynamo")  # by DistributedDataParallel it would be, seconds in each process
+        import_module("torch._dynamo")  # DistributedDataParallel would import it, which takes seconds in each process
     network.zero_grad(set_to_none=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -66,7 +66,7 @@ def form_weights(shape: Sequence[int]) -> Tensor:
 
 
 def _work(rank: int, folder: Path, network: nn.Module, image: Tensor) -> None:
-    torch.set_num_threads(1)  # the parent's threads are not here
+    torch.set_num_threads(1)  # the parent's threads do not exist here
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     try:
         _train(rank, folder, network, image)
@@ -82,7 +82,7 @@ def _train(rank: int, folder: Path, network: nn.Module, image: Tensor) -> None:
     share = len(image) // PROCESSES
     mine = slice(rank * share, (rank + 1) * share)
     distributed.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=PROCESSES)
-    # as the core wraps networks, of which some weights may be used for features alone
+    # as the core wraps networks; some weights may be used for features alone
     parallel = DistributedDataParallel(network, find_unused_parameters=True)  # exchanges for as long as it is alive
     output = parallel(image[mine])
     weights = form_weights((len(image), *output.shape[1:]))[mine].to(output)

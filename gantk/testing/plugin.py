@@ -1,7 +1,7 @@
 """Fixtures for a plugin's tests: `pytest_plugins = ["gantk.testing.plugin"]` in the topmost conftest.py.
 
 `gantk_cohort` is a folder of ten tiny patients, `gantk_run` runs a recipe on them for a few steps, `gantk_session`
-makes a plugin session, `gantk_group` a batch group; `gantk_cache` keeps prepared slices away from the user's own.
+makes a plugin session, `gantk_group` a batch group; `gantk_cache` keeps prepared slices out of the user's cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def gantk_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the slice cache while the tests last."""
+    """The folder of the slice cache during the tests."""
     folder = tmp_path_factory.mktemp("gantk-cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANTK_CACHE", str(folder))

@@ -29,20 +29,20 @@ __all__ = ["RecipeRun", "run_recipe"]
 
 @dataclass(frozen=True)
 class RecipeRun:
-    """What became of a recipe that was run for a few steps.
+    """The results of a recipe that was run for a few steps.
 
     Attributes:
         folder: the run's folder, with checkpoints and evaluation; in a temporary folder unless one was given.
-        losses: of each step in order, by `ROLE/TERM`, of the discriminator's side by `ROLE/TERM (D)`.
+        losses: of each step in order, by `ROLE/TERM`; discriminator losses by `ROLE/TERM (D)`.
         stages: of each step, its stage.
-        summary: of the evaluation, as in `evaluation/summary.json`; no methods where nothing can be measured.
+        summary: of the evaluation, as in `evaluation/summary.json`; without methods if nothing can be measured.
     """
 
     folder: Path
     losses: list[dict[str, float]]
     stages: list[str]
     summary: dict[str, Any]
-    _keep: Any = field(default=None, repr=False)  # the temporary folder lives as long as this
+    _keep: Any = field(default=None, repr=False)  # keeps the temporary folder until this object is deleted
 
 
 def run_recipe(
@@ -56,16 +56,16 @@ def run_recipe(
 ) -> RecipeRun:
     """Train every stage of a recipe for a few steps on the CPU, and evaluate; without MLflow and report.
 
-    Every stage lasts one epoch. That losses are finite, that checkpoints and evaluation are written, is checked.
+    Every stage lasts one epoch. Checks that losses are finite and that checkpoints and evaluation are written.
 
     Args:
         recipe: a file, TOML text (with a line break in it), a table or a recipe.
         overrides: `key.of.table=value`, laid over the recipe: make crops and networks small.
         steps: of each stage.
-        cohort: the folder of patients that are trained on in place of the recipe's own data; "tiny" writes ten patients
+        cohort: a folder of patients that replaces the recipe's own data; "tiny" writes ten patients
             with the recipe's modalities, "own" leaves the recipe's data.
-        session: plugins (see `gantk.testing.session`); those installed where absent.
-        folder: where the run's folder and, unless GANTK_CACHE says otherwise, the slice cache are made.
+        session: plugins (see `gantk.testing.session`); default: the installed plugins.
+        folder: for the run's folder and, unless GANTK_CACHE is set, the slice cache.
 
     Raises:
         GantkError: the recipe, the data or a component is wrong.
@@ -152,7 +152,7 @@ def _brief(component: Component) -> Component:
 
 @contextmanager
 def _alone(folder: Path, session: Session) -> Iterator[None]:
-    """A run with these plugins, a cache in the folder, and no process or report, which take longer than the run."""
+    """A context for runs with these plugins and a cache in the folder, without processes and report, which are slow."""
     environment = {} if "GANTK_CACHE" in os.environ else {"GANTK_CACHE": str(folder / "cache")}
     with (
         mock.patch.dict(os.environ, environment),

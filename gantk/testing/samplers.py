@@ -18,7 +18,7 @@ class SamplerConformance(Conformance):
     kind = "sampler"
 
     def slices(self, seen: float = 0.5) -> Candidates:
-        """Forty slices of five subjects of three patients from two sites, of which some were rated."""
+        """Forty slices of five subjects of three patients from two sites; some slices were rated."""
         random, number = np.random.default_rng(0), np.arange(40)
         subjects = [f"S{n // 8}" for n in number]
         hardness = np.where(random.random(40) < seen, random.random(40), np.nan)
@@ -28,7 +28,7 @@ class SamplerConformance(Conformance):
         return Candidates("paired", subjects, patients, number % 8, tumor, number % 8 == 0, sites, hardness)
 
     def test_weights(self) -> None:
-        """One finite weight of at least 0 for each slice, before anything was rated and after."""
+        """Each slice has one finite weight of at least 0, before and after slices were rated."""
         sampler = self.make()
         for seen in (0.0, 0.5, 1.0):
             weights = np.asarray(sampler(self.slices(seen)))
@@ -41,7 +41,7 @@ class SamplerConformance(Conformance):
             )
 
     def test_slices_alone(self) -> None:
-        """The same slices have the same weights, asked again and in a pickled copy; they stay as they are."""
+        """The same slices have the same weights, in a second call and in a pickled copy; the slices are not changed."""
         sampler, slices = self.make(), self.slices()
         before = slices.hardness.copy()
         first = np.asarray(sampler(self.slices(1.0)))

@@ -1,4 +1,4 @@
-"""Conformance of schedulers, by a training in which nothing is trained."""
+"""Conformance of schedulers, tested by a simulated training."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class SchedulerConformance(Conformance):
     """Conformance of a scheduler; see `Conformance` for how to use it.
 
     Attributes:
-        roles: the recipe's translators; those that its parameters name where absent.
-        metrics: names of the validation metrics that it is given for each role.
+        roles: the recipe's translators; default: the roles that its parameters name.
+        metrics: names of the validation metrics that it receives for each role.
     """
 
     kind = "scheduler"
@@ -44,11 +44,11 @@ class SchedulerConformance(Conformance):
         return list(self.roles or dict.fromkeys(named) or ("generator",))
 
     def training(self, scheduler: Any = None) -> Rehearsal:
-        """A training by the scheduler, a new one where absent."""
+        """A simulated training by the scheduler; default: a new instance."""
         return Rehearsal(scheduler or self.make(), self.translators, self.metrics)
 
     def test_stages(self) -> None:
-        """It is a scheduler whose stages have names of their own, a length, and roles that there are."""
+        """It is a scheduler, and its stages have unique names, a length, and roles that exist."""
         scheduler = self.make()
         expect(
             isinstance(scheduler, Scheduler), f"it is a {type(scheduler).__name__}", "derive it from gantk.Scheduler"
@@ -56,7 +56,7 @@ class SchedulerConformance(Conformance):
         check_stages(scheduler.stages(self.translators), self.translators)
 
     def test_rates(self) -> None:
-        """Rates and weights are finite, at least 0, not all 0, and the same whenever they are asked for."""
+        """Rates and weights are finite, at least 0, not all 0, and the same in every call."""
         scheduler = self.make()
         for stage in scheduler.stages(self.translators):
             for role in stage.roles:
@@ -72,11 +72,11 @@ class SchedulerConformance(Conformance):
                 )
 
     def test_training(self) -> None:
-        """From the first stage to the last it asks the training for nothing impossible."""
+        """From the first stage to the last, it requests nothing impossible of the training."""
         self.training().run()
 
     def test_resume(self) -> None:
-        """Saved after any epoch and taken up by a new instance, it goes on as if it had never stopped."""
+        """A new instance that loads the state of any epoch continues exactly like the first one."""
         whole = self.training().run()
         for stop in range(len(whole)):
             training = self.training()
@@ -98,7 +98,7 @@ class SchedulerConformance(Conformance):
 
 
 def check_stages(stages: Sequence[Stage], roles: Sequence[str]) -> None:
-    """Whether stages can be trained."""
+    """Check that the stages can be trained."""
     expect(len(stages) > 0, "there is no stage", "return at least one gantk.Stage")
     names = [stage.name for stage in stages]
     expect(len(set(names)) == len(names), f"two stages have one name: {names}", "name each stage differently")
@@ -112,7 +112,7 @@ def check_stages(stages: Sequence[Stage], roles: Sequence[str]) -> None:
 
 
 def check_state(scheduler: Scheduler) -> dict[str, Any]:
-    """The scheduler's state, brought through JSON as in a checkpoint."""
+    """The scheduler's state, converted to JSON and back as in a checkpoint."""
     mend = "give numbers, strings, lists, dicts with string keys, True, False and None"
     try:
         state = json.loads(json.dumps(scheduler.state_dict()))
@@ -127,7 +127,7 @@ def _rates(scheduler: Scheduler, stage: Stage, role: str, epoch: int) -> tuple[f
 
 
 class Rehearsal:
-    """A training's course as a scheduler sees it: epochs go by, metrics are made up, actions are written down.
+    """A simulated training for a scheduler: it counts epochs, invents metrics and records actions.
 
     It is also the `gantk.Control` that the scheduler acts through.
     """
@@ -139,7 +139,7 @@ class Rehearsal:
         self.actions: Trace = []
 
     def run(self, epochs: int | None = None) -> Trace:
-        """Go on for so many epochs, or to the end; what happened in each."""
+        """Continue for some epochs, or to the end; returns the events of each epoch."""
         trace: Trace = []
         stages = self.scheduler.stages(self.roles)
         while self.stage < len(stages) and (epochs is None or len(trace) < epochs):
@@ -160,7 +160,7 @@ class Rehearsal:
         return trace
 
     def _measured(self, stage: Stage) -> Mapping[str, float]:
-        """Metrics that rise, waver and then stand still, the same whenever the epoch is the same."""
+        """Metrics that rise, vary and then stay constant; they depend only on the epoch."""
         made = random.Random(f"{stage.name} {self.epoch}")
         value = 1 - 0.5 ** min(self.epoch, 6) + 1e-4 * made.random()
         return {f"{role}/{metric}": value for role in stage.roles for metric in self.metrics}

@@ -1,4 +1,4 @@
-"""Plugin sessions that exist for one test alone."""
+"""Plugin sessions for a single test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["session"]
 
 @dataclass(frozen=True)
 class _Given:
-    """An entry point of something that is here already."""
+    """An entry point of an object that is already loaded."""
 
     name: str
     plugin: object
@@ -33,13 +33,13 @@ class _Given:
 
 
 def session(*plugins: object, installed: bool = True, **components: Mapping[str, type]) -> Session:
-    """A plugin session with given plugins beside the installed ones; nothing outside it changes.
+    """A plugin session with the given plugins and the installed ones; changes nothing outside the session.
 
     `session(my_plugin)` registers a module with hooks, `session(loss={"mine": Mine})` classes by kind and name.
 
     Args:
         plugins: modules, or other objects with hook implementations.
-        installed: whether the installed plugins are there too; what comes with gantk itself always is.
+        installed: whether to load the installed plugins, too; gantk's own plugins are always loaded.
         components: classes by name, by kind (`loss` or `losses`).
 
     Returns:

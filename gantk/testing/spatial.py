@@ -18,16 +18,16 @@ __all__ = ["SpatialConformance"]
 
 
 class SpatialConformance(Conformance):
-    """What has to do with images: each test runs on slices and on volumes, as far as the component works on them.
+    """Conformance of components that work on images: each test runs on slices and on volumes, if supported.
 
     Attributes:
         size: H and W of slices.
-        volume: D, H and W of volumes. All sides differ, so that no two can be mixed up.
+        volume: D, H and W of volumes. All sides differ, so that a confusion of axes is noticed.
     """
 
     size: ClassVar[tuple[int, int]] = (24, 32)
     volume: ClassVar[tuple[int, int, int]] = (8, 16, 24)
-    #: Of the images of the test that runs.
+    #: The number of dimensions in the current test.
     dimensions: Dimensions = 2
     _one: bool = False
 
@@ -44,7 +44,7 @@ class SpatialConformance(Conformance):
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """(H, W) or (D, H, W) of the images of the test that runs."""
+        """(H, W) or (D, H, W) of the images in the current test."""
         return self.size if self.dimensions == 2 else self.volume
 
     def make(self, **supplied: Any) -> Any:
@@ -52,7 +52,7 @@ class SpatialConformance(Conformance):
         return super().make(**{ARGUMENT: self.dimensions, **supplied})
 
     def _on_volumes(self, error: Exception) -> ConformanceError:
-        """What is told of an error on volumes."""
+        """The addition to the message of an error on volumes."""
         if isinstance(error, ConformanceError):
             what, mend = error.what, error.mend
         else:

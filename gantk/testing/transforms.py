@@ -31,7 +31,7 @@ class TransformConformance(SpatialConformance):
         targets: channels of the target.
         size: H and W of slices.
         volume: D, H and W of volumes.
-        draws: seeds that each test tries, since a transform may leave a batch as it is.
+        draws: number of seeds that each test tries, because a transform may leave a batch unchanged.
     """
 
     kind = "transform"
@@ -49,13 +49,13 @@ class TransformConformance(SpatialConformance):
         return self.make()(group, Moment("training", epoch, 10, epoch))
 
     def test_images(self) -> None:
-        """Shapes, types and ranges stay; so do patients and slices, and labels are labels."""
+        """Shapes, types, ranges, patients and slices stay the same, and labels stay labels."""
         for seed in range(self.draws):
             group = self.group()
             check_group(self.apply(group, seed, epoch=seed), group)
 
     def test_categories(self) -> None:
-        """Source channels whose numbers are names hold no number that was not there, nor does another name."""
+        """Categorical source channels (`group.categories`) get no new values."""
         for seed in range(self.draws):
             group = self.group()
             assert group.source is not None
@@ -72,7 +72,7 @@ class TransformConformance(SpatialConformance):
             )
 
     def test_given_group_stays(self) -> None:
-        """The group that it is given is not changed."""
+        """The input group is not changed."""
         for seed in range(self.draws):
             group = self.group()
             kept = copy.deepcopy(group)
@@ -82,7 +82,7 @@ class TransformConformance(SpatialConformance):
             )
 
     def test_pair_stays_a_pair(self) -> None:
-        """Source, target and segmentation are moved alike."""
+        """Source, target and segmentation are moved in the same way."""
         for seed in range(self.draws):
             group = self.group()
             assert group.segmentation is not None
@@ -115,7 +115,7 @@ class TransformConformance(SpatialConformance):
             expect(same, "source and segmentation part", mend)
 
     def test_incomplete_groups(self) -> None:
-        """Groups without source, target or segmentation are taken, and stay without."""
+        """Groups without source, target or segmentation are accepted, and nothing is added to them."""
         for lacking in IMAGES:
             without: dict[str, Any] = {lacking: None}
             group = replace(self.group(), **without)
@@ -128,7 +128,7 @@ class TransformConformance(SpatialConformance):
             check_group(given, group)
 
     def test_seeded(self) -> None:
-        """The same seed of torch gives the same group, whatever other generators say, in a pickled copy too."""
+        """Torch's seed alone determines the group, whatever other random generators do; also in a pickled copy."""
         group = self.group()
         for seed in range(self.draws):
             random.seed(1)
@@ -144,12 +144,12 @@ class TransformConformance(SpatialConformance):
             check_same(copied, first, "is another from a pickled copy", "keep no state outside plain attributes")
 
     def test_batch_of_one(self) -> None:
-        """A batch of one is taken."""
+        """A batch of one is accepted."""
         group = self.group(1)
         check_group(self.apply(group), group)
 
     def test_background(self) -> None:
-        """Images of nothing but background stay that, without NaN."""
+        """Images of nothing but background stay background, without NaN."""
         group = self.group(background=True)
         for seed in range(self.draws):
             given = self.apply(group, seed)
@@ -161,13 +161,13 @@ class TransformConformance(SpatialConformance):
 
 
 def check_same(found: Group, wanted: Group, what: str, mend: str) -> None:
-    """Equal images in two groups."""
+    """Check that two groups have equal images."""
     for name in IMAGES:
         check_equal(getattr(found, name), getattr(wanted, name), f"the {name} {what}", mend)
 
 
 def check_group(given: Group, group: Group) -> None:
-    """Whether a changed group can be trained on in place of the other."""
+    """Check that a changed group can replace the original one in training."""
     expect(isinstance(given, Group), f"it returned a {type(given).__name__}", "return a gantk.Group")
     mend = "change images alone: dataclasses.replace(group, source=…, target=…, segmentation=…)"
     same = given.patients == group.patients and given.slices == group.slices

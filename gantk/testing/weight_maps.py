@@ -22,7 +22,7 @@ class WeightMapConformance(SpatialConformance):
     Attributes:
         inputs: modalities of the source.
         targets: modalities of the target.
-        judges: what the discriminator is given, "image" or "source and image".
+        judges: the input of the discriminator, "image" or "source and image".
         bf16_tolerance: mean difference from fp32 that is allowed, relative to the mean weight.
     """
 
@@ -46,7 +46,7 @@ class WeightMapConformance(SpatialConformance):
         check_weights(self.bench(batch=1))
 
     def test_two_targets(self) -> None:
-        """However many images are made, there is one map."""
+        """There is one map, whatever the number of target images."""
         check_weights(self.bench(targets=(*self.targets, "another")))
 
     def test_background(self) -> None:
@@ -54,7 +54,7 @@ class WeightMapConformance(SpatialConformance):
         check_weights(self.bench(background=True))
 
     def test_loss_is_weighted(self) -> None:
-        """The weighted loss sends gradient to the generator, and the map none to the discriminator."""
+        """The weighted loss has a gradient for the generator; the map has none for the discriminator."""
         bench = self.bench()
         bench.value().backward()
         learns = any(p.grad is not None and bool(p.grad.any()) for p in bench.own.parameters())

@@ -17,7 +17,7 @@ class WeightScheduleConformance(Conformance):
     """Conformance of a weight schedule; see `Conformance` for how to use it.
 
     Attributes:
-        epochs: of the training that it is tried in.
+        epochs: of the simulated training.
         steps: of an epoch.
     """
 
@@ -43,7 +43,7 @@ class WeightScheduleConformance(Conformance):
             )
 
     def test_moment_alone(self) -> None:
-        """The same moment gives the same weight, asked again, in another order, and in a pickled copy."""
+        """The same moment gives the same weight: in a second call, in another order, and in a pickled copy."""
         schedule = self.make()
         first = [schedule(moment) for moment in self.moments]
         again = [schedule(moment) for moment in reversed(self.moments)][::-1]

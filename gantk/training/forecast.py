@@ -26,7 +26,7 @@ class Cost:
 
     Attributes:
         seconds: of the second of two steps, which excludes the setup in the first.
-        memory: bytes: on CUDA the peak of what torch holds, elsewhere of this process.
+        memory: peak in bytes: on CUDA of torch's allocations, elsewhere of this process.
     """
 
     seconds: float

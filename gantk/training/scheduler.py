@@ -53,7 +53,7 @@ class Control(Protocol):
 class Scheduler:
     """The base of all schedulers: one stage of constant rates over every role.
 
-    Subclasses override what differs. A scheduler with a state of its own implements `state_dict` and
+    Subclasses override methods as needed. A scheduler with state implements `state_dict` and
     `load_state_dict` with JSON-compatible values, so that a resumed run goes on as if it had never stopped.
 
     Args:
@@ -81,7 +81,7 @@ class Scheduler:
         return 1.0
 
     def before_stage(self, stage: Stage, control: Control) -> None:
-        """Called once before a stage's first step; optimizers start afresh after it."""
+        """Called once before a stage's first step; optimizers start without state after it."""
 
     def after_epoch(self, stage: Stage, epoch: int, metrics: Mapping[str, float], control: Control) -> bool:
         """Called after each epoch with its validation metrics (`ROLE/METRIC`); True ends the stage here."""

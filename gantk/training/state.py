@@ -79,7 +79,7 @@ class TrainingState:
         self.scalers = {side: make_scaler(device, recipe.run.precision) for side in SIDES}
 
     def _average(self) -> None:
-        """Begin all averages: those that answer for a role, and those that are a role."""
+        """Begin all averages: averages of a role's generator, and roles that are averages."""
         ema = self.recipe.training.ema
         for role in self.recipe.learning if ema is not None else ():
             self.averages[role] = self._follower(role, ema)
@@ -182,7 +182,7 @@ class TrainingState:
         )
 
     def load_optimizer_states(self, states: Mapping[str, Any]) -> None:
-        """Load the state of every optimizer; at the beginning of a stage, optimizers start afresh."""
+        """Load the state of every optimizer; at the beginning of a stage, optimizers start without state."""
         if self.hardness is not None:
             self.hardness.take_up(states["sampler"])
         for side, scaler in self.scalers.items():

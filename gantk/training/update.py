@@ -102,7 +102,7 @@ class Updater:
                 with self.world.apart(self._sides[side]) if number + 1 < len(batches) else nullcontext():
                     total = self._sides[side](step, role_weights, losses)
                     if number == 0:
-                        # not after the update: what is freed here, backward takes up at once, its pages still mapped
+                        # not after the update: backward reuses the freed memory while its pages are mapped
                         self._clear(side)
                     if total is not None and self._learning[side]:
                         # into what learns with this side alone: a term may reach into the other side and other roles

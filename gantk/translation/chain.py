@@ -21,7 +21,7 @@ class Chain(nn.Module):
     Args:
         translators: all, by role.
         role: whose output is made.
-        generator: the generator that answers for a role; the translator's own where absent.
+        generator: finds the generator for a role; default: the translator's own.
 
     Attributes:
         networks: the generators by role, in the order in which they run.

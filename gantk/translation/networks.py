@@ -158,7 +158,7 @@ def _taken(recipe: Recipe, role: str, layout: Layout, where: str) -> tuple[Domai
 
 
 def _start(modality: str, translator: Translator, layout: Layout, where: str) -> tuple[int, ...]:
-    """The channels of what a translator takes that show a modality's own slice, or another translator's output.
+    """The input channels of a translator that hold a modality's own slice, or another translator's output.
 
     Raises:
         RecipeError: the translator does not take it.

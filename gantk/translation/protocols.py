@@ -150,8 +150,8 @@ class Sizes:
     """The sizes for which a term's own modules are built.
 
     Args:
-        takes: channels of what the term's translator takes.
-        gives: channels of what it gives.
+        takes: input channels of the term's translator.
+        gives: its output channels.
         image: (H, W) of both, (D, H, W) of volumes.
         features: channels of its generator's features by layer, for `needs.layers`.
         judged: channels of its discriminator's features by layer, for `needs.judged`.
@@ -179,7 +179,7 @@ class Needs:
         image: the image whose features `layers` are.
         judged: discriminator features, by layer number.
         pool: images that its pool of past outputs holds (`View.pooled`); 0 for none.
-        start: whether its translator must be one that changes an input (`View.start`).
+        start: whether its translator must change an input (`View.start`).
     """
 
     layers: tuple[int, ...] = ()

@@ -114,7 +114,7 @@ def _start_at_zero(network: nn.Module, small: Sequence[Tensor], own: Tensor, ori
 
 def _zeroed(network: nn.Module, image: Tensor, given: Given) -> Tensor:
     """The output of a network whose last layers were set to zero, the last to run first, until the output is zero."""
-    traced = copy.deepcopy(network)  # a network may keep what it is given, which then belongs to a graph
+    traced = copy.deepcopy(network)  # a network may keep its inputs, which then belong to a graph
     ran: dict[object, str] = {}  # the layers by the operation that ended them
     for name, layer in traced.named_modules():
         if next(layer.parameters(recurse=False), None) is not None:

@@ -25,7 +25,7 @@ __all__ = ["Channels", "feature_channels", "fitting_multiple", "fitting_size"]
 Channels = tuple[dict[int, int], dict[int, int]]
 """Of a generator's and of a discriminator's features, by layer."""
 
-#: The channels that were found before, by what decides them: the runs of a sweep have many networks alike.
+#: Channels found before, by the settings that decide them, because a sweep's runs have many equal networks.
 _FOUND: dict[Hashable, Channels] = {}
 
 
@@ -70,7 +70,7 @@ def fitting_size(chain: Chain, size: tuple[int, ...], trained: tuple[int, ...]) 
 def fitting_multiple(chain: Chain, trained: tuple[int, ...]) -> int | None:
     """The number of which all sides must be multiples for the generators; None if only `trained` fits.
 
-    A size rounded up to it is the one that `fitting_size` finds.
+    Rounding a size up to it gives the size that `fitting_size` finds.
 
     Args:
         chain: the generators.
@@ -121,7 +121,7 @@ def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequ
 def _run_through(
     translator: Translator, recipe: Recipe, layers: Mapping[str, Sequence[int]], judged: Mapping[str, Sequence[int]]
 ) -> Channels:
-    """The channels of both networks' features; `layers` and `judged` are those that terms want, by the term's name."""
+    """The channels of both networks' features; `layers` and `judged`: layers that terms need, by the name of the term."""
     takes, gives = translator.in_channels, translator.gives.size
     output, channels = _pass(translator, "generator", recipe, takes, layers)
     translator.check_output(output, min(recipe.data.batch.values()), recipe.data.image_size)

@@ -38,8 +38,8 @@ class Step(Images):
         translators: by role.
         plan: the stage's terms and maps.
         batch: groups by name, on the translators' device.
-        autocast: a context in which networks run (bf16), none where absent.
-        moment: where in the training it is; the first of the plan's stage where absent.
+        autocast: a context in which networks run (bf16); default: none.
+        moment: the step's place in the training; default: the first step of the plan's stage.
         kept: receives the images and ratings that terms keep; by default they keep nothing.
         inference: compute everything without gradient.
     """

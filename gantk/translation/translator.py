@@ -73,7 +73,7 @@ class Translator(nn.Module):
 
     @property
     def in_channels(self) -> int:
-        """Channels of what the generator takes."""
+        """The generator's number of input channels."""
         return self.takes.size + sum(self.after.values())
 
     @property

@@ -19,7 +19,7 @@ from gantk_baselines.dimensional import beside, resampled
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 BACKGROUND = -1.0
-DARKEST = BACKGROUND + 2 / 65535  # what is no background stays above it
+DARKEST = BACKGROUND + 2 / 65535  # other pixels stay above it
 # all draws are on the CPU, so that a seed means the same on every device
 
 

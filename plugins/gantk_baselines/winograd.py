@@ -148,7 +148,7 @@ def _matrices(kernel: int, dtype: torch.dtype) -> _Matrices:
     """
     points, tile = (0.0, 0.75, -0.75, 1.5, -1.5), WINDOW - kernel + 1
     powers = np.array(points)[:, None] ** np.arange(WINDOW)
-    last = np.eye(WINDOW)[-1]  # what is read at infinity
+    last = np.eye(WINDOW)[-1]  # the value at infinity
     roots = [[other for other in points if other != point] for point in points]
     scale = [np.prod(np.subtract(point, others)) for point, others in zip(points, roots, strict=True)]
     products = [np.append(np.poly(others)[::-1], 0) for others in roots]  # of x − root, lowest power first

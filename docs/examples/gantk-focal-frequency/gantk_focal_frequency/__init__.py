@@ -4,7 +4,7 @@ import gantk
 from gantk_focal_frequency.distance import DistanceToTumour
 from gantk_focal_frequency.frequency import FocalFrequency
 
-gantk_api = 1  # the plugin API that it was written for
+gantk_api = 1  # the version of the plugin API
 
 
 @gantk.hookimpl

@@ -1,4 +1,4 @@
-"""A weight that fades with the distance to the tumour."""
+"""A weight map that decreases with the distance to the tumor."""
 
 from typing import Annotated, Literal
 
@@ -14,16 +14,16 @@ KERNEL, SOFTNESS = 15, 0.2
 
 
 class DistanceToTumour:
-    """floor + (1 − floor)·exp(−d/length), where d is the distance to the tumour in pixels.
+    """floor + (1 − floor)·exp(−d/length), where d is the distance to the tumor in pixels.
 
-    1 inside the tumour, `floor` far from it and in slices without one. d is kornia's approximation of the Euclidean
-    distance (Pham et al., 2021), which beyond 7 pixels is shorter the nearer it comes to a diagonal, by up to 29 %.
+    The weight is 1 inside the tumor, and `floor` far from it and in slices without tumor. d is kornia's approximation
+    of the Euclidean distance (Pham et al., 2021); beyond 7 pixels it is too short by up to 29 %, most along diagonals.
 
     Args:
         length: pixels over which the weight above the floor falls to 1/e.
-        floor: the least weight.
-        labels: the labels that count as tumour.
-        dimensions: of an image; kornia's cascade is of slices, so that recipes of volumes are refused.
+        floor: the smallest weight.
+        labels: the labels of tumor.
+        dimensions: of an image; kornia's cascade works on slices, so recipes of volumes are refused.
     """
 
     def __init__(
@@ -39,5 +39,5 @@ class DistanceToTumour:
         wanted = torch.tensor(self.labels, device=view.segmentation.device)
         tumour = torch.isin(view.segmentation, wanted).float()
         near = torch.exp(-distance_transform(tumour, KERNEL, SOFTNESS) / self.length)
-        there = tumour.amax((1, 2, 3), keepdim=True)  # kornia's distance to nothing is 0
+        there = tumour.amax((1, 2, 3), keepdim=True)  # kornia gives the distance 0 if there is no tumor
         return self.floor + (1 - self.floor) * near * there

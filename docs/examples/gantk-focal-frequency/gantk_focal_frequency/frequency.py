@@ -13,13 +13,13 @@ class FocalFrequency:
     """Mean of w·|F(y − G(x))|² over frequencies, w = |F(y − G(x))|^α scaled to [0, 1] (Jiang et al., ICCV 2021).
 
     F is the orthonormal Fourier transform of an image's patch, so that |F(y) − F(G(x))| = |F(y − G(x))|. The weights w
-    turn to the frequencies that are wrong most; their largest is 1 in every patch, and they send no gradient. With a
-    weight map m it is F(m·(y − G(x))). Volumes are transformed slice by slice.
+    are largest at the frequencies with the largest error, at most 1 in every patch, and constant for the gradient. With
+    a weight map m, F(m·(y − G(x))) is used. Volumes are transformed slice by slice.
 
     Args:
-        alpha: α; 0 is the plain distance of spectra, more is more focal.
-        patches: side of the grid of patches that are transformed on their own; H and W are multiples of it.
-        log: w of log(1 + |F|^α), flatter.
+        alpha: α; 0 is the unweighted distance of spectra, larger values focus more.
+        patches: side of the grid of patches that are transformed separately; H and W are multiples of it.
+        log: compute w from log(1 + |F|^α), which makes it flatter.
     """
 
     needs = gantk.Needs(target=True)
@@ -50,7 +50,7 @@ class FocalFrequency:
 
     @torch.no_grad()
     def focus(self, power: Tensor) -> Tensor:
-        """The weights of frequencies, in [0, 1]; of a patch without any error 0."""
+        """The weights of frequencies, in [0, 1]; 0 for a patch without error."""
         weight = power.sqrt() ** self.alpha
         weight = torch.log1p(weight) if self.log else weight
         return weight / weight.amax((-2, -1), keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)

@@ -1,4 +1,4 @@
-"""Is distance_to_tumour what gantk expects of a weight map, and how far is its distance off?"""
+"""distance_to_tumour meets the contract of weight maps; the error of its distance is bounded."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class TestDistanceToTumour(gantk.testing.WeightMapConformance):
 
 @dataclass
 class Slices:
-    """The part of a view that the map asks for."""
+    """The part of a view that the map uses."""
 
     segmentation: torch.Tensor
 
@@ -39,7 +39,7 @@ def test_weight_fades_with_the_distance(labels) -> None:
     assert (weight[distance == 0] == 1).all()
     near = distance <= 5
     assert np.abs(weight - wanted)[near].max() < 0.03
-    # further away distances are short by up to 29 %
+    # larger distances are too short by up to 29 %
     assert (weight > wanted - 0.03).all()
     assert (weight < 0.1 + 0.9 * np.exp(-0.7 * distance / 10) + 0.03).all()
 

@@ -1,4 +1,4 @@
-"""Is focal_frequency what gantk expects of a loss, and the published one?"""
+"""focal_frequency meets the contract of losses and computes the published values."""
 
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ class TestOfPatches(gantk.testing.LossConformance):
 
 
 class Pair:
-    """The part of a view that the loss asks for: an output, a target, a weight map or none."""
+    """The part of a view that the loss uses: an output, a target, and an optional weight map."""
 
     def __init__(self, output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None) -> None:
         self.output, self.target, self.weight = output, target, weight
@@ -97,7 +97,7 @@ def test_weights_are_in_0_to_1_and_send_no_gradient(images) -> None:
     assert torch.equal(weight.amax((-2, -1)), torch.ones(2, 2, dtype=torch.float64))
 
     (found,) = torch.autograd.grad(loss(Pair(fake, real)), fake)
-    (wanted,) = torch.autograd.grad((weight * power).mean(), fake)  # weight as a constant
+    (wanted,) = torch.autograd.grad((weight * power).mean(), fake)  # the weight is a constant
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-14)
 
 

@@ -1,4 +1,4 @@
-"""Does the recipe train with both components?"""
+"""The recipe trains with both components."""
 
 from pathlib import Path
 

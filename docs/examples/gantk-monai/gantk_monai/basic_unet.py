@@ -13,8 +13,8 @@ LEAST = 32
 
 
 class MonaiBasicUNet(nn.Module):
-    """MONAI's BasicUNet: (B, in_channels, H, W) to (B, out_channels, H, W) in (−1, 1), H and W any of at least 32;
-    of volumes alike.
+    """MONAI's BasicUNet: (B, in_channels, H, W) to (B, out_channels, H, W) in (−1, 1), H and W at least 32;
+    likewise for volumes.
 
     Layers are numbered by block: 0 … 4 downwards, at 1, 1/2, … 1/16 of the size (rounded down), 5 … 8 upwards, at
     1/8, … 1. Where a side is odd before a halving, MONAI repeats the last row or column on the way up.
@@ -28,7 +28,7 @@ class MonaiBasicUNet(nn.Module):
         norm: normalisation after every convolution.
         dropout: probability after every normalisation.
         upsample: transposed convolution or pixel shuffling.
-        dimensions: of an image; gantk says it, as data.dimensions of the recipe has it.
+        dimensions: of an image; gantk sets it from data.dimensions of the recipe.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class MonaiBasicUNet(nn.Module):
         dimensions: gantk.Dimensions = 2,
     ) -> None:
         super().__init__()
-        from monai.networks.nets.basic_unet import BasicUNet  # seconds, and all of gantk's commands import this file
+        from monai.networks.nets.basic_unet import BasicUNet  # slow, and all commands of gantk import this file
 
         self.network = BasicUNet(
             spatial_dims=dimensions,
@@ -50,7 +50,7 @@ class MonaiBasicUNet(nn.Module):
             out_channels=out_channels,
             features=[channels * factor for factor in (1, 1, 2, 4, 8, 1)],
             norm=(norm, {"affine": True}),
-            bias=False,  # the norm takes it away again
+            bias=False,  # the norm cancels a bias
             dropout=dropout,
             upsample=upsample,
         )
@@ -81,7 +81,7 @@ class MonaiBasicUNet(nn.Module):
 
 
 def check(image: Tensor, layers: tuple[int, ...], last: int) -> None:
-    """Raises GantkError for an image that is too small and for a layer that there is not."""
+    """Raise GantkError for an image that is too small and for a layer that does not exist."""
     size = image.shape[2:]
     if min(size) < LEAST:
         least, found = ("×".join(map(str, sides)) for sides in ([LEAST] * len(size), size))

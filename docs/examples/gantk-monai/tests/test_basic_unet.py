@@ -1,4 +1,4 @@
-"""Is monai_basic_unet what gantk expects of a generator, and MONAI's network?"""
+"""monai_basic_unet meets the contract of generators, and equals MONAI's network."""
 
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ class TestMonaiBasicUNet(gantk.testing.GeneratorConformance):
 class TestOtherParts(gantk.testing.GeneratorConformance):
     component = MonaiBasicUNet
     parameters: ClassVar = {"channels": 4, "norm": "batch", "upsample": "pixelshuffle"}
-    size = (35, 46)  # odd at every halving but one
+    size = (35, 46)  # odd at all halvings except one
     volume = (33, 34, 32)
     test_two_processes = None  # as above
 

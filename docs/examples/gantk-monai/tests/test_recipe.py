@@ -1,4 +1,4 @@
-"""Does the recipe train?"""
+"""The recipe trains."""
 
 from pathlib import Path
 

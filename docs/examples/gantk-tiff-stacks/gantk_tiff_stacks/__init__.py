@@ -3,7 +3,7 @@
 import gantk
 from gantk_tiff_stacks.dataset import TiffStacks
 
-gantk_api = 1  # the plugin API that it was written for
+gantk_api = 1  # the version of the plugin API
 
 
 @gantk.hookimpl

@@ -1,4 +1,4 @@
-"""`python -m gantk_tiff_stacks FOLDER` writes made specimens: cells whose fluorescence depends on the stain."""
+"""`python -m gantk_tiff_stacks FOLDER` writes synthetic specimens: cells whose fluorescence depends on the stain."""
 
 import csv
 import sys
@@ -11,7 +11,7 @@ STAINS = ("dapi", "gfp")
 
 
 def write(root: Path, specimens: int = 12) -> Path:
-    """Specimens of two stains, each of five pages of 40 × 48 pixels; returns the folder."""
+    """Write specimens of two stains, each with five pages of 40 × 48 pixels; returns the folder."""
     root.mkdir(parents=True, exist_ok=True)
     rows = []
     y, x = np.mgrid[:40, :48]

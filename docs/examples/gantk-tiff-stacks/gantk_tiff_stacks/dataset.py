@@ -1,4 +1,4 @@
-"""The dataset: a folder of specimens, and a table of what is known of each."""
+"""The dataset: a folder of specimens, and a table of their labels."""
 
 import csv
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from gantk_tiff_stacks.stack import Stack
 class TiffStacks:
     """Specimens under a microscope: `ROOT/SPECIMEN/CHANNEL.tif`, stacks of 16 bits, and `ROOT/labels.csv`.
 
-    The table has the columns `specimen` and, if there is one, `patient`; every other column is a label, which recipes
-    can give to networks (`[data.extra.NAME]`). Source: the TIFF specification, revision 6.0 (Adobe, 1992), of which
-    every page is a slice.
+    The table has the column `specimen` and an optional column `patient`; every other column is a label, which recipes
+    can give to networks (`[data.extra.NAME]`). Every page of a stack is a slice. Source: the TIFF specification,
+    revision 6.0 (Adobe, 1992).
 
     Args:
         root: the folder.
@@ -37,7 +37,7 @@ class TiffStacks:
         return found
 
     def subject_at(self, path: Path, modalities: Sequence[str]) -> gantk.Subject:
-        """One specimen by its folder, for `gantk predict`; what the table says of it goes along."""
+        """One specimen by its folder, for `gantk predict`, with its labels from the table."""
         subject = self._subject(path, self._labels())
         for name in modalities:
             if name not in subject.files:

@@ -1,4 +1,4 @@
-"""What is read of one specimen: it knows its way to normalized slices and back (`gantk.Readable`)."""
+"""The images of one specimen, with the conversion to normalized slices and back (`gantk.Readable`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Stack:
     """Images of one specimen, all (Z, H, W), as counts of 16 bits; 0 is outside the specimen.
 
     Attributes:
-        images: by channel of the microscope, float32.
+        images: float32 images by channel of the microscope.
     """
 
     images: dict[str, np.ndarray]
@@ -23,7 +23,7 @@ class Stack:
     def slices(self, inputs: Sequence[str], settings: gantk.SliceSettings) -> gantk.Slices:
         """Every page as a slice in [-1, 1], exactly -1 outside the specimen.
 
-        A count means the same in every file, so all images have one scale, but for a range in the recipe
+        Counts mean the same in every file, so all images have one scale, unless the recipe sets a range
         (`data.intensities.NAME.range`).
         """
         foreground = np.any([self.images[name] > 0 for name in inputs], axis=0)

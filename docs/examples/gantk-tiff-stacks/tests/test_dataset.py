@@ -1,4 +1,4 @@
-"""Is tiff_stacks what gantk expects of a dataset, and do its numbers come back?"""
+"""tiff_stacks meets the contract of datasets, and restores the numbers of files."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the recipe train, and does the label count?"""
+"""The recipe trains, and the label matters."""
 
 from pathlib import Path
 

@@ -3,7 +3,7 @@
 import gantk
 from gantk_weight_averaging.dynamic import DynamicWeights
 
-gantk_api = 1  # the plugin API that it was written for
+gantk_api = 1  # the version of the plugin API
 
 
 @gantk.hookimpl

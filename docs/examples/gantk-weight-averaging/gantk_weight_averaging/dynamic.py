@@ -1,4 +1,4 @@
-"""Dynamic weight average: what falls slowly from epoch to epoch counts more in the next one."""
+"""Dynamic weight average: losses that decrease slowly get larger weights in the next epoch."""
 
 from collections.abc import Mapping
 
@@ -11,22 +11,22 @@ import gantk
 class DynamicWeights(nn.Module):
     """Σ_k λ_k·L_k with λ_k = K·exp(r_k/T) / Σ_i exp(r_i/T), r_k the ratio of L_k's means in the last two epochs.
 
-    In the first two epochs, of which there is no ratio yet, every λ is 1. Source: Liu et al., "End-to-end multi-task
+    In the first two epochs there is no ratio yet, and every λ is 1. Source: Liu et al., "End-to-end multi-task
     learning with attention", CVPR 2019, equation 7.
 
     Args:
         terms: the terms' names.
-        temperature: T; the larger, the more alike the weights.
+        temperature: T; larger values make the weights more equal.
     """
 
-    means: Tensor  # (2, K): of the last epoch and of the one before; 0 where there was none
-    sums: Tensor  # (2, K): of this epoch's losses, and how many there were
+    means: Tensor  # (2, K): means of the last two epochs; 0 before them
+    sums: Tensor  # (2, K): sums and counts of this epoch's losses
     epoch: Tensor
 
     def __init__(self, terms: tuple[str, ...], temperature: gantk.Positive = 2.0) -> None:
         super().__init__()
         self.terms, self.temperature = terms, temperature
-        # buffers are in checkpoints, so that a resumed run goes on as it was
+        # checkpoints contain buffers, so a resumed run continues exactly
         self.register_buffer("means", torch.zeros(2, len(terms)))
         self.register_buffer("sums", torch.zeros(2, len(terms)))
         self.register_buffer("epoch", torch.tensor(-1))
@@ -53,7 +53,7 @@ class DynamicWeights(nn.Module):
 
     @torch.no_grad()
     def _next(self, epoch: int) -> None:
-        """Begin an epoch: this one's means are the last one's from now on."""
+        """Begin an epoch: the means of the current epoch become those of the last one."""
         self.means[1] = self.means[0]
         self.means[0] = self.sums[0] / self.sums[1].clamp(min=1)
         self.sums.zero_()

@@ -1,4 +1,4 @@
-"""Is dynamic_weights what gantk expects of a balance, and are its weights those of the paper?"""
+"""dynamic_weights meets the contract of balances, and its weights are those of the paper."""
 
 from dataclasses import dataclass, field
 from math import exp
@@ -18,7 +18,7 @@ class TestDynamicWeights(gantk.testing.BalanceConformance):
 
 @dataclass
 class Step:
-    """The part of a view that the balance asks for."""
+    """The part of a view that the balance uses."""
 
     moment: gantk.Moment
     logged: dict[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Does the recipe train with it?"""
+"""The recipe trains with the balance."""
 
 from pathlib import Path
 
