@@ -121,7 +121,7 @@ def _decisive(translator: Translator, recipe: Recipe, *wanted: Mapping[str, Sequ
 def _run_through(
     translator: Translator, recipe: Recipe, layers: Mapping[str, Sequence[int]], judged: Mapping[str, Sequence[int]]
 ) -> Channels:
-    """The channels of both networks' features; `layers` and `judged`: layers that terms need, by the name of the term."""
+    """The channels of both networks' features; `layers` and `judged`: the layers that terms need, by term."""
     takes, gives = translator.in_channels, translator.gives.size
     output, channels = _pass(translator, "generator", recipe, takes, layers)
     translator.check_output(output, min(recipe.data.batch.values()), recipe.data.image_size)
