@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
-os.environ.setdefault("GANTK_DEVICE", "cpu")  # that of all tests but those of tests/cuda
+os.environ.setdefault("GANTK_DEVICE", "cpu")  # of all tests except tests/cuda
 
 if TYPE_CHECKING:
     from gantk.data.batch import Group
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gantk.recipe import Recipe
     from gantk.translation import Assembly, StagePlan
 
-settings.register_profile("untimed", deadline=None)  # how busy the machine is must not decide
+settings.register_profile("untimed", deadline=None)  # a busy machine must not fail tests
 settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent

@@ -1,6 +1,6 @@
-"""An environment as a stranger's: gantk from a wheel, the libraries that it depends on, and nothing of this repository.
+"""A new user's environment: gantk from a wheel, the libraries that it depends on, and nothing of this repository.
 
-There is no network: libraries, build backends among them, are those of the environment that the tests run in.
+There is no network: libraries and build backends come from the environment that runs the tests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Fresh:
     """An environment made for a test, and an empty folder to work in.
 
     Attributes:
-        here: the folder, in which commands run.
+        here: the folder in which commands run.
         packages: where the environment's own packages are installed.
     """
 
@@ -35,7 +35,7 @@ class Fresh:
             check=True,
         )
         self.packages = Path(found.stdout.strip())
-        # a path that a .pth file adds is searched last, and .pth files there, as of editable installs, are not read
+        # a path from a .pth file is searched last, and its own .pth files, as of editable installs, are not read
         (self.packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
 
     @property
@@ -43,12 +43,12 @@ class Fresh:
         return self.environment / ("Scripts" if os.name == "nt" else "bin")
 
     def call(self, *command: str | Path) -> str:
-        """Run a command of the environment; what it wrote to standard output."""
+        """Run a command of the environment; returns its standard output."""
         program, *arguments = command
         kept = ("SYSTEMROOT", "TEMP", "GANTK_CACHE", "OMP_NUM_THREADS")
         variables = {name: os.environ[name] for name in kept if name in os.environ}
         variables |= {"PATH": f"{self.bin}{os.pathsep}{os.defpath}", "HOME": str(self.here.parent)}
-        # no network, no index: the build backend and what plugins depend on are among the libraries
+        # no network, no index: the libraries include the build backend and the plugins' requirements
         variables |= {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         done = subprocess.run(
             [self.bin / program, *arguments], cwd=self.here, env=variables, capture_output=True, text=True, timeout=300
@@ -57,9 +57,9 @@ class Fresh:
         return done.stdout
 
     def install(self, *what: str | Path) -> None:
-        """Install wheels, or folders, of which wheels are built first; what they depend on is among the libraries.
+        """Install wheels, or folders (wheels are built first); the libraries include their requirements.
 
-        There, too, may be what is installed: it is not looked at, for it has no scripts here.
+        Packages that are among the libraries, too, are installed anyway, because they have no scripts here.
         """
         self.call("python", "-m", "pip", "install", "-q", "--ignore-installed", "--no-deps", *what)
 

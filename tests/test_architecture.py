@@ -1,4 +1,4 @@
-"""What holds for the source as a whole: which way imports go, what loads when, and what the core must not know."""
+"""Rules for the whole source: directions of imports, time of loading, and independence of the core from methods."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_search_for_methods_finds_them() -> None:
 
 
 def test_modules_stay_short() -> None:
-    """A module with one idea fits; a longer one is to be shortened, and then divided."""
+    """A module with one idea is short enough; shorten a longer one, then divide it."""
     lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*CORE, *PLUGIN_FILES]}
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
 

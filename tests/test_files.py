@@ -113,7 +113,7 @@ def test_a_seal_tells_any_change_of_what_it_seals() -> None:
     for found, written in (("3", "7"), ("0.1", "0.3"), ("step", "stfp"), ("null", "true")):
         with pytest.raises(ValueError, match="its own checksum"):
             unsealed(json.loads(text.replace(found, written, 1)))
-    assert unsealed({"step": 3}) == {"step": 3}  # of before there were seals
+    assert unsealed({"step": 3}) == {"step": 3}  # from before there were seals
 
 
 def test_atomic_files_and_folders_are_whole_or_absent(tmp_path):
@@ -151,7 +151,7 @@ def test_what_a_killed_process_left_is_removed_before_its_parent_waits_for_it(tm
 
 
 def test_the_checksum_of_facts_depends_on_no_order_of_keys() -> None:
-    """Caches and the ids of sweeps' runs hold it, so that it stays what it is."""
+    """Caches and the ids of sweeps' runs depend on it, so it must not change."""
     known = "2742c95f2d00ab3d46d73f207ea7e5fe"
     assert checksum_of({"a": [1, None], "b": "x"}) == checksum_of({"b": "x", "a": [1, None]})
     assert checksum_of({"a": [1, None], "b": "x"})[:32] == known

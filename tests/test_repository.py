@@ -1,4 +1,4 @@
-"""What contributors rely on: one list of checks, one version, tests where they are looked for, mends of one form."""
+"""Rules for contributors: one list of checks, one version, tests in the expected files, mends of one form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stranger's first plugin: from an empty folder to a loss of one's own in a recipe, with three commands.
+"""A new user's first plugin: from an empty folder to an own loss in a recipe, with three commands.
 
 gantk and the plugin are wheels, installed in an environment made for this test, which sees the libraries that gantk
 depends on and nothing else of the environment that the tests run in.

@@ -1,4 +1,4 @@
-"""The types that the package promises (`py.typed`), as a stranger's type checker reads them."""
+"""The types that the package promises (`py.typed`), as a user's type checker reads them."""
 
 from __future__ import annotations
 

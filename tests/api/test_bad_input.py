@@ -16,7 +16,7 @@ from disks import disk_of, make_room
 
 
 def assert_refused(process: Any, code: int, *fragments: str) -> None:
-    """The command failed as it should: the code, one paragraph that says this, no run and no partial file."""
+    """Assert that the command failed with this code and this paragraph, and left no run and no partial file."""
     assert process.wait() == code, process.output
     said = process.output
     assert "Traceback" not in said
@@ -216,7 +216,7 @@ def test_the_disk_is_full_while_a_checkpoint_is_written(
     server: Any, recipe: Path, small_disk: Path, uninterrupted: Any, tmp_path: Path
 ) -> None:
     assert_refused(server.start(tmp_path, "run", recipe, "--out", small_disk), 2, "checkpoints take", "are free")
-    unseen = "import gantk.api.runner as r; r.check_out = lambda *_: None"  # as where others fill the disk later
+    unseen = "import gantk.api.runner as r; r.check_out = lambda *_: None"  # as if others fill the disk later
     process = server.start(tmp_path, "run", recipe, "--out", small_disk, before=unseen)
     assert process.wait() == 1
     said = process.output

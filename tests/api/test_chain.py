@@ -52,7 +52,7 @@ ema = 0.5
 
 
 class Doubtful(nn.Module):
-    """The mean of what it takes, moved a little, and how far its channels are apart."""
+    """The mean of its input channels, slightly changed, and the spread of the channels."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def test_what_it_makes_besides_is_written_beside_it(model: Any, cohort: Path, tm
     assert inside.min() == 0
     wanted = model.translate(prepared, QuietProgress())[:, 1][prepared.slices.foreground].max()
     assert inside.max() == pytest.approx(wanted, rel=1e-5)
-    assert wanted > 1  # in the generator's own numbers, no image's
+    assert wanted > 1  # in the generator's own numbers, not in an image's
     made = predict_cohort(model, cohort, tmp_path / "all", also=["spread"], progress=QuietProgress())
     assert not made.failed
     assert (tmp_path / "all" / "P0_t1ce_spread.nii.gz").is_file()

@@ -1,4 +1,4 @@
-"""What a recipe cannot mean is said before anything is read."""
+"""Impossible recipes are refused before anything is read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ AVERAGE = {**TINY, "mean": {"like": "g", "average_of": "g", "decay": 0.9}}
 
 
 def small(**tables: Any) -> Recipe:
-    """The least recipe on small slices, with a tiny network."""
+    """The smallest recipe on small slices, with a tiny network."""
     data = {"crop": [16, 24], **tables.pop("data", {})}
     return least(**{"translators": TINY, "evaluation": {"metrics": ["mse"]}, **tables, "data": data})
 

@@ -25,7 +25,7 @@ SPLIT = Split(("a", "b"), (), ("c",), ("d",))
 
 
 class Hooks:
-    """Notes what plugins are told."""
+    """Records the calls of hooks."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
@@ -36,7 +36,7 @@ class Hooks:
 
 @pytest.fixture
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A course whose training raises what `ends` says, or ends."""
+    """A course whose training raises `ends`, or ends without an error."""
     session: Any = SimpleNamespace(hook=Hooks())
     state: Any = SimpleNamespace(position=SimpleNamespace(total=0))
     made: Any = Course(

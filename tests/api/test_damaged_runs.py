@@ -33,7 +33,7 @@ def half(path: Path) -> None:
 
 
 def lines(path: Path) -> None:
-    """Half of it, cut between two lines: no parser sees that."""
+    """The first half of the file, cut between two lines, which no parser notices."""
     rows = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(rows[: max(len(rows) // 2, 1)]))
 
@@ -91,7 +91,7 @@ READ_BY = {
     "evaluation/weights.json": ("report",),
     PANEL: ("report",),
 }
-#: What a run may lack: pictures and maps are not of every run.
+#: Files that a run may lack: not every run has pictures and maps.
 MAY_BE_MISSING = ("evaluation/examples.npz", "evaluation/weights.json", PANEL)
 
 
@@ -101,7 +101,7 @@ def run(finished: Path) -> Path:
 
 
 def said_by(verb: str, run: Path) -> list[str]:
-    """What a verb tells its user: warnings and, where it fails, the error."""
+    """The output of a command: warnings and, if it fails, the error."""
     said = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -122,7 +122,7 @@ def test_a_whole_run_is_not_complained_of(run: Path, verb: str) -> None:
 def test_damage_is_said_and_stops_nothing_that_it_need_not(
     run: Path, file: str, damage: str, bound_by_permissions: None
 ) -> None:
-    verbs = [verb for verb in READ_BY[file] if verb != "evaluate" or damage == "half"]  # it reads as resume does
+    verbs = [verb for verb in READ_BY[file] if verb != "evaluate" or damage == "half"]  # it reads like a resume
     if damage == "lines" and (file.endswith((".json", ".npz", ".png"))):
         pytest.skip("a file without lines")
     for verb in verbs:
@@ -177,7 +177,7 @@ def test_without_a_recipe_a_run_is_found_by_its_checkpoints(run: Path, monkeypat
 
 
 def test_an_edited_recipe_is_not_called_damaged(run: Path) -> None:
-    """Where the images lie may change after a move."""
+    """The location of the images may change after a move."""
     text = (run / "recipe.toml").read_text()
     (run / "recipe.toml").write_text(text.replace("checkpoint_every = 2", "checkpoint_every = 3"))
     assert RunFiles(run).damages() == []

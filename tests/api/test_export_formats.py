@@ -22,7 +22,7 @@ from gantk.runtime.exported import read_description
 
 
 class Chain(nn.Module):
-    """One generator behind the images that it takes."""
+    """A chain of one generator and its input images."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def test_the_image_alone_is_exported_in_single_precision() -> None:
 
 
 def written(made: Export, off: float = 0.0) -> Report:
-    """By a format that is as simple as can be: the weights, which are read again."""
+    """Write the weights with the simplest possible format, and read them again."""
 
     def opened(path: Path) -> Callable[[torch.Tensor], np.ndarray]:
         weights = torch.load(path, weights_only=True)

@@ -1,4 +1,4 @@
-"""What a dry run says of slices, steps, time, memory and disk."""
+"""The forecast of a dry run: slices, steps, time, memory and disk."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_they_are_translated(run: gantk.RunResult, tmp_path: Path, make_patient:
     first, second = (model.predict(folder, progress=QuietProgress()) for folder in (with_all, with_one))
     assert first.shape == second.shape
     assert not np.array_equal(first, second)
-    # the image that is asked for is not looked at
+    # the requested image is not read
     whole = make_patient(tmp_path / "whole" / "N", 50, ("t1", "t2", "t1ce"))
     np.testing.assert_array_equal(model.predict(whole, progress=QuietProgress()), first)
     wanted = model.predict(whole, target="t2", progress=QuietProgress())

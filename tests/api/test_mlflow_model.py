@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> gantk.RunResult:
 
 @pytest.fixture
 def uri(run: gantk.RunResult, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the run is tracked; `mlflow.set_tracking_uri` would outlive the test."""
+    """The address of the run's store; `mlflow.set_tracking_uri` would affect later tests."""
     told = json.loads((run.folder / "tracking.json").read_text())
     address = f"sqlite:///{(run.folder.parents[1] / 'mlflow.db').as_posix()}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)

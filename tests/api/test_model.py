@@ -19,7 +19,7 @@ INPUTS = ("t1", "t2")
 
 @pytest.fixture(scope="session")
 def patient(tmp_path_factory: pytest.TempPathFactory, make_patient: Any) -> Path:
-    """A patient that no training saw, without target."""
+    """A patient who is in no training data, without target."""
     return make_patient(tmp_path_factory.mktemp("new") / "N1", seed=77, modalities=INPUTS)
 
 

@@ -24,7 +24,7 @@ QUIET = QuietProgress()
 
 @pytest.fixture
 def three(tmp_path: Path, make_patient: Any) -> Path:
-    """Three patients of whom no training knows."""
+    """Three patients who are in no training data."""
     for number in range(3):
         make_patient(tmp_path / "new" / f"N{number}", seed=50 + number)
     return tmp_path / "new"

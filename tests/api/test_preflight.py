@@ -1,4 +1,4 @@
-"""What cannot work is said before the work starts."""
+"""Impossible work is refused before it starts."""
 
 from __future__ import annotations
 

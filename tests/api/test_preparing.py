@@ -1,4 +1,4 @@
-"""What is asked of a model: role, target and inputs, and what cannot be asked."""
+"""Requests to a model: role, target and inputs, and impossible requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TYPICAL = Relative(fixed_scale(0, 500))
 
 
 def preparation(dataset: Any = None, **data: Any) -> Preparation:
-    """Of two roles: `g` makes both targets of both inputs, `back` makes T1 of the first target."""
+    """A preparation for two roles: `g` makes both targets from both inputs, `back` makes T1 from the first target."""
     recipe = least(
         predict="g",
         data={"dataset": "brats", "root": "x", "inputs": ["t1", "t2"], "target": ["t1ce", "flair"], **data},

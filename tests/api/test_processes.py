@@ -72,7 +72,7 @@ def test_they_share_the_test_patients_and_measure_what_one_would(whole: Path, tm
 def test_a_process_is_killed_and_the_run_resumed(whole: Path, recipe: Path, tmp_path: Path) -> None:
     gantk = start(tmp_path, str(recipe), *EVEN)
     kill(gantk, tmp_path, 1, signal.SIGKILL)
-    said, _ = gantk.communicate(timeout=60)  # nobody waits for one that is gone
+    said, _ = gantk.communicate(timeout=60)  # no process waits for a dead one
     assert gantk.returncode == 1, said
     assert "another of the 2 processes of this run has ended" in said
     assert state(tmp_path) == "failed"
@@ -100,5 +100,5 @@ def test_what_cannot_be_divided_is_said_once(recipe: Path, tmp_path: Path) -> No
     said, _ = gantk.communicate(timeout=SECONDS)
     assert gantk.returncode == 2, said
     told = [line for line in said.splitlines() if "1 images cannot be divided evenly among 2 processes" in line]
-    assert sum("process 1: " not in line for line in told) == 1  # the other may add its own, late
+    assert sum("process 1: " not in line for line in told) == 1  # the other process may add its own message later
     assert not (tmp_path / "runs").exists()

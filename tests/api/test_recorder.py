@@ -1,4 +1,4 @@
-"""What the engine reports becomes lines of the journal, the run's state, pictures, and calls of hooks and display."""
+"""The engine's reports become lines of the journal, the run's state, pictures, and calls of hooks and display."""
 
 from __future__ import annotations
 

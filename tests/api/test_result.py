@@ -1,4 +1,4 @@
-"""What a finished run returns, as a notebook and a terminal show it."""
+"""The result of a finished run, as a notebook and a terminal show it."""
 
 from __future__ import annotations
 

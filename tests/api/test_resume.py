@@ -57,7 +57,7 @@ def test_ten_kills_at_random_moments(server: Any, recipe: Path, uninterrupted: A
 
 
 def state(run: Path) -> str | None:
-    """What the run says of itself; None where it was killed before it said anything."""
+    """The content of status.json; None if the run was killed before writing it."""
     path = run / "status.json"
     return json.loads(path.read_text())["state"] if path.exists() else None
 
@@ -106,7 +106,7 @@ def test_a_kill_in_every_phase(server: Any, recipe: Path, uninterrupted: Any, tm
     assert "there is no run 'tiny'" in refused.output
     process = server.start(tmp_path, "run", recipe, before=killed_while_writing("environment.json"))
     assert process.wait() == -signal.SIGKILL
-    (run,) = (tmp_path / "runs").iterdir()  # what the first left is gone
+    (run,) = (tmp_path / "runs").iterdir()  # the leftovers of the first run are gone
     for name in ("status.json", ".png", "checkpoint.json", ".safetensors", "patients.csv", "examples.npz"):
         process = server.start(tmp_path, "run", "--resume", run.name, before=killed_while_writing(name))
         assert process.wait() == -signal.SIGKILL, (name, process.output)

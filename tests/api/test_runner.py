@@ -23,7 +23,7 @@ from gantk.training.checkpoint import newest_checkpoint
 
 
 class Watcher:
-    """A plugin that is told of a run's life."""
+    """A plugin that records the hooks of a run."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
@@ -125,7 +125,7 @@ def test_the_resolved_recipe_gives_the_same_run(result: gantk.RunResult, tmp_pat
 
 
 def test_rates_follow_the_schedule(result: gantk.RunResult) -> None:
-    """Base 1e-3; each stage decays linearly to 0; the teacher goes on at a fifth in the second stage."""
+    """Base 1e-3; each stage decays linearly to 0; the teacher's rate in the second stage is a fifth."""
     steps = [r for r in records(result.folder) if any(name.startswith("rate/") for name in r["metrics"])]
     assert [r["step"] for r in steps] == list(range(15))
     for record in steps:

@@ -1,4 +1,4 @@
-"""Weights that generators start with: where they come from, whether they fit, and what is said of it."""
+"""Initial weights of generators: their source, whether they fit, and the notes about them."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     yield
     monkeypatch.undo()
-    lend("sqlite:///nothing")  # what a test lent is taken back
+    lend("sqlite:///nothing")  # a test's credentials are removed
 
 
 @pytest.fixture
 def failing() -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """A server that refuses everything but the question whether it is there, and what it was asked."""
+    """A server that refuses everything except the health check, and the list of its requests."""
     asked: list[tuple[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -93,7 +93,7 @@ def test_a_password_in_a_recipe_is_refused(recipe: Path, tmp_path: Path) -> None
 
 
 def holding(folder: Path, *secrets: str) -> list[tuple[str, str]]:
-    """Files that hold a secret, as it is or as a header would have it."""
+    """Files that contain a secret, in plain text or encoded as in a header."""
     basic = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
@@ -117,7 +117,7 @@ def test_secrets_reach_the_server_and_nothing_else(
     assert not holding(tmp_path, PASSWORD, TOKEN)
 
     asked.clear()
-    with pytest.raises(TrackingError):  # the store is the one that the run was given
+    with pytest.raises(TrackingError):  # the store is the run's own
         sync(run)
     assert asked
     said = call("doctor", "--tracking-uri", uri).output + call("sync", run, "--tracking-uri", uri).output

@@ -12,7 +12,7 @@ import unchanged
 from gantk.plugins import load_plugins
 
 BEFORE = json.loads(unchanged.FILE.read_text(encoding="utf-8"))
-#: Lines of the run's first stage; the student's are carried away by rounding, and say what is measured alone.
+#: Lines of the run's first stage; rounding changes the student's values, so only their names are compared.
 TEACHER = 8
 
 
@@ -20,7 +20,7 @@ TEACHER = 8
 def test_a_recipes_losses_are_those_of_before(name: str) -> None:
     found, before = unchanged.losses(name, load_plugins().registry), BEFORE["losses"][name]
     assert list(found) == list(before)
-    rounding = 1e-5  # of the first step; an update of Adam's makes much of small gradients
+    rounding = 1e-5  # of the first step; Adam's update amplifies small gradients
     for stage, steps in found.items():
         for now, then in zip(steps, before[stage], strict=True):
             assert now == pytest.approx(then, rel=rounding)

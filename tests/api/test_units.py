@@ -20,7 +20,7 @@ from units import BRAIN, SHAPE, UNITS, make_recipe, opened, write
 
 
 def there_and_back(recipe: Recipe, cohort: Cohort, dataset: Any, patient: str, *, seen: bool) -> tuple[Any, Any]:
-    """A subject's target, and what a perfect network's answer becomes by the steps of `gantk predict`."""
+    """A subject's target, and the output of a perfect network after the steps of `gantk predict`."""
     (source,), (target,) = recipe.data.inputs, recipe.data.targets
     settings = slice_settings(recipe)
     subject = next(s for s in dataset.subjects(QuietProgress()) if s.id == patient)
@@ -49,7 +49,7 @@ def test_a_targets_own_slices_become_the_target(tmp_path: Path, source: str, tar
     truth, made = there_and_back(recipe, cohort, dataset, patient, seen=target not in ABSOLUTE)
     tolerance = 1e-3 * np.ptp(truth)
     np.testing.assert_allclose(made[BRAIN], truth[BRAIN], atol=tolerance)
-    if target == "zwhole":  # each patient has a background of its own
+    if target == "zwhole":  # each patient has a different background
         tolerance = 0.1 * np.ptp(truth)
     np.testing.assert_allclose(made[~BRAIN], truth[~BRAIN], atol=tolerance)
     # what training reads is the same
@@ -60,7 +60,7 @@ def test_a_targets_own_slices_become_the_target(tmp_path: Path, source: str, tar
 
 
 def test_a_relative_target_is_as_bright_beside_the_input_as_in_training(tmp_path: Path) -> None:
-    """The input has a lower end and a background of its own, which the answer must not have."""
+    """The input has its own lower end and background, which the output must not have."""
     root = write(tmp_path / "data", ["mr", "offset"])
     recipe, cohort, dataset = opened(make_recipe(tmp_path, root, "offset", "mr"))
     truth, made = there_and_back(recipe, cohort, dataset, cohort.split.test[0], seen=False)
@@ -84,7 +84,7 @@ def test_an_offset_of_a_files_numbers_is_no_brightness(tmp_path: Path) -> None:
         assert (made[~BRAIN] == 1000).all()
         np.testing.assert_allclose(made[BRAIN], truth[BRAIN], atol=0.12 * np.ptp(truth))
         stored = cohort.store[patient].images([3], ["offset"])
-        assert np.ptp(stored[stored > -1]) > 0.3  # the offset takes no room
+        assert np.ptp(stored[stored > -1]) > 0.3  # the offset does not reduce the range
 
 
 @pytest.mark.parametrize("aligned", [True, False])

@@ -35,7 +35,7 @@ class Loader:
 
 
 class Others:
-    """One of two processes, whose other one found what it found, too."""
+    """One of two processes; all values of the other one are 1."""
 
     def __init__(self, rank: int = 0) -> None:
         self.rank, self.size, self.first = rank, 2, rank == 0
@@ -111,7 +111,7 @@ def test_processes_share_the_slices_and_have_one_mean(made: Any) -> None:
         validated = made(6, world=Others(rank))
         found = validated(PLAN, Position(0, 1, 0, 9))
         parts.append(validated.cohort.loader.asked)
-        assert found["a/mae"] == pytest.approx(1.0 / 4)  # three of its own, which are 0, and the other's 1
+        assert found["a/mae"] == pytest.approx(1.0 / 4)  # three own values, which are 0, and the other process's 1
     whole = made(6)
     whole(PLAN, Position(0, 1, 0, 9))
     assert sorted(parts[0] + parts[1]) == sorted(whole.cohort.loader.asked)

@@ -29,7 +29,7 @@ def spent() -> float:
 
 
 def measure(subjects: int, voxel: float) -> dict[str, float]:
-    """Everything in this process; seconds by phase, and MiB."""
+    """Measure all phases in this process: seconds by phase, and MiB."""
     import gantk.api.course as course
     import gantk.report.html as html
     from gantk import run

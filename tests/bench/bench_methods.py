@@ -147,23 +147,23 @@ class Side:
             self._step = lambda: step(self.batch)
 
     def block(self) -> None:
-        """As many steps as a round has."""
+        """Run the steps of one round."""
         for _ in range(10 if self.device.type == "cuda" else 1):
             self.step()
         finish(self.device)
 
     def step(self) -> dict[str, float]:
-        """One training step; the losses before it."""
+        """One training step; returns the losses."""
         return {name: loss.item() if isinstance(loss, Tensor) else loss for name, loss in self._step().items()}
 
     def gradient(self) -> Tensor:
-        """Of all generators, as the last step left it; without heads, whose small weights make theirs outweigh it."""
+        """The gradient of all generators after the last step, without heads, whose large gradients would dominate."""
         parameters = (p for generator in self.generators for p in generator.parameters())
         return torch.cat([p.grad.flatten().double() for p in parameters if p.grad is not None])
 
 
 def first_step(sides: Mapping[str, Side], tf32: bool) -> None:
-    """One step of each from one seed: losses agree with the published fp32 step's, gradients are compared."""
+    """Run one step of each from one seed: losses must agree with the published fp32 step, gradients are compared."""
     wanted: dict[str, float] = {}
     gradients = {}
     for name, side in sides.items():

@@ -1,4 +1,4 @@
-"""What the core costs: its Pix2Pix step against a loop written by hand with the same networks, losses and optimizers.
+"""The core's overhead: its Pix2Pix step against a loop written by hand with the same networks, losses and optimizers.
 
 Run as `python tests/bench/bench_overhead.py [--small] [--threads N] [--rounds N] [--device cpu]`; in each round either
 does a block of steps, in turns who begins; prints the median over rounds of gantk's time by the loop's.
@@ -109,7 +109,7 @@ def compare(
         for step in (hand, ours):
             torch.manual_seed(number)  # the same dropout
             losses.append(step(group))
-        # on a GPU later steps differ: the order of sums is not fixed, and Adam enlarges what they differ by
+        # on a GPU later steps differ: the order of sums is not fixed, and Adam enlarges the differences
         for key, value in losses[0].items() if number == 0 or device.type == "cpu" else ():
             assert abs(losses[1][key] - value) <= 1e-4 * abs(value), (number, key, value, losses[1][key])
 
@@ -119,7 +119,7 @@ def compare(
         finish(device)
 
     spent = in_turns({"loop": lambda: block(hand), "gantk": lambda: block(ours)}, rounds)
-    # on a CPU the process's own time: what others on the machine do does not count
+    # on a CPU the time of this process, to exclude other processes
     seconds = {side: [s.cpu if device.type == "cpu" else s.wall for s in found] for side, found in spent.items()}
     ratio = Spread.of([ours_s / hand_s for hand_s, ours_s in zip(seconds["loop"], seconds["gantk"], strict=True)])
     print(

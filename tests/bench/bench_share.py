@@ -1,4 +1,4 @@
-"""How much of a recipe's step is its networks' work: `python tests/bench/bench_share.py RECIPE [a.b=1 ...]`.
+"""The networks' share of the time of a recipe's step: `python tests/bench/bench_share.py RECIPE [a.b=1 ...]`.
 
 Records every call of a network in one step of each stage and repeats these calls alone, forward and, where the step
 learns through them, backward. Printed are the processor's times of both, in turns, and their ratio: what is missing to
@@ -29,7 +29,7 @@ ROUNDS, STEPS = 7, 3
 
 
 class Call(NamedTuple):
-    """One call of a network: what it was given, and the parameters that the step trained through it."""
+    """One call of a network: its inputs, and the parameters that the step trained through it."""
 
     module: nn.Module
     arguments: tuple[Any, ...]
@@ -52,7 +52,7 @@ class Call(NamedTuple):
 
 
 def leaf(tensor: Tensor) -> Tensor:
-    """A copy that is the end of a graph, where the tensor was part of one."""
+    """A copy that is a leaf; it requires a gradient if the tensor was part of a graph."""
     return tensor.detach().requires_grad_(tensor.requires_grad)
 
 

@@ -1,4 +1,4 @@
-"""One training step of published methods as their codes perform it, in plain torch: what gantk's step is timed against.
+"""One training step of published methods as their codes perform it, in plain torch, to compare with gantk's step.
 
 Written from what the codes of pix2pix and CycleGAN (Zhu, Park, Isola et al.), CUT (Park et al.) and pGAN (Dar et al.)
 do: layers as in `published`, the encoder run again for the features of keys and of queries, Adam without fusion.
@@ -68,7 +68,7 @@ class PublishedStep(ABC):
     """A method's networks, with the weights of gantk's translators, and its step.
 
     Args:
-        translators: whose weights are copied, by role.
+        translators: the translators by role; their weights are copied.
         autocast: the context in which forward passes run.
     """
 
@@ -187,7 +187,7 @@ class CycleGan(PublishedStep):
 
 
 def pooled(pool: list[Tensor], images: Tensor) -> Tensor:
-    """The first 50 images pass and are kept; then one is returned or, as often, left in place of one kept before."""
+    """The first 50 images are returned and kept; later images are returned, or swapped with a kept one (p = 0.5)."""
     shown = []
     for image in images:
         if len(pool) < POOL:
@@ -258,7 +258,7 @@ class Cut(PublishedStep):
         return projected, drawn
 
     def cross_entropy(self, query: Tensor, key: Tensor, images: int) -> Tensor:
-        """Of each query, the own key at place 0 before those of the other places of its image."""
+        """The cross-entropy of each query, with its own key first and the keys of other places after it."""
         count, width = query.shape
         positive = torch.bmm(query.view(count, 1, width), key.view(count, width, 1)).view(count, 1)
         query, key = query.view(images, -1, width), key.view(images, -1, width)

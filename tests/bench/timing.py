@@ -1,4 +1,4 @@
-"""Things timed in turns, so that what else happens on the machine meets all of them alike."""
+"""Timing in turns, so that other load on the machine affects all measurements alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Seconds", "Spread", "finish", "in_turns", "where"]
 
 
 class Seconds(NamedTuple):
-    """What some work took: the process's own time, all threads together, and the clock's."""
+    """The time of some work: the process's time over all threads, and the wall-clock time."""
 
     cpu: float
     wall: float
@@ -28,7 +28,7 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least two values."""
+        """The spread of at least two values."""
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(low, median, high)
 

@@ -1,4 +1,4 @@
-"""How the campaign tries its harms and counts what held: a sample in the ordinary suite, all by `nox -s campaign`.
+"""The campaign of faults: a sample runs in the ordinary suite, all of it in `nox -s campaign`.
 
 Every test tries one kind of harm many times. All that is drawn comes from one seed, so that a failure happens again:
 
@@ -31,12 +31,12 @@ ONLY = os.environ.get("GANTK_CAMPAIGN_TRY")
 
 @dataclass
 class Try:
-    """One harm.
+    """One fault.
 
     Attributes:
-        number: by which it is tried again.
-        random: draws what is done; the same for the same number and seed.
-        done: what was done, for people.
+        number: the number with which to repeat it.
+        random: draws the fault; the same number and seed give the same fault.
+        done: a description of the fault.
     """
 
     number: int
@@ -46,7 +46,7 @@ class Try:
 
 @dataclass
 class Harms:
-    """The harms that a test tries, and how many of them held."""
+    """The faults that a test tries, and how many were withstood."""
 
     test: str
     tried: int = 0
@@ -55,17 +55,17 @@ class Harms:
     known: int = 0
 
     def next(self, done: str) -> Try:
-        """A try that something else has drawn."""
+        """A try whose fault was drawn elsewhere."""
         return Try(self.tried, random.Random(), done)
 
     def tries(self, sample: int, whole: int) -> Iterator[Try]:
-        """So many tries, or the one that was asked for."""
+        """A number of tries, or only the requested one."""
         for number in [int(ONLY)] if ONLY else range(whole if WHOLE else sample):
             yield Try(number, random.Random(f"{SEED} {self.test} {number}"))
 
     @contextmanager
     def trying(self, one: Try) -> Iterator[None]:
-        """Count a try, and whether it held; one that did not is told at the end."""
+        """Count a try and its outcome; failures are reported at the end."""
         self.tried += 1
         try:
             yield
@@ -83,25 +83,25 @@ class Harms:
         self.outcomes[outcome] += 1
 
     def not_held(self, outcome: str) -> None:
-        """Count a harm that is known and not mended yet: it fails no test, and held it has not."""
+        """Count a known and open problem: it does not fail the test, and does not count as withstood."""
         self.known += 1
         self.count(outcome)
 
     @property
     def held(self) -> int:
-        """Tries that did no harm."""
+        """The tries that were withstood."""
         return self.tried - len(self.failures) - self.known
 
 
 @pytest.fixture
 def harms(request: pytest.FixtureRequest) -> Harms:
-    """Counts what the test tries; the test fails at its end where not everything held."""
+    """Counts the tries of the test; the test fails at its end if one was not withstood."""
     return Harms(request.node.nodeid)
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """How much is tried, and from which seed."""
+    """The size of the campaign, and its seed."""
 
     seed: int
 
@@ -116,7 +116,7 @@ def campaign() -> Campaign:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
-    """Report the harms of a test when it ends."""
+    """Report the faults of a test when it ends."""
     harms = pyfuncitem.funcargs.get("harms")
     try:
         result = yield
@@ -130,7 +130,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What was tried and what held, by test."""
+    """Print the tries and the withstood ones, by test."""
     reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, ())]
     rows = {r.nodeid: v for r in reports for k, v in getattr(r, "user_properties", ()) if k == "campaign"}
     if not rows:

@@ -1,4 +1,4 @@
-"""Disks of every size: what does not fit ends in one clear error, and goes on after room is made."""
+"""Disks of every size: a full disk ends in one clear error, and the work continues after space is freed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PAGE = 4096
 
 
 def size(draw: random.Random, smallest: int, largest: int) -> int:
-    """A size in bytes, in whole pages, any order of magnitude as likely as another."""
+    """A size in bytes, in whole pages; all orders of magnitude are equally likely."""
     chosen = math.exp(draw.uniform(math.log(smallest), math.log(largest)))
     return max(PAGE, int(chosen) // PAGE * PAGE)
 
 
 def told(process: Any) -> bool:
-    """Whether the command failed, in one paragraph that a user can act on."""
+    """Whether the command failed; checks that the error is one useful paragraph."""
     code, said = process.wait(), process.output
     if code == 0:
         return False
@@ -39,7 +39,7 @@ def told(process: Any) -> bool:
 def full(
     harms: Any, tmp_path: Path, sample: int, whole: int, largest: int, start: Callable[[Path], Any], check: Any
 ) -> None:
-    """Start something on disks of many sizes, and again when there is room."""
+    """Start a command on disks of many sizes, and again after enlarging each."""
     for one in harms.tries(sample, whole):
         with harms.trying(one):
             bytes_ = size(one.random, PAGE, largest)

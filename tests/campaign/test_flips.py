@@ -40,12 +40,12 @@ from gantk.tracking.journal import Journal
 from gantk.training.checkpoint import newest_checkpoint, open_checkpoint
 from tiny_runs import write_patient
 
-#: What a flip in a file without a checksum may do.
+#: Allowed effects of a flip in a file without a checksum.
 UNSEEN = "other values (no checksum in the format)"
 
 
 def flip(path: Path, draw: random.Random) -> str:
-    """Flip one bit of a file; what was done."""
+    """Flip one bit of a file; returns a description."""
     content = bytearray(path.read_bytes())
     place, bit = draw.randrange(len(content)), draw.randrange(8)
     content[place] ^= 1 << bit
@@ -146,7 +146,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_slice_store(harms: Any, recipe: Path, own_cache: Path) -> None:
-    """Slices that are damaged are made again: the same."""
+    """Damaged slices are prepared again and equal the old ones."""
     read_recipe, registry = load_recipe(recipe), load_plugins().registry
     open_cohort(read_recipe, registry, QuietProgress())
     files = sorted(path for path in own_cache.glob("slices/*/*") if path.is_file())
@@ -159,7 +159,7 @@ def test_slice_store(harms: Any, recipe: Path, own_cache: Path) -> None:
 
 
 def test_phantom_cache(harms: Any, own_cache: Path) -> None:
-    """A patient of the phantom that is damaged is made again: the same."""
+    """A damaged patient of the phantom is written again and equals the old one."""
     dataset = Phantom(subjects=1, voxel=8.0)
     dataset.make(QuietProgress())
     files = sorted(path for path in dataset.root.rglob("*") if path.is_file())
@@ -194,7 +194,7 @@ def test_checkpoint(harms: Any, run: Path, name: str, sample: int, whole: int) -
 
 
 def resumed(run: Path) -> Any:
-    """What goes on from a run: recipe, split and weights."""
+    """The state from which a run resumes: recipe, split and weights."""
     gantk.run(resume=run, device="cpu", progress=QuietProgress())
     checkpoint = newest_checkpoint(run / "checkpoints")
     assert checkpoint is not None
@@ -231,7 +231,7 @@ def test_side_files_in_a_report(harms: Any, run: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["patients.csv", "summary.json", "weights.json", "examples.npz"])
 def test_results(harms: Any, run: Path, name: str) -> None:
-    """The rows of patients must be those of the summary; pictures and maps are shown, and no number is of them."""
+    """The rows of patients must match the summary; no number comes from pictures and maps."""
 
     def read() -> Any:
         write_report(run)
@@ -262,7 +262,7 @@ def test_tracking_database(harms: Any, run: Path, tmp_path: Path) -> None:
 
 
 def test_tracking_record(harms: Any, run: Path, tmp_path: Path) -> None:
-    """What was delivered and where to, as the run's folder remembers it."""
+    """The record in the run's folder of what was delivered, and where."""
     uri = f"sqlite:///{tmp_path}/store/mlflow.db"
     sync(run, uri)
 

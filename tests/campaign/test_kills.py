@@ -1,6 +1,6 @@
 """A process killed (SIGKILL) at any change that it makes on the disk, or at any moment, and started again.
 
-Afterwards weights, rows and points are those of a process that nobody killed, and nothing is left over.
+Afterwards weights, rows and points equal those of an undisturbed process, and no leftovers remain.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Killer:
         return int(self.counter.read_text())
 
     def kill(self, watched: Path, number: int, *command: str | Path, before: str = "") -> bool:
-        """Whether the command died at that change; where it makes fewer, it must end well."""
+        """Whether the command died at that change; if it makes fewer changes, it must succeed."""
         process = self._start(watched, number, command, before)
         code = process.wait()
         assert code in (0, -signal.SIGKILL), process.output
         return code != 0
 
     def finish(self, *command: str | Path, before: str = "") -> str:
-        """Let a command end; what it said."""
+        """Wait for the end of a command; returns its output."""
         process = self.server.start(self.folder, *command, before=before)
         assert process.wait() == 0, process.output
         return process.output
@@ -103,7 +103,7 @@ def test_runs(harms: Any, killer: Killer, fresh: Any, recipe: Path, uninterrupte
 def test_runs_at_any_moment(
     harms: Any, server: Any, fresh: Any, recipe: Path, uninterrupted: Any, tmp_path: Path
 ) -> None:
-    """Not at a change of the disk but in time: in the middle of a step, say."""
+    """Killed after a random time, for example in the middle of a step."""
     reference = uninterrupted("plain")
     began = time.monotonic()
     fresh("runs")
@@ -128,7 +128,7 @@ def test_runs_at_any_moment(
 
 
 def test_one_of_two_processes(harms: Any, fresh: Any, recipe: Path, tmp_path: Path) -> None:
-    """Any of the processes of one run, at any moment; the others end by themselves, and all go on together."""
+    """Any process of one run is killed, at any moment; the others end by themselves, and the run resumes."""
     began = time.monotonic()
     reference = start(fresh("alone"), recipe, *EVEN)
     said, _ = reference.communicate(timeout=600)
@@ -210,7 +210,7 @@ def test_predict(harms: Any, killer: Killer, fresh: Any, uninterrupted: Any, tmp
             one.done = f"killed at change {place} of {total}"
             killer.kill(out, place, *command)
             assert stored(out).get("a.nii.gz") in (None, expected["a.nii.gz"])
-            killer.finish(*command, "--overwrite")  # it may have been killed when the file was there already
+            killer.finish(*command, "--overwrite")  # it may have been killed after the file was written
             assert stored(out) == expected
 
 
@@ -242,7 +242,7 @@ rewind = 0
 
 
 def test_sweeps(harms: Any, killer: Killer, fresh: Any, recipe: Path, tmp_path: Path) -> None:
-    """The sweep or one of its children is killed; started again, it ends as one that nobody killed."""
+    """The sweep or one of its children is killed; after a restart, it ends like an undisturbed sweep."""
     path = tmp_path / "sweep.toml"
     path.write_text(SWEEP.format(base=recipe.as_posix()))
     command = ("run", path, "--workers", "1", "--device", "cpu")
@@ -284,7 +284,7 @@ def alive(parent: Path) -> list[int]:
 
 
 def points(database: Path) -> list[Any]:
-    """Values, parameters and tags of runs that are the run's own, without times and ids."""
+    """Values, parameters and tags that belong to the runs themselves, without times and ids."""
     with closing(sqlite3.connect(database)) as connection:
         metrics = connection.execute("SELECT key, value, step FROM metrics ORDER BY 1, 3, 2").fetchall()
         params = connection.execute("SELECT key, value FROM params ORDER BY 1").fetchall()

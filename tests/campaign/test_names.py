@@ -31,7 +31,7 @@ PLACES = [
 
 
 def renamed(table: dict[str, Any], place: str, name: str) -> dict[str, Any]:
-    """The recipe with the name in that place: in place of a value, or as the key of one more table."""
+    """The recipe with the name at that path: instead of a value, or as the key of an additional table."""
     *outer, last = place.split(".")
     inside = table
     for key in outer:
@@ -55,17 +55,17 @@ def renamed(table: dict[str, Any], place: str, name: str) -> dict[str, Any]:
 
 
 def mutated(draw: random.Random) -> str:
-    """A hostile name, or two in one."""
+    """A hostile name, or a combination of two."""
     return draw.choice(HOSTILE) if draw.random() < 0.7 else draw.choice(HOSTILE) + draw.choice(HOSTILE)
 
 
 def around(folder: Path) -> set[str]:
-    """Every file that is not a run's."""
+    """Every file outside of runs."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if "runs" not in path.parts}
 
 
 def assert_in_words(process: Any) -> None:
-    """The command did its work, or was refused in one paragraph."""
+    """Assert that the command succeeded, or was refused in one paragraph."""
     code, said = process.wait(), process.output
     assert code in (0, 1, 2), (code, said)
     assert "Traceback" not in said
@@ -93,7 +93,7 @@ def test_recipes(harms: Any, server: Any, recipe: Path, tmp_path: Path) -> None:
             if "error: " in checked.output:
                 harms.count("refused")
             else:
-                reported = drawn if place == "description" else ""  # which takes seconds
+                reported = drawn if place == "description" else ""  # takes seconds
                 assert_in_words(server.start(inner, "run", "recipe.toml", "--device", "cpu", before=reported))
                 harms.count("accepted")
                 for report in inner.glob("runs/*/report.html"):

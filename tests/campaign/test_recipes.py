@@ -45,9 +45,9 @@ from gantk.recipe.translators import OptimizerSettings, TranslatorSettings
 BOUNDS = ("gt", "ge", "lt", "le")
 NAMES = ["a", "b", "one", "t1", "t2", "t1ce", "missing"]
 IMAGES = ["target", "source", "output", "paired.target", "a.output", "b.output", "unpaired.source", "nothing"]
-#: Networks of some seconds' work, and what would be downloaded.
+#: Networks that take seconds, and components that download files.
 HEAVY = {"fid", "kid", "segmentation_probe", "timm", "perceptual", "style", "content", "lpips"}
-#: Parameters that may be huge in a run of two steps.
+#: Parameters that may be large in a run of two steps.
 CHEAP = {
     "validate_every", "panels_every", "keep_checkpoints", "checkpoint_every", "patience", "warmup_epochs", "seed",
     "decay_epochs", "rewind", "examples", "panel_slices", "validation_slices", "pool", "patches",
@@ -140,7 +140,7 @@ def selected(component: Component, draw: st.DrawFn) -> tuple[dict[str, Any], lis
 
 @st.composite
 def recipes(draw: st.DrawFn, registry: Registry, root: Path) -> dict[str, Any]:
-    """A recipe of small components that is right but perhaps for up to three keys, and at times a wrong value."""
+    """A recipe of small components with up to three drawn keys, sometimes with a wrong value."""
     places: list[Place] = []
 
     def component(*kinds: str, names: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def recipes(draw: st.DrawFn, registry: Registry, root: Path) -> dict[str, Any]:
 
 
 def leaves(table: Any) -> Iterator[tuple[Any, Any]]:
-    """Every value below a table, as what holds it and its key."""
+    """Every value below a table, as its container and key."""
     for key, value in table.items() if isinstance(table, dict) else enumerate(table):
         yield table, key
         if isinstance(value, (dict, list)):
@@ -204,7 +204,7 @@ def leaves(table: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def small(recipe: dict[str, Any]) -> bool:
-    """Whether two steps of it are seconds' work on a small machine."""
+    """Whether two steps take only seconds on a small machine."""
     return all(
         not isinstance(holder[key], int) or holder[key] <= (64 if key in (0, 1, "labels") else 8) or key in CHEAP
         for holder, key in leaves(recipe)

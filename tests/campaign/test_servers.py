@@ -33,10 +33,10 @@ Fault = Callable[["Proxy", socket.socket, bytes], bool]
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """Passes connections on to a server, or does to them what `fault` says.
+    """Passes connections to a server, or applies `fault` to them.
 
     Attributes:
-        fault: is given a connection and the first bytes asked; whether it dealt with it.
+        fault: receives a connection and the first bytes of the request; returns whether it has handled the connection.
         draw: random numbers of the fault.
     """
 
@@ -85,7 +85,7 @@ def answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
 
 
 def says(*answers: bytes) -> Fault:
-    """One of these answers, whatever is asked."""
+    """Sends one of these answers to every request."""
 
     def fault(proxy: Proxy, connection: socket.socket, asked: bytes) -> bool:
         connection.sendall(proxy.draw.choice(answers))
@@ -99,13 +99,13 @@ def healthy(proxy: Proxy, connection: socket.socket, asked: bytes) -> bool:
 
 
 def silent(proxy: Proxy, connection: socket.socket, asked: bytes) -> bool:
-    """Takes the question and never answers."""
+    """Accepts requests and never answers."""
     time.sleep(60)
     return True
 
 
 def mute_after_health(proxy: Proxy, connection: socket.socket, asked: bytes) -> bool:
-    """Says that it is there, and answers nothing else."""
+    """Answers only the health check."""
     if b"/health" in asked.split(b"\r\n")[0]:
         connection.sendall(answer("200 OK", b"OK"))
     else:
@@ -189,7 +189,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
 
 
 def delivered(database: Path, name: str) -> list[Any]:
-    """The values of the one run of that id."""
+    """The values of the run with that id."""
     with closing(sqlite3.connect(database)) as connection:
         found = connection.execute(
             "SELECT run_uuid, status FROM runs JOIN tags USING (run_uuid) WHERE key = 'gantk.run' AND value = ?",
@@ -210,7 +210,7 @@ def test_servers(
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A fault while the run is under way; afterwards the server is well."""
+    """The server is faulty during the run, and works afterwards."""
     port, database = behind
     in_sample = kind in ("refused", "wrong content", "drops")
     for one in harms.tries(int(in_sample), 2 if kind in ("silent", "mute") else 4):
@@ -235,7 +235,7 @@ def test_servers(
             if fault is None:
                 proxy = again(port, proxy.server_address[1])
             proxy.fault = healthy
-            sync(run)  # the address is the run's own
+            sync(run)  # the address is that of the run
             journal = [
                 (metric_name(key), record["step"], value)
                 for record in Journal(run / "metrics.jsonl").records()
@@ -251,7 +251,7 @@ def test_servers(
 
 
 def again(behind: int, port: int) -> Proxy:
-    """A server where there was none."""
+    """A new server at an address without one."""
 
     class There(Proxy):
         def server_bind(self) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every verb: speed, help, exit codes, errors without tracebacks."""
+"""Properties of all commands: speed, help, exit codes, errors without tracebacks."""
 
 from __future__ import annotations
 

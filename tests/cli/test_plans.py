@@ -1,4 +1,4 @@
-"""What a dry run found, as a tree of one run and as a table of several."""
+"""The results of a dry run, as a tree for one run and a table for several."""
 
 from __future__ import annotations
 

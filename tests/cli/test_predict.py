@@ -1,4 +1,4 @@
-"""`gantk predict`: one subject or a cohort, what is handed over, and which words are refused."""
+"""`gantk predict`: one subject or a cohort, the arguments, and refused options."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sample(str):
 
 @pytest.fixture
 def asked(runs: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the command asks for; of a cohort one subject is made, one kept and those in `failed` fail."""
+    """The calls that the command makes; in a cohort one subject is made, one is kept and those in `failed` fail."""
     calls: dict[str, Any] = {"failed": 0}
 
     class Ensemble:

@@ -32,7 +32,7 @@ def state_of(name: str, registry: Registry, device: torch.device, precision: str
 
 
 def updaters(state: TrainingState) -> Iterator[tuple[str, Updater, dict[str, Any]]]:
-    """By stage: what carries out a step, and the batch of one."""
+    """By stage: the updater, and a batch."""
     recipe: Recipe = state.recipe
     autocast = autocasting(state.device, recipe.run.precision)
     for stage in state.scheduler.stages(recipe.learning):
@@ -74,7 +74,7 @@ def test_a_few_steps(name: str, precision: str, registry: Registry, device: torc
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_first_step_is_the_cpus(name: str, registry: Registry, device: torch.device) -> None:
-    """To 1e-3 of a value; what is drawn on the device, such as dropout, is left out: it differs by the seed too."""
+    """Equal up to 1e-3, relative; random numbers of the device, as in dropout, are excluded, because they differ."""
     theirs, _ = first_steps(name, registry, CPU)
     others, _ = first_steps(name, registry, CPU, seed=1)
     with computing(device, load_recipe(RECIPES / name).run):

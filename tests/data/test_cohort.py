@@ -111,7 +111,7 @@ def test_without_a_ratio_nothing_is_held_out(tmp_path):
 
 
 def visits(patients, count):
-    """By subject its patient."""
+    """The patient of each subject."""
     return {f"{patient}-{visit}": patient for patient in patients for visit in range(count)}
 
 

@@ -1,4 +1,4 @@
-"""What a dataset may say of its subjects."""
+"""What datasets may declare about their subjects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gantk.progress import QuietProgress
     ("name", "pattern", "patient"),
     [
         ("P1_visit2", "[^_]+", "P1"),
-        ("site/P1_visit2", "[^_]+", "P1"),  # of an id the last part counts
+        ("site/P1_visit2", "[^_]+", "P1"),  # the last part of an id counts
         ("P1_visit2", "P([0-9]+)_", "1"),
         ("visit2", "P[0-9]+", "visit2"),
         ("P1", "x*", "P1"),  # an empty match names nobody

@@ -42,7 +42,7 @@ def written(folder: Path, name: str, content: bytes) -> Path:
 
 
 def straightened(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """By Pillow, channel by channel: it cannot turn all that we read."""
+    """The upright image by Pillow, channel by channel, because Pillow cannot rotate all modes."""
     turned = []
     for channel in np.moveaxis(pixels, -1, 0):
         image = Image.fromarray(channel.astype(np.int32))
@@ -144,7 +144,7 @@ def test_no_flipped_bit_of_a_png_changes_pixels(tmp_path: Path) -> None:
 
 
 def smooth(channels: int) -> np.ndarray:
-    """What JPEG keeps nearly as it is."""
+    """An image that JPEG changes very little."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     planes = [60 + 4 * x, 200 - 5 * y, 90 + 2 * x + 2 * y, 30 + 3 * y]
     return np.stack(planes[:channels], -1).astype(np.uint8)

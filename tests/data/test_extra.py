@@ -1,4 +1,4 @@
-"""What networks are given beside images: from files and facts to batches, through transforms, and one-hot."""
+"""Inputs of networks beside images: from files and facts to batches, through transforms, and one-hot."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXTRA: dict[str, Any] = {
 
 
 class Known(Brats):
-    """Patients of whom more is known than images."""
+    """Patients with facts beside images."""
 
     def subjects(self, progress: Progress) -> list[Subject]:
         return [

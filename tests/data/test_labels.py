@@ -1,4 +1,4 @@
-"""What labels mean is decided once for all patients, and refused where it cannot be known."""
+"""The meaning of labels is decided once for all patients, and refused if it is ambiguous."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_conventions_of_brats_are_recognized_over_the_cohort(found, enhancin
 
 
 def test_no_patient_is_read_by_a_convention_of_its_own():
-    """In one patient each, 3 and 4 are both known; in one cohort they are not."""
+    """The labels 3 and 4 are clear in one patient each, but not in one cohort."""
     for one in ([1, 2, 3], [2, 4]):
         decide_labels({"A": one})
     with pytest.raises(DataError, match=r"label 3 is in A, label 4 in B and 1 more.*2024.*cavity.*\[data\.labels\]"):

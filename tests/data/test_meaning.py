@@ -17,7 +17,7 @@ from gantk.recipe.data import IntensitySettings
 
 @dataclass
 class Patient:
-    """What the store knows of a patient: scales with their shoulder at `upper`."""
+    """A patient as the store describes it: scales with their shoulder at `upper`."""
 
     upper: dict[str, float]
     negative: dict[str, float] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from picture_sets import noise, save
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two pictures, and what is none."""
+    """A folder with two pictures and other files."""
     for name in ("b.png", "a.tif", ".hidden.png"):
         save(tmp_path / "in" / name, noise())
     (tmp_path / "in" / "notes.txt").touch()

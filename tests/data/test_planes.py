@@ -48,7 +48,7 @@ def test_the_way_back_is_exact_where_nothing_is_resampled(direction, spacing):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_axes_are_resampled_each_by_its_own_spacing(direction):
-    """As scipy's zoom refines; z, y and x are named in this order."""
+    """Equal to scipy's zoom, with z, y and x in this order."""
     image = np.random.default_rng(0).uniform(1, 9, (6, 7, 8)).astype(np.float32)
     given = volumes(image, (2.0, 3.0, 4.0))
     plane = Plane.of(given, (1.0, 1.5, 2.0), direction)

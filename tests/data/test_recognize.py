@@ -54,7 +54,7 @@ def test_dicom_is_recognized_whatever_its_files_are_called(tmp_path):
 
 @pytest.mark.parametrize("names", [["scans/anna-T1.nii.gz"], ["anna/T1.nii"], *LAYOUTS.values()])
 def test_the_command_that_an_error_names_lists_the_files(tmp_path, names):
-    """What is advised is done: the table holds what the folder does."""
+    """Following the advice works: the table lists the content of the folder."""
     root = tmp_path / "my data"
     touch(root, *names)
     images = [{"image": name} for name in names if name.startswith("images")]

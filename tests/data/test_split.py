@@ -53,7 +53,7 @@ def test_a_bad_csv_is_named(tmp_path, text, message):
 
 @pytest.mark.parametrize("lost", range(1, 7))
 def test_a_split_that_overlaps_in_part_is_damaged(tmp_path, lost):
-    """Held out or not is told by the whole: a subject that is trained on and tested is a fault in any other split."""
+    """Only a split of all subjects may train and test on the same ones; partial overlap is an error."""
     path = tmp_path / "split.csv"
     split_cohort(["a", "b"], [], ratio=None, seed=0, paired_fraction=1).to_csv(path)
     lines = path.read_text().splitlines()
@@ -63,7 +63,7 @@ def test_a_split_that_overlaps_in_part_is_damaged(tmp_path, lost):
 
 
 def visits(patients, count):
-    """By subject its patient."""
+    """The patient of each subject."""
     return {f"{patient}-{visit}": patient for patient in patients for visit in range(count)}
 
 

@@ -46,7 +46,7 @@ def test_grids_that_differ_are_told(cohort, cache, write_volume):
         told = Told()
         prepared_cohort(cohort, cache, progress=told)
         assert [note for note in told.notes if "differ in position" in note and note.endswith("P3 (0.02 voxels)")]
-    with pytest.raises(DataError, match=r"0\.02 voxels"):  # what a larger tolerance let pass is not taken for read
+    with pytest.raises(DataError, match=r"0\.02 voxels"):  # slices that a larger tolerance accepted are not reused
         prepared_cohort(cohort, cache, dataset=Brats(cohort, 0.01))
 
 
@@ -334,7 +334,7 @@ def test_an_implausible_image_names_patient_modality_and_file(cohort, cache, wri
 
 
 class Reversed(Brats):
-    """As files may lie: what it reads, and the slices of that, are in another order than the recipe's."""
+    """A dataset whose images and slices are in a different order than in the recipe."""
 
     def read(self, subject, modalities, segmentation=True):
         volumes = super().read(subject, modalities, segmentation)

@@ -1,4 +1,4 @@
-"""The examples of docs/examples as a stranger meets them: installed from wheels in an environment of its own.
+"""The examples of docs/examples as a new user finds them: installed from wheels in a separate environment.
 
 gantk and the examples are built and installed there; of each example only its tests and its recipe are copied, so that
 its package can come from nowhere but the wheel. Their `gantk run` and `pytest` are one here: the tests train the recipe
@@ -72,7 +72,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, wheels: dict[str, Path]) -> 
 
 
 def requirements(wheel: Path) -> list[str]:
-    """What a wheel needs, without its extras."""
+    """The requirements of a wheel, without extras."""
     with ZipFile(wheel) as archive:
         (metadata,) = (archive.read(n).decode() for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
     found = re.findall(r"^Requires-Dist: ([\w.-]+)(.*)$", metadata, re.MULTILINE)

@@ -118,7 +118,7 @@ def test_what_is_cut_out():
 
 
 def test_inside_regions():
-    """What differs outside a region alone is no difference there."""
+    """Differences outside a region do not count for it."""
     labelled = {}
     for name, one in GROUPS.items():
         labels = torch.zeros(3, 1, *SIZE, dtype=torch.uint8)

@@ -114,7 +114,7 @@ def test_a_patient_counts_once_however_many_scans_there_are(tmp_path):
 
 
 def test_metrics_of_volumes_see_all_slices_of_a_subject_as_one() -> None:
-    """As torchmetrics has them of the stacked slices, however these come in groups."""
+    """Equal to torchmetrics on the stacked slices, whatever their grouping."""
     from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
     from gantk.data.made import make_group
@@ -158,5 +158,5 @@ def test_metrics_of_volumes_see_all_slices_of_a_subject_as_one() -> None:
     error = (output - target).square()[tumour].mean().item()
     assert found["volume_psnr_tumour"] == pytest.approx(-10 * np.log10(error), abs=1e-4)
     assert both[0].columns["volume_ssim_brain"].title == "SSIM 3D"
-    assert both[0].settings == both[1].settings  # what is measured of slices compares
+    assert both[0].settings == both[1].settings  # metrics of slices can be compared
     assert found["ssim"] == both[1].rows[0].values["ssim"]

@@ -121,7 +121,7 @@ def test_a_patient_without_the_region_has_no_value(found):
 
 
 def test_neighbours_are_not_shown():
-    """A method that is given neighbouring slices is judged with the same images as one that is not."""
+    """A method with neighboring slices as input is scored on the same images as a method without."""
     probe = SegmentationProbe(**{**SMALL, "steps": 3})
     plain = {f"p{i}": patient(f"p{i}", i) for i in range(3)}
     with_neighbours = {

@@ -33,7 +33,7 @@ time.sleep(60)
 
 
 def test_a_child_saves_when_its_parent_is_killed(tmp_path: Path) -> None:
-    """Although another child, which inherited what there is to inherit, lives on."""
+    """Even if another child, which inherited all open files, is still alive."""
     command = [sys.executable, "-c", PARENT, CHILD]
     parent = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

@@ -1,4 +1,4 @@
-"""The launcher `submitit`, against a stand-in for the package: what it is told, and what its answers become."""
+"""The launcher `submitit`, against a stand-in for the package: its jobs and the handling of results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gantk.plugins import Registry
 
 
 class FakeJob:
-    """Ends when it is told to; `results` raises as submitit's does for a job that the cluster ended."""
+    """A job that ends on command; `results` raises, as in submitit, if the cluster ended the job."""
 
     def __init__(self, work: Callable[[], int]) -> None:
         self.work = work

@@ -115,7 +115,7 @@ def kept() -> Iterator[FeatureNetwork]:
 
 @pytest.fixture(scope="module")
 def prepare(build: Callable[..., Any], make_group: Callable[..., Any]) -> Callable[..., Any]:
-    """Builds DS³-Net small, with wide random weights, a batch, and what the paper says of both."""
+    """Builds a small DS³-Net with wide random weights, a batch, and the paper's reference for both."""
 
     def make(*overrides: str, stage: str = "joint") -> Any:
         built = build("ds3_published.toml", [*SMALL, *overrides], stage=stage, spread=0.15)

@@ -1,4 +1,4 @@
-"""Augmentations of what discriminators are shown."""
+"""Augmentations of the discriminators' images."""
 
 from __future__ import annotations
 

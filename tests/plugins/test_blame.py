@@ -1,4 +1,4 @@
-"""Whose fault an exception is."""
+"""Attribution of exceptions to plugins."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class TinyFlow(FlowUnet):
         super().__init__(in_channels, out_channels, channels=4, levels=2, dimensions=dimensions)
 
 
-# What makes a component small, or is not to be had from its defaults; attributes of its conformance class.
+# Parameters that make a component small or have no default; attributes of its conformance class.
 SMALL: dict[str, dict[str, Any]] = {
     "generator availability_resnet": {"parameters": {"channels": 4, "blocks": 2}},
     "generator casnet": {"parameters": {"channels": 4, "blocks": 2, "levels": 3}},

@@ -77,7 +77,7 @@ def test_eq3_may_ask_from_the_source_and_average_over_layers(prepare: Callable[.
 
 
 class Recorder:
-    """In an optimizer's place: keeps the gradients and changes nothing."""
+    """A replacement of the optimizer that records gradients and changes nothing."""
 
     def __init__(self, modules: list[nn.Module]) -> None:
         self.parameters = [p for module in modules for p in module.parameters()]

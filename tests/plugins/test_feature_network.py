@@ -123,7 +123,7 @@ def test_channels_other_than_three_are_images_of_their_own(kept: FeatureNetwork)
 
 
 def full_state(network: FeatureNetwork) -> dict[str, Tensor]:
-    """As a file of a whole classifier holds it."""
+    """The state as in a file of a whole classifier."""
     state = {f"features.{name}": weight.contiguous() + 1 for name, weight in network.body.state_dict().items()}
     return state | {"head.fc.weight": torch.zeros(10, 4)}
 
@@ -197,7 +197,7 @@ def test_a_recipe_without_its_pretrained_weights_says_how_to_get_them(
     assert "couldn't connect" in said
     for way in ("timm.create_model('resnet10t', pretrained=True)", "path of a file", 'weights = "random"'):
         assert way in said
-    # what needs no download is built all the same
+    # parts that need no download are built anyway
     assert build("pgan.toml", [*PGAN, "losses.perceptual.enabled=true"]).term("perceptual")
 
 

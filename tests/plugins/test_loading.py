@@ -1,4 +1,4 @@
-"""Loading: a plugin that fails is reported and harms nothing else; a clash names both owners."""
+"""Loading: a failing plugin is reported and does not affect others; a clash names both owners."""
 
 from __future__ import annotations
 

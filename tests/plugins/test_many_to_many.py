@@ -200,7 +200,7 @@ def test_the_cycle_trains_both_translators(diamond: Callable[..., View]) -> None
 
 
 def test_the_pool_keeps_images_as_they_are_judged(diamond: Callable[..., View]) -> None:
-    """With the channels missing that the real ones lacked in their step."""
+    """Without the channels that the real images lacked in their step."""
     view = diamond("adversarial_source", overrides=("losses.adversarial_source.pool=2",))
     loss_of(view).discriminator(view)
     fake = lacking(run(view.translator.generator, view.source.numpy()))

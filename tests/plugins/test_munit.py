@@ -1,4 +1,4 @@
-"""What MUNIT computes, against its equations."""
+"""MUNIT against its equations."""
 
 from __future__ import annotations
 

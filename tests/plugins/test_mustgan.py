@@ -25,7 +25,7 @@ def stream(inputs: int, seed: int, **settings: Any) -> Resnet:
 
 
 def give(target: nn.Module, source: nn.Module) -> None:
-    """Copy what both have under one name."""
+    """Copy the parameters that both have."""
     own = target.state_dict()
     target.load_state_dict(own | {k: v for k, v in source.state_dict().items() if k in own})
 
@@ -176,7 +176,7 @@ def test_frozen_streams_have_no_dropout_while_the_rest_has() -> None:
 @pytest.mark.parametrize("train_streams", [False, True])
 def test_gradients_reach_the_image_through_every_stream(train_streams: bool) -> None:
     made = network("late", train_streams=train_streams)
-    made.streams[-1].layers[1].weight.data.zero_()  # what is left comes through the one-to-one streams
+    made.streams[-1].layers[1].weight.data.zero_()  # the rest comes through the one-to-one streams
     image = torch.rand(1, 3, 8, 8, requires_grad=True)
     made(image)[..., 2:5, 2:5].sum().backward()
     assert image.grad is not None

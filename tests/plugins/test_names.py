@@ -1,4 +1,4 @@
-"""Names of the recipe are found in parameters by their types, wherever they stand."""
+"""Names of the recipe are found in parameters by their types, at any depth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gantk.plugins.names import named
 
 @dataclass(frozen=True)
 class Pair:
-    """A role, and what is no name."""
+    """A role, and a value that is not a name."""
 
     role: Role
     weight: float = 1.0

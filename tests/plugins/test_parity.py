@@ -169,7 +169,7 @@ def cyclegan(networks: Mapping[str, Networks], images: Images) -> Losses:
 
 
 def pooled(pool: list[Tensor], images: Tensor, size: int) -> Tensor:
-    """The first images are kept and returned; then each is returned, or (p = 0.5) left in place of one kept before."""
+    """The first images are kept and returned; later ones are returned, or swapped with a kept one (p = 0.5)."""
     shown = []
     for image in images:
         if len(pool) < size:
@@ -204,7 +204,7 @@ def fastcut(networks: Mapping[str, Networks], images: Images, mirrored: bool = F
     queries = n.generator(fake, LAYERS).features
     a = images["source.source"]
     if mirrored:
-        torch.rand(())  # the toss for this step
+        torch.rand(())  # the random choice for this step
         queries = {layer: feature.flip(3) for layer, feature in queries.items()}
         a = a.flip(3)
     losses["generator/patchwise"] = contrast(n, queries, n.generator(a, LAYERS).features)
@@ -334,7 +334,7 @@ class Trial:
 
 @pytest.fixture
 def batch(make_group: Callable[..., Any]) -> Callable[..., dict[str, Group]]:
-    """The groups that a recipe asks for: float64, each with what it has and no more."""
+    """The groups that a recipe needs: float64, each only with its own images."""
 
     def make(trial: Trial, size: int, seed: int = 0) -> dict[str, Group]:
         groups = {}
@@ -359,7 +359,7 @@ def images_of(groups: Mapping[str, Group]) -> Images:
 
 
 def relative_differences(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """‖ours − theirs‖ / ‖theirs‖; what a norm cancels is 0 but for rounding, and is measured against the largest."""
+    """‖ours − theirs‖ / ‖theirs‖; values that a norm cancels are 0 up to rounding, and relative to the largest."""
     floor = 1e-8 * max(theirs.norm().item() for _, theirs in pairs.values())
     return {
         name: (ours - theirs).norm().item() / max(theirs.norm().item(), floor) for name, (ours, theirs) in pairs.items()
@@ -367,7 +367,7 @@ def relative_differences(pairs: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str
 
 
 def compare(trial: Trial, groups: Mapping[str, Group], reference: Callable[..., Losses], seed: int) -> None:
-    """One step of each, and everything they computed."""
+    """Run one step of each, and compare all results."""
     torch.manual_seed(seed)
     ours = trial.step(groups)
     torch.manual_seed(seed)
@@ -397,7 +397,7 @@ def test_first_step_is_the_published_one(
 
 
 def test_cyclegan_with_a_full_pool(build: Callable[..., Any], batch: Callable[..., Any]) -> None:
-    """Steps on from the first: the discriminators see images of earlier steps."""
+    """Several steps: the discriminators see images of earlier steps."""
     method = METHODS["cyclegan"]
     trial = Trial(build, method.recipe, method.small, "contiguous")
     for number in range(4):
@@ -410,7 +410,7 @@ def test_cyclegan_with_a_full_pool(build: Callable[..., Any], batch: Callable[..
 def test_the_published_order_of_updates_matters(
     build: Callable[..., Any], batch: Callable[..., Any], name: str
 ) -> None:
-    """In the other order the step is another one, so that the test above sees the order."""
+    """In the other order the step differs, so the test above is sensitive to the order."""
     method = METHODS[name]
     recipe = build(method.recipe, method.small).recipe
     swapped = f"training.updates={list(reversed(recipe.training.updates))!r}".replace("'", '"')
@@ -423,7 +423,7 @@ def test_the_published_order_of_updates_matters(
 
 
 def passes(trial: Trial, groups: Mapping[str, Group]) -> Counter[str]:
-    """What runs in one step: first and last layers of the generators, heads, discriminators."""
+    """The calls in one step: first and last layers of the generators, heads, discriminators."""
     counts: Counter[str] = Counter()
 
     def watch(label: str, module: nn.Module) -> None:

@@ -104,7 +104,7 @@ def test_what_answers_is_not_trained_through(contrastive: Callable[..., View]) -
         loss = view._term.loss
         loss.query = "source"
         (gradient,) = torch.autograd.grad(loss(view), view.output, allow_unused=True)
-        assert gradient is None  # the output only answers
+        assert gradient is None  # the output only provides keys
         loss.query = "output"
         (gradient,) = torch.autograd.grad(loss(view), view.output, allow_unused=True)
         assert gradient is not None

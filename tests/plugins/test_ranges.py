@@ -1,4 +1,4 @@
-"""Every number of every component has a range, which is refused beyond and works within."""
+"""Every number of every component has a range: values outside are refused, values inside work."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_what_is_no_number_is_refused_everywhere(registry: Registry, wrong: Any)
 
 
 def some(annotation: Any) -> Any:
-    """What a recipe may say where a name, two names, a number or a network are wanted."""
+    """Valid values of parameters that take a name, two names, a number or a network."""
     if of_kind(annotation):
         return {"use": "unet", "levels": 1, "channels": 2}
     if plain(annotation) in (int, float):

@@ -1,4 +1,4 @@
-"""What RegGAN's registration does, by hand."""
+"""RegGAN's registration, computed by hand."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def test_a_registration_begins_at_nothing_and_learns_a_shift() -> None:
         optimizer.step()
     inside = fixed > 0.3
     found = network(blob, fixed)[:, :1][inside].mean().item()
-    assert -3 < found < -1  # y(p) = x(p + φ): what was moved by 2 to the right is 2 to the left
+    assert -3 < found < -1  # y(p) = x(p + φ): an image moved right by 2 needs φ = −2

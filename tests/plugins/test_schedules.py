@@ -74,7 +74,7 @@ TWO = (
 
 
 class Asked:
-    """Writes down what the scheduler asks for."""
+    """Records the scheduler's requests."""
 
     def __init__(self) -> None:
         self.copies: list[tuple[Any, ...]] = []
@@ -183,7 +183,7 @@ class Batches:
 
 
 class Watcher:
-    """Keeps all weights as they are when a stage begins, and at the end, and what was trained."""
+    """Records all weights at the beginning of stages and at the end, and the trained roles."""
 
     def __init__(self) -> None:
         self.state: Any = None
@@ -307,7 +307,7 @@ def test_the_distilled_students_regressors_learn(trained: Callable[[str], Watche
         ("higher", [1, 3, 2, 2.9, 9], 3),
         ("lower", [3, 1, 2, 1.5, 0], 3),
         ("higher", [1, 2, 3, 4, 5], None),
-        ("higher", [3, None, None, None, 2], 4),  # where nothing is measured nothing ends
+        ("higher", [3, None, None, None, 2], 4),  # without measurements no stage ends
         ("higher", [3, 2, 3.05, 4, 4], 2),  # 0.05 is no improvement of 0.1
     ],
 )

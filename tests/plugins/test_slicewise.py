@@ -1,4 +1,4 @@
-"""Slices of volumes that networks of pictures are shown."""
+"""Slices of volumes as inputs of networks for pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What StarGAN computes: all pairs of modalities, and a guess of the domain."""
+"""StarGAN: all pairs of modalities, and the classification of the domain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers wrote for slices works on volumes, not a letter changed."""
+"""Third-party components for slices work on volumes without any change."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def module(name: str, text: str) -> types.ModuleType:
 
 @pytest.fixture(scope="module")
 def author() -> types.ModuleType:
-    """The plugin that `tests/test_stranger.py` has a stranger write, from the README alone."""
+    """The plugin of `tests/test_stranger.py`, written from the README alone."""
     spec = importlib.util.spec_from_file_location("_stranger", TESTS / "test_stranger.py")
     assert spec is not None
     assert spec.loader is not None
@@ -54,7 +54,7 @@ def author() -> types.ModuleType:
 
 
 def conforms(component: type, **attributes: Any) -> set[int]:
-    """Run all checks of a loss; in how many dimensions they ran."""
+    """Run all checks of a loss; returns the numbers of dimensions in which they ran."""
     cls = type("TestIt", (gantk.testing.LossConformance,), {"component": component, **attributes})
     ran: set[int] = set()
 

@@ -15,7 +15,7 @@ from gantk_ds3net.teacher_student import TeacherStudent
 
 
 class Control:
-    """Writes down what the scheduler asks for."""
+    """Records the scheduler's requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
@@ -75,7 +75,7 @@ def test_a_committee_of_others_each_once(committee: tuple[str, ...]) -> None:
     [
         ([0.5, 0.6, 0.7, 0.7, 0.7, 0.7], 6),  # best in the third epoch, three without improvement
         ([0.5, 0.501, 0.502, 0.503], 4),  # each step too small to count, measured from the best
-        ([0.5, 0.4, 0.6, 0.4, 0.4, 0.4], 6),  # a setback is no end
+        ([0.5, 0.4, 0.6, 0.4, 0.4, 0.4], 6),  # a worse epoch does not end the stage
         ([0.5, 0.504, 0.508, 0.52, 0.52, 0.52, 0.52], 7),  # the sum of small steps counts
         ([0.1 * e for e in range(10)], 10),  # never: the last epoch counts
         ([0.5, None, 0.6, None, 0.7, None, None, None], 8),  # not validated every epoch
@@ -207,7 +207,7 @@ def test_its_state_survives() -> None:
 
 def test_a_first_stage_that_another_scheduler_ends_hands_its_weights_on() -> None:
     scheduler = schedule(rewind=2)
-    assert train(scheduler, [0.5, 0.6, 0.7, 0.8]) == -1  # it goes on improving
+    assert train(scheduler, [0.5, 0.6, 0.7, 0.8]) == -1  # it keeps improving
     resumed = schedule(rewind=2)
     resumed.load_state_dict(scheduler.state_dict())
     control = Control()

@@ -1,4 +1,4 @@
-"""Ten ways to get a plugin wrong: each is an error that names the plugin and the mend, and `gantk list` goes on."""
+"""Ten mistakes in plugins: each gives an error that names the plugin and the fix, and `gantk list` still works."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_wrong_plugin_is_listed_with_its_reason_and_mend(install: Install, how
     assert what in found.reason
     assert mend in found.reason
     assert "\n" not in found.reason
-    with pytest.raises(GantkError) as raised:  # a recipe that needs it says why it is not there
+    with pytest.raises(GantkError) as raised:  # the error of a recipe that needs it says why it is not loaded
         load_plugins().registry.get("loss", "mine")
     assert "the plugin wrong_plugin is failed" in str(raised.value)
     assert what in str(raised.value)
@@ -145,7 +145,7 @@ def test_name_clash(install: Install) -> None:
 
 
 def test_the_command_line_stays_usable(install: Install) -> None:
-    """All of them at once, in a process of its own."""
+    """All mistakes at once, in a separate process."""
     for number, (text, _, _) in enumerate(AT_LOADING.values()):
         site = install(text, f"wrong_{number}_plugin")
     install(GOOD, "a_good_plugin")

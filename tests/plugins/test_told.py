@@ -1,4 +1,4 @@
-"""A generator that is told more than an image sees it as planes behind the image's channels."""
+"""A generator with inputs beside images receives them as planes after the image's channels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gantk_baselines.generators import Told, Unet
 
 
 class Seen(nn.Module):
-    """Keeps what it was shown."""
+    """Records its input."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()

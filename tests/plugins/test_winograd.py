@@ -17,7 +17,7 @@ from gantk_baselines.winograd import winograd
 def test_values_and_gradients_are_the_convolutions(
     monkeypatch: pytest.MonkeyPatch, kernel: int, padding: int, size: tuple[int, int], piece: int
 ) -> None:
-    """In double precision, in which the two agree to rounding; however the image is cut."""
+    """In double precision both agree up to rounding, however the image is cut."""
     monkeypatch.setattr(module, "PIECE", piece)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -35,7 +35,7 @@ def test_values_and_gradients_are_the_convolutions(
 
 @pytest.mark.parametrize("kernel", [3, 4])
 def test_gradients_of_gradients_are_right(kernel: int) -> None:
-    """As penalties on gradients take them."""
+    """Second-order gradients, as in gradient penalties."""
     x = torch.randn(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 2, kernel, kernel, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, w: winograd(x, w, 1), (x, weight))

@@ -14,7 +14,7 @@ from gantk.plugins.words import type_words, value_words
 
 
 class Table(BaseModel):
-    """Some table."""
+    """A table."""
 
 
 @pytest.mark.parametrize(

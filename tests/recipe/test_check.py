@@ -1,4 +1,4 @@
-"""What the keys of a recipe say of one another."""
+"""Checks between the keys of a recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe says where it says nothing, and what its values mean."""
+"""Defaults of recipes, and the meaning of values."""
 
 from __future__ import annotations
 

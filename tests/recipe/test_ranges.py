@@ -78,7 +78,7 @@ roles = ["a"]
 run = "b"
 step = 1
 """)
-#: Texts that are no names: sentences, values, patterns, addresses, and names that are looked up elsewhere.
+#: Strings that are not names: sentences, values, patterns, addresses, and names that are looked up elsewhere.
 FREE = {"description", "use", "dataset", "uri", "experiment", "baselines", "categories", "value", "match", "weights"}
 Place = tuple[str, ...]
 
@@ -167,7 +167,7 @@ values = st.recursive(
 
 
 def keys(model: Any, place: Place = ()) -> Iterator[Place]:
-    """The places of all keys of a recipe, and of one that it does not have in every table."""
+    """The paths of all keys of a recipe, and of an unknown key in every table."""
     if isinstance(model, type) and issubclass(model, BaseModel):
         yield (*place, "unknown")
         for name, field in model.model_fields.items():
@@ -215,7 +215,7 @@ def test_whatever_a_recipe_says_it_is_accepted_or_refused_clearly(changes: list[
 
 
 def outcome(make: Callable[..., Any], *arguments: Any) -> Any:
-    """What is made, or the refusal; any other exception is a fault."""
+    """The result, or the refusal; any other exception fails the test."""
     try:
         return make(*arguments)
     except GantkError as error:

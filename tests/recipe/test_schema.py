@@ -1,4 +1,4 @@
-"""What the docstrings of a recipe's models say of its keys."""
+"""Docstrings of a recipe's models document its keys."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_one_point():
 
 
 def test_one_term_does_not_hide_the_others() -> None:
-    """On a linear axis, which values below zero ask for; a logarithmic one shows all sizes."""
+    """Negative values need a linear axis; a logarithmic axis shows all magnitudes."""
     names = {"patchwise": 400.0, "pixelwise": 0.5, "gan": -0.2}
     records = [record(step, "one", **{f"train__student__{n}": v for n, v in names.items()}) for step in range(3)]
     charts = gather(records).sections["losses"]

@@ -17,7 +17,7 @@ def test_everything_is_there(run: Path):
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert page.sections == ["results", "slices", "weights", "curves", "panels", "patients", "recipe"]
-    assert page.best == ["0.810 ± 0.010", "0.200 ± 0.000"]  # of the tumour one method alone has a value
+    assert page.best == ["0.810 ± 0.010", "0.200 ± 0.000"]  # only one method has a value for the tumor
     for fact in ("demo &amp; more", "finished", "1,200", "1 h 02 min", "0123456789 + uncommitted", "5plit", "5e771n65"):
         assert fact in text, fact
     assert "baseline/<wbr>input:t1" in text  # a phone breaks it there

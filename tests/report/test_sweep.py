@@ -107,13 +107,13 @@ class Element:
         return " ".join(part.strip() for part in [*self.texts, *(c.text for c in self.children)] if part.strip())
 
     def all(self, *tags: str) -> list[Element]:
-        """Below this one, in order; of any tag where none is named."""
+        """The elements below this one, in order; default: of any tag."""
         found = [child for child in self.children if not tags or child.tag in tags]
         return [one for child in self.children for one in ([child] if child in found else []) + child.all(*tags)]
 
 
 class Page(HTMLParser):
-    """A page as elements; every one that is opened is closed."""
+    """A page as elements; checks that all are closed."""
 
     VOID = frozenset({"meta", "link", "input", "img", "br"})
 

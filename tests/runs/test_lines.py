@@ -1,4 +1,4 @@
-"""Lines of a journal: written and read, damage to one alone."""
+"""Lines of a journal: written and read; damage affects only one line."""
 
 from __future__ import annotations
 

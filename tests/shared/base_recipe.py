@@ -1,4 +1,4 @@
-"""The least recipe, a small one with all tables, values that recipes hold, and the lines of a text."""
+"""The smallest recipe, a small one with all tables, values of recipes, and the lines of a text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ use = "constant"
 
 
 def least(**tables: Any) -> Recipe:
-    """The least recipe of a translator `g`, with other tables; `data` has the keys given here besides its own."""
+    """The smallest recipe of a translator `g`, with other tables; the keys given here are added to `data`."""
     data = {"dataset": "phantom", "inputs": ["t1"], "target": "t1ce", **tables.pop("data", {})}
     table = {
         "name": "least",

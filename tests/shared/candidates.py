@@ -10,7 +10,7 @@ from gantk import Candidates
 
 
 def candidates(count: int, **changes: Any) -> Candidates:
-    """That many slices of one patient, without tumor, of which nothing is known but what is said here."""
+    """A number of slices of one patient, without tumor, with only the facts given here."""
     every = {
         "group": "paired",
         "subjects": ["P1"] * count,

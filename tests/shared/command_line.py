@@ -33,14 +33,14 @@ epochs = 1
 
 
 def call(*arguments: str | Path) -> Result:
-    """What `gantk ARGUMENTS` answers."""
+    """The exit code and output of `gantk ARGUMENTS`."""
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def alone(
     *arguments: str, heavy: tuple[str, ...] = ("torch", "mlflow"), folder: Path | None = None
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """`gantk ARGUMENTS` in a process of its own, and which of these modules it has imported."""
+    """Run `gantk ARGUMENTS` in a separate process; returns which of these modules it imported."""
     code = (
         "import sys; from gantk.cli.main import main\n"
         f"sys.argv = ['gantk', *{list(arguments)}]\n"

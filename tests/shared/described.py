@@ -11,7 +11,7 @@ from gantk.runtime.description import Description
 
 
 def described(**changes: Any) -> Description:
-    """Of a network that makes CT from T1 and T2, in slices of 16 × 12."""
+    """The description of a network that makes CT from T1 and T2, in slices of 16 × 12."""
     relative = Relative(fixed_scale(0, 900), 1.25)
     known: dict[str, Any] = {
         "takes": ("t1", "t2"),
@@ -32,7 +32,7 @@ def described(**changes: Any) -> Description:
 
 
 def of_pictures(**changes: Any) -> Description:
-    """Of a network that makes b from a, both colored."""
+    """The description of a network that makes b from a, both colored."""
     bright = Brightness(full_scale(255))
     known = {
         "takes": ("a",),

@@ -16,7 +16,7 @@ ORIGIN = np.array([-10.0, -20.0, -30.0])
 
 
 def uid(*numbers: int) -> UID:
-    """A UID that these numbers make, under the root for tests."""
+    """A UID made from these numbers, under the root for tests."""
     return UID(".".join(["1.2.826.0.1.3680043.8.498", *(str(n + 1) for n in numbers)]))
 
 
@@ -84,7 +84,7 @@ def write_series(
 
 
 def affine_of(axes: tuple[tuple[float, ...], tuple[float, ...]], spacing: tuple[float, float, float]) -> np.ndarray:
-    """From voxels (column, row, slice) to RAS+ mm, by the DICOM standard's equation, C.7.6.2.1.1."""
+    """The affine from voxels (column, row, slice) to RAS+ mm, by the DICOM standard's equation, C.7.6.2.1.1."""
     along, down = map(np.array, axes)
     lps = np.eye(4)
     lps[:3, 0], lps[:3, 1] = along * spacing[0], down * spacing[1]
@@ -93,6 +93,6 @@ def affine_of(axes: tuple[tuple[float, ...], tuple[float, ...]], spacing: tuple[
 
 
 def record(images: Path) -> dict[str, dict[str, str]]:
-    """What `series.csv` says of each series, by its description."""
+    """The rows of `series.csv` by the description of the series."""
     with (images / "series.csv").open(newline="") as handle:
         return {row["description"]: row for row in csv.DictReader(handle)}

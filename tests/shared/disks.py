@@ -26,5 +26,5 @@ def disk_of(size: str, folder: Path) -> Iterator[Path]:
 
 
 def make_room(disk: Path, size: str) -> None:
-    """Let a disk of `disk_of` have another size."""
+    """Change the size of a disk of `disk_of`."""
     subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)

@@ -31,7 +31,7 @@ def write_run(folder: Path, examples: Examples, seed: int = 0, *, crop: int = 48
 
 
 def make_examples(roles: tuple[str, ...] = ("teacher", "student")) -> Examples:
-    """Two slices of the ICBM 152 T1, 4 mm, with a disc for a tumour that the roles miss by degrees."""
+    """Two slices of the ICBM 152 T1, 4 mm, with a disc as tumor that the roles reproduce to different degrees."""
     file = next(Path(nilearn.__file__).parent.glob("datasets/data/mni_icbm152_t1*"))
     volume = np.asarray(nib.load(file).dataobj, dtype=np.float32)[::4, ::4]
     image = np.stack([volume[:, :, z].T for z in (80, 95)])

@@ -1,4 +1,4 @@
-"""What tests of equations share: values in double precision, a weight map, and VGG as its paper writes it."""
+"""Helpers for tests of equations: values in double precision, a weight map, and VGG as its paper defines it."""
 
 from __future__ import annotations
 

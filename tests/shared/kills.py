@@ -1,4 +1,4 @@
-"""Processes that die at a chosen moment, and what a run must be after it was resumed."""
+"""Processes that die at a chosen moment, and the checks of a resumed run."""
 
 from __future__ import annotations
 

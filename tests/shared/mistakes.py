@@ -1,4 +1,4 @@
-"""Right components, to make mistakes in, and what a conformance class says of a mistake."""
+"""Correct components, as bases of faulty ones, and the message of a conformance class about a fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gantk.testing import ConformanceError
 
 
 def failure(component: type, kind: str, test: str, *arguments: Any, **attributes: Any) -> str:
-    """What a test of a component says; it must fail."""
+    """The message of a failing test of a component; the test must fail."""
     cls = type("TestIt", (gantk.testing.conformance(kind),), {"component": component, **attributes})
     with pytest.raises(ConformanceError) as raised:
         getattr(cls(), f"test_{test}")(*arguments)
@@ -24,7 +24,7 @@ def failure(component: type, kind: str, test: str, *arguments: Any, **attributes
 
 
 class Generator(gantk.testing.TinyGenerator):
-    """Right in everything; its children are wrong in one thing each."""
+    """A correct generator; its subclasses have one fault each."""
 
 
 class Discriminator(gantk.testing.TinyDiscriminator):
@@ -32,7 +32,7 @@ class Discriminator(gantk.testing.TinyDiscriminator):
 
 
 def changed(base: type, change: Callable[..., Any]) -> type:
-    """A network whose answer is changed on its way out."""
+    """A network whose output is changed."""
 
     class Changed(base):  # type: ignore[misc,valid-type]
         def forward(self, image: Tensor, *arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What MLflow has of a run."""
+"""The data of a run in MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of empty files, and what a reader of patients makes of them."""
+"""Folders of empty files, and the patients that a reader finds in them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def touch(root: Path, *names: str) -> None:
 
 
 def harmless(error: DataError) -> None:
-    """Whether an error tells nobody to delete or rename what may be whole."""
+    """Check that an error does not advise deleting or renaming files that may be good."""
     assert not re.search("remove|delete|rename", str(error), re.IGNORECASE)
 
 
 def listed(root: Path) -> tuple[dict[str, set[str]], str]:
-    """Patients with their modalities, and what was said."""
+    """Patients with their modalities, and the notes."""
     told = Told()
     return {s.id: set(s.files) for s in Brats(root).subjects(told)}, "\n".join(told.notes)

@@ -1,4 +1,4 @@
-"""Picture files of noise, and what is read of them."""
+"""Picture files of noise, and their pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run on two processes, as the command line starts them, and what kills one of these."""
+"""One run on two processes, as the command line starts them, and a way to kill one of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def start(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
 
 
 def hit(gantk: subprocess.Popen[str], rank: int, number: int = signal.SIGKILL) -> bool:
-    """Send a signal to one of the processes; False where it is not there yet, or no longer."""
+    """Send a signal to one of the processes; False if it has not started or has ended."""
     try:
         for process in psutil.Process(gantk.pid).children():
             if process.environ().get("RANK") == str(rank):

@@ -1,4 +1,4 @@
-"""Small losses, a discriminator that notes what it is given, and assemblies of them."""
+"""Small losses, a discriminator that records its inputs, and assemblies of them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Cycle:
 
 
 class Watching(nn.Module):
-    """A discriminator that notes what it is given, with one layer of features."""
+    """A discriminator that records its inputs, with one layer of features."""
 
     def __init__(self, in_channels: int, target_channels: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Between:
 
 
 class Uncertain:
-    """A learnt weight (Kendall et al., 2018): private, as nothing says that it is shared."""
+    """A learned weight (Kendall et al., 2018); private, because it is not declared as shared."""
 
     def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
         self.sizes = sizes
@@ -123,7 +123,7 @@ class Uncertain:
 
 
 class Critic(Uncertain):
-    """A critic of its own, beside a head: each side has its module."""
+    """A loss with its own critic and a head: each side has a module."""
 
     def build_modules(self, sizes: Sizes) -> dict[str, nn.Module]:
         return {"generator": nn.Conv2d(1, 1, 1), "discriminator": nn.Conv2d(sizes.gives, 1, 1)}
@@ -136,7 +136,7 @@ class Critic(Uncertain):
 
 
 class Misplaced(Uncertain):
-    """Asks on the discriminator's side for what learns with the generator."""
+    """Uses a module that learns with the generator in the discriminator loss."""
 
     def discriminator(self, view: View) -> Tensor:
         return view.head(view.fake.mean()[None]).mean() + view.judge(view.fake).mean()
@@ -153,7 +153,7 @@ class Unplaced(Uncertain):
 
 
 class Keeping:
-    """Holds weights where no optimizer sees them."""
+    """Stores weights where no optimizer sees them."""
 
     def __init__(self) -> None:
         self.network = nn.Conv2d(1, 1, 1)
@@ -187,7 +187,7 @@ class Sideless:
 
 
 class Leaking:
-    """A discriminator's side that forgets to detach the output, or does not."""
+    """A discriminator loss that detaches the output or forgets to."""
 
     def __init__(self, leak: bool) -> None:
         self.leak = leak

@@ -44,7 +44,7 @@ class Batches:
 
 
 class Heard:
-    """Keeps what the engine says."""
+    """Records the reports of the engine."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[str, int]] = []

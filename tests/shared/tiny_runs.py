@@ -155,7 +155,7 @@ def toml(path: Path) -> str:
     return path.as_posix()
 
 
-# drawing a report takes longer than the run; it has tests of its own
+# drawing a report takes longer than the run, and has other tests
 NO_REPORT = "import gantk.report.html as html; html.write_report = lambda folder: folder / 'report.html'"
 OPTIONS = {
     "plain": [],
@@ -207,8 +207,8 @@ OPTIONS = {
 }
 
 
-# Children that are forked, not started afresh: importing torch takes longer than the run, and drawing a report too.
-# They are processes of their own all the same, with a log, signals and an exit code.
+# Children are forked, because importing torch and drawing a report take longer than the run.
+# They are separate processes all the same, with a log, signals and an exit code.
 FORKED = """
 import os, signal, sys, types
 import gantk.launching.local as local
@@ -285,7 +285,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory, cohort: Path) -> Path:
 
 @pytest.fixture
 def patients(tmp_path: Path) -> Path:
-    """A cohort of the test's own, to be spoilt."""
+    """A cohort that only this test uses and may damage."""
     return write_cohort(tmp_path / "patients")
 
 
@@ -309,14 +309,14 @@ def make_volume() -> Callable[..., Path]:
 
 @dataclass
 class Process:
-    """A `gantk` command under way in a process of its own."""
+    """A running `gantk` command in a separate process."""
 
     server: Server
     pid: int
     folder: Path
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal; one that has ended already does not get it."""
+        """Send a signal, unless the process has ended."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
@@ -360,7 +360,7 @@ class Server:
 
     def start(self, folder: Path, *arguments: str | Path, before: str = "") -> Process:
         """`gantk ARGUMENTS` in a folder; `before` is Python that the process executes first."""
-        if self.under_way is not None:  # of a test that failed before its end
+        if self.under_way is not None:  # left by a failed test
             self.under_way.kill()
             self.under_way.wait()
         assert self.process.stdin is not None
@@ -407,7 +407,7 @@ def uninterrupted(
 
 @pytest.fixture
 def finished(uninterrupted: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run, to be spoilt; to measure and to draw take long, and are others' tests."""
+    """A finished run that the test may damage, without evaluation and report, which are slow."""
     reference = uninterrupted("plain")
     kept = Evaluation.read(reference / "evaluation")
     for module in ("course", "remeasure"):

@@ -1,4 +1,4 @@
-"""Progress that shows nothing and keeps what it is told."""
+"""Progress that shows nothing and records its calls."""
 
 from __future__ import annotations
 

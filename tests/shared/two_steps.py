@@ -1,4 +1,4 @@
-"""Two steps of every stage of a small recipe: what the weights begin as, and the terms' values."""
+"""Two steps of every stage of a small recipe: the initial weights, and the terms' values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["two_steps"]
 
 
 def two_steps(recipe: Recipe, registry: Registry) -> dict[str, Any]:
-    """Of networks as they begin, a digest of names and shapes and the sum of magnitudes; values of terms by step."""
+    """For initial networks, a digest of names and shapes and the sum of magnitudes; the values of terms by step."""
     assembly = assemble(recipe, registry)
     state = {f"{role}.{n}": t for role, one in assembly.translators.items() for n, t in one.state_dict().items()}
     shapes = "\n".join(f"{name} {tuple(tensor.shape)}" for name, tensor in state.items())

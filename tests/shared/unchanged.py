@@ -30,7 +30,7 @@ from tiny_runs import RECIPE, toml, write_cohort
 
 FILE = Path(__file__).with_name("unchanged.json")
 RECIPES = Path(__file__).parents[2] / "recipes"
-#: All losses, maps, transforms and networks that slices and volumes have in common are in these.
+#: These contain all losses, maps, transforms and networks that slices and volumes share.
 NAMES = ("cut_difficulty", "cyclegan", "ds3_published", "ds3_semi", "mean_teacher", "pix2pix", "pix2pixhd")
 STEPS = 2
 
@@ -62,7 +62,7 @@ def losses(name: str, registry: Registry) -> Losses:
 
 
 def journalled(run: Path) -> list[dict[str, float]]:
-    """What a run of the tiny recipe wrote down: losses, validation metrics and the evaluation's means."""
+    """The record of a run of the tiny recipe: losses, validation metrics and the evaluation's means."""
     measured = json.loads((run / "evaluation" / "summary.json").read_text(encoding="utf-8"))["methods"]
     means = {f"{method}/{name}": of["mean"] for method, columns in measured.items() for name, of in columns.items()}
     lines = [record["metrics"] for record in Journal(run / "metrics.jsonl").records()]

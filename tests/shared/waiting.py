@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waiting for another process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What `ask` gives as soon as it is true."""
+    """Wait until `ask` returns a true value, and return it."""
     ends = time.monotonic() + seconds
     while not (answer := ask()):
         assert time.monotonic() < ends, "waited too long"

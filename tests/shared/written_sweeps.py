@@ -32,7 +32,7 @@ paired_fraction = {fraction}
 
 
 def values(mean: float, seed: int) -> dict[str, dict[str, float]]:
-    """By patient and column; the first patient has no tumour."""
+    """Values by patient and column; the first patient has no tumor."""
     noise = np.random.default_rng([seed, round(mean * 1e6)]).normal(0, 0.01, (len(PATIENTS), 3))
     return {
         p: {

@@ -26,7 +26,7 @@ from told import Told
 
 @pytest.fixture
 def children(tmp_path: Path) -> list[Child]:
-    """Those of a sweep whose folder is `runs`."""
+    """The children of a sweep in the folder `runs`."""
     for name, text in (("base", BASE), ("other", OTHER), ("sweep", SWEEP)):
         (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
     sweep = load_sweep(tmp_path / "sweep.toml")
@@ -61,7 +61,7 @@ def fail(job: Job) -> int:
 
 
 class Carried:
-    """A sweep under way, and what is seen of it."""
+    """A running sweep, and its visible effects."""
 
     def __init__(self, folder: Path, children: list[Child], selected: list[Child] | None = None) -> None:
         self.told = Told()

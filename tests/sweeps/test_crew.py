@@ -1,4 +1,4 @@
-"""Who works on the children of a sweep."""
+"""The assignment of a sweep's children to processes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Trained:
 
 
 class Refused:
-    """A child that finds its run taken by another process."""
+    """A child whose run another process works on."""
 
     def poll(self) -> int:
         return UsageError.exit_code
 
 
 class Launched:
-    """A launcher that notes what it starts."""
+    """A launcher that records its jobs."""
 
     workers, here = 0, False
 
@@ -67,7 +67,7 @@ class Watcher(SweepDisplay):
 def test_a_child_that_another_process_works_on_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: str, finishes: bool
 ) -> None:
-    """As the job of a sweep whose watching command was killed: `begun` before the sweep is started again or later."""
+    """For example the job of a sweep whose command was killed; `begun`: before or after the sweep is restarted."""
     monkeypatch.setattr("gantk.sweeps.crew.PAUSE", 0.001)
     children = [ChildState(name, name, tmp_path / name) for name in ("taken", "free")]
     for child in children:
@@ -84,7 +84,7 @@ def test_a_child_that_another_process_works_on_is_waited_for(
             other.close()
 
     def begin(job: Job) -> Any:
-        if job.folder == taken and not looks:  # it comes first, after we looked whether it is there
+        if job.folder == taken and not looks:  # it starts first, after we checked for it
             other.enter_context(alone(taken))
             return Refused()
         return Trained(job)

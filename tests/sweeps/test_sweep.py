@@ -82,7 +82,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 @contextlib.contextmanager
 def suspended(pid: int) -> Iterator[None]:
-    """The sweep and everything that it started stand still, so that none ends meanwhile."""
+    """Suspend the sweep and everything that it started, so that none ends meanwhile."""
     parent = psutil.Process(pid)
     parent.suspend()
     all_of_it = [parent, *parent.children(recursive=True)]
@@ -94,7 +94,7 @@ def suspended(pid: int) -> Iterator[None]:
 
 
 def kill_all(pid: int) -> None:
-    """The sweep and everything that it started, at once."""
+    """Kill the sweep and everything that it started, at once."""
     parent = psutil.Process(pid)
     parent.suspend()  # so that it starts no further one meanwhile
     for process in [*parent.children(recursive=True), parent]:
@@ -159,7 +159,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
         assert tomllib.loads((child / "recipe.toml").read_text())["run"]["seed"] == facts["changes"]["run.seed"]
     assert not list(parent.rglob("*.partial-*"))
 
-    # what the folder says
+    # the content of the folder
     table = (parent / "table.md").read_text()
     assert "Full" in table
     assert "Without map" in table
@@ -169,7 +169,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
     assert [child["label"] for child in said["children"]] == ["Full", "Full", "Without map", "Without map"]
     assert said["children"][0]["report"] == ["teacher", "student"]
 
-    # nothing is left to do, whoever asks
+    # nothing is left to do for any command
     unchanged = {name: contents(parent / "children" / name) for name in states(parent)}
     monkeypatch.chdir(tmp_path)
     again = run_sweep(sweep_recipe, device="cpu", display=SweepDisplay(QuietProgress()))
@@ -183,7 +183,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
 def test_one_that_fails_leaves_the_others_alone_and_mlflow_has_all_below_their_parent(
     server: Any, recipe: Path, tmp_path: Path
 ) -> None:
-    """In processes started afresh, as users have them."""
+    """In spawned processes, as in normal use."""
     path = tmp_path / "sweep.toml"
     head, _, rest = SWEEP.format(base=recipe.as_posix()).partition("[variants.full]")
     keys = ("rates.generator", "weight_decay")
@@ -409,7 +409,7 @@ class Endless:
 def test_a_second_signal_leaves_no_child_behind(
     sweep_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool, workers: int
 ) -> None:
-    """Beside it: a child draws on the terminal itself where it is alone there, else it has a log."""
+    """Also: a single child draws on the terminal itself, otherwise each child has a log."""
     handles: list[Endless] = []
 
     def start(launcher: Local, job: Job) -> Endless:

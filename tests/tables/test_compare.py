@@ -39,7 +39,7 @@ def shown(tables) -> str:
 
 
 def against(table):
-    """By the name of a row, its differences from the reference."""
+    """The differences from the reference, by the name of the row."""
     return {row.name: by_column for row, _, by_column in table.significance.lines}
 
 
@@ -68,7 +68,7 @@ def test_means_that_are_written_alike_are_all_best(make):
 
 
 def test_baselines_of_one_title_are_told_apart(tmp_path):
-    """The training mean is another one in each run that was trained on other patients."""
+    """Runs that were trained on different patients have different training means."""
     for name, mean in (("one", 0.7), ("two", 0.6)):
         rows = [Row("p", method, 5, {"ssim": value}) for method, value in (("student", 0.5), ("training_mean", mean))]
         Evaluation("s", "e", {"ssim": COLUMNS["ssim"]}, rows).write(tmp_path / name / "evaluation")

@@ -12,7 +12,7 @@ from written_sweeps import COLUMNS, SweepFolder, evaluate, means, row_of
 
 
 def test_rows_called_by_the_recipe(ablation):
-    """As in the paper's Table 1, where the teacher of a run is a method of its own."""
+    """As in the paper's Table 1, where the teacher of a run is a separate method."""
     rows = {"teacher": "DS³ (paired only)", "student": "DS³"}
     for entry in ablation.children[:3]:
         entry["report"] = rows

@@ -1,4 +1,4 @@
-"""Rows against a reference: which pairs, over which seeds, and what is said of them."""
+"""Rows against a reference: the pairs, their seeds, and the notes."""
 
 import math
 import statistics

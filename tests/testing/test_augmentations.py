@@ -30,7 +30,7 @@ class Rounds(Noise):
 
 
 class Elsewhere(Noise):
-    """It draws from NumPy."""
+    """Draws random numbers from NumPy."""
 
     def forward(self, image: Tensor) -> Tensor:
         return image + float(np.random.default_rng().normal())

@@ -39,7 +39,7 @@ class Unused(Sum):
 
 
 class Forgetful(Sum):
-    """It remembers what no checkpoint has."""
+    """It has state outside of checkpoints."""
 
     calls = 0
 

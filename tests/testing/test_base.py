@@ -8,21 +8,21 @@ from mistakes import PlainLoss, failure
 
 
 class Untyped(PlainLoss):
-    """With a parameter without a type."""
+    """A component with a parameter without a type."""
 
     def __init__(self, factor=1) -> None:
         self.factor = factor
 
 
 class Mistyped(PlainLoss):
-    """With a default of another type."""
+    """A component with a default of a different type."""
 
     def __init__(self, factor: float = "one") -> None:  # type: ignore[assignment]
         self.factor = factor
 
 
 class Taken(PlainLoss):
-    """With a parameter called as a key of the recipe."""
+    """A component with a parameter that has the name of a recipe's key."""
 
     def __init__(self, weight: float = 1.0) -> None:
         self.factor = weight

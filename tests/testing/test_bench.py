@@ -1,4 +1,4 @@
-"""The smallest recipe in which a loss or a weight map works: what it is given, and what is measured of it."""
+"""The smallest recipe in which a loss or a weight map works: its inputs and its outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Following:
 
 
 class Judging:
-    """A discriminator's side, which draws, and none of the generator."""
+    """A loss with only a discriminator loss, which draws random numbers."""
 
     def discriminator(self, view: View) -> Tensor:
         return (view.judge(view.target).mean() - view.judge(view.fake).mean()) * torch.rand(())

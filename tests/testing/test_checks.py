@@ -20,7 +20,7 @@ from gantk.testing.failures import ConformanceError
 
 
 class Partly(nn.Module):
-    """Of two layers one counts."""
+    """A network of which only one of two layers counts."""
 
     def __init__(self, kind: str = "right") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a failed check says, and how a check is skipped."""
+"""The message of a failed check, and how a check is skipped."""
 
 from __future__ import annotations
 

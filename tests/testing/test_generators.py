@@ -15,7 +15,7 @@ from mistakes import Generator, changed, failure
 
 
 class Unused(Generator):
-    """With a layer that nothing uses."""
+    """A generator with an unused layer."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels)
@@ -23,7 +23,7 @@ class Unused(Generator):
 
 
 class Hidden(Generator):
-    """With a weight outside of its state."""
+    """A generator with a weight outside of its state."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels)
@@ -34,7 +34,7 @@ class Hidden(Generator):
 
 
 class OwnSeed(Generator):
-    """With weights from the system's randomness."""
+    """A generator with initial weights that ignore torch's seed."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels)
@@ -42,7 +42,7 @@ class OwnSeed(Generator):
 
 
 class Closed(Generator):
-    """With an attribute that does not pickle."""
+    """A generator with an attribute that does not pickle."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels)
@@ -50,14 +50,14 @@ class Closed(Generator):
 
 
 class OfTheBatch(Generator):
-    """That looks at the other images of the batch."""
+    """A generator whose output depends on the other images of the batch."""
 
     def forward(self, image: Tensor, *arguments: Any) -> Any:
         return super().forward(image - image[-1:], *arguments)
 
 
 class Normalised(Generator):
-    """That divides by a deviation that may be 0."""
+    """A generator that divides by a deviation that may be 0."""
 
     def forward(self, image: Tensor, *arguments: Any) -> Any:
         return super().forward((image - image.mean()) / image.std(), *arguments)
@@ -93,7 +93,7 @@ def test_wrong_generators(test: str, component: type, words: str) -> None:
 
 
 class WrongFeatures(Generator):
-    """Whose features are not what was asked for."""
+    """A generator with other features than the requested ones."""
 
     def forward(self, image: Tensor, layers: tuple[int, ...] = (), decode: bool = True) -> Any:
         given = super().forward(image, layers, decode)

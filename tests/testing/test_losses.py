@@ -15,42 +15,42 @@ from mistakes import PlainLoss, failure
 
 
 class Map(PlainLoss):
-    """Of the wrong shape."""
+    """A loss of the wrong shape."""
 
     def __call__(self, view: View) -> Tensor:
         return (view.target - view.output).abs()
 
 
 class Detached(PlainLoss):
-    """Cut from the output."""
+    """A loss without gradient to the output."""
 
     def __call__(self, view: View) -> Tensor:
         return (view.target - view.output.detach()).abs().mean()
 
 
 class Elsewhere(PlainLoss):
-    """Whose gradient goes to the discriminator alone."""
+    """A loss whose gradient only reaches the discriminator."""
 
     def __call__(self, view: View) -> Tensor:
         return view.judge(view.fake).mean()
 
 
 class Leaking(PlainLoss):
-    """Whose discriminator's side trains the generator."""
+    """A loss whose discriminator loss trains the generator."""
 
     def discriminator(self, view: View) -> Tensor:
         return view.judge(view.output).mean()
 
 
 class Undeclared(PlainLoss):
-    """That asks for layers which it did not declare."""
+    """A loss that asks for layers that it did not declare."""
 
     def __call__(self, view: View) -> Tensor:
         return view.features(layers=(0,))[0].mean() + view.output.mean()
 
 
 class MapTwice(PlainLoss):
-    """That uses its map wrongly."""
+    """A loss that uses its map wrongly."""
 
     def __call__(self, view: View) -> Tensor:
         error = (view.target - view.output).abs()
@@ -58,14 +58,14 @@ class MapTwice(PlainLoss):
 
 
 class Divided(PlainLoss):
-    """That divides by the foreground."""
+    """A loss that divides by the foreground."""
 
     def __call__(self, view: View) -> Tensor:
         return ((view.target - view.output).abs() * view.foreground).sum() / view.foreground.sum()
 
 
 class Stateful(PlainLoss):
-    """That remembers in an attribute."""
+    """A loss with state in an attribute."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -76,7 +76,7 @@ class Stateful(PlainLoss):
 
 
 class OwnRandomness(PlainLoss):
-    """That draws where no seed reaches."""
+    """A loss that draws without torch's seed."""
 
     def __call__(self, view: View) -> Tensor:
         return super().__call__(view) * (1 + int.from_bytes(os.urandom(2), "big"))
@@ -95,7 +95,7 @@ class Penalty(PlainLoss):
 
 
 class UnusedHead(PlainLoss):
-    """With a head of which a part is not used."""
+    """A loss with a head that is partly unused."""
 
     needs = Needs(layers=(0,))
 

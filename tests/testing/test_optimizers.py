@@ -35,28 +35,28 @@ class Descent(Optimizer):
 
 
 class OneRate(Descent):
-    """Knows the first group's rate alone."""
+    """An optimizer that uses only the first group's rate."""
 
     def rate(self, group: dict[str, Any]) -> float:
         return self.param_groups[0]["lr"]
 
 
 class Floor(Descent):
-    """Never stands still."""
+    """An optimizer that moves weights even at a rate of 0."""
 
     def rate(self, group: dict[str, Any]) -> float:
         return max(group["lr"], 1e-4)
 
 
 class Uphill(Descent):
-    """Climbs."""
+    """An optimizer that increases the loss."""
 
     def rate(self, group: dict[str, Any]) -> float:
         return -group["lr"]
 
 
 class Forgetful(Descent):
-    """Remembers where no checkpoint sees it."""
+    """An optimizer with state outside of checkpoints."""
 
     def __init__(self, params: Iterable[Any], lr: float) -> None:
         super().__init__(params, lr)

@@ -17,7 +17,7 @@ def test_pytest_is_imported_by_the_plugin_alone() -> None:
 
 
 def test_an_authors_test_file(tmp_path: Path) -> None:
-    """As a stranger writes it: one class, one fixture."""
+    """A test file as an author writes it: one class, one fixture."""
     (tmp_path / "test_mine.py").write_text(
         """
 import gantk.testing

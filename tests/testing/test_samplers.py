@@ -12,7 +12,7 @@ from gantk.testing.failures import ConformanceError
 
 
 class Counting:
-    """It has a state."""
+    """A sampler with state."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -23,7 +23,7 @@ class Counting:
 
 
 class Rating:
-    """It changes what it is given."""
+    """A sampler that changes its arguments."""
 
     def __call__(self, slices: Any) -> np.ndarray:
         slices.hardness[:] = 0
@@ -31,14 +31,14 @@ class Rating:
 
 
 class Negative:
-    """Below 0."""
+    """A sampler with negative weights."""
 
     def __call__(self, slices: Any) -> np.ndarray:
         return -np.ones(len(slices))
 
 
 class Short:
-    """A weight for each patient."""
+    """A sampler with only one weight per patient."""
 
     def __call__(self, slices: Any) -> np.ndarray:
         return np.ones(3)

@@ -13,7 +13,7 @@ from mistakes import failure
 
 
 class Forgetful(Scheduler):
-    """Ends after three epochs, and counts them where no checkpoint sees it."""
+    """Ends after three epochs, which it counts outside of checkpoints."""
 
     def __init__(self) -> None:
         super().__init__(6)
@@ -25,21 +25,21 @@ class Forgetful(Scheduler):
 
 
 class Unwritable(Forgetful):
-    """With a state that is not JSON."""
+    """A scheduler with a state that is not JSON."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"seen": torch.tensor(self.seen)}
 
 
 class Empty(Scheduler):
-    """Without a stage."""
+    """A scheduler without stages."""
 
     def stages(self, roles: Any) -> list[Stage]:
         return []
 
 
 class Unkept(Scheduler):
-    """That goes back further than it keeps."""
+    """A scheduler that returns to an epoch that it does not keep."""
 
     def stages(self, roles: Any) -> list[Stage]:
         return [Stage("a", 4, tuple(roles), history=1), Stage("b", 1, tuple(roles))]
@@ -50,7 +50,7 @@ class Unkept(Scheduler):
 
 
 class Drifting(Scheduler):
-    """Whose rate depends on how often it was asked for."""
+    """A scheduler whose rate depends on the number of calls."""
 
     def __init__(self) -> None:
         super().__init__(3)

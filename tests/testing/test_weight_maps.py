@@ -17,7 +17,7 @@ from mistakes import PlainLoss, failure
 
 
 class Map(PlainLoss):
-    """Of the wrong shape."""
+    """A weight map of the wrong shape."""
 
     def __call__(self, view: View) -> Tensor:
         return (view.target - view.output).abs()

@@ -32,7 +32,7 @@ class Endless:
 
 
 class Counting:
-    """Counts how often it was asked."""
+    """Counts its calls."""
 
     def __init__(self) -> None:
         self.asked = 0

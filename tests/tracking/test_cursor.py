@@ -1,4 +1,4 @@
-"""The cursor: what MLflow has of a run."""
+"""The cursor: the position up to which MLflow has a run's data."""
 
 from __future__ import annotations
 

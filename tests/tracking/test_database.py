@@ -1,4 +1,4 @@
-"""Stores that are made whole or not at all, and half-made ones that are mended with what they hold."""
+"""Stores are created completely or not at all, and incomplete stores are repaired without loss of data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEAD = utils._get_latest_schema_revision()
 
 
 def by_mlflow(path: Path) -> None:
-    """As MLflow makes or brings forward a database."""
+    """Create or upgrade a database with MLflow itself."""
     engine = utils.create_sqlalchemy_engine(f"sqlite:///{path}")
     utils._initialize_tables(engine)
     engine.dispose()
@@ -51,7 +51,7 @@ def test_killed_while_a_store_is_made(tmp_path: Path, whole: set[tuple], stateme
     assert not path.exists()
     database.prepare(path)
     assert names(path) == whole
-    assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]  # nothing of the dead
+    assert [p.name for p in tmp_path.iterdir()] == ["mlflow.db"]  # no leftovers of killed processes
 
 
 @pytest.mark.parametrize("statement", [6, 60, 150])

@@ -20,7 +20,7 @@ Make = Callable[[str], "MadeRun"]  # noqa: F821  tests/tracking/conftest.py
 
 
 def test_panels_are_named_as_the_image_grid_wants_them(store: Store, make_run: Make) -> None:
-    """The same names, but for time and unique part, as MLflow's own log_image gives."""
+    """The names are those of MLflow's own log_image, except for time and unique part."""
     made = make_run("panels")
     made.panel("validation/deep", 7)
     sync(made.path, store.uri)
@@ -52,7 +52,7 @@ def test_thumbnails_are_large_enough_to_be_looked_at(store: Store, make_run: Mak
     for found in folder.glob("*.webp"):
         with Image.open(found) as image:
             sizes[re.search(r"step\+(\d+)", found.name)[1]] = image.size  # type: ignore[index]
-    assert sizes == {"1": (1280, 200), "2": (300, 8)}  # none is enlarged
+    assert sizes == {"1": (1280, 200), "2": (300, 8)}  # small pictures are not enlarged
 
 
 def test_what_is_no_longer_measured_is_no_longer_shown(store: Store, make_run: Make) -> None:

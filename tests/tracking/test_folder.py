@@ -1,4 +1,4 @@
-"""A run's folder, as MLflow is told of it."""
+"""The data of a run's folder for MLflow."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Make = Callable[[str], "MadeRun"]  # noqa: F821  tests/tracking/conftest.py
 
 
 def test_names_bring_forward_what_matters(make_run: Make) -> None:
-    """MLflow's interface sorts by name, as `sorted` does, and makes a section of what stands before the last `/`."""
+    """MLflow's interface sorts by name, like `sorted`, and shows the part before the last `/` as a section."""
     made = make_run("names")
     roles = "".join(f"[translators.{role}]\n" for role in ("teacher", "student"))
     (made.path / "recipe.toml").write_text(f'predict = "student"\n{roles}')

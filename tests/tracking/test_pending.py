@@ -1,4 +1,4 @@
-"""What is said to be missing in MLflow."""
+"""Reports of data that MLflow lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Make = Callable[[str], "MadeRun"]  # noqa: F821  tests/tracking/conftest.py
 
 
 class Counted(QuietProgress):
-    """Counts what tasks promise and what they do."""
+    """Counts the totals of tasks and their progress."""
 
     def __init__(self) -> None:
         self.total = self.done = 0

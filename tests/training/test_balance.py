@@ -19,7 +19,7 @@ from gantk.translation import Assembly, Moment, assemble
 
 
 class Sum(nn.Module):
-    """The sum times ten, and notes of what it was given."""
+    """The sum times ten; records its arguments."""
 
     def __init__(self, terms: tuple[str, ...]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, unreadable, hostile or cannot be written: each is told as what it is."""
+"""Checkpoints that are damaged, unreadable, hostile or cannot be written: each has its own error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gantk.training.state import Position
 
 
 def state(total: int, size: int = 4) -> Any:
-    """What a checkpoint is made from, without networks."""
+    """The state for a checkpoint, without networks."""
     return SimpleNamespace(
         position=Position(total=total),
         tensors=lambda: {"g.generator.w": torch.ones(size)},

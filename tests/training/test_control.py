@@ -1,4 +1,4 @@
-"""What schedulers may do between epochs: hand weights on, end a stage or the training."""
+"""Actions of schedulers between epochs: copy weights, end a stage or the training."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_schedulers_state_survives_and_it_may_end_a_stage(engine: Any) -> None
         begins(stage, *arguments)
         if stage.name == "two":
             assert_equal(weights(tested), kept[3])
-            assert not any(o.state for o in tested.state.optimizers["g"].sides.values())  # afresh
+            assert not any(o.state for o in tested.state.optimizers["g"].sides.values())  # without state
 
     tested.observer.epoch_done, tested.observer.stage_begins = epoch_done, stage_begins
     tested.run()

@@ -114,7 +114,7 @@ def test_bf16_trains_in_bf16_and_keeps_weights_in_fp32(engine: Any) -> None:
 
 
 def test_channels_last_changes_layout_not_numbers(engine: Any, tmp_path: Path) -> None:
-    """Without dropout, which draws in the order in which memory lies."""
+    """Without dropout, whose random numbers follow the memory layout."""
     translator = TABLE["translators"]["g"]
     translators = {"g": translator | {"generator": translator["generator"] | {"dropout": 0.0}}}
     tested = engine(translators=translators, training={"channels_last": True})
@@ -129,7 +129,7 @@ def test_channels_last_changes_layout_not_numbers(engine: Any, tmp_path: Path) -
 
 
 def test_a_compiled_run_gives_the_same_losses_and_names(engine: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """By a backend that compiles nothing: that the option arrives, and leaves names and averages alone."""
+    """With a backend that compiles nothing: the option takes effect, and names and averages stay the same."""
     counted = []
 
     def compile_(self: torch.nn.Module, options: dict[str, Any]) -> None:
@@ -206,7 +206,7 @@ def test_a_role_that_is_not_trained_is_as_it_is_at_test(engine: Any) -> None:
 
 
 class Marked:
-    """A transform that adds what torch draws, and notes when."""
+    """A transform that replaces the source by a random number of torch and records its calls."""
 
     def __init__(self) -> None:
         self.moments: list[Moment] = []

@@ -1,4 +1,4 @@
-"""Optimizers of a role: which weights learn at which rate, in which stage, by what a recipe or a plugin names."""
+"""Optimizers of a role: the weights, rates and stages, from recipes and plugins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gantk.translation import Assembly, assemble
 
 
 class Mine(SGD):
-    """Plain descent, with a number of its own."""
+    """Plain descent with a parameter."""
 
     def __init__(self, params: Any, lr: float, slowness: float = 1.0) -> None:
         super().__init__(params, lr=lr)
@@ -59,7 +59,7 @@ def optimizers(assembly: Assembly, stage: str = "training") -> Optimizers:
 
 
 def rate_of(found: Optimizers, parameter: torch.nn.Parameter) -> float | None:
-    """None for one that no optimizer has."""
+    """The rate of a parameter; None if no optimizer has it."""
     for optimizer in found.sides.values():
         for group in optimizer.param_groups:
             if any(p is parameter for p in group["params"]):

@@ -1,4 +1,4 @@
-"""What a step would refuse is refused when a recipe is checked, and checking changes nothing."""
+"""Checking a recipe finds the errors of a training step, and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Averages of weights: of what, from when, and identical after a resume."""
+"""Averages of weights: their networks, their beginning, and equality after a resume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_average_is_that_of_the_weights(engine: Any) -> None:
-    """θ̄ ← 0.9·θ̄ + 0.1·θ after every step, from the initial weights on; what is evaluated is θ̄."""
+    """θ̄ ← 0.9·θ̄ + 0.1·θ after every step, from the initial weights on; θ̄ is evaluated."""
     tested = engine(training={"ema": 0.9})
     network = tested.state.translators["g"].generator
     own = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
@@ -40,7 +40,7 @@ AVERAGED = {**TABLE["translators"], "mean": {"average_of": "g", "decay": 0.9}}
 
 
 def test_a_role_can_be_the_average_of_another(engine: Any) -> None:
-    """It is what `training.ema` keeps beside the weights, at every step, and no optimizer has it."""
+    """The role equals the average that `training.ema` keeps, at every step, and no optimizer has its weights."""
     plain, tested = engine(training={"ema": 0.9}), engine(translators=AVERAGED)
     begun = tested.state.generator("mean").state_dict()
     assert_equal(begun, tested.state.generator("g").state_dict())

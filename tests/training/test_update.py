@@ -86,7 +86,7 @@ def test_clipping_bounds_the_norm(bench: Any, losses: Any, batch: Any, limit: fl
 
 
 def test_accumulated_batches_equal_one_large_batch(bench: Any, losses: Any, batch: Any) -> None:
-    """For mean losses; the generator's without the discriminator, which one large batch would have updated before."""
+    """For mean losses; the generator's losses exclude the discriminator, which one large batch would update first."""
     whole = batch(6, 0)
     parts = [batch(2, 0) for _ in range(3)]
     for number, part in enumerate(parts):

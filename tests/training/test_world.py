@@ -88,7 +88,7 @@ def in_two(folder: Path, work: Callable[..., None], *arguments: Any) -> None:
 
 
 def _join(rank: int, folder: Path, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    torch.set_num_threads(1)  # the parent's threads are not here
+    torch.set_num_threads(1)  # the parent's threads do not exist here
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     work(World(rank, 2), *arguments)
@@ -118,7 +118,7 @@ def recipes() -> Iterator[tuple[str, Recipe]]:
 
 
 def gradients(recipe: Recipe, registry: Registry, world: World) -> dict[str, torch.Tensor] | None:
-    """The gradients and values of a step of every stage; None where a network looks at the batch, or throws dice."""
+    """The gradients and values of a step of every stage; None if a network depends on the batch or draws."""
     assembly = assemble(recipe, registry, 3 if recipe.data.dataset == "images" else 1)
     if any(hasattr(translator.generator, "sample") for translator in assembly.translators.values()):
         return None

@@ -1,4 +1,4 @@
-"""A step of a network that writes down what it is asked for."""
+"""A step of a network that records its requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAKES, GIVES = Domain("source", None, 3), Domain("target", None, 1)
 
 
 class Layered(nn.Module):
-    """A generator of two layers that writes down what it is asked for."""
+    """A generator of two layers that records its requests."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a recipe to networks and terms: what is built, what is shared, and what is refused before the first step."""
+"""From a recipe to networks and terms: construction, sharing, and errors before the first step."""
 
 from __future__ import annotations
 

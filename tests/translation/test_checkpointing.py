@@ -1,4 +1,4 @@
-"""Checkpointed activations: the same values, gradients, buffers and random numbers, of which less is kept."""
+"""Checkpointed activations: the same values, gradients, buffers and random numbers with less memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gantk_baselines.generators import ResidualUnet, Resnet
 
 
 class Block(nn.Module):
-    """What a stranger writes: dropout, batch norm, and a spectral norm, whose buffers change in every pass."""
+    """A third-party block: dropout, batch norm, and a spectral norm, whose buffers change in every pass."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Block(nn.Module):
 
 
 class Stranger(nn.Module):
-    """A generator that knows nothing of segments."""
+    """A generator without segments."""
 
     def __init__(self, blocks: int = 6) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Stranger(nn.Module):
 
 
 def learnt(network: nn.Module, on: bool, image: Tensor, passes: int = 2) -> tuple[Any, ...]:
-    """What training leaves behind: outputs, gradients, buffers, and the next random number."""
+    """The results of training steps: outputs, gradients, buffers, and the next random number."""
     torch.manual_seed(1)
     outputs = []
     with checkpointed(on):
@@ -122,7 +122,7 @@ def test_blocks_are_computed_again() -> None:
     output.sum().backward()
     inside = [f"blocks.{number}.first.0" for number in range(6)]
     assert all(seen[name] == 2 * once[name] for name in inside)
-    assert seen["enter"] == once["enter"]  # by itself it is no segment
+    assert seen["enter"] == once["enter"]  # alone it is not a segment
 
 
 def test_less_is_kept() -> None:
@@ -135,7 +135,7 @@ def test_less_is_kept() -> None:
         assert output.requires_grad
         return sum(event.self_cpu_memory_usage for event in seen.key_averages())
 
-    kept(False)  # what is made once
+    kept(False)  # computed once
     plain = kept(False)
     divide(network)
     assert kept(True) < 0.6 * plain

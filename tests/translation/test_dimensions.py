@@ -21,7 +21,7 @@ PATCH = (6, 12, 8)
 
 
 class Plain(nn.Module):
-    """A generator of both."""
+    """A generator of slices and volumes."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Plain(nn.Module):
 
 
 class Flat(nn.Module):
-    """A generator that says nothing."""
+    """A generator that declares no dimensions."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Flat(nn.Module):
 
 
 class OfSlices:
-    """A loss that says that it is of slices."""
+    """A loss that declares to work on slices."""
 
     def __init__(self, dimensions: Literal[2] = 2) -> None:
         self.dimensions = dimensions
@@ -61,7 +61,7 @@ class OfSlices:
 
 
 class Difference:
-    """A loss as a stranger writes it for slices."""
+    """A third-party loss for slices."""
 
     needs = gantk.Needs(target=True)
 

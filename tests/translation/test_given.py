@@ -1,4 +1,4 @@
-"""What networks are given beside images: asked once for each set, from the image's own group, and by terms."""
+"""Inputs of networks beside images: once per set, from the image's own group, and from terms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GIVEN = ["labels", "site"]
 
 
 class Told(nn.Module):
-    """A generator that notes what it is given."""
+    """A generator that records its inputs."""
 
     def __init__(self, in_channels: int, out_channels: int, given: Mapping[str, int]) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Told(nn.Module):
 
 
 class Judge(nn.Module):
-    """A discriminator that takes the site alone."""
+    """A discriminator that takes only the site."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -106,8 +106,8 @@ def test_an_image_goes_with_what_is_said_of_its_own_group(registry: Registry, ma
     seen = assembly.translators["one"].generator.seen
     seen.clear()
     other = view.image("other.target")
-    view.translate(view.translate(other))  # and what is made of it
-    view.translate(other * 1)  # a tensor that no group has: the term's own
+    view.translate(view.translate(other))  # and its output
+    view.translate(other * 1)  # the term's own tensor, which no group has
     assert [given["site"][0].tolist() for given in seen] == [[0, 1], [0, 1], [1, 0]]
 
 

@@ -1,4 +1,4 @@
-"""What methods need of the core beside one forward pass each: features of D, pools, missing and derived images."""
+"""Services of the core beyond forward passes: features of D, pools, missing and derived images."""
 
 from __future__ import annotations
 

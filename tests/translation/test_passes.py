@@ -1,4 +1,4 @@
-"""How often each network runs in a step: once per distinct input, and not at all where no term asks."""
+"""How often each network runs in a step: once per distinct input, and not at all if no term needs it."""
 
 from __future__ import annotations
 
@@ -139,9 +139,9 @@ def less(counts: dict[str, int], **removed: int) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("switched_off", "expected"),
     [
-        # the other distillation still needs the teacher's pass, which then has no more to do
+        # the other distillation still needs the teacher's pass, but no more than that
         (without("feature_distillation"), JOINT),
-        # features up to layer 21, the decoder's first, are had without decoding
+        # features up to layer 21, the decoder's first, need no decoding
         (without("image_distillation"), less(JOINT, decoder_teacher=1)),
         (
             without("image_distillation", "feature_distillation"),
@@ -154,7 +154,7 @@ def less(counts: dict[str, int], **removed: int) -> dict[str, int]:
         ([*without("teacher_adversarial"), "maps.difficulty.enabled=false"], less(JOINT, D_teacher=3)),
         # the map is free where the adversarial term has the scores
         (["maps.difficulty.enabled=false"], JOINT),
-        # the teacher's answer as the student's real image is the one that distillation uses
+        # the student's real image is the same teacher's output that distillation uses
         (['losses.student_adversarial.real="teacher.output"'], JOINT),
     ],
 )

@@ -1,4 +1,4 @@
-"""What networks answer with: images, features and what is made besides."""
+"""Outputs of networks: images, features and additional outputs."""
 
 from __future__ import annotations
 

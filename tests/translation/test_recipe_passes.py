@@ -57,7 +57,7 @@ def translator(role: str, encode: int, decode: int, judge: int, project: int = 0
 
 
 def both(passes: Passes) -> Step:
-    """As many as published."""
+    """The same counts for ours and the published code."""
     return Step(passes, passes)
 
 
@@ -124,7 +124,7 @@ COUNTS: dict[str, dict[str, Step]] = {
         ),
         "fusion": both(translator("fusion", 1, 1, 3)),
     },
-    # Nobody's method: pix2pix; and again, with the teacher run to its last distilled layer, on the way up.
+    # Not a published method: pix2pix twice; the teacher runs up to its last distilled layer.
     "pix2pix_distilled": {
         "teacher": both(translator("teacher", 1, 1, 3)),
         "student": both(translator("student", 1, 1, 3, project=1) | {"encode teacher": 1}),
@@ -237,7 +237,7 @@ SAME = {
 
 
 def cases() -> Iterator[Any]:
-    """Every recipe, and every variant of those that have some, by the name that its counts have."""
+    """Every recipe and every variant, by the name of its counts."""
     for path in sorted(RECIPES.rglob("*.toml")):
         name = path.relative_to(RECIPES).as_posix()
         if not is_sweep(path):
@@ -248,7 +248,7 @@ def cases() -> Iterator[Any]:
 
 
 def outcomes(recipe: Recipe, name: str, id: str) -> Iterator[Any]:
-    """The recipe, or where a toss decides what a step computes, both outcomes."""
+    """The recipe; if a random choice decides the step, both outcomes."""
     table = tomllib.loads(dump_recipe(recipe))
     losses = [loss for loss in table["losses"].values() if 0 < loss.get("flip_equivariance", 0) < 1]
     if not losses:

@@ -19,7 +19,7 @@ from gantk.translation.residual import Residual, bare
 
 
 class Fixed(nn.Module):
-    """A network whose output is what it was told, times a learnt factor."""
+    """A network whose output is `change` times a learned factor."""
 
     def __init__(self, change: float) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def test_a_change_moves_the_input_towards_the_nearer_end(change: float, start: f
 
 
 class Patient(Fixed):
-    """It notes the sizes of its images, and takes none below `least`."""
+    """A network that records the sizes of its images, and refuses sizes below `least`."""
 
     seen: ClassVar[list[int]]
 

@@ -1,4 +1,4 @@
-"""What is found out about networks before training: by few passes, and large networks without memory."""
+"""Channels and sizes of networks are found before training: with few passes, and without memory for large networks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = [
 
 @pytest.fixture
 def images(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Tensor]]:
-    """The images that first layers are given; nothing was found before."""
+    """The images that first layers receive; starts with an empty cache."""
     monkeypatch.setattr(shapes, "_FOUND", {})
     given: list[Tensor] = []
     hook = register_module_forward_pre_hook(
@@ -82,7 +82,7 @@ def test_small_ones_need_nothing_that_torch_takes_seconds_to_load(build: Build, 
 
 
 class Two(nn.Module):
-    """A network whose sides must be multiples of something, of which it says nothing."""
+    """A network that requires multiples of some size and does not declare it."""
 
     def __init__(self, multiple: int, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What discriminators are shown: changed in training alone, observed, in checkpoints; and several scales of scores."""
+"""Augmentations of discriminators' images: only in training, in checkpoints; and several scales of scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gantk.translation import Assembly, Moment, Step, assemble
 
 
 class Brighter(nn.Module):
-    """Adds what it has seen, and notes what it is told."""
+    """Adds the number of observed images, and records the calls of `observe`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ def test_adversarial_losses_know_several_scales(registry: Registry, make_group: 
     value = view.step.plan.terms[0].discriminator_loss(view)
     value.backward()
     for name, parameter in assembly.translators["one"].discriminator.named_parameters():
-        reached = not name.endswith("bias")  # what real and translated images do to one may cancel
+        reached = not name.endswith("bias")  # the effects of real and translated images may cancel
         assert not reached or (parameter.grad is not None and parameter.grad.any()), name
 
 

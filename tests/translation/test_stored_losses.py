@@ -29,7 +29,7 @@ def test_two_steps_are_as_stored(name: str, registry: Registry) -> None:
     assert found.keys() == wanted.keys()
     assert found["names"] == wanted["names"]
     assert found["weights"] == pytest.approx(wanted["weights"], rel=1e-6)
-    rounding = 1e-5  # of the first step; an update of Adam's makes much of small gradients
+    rounding = 1e-5  # of the first step; Adam's update amplifies small gradients
     for stage in (name for name in found if name not in ("names", "weights")):
         for now, before in zip(found[stage], wanted[stage], strict=True):
             assert now == pytest.approx(before, rel=rounding)

@@ -1,4 +1,4 @@
-"""What a view offers to terms."""
+"""The members of a view for terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stranger's plugin as a type checker sees it: what fits passes, and each wrong use is found.
+"""A third-party plugin under a type checker: correct uses pass, and each wrong use is found.
 
 Checked by `tests/test_typing.py` with `warn_unused_ignores`, so that a `type: ignore` that finds nothing fails.
 """

@@ -81,7 +81,7 @@ class Browser:
         self.size(width, height)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self("setEmulatedMedia", "Emulation", features=scheme)
-        self("navigate", url="about:blank")  # a change of what follows # alone would not load the page again
+        self("navigate", url="about:blank")  # a change of only the part after # would not reload the page
         self("navigate", url=url)
 
     def size(self, width: int, height: int) -> None:
@@ -106,7 +106,7 @@ class Browser:
         return value
 
     def text(self) -> str:
-        """What is read on the page."""
+        """The text of the page."""
         return str(self.run("document.body ? document.body.innerText : ''"))
 
     def shows(self, *texts: str) -> None:

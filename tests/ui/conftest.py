@@ -1,4 +1,4 @@
-"""A tiny sweep in an MLflow store, the UI on it, and a browser; `nox -s ui` runs what is here."""
+"""A tiny sweep in an MLflow store, the UI on it, and a browser; `nox -s ui` runs these tests."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def wanted() -> None:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures go: `docs/images`, or a temporary folder with `GANTK_UI=look`."""
+    """The folder for pictures: `docs/images`, or a temporary folder with `GANTK_UI=look`."""
     return tmp_path_factory.mktemp("pictures") if os.environ["GANTK_UI"] == "look" else ROOT / "docs" / "images"
 
 
 @pytest.fixture(scope="session")
 def runs(wanted: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs' folder with the sweep `example` and its store; `GANTK_UI_RUNS` names one that is there already."""
+    """The runs' folder with the sweep `example` and its store; `GANTK_UI_RUNS` names an existing one."""
     if there := os.environ.get("GANTK_UI_RUNS"):
         return Path(there)
     folder = tmp_path_factory.mktemp("work")

@@ -1,4 +1,4 @@
-"""What a researcher sees of a sweep in MLflow's own interface."""
+"""A sweep in MLflow's interface, as a researcher sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from browser import Browser
 
 METRICS = ("mse", "psnr", "ssim", "ssim_brain", "ssim_tumour")
-#: The numbers on the line of a name, from left to right, as they stand on the screen; other boxes' come before it.
+#: The numbers on the line of a name, from left to right; those of other boxes precede the name in the document.
 IN_LINE = """(name) => {
   const all = [...document.querySelectorAll('*')];
   const middle = (e) => { const box = e.getBoundingClientRect(); return box.y + box.height / 2; };
@@ -45,13 +45,13 @@ def sweep(runs: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def children(sweep: Path) -> list[Path]:
-    """In the order of tables."""
+    """The sweep's children, in the order of tables."""
     return [sweep / "children" / child["id"] for child in json.loads((sweep / "sweep.json").read_text())["children"]]
 
 
 @pytest.fixture(scope="module")
 def names(children: list[Path]) -> list[str]:
-    """What MLflow calls the children: what they change."""
+    """The children's names in MLflow, which are their changes."""
     found = [child_name(RunFolder(child)) for child in children]
     assert len(set(found)) == len(found)
     return found
