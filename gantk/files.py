@@ -73,7 +73,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside `path` that becomes `path` when the block succeeds.
 
-    For folders whose name says what they hold: where another process was faster, its folder stays.
+    For folders whose name identifies their content: if another process was faster, its folder stays.
     After an exception nothing is left behind. Modes are those of any new folder and file. The parent folder is created.
 
     Args:
@@ -169,7 +169,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def sweep_partial(folder: Path, *, older_than: float = 24 * 3600) -> None:
     """Remove half-written files that killed processes left in `folder`.
 
-    What a process of this machine is writing stays; of what others may be writing, all that was touched in the last
+    Files that a process of this machine is writing stay, and files of other machines that were changed in the last
     `older_than` seconds.
     """
     for path in leftovers(folder, older_than=older_than):

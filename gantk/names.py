@@ -1,4 +1,4 @@
-"""Names: what a thing may be called in a recipe, and the path that a name becomes."""
+"""Names: the names that recipes may use, and the paths made from them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Answers go to standard output and messages to standard error. Exit codes: 0 done
 
 
 def commands() -> dict[str, Any]:
-    """All commands by what is written after `gantk`, groups not included."""
+    """All commands by their words after `gantk`, without groups."""
     return dict(_walk(get_command(app)))
 
 

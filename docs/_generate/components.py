@@ -51,7 +51,7 @@ SYMBOLS = {
 
 
 def component_pages(recipes: Path) -> dict[str, str]:
-    """A page per kind and one that lists them.
+    """A page per kind, and a page that lists them.
 
     Args:
         recipes: the folder of recipes that are searched for who uses what.

@@ -1,4 +1,4 @@
-"""MkDocs' hook: puts the generated pages among those that are written by hand."""
+"""MkDocs' hook: adds the generated pages to the hand-written ones."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def recipe_page() -> str:
 
 
 def keys() -> Iterator[tuple[str, str]]:
-    """Every key with what is said about it."""
+    """Every key with its description."""
     for place, kind, model in tables(Recipe):
         for name, field in model.model_fields.items():
             _, inner = _table_of(field)
@@ -109,7 +109,7 @@ def _section(place: str, kind: str, model: type[BaseModel]) -> str:
 
 
 def _about(model: type[BaseModel]) -> str:
-    """What a table's docstring says of it, without the table's name."""
+    """A table's docstring, without the table's name."""
     doc = parse(inspect.getdoc(model) or "")
     text = f"{doc.summary} {doc.description}".strip()
     text = text.split("`: ", 1)[-1] if text.startswith("`[") else text

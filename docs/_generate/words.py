@@ -15,7 +15,7 @@ CODE = re.compile(r"(`[^`]*`)")
 
 
 def default_words(value: Any) -> str:
-    """A default as code; a dash for what is absent."""
+    """A default as code; a dash if there is none."""
     return "–" if value is None else f"`{value_words(value)}`"
 
 

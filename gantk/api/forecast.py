@@ -50,7 +50,7 @@ class Costs:
         """The cost of a step of a stage.
 
         Raises:
-            GantkError: what a step raises.
+            GantkError: a step fails.
         """
         table = recipe.model_dump(mode="json", exclude={*_FREE})
         table["run"].pop("seed", None)

@@ -99,7 +99,7 @@ class PatientSlices:
         """Read all stored data and compare them with their checksums.
 
         Raises:
-            CacheError: the data differ from what was stored.
+            CacheError: the data differ from the stored data.
         """
         for name in ARRAYS:
             try:

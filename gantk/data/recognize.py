@@ -109,7 +109,7 @@ def recognize(folder: Path, root: Path | None = None) -> Recognized | None:
     found: dict[str | None, Recognized] = {}
     root = root or folder
     top = folder.absolute().name
-    with suppress(OSError):  # if a folder cannot be read, use what was found before
+    with suppress(OSError):  # if a folder cannot be read, use the findings so far
         for _, files in islice(walk_folders(folder), _FOLDERS):
             for file in files:
                 path = f"{top}/{file.relative_to(folder).as_posix()}"

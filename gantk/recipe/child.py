@@ -89,7 +89,7 @@ def _short(value: Any) -> str:
 
 
 def _digest(recipe: Recipe) -> str:
-    """An 8-digit hexadecimal hash of what a recipe computes.
+    """An 8-digit hexadecimal hash of a recipe's keys that affect its results.
 
     Defaults are left out, so that a key that a later release adds changes nothing. The order of named tables
     counts, because sums of floating-point numbers depend on it.

@@ -40,7 +40,7 @@ def load_recipe(given: Given, overrides: Changes = ()) -> Recipe:
 
 
 def recipe_from_table(table: Table, origins: Origins | None = None, also: Collection[str] = ()) -> Recipe:
-    """Validate a table as a recipe; what makes it a sweep is left out.
+    """Validate a table as a recipe; the keys of sweeps are left out.
 
     Args:
         table: the recipe's keys.
@@ -99,11 +99,11 @@ def chain(given: Given) -> list[File]:
 
 
 def said_of(given: Given) -> str:
-    """What errors call a recipe that is given as a whole."""
+    """The name of a recipe in errors if its content is given."""
     return CONTENT if isinstance(given, Mapping) else str(given)
 
 
-#: Keys by which a translator takes over another's table, in words, and what it leaves of that.
+#: Keys with which a translator copies another one's table, their description, and the keys that are not copied.
 _MODELS = (
     ("like", "like", frozenset[str]()),
     ("average_of", "an average of", frozenset({"discriminator", "judges", "optimizer", "shown"})),
@@ -111,8 +111,8 @@ _MODELS = (
 
 
 def _resolve_likes(table: Table, origins: Origins) -> None:
-    """`like = "ROLE"` in a translator stands for that role's table, with what follows laid over it, and `average_of`
-    for what of the table is not of training."""
+    """Replace `like = "ROLE"` in a translator by that role's table, with the translator's other keys laid over it, and
+    `average_of` by the keys of the table that do not concern training."""
     translators = table.get("translators")
     if not isinstance(translators, dict):
         return

@@ -1,4 +1,4 @@
-"""Which keys a recipe may have at a place, and what they mean."""
+"""The keys that a recipe may have at a path, and their descriptions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def annotation_at(model: type[BaseModel], place: Sequence[str]) -> Any:
 
 
 def doc_of(model: type[BaseModel], place: Sequence[str]) -> str | None:
-    """What is said of the key at `place` below `model`, if anything is."""
+    """The description of the key at `place` below `model`, if there is one."""
     table = _model(annotation_at(model, place[:-1]))
     return attribute_docs(table).get(place[-1]) if table and place else None
 

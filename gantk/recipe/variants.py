@@ -127,7 +127,7 @@ def load_sweep(given: Given, overrides: Changes = ()) -> Sweep:
 
 
 def _parted(fixed: Table, keys: Sequence[str]) -> tuple[dict[str, Any], Table]:
-    """What overrides say of the grid's keys, and what they say of others."""
+    """The overrides of the grid's keys, and the other overrides."""
     pins = {key: value for key in keys if (value := value_at(fixed, key)) is not None}
     return pins, nested({key: value for key, value in leaves(fixed) if not any(_is_in(key, pin) for pin in pins)})
 

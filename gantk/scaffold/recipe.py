@@ -1,4 +1,4 @@
-"""New recipes like those that come with gantk."""
+"""New recipes, copied from the recipes of gantk."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ SCHEMA = "gantk.schema.json"
 
 
 def new_recipe(name: str, like: str, parent: Path = Path()) -> Path:
-    """Write NAME.toml, a recipe that says everything that another says, and can be changed at will.
+    """Write NAME.toml, a complete copy of another recipe, to be changed freely.
 
-    A recipe that extends none is copied with its comments; of one that does, parents included, there are none.
+    A recipe without `extends` is copied with its comments; a recipe with `extends` is merged with its parents, without
+    comments.
 
     Args:
         name: of the recipe and its file.

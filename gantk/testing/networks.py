@@ -35,8 +35,8 @@ __all__ = ["NetworkConformance", "check_scores"]
 
 
 def _one_map(network: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
-    """A hook that makes one map of the scores of several scales, so that a discriminator is tested as one, and an image
-    of what a generator makes where no layers are asked for."""
+    """A hook that combines the scores of several scales into one map, so that all discriminators are tested alike, and
+    reduces a generator's output to its image if no layers are requested."""
     if isinstance(output, Translation) and len(arguments) == 1:
         for name, extra in output.extra.items():
             check_finite(f"the extra output {name!r}", extra)

@@ -93,7 +93,7 @@ def check_uri(settings: TrackingSettings, option: str | None = None, folder: Pat
         option: the requested address.
         folder: the folder of a run that was uploaded before; its store is the default.
 
-    Returns the option without credentials, for this process and those that it starts.
+    Returns the option without credentials, for this process and its child processes.
 
     Raises:
         UsageError: the resulting address is invalid for a store, or a package that it needs is missing.

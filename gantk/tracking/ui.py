@@ -25,7 +25,7 @@ PORT = 5000
 
 
 def store_of(runs: Path, option: str | None = None) -> str:
-    """The store that has the runs of a folder: the requested one, or the one that they were uploaded to.
+    """The store with the runs of a folder: the requested store, or the store that they were uploaded to.
 
     Raises:
         UsageError: there are no runs or no store yet, or the runs are in several stores.

@@ -97,7 +97,7 @@ def save_checkpoint(
         state: what to save.
         facts: the data that a prediction needs besides the weights; JSON-compatible, must hold `recipe` (TOML).
         keep: checkpoints that stay.
-        kind: what the folder's name begins with.
+        kind: the beginning of the folder's name.
 
     Raises:
         CheckpointError: it cannot be written; checkpoints there are left as they were.

@@ -70,5 +70,5 @@ class Control:
 
 
 def _without_private(modules: nn.ModuleDict, others: nn.ModuleDict) -> nn.ModuleDict:
-    """Terms' modules, without those that belong to one term of one role alone."""
+    """Terms' modules, except modules that belong to one term of one role alone."""
     return nn.ModuleDict({key: module for key, module in modules.items() if ":" not in key or key in others})

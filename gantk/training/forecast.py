@@ -37,7 +37,7 @@ def step_cost(recipe: Recipe, assembly: Assembly, stage: Stage, device: torch.de
     """Train copies of the networks for two steps of a stage; a run is the same with and without it.
 
     Raises:
-        GantkError: what a step raises.
+        GantkError: a step fails.
         MemoryShortage: memory does not suffice.
     """
     cuda = device.type == "cuda"

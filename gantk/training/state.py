@@ -169,7 +169,7 @@ class TrainingState:
 
     def optimizer_states(self) -> dict[str, Any]:
         """The state of every optimizer by `ROLE/SIDE`, and in fp16 of every side's scaler by `scaler/SIDE`;
-        what a sampler is told by `sampler`."""
+        the arguments of a sampler by `sampler`."""
         told = {} if self.hardness is None else {"sampler": self.hardness.state()}
         return (
             told

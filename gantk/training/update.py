@@ -126,7 +126,7 @@ class Updater:
         return dict(values)
 
     def rehearse(self, batch: Batch, moment: Moment) -> None:
-        """Compute every term's sides as `step` does, and change no weight. Raises what they raise."""
+        """Compute every term's sides as `step` does, without changing weights; raises the terms' errors."""
         step = Step(self.translators, self.plan, batch, self.autocast, moment=moment, kept=Kept({}, []))
         for side in sorted(set(self.settings.updates)):
             self.total(side, step, dict.fromkeys(self.plan.roles, 1.0), {})

@@ -173,7 +173,7 @@ def world(device: str = "auto") -> Iterator[World]:
 
     Args:
         device: as `pick_device` takes it; under torchrun on GPUs, `auto` and `cuda` are each process's own GPU, and
-            `cuda:N` is one that all processes of a machine share, which is for tests.
+            `cuda:N` makes all processes of a machine share this GPU, for tests.
 
     Raises:
         UsageError: there is no such device, or a machine has fewer GPUs than processes.

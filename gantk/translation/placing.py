@@ -153,7 +153,7 @@ def _pool(name: str, size: int, recipe: Recipe, translator: Translator) -> str:
 def with_modules(
     term: Term, recipe: Recipe, translators: Mapping[str, Translator], widths: Mapping[str, Channels]
 ) -> Term:
-    """The term with modules of its own, where it builds any; modules with a shared name are shared with terms of the
+    """The term with its own modules, if it builds any; modules with a shared name are shared with terms of the
     same role that use the same name and the same other roles and build modules of the same shapes."""
     if not hasattr(term.loss, "build_modules"):
         return term
