@@ -39,6 +39,7 @@ FAST = {
     "test_ranges.py",
     "test_ranks.py",
     "test_repository.py",
+    "test_tensors.py",
 }
 """Folders and files whose tests neither start processes nor train through the API; all others are marked slow."""
 
