@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from math import ceil
@@ -45,10 +46,13 @@ def members(split: Split, group: str) -> tuple[str, ...]:
     }[name.base]
     patients = split.patients_of(whole)
     if len(patients) < name.parts:
+        training, mend = len(split.patients_of(split.training)), "change data.paired_fraction"
+        if name.base == "paired" and training >= name.parts > 1:
+            mend = f"set data.paired_fraction to {math.ceil(100 * name.parts / training) / 100} or more"
         raise DataError(
             f"the batch group {group!r} has no patient",
             why=f"{len(patients)} are too few for {name.parts} parts" if name.parts > 1 else None,
-            mend="change data.paired_fraction, or remove the terms that use this group",
+            mend=f"{mend}, or remove the terms that use this group",
         )
     own = set(name.share(patients))
     return tuple(subject for subject in sorted(whole) if split.patient(subject) in own) if name.parts > 1 else whole

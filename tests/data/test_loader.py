@@ -232,6 +232,9 @@ def test_too_few_patients_for_the_parts_of_a_group_are_said(store):
     for part in (1, 3):
         with pytest.raises(DataError, match=rf"'paired:{part}/3' has no patient.*\. 2 are too few for 3 parts"):
             members(SPLIT, f"paired:{part}/3")
+    one_of_eleven = Split(("P0",), tuple(f"U{number}" for number in range(10)), (), ())
+    with pytest.raises(DataError, match=r"1 are too few for 2 parts; set data.paired_fraction to 0.19 or more"):
+        members(one_of_eleven, "paired:1/2")
     with pytest.raises(RecipeError, match="no part 3 of 2"):
         loader(store).steps(["paired:3/2"])
 
