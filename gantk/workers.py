@@ -10,9 +10,10 @@ from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from gantk.progress import Progress
+if TYPE_CHECKING:
+    from gantk.progress import Progress
 
 __all__ = ["cores", "in_processes"]
 

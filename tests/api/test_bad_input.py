@@ -115,7 +115,7 @@ def test_one_patient_without_tumour_is_no_error(server: Any, own_recipe: Path, p
     [
         ("data.root={tmp}/empty", 1, ["empty", "no patient"]),
         ("data.root={tmp}/nowhere", 1, ["nowhere", "does not exist"]),
-        ("data.split.ratio=[0, 1, 1]", 2, ["--set data.split.ratio", "training must be above 0"]),
+        ("data.split.ratio=[0, 1, 1]", 2, ["--set data.split.ratio", "the size of training, must be above 0"]),
         ("data.inputs=['t1', 't3']", 1, ["no patient has a 't3' image", "known: t1, t1ce, t2"]),
         ("data.target=t1c", 1, ["no patient has a 't1c' image", "did you mean 't1ce'"]),
         ("data.target=t1", 2, ["'t1' is also an input"]),

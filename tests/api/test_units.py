@@ -107,7 +107,7 @@ def test_a_range_is_the_scale_and_names_must_be_right(tmp_path: Path) -> None:
     assert cohort.meaning.intensities["ct"].scale.units == (-1000, 1000)
     for more, message in (
         ("[data.intensities.cct]\nrange = [0, 1]", "cct"),
-        ('[data.intensities.ct]\nunit = "relative"\nrange = [0, 1]', "absolute"),
+        ('[data.intensities.ct]\nunit = "relative"\nrange = [0, 1]', '"relative" allows no range'),
     ):
         with pytest.raises(RecipeError, match=message):
             load_recipe(make_recipe(tmp_path, root, "mr", "ct", more))
