@@ -14,14 +14,14 @@ class TestMonaiBasicUNet(gantk.testing.GeneratorConformance):
     component = MonaiBasicUNet
     parameters: ClassVar = {"channels": 4}
     size = (32, 48)
-    volume = (32, 33, 34)
+    volume = (48, 34, 33)  # with 2 slices after the last halving, gradients in bf16 can be NaN on a CPU (torch 2.14)
 
 
 class TestOtherParts(gantk.testing.GeneratorConformance):
     component = MonaiBasicUNet
     parameters: ClassVar = {"channels": 4, "norm": "batch", "upsample": "pixelshuffle"}
     size = (35, 46)  # odd at all halvings except one
-    volume = (33, 34, 32)
+    volume = (49, 34, 32)
     test_two_processes = None  # as above
 
 
