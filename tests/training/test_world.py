@@ -22,7 +22,7 @@ from gantk.recipe.variants import is_sweep
 from gantk.testing import make_group
 from gantk.training.optimizers import Optimizers
 from gantk.training.update import Updater
-from gantk.training.world import World
+from gantk.training.world import World, _backend
 from gantk.translation import assemble
 from small_recipes import batch, small
 
@@ -42,6 +42,23 @@ def test_a_world_of_one_changes_nothing() -> None:
     assert not world.any(False)
     assert world.gather(3) == [3]
     assert world.told(lambda: 4) == 4
+
+
+@pytest.mark.parametrize(
+    ("device", "chosen", "here", "backend"),
+    [
+        ("auto", "cpu", 2, "gloo"),
+        ("auto", "cuda:1", 2, "nccl"),
+        ("cuda", "cuda:0", 2, "nccl"),
+        ("cuda:0", "cuda:0", 2, "gloo"),  # NCCL refuses processes that share a GPU
+        ("cuda:0", "cuda:0", 1, "nccl"),  # one process on each of several machines
+    ],
+)
+def test_processes_communicate_by_nccl_unless_they_share_a_gpu(
+    device: str, chosen: str, here: int, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
+    assert _backend(device, torch.device(chosen)) == backend
 
 
 def test_uneven_batches_are_refused() -> None:
