@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -29,6 +33,7 @@ from gantk.cli import (
     validate,
 )
 from gantk.cli.errors import Verbs
+from gantk.ranks import world_size
 
 __all__ = ["app", "main"]
 
@@ -82,4 +87,22 @@ def gantk_command(
 
 def main() -> None:
     """Entry point of the command `gantk`."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if world_size() > 1:
+            _leave(end.code)
+        raise
+
+
+def _leave(code: str | int | None) -> None:
+    """End this process without Python's finalization, which a thread of torch's process group may abort.
+
+    An interrupted run then looked like a failed one. Destroying the group does not end the thread if a module has used
+    the group (https://github.com/pytorch/pytorch/issues/190489).
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # its reader has ended, or it is closed
+            stream.flush()
+    os._exit(code if isinstance(code, int) else bool(code))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -173,3 +175,32 @@ def test_an_error_of_run_is_json_too(tmp_path: Path) -> None:
     done = call("run", tmp_path / "r.toml", "--json")
     assert done.exit_code == 2
     assert "nam" in json.loads(done.stdout)["error"]
+
+
+#: The command with an object that Python's finalization ends, and a function that runs before.
+KEPT = """
+import atexit
+from gantk.cli.main import main
+
+class Kept:
+    def __del__(self):
+        print("finalized")
+
+kept = Kept()
+atexit.register(print, "exit functions")
+main()
+"""
+
+
+@pytest.mark.parametrize(("processes", "finalized"), [("1", True), ("2", False)])
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["evaluate", "runs/none"], 2)])
+def test_one_of_several_processes_ends_without_finalization(
+    arguments: list[str], code: int, processes: str, finalized: bool, tmp_path: Path
+) -> None:
+    environment = os.environ | {"WORLD_SIZE": processes, "RANK": "0"}
+    command = [sys.executable, "-c", KEPT, *arguments]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert ended.stdout.startswith("gantk ") or ended.stderr.startswith("error: ")
+    assert "exit functions" in ended.stdout
+    assert ("finalized" in ended.stdout) is finalized
