@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from contextlib import suppress
 from typing import Annotated
 
@@ -101,6 +102,9 @@ def _leave(code: str | int | None) -> None:
     An interrupted run then looked like a failed one. Destroying the group does not end the thread if a module has used
     the group (https://github.com/pytorch/pytorch/issues/190489).
     """
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # its reader has ended, or it is closed

@@ -177,9 +177,11 @@ def test_an_error_of_run_is_json_too(tmp_path: Path) -> None:
     assert "nam" in json.loads(done.stdout)["error"]
 
 
-#: The command with an object that Python's finalization ends, and a function that runs before.
+#: The command with an object that Python's finalization ends, and a thread and a function that end before.
 KEPT = """
 import atexit
+import threading
+import time
 from gantk.cli.main import main
 
 class Kept:
@@ -188,6 +190,7 @@ class Kept:
 
 kept = Kept()
 atexit.register(print, "exit functions")
+threading.Thread(target=lambda: (time.sleep(3), print("thread"))).start()
 main()
 """
 
@@ -202,5 +205,5 @@ def test_one_of_several_processes_ends_without_finalization(
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == code
     assert ended.stdout.startswith("gantk ") or ended.stderr.startswith("error: ")
-    assert "exit functions" in ended.stdout
+    assert "thread\nexit functions" in ended.stdout
     assert ("finalized" in ended.stdout) is finalized
