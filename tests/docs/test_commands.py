@@ -36,6 +36,9 @@ NOT_RUN = {
     "gantk run recipes/ds3_semi.toml --set run.seed=$seed": "ten minutes, three times",
     "gantk run recipes/ds3_semi.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
     '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and ten minutes",
+    "gantk run recipes/ds3_timm.toml --set run.seed=$seed": "minutes, three times",
+    "gantk run recipes/ds3_timm.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
+    '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and minutes",
     'gantk run recipes/ds3_semi.toml --set \'losses.committee_distillation.teachers=["first","second"]\' '
     "--set losses.committee_distillation.weight=1000 --set losses.committee_distillation.shrink=2.0 "
     '--set "translators.student.optimizer.rates={generator=3e-4,heads=3e-4,discriminator=3e-4}" '
@@ -85,6 +88,7 @@ SMALL = {
 INSTEAD = {
     "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
     "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
+    "gantk table runs/ds3-timm-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/slices-ds3-semi-* runs/volumes-ds3-semi-* --role teacher --role student "
     '--reference "volumes-ds3-semi, student"': "gantk table RUN",
     "gantk table table2": "gantk table SWEEP --reference DS³",
