@@ -102,9 +102,7 @@ def _leave(code: str | int | None) -> None:
     An interrupted run then looked like a failed one. Destroying the group does not end the thread if a module has used
     the group (https://github.com/pytorch/pytorch/issues/190489).
     """
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]  # ends pools and joins threads, as multiprocessing's processes do
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # its reader has ended, or it is closed

@@ -182,6 +182,7 @@ KEPT = """
 import atexit
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from gantk.cli.main import main
 
 class Kept:
@@ -191,6 +192,8 @@ class Kept:
 kept = Kept()
 atexit.register(print, "exit functions")
 threading.Thread(target=lambda: (time.sleep(3), print("thread"))).start()
+pool = ThreadPoolExecutor()  # its threads wait for work until Python ends them
+pool.submit(time.sleep, 0)
 main()
 """
 
@@ -202,7 +205,9 @@ def test_one_of_several_processes_ends_without_finalization(
 ) -> None:
     environment = os.environ | {"WORLD_SIZE": processes, "RANK": "0"}
     command = [sys.executable, "-c", KEPT, *arguments]
-    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
     assert ended.returncode == code
     assert ended.stdout.startswith("gantk ") or ended.stderr.startswith("error: ")
     assert "thread\nexit functions" in ended.stdout

@@ -223,6 +223,7 @@ SAME = {
     "ds3_5pct_improved": "ds3_semi",
     "ds3": "ds3_published",
     "ds3_all": "ds3_published",
+    "ds3_few": "ds3_semi",
     "full": "ds3_published",
     "no_difficulty_maps": "ds3_published",
     "constant_weight": "ds3_published",
