@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
 os.environ.setdefault("GANTK_DEVICE", "cpu")  # of all tests except tests/cuda
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gantk.recipe import Recipe
     from gantk.translation import Assembly, StagePlan
 
-settings.register_profile("untimed", deadline=None)  # a busy machine must not fail tests
+# a busy machine must not fail tests
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 TESTS = Path(__file__).parent

@@ -51,7 +51,7 @@ class Fresh:
         # no network, no index: the libraries include the build backend and the plugins' requirements
         variables |= {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         done = subprocess.run(
-            [self.bin / program, *arguments], cwd=self.here, env=variables, capture_output=True, text=True, timeout=300
+            [self.bin / program, *arguments], cwd=self.here, env=variables, capture_output=True, text=True, timeout=500
         )
         assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         return done.stdout

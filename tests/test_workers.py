@@ -36,7 +36,7 @@ def said_by(tmp_path: Path, *, deadly: bool) -> list[str]:
     script = tmp_path / "script.py"
     # the parent's id is written into the functions that travel
     script.write_text(SCRIPT.format(deadly=deadly, parent="parent").replace("class", "parent = os.getpid()\nclass", 1))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300, check=True)
     return done.stdout.splitlines()
 
 
@@ -97,7 +97,7 @@ def test_an_interrupt_while_processes_start_ends_them(tmp_path: Path, number: st
         [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        said, wrong = process.communicate(timeout=60)
+        said, wrong = process.communicate(timeout=300)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

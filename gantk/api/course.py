@@ -117,7 +117,7 @@ class Course:
             self._write_model()
             return RunResult(self.folder, "finished", summary, report)
         finally:
-            self.signals.over = False
+            self.signals.over &= self.processes.size > 1  # torchrun's signal does not replace the reason
             self.journal.close()
             if feeder is not None:
                 feeder.close()
@@ -229,6 +229,9 @@ class Course:
         try:
             with self.processes.heard(), enough_memory("to train", "data.batch, data.crop or the networks' channels"):
                 engine.run()
+        except BaseException:
+            self.signals.over = self.processes.size > 1  # torchrun stops all processes as soon as one has ended
+            raise
         finally:
             self.signals.training = False
 

@@ -7,6 +7,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from gantk.ranks import world_size
+
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
@@ -31,9 +33,11 @@ class StopSignals:
                 self._former[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        # once one of several processes has ended, torchrun stops the others, and the first could not say the reason
+        ignored = [signal.SIGTERM] if failure is not None and world_size() > 1 else []
         for number, handler in self._former.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if number in ignored else handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.over:

@@ -291,7 +291,7 @@ def test_a_script_without_a_guard(recipe: Path, tmp_path: Path) -> None:
         env=os.environ | {"GANTK_CACHE": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -23,6 +20,8 @@ import gantk
 import gantk.runtime
 from gantk.progress import QuietProgress
 from gantk.testing import write_pictures
+from ports import free_port
+from waiting import until
 
 pytestmark = pytest.mark.slow
 QUIET = QuietProgress()
@@ -83,9 +82,7 @@ def photo(run: gantk.RunResult) -> Path:
 @contextmanager
 def served(model: str) -> Iterator[str]:
     """The address of `mlflow models serve` on this machine alone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
     command += ["-h", "127.0.0.1", "-p", str(port)]
     where = os.pathsep.join([str(Path(mlflow.__file__).parents[4] / "bin"), os.environ["PATH"]])  # of uvicorn
@@ -97,18 +94,20 @@ def served(model: str) -> Iterator[str]:
         start_new_session=True,
     )
     address = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, process.communicate()[0].decode()
+        with suppress(OSError), urllib.request.urlopen(f"{address}/ping", timeout=60):
+            return True
+        return False
+
     try:
-        for _ in range(600):
-            assert process.poll() is None, process.communicate()[0].decode()
-            try:
-                with urllib.request.urlopen(f"{address}/ping"):
-                    break
-            except urllib.error.URLError:
-                time.sleep(0.2)
+        until(answers, 400)
         yield address
     finally:
-        os.killpg(process.pid, 15)
-        process.communicate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+        process.wait()
 
 
 def test_it_is_registered_and_served_and_answers_as_gantk_predict(
@@ -126,7 +125,7 @@ def test_it_is_registered_and_served_and_answers_as_gantk_predict(
             json.dumps({"inputs": {"a": image.tolist()}}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(question, timeout=120) as reply:
+        with urllib.request.urlopen(question, timeout=300) as reply:
             answer = json.load(reply)["predictions"]
     np.testing.assert_array_equal(np.array(answer, np.uint8), wanted)
 

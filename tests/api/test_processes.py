@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ import pytest
 from gantk import evaluate
 from gantk.files import unsealed
 from kills import assert_same
-from ranks import EVEN, hit, start
+from ranks import EVEN, hit_held, start
 
 SECONDS = 240
 
@@ -28,16 +27,6 @@ def the_run(folder: Path) -> Path:
 
 def state(folder: Path) -> str:
     return json.loads((the_run(folder) / "status.json").read_text())["state"]
-
-
-def kill(gantk: subprocess.Popen[str], folder: Path, rank: int, number: int) -> None:
-    """Send a signal to one of the processes as soon as the run has written a checkpoint."""
-    deadline = time.monotonic() + SECONDS
-    while not list(folder.glob("runs/*/checkpoints/step-*/checkpoint.json")):
-        assert gantk.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert hit(gantk, rank, number)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +59,9 @@ def test_they_share_the_test_patients_and_measure_what_one_would(whole: Path, tm
 
 
 def test_a_process_is_killed_and_the_run_resumed(whole: Path, recipe: Path, tmp_path: Path) -> None:
-    gantk = start(tmp_path, str(recipe), *EVEN)
-    kill(gantk, tmp_path, 1, signal.SIGKILL)
-    said, _ = gantk.communicate(timeout=60)  # no process waits for a dead one
+    gantk = start(tmp_path, str(recipe), *EVEN, held=1)
+    hit_held(gantk, tmp_path, 1)
+    said, _ = gantk.communicate(timeout=SECONDS)  # no process waits for a dead one
     assert gantk.returncode == 1, said
     assert "another of the 2 processes of this run has ended" in said
     assert state(tmp_path) == "failed"
@@ -83,9 +72,9 @@ def test_a_process_is_killed_and_the_run_resumed(whole: Path, recipe: Path, tmp_
 
 
 def test_one_is_asked_to_stop_and_another_number_goes_on(recipe: Path, tmp_path: Path) -> None:
-    gantk = start(tmp_path, str(recipe), *EVEN)
-    kill(gantk, tmp_path, 1, signal.SIGTERM)
-    said, _ = gantk.communicate(timeout=60)
+    gantk = start(tmp_path, str(recipe), *EVEN, held=1)
+    hit_held(gantk, tmp_path, 1, signal.SIGTERM)
+    said, _ = gantk.communicate(timeout=SECONDS)
     assert gantk.returncode == 130, said
     assert f"gantk run --resume {the_run(tmp_path).name} --processes 2" in said
     assert state(tmp_path) == "interrupted"

@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import load_file
 
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint
-from kills import assert_same, journal, killed_while_writing, partial
+from kills import assert_same, held_at_line, journal, killed_while_writing, partial
 from waiting import until
 
 OPTIONS = ["ema", "accumulation", "bf16", "fp16", "channels-last", "committee", "volumes", "volumes-hard"]
@@ -32,6 +32,17 @@ def test_the_run_is_one_that_resuming_can_break(uninterrupted: Any) -> None:
     assert json.loads((run / "status.json").read_text())["state"] == "finished"
 
 
+# it waits before it says that it is finished, so that no kill comes too late on a busy machine
+HELD_END = """
+import time, gantk.api.course as module
+ended = module.Course._ended
+def held(*given):
+    time.sleep(600)
+    ended(*given)
+module.Course._ended = held
+"""
+
+
 def test_ten_kills_at_random_moments(server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path) -> None:
     reference = uninterrupted("plain")
     lines = len(journal(reference))
@@ -39,16 +50,17 @@ def test_ten_kills_at_random_moments(server: Any, recipe: Path, uninterrupted: A
     # by lines of the journal, so that they spread over the whole run; the last ones fall into the evaluation
     moments = [*sorted(rng.randint(0, lines) for _ in range(8)), lines, lines]
     killed_at = []
-    process = server.start(tmp_path, "run", recipe)
+    held = [held_at_line(moment + 1) + HELD_END for moment in moments]  # wherever this process is slow
+    process = server.start(tmp_path, "run", recipe, before=held[0])
     run = process.run
-    for moment in moments:
+    for moment, following in zip(moments, [*held[1:], ""], strict=True):
         until(lambda moment=moment: len(journal(run)) >= moment)
         time.sleep(rng.uniform(0, 0.06))
         process.kill()
         assert process.wait() == -signal.SIGKILL
         killed_at.append(len(journal(run)))
         assert state(run) in ("running", None)
-        process = server.start(tmp_path, "run", "--resume", run.name)
+        process = server.start(tmp_path, "run", "--resume", run.name, before=following)
     assert process.wait() == 0, process.output
     assert len(set(killed_at)) > 5  # not ten times the same moment
     assert_same(run, reference)
@@ -69,7 +81,7 @@ def slow(tensors, path):
     write(tensors, path)
     if len(list(path.parent.parent.glob("step-*"))) == 2:
         open("writing", "w").close()
-        time.sleep(60)
+        time.sleep(600)
 module.save_file = slow
 """
 
@@ -155,7 +167,7 @@ def test_a_kill_while_a_prediction_is_written(server: Any, cohort: Path, uninter
 def test_a_signal_saves_and_exits_130(
     server: Any, recipe: Path, uninterrupted: Any, tmp_path: Path, number: int, lines: int
 ) -> None:
-    process = server.start(tmp_path, "run", recipe)
+    process = server.start(tmp_path, "run", recipe, before=held_at_line(lines))
     run = process.run
     until(lambda: len(journal(run)) >= lines)
     process.kill(number)
@@ -181,13 +193,14 @@ def test_resume_is_exact_with(
     """Dropout is in all of them."""
     reference = uninterrupted(kind)
     assert "dropout = 0.2" in (reference / "recipe.toml").read_text()
-    process = server.start(tmp_path, "run", recipe, *options(kind))
+    first, last = 3, len(journal(reference)) - 3  # one in each stage
+    process = server.start(tmp_path, "run", recipe, *options(kind), before=held_at_line(first + 1))
     run = process.run
-    for lines in (3, len(journal(reference)) - 3):  # one in each stage
+    for lines, following in ((first, held_at_line(last + 1)), (last, "")):
         until(lambda lines=lines: len(journal(run)) >= lines)
         process.kill()
         assert process.wait() == -signal.SIGKILL
-        process = server.start(tmp_path, "run", "--resume", run.name)
+        process = server.start(tmp_path, "run", "--resume", run.name, before=following)
     assert process.wait() == 0, process.output
     assert_same(run, reference)
 

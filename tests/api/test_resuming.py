@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 import gantk
 from gantk.errors import CheckpointError, DataError, UsageError
 from gantk.training.checkpoint import list_checkpoints, newest_checkpoint, open_checkpoint
+from kills import held_at_line
 from waiting import until
 
 
@@ -162,10 +164,10 @@ def test_a_run_without_checkpoint_cannot_predict(run: Path, patients: Path) -> N
 def test_resume_after_the_data_changed_is_refused(
     server: Any, own_recipe: Path, patients: Path, make_patient: Any
 ) -> None:
-    process = server.start(own_recipe.parent, "run", own_recipe)
+    process = server.start(own_recipe.parent, "run", own_recipe, before=held_at_line(5))
     until(lambda: list(own_recipe.parent.glob("runs/*/checkpoints/step-*")))
     process.kill()
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
     run = process.run
     make_patient(patients / "P3", seed=99)  # the same patient, other images
     with pytest.raises(DataError, match="the images have changed since this run's last checkpoint"):

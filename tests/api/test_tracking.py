@@ -16,10 +16,12 @@ from command_line import call
 from gantk.errors import TrackingError
 from gantk.tracking import sync
 from gantk.tracking.credentials import lend
-from gantk.tracking.ui import free_port
+from ports import dead_port
 
 PASSWORD, TOKEN = "s3cr3t-p4ss", "t0k3n-s3cr3t"
 TRACKED = ("--set", "tracking.enabled=true", "--device", "cpu")
+# a busy machine may need longer for a run's end than users wait
+PATIENT = "import gantk.tracking.feeder as f; f.SILENT_FILE, f.Feeder.close.__defaults__ = 400.0, (400.0, None)"
 SWEEP = 'extends = "{base}"\nname = "two"\n[sweep]\n"run.seed" = [0, 1]\n'
 
 
@@ -106,7 +108,7 @@ def test_secrets_reach_the_server_and_nothing_else(
     """Through a run whose server refuses it, a resumed one, and the store that has it at last."""
     host, asked = failing
     uri = f"http://me:{PASSWORD}@{host}/?token={TOKEN}"
-    process = server.start(tmp_path, "run", recipe, *TRACKED, "--tracking-uri", uri)
+    process = server.start(tmp_path, "run", recipe, *TRACKED, "--tracking-uri", uri, before=PATIENT)
     assert process.wait() == 0, process.output
     assert "is not available, so the run continues" in process.output
     run = process.run
@@ -134,9 +136,9 @@ def test_a_sweep_gives_its_children_the_address_without_secrets(recipe: Path, tm
     path = tmp_path / "sweep.toml"
     path.write_text(SWEEP.format(base=recipe.as_posix()))
     seen: list[Any] = []
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, dead_port() as dead:
         patch.setattr(Course, "carry_out", lambda self, *given: seen.extend(given))
-        uri = f"http://me:{PASSWORD}@127.0.0.1:{free_port()}"
+        uri = f"http://me:{PASSWORD}@127.0.0.1:{dead}"
         api.run_sweep(path, ["tracking.enabled=true"], device="cpu", tracking_uri=uri)
     options, address = seen[2], seen[4]
     assert options[-1] == address == uri.replace(f"me:{PASSWORD}@", "")
@@ -144,7 +146,7 @@ def test_a_sweep_gives_its_children_the_address_without_secrets(recipe: Path, tm
 
 
 def test_a_short_run_into_the_local_store_waits_without_a_word(server: Any, recipe: Path, tmp_path: Path) -> None:
-    process = server.start(tmp_path, "run", recipe, *TRACKED)
+    process = server.start(tmp_path, "run", recipe, *TRACKED, before=PATIENT)
     assert process.wait() == 0, process.output
     assert "MLflow" not in process.output
     assert (tmp_path / "runs" / "mlflow.db").is_file()

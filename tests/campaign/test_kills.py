@@ -144,7 +144,7 @@ def test_one_of_two_processes(harms: Any, fresh: Any, recipe: Path, tmp_path: Pa
             time.sleep(moment)
             while not hit(gantk, rank) and gantk.poll() is None:
                 time.sleep(0.05)
-            said, _ = gantk.communicate(timeout=120)
+            said, _ = gantk.communicate(timeout=300)
             runs = runs_of(folder)
             again = start(folder, *(("--resume", runs[0].name) if runs else (recipe, *EVEN)))
             said, _ = again.communicate(timeout=600)

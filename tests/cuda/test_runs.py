@@ -15,7 +15,7 @@ import torch
 
 from gantk import load
 from kills import assert_same, journal
-from ranks import EVEN, hit, start
+from ranks import EVEN, hit_held, start
 
 SECONDS = 600
 
@@ -82,10 +82,9 @@ def test_two_processes_share_a_gpu(recipe: Path, tmp_path: Path, device: torch.d
         for record in (journal(the_run(tmp_path / name))[0] for name in ("whole", "alone"))
     )
     assert first == pytest.approx(theirs, rel=1e-3)
-    killed = start(tmp_path / "killed", recipe, *options, *shared)
-    wait_for_a_checkpoint(killed, tmp_path / "killed")
-    assert hit(killed, 1)
-    said, _ = killed.communicate(timeout=60)
+    killed = start(tmp_path / "killed", recipe, *options, *shared, held=1)
+    hit_held(killed, tmp_path / "killed", 1)
+    said, _ = killed.communicate(timeout=SECONDS)
     assert "another of the 2 processes of this run has ended" in said
     finish(start(tmp_path / "killed", "--resume", the_run(tmp_path / "killed").name, *shared))
     assert_same(the_run(tmp_path / "killed"), the_run(tmp_path / "whole"))

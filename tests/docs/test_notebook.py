@@ -24,7 +24,12 @@ def test_the_notebook_runs_and_shows_progress_table_and_pictures(
     nbformat.validate(notebook)
     assert all(not cell.get("outputs") for cell in notebook.cells)  # those of a reader are not kept
     nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=500,
+        startup_timeout=300,
+        iopub_timeout=300,  # of outputs that come late, which would be missing
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
     trained, shown, predicted = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"][1:]
     lines = [out.data["text/html"] for out in trained if "data" in out]

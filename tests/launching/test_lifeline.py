@@ -18,7 +18,8 @@ from gantk.launching.lifeline import hold
 signal.signal(signal.SIGTERM, lambda *_: (open("saved", "w").close(), sys.exit(130)))
 hold()
 open("ready", "w").close()
-time.sleep(60)
+for _ in range(6000):
+    time.sleep(0.1)  # a signal just before a long sleep would be noticed after it
 """
 PARENT = """
 import sys, time
@@ -26,9 +27,9 @@ from pathlib import Path
 from gantk.launching import Job
 from gantk.launching.local import Local
 handle = Local().start(Job("a", [sys.executable, "-c", sys.argv[1]], Path("."), Path("log.txt")))
-other = Local().start(Job("b", [sys.executable, "-S", "-c", "import time; time.sleep(60)"], Path("."), Path("b.txt")))
+other = Local().start(Job("b", [sys.executable, "-S", "-c", "import time; time.sleep(600)"], Path("."), Path("b.txt")))
 print(other.process.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -45,6 +46,7 @@ def test_a_child_saves_when_its_parent_is_killed(tmp_path: Path) -> None:
         until((tmp_path / "saved").exists)
         os.kill(other, 0)  # it is alive
     finally:
+        parent.kill()
         os.kill(other, signal.SIGKILL)
         parent.stdout.close()
 
@@ -55,8 +57,8 @@ def test_without_a_lifeline_there_is_nothing_to_hold(monkeypatch: pytest.MonkeyP
     from gantk.launching.lifeline import VARIABLE, hold
 
     monkeypatch.delenv(VARIABLE, raising=False)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     hold()
     monkeypatch.setenv(VARIABLE, "nonsense")
     hold()
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before

@@ -43,7 +43,7 @@ def test_without_a_log_it_writes_where_its_parent_writes(tmp_path: Path, capfd: 
 
 
 def test_a_killed_child_is_noticed(tmp_path: Path) -> None:
-    handle = Local().start(job(tmp_path, "import time; time.sleep(60)"))
+    handle = Local().start(job(tmp_path, "import time; time.sleep(600)"))
     assert handle.poll() is None
     handle.kill()
     assert handle.poll() == -signal.SIGKILL
@@ -51,11 +51,11 @@ def test_a_killed_child_is_noticed(tmp_path: Path) -> None:
 
 def test_stop_is_one_sigterm_and_a_terminals_interrupt_is_none(tmp_path: Path) -> None:
     code = """
-import os, signal, sys
-got = []
+import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (print("term", flush=True), sys.exit(130)))
 print(os.getpgrp() == os.getpid(), flush=True)
-signal.pause()
+for _ in range(6000):
+    time.sleep(0.1)  # `signal.pause` would miss a signal just before it
 """
     handle = Local().start(job(tmp_path, code))
     until(lambda: (tmp_path / "log.txt").read_text() == "True\n")  # a group of its own: Ctrl-C does not reach it

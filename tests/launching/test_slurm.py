@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,6 +16,7 @@ from gantk.errors import TrainingError, UsageError
 from gantk.launching import Job
 from gantk.launching.slurm import Submitit, carry_out
 from gantk.plugins import Registry
+from waiting import until
 
 
 class FakeJob:
@@ -130,7 +130,16 @@ def test_a_refused_job_is_explained(submitit: Any, tmp_path: Path) -> None:
     assert "--launch" in str(caught.value)
 
 
-RANKS = "import os, sys; print(os.environ['RANK'], os.environ['WORLD_SIZE'], flush=True); sys.exit({code})"
+# each waits until both have spoken: torchrun ends the other one as soon as one has failed
+RANKS = """
+import os, sys, time
+from pathlib import Path
+print(os.environ["RANK"], os.environ["WORLD_SIZE"], flush=True)
+Path(__file__).with_name("said-" + os.environ["RANK"]).touch()
+while len(list(Path(__file__).parent.glob("said-*"))) < 2:
+    time.sleep(0.05)
+sys.exit({code})
+"""
 
 
 @pytest.mark.slow
@@ -142,10 +151,7 @@ def test_a_real_job_of_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     command = [sys.executable, "-m", "speaks"]
     launcher = Submitit(cluster="local", processes=2, cpus=1, memory=1)
     handle = launcher.start(Job("two", command, tmp_path, tmp_path / "log.txt"))
-    ends = time.monotonic() + 200
-    while handle.poll() is None:
-        assert time.monotonic() < ends
-        time.sleep(0.2)
+    until(lambda: handle.poll() is not None, 500)
     said = (tmp_path / "log.txt").read_text()
     assert {"0 2", "1 2"} <= set(said.splitlines()), said
     assert (handle.poll() == 0) == (code == 0)

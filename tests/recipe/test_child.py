@@ -67,7 +67,7 @@ def grids(draw: st.DrawFn) -> dict[str, list[Any]]:
     return {key: draw(st.lists(st.sampled_from(AXES[key]), min_size=1, unique_by=json.dumps)) for key in keys}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(sorted(VARIANTS)), unique=True, min_size=1), grids(), st.randoms())
 def test_ids_are_stable_and_say_what_is_computed(
     written: Write, variants: list[str], grid: dict[str, list[Any]], random: Any

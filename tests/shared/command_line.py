@@ -48,5 +48,5 @@ def alone(
         f"finally: print(*(m for m in {heavy} if m in sys.modules), file=sys.stderr)"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, check=False)
     return done, done.stderr.splitlines()[-1].split()

@@ -101,6 +101,28 @@ def killed_while_writing(name: str) -> str:
     return KILLED.format(name=name)
 
 
+HELD = """
+import time, gantk.api.signals as signals, gantk.tracking.journal as journals
+append, handle = journals.Journal.append, signals.StopSignals._handle
+told = []
+def held(self, *given):
+    number = append(self, *given)
+    ends = time.monotonic() + 600
+    while number + 1 >= {lines} and not told and time.monotonic() < ends:
+        time.sleep(0.01)
+    return number
+def heard(self, *given):
+    told.append(1)
+    handle(self, *given)
+journals.Journal.append, signals.StopSignals._handle = held, heard
+"""
+
+
+def held_at_line(number: int) -> str:
+    """Python whose run waits after the n-th line of its journal for a signal, and so does not end before one."""
+    return HELD.format(lines=number)
+
+
 def partial(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if ".partial-" in path.name]
 
@@ -124,5 +146,5 @@ def killed(work: Callable[[], object], statement: int) -> None:
 
     process = multiprocessing.get_context("fork").Process(target=until_death)
     process.start()
-    process.join(60)
+    process.join(240)
     assert process.exitcode == -signal.SIGKILL

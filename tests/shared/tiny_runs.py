@@ -377,8 +377,10 @@ def server(surroundings: None) -> Iterator[Server]:
     server = Server()
     yield server
     assert server.process.stdin is not None
+    if server.under_way is not None:  # left by a failed test
+        server.under_way.kill()
     server.process.stdin.close()
-    server.process.wait(10)
+    server.process.wait(120)
 
 
 @pytest.fixture(scope="session")

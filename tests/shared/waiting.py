@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def until(ask: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(ask: Callable[[], Any], seconds: float = 240.0) -> Any:
     """Wait until `ask` returns a true value, and return it."""
     ends = time.monotonic() + seconds
     while not (answer := ask()):

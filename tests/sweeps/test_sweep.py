@@ -29,6 +29,7 @@ from gantk.progress import QuietProgress
 from gantk.recipe.variants import load_sweep
 from gantk.sweeps.sweep import SweepDisplay, run_sweep
 from gantk.training.checkpoint import newest_checkpoint
+from kills import held_at_line
 from tiny_runs import FORKED
 from waiting import until
 
@@ -50,6 +51,22 @@ label = "Without map"
 
 [sweep]
 "run.seed" = [0, 1]
+"""
+
+
+#: A child that waits before it says that it is finished, if another child has said it.
+HELD_END = """
+import json, time, gantk.api.course as module
+ended = module.Course._ended
+def held(course, state, message):
+    ends = time.monotonic() + 600
+    others = [path for path in course.folder.parent.glob("*/status.json") if path.parent != course.folder]
+    while state == "finished" and time.monotonic() < ends:
+        if not any(json.loads(path.read_text())["state"] == "finished" for path in others):
+            break
+        time.sleep(0.1)
+    ended(course, state, message)
+module.Course._ended = held
 """
 
 
@@ -109,7 +126,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
     parent = tmp_path / "runs" / "tiny-sweep"
 
     # stopped by a signal: every child saves its state
-    process = server.start(tmp_path, *arguments, before=FORKED)
+    process = server.start(tmp_path, *arguments, before=FORKED + held_at_line(2))
     begun = until(lambda: [c for c in (parent / "children").glob("*") if steps(c) > 1] if parent.is_dir() else [])
     with suspended(process.pid):
         listed = CliRunner().invoke(
@@ -127,7 +144,7 @@ def test_a_sweep_stopped_and_killed_ends_as_one_that_was_not(
     assert newest_checkpoint(begun[0] / "checkpoints") is not None
 
     # killed, with all its children, when one child is finished and another is under way
-    process = server.start(tmp_path, *arguments, before=FORKED)
+    process = server.start(tmp_path, *arguments, before=FORKED + HELD_END)
 
     def one_finished_one_under_way() -> list[str]:
         found = states(parent)

@@ -12,7 +12,7 @@ def test_pytest_is_imported_by_the_plugin_alone() -> None:
         "import sys, gantk.testing as t; [getattr(t, n) for n in t.__all__]; t.conformance('loss'); "
         "assert 'pytest' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
@@ -45,7 +45,7 @@ def test_cohort(gantk_cohort, gantk_session, gantk_group, gantk_run):
 """
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed" in done.stdout
     assert "failed" not in done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from gantk.tracking.feeder import Feeder, sync
 from gantk.tracking.folder import RunFolder
 from gantk.tracking.store import Store
 from mlflow_runs import images_of, mlflow_run, steps_of
+from waiting import until
 
 Make = Callable[[str], "MadeRun"]  # noqa: F821  tests/tracking/conftest.py
 
@@ -27,7 +27,7 @@ def test_a_run_arrives_whole(store: Store, make_run: Make) -> None:
         made.panel("validation/deep", 5)
         made.steps(6, 10)
         made.finish(10)
-        assert feeder.close(60) is None
+        assert feeder.close(240) is None
     run = mlflow_run(store, made.path)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == made.path.name
@@ -66,12 +66,9 @@ def test_a_resumed_run_goes_on_in_its_mlflow_run_without_duplicates(store: Store
     made.steps(5, 12)
     made.panel("validation", 5)
     made.panel("validation", 10)
-    deadline = time.monotonic() + 30
-    while store.client().get_run(run_id).info.status != "RUNNING" and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert store.client().get_run(run_id).info.status == "RUNNING"
+    until(lambda: store.client().get_run(run_id).info.status == "RUNNING")
     made.status("failed")
-    assert feeder.close(60) is None
+    assert feeder.close(240) is None
     run = mlflow_run(store, made.path)
     assert (run.info.run_id, run.info.status) == (run_id, "FAILED")
     assert steps_of(store, run_id, "train/student/pixelwise") == list(range(1, 13))

@@ -67,7 +67,7 @@ class Browser:
             os.close(end)
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -97,7 +97,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, script: str, seconds: float = 20.0) -> Any:
+    def until(self, script: str, seconds: float = 120.0) -> Any:
         """Wait for an expression to be true, and return its value."""
         end = time.monotonic() + seconds
         while not (value := self.run(script)):
@@ -150,7 +150,7 @@ class Browser:
                 found: dict[str, Any] = answer["result"]
                 return found
 
-    def _read(self, seconds: float = 60.0) -> dict[str, Any]:
+    def _read(self, seconds: float = 240.0) -> dict[str, Any]:
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self._in], [], [], seconds)
             assert ready, "the browser does not answer"

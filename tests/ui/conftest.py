@@ -60,7 +60,7 @@ def server(runs: Path) -> Iterator[str]:
         yield said.removeprefix("MLflow UI: ").strip()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
 
 
 @pytest.fixture(scope="session")
