@@ -8,11 +8,12 @@ from gantk_ds3net.difficulty import DifficultyMap
 from gantk_ds3net.distillation import FeatureDistillation, ImageDistillation
 from gantk_ds3net.generator import Ds3Generator
 from gantk_ds3net.teacher_student import TeacherStudent
+from gantk_ds3net.timm_generator import Ds3TimmGenerator
 
 
 @hookimpl
 def register_generators() -> dict[str, type]:
-    return {"ds3": Ds3Generator}
+    return {"ds3": Ds3Generator, "ds3_timm": Ds3TimmGenerator}
 
 
 @hookimpl

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -66,9 +68,10 @@ class TimmGenerator(LayeredGenerator):
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
-        self.backbone = _create(backbone, stages, in_channels, pretrained, image_size)
-        self.reductions: list[int] = self.backbone.feature_info.reduction()
-        self.stage_channels: list[int] = self.backbone.feature_info.channels()
+        create = partial(_create, backbone, stages, pretrained=pretrained, image_size=image_size)
+        self.backbone, info = self._encoder(create)
+        self.reductions: list[int] = info.reduction()
+        self.stage_channels: list[int] = info.channels()
         self.size_multiple = max(self.reductions)
         self.least = 2 * self.size_multiple
         # stages of one size are merged; from the shallowest stage the decoder continues doubling up to the image's size
@@ -98,14 +101,23 @@ class TimmGenerator(LayeredGenerator):
     def layer_count(self) -> int:
         return len(self.reductions)
 
+    def _encoder(self, create: Callable[[int], nn.Module]) -> tuple[nn.Module, Any]:
+        """The encoder, made with a function from a number of channels to a backbone, and timm's facts about its
+        stages."""
+        backbone = create(self.in_channels)
+        return backbone, backbone.feature_info
+
     def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
         """As in the base class; a backbone always runs as a whole."""
-        stages = [
-            # some backbones (Swin) return channels last
-            stage if stage.shape[1] == channels else stage.permute(0, 3, 1, 2)
-            for stage, channels in zip(self.backbone(image), self.stage_channels, strict=True)
-        ]
+        stages = self._stages(self.backbone, image)
         return None if last is not None else self._decode(image, stages), {i: stages[i] for i in layers}
+
+    def _stages(self, backbone: nn.Module, image: Tensor) -> list[Tensor]:
+        """A backbone's stages on an image, from the shallowest, with channels first (Swin returns them last)."""
+        return [
+            stage if stage.shape[1] == channels else stage.permute(0, 3, 1, 2)
+            for stage, channels in zip(backbone(image), self.stage_channels, strict=True)
+        ]
 
     def _decode(self, image: Tensor, stages: list[Tensor]) -> Tensor:
         x: Tensor | None = None
@@ -126,7 +138,7 @@ class TimmGenerator(LayeredGenerator):
 
 
 def _create(
-    backbone: str, stages: int | None, in_channels: int, pretrained: bool, image_size: tuple[int, int] | None
+    backbone: str, stages: int | None, in_channels: int, *, pretrained: bool, image_size: tuple[int, int] | None
 ) -> nn.Module:
     """The backbone as a list of stages, with every failure explained."""
     import timm  # takes seconds
