@@ -8,7 +8,7 @@ from gantk_ds3net.difficulty import DifficultyMap
 from gantk_ds3net.distillation import FeatureDistillation, ImageDistillation
 from gantk_ds3net.generator import Ds3Generator
 from gantk_ds3net.teacher_student import TeacherStudent
-from gantk_ds3net.timm_generator import Ds3TimmGenerator
+from gantk_ds3net.timm_encoders import Ds3TimmGenerator
 
 
 @hookimpl

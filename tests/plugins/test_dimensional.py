@@ -264,7 +264,14 @@ def test_what_works_on_volumes_and_what_does_not() -> None:
         assert found[f"generator {name}"] == (2, 3)
     for name in ("patchgan", "multiscale_patchgan"):
         assert found[f"discriminator {name}"] == (2, 3)
-    of_pictures = {"generator resvit", "generator timm", "metric fid", "metric kid", "metric lpips"}
+    of_pictures = {
+        "generator ds3_timm",
+        "generator resvit",
+        "generator timm",
+        "metric fid",
+        "metric kid",
+        "metric lpips",
+    }
     assert {found[name] for name in of_pictures} == {(2,)}
 
 
