@@ -6,14 +6,14 @@ from gantk import hookimpl
 from gantk_ds3net.committee import CommitteeDistillation, Disagreement
 from gantk_ds3net.difficulty import DifficultyMap
 from gantk_ds3net.distillation import FeatureDistillation, ImageDistillation
+from gantk_ds3net.fused_unet import Ds3Unet
 from gantk_ds3net.generator import Ds3Generator
 from gantk_ds3net.teacher_student import TeacherStudent
-from gantk_ds3net.timm_encoders import Ds3TimmGenerator
 
 
 @hookimpl
 def register_generators() -> dict[str, type]:
-    return {"ds3": Ds3Generator, "ds3_timm": Ds3TimmGenerator}
+    return {"ds3": Ds3Generator, "ds3_unet": Ds3Unet}
 
 
 @hookimpl

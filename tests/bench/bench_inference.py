@@ -27,7 +27,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "ResNet-9, 64 channels, 224²": (lambda: Resnet(3, 1, channels=64), (8, 3, 224, 224)),
     "U-Net, 64 channels, 224²": (lambda: Unet(3, 1, levels=5, channels=64, norm="instance"), (8, 3, 224, 224)),
     "DS³-Net, 64 channels, 224²": (lambda: Ds3Generator(3, 1, channels=64), (8, 3, 224, 224)),
-    "DS³-Net, 8 channels, 96 × 80 (ds3_semi.toml)": (lambda: Ds3Generator(3, 1, channels=8), (64, 3, 96, 80)),
+    "DS³-Net, 8 channels, 96 × 80": (lambda: Ds3Generator(3, 1, channels=8), (64, 3, 96, 80)),
 }
 
 

@@ -32,7 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "generator availability_resnet": {"parameters": {"channels": 4, "blocks": 2}},
     "generator casnet": {"parameters": {"channels": 4, "blocks": 2, "levels": 3}},
     "generator ds3": {"parameters": {"channels": 4, "blocks": 2, "reduction": 2}},
-    "generator ds3_timm": {"parameters": {"backbone": "resnet10t", "channels": 2}, "size": (64, 96)},
+    "generator ds3_unet": {"parameters": {"backbone": "resnet10t", "channels": 2}, "size": (64, 96)},
     "generator ensemble": {"parameters": {"of": {"use": "unet", "channels": 4, "levels": 2}, "members": 2}},
     "generator flow_unet": {"parameters": {"channels": 4, "levels": 2, "steps": 2}},
     "generator munit": {"parameters": {"channels": 4, "blocks": 1, "style": 4}},

@@ -265,7 +265,7 @@ def test_what_works_on_volumes_and_what_does_not() -> None:
     for name in ("patchgan", "multiscale_patchgan"):
         assert found[f"discriminator {name}"] == (2, 3)
     of_pictures = {
-        "generator ds3_timm",
+        "generator ds3_unet",
         "generator resvit",
         "generator timm",
         "metric fid",

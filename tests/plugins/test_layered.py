@@ -11,7 +11,7 @@ from gantk_baselines.generators import Resnet, Unet
 from gantk_ds3net.generator import Ds3Generator
 from tiny_networks import layer_calls, tiny
 
-GENERATORS = ["resnet", "resnet-strided", "resnet-batch", "unet", "timm", "ds3", "ds3_timm"]
+GENERATORS = ["resnet", "resnet-strided", "resnet-batch", "unet", "timm", "ds3", "ds3_unet"]
 
 
 @pytest.mark.parametrize("kind", GENERATORS)

@@ -25,7 +25,7 @@ def small(recipe: Recipe) -> Recipe:
                 settings[part].get("of", settings[part])["channels"] = 4
         if settings["generator"]["use"] == "resvit":
             settings["generator"] |= {"hidden": 8, "depth": 1, "heads": 2}
-        if settings["generator"]["use"] in ("timm", "ds3_timm"):
+        if settings["generator"]["use"] in ("timm", "ds3_unet"):
             table["data"]["crop"] = [64, 64]
     return recipe_from_table(table)
 

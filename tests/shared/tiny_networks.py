@@ -10,8 +10,8 @@ from torch import nn
 from gantk_baselines.generators import Resnet, TimmGenerator, Told, Unet
 from gantk_baselines.munit import MunitGenerator
 from gantk_baselines.stargan import StarGanDiscriminator
+from gantk_ds3net.fused_unet import Ds3Unet
 from gantk_ds3net.generator import Ds3Generator
-from gantk_ds3net.timm_encoders import Ds3TimmGenerator
 
 
 class TinyMunit(MunitGenerator):
@@ -43,7 +43,7 @@ def tiny(kind: str, in_channels: int = 2) -> nn.Module:
         "resnet-batch": lambda: Resnet(in_channels, 2, channels=4, blocks=2, norm="batch", dropout=0.5),
         "unet": lambda: Unet(in_channels, 1, levels=3, channels=4),
         "timm": lambda: TimmGenerator(in_channels, 1, "mobilenetv3_small_050", channels=4),
-        "ds3_timm": lambda: Ds3TimmGenerator(in_channels, 1, "mobilenetv3_small_050", channels=4),
+        "ds3_unet": lambda: Ds3Unet(in_channels, 1, "mobilenetv3_small_050", channels=4),
         "ds3": lambda: Ds3Generator(in_channels, 1, channels=4),
     }[kind]()
     return built.eval()

@@ -13,10 +13,10 @@ from gantk_baselines.generators import TimmGenerator
 from gantk_baselines.layers import Init, Norm, initialise
 from gantk_ds3net.fusion import SoftmaxFusion
 
-__all__ = ["Ds3TimmGenerator"]
+__all__ = ["Ds3Unet"]
 
 
-class Ds3TimmGenerator(TimmGenerator):
+class Ds3Unet(TimmGenerator):
     """One timm backbone per input modality, DS³-Net's fusion at each stage, and one U-Net decoder: (B, E, H, W) float,
     one channel per modality, to (B, out_channels, H, W) in (−1, 1).
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gantk_baselines.generators import TimmGenerator
-from gantk_ds3net.timm_encoders import Ds3TimmGenerator
+from gantk_ds3net.fused_unet import Ds3Unet
 from tiny_networks import count, tiny
 
 
@@ -15,7 +15,7 @@ def test_parameters():
     """One encoder of one channel per modality, the decoder of `timm`, a fusion per stage."""
     with torch.device("meta"):
         plain = TimmGenerator(3, 1, "resnet18", stages=4, channels=16)
-        fused = Ds3TimmGenerator(3, 1, "resnet18", stages=4, channels=16)
+        fused = Ds3Unet(3, 1, "resnet18", stages=4, channels=16)
     encoder = count(plain.backbone) - 2 * 64 * 7 * 7  # the first convolution, for one channel
     decoder = count(plain) - count(plain.backbone)
     fusions = sum((w := 3 * c) * (h := w // 16) + h + h * w + w for c in (64, 64, 128, 256))
@@ -23,7 +23,7 @@ def test_parameters():
 
 
 def test_streams_are_stacked_stream_major_and_see_one_modality_each():
-    network = tiny("ds3_timm", in_channels=3)
+    network = tiny("ds3_unet", in_channels=3)
     image = torch.rand(2, 3, 64, 64)
     features = network(image, layers=(0, 2), decode=False).features
     for number, channels in ((0, network.stage_channels[0]), (2, network.stage_channels[2])):
@@ -41,7 +41,7 @@ def test_streams_are_stacked_stream_major_and_see_one_modality_each():
 def test_every_stage_is_fused_by_weights_that_sum_to_one():
     """With equal encoders on equal modalities, the fusion changes nothing: it is `timm` on one of them."""
     torch.manual_seed(0)
-    fused = Ds3TimmGenerator(2, 1, "resnet10t", channels=4, init_gain=1.0).eval().double()
+    fused = Ds3Unet(2, 1, "resnet10t", channels=4, init_gain=1.0).eval().double()
     plain = TimmGenerator(2, 1, "resnet10t", channels=4).eval()
     for encoder in fused.backbone:
         encoder.load_state_dict(fused.backbone[0].state_dict())
@@ -58,7 +58,7 @@ def test_every_stage_is_fused_by_weights_that_sum_to_one():
 @pytest.mark.parametrize("stage", range(4))
 def test_the_fusion_of_every_stage_reaches_the_output(stage):
     torch.manual_seed(0)
-    network = Ds3TimmGenerator(2, 1, "resnet10t", stages=4, channels=4, init_gain=1.0).eval()
+    network = Ds3Unet(2, 1, "resnet10t", stages=4, channels=4, init_gain=1.0).eval()
     image = torch.rand(1, 2, 64, 64)
     before = network(image)
     nn.init.constant_(network.fusions[stage].excitation[2].bias[: network.stage_channels[stage]], 5.0)
