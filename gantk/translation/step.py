@@ -17,6 +17,7 @@ from gantk.translation.images import Images
 from gantk.translation.kept import Kept
 from gantk.translation.plan import Known, StagePlan, Wanted
 from gantk.translation.protocols import Judgement, Moment, Translation
+from gantk.translation.statistics import keeping_statistics
 from gantk.translation.translator import Translator, takes_given
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Step(Images):
         key = (role, id(image), _key(beside), layers, grad)
         if key not in self._features:
             self._check_taken(role, image)
-            with self._running(grad), self._blaming(role, "generator"):
+            with self._running(grad), self._looking(role, grad), self._blaming(role, "generator"):
                 found = self.translators[role].translate(image, layers, decode=False, given=beside).features
                 self._features[key] = (image, beside, {k: _full(v) for k, v in found.items()})
                 self._share(*self._features[key][2].values())
@@ -242,7 +243,7 @@ class Step(Images):
             self._translations[*key, grad] = known
         if known is None:
             self._check_taken(role, image)
-            with self._running(grad), self._blaming(role, "generator"):
+            with self._running(grad), self._looking(role, grad), self._blaming(role, "generator"):
                 layers = self._wanted(role, image).layers
                 made = self.translators[role].translate(image, layers, given=beside)
                 self.translators[role].check_output(made.output, len(image), image.shape[2:])
@@ -264,6 +265,10 @@ class Step(Images):
 
     def _blaming(self, role: str, part: str) -> AbstractContextManager[None]:
         return blame(self.translators[role].origins[part], f"translators.{role}.{part}")
+
+    def _looking(self, role: str, grad: bool) -> AbstractContextManager[None]:
+        """A pass without gradient leaves a network as it is: the teacher does not learn from its student's images."""
+        return nullcontext() if grad else keeping_statistics(self.translators[role])
 
     @contextmanager
     def _running(self, grad: bool, full_precision: bool = False) -> Iterator[None]:

@@ -193,7 +193,8 @@ def test_a_dry_run_reads_no_image_and_writes_nothing(
     assert built["translators"]["teacher"]["generator"]["parameters"] > 0
 
 
-def test_without_its_student_the_teacher_is_the_same_bit_for_bit(recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_without_its_student_the_teacher_is_the_same_bit_for_bit(recipe: Path, tmp_path: Path, norm: str) -> None:
     """Nothing flows from the student to the teacher: the paired-only run is the semi-supervised run's teacher."""
     alone = tmp_path / "alone.toml"
     alone.write_text(
@@ -203,8 +204,8 @@ def test_without_its_student_the_teacher_is_the_same_bit_for_bit(recipe: Path, t
     )
     weights = []
     for path in (recipe, alone):
-        without_dropout = ["translators.teacher.generator.dropout=0.0"]
-        run = gantk.run(path, without_dropout, device="cpu", out=tmp_path, progress=QuietProgress())
+        changes = ["translators.teacher.generator.dropout=0.0", f"translators.teacher.generator.norm={norm}"]
+        run = gantk.run(path, changes, device="cpu", out=tmp_path, progress=QuietProgress())
         weights.append(load_file(max((run.folder / "checkpoints").iterdir()) / "model.safetensors"))
     both, teacher = weights
     assert set(teacher) == {name for name in both if name.startswith("teacher.")}

@@ -39,7 +39,7 @@ NOT_RUN = {
     "gantk run recipes/ds3_timm.toml --set run.seed=$seed": "minutes, three times",
     "gantk run recipes/ds3_timm.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
     '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and minutes",
-    "gantk run recipes/ds3_semi.toml --set 'translators.teacher.generator={use=\"ds3\",channels=12,blocks=9,"
+    'gantk run recipes/ds3_semi.toml --set \'translators.teacher.generator={use="ds3",channels=12,blocks=9,'
     'encoder_features="all",skip="source",init="xavier",init_gain=1.0}\' '
     "--set losses.teacher_patchwise.layers=[0,4,8,12,16] --set losses.student_patchwise.layers=[0,4,8,12,16] "
     "--set losses.feature_distillation.layers=[4,8,12,16,21]": "minutes",
