@@ -13,8 +13,8 @@ __all__ = ["keeping_statistics"]
 
 @contextmanager
 def keeping_statistics(network: nn.Module) -> Iterator[None]:
-    """A context in which the network's batch norms use the statistics of their batch, as they do in training, and do not
-    add them to their running statistics."""
+    """A context in which batch norms in training mode use the statistics of their batch, as always, but do not add them
+    to their running statistics."""
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
     for norm in norms:
         norm.track_running_stats = False
