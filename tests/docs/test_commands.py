@@ -39,11 +39,6 @@ NOT_RUN = {
     "gantk run recipes/ds3_timm.toml --set run.seed=$seed": "minutes, three times",
     "gantk run recipes/ds3_timm.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
     '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and minutes",
-    'gantk run recipes/ds3_semi.toml --set \'losses.committee_distillation.teachers=["first","second"]\' '
-    "--set losses.committee_distillation.weight=1000 --set losses.committee_distillation.shrink=2.0 "
-    '--set "translators.student.optimizer.rates={generator=3e-4,heads=3e-4,discriminator=3e-4}" '
-    "--set losses.student_change.enabled=false --set maps.caution.inside=1.0 "
-    "--set translators.teacher.generator.channels=8": "minutes",
     "gantk run recipes/pix2pix.toml --processes 4 --set data.batch.paired=8": "tests/api/test_processes.py runs two",
     "gantk run recipes/pix2pix.toml --set data.batch.paired=8": "torchrun's part of the same",
     "gantk run RECIPE.toml": "needs two machines",
