@@ -15,6 +15,8 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") i
 class StopSignals:
     """While entered, the first signal during training asks for a stop after the step; any other interrupts at once.
 
+    After an error in one of several processes, SIGTERM stays ignored.
+
     Attributes:
         training: whether training is under way.
         asked: whether a stop was asked for.

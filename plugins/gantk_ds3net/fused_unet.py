@@ -64,7 +64,8 @@ class Ds3Unet(TimmGenerator):
         self.fusions = nn.ModuleList(SoftmaxFusion(in_channels, width, reduction) for width in self.stage_channels)
         initialise(self.fusions, init, init_gain)
 
-    def _encoder(self, create: Callable[[int], nn.Module]) -> tuple[nn.Module, Any]:
+    def make_encoder(self, create: Callable[[int], nn.Module]) -> tuple[nn.Module, Any]:
+        """A backbone of one channel for each modality."""
         backbones = [create(1) for _ in range(self.in_channels)]
         return nn.ModuleList(backbones), backbones[0].feature_info
 
@@ -72,10 +73,10 @@ class Ds3Unet(TimmGenerator):
         """As in the base class; the encoders always run as a whole."""
         assert isinstance(self.backbone, nn.ModuleList)
         modalities = image.split(1, dim=1)
-        runs = [self._stages(one, modality) for one, modality in zip(self.backbone, modalities, strict=True)]
+        runs = [self.stages(one, modality) for one, modality in zip(self.backbone, modalities, strict=True)]
         streams = [list(stage) for stage in zip(*runs, strict=True)]
         features = {number: torch.cat(streams[number]) for number in layers}
         if last is not None:
             return None, features
         fused = [fusion(stage) for fusion, stage in zip(self.fusions, streams, strict=True)]
-        return self._decode(image, fused), features
+        return self.decode(image, fused), features

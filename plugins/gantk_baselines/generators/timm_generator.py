@@ -69,7 +69,7 @@ class TimmGenerator(LayeredGenerator):
         super().__init__()
         self.in_channels = in_channels
         create = partial(_create, backbone, stages, pretrained=pretrained, image_size=image_size)
-        self.backbone, info = self._encoder(create)
+        self.backbone, info = self.make_encoder(create)
         self.reductions: list[int] = info.reduction()
         self.stage_channels: list[int] = info.channels()
         self.size_multiple = max(self.reductions)
@@ -101,7 +101,7 @@ class TimmGenerator(LayeredGenerator):
     def layer_count(self) -> int:
         return len(self.reductions)
 
-    def _encoder(self, create: Callable[[int], nn.Module]) -> tuple[nn.Module, Any]:
+    def make_encoder(self, create: Callable[[int], nn.Module]) -> tuple[nn.Module, Any]:
         """The encoder, made with a function from a number of channels to a backbone, and timm's facts about its
         stages."""
         backbone = create(self.in_channels)
@@ -109,17 +109,18 @@ class TimmGenerator(LayeredGenerator):
 
     def run(self, image: Tensor, layers: tuple[int, ...], last: int | None) -> tuple[Tensor | None, dict[int, Tensor]]:
         """As in the base class; a backbone always runs as a whole."""
-        stages = self._stages(self.backbone, image)
-        return None if last is not None else self._decode(image, stages), {i: stages[i] for i in layers}
+        stages = self.stages(self.backbone, image)
+        return None if last is not None else self.decode(image, stages), {i: stages[i] for i in layers}
 
-    def _stages(self, backbone: nn.Module, image: Tensor) -> list[Tensor]:
+    def stages(self, backbone: nn.Module, image: Tensor) -> list[Tensor]:
         """A backbone's stages on an image, from the shallowest, with channels first (Swin returns them last)."""
         return [
             stage if stage.shape[1] == channels else stage.permute(0, 3, 1, 2)
             for stage, channels in zip(backbone(image), self.stage_channels, strict=True)
         ]
 
-    def _decode(self, image: Tensor, stages: list[Tensor]) -> Tensor:
+    def decode(self, image: Tensor, stages: list[Tensor]) -> Tensor:
+        """The output (B, out_channels, H, W) for an image and its encoder's stages, from the shallowest."""
         x: Tensor | None = None
         for scale, step in zip(self.scales, self.steps, strict=True):
             parts = [s for s, r in zip(stages, self.reductions, strict=True) if r == scale]
