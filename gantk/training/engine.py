@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
@@ -32,6 +31,7 @@ from gantk.training.update import Losses, Updater
 from gantk.training.world import World
 from gantk.translation import Moment, StagePlan
 from gantk.translation.kept import Kept, Pictures
+from gantk.translation.seeds import seed_of
 
 
 class Observer:
@@ -178,7 +178,7 @@ class Engine:
         for _, batch in batches:
             position = state.position
             if not pending:
-                torch.manual_seed(zlib.crc32(f"{self.recipe.run.seed}:{position.total}".encode()))
+                torch.manual_seed(seed_of(self.recipe.run.seed, position.total))
             moved = {name: group.to(state.device) for name, group in batch.items()}
             moment = Moment(stage.name, epoch, stage.epochs, position.total)
             pending.append(self.world.share(state.assembly.transformed(moved, moment)))

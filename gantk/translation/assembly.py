@@ -20,6 +20,7 @@ from gantk.translation.networks import build_translators, seed
 from gantk.translation.placing import check_learns_nothing, image_references, place, with_modules
 from gantk.translation.plan import StagePlan
 from gantk.translation.protocols import Moment
+from gantk.translation.seeds import seed_of
 from gantk.translation.shapes import feature_channels
 from gantk.translation.term import BalanceSlot, MapSlot, OptimizerSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
@@ -44,13 +45,19 @@ class Assembly:
         return StagePlan(stage, roles, self.terms, self.maps, self.translators, requested, self.balance)
 
     def transformed(self, batch: Batch, moment: Moment) -> Batch:
-        """A training batch after the transforms, group by group."""
-        changed = dict(batch)
+        """A training batch after the transforms, group by group.
+
+        Each transform draws for each group from a sequence of its own, so that a group is transformed alike whichever
+        other groups and transforms there are.
+        """
+        changed, draw = dict(batch), int(torch.randint(2**62, ()))
         for slot in self.transforms:
             for name in changed:
                 if slot.active(moment.stage, name):
+                    torch.manual_seed(seed_of(draw, slot.name, name))
                     with blame(slot.origin, f"transforms.{slot.name}"):
                         changed[name] = slot.component(changed[name], moment)
+        torch.manual_seed(draw)
         return changed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from gantk.plugins.registry import Registry
 from gantk.recipe.model import Recipe
 from gantk.recipe.translators import OUTPUT, TranslatorSettings
 from gantk.translation.residual import Residual
+from gantk.translation.seeds import seed_of
 from gantk.translation.translator import Translator, multiples, needs_given, takes_given
 
 
@@ -35,7 +35,7 @@ def build_translators(recipe: Recipe, registry: Registry, layout: Layout) -> dic
 
 def seed(recipe: Recipe, *names: str) -> int:
     """The seed of a part's initial weights, its own by these names."""
-    return zlib.crc32(":".join((str(recipe.run.seed), *names)).encode())
+    return seed_of(recipe.run.seed, *names)
 
 
 def _translator(recipe: Recipe, role: str, registry: Registry, layout: Layout) -> Translator:

@@ -95,7 +95,7 @@ class Moment:
 
 @stands_for("transform")
 class Transform(Protocol):
-    """Changes training batches; draws from torch's global generator, which is seeded anew for every step."""
+    """Changes training batches; draws from torch's global generator, which is seeded for each step and group."""
 
     def __call__(self, group: Group, moment: Moment) -> Group:
         """The changed group, to be trained on; the given group stays unchanged."""
