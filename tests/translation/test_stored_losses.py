@@ -1,8 +1,9 @@
 """Networks, random numbers and losses of slices are those that were stored before volumes came.
 
-`stored_losses.json` was written at the commit before, its losses anew when each transform and group got a sequence of its
-own. It holds digests of all names and shapes, which must be equal, and numbers, which may differ by what another processor
-rounds otherwise. On one machine all were equal bit by bit, for all shipped recipes and for every component by itself.
+`stored_losses.json` was written at the commit before, its losses anew when each transform and group got a sequence of
+its own. It holds digests of all names and shapes, which must be equal, and numbers, which may differ by what another
+processor rounds otherwise. On one machine all were equal bit by bit, for all shipped recipes and for every component by
+itself.
 """
 
 from __future__ import annotations
