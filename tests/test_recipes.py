@@ -90,11 +90,11 @@ NETWORKS = {
 }
 NETWORKS |= {
     "cut_difficulty": NETWORKS["cut"],
-    "ds3_paired_only": NETWORKS["ds3_published"],
-    "ds3_semi": [*NETWORKS["ds3_published"], "first.generator.channels=2"],
+    "ds3_paired_only": [change for change in NETWORKS["ds3_timm"] if not change.startswith("first.")],
+    "ds3_semi": NETWORKS["ds3_timm"],
     "fastcut": NETWORKS["cut"],
 }
-CROPS = {"ds3_timm": "data.crop=[64, 64]"}
+CROPS = dict.fromkeys(("ds3_paired_only", "ds3_semi", "ds3_timm"), "data.crop=[64, 64]")
 HALVES = ["data.paired_fraction=0.5"]  # a patient for each of two parts
 TERMS = {
     "ds3_semi": HALVES,
@@ -129,7 +129,13 @@ def test_recipe_trains_on_pictures(recipe: str, tmp_path: Path, gantk_cache: Pat
 
 PATCHES = ["data.patch=[16, 16, 16]", "data.spacing=[6.0, 3.0, 3.0]", "inference.overlap=0.1"]
 OF_VOLUMES = {
-    "volumes/ds3_semi.toml": [*overrides("ds3_semi"), "translators.first.generator.levels=2"],
+    "volumes/ds3_semi.toml": [
+        *SMALL,
+        *HALVES,
+        *(f"translators.{change}" for change in NETWORKS["ds3_published"]),
+        "translators.first.generator.channels=2",
+        "translators.first.generator.levels=2",
+    ],
     "volumes/pix2pix.toml": [*SMALL, "translators.generator.discriminator.channels=4"],
     "volumes/unet_l1.toml": SMALL,
 }

@@ -185,10 +185,11 @@ def ds3(
 
 
 def few_pairs() -> dict[str, Step]:
-    """DS³-Net whose student follows its teacher and two others, each asked for the slices and their mirror images."""
+    """DS³-Net whose student follows its teacher and four others, each asked for the slices and their mirror images."""
     published = ds3(image=False)
-    members = translator("first", 1, 1, 0) | translator("second", 1, 1, 0)
-    asked = translator("first", 2, 2, 0) | translator("second", 2, 2, 0)
+    committee = ("first", "second", "third", "fourth")
+    members = {key: number for role in committee for key, number in translator(role, 1, 1, 0).items()}
+    asked = {key: 2 * number for key, number in members.items()}
     teacher, joint = published["teacher"], published["joint"]
     return {
         "teacher": Step(teacher.ours | members, teacher.published | members),
