@@ -36,11 +36,6 @@ NOT_RUN = {
     "gantk run recipes/ds3_semi.toml --set run.seed=$seed": "ten minutes, three times",
     "gantk run recipes/ds3_semi.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
     '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and ten minutes",
-    "gantk run recipes/ds3_timm.toml --set run.seed=$seed": "minutes, three times",
-    "gantk run recipes/ds3_timm.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
-    '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and minutes",
-    'gantk run recipes/ds3_timm.toml --set \'translators.teacher.generator={use="ds3_unet",backbone="resnet18",'
-    'stages=4,channels=16,init="xavier",init_gain=1.0}\'': "minutes",
     "gantk run recipes/pix2pix.toml --processes 4 --set data.batch.paired=8": "tests/api/test_processes.py runs two",
     "gantk run recipes/pix2pix.toml --set data.batch.paired=8": "torchrun's part of the same",
     "gantk run RECIPE.toml": "needs two machines",
