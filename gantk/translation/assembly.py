@@ -47,8 +47,8 @@ class Assembly:
     def transformed(self, batch: Batch, moment: Moment) -> Batch:
         """A training batch after the transforms, group by group.
 
-        Each transform draws for each group from a sequence of its own, so that a group is transformed alike whichever
-        other groups and transforms there are.
+        Each transform draws for each group from a sequence of its own, so that its draws do not depend on which other
+        groups and transforms there are.
         """
         changed, draw = dict(batch), int(torch.randint(2**62, ()))
         for slot in self.transforms:
