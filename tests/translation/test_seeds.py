@@ -29,7 +29,9 @@ def test_another_process_has_the_same_seed() -> None:
 
 
 def test_names_have_seeds_of_their_own() -> None:
-    seeds = {seed_of(draw, slot, name) for draw in range(20) for slot in "abcde" for name in ("flip", "jitter", "noise")}
+    seeds = {
+        seed_of(draw, slot, name) for draw in range(20) for slot in "abcde" for name in ("flip", "jitter", "noise")
+    }
     assert len(seeds) == 20 * 5 * 3
 
 
