@@ -6,6 +6,7 @@ from gantk import hookimpl
 from gantk_ds3net.committee import CommitteeDistillation, Disagreement
 from gantk_ds3net.difficulty import DifficultyMap
 from gantk_ds3net.distillation import FeatureDistillation, ImageDistillation
+from gantk_ds3net.estimated_error import ErrorEstimation, EstimatedError
 from gantk_ds3net.fused_unet import Ds3Unet
 from gantk_ds3net.generator import Ds3Generator
 from gantk_ds3net.teacher_student import TeacherStudent
@@ -20,6 +21,7 @@ def register_generators() -> dict[str, type]:
 def register_losses() -> dict[str, type]:
     return {
         "committee_distillation": CommitteeDistillation,
+        "error_estimation": ErrorEstimation,
         "feature_distillation": FeatureDistillation,
         "image_distillation": ImageDistillation,
     }
@@ -27,7 +29,7 @@ def register_losses() -> dict[str, type]:
 
 @hookimpl
 def register_weight_maps() -> dict[str, type]:
-    return {"difficulty": DifficultyMap, "disagreement": Disagreement}
+    return {"difficulty": DifficultyMap, "disagreement": Disagreement, "estimated_error": EstimatedError}
 
 
 @hookimpl

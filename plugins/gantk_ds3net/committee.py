@@ -96,11 +96,23 @@ class Disagreement:
 
     def __call__(self, view: View) -> Tensor:
         spread = answers(view, self.teachers, self.views).std(0).mean(dim=1, keepdim=True)  # over several targets
-        inside = torch.where(view.foreground, spread, 0.0)
-        pixels = view.foreground.sum(dim=everything(inside), keepdim=True).clamp(min=1)
-        mean = inside.sum(dim=everything(inside), keepdim=True) / pixels
-        relative = torch.where(mean > 0, spread / mean.clamp(min=torch.finfo(spread.dtype).tiny), 1.0)
-        return torch.where(view.foreground, 1 + self.strength * (relative - 1), self.background)
+        return relative(spread, view.foreground, self.strength, self.background)
+
+
+def relative(values: Tensor, foreground: Tensor, strength: float, background: float) -> Tensor:
+    """Weights 1 + strength·(v/v̄ − 1) in the foreground, with the mean v̄ of each image there; a constant elsewhere.
+
+    Args:
+        values: v ≥ 0, `(B, 1, *spatial)`.
+        foreground: boolean, of the same shape; where all its values are 0, the weights are 1.
+        strength: from 0, the same weight everywhere, to 1, weights that are proportional to v.
+        background: the weight outside the foreground.
+    """
+    inside = torch.where(foreground, values, 0.0)
+    pixels = foreground.sum(dim=everything(inside), keepdim=True).clamp(min=1)
+    mean = inside.sum(dim=everything(inside), keepdim=True) / pixels
+    ratio = torch.where(mean > 0, values / mean.clamp(min=torch.finfo(values.dtype).tiny), 1.0)
+    return torch.where(foreground, 1 + strength * (ratio - 1), background)
 
 
 def answers(view: View, teachers: Sequence[str], views: int) -> Tensor:

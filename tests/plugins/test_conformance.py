@@ -73,6 +73,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "loss imputed_lsgan": {"inputs": ("a", "b"), "targets": ("a", "b")},
     "loss missing_l1": {"inputs": ("a", "b"), "targets": ("a", "b")},
     "loss committee_distillation": {"parameters": {"teachers": ["first", "second"]}},
+    "loss error_estimation": {"parameters": {"of": "first"}},
+    "weight_map estimated_error": {"parameters": {"estimators": ["first"]}},
     "weight_map disagreement": {"parameters": {"teachers": ["first", "second"]}},
     # random weights are no download
     "loss content": {"parameters": {"network": "vgg11", "weights": "random", "layers": ["relu2_1"]}},
