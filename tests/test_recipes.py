@@ -37,6 +37,7 @@ NETWORKS = {
     "ds3_published": ["teacher.generator.channels=4", "teacher.generator.blocks=5", "teacher.discriminator.channels=4"],
     "ds3_timm": [
         "first.generator.channels=2",
+        "estimator.generator.channels=2",
         "teacher.generator.channels=2",
         "teacher.generator.backbone=mobilenetv3_small_050",
         "teacher.discriminator.channels=4",
@@ -90,7 +91,7 @@ NETWORKS = {
 }
 NETWORKS |= {
     "cut_difficulty": NETWORKS["cut"],
-    "ds3_paired_only": [change for change in NETWORKS["ds3_timm"] if not change.startswith("first.")],
+    "ds3_paired_only": [change for change in NETWORKS["ds3_timm"] if change.startswith("teacher.")],
     "ds3_semi": NETWORKS["ds3_timm"],
     "fastcut": NETWORKS["cut"],
 }
@@ -135,6 +136,8 @@ OF_VOLUMES = {
         *(f"translators.{change}" for change in NETWORKS["ds3_published"]),
         "translators.first.generator.channels=2",
         "translators.first.generator.levels=2",
+        "translators.estimator.generator.channels=2",
+        "translators.estimator.generator.levels=2",
     ],
     "volumes/pix2pix.toml": [*SMALL, "translators.generator.discriminator.channels=4"],
     "volumes/unet_l1.toml": SMALL,
