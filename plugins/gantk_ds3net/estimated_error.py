@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from gantk import Distinct, Fraction, Needs, NonNegative, Role, View
+from gantk import Count, Distinct, Fraction, Needs, NonNegative, Role, View
+from gantk_baselines.dimensional import resampled
 from gantk_ds3net.committee import relative
 
 __all__ = ["ErrorEstimation", "EstimatedError"]
@@ -40,24 +42,41 @@ class ErrorEstimation:
 class EstimatedError:
     """Where an error is expected: 1 + strength·(ê/ē − 1) in the foreground, a small constant in the background.
 
-    ê is the error that translators with the term `error_estimation` expect, pixel by pixel, averaged over them and over
-    several targets, and ē its mean over the foreground; the mean of the map there is 1. The map is a difficulty map in
-    the sense of DS³-Net, whose own map, `difficulty`, is high where the discriminator recognizes the output
-    (docs/results.md compares them). It needs no target, so it can weight terms of unpaired patients.
+    ê is the error that translators with the term `error_estimation` expect, averaged over them, over several targets
+    and over patches, and interpolated between the patches' centers; ē is its mean over the foreground, so the mean of
+    the map there is 1. The map is a difficulty map in the sense of DS³-Net, whose own map, `difficulty`, is high in the
+    patches where the discriminator recognizes the output (docs/results.md compares them). It needs no target, so it can
+    weight terms of unpaired patients.
 
     Args:
         estimators: the translators that expect errors; they have the same inputs as the term's translator.
+        patch: side of the patches in pixels, whose foreground is averaged; 1 for the error of each pixel.
         strength: from 0, the same weight everywhere, to 1, weights that are proportional to ê.
         background: weight where every input is background.
     """
 
-    def __init__(self, estimators: Distinct[Role], strength: Fraction = 1.0, background: NonNegative = 0.2) -> None:
+    def __init__(
+        self, estimators: Distinct[Role], patch: Count = 4, strength: Fraction = 1.0, background: NonNegative = 0.2
+    ) -> None:
         self.needs = Needs(roles=estimators)
         self.estimators = estimators
+        self.patch = patch
         self.strength = strength
         self.background = background
 
     def __call__(self, view: View) -> Tensor:
         outputs = [view.translate(view.source, role, grad=False) for role in self.estimators]
         expected = (1 + torch.stack(outputs).mean(0)).mean(dim=1, keepdim=True)
+        if self.patch > 1:
+            expected = _of_patches(expected, view.foreground, self.patch)
         return relative(expected, view.foreground, self.strength, self.background)
+
+
+def _of_patches(values: Tensor, foreground: Tensor, patch: int) -> Tensor:
+    """The mean of each patch's foreground `(B, 1, *spatial)`, interpolated to the image's size."""
+    size = values.shape[2:]
+    patches = [max(1, side // patch) for side in size]
+    inside = foreground.to(values.dtype)
+    sums = [F.interpolate(image, patches, mode="area") for image in (values * inside, inside)]
+    total, share = (resampled(image, size, "linear") for image in sums)
+    return total / share.clamp(min=torch.finfo(values.dtype).tiny)

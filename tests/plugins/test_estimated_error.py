@@ -49,7 +49,7 @@ def test_error_by_hand() -> None:
 
 def test_map_by_hand() -> None:
     scene = Scene()
-    weights = EstimatedError(("a", "b"), 0.25, 0.1)(scene)  # type: ignore[arg-type]
+    weights = EstimatedError(("a", "b"), 1, 0.25, 0.1)(scene)  # type: ignore[arg-type]
     expected = 1 + np.mean([scene.answers[role].numpy() for role in "ab"], axis=(0, 2))[:, None]
     inside = scene.foreground.numpy()
     for slice_, weight, seen in zip(expected, weights.numpy(), inside, strict=True):
@@ -57,10 +57,37 @@ def test_map_by_hand() -> None:
         np.testing.assert_array_equal(weight[~seen], 0.1)
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_patches_average_the_foreground_alone(dimensions: int) -> None:
+    scene = Scene()
+    shape = (1, 1, *[8] * dimensions)
+    board = torch.from_numpy(np.indices(shape).sum(0) % 2).double()
+    scene.foreground = torch.ones(shape, dtype=torch.bool)
+    scene.foreground[..., :4] = False
+    for background in (-1.0, 1.0):  # what is expected outside does not matter
+        scene.answers = {"a": torch.where(scene.foreground, 2 * board - 1, background)}  # type: ignore[misc]
+        by_pixel = EstimatedError(("a",), 1)(scene)  # type: ignore[arg-type]
+        assert set(by_pixel[scene.foreground].tolist()) == {0.0, 2.0}
+        weights = EstimatedError(("a",), 2)(scene)  # type: ignore[arg-type]
+        torch.testing.assert_close(weights[scene.foreground], torch.ones_like(weights[scene.foreground]))
+
+
+def test_a_patch_with_larger_errors_has_a_larger_weight() -> None:
+    scene = Scene()
+    scene.foreground = torch.ones(1, 1, 4, 8, dtype=torch.bool)
+    errors = torch.full((1, 1, 4, 8), 0.1, dtype=torch.float64)
+    errors[..., 4:] = 0.4
+    scene.answers = {"a": errors - 1}  # type: ignore[misc]
+    weights = EstimatedError(("a",), 4)(scene)[0, 0, 0]  # type: ignore[arg-type]
+    # two patches with centers at 1.5 and 5.5, linear in between
+    row = np.interp(np.arange(8), [1.5, 5.5], [0.1, 0.4])
+    np.testing.assert_allclose(weights, row / row.mean(), rtol=1e-12)
+
+
 def test_where_no_error_is_expected_every_weight_is_one() -> None:
     scene = Scene()
     scene.answers = {"a": -torch.ones(2, 2, 3, 4, dtype=torch.float64)}  # type: ignore[misc]
-    weights = EstimatedError(("a",), 1.0, 0.0)(scene)  # type: ignore[arg-type]
+    weights = EstimatedError(("a",), background=0.0)(scene)  # type: ignore[arg-type]
     assert torch.equal(weights, scene.foreground.double())
 
 
