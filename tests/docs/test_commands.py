@@ -27,14 +27,17 @@ NOT_RUN = {
     "gantk run recipes/volumes/pix2pix.toml": "ten minutes; the same",
     "gantk run recipes/volumes/ds3_semi.toml": "ten minutes; the same",
     "gantk run recipes/ds3_semi.toml --set name=slices-ds3-semi --set data.voxel=4.0 --set data.spacing=4.0 "
-    "--set data.crop=[48,40] --set translators.first.generator.levels=3 --set translators.teacher.generator.stages=3 "
-    "--set losses.feature_distillation.layers=[0,1,2] --set evaluation.volumes=true": "five minutes",
+    "--set data.crop=[48,40] --set translators.first.generator.levels=3 --set translators.estimator.generator.levels=3 "
+    "--set translators.teacher.generator.stages=3 --set losses.feature_distillation.layers=[0,1,2] "
+    "--set evaluation.volumes=true": "five minutes",
     "gantk run recipes/volumes/unet_l1.toml": "ten minutes; tests/test_recipes.py trains it on small volumes",
     "gantk run recipes/unet_residual.toml --set name=slices --set data.voxel=4.0 --set data.spacing=4.0 "
     "--set data.crop=[48,40] --set data.subjects=60 --set translators.generator.generator.levels=3 "
     "--set evaluation.volumes=true": "two minutes",
     "gantk run recipes/ds3_published.toml --set run.seed=$seed": "ten minutes, three times",
     "gantk run recipes/ds3_semi.toml --set run.seed=$seed": "ten minutes, three times",
+    "gantk run recipes/ds3_semi.toml --set data.paired_fraction=0.03 "
+    '--set "data.split={ratio=[70,10,20],seed=$seed}"': "ten minutes, three times",
     "gantk run recipes/ds3_semi.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
     '--set "data.split={ratio=[8,2,6],seed=0}"': "needs patients, and ten minutes",
     "gantk run recipes/pix2pix.toml --processes 4 --set data.batch.paired=8": "tests/api/test_processes.py runs two",
