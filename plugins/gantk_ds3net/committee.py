@@ -11,7 +11,7 @@ from torch import Tensor
 from gantk import Distinct, Fraction, GantkError, Needs, NonNegative, Role, View
 from gantk_baselines.dimensional import everything
 
-__all__ = ["CommitteeDistillation", "Disagreement", "agreed"]
+__all__ = ["CommitteeDistillation", "Disagreement", "agreed", "relative"]
 
 
 class CommitteeDistillation:

@@ -100,7 +100,7 @@ def test_the_estimator_alone_is_trained(registry: Registry) -> None:
 
 @pytest.mark.parametrize("settings", [{"of": ["a", "b"]}, {}])
 def test_one_translator_is_judged_by_a_term(registry: Registry, settings: Any) -> None:
-    with pytest.raises(RecipeError, match="of"):
+    with pytest.raises(RecipeError, match="parameter 'of'"):
         registry.get("loss", "error_estimation").build(settings, "losses.error", dimensions=2)
 
 
