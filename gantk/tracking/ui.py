@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+
+from filelock import FileLock, Timeout
 
 from gantk.errors import TrackingError, UsageError
 from gantk.tracking.credentials import completed
@@ -92,8 +95,6 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
         return 0
     store = Store(uri)
     store.client()  # creates or checks the database, one process at a time
-    chosen = free_port(port)
-    url = f"http://{HOST}:{chosen}"
     environment = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -101,7 +102,10 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
         "MLFLOW_BACKEND_STORE_URI": completed(uri),
     }
     folder = store.database.parent if store.database else Path.cwd()
-    with _terminable():
+    with _terminable(), ExitStack() as starting:
+        starting.enter_context(_one_at_a_time())
+        chosen = free_port(port)
+        url = f"http://{HOST}:{chosen}"
         server = subprocess.Popen(
             ui_command(uri, chosen),
             env=environment,
@@ -112,6 +116,7 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
         )
         try:
             _until_ready(server, url)
+            starting.close()
             on_ready(url)
             server.communicate()
         except KeyboardInterrupt:
@@ -119,6 +124,22 @@ def serve(uri: str, port: int | None = None, on_ready: Callable[[str], None] = p
         finally:
             _end(server)
     return server.returncode
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """A lock of this user while a UI starts: two that start at once would choose the same port.
+
+    A lock that cannot be had does not keep the UI from starting.
+    """
+    user = getattr(os, "getuid", int)()
+    lock = FileLock(Path(tempfile.gettempdir()) / f"gantk-ui-{user}.lock", timeout=90)
+    with suppress(OSError, Timeout):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

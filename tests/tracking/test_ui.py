@@ -99,3 +99,15 @@ def test_the_ui_answers_and_ends_with_everything_it_started(store: Store) -> Non
     ui.send_signal(signal.SIGTERM)
     assert ui.wait(240) == 0
     until(lambda: refused(url))
+
+
+def test_two_uis_that_start_at_once_have_ports_of_their_own(store: Store) -> None:
+    wanted = f"ui.PORT = {ports.free_port()}"
+    command = [sys.executable, "-c", SERVE.replace("sys.exit", f"{wanted}\nsys.exit"), store.uri, "0"]
+    uis = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    urls = [ui.stdout.readline().strip() for ui in uis if ui.stdout is not None]
+    for ui in uis:
+        ui.send_signal(signal.SIGTERM)
+    assert [ui.wait(240) for ui in uis] == [0, 0]
+    assert len(set(urls)) == 2
+    assert all(url.startswith("http://127.0.0.1:") for url in urls)
