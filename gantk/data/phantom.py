@@ -31,7 +31,7 @@ class Phantom(Brats):
         cohort_seed: seed of the cohort; another seed gives other patients.
     """
 
-    def __init__(self, subjects: Subjects = 60, voxel: Voxel = 2.0, cohort_seed: Whole = 0) -> None:
+    def __init__(self, subjects: Subjects = 100, voxel: Voxel = 2.0, cohort_seed: Whole = 0) -> None:
         self.count, self.voxel, self.cohort_seed = subjects, voxel, cohort_seed
         # a patient does not depend on the number of patients, so cohorts of all sizes share the folder
         super().__init__(gantk_cache_dir() / "phantom" / f"v{VERSION}-{voxel:g}mm-seed-{cohort_seed}")
