@@ -10,7 +10,7 @@ import torch
 from gantk.api.assessment import make_metrics
 from gantk.api.forecast import Costs, Forecast, forecast, together
 from gantk.api.listing import Listing, list_cohort, make_dataset, make_sampler
-from gantk.api.preflight import check_images, check_listing
+from gantk.api.preflight import check_images, check_listing, without_segmentation
 from gantk.api.sources import find_sources
 from gantk.data.layout import Layout
 from gantk.data.loader import members
@@ -99,6 +99,7 @@ def build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
     try:
         _check_watched(recipe, registry)
         assembly, scheduler = _build(recipe, registry)
+        _check_trained(recipe, assembly, scheduler)
         rehearse(recipe, assembly, scheduler.stages(recipe.learning))
     except RecipeError as error:
         raise located(error, recipe) from None
@@ -124,6 +125,24 @@ def _check_watched(recipe: Recipe, registry: Registry) -> None:
                 where=key,
                 mend=f"{nearest(name, metrics)}; evaluation.metrics sets what is measured",
             )
+
+
+def _check_trained(recipe: Recipe, assembly: Assembly, scheduler: Scheduler) -> None:
+    """Check that terms read no other translator that is still as it was drawn: neither trained so far nor loaded."""
+    trained = {role for role, settings in recipe.translators.items() if settings.weights is not None}
+    for stage in scheduler.stages(recipe.learning):
+        trained |= set(stage.roles)
+        plan = assembly.plan(stage.name, stage.roles)
+        for term in plan.terms:
+            for role in dict.fromkeys(role for needs in plan.needs(term) for role in needs.roles):
+                own = recipe.translators[role].average_of or role
+                if own not in trained:
+                    raise RecipeError(
+                        f"the term reads {role!r}, but no stage up to {stage.name!r} trains it",
+                        where=f"losses.{term.name}",
+                        mend=f"let [schedule] train {own!r}, as teacher_student does with its roles and its committee, "
+                        f"or set translators.{own}.weights",
+                    )
 
 
 def _build(recipe: Recipe, registry: Registry) -> tuple[Assembly, Scheduler]:
@@ -173,6 +192,8 @@ def look(recipe: Recipe, registry: Registry, assembly: Assembly, scheduler: Sche
         metrics = epoch_metrics(make_metrics(recipe, registry), paired=paired)
         unknown = [(key, name) for key, name in watched(recipe, registry) if name not in metrics]
         check_listing(recipe, listing, plans, unknown, paired)
+        for note in without_segmentation(listing, plans):
+            progress.note(note)
     except (RecipeError, DataError) as error:
         raise located(error, recipe) from error.__cause__
     return listing

@@ -18,7 +18,7 @@ from gantk.recipe import Recipe
 from gantk.runs.folders import RUNS
 from gantk.translation import Assembly, StagePlan
 
-__all__ = ["check_images", "check_listing", "check_out", "size_words"]
+__all__ = ["check_images", "check_listing", "check_out", "size_words", "without_segmentation"]
 
 
 def check_images(recipe: Recipe, layout: Layout) -> None:
@@ -58,9 +58,10 @@ def check_listing(
         DataError: a group has no patient.
         RecipeError: a metric that is watched has no value.
     """
+    having = listing.split.patients_of(listing.measured(listing.split.training, recipe))
     for plan in plans:
         for group in plan.groups:
-            members(listing.split, group)
+            members(listing.split, group, len(having))
     for key, metric in unknown:
         where = recipe.origins.latest(key, "data.split.ratio")
         if paired:
@@ -75,6 +76,21 @@ def check_listing(
             where=where,
             mend="give data.split.ratio a part for validation, or monitor a metric that needs no pairs, such as kid",
         )
+
+
+def without_segmentation(listing: Listing, plans: Iterable[StagePlan]) -> list[str]:
+    """What a user should know: which terms read segmentations of groups whose patients have none."""
+    lacking = {subject.id for subject in listing.subjects if subject.segmentation is None}
+    notes: dict[str, None] = {}
+    for plan in plans:
+        for term in plan.terms:
+            own = members(listing.split, term.group)
+            lack = sum(subject in lacking for subject in own)
+            if lack and any(needs.segmentation for needs in plan.needs(term)):
+                reader = f"losses.{term.name}" if term.needs.segmentation else f"maps.{term.map}"
+                who = f"none of the {len(own)}" if lack == len(own) else f"{len(own) - lack} of the {len(own)}"
+                notes[f"{reader} reads segmentations, which {who} patients of {term.group!r} have"] = None
+    return list(notes)
 
 
 def check_out(out: Path | None, assembly: Assembly | None = None, checkpoints: int = 0) -> None:

@@ -83,6 +83,10 @@ class Group:
         """The same group in pinned memory."""
         return self._changed(Tensor.pin_memory)
 
+    def mirrored(self) -> Group:
+        """The same group mirrored from left to right; values of whole images stay."""
+        return self._changed(lambda tensor: tensor.flip(-1) if tensor.ndim > 2 else tensor)
+
     def part(self, number: int, of: int) -> Group:
         """Part `number` of the slices, divided in order into `of` equal parts."""
         size = len(self) // of

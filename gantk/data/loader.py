@@ -31,8 +31,13 @@ __all__ = ["Loader", "members"]
 SLICES = WholeSlices()
 
 
-def members(split: Split, group: str) -> tuple[str, ...]:
+def members(split: Split, group: str, having: int | None = None) -> tuple[str, ...]:
     """The subjects whose slices a batch group draws.
+
+    Args:
+        split: the split.
+        group: the group's name.
+        having: number of training patients who have the target, paired or not, if it is known; for the error.
 
     Raises:
         DataError: there is no such subject, or there are fewer than the group's parts.
@@ -46,9 +51,9 @@ def members(split: Split, group: str) -> tuple[str, ...]:
     }[name.base]
     patients = split.patients_of(whole)
     if len(patients) < name.parts:
-        training, mend = len(split.patients_of(split.training)), "change data.paired_fraction"
-        if name.base == "paired" and training >= name.parts > 1:
-            mend = f"set data.paired_fraction to {math.ceil(100 * name.parts / training) / 100} or more"
+        mend = "change data.paired_fraction"
+        if name.base == "paired" and having is not None and having >= name.parts > 1:
+            mend = f"set data.paired_fraction to {math.ceil(100 * name.parts / having) / 100} or more"
         raise DataError(
             f"the batch group {group!r} has no patient",
             why=f"{len(patients)} are too few for {name.parts} parts" if name.parts > 1 else None,

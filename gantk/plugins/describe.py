@@ -38,6 +38,7 @@ NEEDS = {
     "image": "features of the image {}",
     "judged": "features of the discriminator's layers {}",
     "pool": "a pool of {} past outputs",
+    "segmentation": "segmentations",
 }
 
 

@@ -107,6 +107,14 @@ class Images:
             self._know(made, self.batch[made])
         return made
 
+    def mirrored(self, group: str) -> str:
+        """The name of a batch group mirrored from left to right."""
+        made = f"{group}:mirrored"  # no group and no transform has a colon in its name
+        if made not in self.batch:
+            self.batch[made] = self.group(group).mirrored()
+            self._know(made, self.batch[made])
+        return made
+
     def moved(self, made: str, image: Tensor) -> Tensor:
         """An image of the group that `augmented` began with, moved along with that group's targets, with gradient.
 

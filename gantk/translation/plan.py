@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from gantk.data.layout import Domain
+from gantk.translation.protocols import Needs
 from gantk.translation.term import BalanceSlot, MapSlot, Term, TransformSlot
 from gantk.translation.translator import Translator
 
@@ -68,6 +69,10 @@ class StagePlan:
         references = [reference.split(".") for term in self.terms for reference in term.references]
         named = {owner[0] for *owner, what in references if owner and what != "output"}
         return tuple(sorted({term.group for term in self.terms} | named))
+
+    def needs(self, term: Term) -> tuple[Needs, ...]:
+        """What one of the terms needs, and its weight map where it has an active one."""
+        return (term.needs,) if term.map not in self.maps else (term.needs, self.maps[term.map].needs)
 
     def _wanted(self, translators: Mapping[str, Translator]) -> dict[tuple[str, Known], Wanted]:
         layers: dict[tuple[str, Known], set[int]] = defaultdict(set)

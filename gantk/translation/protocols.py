@@ -180,6 +180,7 @@ class Needs:
         judged: discriminator features, by layer number.
         pool: images that its pool of past outputs holds (`View.pooled`); 0 for none.
         start: whether its translator must change an input (`View.start`).
+        segmentation: whether it reads the patients' labels (`View.segmentation`); the run notes who has none.
     """
 
     layers: tuple[int, ...] = ()
@@ -191,6 +192,7 @@ class Needs:
     judged: tuple[int, ...] = ()
     pool: int = 0
     start: bool = False
+    segmentation: bool = False
 
 
 @stands_for("loss")
@@ -235,7 +237,10 @@ class Balance(Protocol):
 @stands_for("weight_map")
 @runtime_checkable
 class WeightMap(Protocol):
-    """A weight map: called with the step as a term sees it, without gradient."""
+    """A weight map: called with the step as a term sees it, without gradient.
+
+    Optional member: `needs` (a `Needs`), of which `roles` and `segmentation` have a meaning here.
+    """
 
     def __call__(self, view: View) -> Tensor:
         """Weights `(B, 1, *spatial)`, float, at least 0."""

@@ -131,6 +131,12 @@ class MapSlot:
     stages: frozenset[str] | None = None
     origin: str = "weight map"
 
+    @property
+    def needs(self) -> Needs:
+        """What the map declares that it reads."""
+        needs: Needs = getattr(self.component, "needs", Needs())
+        return needs
+
     def active(self, stage: str) -> bool:
         """Whether the map is used in a stage; elsewhere it is the constant 1."""
         return self.stages is None or stage in self.stages

@@ -45,6 +45,13 @@ class TermImages:
         """
         return type(self)(self.step, self.role, self.step.augmented(self._group, transform), self._term, self._side)
 
+    def mirrored(self) -> Self:
+        """A view of the term's group mirrored from left to right, with segmentation and inputs beside images.
+
+        The output of a network there, mirrored back (`.flip(-1)`), is another answer for the same slices.
+        """
+        return type(self)(self.step, self.role, self.step.mirrored(self._group), self._term, self._side)
+
     def moved(self, image: Tensor) -> Tensor:
         """For an augmented view: an image of the original slices, changed as the target was; with gradient. So a
         network's output for the original slices can be compared with its output for the augmented ones."""
@@ -83,7 +90,7 @@ class TermImages:
                 f"a component asks for the image that the translator {self.role!r} changes, but it changes none",
                 mend=f"set residual = MODALITY in translators.{self.role}",
             )
-        return self.step.derive("start", self.source, generator.start)
+        return self.step.derive(f"start {generator.channels}", self.source, generator.start)
 
     @property
     def available(self) -> Tensor:

@@ -19,7 +19,7 @@ class Consistency:
     better role models", NeurIPS 2017, section 2). The paper ramps its weight up: `weight = { use = "ramp", … }`.
 
     Args:
-        teacher: the translator that is followed; it has the same inputs as the term's translator.
+        teacher: the translator that is followed.
         view: input of the teacher: the mirrored slices, with the output mirrored back, or the unchanged slices.
         augmented: a transform of the recipe that is applied `on_request`: the translator receives the transformed
             slices, and the teacher's output is transformed like a target.
@@ -41,16 +41,11 @@ class Consistency:
 
     def __call__(self, view: View) -> Tensor:
         if self.view == "mirrored":
-            shown = view.derive("mirrored", view.source, _mirrored)
-            wanted = _mirrored(view.translate(shown, self.teacher, grad=False))
+            wanted = view.mirrored().translate(role=self.teacher, grad=False).flip(-1)
         else:
-            wanted = view.translate(view.source, self.teacher, grad=False)
+            wanted = view.translate(role=self.teacher, grad=False)
         if self.augmented:
             view = view.augmented(self.augmented)
             wanted = view.moved(wanted)
         error = view.output - wanted
         return view.weighted_mean(error.square() if self.distance == "l2" else error.abs())
-
-
-def _mirrored(image: Tensor) -> Tensor:
-    return image.flip(-1)

@@ -116,7 +116,7 @@ class PatchNce:
             )
         output = view.as_source(view.translate(image), self.reenter)
         mirrored = self.flip_equivariance > 0 and torch.rand(()).item() < self.flip_equivariance
-        asked = view.derive("mirrored", image, lambda x: x.flip(-1)) if mirrored else image
+        asked = _mirrored(view, image) if mirrored else image
         keep = self.query == "source" or not self.detach_keys  # else nothing is learned through the image's features
         theirs = view.features(asked, layers=self.layers, grad=keep)
         ours = view.features(output, layers=self.layers)
@@ -148,6 +148,13 @@ class PatchNce:
 def _sample(features: Mapping[int, Tensor], places: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """Features `(N, C, …)` at the places, `(N, P, C)`; index_select keeps the memory layout of the gradients."""
     return {k: f.flatten(2).index_select(2, places[k]).transpose(1, 2) for k, f in features.items()}
+
+
+def _mirrored(view: View, image: Tensor) -> Tensor:
+    """An image mirrored left to right; of the source, with the inputs beside it."""
+    if image is view.source:
+        return view.mirrored().source
+    return view.derive("mirrored", image, lambda x: x.flip(-1))
 
 
 def _mirror(places: Tensor, width: int) -> Tensor:

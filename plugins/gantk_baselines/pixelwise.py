@@ -56,7 +56,7 @@ class Change:
     needs = Needs(start=True)
 
     def __call__(self, view: View) -> Tensor:
-        return view.weighted_mean((view.output - view.start).square())
+        return view.weighted_mean((view.output - view.start.detach()).square())
 
 
 class Ssim:

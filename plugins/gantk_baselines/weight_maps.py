@@ -9,7 +9,7 @@ from kornia.filters import sobel, spatial_gradient3d
 from pydantic import Field
 from torch import Tensor
 
-from gantk import Distinct, ImageRef, NonNegative, View
+from gantk import Distinct, ImageRef, Needs, NonNegative, View
 from gantk_baselines.dimensional import everything
 
 __all__ = ["Edges", "Foreground", "TumourMask", "Uniform"]
@@ -54,6 +54,8 @@ class TumourMask:
         outside: weight of all other voxels.
         labels: the labels that count as tumor.
     """
+
+    needs = Needs(segmentation=True)
 
     def __init__(
         self, inside: NonNegative = 5.0, outside: NonNegative = 1.0, labels: Distinct[Label] = (1, 2, 4)

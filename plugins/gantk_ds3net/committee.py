@@ -32,7 +32,7 @@ class CommitteeDistillation:
     distribution", 1956). This distillation is our own method and not part of DS³-Net.
 
     Args:
-        teachers: the translators that the student follows; they have the same inputs as the student.
+        teachers: the translators that the student follows.
         views: 1, the slices; 2, also their mirror images, with the outputs mirrored back.
         shrink: the factor c on the variance; 0 for the plain mean.
         distance: l2 (the square) or l1.
@@ -56,7 +56,7 @@ class CommitteeDistillation:
         self.distance = distance
 
     def __call__(self, view: View) -> Tensor:
-        wanted = agreed(view.start, answers(view, self.teachers, self.views), self.shrink)
+        wanted = agreed(view.start.detach(), answers(view, self.teachers, self.views), self.shrink)
         error = wanted - view.output
         return view.weighted_mean(error.abs() if self.distance == "l1" else error.square())
 
@@ -71,7 +71,7 @@ class Disagreement:
     NeurIPS 2017). Its use as a difficulty map is our own; DS³-Net's map is `difficulty`.
 
     Args:
-        teachers: the translators that are compared; they have the same inputs as the term's translator.
+        teachers: the translators that are compared.
         views: 1, the slices; 2, also their mirror images, with the outputs mirrored back.
         strength: from 0, the same weight everywhere, to 1, weights that are proportional to σ.
         background: weight where every input is background.
@@ -116,11 +116,11 @@ def relative(values: Tensor, foreground: Tensor, strength: float, background: fl
 
 
 def answers(view: View, teachers: Sequence[str], views: int) -> Tensor:
-    """The K = views · teachers outputs for the term's source, `(K, B, T, H, W)`, without gradient."""
-    made = [view.translate(view.source, role, grad=False) for role in teachers]
+    """The K = views · teachers outputs for the term's slices, `(K, B, T, *spatial)`, without gradient."""
+    made = [view.translate(role=role, grad=False) for role in teachers]
     if views == 2:
-        mirrored = view.derive("mirrored", view.source, _mirrored)
-        made += [_mirrored(view.translate(mirrored, role, grad=False)) for role in teachers]
+        mirrored = view.mirrored()
+        made += [mirrored.translate(role=role, grad=False).flip(-1) for role in teachers]
     return torch.stack(made)
 
 
@@ -142,7 +142,3 @@ def _check_several(count: int, least: int, where: str) -> None:
             where=where,
             mend="name at least two teachers, or set views = 2",
         )
-
-
-def _mirrored(image: Tensor) -> Tensor:
-    return image.flip(-1)

@@ -27,7 +27,7 @@ class ErrorEstimation:
     Learning", CVPR 2019). The regression pixel by pixel for a difficulty map is our own and not part of DS³-Net.
 
     Args:
-        of: the translator G whose error is learned; it has the same inputs and targets as the term's translator.
+        of: the translator G whose error is learned; it has the same targets as the term's translator.
     """
 
     def __init__(self, of: Role) -> None:
@@ -35,7 +35,7 @@ class ErrorEstimation:
         self.of = of
 
     def __call__(self, view: View) -> Tensor:
-        error = (view.target - view.translate(view.source, self.of, grad=False)).abs()
+        error = (view.target - view.translate(role=self.of, grad=False)).abs()
         return view.weighted_mean((1 + view.output - error).square())
 
 
@@ -49,7 +49,7 @@ class EstimatedError:
     weight terms of unpaired patients.
 
     Args:
-        estimators: the translators that expect errors; they have the same inputs as the term's translator.
+        estimators: the translators that expect errors.
         patch: side of the patches in pixels, whose foreground is averaged; 1 for the error of each pixel.
         strength: from 0, the same weight everywhere, to 1, weights that are proportional to ê.
         background: weight where every input is background.
@@ -65,7 +65,7 @@ class EstimatedError:
         self.background = background
 
     def __call__(self, view: View) -> Tensor:
-        outputs = [view.translate(view.source, role, grad=False) for role in self.estimators]
+        outputs = [view.translate(role=role, grad=False) for role in self.estimators]
         expected = (1 + torch.stack(outputs).mean(0)).mean(dim=1, keepdim=True)
         if self.patch > 1:
             expected = _of_patches(expected, view.foreground, self.patch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -17,8 +18,8 @@ class TeacherStudent(Scheduler):
     of its rates; the student starts with the same weights, at full rates. Every rate decays linearly to 0 over its
     stage. The student's terms are weighted by 1 − t/T in epoch t of the second stage's T: L = Lᵀ + (1 − t/T)·Lˢ.
 
-    Convergence: the monitored validation metric of the teacher has not improved by more than `min_delta` for
-    `patience` epochs. If this never happens, the last epoch counts.
+    Convergence: in an epoch with validation, the monitored metric of the teacher has not improved by more than
+    `min_delta` for `patience` epochs. If this never happens, the last epoch counts.
 
     Args:
         teacher_epochs: length of the first stage, at most.
@@ -80,6 +81,7 @@ class TeacherStudent(Scheduler):
         self.best_epoch = 0
         self.converged: int | None = None
         self.latest: int | None = None
+        self.stopped = False
 
     def stages(self, roles: Sequence[str]) -> list[Stage]:
         joint = (self.teacher,) if self.student is None else (self.teacher, self.student)
@@ -106,9 +108,8 @@ class TeacherStudent(Scheduler):
         epoch = max(0, self.converged - self.rewind)
         if self.rewind:  # else it has these weights
             control.restore(self.teacher, "teacher", epoch)
-        stopped = self.converged - self.best_epoch >= self.patience
         last = self.converged + 1
-        ended = f"converged in epoch {last}" if stopped else f"reached its last epoch, {last}, before it converged"
+        ended = f"converged in epoch {last}" if self.stopped else f"reached its last epoch, {last}, before it converged"
         control.note(f"the teacher {ended}; it continues with its weights of epoch {epoch + 1}")
         if self.student is not None:
             control.copy(self.teacher, self.student, self.student_starts_from)
@@ -117,16 +118,17 @@ class TeacherStudent(Scheduler):
         if stage.name != "teacher":
             return False
         self.latest = epoch
-        value = metrics.get(f"{self.teacher}/{self.monitor}")
-        if value is not None and self._improves(value):
+        value = metrics.get(f"{self.teacher}/{self.monitor}", math.nan)
+        if self._improves(value):
             self.best, self.best_epoch = value, epoch
-        if epoch - self.best_epoch >= self.patience or epoch + 1 == stage.epochs:
+        self.stopped = not math.isnan(value) and epoch - self.best_epoch >= self.patience
+        if self.stopped or epoch + 1 == stage.epochs:
             self.converged = epoch
         return self.converged is not None
 
     def _improves(self, value: float) -> bool:
         if self.best is None:
-            return True
+            return not math.isnan(value)
         gain = value - self.best if self.better == "higher" else self.best - value
         return gain > self.min_delta
 
@@ -136,8 +138,10 @@ class TeacherStudent(Scheduler):
             "best_epoch": self.best_epoch,
             "converged": self.converged,
             "latest": self.latest,
+            "stopped": self.stopped,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.best, self.best_epoch, self.converged = state["best"], state["best_epoch"], state["converged"]
-        self.latest = state.get("latest", self.converged)  # gantk 0.2 did not write it
+        self.latest = state.get("latest", self.converged)  # older states lack it, and the next
+        self.stopped = state.get("stopped", False)

@@ -93,3 +93,30 @@ def test_a_run_that_was_trained_may_watch_what_is_no_longer_measured(registry: R
         build(recipe, registry)
     assembly, _ = rebuild(recipe, registry)
     assert list(assembly.translators) == ["g"]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "maps"),
+    [("other", {}), ("teacher", {"m": {"use": "disagreement", "teachers": ["teacher", "other"]}})],
+)
+def test_what_a_term_or_its_map_reads_must_be_trained_or_loaded(
+    registry: Registry, teacher: str, maps: dict[str, Any]
+) -> None:
+    own = {"use": "teacher_student", "student": "student", "monitor": "mse"}
+    tables = {
+        "translators": {"teacher": TINY["g"], "other": TINY["g"], "student": TINY["g"]},
+        "maps": maps,
+        "losses": {
+            "l": {"use": "l1", "on": "teacher"},
+            "o": {"use": "l1", "on": "other"},
+            "c": {"use": "consistency", "on": "student", "teacher": teacher, **({"map": "m"} if maps else {})},
+        },
+    }
+    with pytest.raises(RecipeError, match=r"losses\.c: .*reads 'other', but no stage up to 'joint' trains it"):
+        build(small(**tables, schedule=own), registry)
+    build(small(**tables, schedule={**own, "committee": ["other"]}), registry)
+    late = {"use": "phases", "phases": [{"name": "p", "roles": ["teacher", "student"], "epochs": 1}]}
+    late["phases"].append({"name": "q", "roles": ["other"], "epochs": 1})  # type: ignore[attr-defined]
+    with pytest.raises(RecipeError, match="no stage up to 'p' trains it"):
+        build(small(**tables, schedule=late), registry)
+    rebuild(small(**tables, schedule=own), registry)  # a run of an older gantk can be measured

@@ -118,7 +118,6 @@ def test_without_the_key_they_are_refused_and_it_is_named(holes: Path) -> None:
     other = holes.with_name("other.toml")
     other.write_text(
         f'extends = "{(ROOT / "recipes" / "unet_l1.toml").as_posix()}"\n'
-        'without = ["data.subjects", "data.voxel"]\n'
         f'[data]\ndataset = "brats"\nroot = "{(holes.parent / "patients").as_posix()}"\n'
         'inputs = ["t1", "t2"]\ncrop = [32, 32]\n'
         "[translators.generator]\ngenerator = { levels = 3 }\n"
@@ -134,7 +133,6 @@ def test_who_is_left_out_is_counted_wherever_the_run_is_told(tmp_path: Path, mak
     (tmp_path / "skip.toml").write_text(f"""
 extends = "{(ROOT / "recipes" / "unet_l1.toml").as_posix()}"
 name = "skip"
-without = ["data.subjects", "data.voxel"]
 [data]
 dataset = "brats"
 root = "{(tmp_path / "patients").as_posix()}"

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 import gantk
+from gantk.api.checks import build, look
 from gantk.api.preflight import check_out
 from gantk.errors import DataError, GantkError, RecipeError, UsageError
+from gantk.plugins import load_plugins
+from gantk.progress import QuietProgress
+from gantk.recipe import load_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -59,10 +63,38 @@ def test_the_patients_are_looked_at_before_anything_is_made(
     change: str, kind: type[GantkError], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANTK_CACHE", str(tmp_path / "cache"))
-    for look in (gantk.dry_run, lambda *given: gantk.run(*given, out=tmp_path / "runs")):
+    for begin in (gantk.dry_run, lambda *given: gantk.run(*given, out=tmp_path / "runs")):
         with pytest.raises(kind, match=said):
-            look(RECIPES / "ds3_semi.toml", [change])
+            begin(RECIPES / "ds3_semi.toml", [change])
     assert list(tmp_path.iterdir()) == []
+
+
+class Notes(QuietProgress):
+    """Keeps what is noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize("lacking", [0, 1, 10])
+def test_segmentations_that_a_map_reads_and_patients_lack_are_noted(
+    own_recipe: Path, patients: Path, lacking: int
+) -> None:
+    changes = ["maps.inside={use='tumour'}", "losses.distillation.map=inside", "data.slices=all", "data.split.seed=1"]
+    recipe = load_recipe(own_recipe, changes)
+    registry = load_plugins().registry
+    built = build(recipe, registry)
+    unpaired = look(recipe, registry, *built, QuietProgress()).split.unpaired
+    assert len(unpaired) > 1
+    for name in unpaired[:lacking]:
+        (patients / name / f"{name}_seg.nii.gz").unlink()
+    look(recipe, registry, *built, progress := Notes())
+    having = "none" if lacking == 10 else str(len(unpaired) - lacking)
+    said = f"maps.inside reads segmentations, which {having} of the {len(unpaired)} patients of 'unpaired' have"
+    assert progress.notes[1:] == ([said] if lacking else [])  # after the number of patients
 
 
 def test_a_place_for_runs(tmp_path: Path) -> None:

@@ -58,3 +58,15 @@ def test_parts_are_the_whole_again() -> None:
     for name in ("source", "target"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(one, name))
     assert [part.extra["site"].tolist() for part in parts] == [[0, 1], [2, 3]]
+
+
+def test_a_mirrored_group_is_mirrored_in_all_its_images() -> None:
+    labels = torch.arange(16, dtype=torch.uint8).reshape(4, 1, 2, 2)
+    whole = group(segmentation=labels, extra={"map": labels + 1, "site": torch.arange(4)})
+    other = whole.mirrored()
+    assert torch.equal(other.segmentation, labels[..., [1, 0]])
+    assert torch.equal(other.extra["map"], labels[..., [1, 0]] + 1)
+    assert torch.equal(other.target, whole.target[..., [1, 0]])
+    assert other.source[0, 0].tolist() == [[-1, 0.5], [-1, -1]]
+    assert torch.equal(other.extra["site"], torch.arange(4))
+    assert (other.patients, other.slices) == (whole.patients, whole.slices)

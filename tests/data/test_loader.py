@@ -234,7 +234,11 @@ def test_too_few_patients_for_the_parts_of_a_group_are_said(store):
             members(SPLIT, f"paired:{part}/3")
     one_of_eleven = Split(("P0",), tuple(f"U{number}" for number in range(10)), (), ())
     with pytest.raises(DataError, match=r"1 are too few for 2 parts; set data.paired_fraction to 0.19 or more"):
-        members(one_of_eleven, "paired:1/2")
+        members(one_of_eleven, "paired:1/2", having=11)
+    with pytest.raises(DataError, match=r"set data.paired_fraction to 0.5 or more"):
+        members(one_of_eleven, "paired:1/2", having=4)  # seven have no target: the fraction is of the others
+    with pytest.raises(DataError, match=r"change data.paired_fraction"):
+        members(one_of_eleven, "paired:1/2", having=1)
     with pytest.raises(RecipeError, match="no part 3 of 2"):
         loader(store).steps(["paired:3/2"])
 

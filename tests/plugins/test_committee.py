@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gantk import GantkError
-from gantk.plugins import Registry
+from gantk import GantkError, View
+from gantk.plugins import Component, Registry
+from gantk.recipe import recipe_from_table
 from gantk.testing import Bench
-from gantk_ds3net.committee import CommitteeDistillation, Disagreement, agreed
+from gantk.translation import Step, assemble
+from gantk_ds3net.committee import CommitteeDistillation, Disagreement, agreed, answers
 
 
 def images(seed: int, *shape: int) -> Tensor:
@@ -65,13 +67,14 @@ class Scene:
     def output(self) -> Tensor:
         return self.start * self.factor
 
-    def derive(self, name: str, image: Tensor, make: Any) -> Tensor:
-        made: Tensor = make(image)
-        return made
+    def mirrored(self) -> Scene:
+        other = Scene()
+        other.source = self.source.flip(-1)
+        return other
 
-    def translate(self, image: Tensor, role: str, grad: bool) -> Tensor:
+    def translate(self, role: str, grad: bool) -> Tensor:
         assert not grad
-        return image[:, :1] + self.strength[role] * torch.linspace(0, 1, 4, dtype=torch.float64)
+        return self.source[:, :1] + self.strength[role] * torch.linspace(0, 1, 4, dtype=torch.float64)
 
     def weighted_mean(self, error: Tensor) -> Tensor:
         return error.mean() if self.weight is None else (self.weight * error).mean()
@@ -97,6 +100,64 @@ def test_the_student_alone_is_trained(registry: Registry) -> None:
     bench.value().backward()
     assert any(p.grad is not None and bool(p.grad.any()) for p in bench.own.parameters())
     assert all(p.grad is None for role in ("first", "second") for p in bench.translators[role].parameters())
+
+
+class Sum(torch.nn.Module):
+    """Answers with half of the sum of its inputs, moved one pixel to the right."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.full((out_channels, 1, 1), 0.5))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.tanh(self.factor * image.sum(1, keepdim=True).roll(1, -1))
+
+
+def scene(registry: Registry, make_group: Any, **translators: Any) -> tuple[Step, Tensor]:
+    """A step of translators with the network `Sum`, and the source of its group."""
+    mine = Registry()
+    mine.add(*registry, Component("sum", "generator", Sum, "mine", "1"))
+    on = {"base": "student"}
+    table = {
+        "name": "committee",
+        "data": {"dataset": "phantom", "inputs": ["t1", "t2", "flair"], "target": "t1ce", "crop": [8, 12]},
+        "translators": {role: {"generator": {"use": "sum"}, **more} for role, more in translators.items()},
+        "losses": {role: {"use": "l2", "on": on.get(role, role)} for role in translators},
+        "schedule": {"use": "constant"},
+    }
+    assembly = assemble(recipe_from_table(table), mine)
+    group = make_group(2, shape=(8, 12))
+    return Step(assembly.translators, assembly.plan("training", tuple(translators)), {"paired": group}), group.source
+
+
+def test_every_teacher_gets_its_own_inputs(registry: Registry, make_group: Any) -> None:
+    step, source = scene(
+        registry, make_group, student={"takes": ["t1", "t2"], "residual": "t1"}, teacher={"takes": ["t1", "flair"]}
+    )
+    found = answers(View(step, "student", "paired"), ("teacher",), 2)
+    total = source[:, [0]] + source[:, [2]]
+    torch.testing.assert_close(found[0], torch.tanh(0.5 * total.roll(1, -1)))
+    torch.testing.assert_close(found[1], torch.tanh(0.5 * total.roll(-1, -1)))
+
+
+def test_nothing_is_learned_through_the_image_that_is_changed(registry: Registry, make_group: Any) -> None:
+    """A student that changes what another translator makes: that one does not learn from the agreement."""
+    step, _ = scene(
+        registry,
+        make_group,
+        base={"takes": ["t1"]},
+        student={"takes": ["t2", "base.output"], "residual": "base.output"},
+        teacher={"takes": ["t1", "t2"]},
+    )
+    view = View(step, "student", "paired")
+    assert view.start.requires_grad
+    wanted = agreed(view.start.detach(), answers(view, ("teacher",), 2), 1.0)
+    loss = CommitteeDistillation(("teacher",))(view)  # type: ignore[arg-type]
+    ours = torch.autograd.grad(loss, list(step.translators["base"].parameters()), retain_graph=True)
+    by_hand = torch.autograd.grad(
+        (wanted - view.output).square().mean(), list(step.translators["base"].parameters()), retain_graph=True
+    )
+    assert all(torch.equal(a, b) for a, b in zip(ours, by_hand, strict=True))
 
 
 @pytest.mark.parametrize("settings", [{"views": 1}, {"views": 1, "shrink": 0.1}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -78,7 +79,10 @@ def test_a_committee_of_others_each_once(committee: tuple[str, ...]) -> None:
         ([0.5, 0.4, 0.6, 0.4, 0.4, 0.4], 6),  # a worse epoch does not end the stage
         ([0.5, 0.504, 0.508, 0.52, 0.52, 0.52, 0.52], 7),  # the sum of small steps counts
         ([0.1 * e for e in range(10)], 10),  # never: the last epoch counts
-        ([0.5, None, 0.6, None, 0.7, None, None, None], 8),  # not validated every epoch
+        ([0.5, None, 0.6, None, 0.7, None, None, None, None, 0.7], 10),  # not validated: nothing is known
+        ([None, None, None, None, 0.5, None, None, None, None, 0.6], 10),  # only from the first validation on
+        ([math.nan, 0.5, 0.6, 0.7, 0.7, 0.7, 0.7], 7),  # the first value is no number
+        ([math.nan] * 10, 10),
     ],
 )
 def test_convergence(values: list[float | None], epochs: int) -> None:
@@ -92,10 +96,11 @@ def test_convergence(values: list[float | None], epochs: int) -> None:
     [
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], "reached its last epoch, 10, before it converged"),
         ([0.1, 0.5, 0.5, 0.5, 0.5], "converged in epoch 5"),
+        ([0.1, *[None] * 9], "reached its last epoch, 10, before it converged"),
         ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.7, 0.7, 0.7], "converged in epoch 10"),  # in the last one, at last
     ],
 )
-def test_running_out_of_epochs_is_not_called_convergence(values: list[float], said: str) -> None:
+def test_running_out_of_epochs_is_not_called_convergence(values: list[float | None], said: str) -> None:
     scheduler, control = schedule(patience=3, min_delta=0.01, rewind=0), Control()
     train(scheduler, values)
     scheduler.before_stage(scheduler.stages(["teacher", "student"])[1], control)

@@ -158,3 +158,16 @@ def test_a_residual_translator_is_given_it_too(registry: Registry, make_group: A
     _, assembly = made(registry, residual="t1")
     view = View(begin(assembly, make_group), "one", "paired")
     assert torch.equal(view.output, view.source), "it starts at the identity"
+
+
+def test_a_mirrored_view_has_mirrored_inputs_beside_the_image(registry: Registry, make_group: Any) -> None:
+    _, assembly = made(registry)
+    here = begin(assembly, make_group)
+    here.batch["paired"].extra["labels"][..., :4] = 0
+    view = View(here, "one", "paired")
+    seen = assembly.translators["one"].generator.seen
+    seen.clear()
+    view.mirrored().translate()
+    (given,) = seen
+    assert torch.equal(given["labels"], view.given["labels"].flip(-1))
+    assert torch.equal(given["site"], view.given["site"])

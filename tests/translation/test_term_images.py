@@ -51,3 +51,26 @@ def test_the_image_that_is_changed_is_asked_of_those_who_change_one(made: Any, m
     images = TermImages(changing, "one", "paired")
     assert torch.equal(images.start, images.source[:, 1:2])
     assert images.start is images.start
+
+
+def test_each_translator_changes_its_own_image(made: Any, make_group: Any) -> None:
+    losses = {"a": {"use": "my-mean", "on": "one"}, "b": {"use": "my-mean", "on": "two"}}
+    networks = {role: {"generator": NETWORK, "residual": name} for role, name in (("one", "t1"), ("two", "flair"))}
+    for order in (("one", "two"), ("two", "one")):
+        here = begin(made(losses, networks), make_group)
+        starts = {role: TermImages(here, role, "paired").start for role in order}
+        source = here.batch["paired"].source
+        assert torch.equal(starts["one"], source[:, :1])
+        assert torch.equal(starts["two"], source[:, 2:])
+
+
+def test_a_mirrored_view_is_mirrored_whole_and_once(step: Callable[..., Step]) -> None:
+    here = step()
+    images = TermImages(here, "one", "paired")
+    other = images.mirrored()
+    assert type(other) is TermImages
+    assert other.role == "one"
+    for name in ("source", "target", "segmentation", "foreground"):
+        assert torch.equal(getattr(other, name), getattr(images, name).flip(-1))
+    assert images.mirrored().source is other.source
+    assert torch.equal(other.mirrored().source, images.source)
