@@ -140,8 +140,7 @@ def _check_trained(recipe: Recipe, assembly: Assembly, scheduler: Scheduler) -> 
                     raise RecipeError(
                         f"the term reads {role!r}, but no stage up to {stage.name!r} trains it",
                         where=f"losses.{term.name}",
-                        mend=f"let [schedule] train {own!r}, as teacher_student does with its roles and its committee, "
-                        f"or set translators.{own}.weights",
+                        mend=f"let [schedule] train {own!r} too, or set translators.{own}.weights",
                     )
 
 

@@ -75,7 +75,7 @@ WRONG = {
     ),
     "another loss's parameter": (PIX2PIX.replace('use = "l1"', 'use = "l1"\ntemperature = 1'), "'temperature' was"),
     "a parameter of a generator": (PIX2PIX.replace("levels = 4", "levles = 4"), "'levles' was unexpected"),
-    "a parameter of the dataset": (PIX2PIX.replace("voxel = 2.0", "voxle = 2.0"), "'voxle' was unexpected"),
+    "a parameter of the dataset": (PIX2PIX.replace("inputs =", "voxle = 2.0\ninputs ="), "'voxle' was unexpected"),
     "a parameter of the schedule": (PIX2PIX.replace("decay_epochs", "decay_epohcs"), "'decay_epohcs' was unexpected"),
     "a component": (PIX2PIX.replace('use = "l1"', 'use = "l11"'), '"l11" is not one of'),
     "a metric": (PIX2PIX + 'metrics = ["sism"]\n', '"sism" is not one of'),
@@ -143,7 +143,7 @@ def test_the_schema_is_of_the_registered_components() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("weight = 100", "wieght = 100", "40: losses.pixelwise.wieght: loss 'l1' has no parameter 'wieght'"),
+        ("weight = 100", "wieght = 100", "38: losses.pixelwise.wieght: loss 'l1' has no parameter 'wieght'"),
         ("levels = 4", "levles = 4", "generator 'unet' has no parameter 'levles'; did you mean 'levels'?"),
         ("decay_epochs = 10", "decay_epohcs = 10", "scheduler 'linear_decay' has no parameter 'decay_epohcs'"),
     ],
