@@ -170,3 +170,11 @@ def check(run: RecipeRun, measured: bool = True) -> None:
 
 def test_every_recipe_is_in_the_table() -> None:
     assert {Path(recipe).stem for recipe in (*TRAINED, *PICTURES)} == set(NETWORKS)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_own_data_need_two_keys_of_a_recipe(name: str) -> None:
+    """A parameter of the phantom in the recipe would be an error with another dataset."""
+    data = load_recipe(RECIPES / name).data
+    assert data.dataset == "phantom"
+    assert data.parameters == {}

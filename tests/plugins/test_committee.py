@@ -16,6 +16,7 @@ from gantk.plugins import Component, Registry
 from gantk.recipe import recipe_from_table
 from gantk.testing import Bench
 from gantk.translation import Step, assemble
+from gantk_baselines.pixelwise import Change
 from gantk_ds3net.committee import CommitteeDistillation, Disagreement, agreed, answers
 
 
@@ -157,6 +158,10 @@ def test_nothing_is_learned_through_the_image_that_is_changed(registry: Registry
     by_hand = torch.autograd.grad(
         (wanted - view.output).square().mean(), list(step.translators["base"].parameters()), retain_graph=True
     )
+    assert all(torch.equal(a, b) for a, b in zip(ours, by_hand, strict=True))
+    base = list(step.translators["base"].parameters())
+    ours = torch.autograd.grad(Change()(view), base, retain_graph=True)
+    by_hand = torch.autograd.grad((view.output - view.start.detach()).square().mean(), base)
     assert all(torch.equal(a, b) for a, b in zip(ours, by_hand, strict=True))
 
 
