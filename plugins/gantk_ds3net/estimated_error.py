@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gantk import Count, Distinct, Fraction, Needs, NonNegative, Role, View
+from gantk import Count, Distinct, Fraction, Needs, NonNegative, Positive, Role, View
 from gantk_baselines.dimensional import resampled
 from gantk_ds3net.committee import relative
 
@@ -40,27 +40,34 @@ class ErrorEstimation:
 
 
 class EstimatedError:
-    """Where an error is expected: 1 + strength·(ê/ē − 1) in the foreground, a small constant in the background.
+    """Where an error is expected: 1 + strength·(êᵖ/ē − 1) in the foreground, a small constant in the background.
 
     ê is the error that translators with the term `error_estimation` expect, averaged over them, over several targets
-    and over patches, and interpolated between the patches' centers; ē is its mean over the foreground, so the mean of
-    the map there is 1. The map is a difficulty map in the sense of DS³-Net, whose own map, `difficulty`, is high in the
+    and over patches, and interpolated between the patches' centers; ē is the mean of êᵖ over the foreground, so the mean
+    of the map there is 1. The map is a difficulty map in the sense of DS³-Net, whose own map, `difficulty`, is high in the
     patches where the discriminator recognizes the output (docs/results.md compares them). It needs no target, so it can
     weight terms of unpaired patients.
 
     Args:
         estimators: the translators that expect errors.
         patch: side of the patches in pixels, whose foreground is averaged; 1 for the error of each pixel.
-        strength: from 0, the same weight everywhere, to 1, weights that are proportional to ê.
+        power: the exponent p, 1 for a term of absolute errors, 2 for a term of squared errors.
+        strength: from 0, the same weight everywhere, to 1, weights that are proportional to êᵖ.
         background: weight where every input is background.
     """
 
     def __init__(
-        self, estimators: Distinct[Role], patch: Count = 4, strength: Fraction = 1.0, background: NonNegative = 0.2
+        self,
+        estimators: Distinct[Role],
+        patch: Count = 4,
+        power: Positive = 1.0,
+        strength: Fraction = 1.0,
+        background: NonNegative = 0.2,
     ) -> None:
         self.needs = Needs(roles=estimators)
         self.estimators = estimators
         self.patch = patch
+        self.power = power
         self.strength = strength
         self.background = background
 
@@ -69,7 +76,7 @@ class EstimatedError:
         expected = (1 + torch.stack(outputs).mean(0)).mean(dim=1, keepdim=True)
         if self.patch > 1:
             expected = _of_patches(expected, view.foreground, self.patch)
-        return relative(expected, view.foreground, self.strength, self.background)
+        return relative(expected.pow(self.power), view.foreground, self.strength, self.background)
 
 
 def _of_patches(values: Tensor, foreground: Tensor, patch: int) -> Tensor:

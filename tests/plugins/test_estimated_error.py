@@ -46,10 +46,11 @@ def test_error_by_hand() -> None:
     assert value.item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_map_by_hand() -> None:
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_map_by_hand(power: float) -> None:
     scene = Scene()
-    weights = EstimatedError(("a", "b"), 1, 0.25, 0.1)(scene)  # type: ignore[arg-type]
-    expected = 1 + np.mean([scene.answers[role].numpy() for role in "ab"], axis=(0, 2))[:, None]
+    weights = EstimatedError(("a", "b"), 1, power, 0.25, 0.1)(scene)  # type: ignore[arg-type]
+    expected = (1 + np.mean([scene.answers[role].numpy() for role in "ab"], axis=(0, 2))[:, None]) ** power
     inside = scene.foreground.numpy()
     for slice_, weight, seen in zip(expected, weights.numpy(), inside, strict=True):
         np.testing.assert_allclose(weight[seen], 1 + 0.25 * (slice_[seen] / slice_[seen].mean() - 1), rtol=1e-12)
@@ -81,6 +82,8 @@ def test_a_patch_with_larger_errors_has_a_larger_weight() -> None:
     # two patches with centers at 1.5 and 5.5, linear in between
     row = np.interp(np.arange(8), [1.5, 5.5], [0.1, 0.4])
     np.testing.assert_allclose(weights, row / row.mean(), rtol=1e-12)
+    squared = EstimatedError(("a",), 4, power=2)(scene)[0, 0, 0]  # type: ignore[arg-type]
+    np.testing.assert_allclose(squared, row**2 / (row**2).mean(), rtol=1e-12)
 
 
 def test_where_no_error_is_expected_every_weight_is_one() -> None:
