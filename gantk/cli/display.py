@@ -171,7 +171,8 @@ class _State:
         self.epoch_number = self.step_in_epoch = 0
         self.seconds_per_step = 0.0
         self.losses: dict[str, float] = {}
-        self.validation: dict[str, list[float]] = {}
+        self.validation: dict[str, list[float]] = {}  # all values so far
+        self.measured: Mapping[str, float] = {}  # of the last epoch
         self.ended = ""
 
     @property
@@ -205,6 +206,7 @@ class _State:
 
     def epoch_done(self, epoch: int, metrics: Mapping[str, float]) -> None:
         self.epoch_number, self.step_in_epoch = epoch, self.steps_per_epoch
+        self.measured = dict(metrics)
         for name, value in metrics.items():
             self.validation.setdefault(name, []).append(value)
 
@@ -234,8 +236,8 @@ class _State:
             f"ETA {duration(self.remaining())}",
             *(f"{name} {value:.4g}" for name, value in self.losses.items()),
         ]
-        if validation and self.validation:
-            parts.append("validation: " + ", ".join(f"{n} {v[-1]:.4g}" for n, v in self.validation.items()))
+        if validation and self.measured:
+            parts.append("validation: " + ", ".join(f"{n} {v:.4g}" for n, v in self.measured.items()))
         return " · ".join(parts)
 
 

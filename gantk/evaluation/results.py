@@ -16,6 +16,7 @@ from pathlib import Path
 from gantk.errors import EvaluationError
 from gantk.evaluation.subjects import Subjects
 from gantk.files import atomic_write, checksum, sealed, unsealed
+from gantk.recipe.evaluation import FITTED_BASELINES
 
 __all__ = ["NO_TARGET", "REAL_TARGET", "Column", "Evaluation", "Row", "Statistic", "is_baseline", "is_evaluated"]
 
@@ -232,8 +233,8 @@ class Evaluation:
 
 
 def is_baseline(method: str) -> bool:
-    """Whether a method's name is a baseline's: `training_mean` or the form `input:t1`; no role has such a name."""
-    return method == "training_mean" or ":" in method
+    """Whether a method's name is a baseline's: of a fitted one, or of the form `input:t1`; no role has such a name."""
+    return method in FITTED_BASELINES or ":" in method
 
 
 def is_evaluated(folder: Path) -> bool:

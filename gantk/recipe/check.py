@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gantk.errors import RecipeError, nearest
+from gantk.recipe.evaluation import FITTED_BASELINES
 from gantk.recipe.groups import GroupName
 from gantk.recipe.model import Recipe
 
-__all__ = ["TRAINING_MEAN", "check"]
-
-#: The baseline that is made from the training targets.
-TRAINING_MEAN = "training_mean"
+__all__ = ["check"]
 
 
 def check(recipe: Recipe) -> None:
@@ -166,10 +164,10 @@ def _measured(recipe: Recipe) -> None:
 
 
 def _roles(recipe: Recipe) -> None:
-    if TRAINING_MEAN in recipe.translators:
+    if taken := [name for name in FITTED_BASELINES if name in recipe.translators]:
         raise RecipeError(
-            f"a translator cannot be called {TRAINING_MEAN!r}: this is the name of a baseline",
-            where=f"translators.{TRAINING_MEAN}",
+            f"a translator cannot be called {taken[0]!r}: this is the name of a baseline",
+            where=f"translators.{taken[0]}",
             mend="give it another name",
         )
     named = [("predict", recipe.predict)] if recipe.predict is not None else []
@@ -196,7 +194,7 @@ def _best(recipe: Recipe) -> None:
 
 
 def _baselines(recipe: Recipe) -> None:
-    known = [TRAINING_MEAN, *(f"input:{name}" for name in recipe.data.inputs)]
+    known = [*FITTED_BASELINES, *(f"input:{name}" for name in recipe.data.inputs)]
     for name in recipe.evaluation.baselines:
         _known("baseline", name, known, "evaluation.baselines")
 

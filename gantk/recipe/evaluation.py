@@ -9,7 +9,10 @@ from pydantic import Field, field_validator
 from gantk.ranges import Count
 from gantk.recipe.values import Images, Name, Region, Selection, Settings, Several, Unlike, unique
 
-__all__ = ["EvaluationSettings"]
+__all__ = ["FITTED_BASELINES", "EvaluationSettings"]
+
+FITTED_BASELINES = ("training_mean", "linear_fit")
+"""The baselines that are fitted to the paired training patients; no translator is called so."""
 
 
 class EvaluationSettings(Settings):
@@ -31,7 +34,8 @@ class EvaluationSettings(Settings):
     """Targets that are measured; default: all targets that are not also visible inputs."""
     baselines: Unlike[str] = []
     """Trivial predictions that are also measured: `input:NAME` (an input itself), `input` (the first
-    input) and `training_mean` (the mean of the training targets)."""
+    input), `training_mean` (the mean of the training targets) and `linear_fit` (a linear function of the inputs, the
+    same in every pixel, fitted to the training pairs)."""
     checkpoint: Literal["last", "best"] = "last"
     """Checkpoint for evaluation and prediction: the last one, or that of the best epoch by `training.keep_best`."""
     roles: Several[Name] | None = None

@@ -76,5 +76,9 @@ def _act(method: str) -> str:
     kind, _, name = method.partition(":")
     if kind == "input":
         return f"copying the {name}"
-    acts = {"training_mean": "predicting the training mean", NO_TARGET: "omitting the target"}
+    acts = {
+        "training_mean": "predicting the training mean",
+        "linear_fit": "a linear fit of the inputs",
+        NO_TARGET: "omitting the target",
+    }
     return acts.get(method, method_title(method))

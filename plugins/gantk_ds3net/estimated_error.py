@@ -43,10 +43,10 @@ class EstimatedError:
     """Where an error is expected: 1 + strength·(êᵖ/ē − 1) in the foreground, a small constant in the background.
 
     ê is the error that translators with the term `error_estimation` expect, averaged over them, over several targets
-    and over patches, and interpolated between the patches' centers; ē is the mean of êᵖ over the foreground, so the mean
-    of the map there is 1. The map is a difficulty map in the sense of DS³-Net, whose own map, `difficulty`, is high in the
-    patches where the discriminator recognizes the output (docs/results.md compares them). It needs no target, so it can
-    weight terms of unpaired patients.
+    and over patches, and interpolated between the patches' centers; ē is the mean of êᵖ over the foreground, so the
+    mean of the map there is 1. The map is a difficulty map in the sense of DS³-Net, whose own map, `difficulty`, is
+    high in the patches where the discriminator recognizes the output (docs/results.md compares them). It needs no
+    target, so it can weight terms of unpaired patients.
 
     Args:
         estimators: the translators that expect errors.

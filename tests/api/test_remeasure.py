@@ -19,7 +19,7 @@ from gantk.progress import QuietProgress
 OTHERWISE = [
     'evaluation.metrics=["ssim", "psnr"]',
     'evaluation.regions=["image", "tumour"]',
-    'evaluation.baselines=["input:t1", "training_mean"]',
+    'evaluation.baselines=["input:t1", "training_mean", "linear_fit"]',
     "evaluation.mask=foreground",
 ]
 BACK = [
@@ -51,7 +51,7 @@ def test_it_measures_as_if_it_had_been_so_from_the_start(run: Path, recipe: Path
     after = contents(run)
     assert result.summary == whole.summary
     assert {"ssim", "psnr", "ssim_tumour", "psnr_tumour"} == set(result.summary["metrics"])
-    assert {"teacher", "student", "input:t1", "training_mean"} == set(result.summary["methods"])
+    assert {"teacher", "student", "input:t1", "training_mean", "linear_fit"} == set(result.summary["methods"])
     for name in ("evaluation/patients.csv", "evaluation/summary.json", "recipe.toml"):
         assert after[name] == (whole.folder / name).read_bytes()
         assert after[name] != before[name]

@@ -52,6 +52,19 @@ def test_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(lines) <= 8  # one line per epoch at most every few seconds
 
 
+def test_lines_have_the_metrics_of_their_own_epoch() -> None:
+    made, out = console(terminal=False)
+    with RunDisplay(made) as display:
+        display.begin(PLAN)
+        measured = {"supervised": {"committee/ssim": 0.9}, "joint": {"student/ssim": 0.8}}
+        for stage, metrics in (*measured.items(), ("joint", {})):
+            display.stage(stage, 1, 1)
+            display.step(stage, 0, 0, 1, {}, 0.5)
+            display.epoch(stage, 0, metrics)
+    ends = [line.partition("validation: ")[2] for line in out.getvalue().splitlines() if "epoch 1/1" in line]
+    assert [end for end in ends if end] == ["committee/ssim 0.9", "student/ssim 0.8"]
+
+
 def test_live_panel_shows_where_the_run_is() -> None:
     made, out = console(terminal=True)
     with RunDisplay(made) as display:

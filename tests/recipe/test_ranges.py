@@ -294,6 +294,7 @@ def test_whatever_a_sweep_says_it_is_accepted_or_refused_clearly(
         (("training", "clip_gradients"), 3, None),  # an integer is a number
         (("translators", "a", "optimizer", "rates", "generator"), math.inf, "finite number"),
         (("translators", "training_mean"), {"like": "a"}, "the name of a baseline"),
+        (("translators", "linear_fit"), {"like": "a"}, "the name of a baseline"),
         (("translators", "A"), {"like": "a"}, "differ only in case"),
         (("transforms", "t", "groups"), ["unpaired"], "there is no batch group 'unpaired'"),
         (("losses", "l", "weight"), -math.inf, "finite number"),
