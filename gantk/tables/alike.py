@@ -20,8 +20,8 @@ __all__ = ["alike", "differences", "other_training", "splits_of"]
 ALIKE = 0.05
 
 
-#: Recipe keys that do not change results.
-SILENT = ("name", "description", "tracking")
+#: Recipe keys and tables that do not change the results of a method.
+SILENT = ("name", "description", "tracking", "evaluation.baselines", "evaluation.roles")
 
 
 def splits_of(found: Mapping[str, Evaluation], folders: Mapping[str, Path]) -> dict[str, Split]:

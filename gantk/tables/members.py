@@ -222,7 +222,8 @@ def _told_apart(runs: Sequence[Member]) -> tuple[list[Member], tuple[str, ...]]:
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The dotted keys of a recipe that may change a result."""
     for key, value in leaves(table):
-        if key != SEED and key.partition(".")[0] not in SILENT and value != {}:
+        silent = any(f"{key}.".startswith(f"{one}.") for one in (SEED, *SILENT))
+        if not silent and value != {}:
             yield key, value
 
 

@@ -102,6 +102,15 @@ def test_without_sweep_json_the_children_tell(ablation):
     assert {row.title for row in after.rows} == {row.title for row in before.rows}
 
 
+def test_runs_that_measure_other_baselines_are_seeds_of_one_row(tmp_path):
+    for name, seed, measured in (("a", 0, 'baselines = ["input:t1"]'), ("b", 1, 'roles = ["student"]')):
+        evaluate(tmp_path / name, {"student": 0.8}, seed, name="ds3")
+        recipe = tmp_path / name / "recipe.toml"
+        recipe.write_text(f"{recipe.read_text(encoding='utf-8')}\n[evaluation]\n{measured}\n", encoding="utf-8")
+    (row,) = [row for row in result_table([tmp_path / name for name in "ab"]).rows if not row.baseline]
+    assert (row.title, row.seeds) == ("ds3", (0, 1))
+
+
 def test_ordinary_runs(tmp_path):
     for name, seed, fraction in (("a", 0, 0.05), ("b", 1, 0.05), ("c", 0, 0.1), ("d", 0, 0.05)):
         evaluate(tmp_path / name, {"teacher": 0.7, "student": 0.8 + fraction}, seed, fraction=fraction, name="ds3")
