@@ -1,8 +1,8 @@
 """Losses of slices as they were before volumes came, and how they are computed again.
 
 `unchanged.json` holds them. Another processor or torch rounds otherwise, so they are compared with a tolerance; on
-the machine that wrote them they were equal to the last bit. `python tests/shared/unchanged.py` writes the file, which
-is only right after a change that is meant to change numbers.
+the machine that wrote them they were equal to the last bit. `python tests/shared/unchanged.py ds3_semi` writes the
+losses of a recipe anew, which is only right after a change that is meant to change them; without a name, it writes all.
 """
 
 from __future__ import annotations
@@ -78,15 +78,15 @@ def _tiny_run() -> Path:
     return gantk.run(recipe, out=folder / "runs", device="cpu", progress=QuietProgress()).folder
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     torch.set_num_threads(1)
     registry = load_plugins().registry
-    record = {
-        "losses": {name: losses(name, registry) for name in NAMES},
-        "run": journalled(_tiny_run()),
-    }
+    record = json.loads(FILE.read_text(encoding="utf-8"))
+    record["losses"] |= {name: losses(name, registry) for name in names or NAMES}
+    if not names:
+        record["run"] = journalled(_tiny_run())
     FILE.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(sys.argv[1:])
