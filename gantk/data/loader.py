@@ -54,9 +54,10 @@ def members(split: Split, group: str, having: int | None = None) -> tuple[str, .
         mend = "change data.paired_fraction"
         if name.base == "paired" and having is not None and having >= name.parts > 1:
             mend = f"set data.paired_fraction to {math.ceil(100 * name.parts / having) / 100} or more"
+        few = "1 patient is" if len(patients) == 1 else f"{len(patients)} patients are"
         raise DataError(
             f"the batch group {group!r} has no patient",
-            why=f"{len(patients)} are too few for {name.parts} parts" if name.parts > 1 else None,
+            why=f"{few} too few for {name.parts} parts" if name.parts > 1 else None,
             mend=f"{mend}, or remove the terms that use this group",
         )
     own = set(name.share(patients))

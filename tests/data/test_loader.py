@@ -230,10 +230,10 @@ def test_a_part_has_an_order_of_its_own(store):
 def test_too_few_patients_for_the_parts_of_a_group_are_said(store):
     assert len(members(SPLIT, "paired:2/2")) == 1
     for part in (1, 3):
-        with pytest.raises(DataError, match=rf"'paired:{part}/3' has no patient.*\. 2 are too few for 3 parts"):
+        with pytest.raises(DataError, match=rf"'paired:{part}/3' has no patient.*\. 2 patients are too few for 3 parts"):
             members(SPLIT, f"paired:{part}/3")
     one_of_eleven = Split(("P0",), tuple(f"U{number}" for number in range(10)), (), ())
-    with pytest.raises(DataError, match=r"1 are too few for 2 parts; set data.paired_fraction to 0.19 or more"):
+    with pytest.raises(DataError, match=r"1 patient is too few for 2 parts; set data.paired_fraction to 0.19 or more"):
         members(one_of_eleven, "paired:1/2", having=11)
     with pytest.raises(DataError, match=r"set data.paired_fraction to 0.5 or more"):
         members(one_of_eleven, "paired:1/2", having=4)  # seven have no target: the fraction is of the others
@@ -289,7 +289,7 @@ def test_parts_of_a_group_and_what_a_batch_says_are_by_patient(store):
     split = Split(("P1", "P2", "P5"), ("P4",), (), ("P3",), owners={"P1": "one", "P2": "one", "P4": "one"})
     assert members(split, "paired:1/2") == ("P5",)  # "P5" comes before "one"
     assert members(split, "paired:2/2") == ("P1", "P2")
-    with pytest.raises(DataError, match="2 are too few for 3 parts"):
+    with pytest.raises(DataError, match="2 patients are too few for 3 parts"):
         members(split, "paired:1/3")
     group = loader(store, split=split, sizes={"source": 9}, slices="all").batch(["source"], 0, 0, 0)["source"]
     assert set(zip(group.subjects, group.patients, strict=True)) <= {
