@@ -33,6 +33,7 @@ from gantk.tracking.journal import Journal
 from gantk.training.best import Best, evaluated_checkpoint
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.engine import Engine, Observer
+from gantk.training.forecast import step_cost
 from gantk.training.state import TrainingState
 from gantk.training.world import World
 
@@ -180,13 +181,12 @@ class Course:
         metrics = self._metrics(self.display.progress)
         facts = checkpoint_facts(self.recipe, self.cohort, self.environment["plugins"], self.processes.size)
         engine = self._engine(recorder, facts, self._best(metrics), metrics)
-        stages = [{"name": s.name, "epochs": s.epochs, "roles": list(s.roles)} for s in engine.stages]
         self.display.begin(
             {
                 "recipe": self.recipe.name,
                 "run": self.folder.name,
                 "device": str(self.state.device),
-                "stages": stages,
+                "stages": self._stages(engine),
                 "metrics": {name: {"higher_is_better": m.higher_is_better} for name, m in metrics.items()},
             }
         )
@@ -199,6 +199,27 @@ class Course:
             raise
         finally:
             self.display.end(ended)
+
+    def _stages(self, engine: Engine) -> list[dict[str, Any]]:
+        """The stages as the display receives them. If several are left, it receives the seconds that a step of each
+        takes, because stages that train other roles differ; if a step fails, it is left to the training to say so."""
+        left = engine.stages[self.state.position.stage :]
+        seconds: dict[str, float] = {}
+        if len(left) > 1:
+            with suppress(GantkError):
+                seconds = {
+                    s.name: step_cost(self.recipe, self.state.assembly, s, self.state.device).seconds for s in left
+                }
+        return [
+            {
+                "name": stage.name,
+                "epochs": stage.epochs,
+                "roles": list(stage.roles),
+                "steps per epoch": engine.steps_per_epoch(stage),
+                "seconds per step": seconds.get(stage.name),
+            }
+            for stage in engine.stages
+        ]
 
     def _metrics(self, progress: Progress) -> dict[str, AnyMetric]:
         return cohort_metrics(self.recipe, self.session.registry, self.cohort, progress)

@@ -72,8 +72,8 @@ class RunDisplay(Display):
     # -- events of a run ----------------------------------------------------------------------------------
 
     def begin(self, plan: Mapping[str, Any]) -> None:
-        """Training starts: `plan` holds `recipe`, `run`, `device`, `stages` (each `name` and `epochs`) and
-        `metrics` (by name, with `higher_is_better`), each where it is known."""
+        """Training starts: `plan` holds `recipe`, `run`, `device`, `stages` (each `name`, `epochs`, `steps per epoch`
+        and `seconds per step`) and `metrics` (by name, with `higher_is_better`), each where it is known."""
         self.state.plan = dict(plan)
         self.state.began = time.monotonic()
         self._start()
@@ -195,14 +195,20 @@ class _State:
     @property
     def done(self) -> int:
         """Steps done in the whole run; earlier stages count as complete, even if they ended early."""
-        before = sum(int(stage["epochs"]) for stage in self.stages[: self.stage_number - 1])
-        return (before + self.epoch_number) * self.steps_per_epoch + self.step_in_epoch
+        return sum(map(self._steps, self.stages[: self.stage_number - 1])) + self._done_in_stage
 
     @property
     def total(self) -> int:
-        """Steps of the whole run, assuming that every stage has as many steps per epoch as this one."""
-        epochs = sum(int(stage["epochs"]) for stage in self.stages) or self.epochs
-        return epochs * self.steps_per_epoch
+        """Steps of the whole run."""
+        return sum(map(self._steps, self.stages)) or self.epochs * self.steps_per_epoch
+
+    @property
+    def _done_in_stage(self) -> int:
+        return self.epoch_number * self.steps_per_epoch + self.step_in_epoch
+
+    def _steps(self, stage: Mapping[str, Any]) -> int:
+        """Steps of a stage; if it is not known, epochs are as long as those of this stage."""
+        return int(stage["epochs"] * stage.get("steps per epoch", self.steps_per_epoch))
 
     def epoch_done(self, epoch: int, metrics: Mapping[str, float]) -> None:
         self.epoch_number, self.step_in_epoch = epoch, self.steps_per_epoch
@@ -211,7 +217,14 @@ class _State:
             self.validation.setdefault(name, []).append(value)
 
     def remaining(self) -> float:
-        return self.seconds_per_step * max(self.total - self.done, 0)
+        """Seconds until the end of the last stage. A step of a later stage takes longer than one of this stage in the
+        proportion of the measured times; if they are not known, it takes as long."""
+        left = float(max(self.epochs * self.steps_per_epoch - self._done_in_stage, 0))
+        measured = [stage.get("seconds per step") for stage in self.stages]
+        now = measured[self.stage_number - 1] if self.stage_number <= len(measured) else None
+        for stage, seconds in list(zip(self.stages, measured, strict=True))[self.stage_number :]:
+            left += self._steps(stage) * (seconds / now if seconds and now else 1.0)
+        return self.seconds_per_step * left
 
     def best(self, name: str) -> float | None:
         """The best value so far; None if the better direction is unknown."""

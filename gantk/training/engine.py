@@ -122,14 +122,18 @@ class Engine:
         if self.world.first:
             self.history.clear()
 
+    def steps_per_epoch(self, stage: Stage) -> int:
+        """Steps in an epoch of a stage: enough to draw all samples of the largest group, unless the recipe says it."""
+        batches = self.loader.steps(self.state.assembly.plan(stage.name, stage.roles).groups)
+        return self.recipe.data.steps_per_epoch or ceil(batches / self.recipe.training.accumulate)
+
     def _stage(self, index: int) -> None:
         state, stage = self.state, self.stages[index]
         plan = state.assembly.plan(stage.name, stage.roles)
         if state.position.begins_stage:
             state.scheduler.before_stage(stage, self._control())
             state.optimizers = state.fresh_optimizers()
-        batches = self.loader.steps(plan.groups)
-        steps = self.recipe.data.steps_per_epoch or ceil(batches / self.recipe.training.accumulate)
+        steps = self.steps_per_epoch(stage)
         updater = Updater(
             state.translators,
             state.optimizers,
