@@ -17,7 +17,8 @@ from gantk.api.display import Display
 from gantk.api.signals import StopSignals
 from gantk.data.meaning import Meaning
 from gantk.data.split import Split
-from gantk.errors import DataError, Interrupted, RecipeError, TrainingError
+from gantk.errors import DataError, Interrupted, MemoryShortage, RecipeError, TrainingError
+from gantk.training.scheduler import Stage
 from gantk.training.world import World
 from told import Told
 
@@ -136,3 +137,19 @@ def test_a_checkpoint_tells_what_a_prediction_needs() -> None:
     assert Meaning.from_dict(facts["meaning"]) == Meaning()
     assert 'name = "least"' in facts["recipe"]
     assert (facts["data"], facts["processes"], facts["plugins"]) == ("0123456789ab", 2, [{"name": "mine"}])
+
+
+def test_a_step_whose_cost_cannot_be_measured_leaves_it_unknown(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: Any) -> None:
+        raise MemoryShortage("too little memory")
+
+    monkeypatch.setattr("gantk.api.course.step_cost", short)
+    course.state = SimpleNamespace(position=SimpleNamespace(stage=0), assembly=None, device=None)
+    engine: Any = SimpleNamespace(
+        stages=[Stage("one", 1, ("g",)), Stage("two", 2, ("g", "h"))], steps_per_epoch=lambda stage: 4
+    )
+    unknown = {"steps per epoch": 4, "seconds per step": None}
+    assert course._stages(engine) == [
+        {"name": "one", "epochs": 1, "roles": ["g"], **unknown},
+        {"name": "two", "epochs": 2, "roles": ["g", "h"], **unknown},
+    ]

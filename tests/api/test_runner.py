@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import gantk
+from gantk.api.display import Display
 from gantk.errors import Interrupted
 from gantk.evaluation.examples import Examples
 from gantk.files import read_json
@@ -191,6 +192,40 @@ def test_a_dry_run_reads_no_image_and_writes_nothing(
         "heads": built["translators"]["teacher"]["heads"]
     }
     assert built["translators"]["teacher"]["generator"]["parameters"] > 0
+
+
+class Keeps(Display):
+    """Keeps the plans that it receives."""
+
+    def __init__(self) -> None:
+        super().__init__(QuietProgress())
+        self.plans: list[Mapping[str, Any]] = []
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        self.plans.append(plan)
+
+
+def test_the_display_receives_what_a_step_of_each_stage_costs(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    display = Keeps()
+    with monkeypatch.context() as patch:
+        patch.setattr("gantk.api.course.Engine.run", interrupt)
+        with pytest.raises(Interrupted):
+            gantk.run(recipe, device="cpu", out=tmp_path / "runs", display=display)
+    (folder,) = (tmp_path / "runs").iterdir()
+    gantk.run(resume=folder, device="cpu", display=display)
+    longer = ["schedule.joint_epochs=3"]
+    gantk.run(resume=folder, device="cpu", out=tmp_path / "longer", display=display, extend=longer)
+    first, second, last = (plan["stages"] for plan in display.plans)
+    for stages in (first, second):
+        assert [stage["name"] for stage in stages] == ["teacher", "joint"]
+        assert all(stage["seconds per step"] > 0 for stage in stages)
+    assert {stage["steps per epoch"] for stage in (*first, *second, *last)} == {3}
+    assert [stage["seconds per step"] for stage in last] == [None, None]  # only one stage is left
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])

@@ -112,6 +112,25 @@ def test_a_resumed_stage_counts_what_was_done_before() -> None:
     assert display.state.remaining() == 2.5
 
 
+def test_the_time_left_counts_what_steps_of_later_stages_cost() -> None:
+    made, _ = console(terminal=False)
+    display = RunDisplay(made)
+    costs = {"supervised": (4, 0.5), "joint": (10, 1.5)}
+    stages = [
+        stage | {"steps per epoch": costs[stage["name"]][0], "seconds per step": costs[stage["name"]][1]}
+        for stage in PLAN["stages"]
+    ]
+    display.begin({**PLAN, "stages": stages})
+    display.stage("supervised", 2, 4)
+    display.step("supervised", 1, 1, 4, {}, 2.0)  # four times as slow as measured
+    assert (display.state.done, display.state.total) == (6, 2 * 4 + 3 * 10)
+    assert display.state.remaining() == 2 * 2.0 + 3 * 10 * 3 * 2.0
+    display.stage("joint", 3, 10)
+    display.step("joint", 2, 7, 10, {}, 2.0)
+    assert (display.state.done, display.state.total) == (8 + 28, 38)
+    assert display.state.remaining() == 2 * 2.0
+
+
 def test_a_failure_leaves_no_live_panel_behind() -> None:
     made, _ = console(terminal=True)
     display = RunDisplay(made)
