@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 
@@ -40,6 +41,15 @@ def step_cost(recipe: Recipe, assembly: Assembly, stage: Stage, device: torch.de
         GantkError: a step fails.
         MemoryShortage: memory does not suffice.
     """
+    try:
+        return _two_steps(recipe, assembly, stage, device)
+    finally:
+        gc.collect()  # the copies are in cycles, and would occupy memory of the training
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _two_steps(recipe: Recipe, assembly: Assembly, stage: Stage, device: torch.device) -> Cost:
     cuda = device.type == "cuda"
     with (
         torch.random.fork_rng(devices=[device] if cuda else []),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from gantk.errors import GantkError, MemoryShortage
 from gantk.training import forecast
 from gantk.training.forecast import step_cost
+from gantk.training.rehearsal import copy_of
 
 SMALL = ["data.crop=[16, 24]", "data.batch={paired=2}"]
 PIX2PIX = [*SMALL, *(f"translators.generator.{part}.channels=4" for part in ("generator", "discriminator"))]
@@ -34,6 +37,24 @@ def test_networks_and_random_numbers_stay_as_they_are(build: Callable[..., Any])
     assert translator.training == training
     assert all(torch.equal(tensor, before[name]) for name, tensor in translator.state_dict().items())
     assert all(p.grad is None for p in translator.parameters())
+
+
+def test_the_copies_are_gone_afterwards(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    copies: list[Any] = []
+
+    def copied(assembly: Any) -> Any:
+        copy = copy_of(assembly)
+        copies.extend(weakref.ref(translator) for translator in copy.translators.values())
+        return copy
+
+    monkeypatch.setattr(forecast, "copy_of", copied)
+    built = build("pix2pix.toml", [*PIX2PIX, "translators.generator.generator.levels=2"])
+    gc.disable()
+    try:
+        cost(built)
+        assert [copy() for copy in copies] == [None]
+    finally:
+        gc.enable()
 
 
 def test_two_steps_of_the_stages_own_batches_are_made(
