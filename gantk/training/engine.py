@@ -135,13 +135,7 @@ class Engine:
             state.optimizers = state.fresh_optimizers()
         steps = self.steps_per_epoch(stage)
         updater = Updater(
-            state.translators,
-            state.optimizers,
-            plan,
-            self.recipe.training,
-            self.autocast,
-            self.world,
-            state.scalers,
+            state.translators, state.optimizers, plan, self.recipe.training, self.autocast, self.world, state.scalers
         )
         self.observer.stage_begins(stage, index, len(self.stages), steps, state.position)
         while state.position.stage == index:
