@@ -190,7 +190,7 @@ calls = []
 def spoilt(self, view):
     calls.append(1)
     loss = true(self, view)
-    return {spoilt} if len(calls) == 7 else loss  # two calls are the rehearsal of the stages
+    return {spoilt} if len(calls) == 11 else loss  # 2 calls rehearse the stages, 4 measure them
 module.L1.__call__ = spoilt
 """
 
