@@ -85,6 +85,7 @@ SMALL = {
 """Overrides that make a command small."""
 INSTEAD = {
     "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
+    'gantk table runs/ds3-semi-* --role teacher --role student --reference "ds3-semi, teacher"': "gantk table RUN",
     "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/ds3-timm-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/slices-ds3-semi-* runs/volumes-ds3-semi-* --role teacher --role student "
