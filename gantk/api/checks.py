@@ -265,6 +265,7 @@ def _plan(
         translators[role] = {
             "takes": list(recipe.data.inputs if settings.takes is None else settings.takes),
             "gives": list(settings.gives or recipe.data.targets),
+            **({"auxiliary": True} if settings.auxiliary else {}),
             **({} if settings.average_of is None else {"average_of": settings.average_of, "decay": settings.decay}),
         } | {
             part: {"use": uses[part], "parameters": sum(p.numel() for p in module.parameters())}

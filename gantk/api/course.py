@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ from gantk.training.best import Best, evaluated_checkpoint
 from gantk.training.checkpoint import newest_checkpoint, restore
 from gantk.training.engine import Engine, Observer
 from gantk.training.forecast import step_cost
+from gantk.training.scheduler import Stage
 from gantk.training.state import TrainingState
 from gantk.training.world import World
 
@@ -201,15 +202,8 @@ class Course:
             self.display.end(ended)
 
     def _stages(self, engine: Engine) -> list[dict[str, Any]]:
-        """The stages as the display receives them. If several are left, it receives the seconds that a step of each
-        takes, because stages that train other roles differ; if a step fails, it is left to the training to say so."""
-        left = engine.stages[self.state.position.stage :]
-        seconds: dict[str, float] = {}
-        if len(left) > 1:
-            with suppress(GantkError):
-                seconds = {
-                    s.name: step_cost(self.recipe, self.state.assembly, s, self.state.device).seconds for s in left
-                }
+        """The stages as the display receives them."""
+        seconds = self._seconds(engine.stages[self.state.position.stage :])
         return [
             {
                 "name": stage.name,
@@ -220,6 +214,21 @@ class Course:
             }
             for stage in engine.stages
         ]
+
+    def _seconds(self, left: Sequence[Stage]) -> dict[str, float]:
+        """Seconds of a step of each stage, if several are left, because stages that train other roles differ; empty if
+        a step fails, which is left to the training to say."""
+        found: dict[str, float] = {}
+        if len(left) > 1:
+            try:
+                with self.display.progress.task("Measuring the steps of each stage", len(left)) as bar:
+                    for stage in left:
+                        cost = step_cost(self.recipe, self.state.assembly, stage, self.state.device)
+                        found[stage.name] = cost.seconds
+                        bar.advance()
+            except GantkError:
+                return {}
+        return found
 
     def _metrics(self, progress: Progress) -> dict[str, AnyMetric]:
         return cohort_metrics(self.recipe, self.session.registry, self.cohort, progress)

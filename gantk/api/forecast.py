@@ -162,7 +162,7 @@ def forecast(recipe: Recipe, assembly: Assembly, scheduler: Scheduler, listing: 
             for group, names in having.items()
         }
         batches = max((ceil(count / data.batch[group]) for group, count in drawn.items()), default=0)
-        steps = data.steps_per_epoch or ceil(batches / recipe.training.accumulate)
+        steps = recipe.steps_of(batches)
         noun = "patches" if volumes else "slices"
         stages[stage.name] = StageForecast(cost.seconds, drawn if known or volumes else None, noun, steps, stage.epochs)
         memory = max(memory, cost.memory)

@@ -144,6 +144,12 @@ class Preparation:
         if role not in self.chains:
             raise UsageError(f"there is no translator {role!r}", where="role", mend=nearest(role, self.chains))
         data, settings = self.recipe.data, self.recipe.translators[role]
+        if settings.auxiliary:
+            raise UsageError(
+                f"{role!r} is auxiliary: its output is no image",
+                where="role",
+                mend=f"predict with {' or '.join(self.recipe.answering)}",
+            )
         gives = list(settings.gives or data.targets)
         if target is None:
             target = next((name for name in self.recipe.measured if name in gives), gives[0])

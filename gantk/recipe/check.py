@@ -177,8 +177,10 @@ def _roles(recipe: Recipe) -> None:
     for where, role in named:
         _known("translator", role, recipe.translators, where)
         if role not in recipe.answering:
+            auxiliary = recipe.translators[role].auxiliary
+            why = "is auxiliary" if auxiliary else f"does not give {', '.join(recipe.measured)}, which is evaluated"
             raise RecipeError(
-                f"the translator {role!r} does not give {', '.join(recipe.measured)}, which is evaluated",
+                f"the translator {role!r} {why}",
                 where=where,
                 mend=f"evaluate and predict with {' or '.join(recipe.answering)}",
             )

@@ -6,6 +6,7 @@ they are kept apart as `parameters` and checked against the component's construc
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
@@ -245,6 +246,10 @@ class Recipe(Settings):
         """The translators that are trained: all except averages of others."""
         return tuple(role for role, settings in self.translators.items() if settings.average_of is None)
 
+    def steps_of(self, batches: int) -> int:
+        """Steps of an epoch that draws this many batches, unless the recipe says their number."""
+        return self.data.steps_per_epoch or ceil(batches / self.training.accumulate)
+
     def chain(self, role: str) -> tuple[str, ...]:
         """The translators whose outputs a role depends on, in the order in which they run, and the role at the end."""
         found = dict.fromkeys(one for other in self.translators[role].chained for one in self.chain(other))
@@ -266,8 +271,11 @@ class Recipe(Settings):
     @property
     def answering(self) -> tuple[str, ...]:
         """The translators that generate all measured targets."""
-        made = {role: settings.gives or self.data.targets for role, settings in self.translators.items()}
-        return tuple(role for role in self.translators if set(self.measured) <= set(made[role]))
+        return tuple(
+            role
+            for role, settings in self.translators.items()
+            if not settings.auxiliary and set(self.measured) <= set(settings.gives or self.data.targets)
+        )
 
     @property
     def evaluated(self) -> tuple[str, ...]:

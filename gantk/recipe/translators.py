@@ -75,6 +75,9 @@ class TranslatorSettings(Settings):
     slices; or `"targets"` for all targets. Default: all inputs."""
     gives: Several[Name] | None = None
     """Modalities that the generator synthesizes; `"inputs"` for all inputs. Default: all targets."""
+    auxiliary: bool = False
+    """Whether the output is no image of the modalities in `gives`, such as an estimate of errors for a weight map; the
+    translator is then not validated, evaluated or used for prediction."""
     given: Unlike[Name] = []
     """Names of `[data.extra]` inputs that are passed to the networks, as keyword arguments of these names."""
     residual: Name | None = None

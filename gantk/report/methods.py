@@ -131,6 +131,8 @@ def _networks(recipe: Mapping[str, Any]) -> str:
         text = f"{role}: generator {_component(settings['generator'])}"
         if settings.get("residual"):
             text += f", which predicts a change of {settings['residual']}"
+        if settings.get("auxiliary"):
+            text += ", whose output is no image"
         text += _begun(settings.get("weights"))
         said.append(text + (f", discriminator {_component(judge)}" if judge else ", no discriminator"))
     return "; ".join(said) + "."

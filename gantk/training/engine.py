@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -125,7 +124,7 @@ class Engine:
     def steps_per_epoch(self, stage: Stage) -> int:
         """Steps in an epoch of a stage: enough to draw all samples of the largest group, unless the recipe says it."""
         batches = self.loader.steps(self.state.assembly.plan(stage.name, stage.roles).groups)
-        return self.recipe.data.steps_per_epoch or ceil(batches / self.recipe.training.accumulate)
+        return self.recipe.steps_of(batches)
 
     def _stage(self, index: int) -> None:
         state, stage = self.state, self.stages[index]

@@ -24,20 +24,27 @@ TYPICAL = Relative(fixed_scale(0, 500))
 
 
 def preparation(dataset: Any = None, **data: Any) -> Preparation:
-    """A preparation for two roles: `g` makes both targets from both inputs, `back` makes T1 from the first target."""
+    """A preparation for three roles: `g` makes both targets from both inputs, `back` makes T1 from the first target,
+    and the auxiliary `e` makes no image."""
     recipe = least(
         predict="g",
         data={"dataset": "brats", "root": "x", "inputs": ["t1", "t2"], "target": ["t1ce", "flair"], **data},
         translators={
             "g": {"generator": {"use": "unet"}},
             "back": {"generator": {"use": "unet"}, "takes": ["t1ce"], "gives": ["t1"]},
+            "e": {"generator": {"use": "unet"}, "auxiliary": True},
         },
-        losses={"l": {"use": "l1", "on": "g"}, "b": {"use": "l1", "on": "back", "group": "target"}},
+        losses={
+            "l": {"use": "l1", "on": "g"},
+            "b": {"use": "l1", "on": "back", "group": "target"},
+            "e": {"use": "l1", "on": "e"},
+        },
     )
     layout = Layout.of(recipe.data)
     chains: Any = {
         "g": SimpleNamespace(takes=Domain("source", None, 2), extra={}),
         "back": SimpleNamespace(takes=Domain("target", (0,), 1), extra={}),
+        "e": SimpleNamespace(takes=Domain("source", None, 2), extra={}),
     }
     meaning = Meaning(dict.fromkeys(("t1", "t2", "t1ce"), TYPICAL) | {"flair": Absolute(fixed_scale(0, 1000))})
     return Preparation(recipe, dataset or Brats("x"), layout, meaning, chains, lambda role, size: size)
@@ -60,6 +67,8 @@ def test_an_unknown_role_or_target_is_named() -> None:
         preparation().asked(Request("bakc"))
     with pytest.raises(UsageError, match="target: 'back' does not give 't1ce'; did you mean 't1'"):
         preparation().asked(Request("back", "t1ce"))
+    with pytest.raises(UsageError, match=r"role: 'e' is auxiliary.*predict with g"):
+        preparation().asked(Request("e"))
 
 
 @pytest.fixture

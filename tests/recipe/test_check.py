@@ -47,6 +47,18 @@ def test_what_is_measured_is_what_is_not_shown(base: Path) -> None:
             load_recipe(base, [*everything, f'evaluation.{key}=["pd"]'])
 
 
+def test_an_auxiliary_translator_does_not_answer(base: Path) -> None:
+    helped = ['translators.b={like="a", auxiliary=true}']
+    recipe = load_recipe(base, helped)
+    assert recipe.answering == recipe.evaluated == ("a",)
+    assert recipe.predict_role == "a"
+    for said in ("predict=b", 'evaluation.roles=["b"]', 'training.keep_best={metric="ssim", role="b"}'):
+        with pytest.raises(RecipeError, match=r"the translator 'b' is auxiliary.*with a"):
+            load_recipe(base, [*helped, said])
+    with pytest.raises(RecipeError, match="no translator gives t1ce"):
+        load_recipe(base, ["translators.a.auxiliary=true"])
+
+
 def test_translators_that_do_not_make_what_is_measured_do_not_answer(base: Path) -> None:
     backwards = ['translators.b={like="a"}', 'translators.b.takes=["t1ce"]', 'translators.b.gives=["t1"]']
     recipe = load_recipe(base, backwards)
