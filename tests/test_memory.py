@@ -1,11 +1,29 @@
-"""Running out of memory: one error that names what to lower, and no other error in its place."""
+"""Memory: its peak; running out of it is one error that names what to lower, and no other error in its place."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import pytest
 
 from gantk.errors import DataError, MemoryShortage
 from gantk.memory import enough_memory
+
+PEAK = """
+import numpy as np
+from gantk.memory import peak_memory
+before = peak_memory()
+held = np.ones(30_000_000)
+del held
+print(before, peak_memory())
+"""
+
+
+def test_the_peak_counts_what_is_freed_again() -> None:
+    made = subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True).stdout
+    before, after = map(int, made.split())
+    assert 200e6 < after - before < 400e6
 
 
 @pytest.mark.parametrize(

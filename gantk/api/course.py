@@ -217,9 +217,10 @@ class Course:
 
     def _seconds(self, left: Sequence[Stage]) -> dict[str, float]:
         """Seconds of a step of each stage, if several are left, because stages that train other roles differ; empty if
-        a step fails, which is left to the training to say."""
+        a step fails, which is left to the training to say, and with several processes, which would have to take the
+        steps together."""
         found: dict[str, float] = {}
-        if len(left) > 1:
+        if len(left) > 1 and self.processes.size == 1:
             try:
                 with self.display.progress.task("Measuring the steps of each stage", len(left)) as bar:
                     for stage in left:

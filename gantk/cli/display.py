@@ -181,7 +181,9 @@ class _State:
 
     def begin_stage(self, name: str, epochs: int, steps_per_epoch: int) -> None:
         names = [stage["name"] for stage in self.stages]
-        self.stage_number = names.index(name) + 1 if name in names else self.stage_number + 1
+        number = names.index(name) + 1 if name in names else self.stage_number + 1
+        self.seconds_per_step *= self._times_as_long(number)
+        self.stage_number = number
         self.stage_name, self.epochs, self.steps_per_epoch = name, epochs, steps_per_epoch
         self.epoch_number = self.step_in_epoch = 0
         self.losses = {}
@@ -217,14 +219,19 @@ class _State:
             self.validation.setdefault(name, []).append(value)
 
     def remaining(self) -> float:
-        """Seconds until the end of the last stage. A step of a later stage takes longer than one of this stage in the
-        proportion of the measured times; if they are not known, it takes as long."""
+        """Seconds until the end of the last stage."""
         left = float(max(self.epochs * self.steps_per_epoch - self._done_in_stage, 0))
-        measured = [stage.get("seconds per step") for stage in self.stages]
-        now = measured[self.stage_number - 1] if self.stage_number <= len(measured) else None
-        for stage, seconds in list(zip(self.stages, measured, strict=True))[self.stage_number :]:
-            left += self._steps(stage) * (seconds / now if seconds and now else 1.0)
+        for number, stage in enumerate(self.stages, 1):
+            if number > self.stage_number:
+                left += self._steps(stage) * self._times_as_long(number)
         return self.seconds_per_step * left
+
+    def _times_as_long(self, number: int) -> float:
+        """How many times as long a step of another stage takes as one of this stage, by the measured times; 1 if they
+        are not known."""
+        measured = {n: stage.get("seconds per step") for n, stage in enumerate(self.stages, 1)}
+        now, then = measured.get(self.stage_number), measured.get(number)
+        return then / now if now and then else 1.0
 
     def best(self, name: str) -> float | None:
         """The best value so far; None if the better direction is unknown."""

@@ -28,7 +28,8 @@ SHAPE = ((2.8, 45.0), (1.6, 16.0))
 """Amplitude and scale of the random displacements, mm."""
 
 SULCI = 0.6
-"""Standard deviation of the log odds by which a brain's sulci are wider or narrower than the template's."""
+"""Standard deviation of the log odds by which a brain's sulci are wider or narrower than the template's, before the
+odds are squared."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Atlas:
     """The maps of the ICBM 152 template that all subjects share, (X, Y, Z) uint8, RAS, 1 mm.
 
     Attributes:
-        gray, white: tissue probability, 255 = 1.
+        grey, white: tissue probability, 255 = 1.
         depth: distance below the brain's surface in quarters of a millimetre, from 8 mm outside it.
         myelin: deviation of the T1 template from its three tissues (deep nuclei, tracts), 128 = none.
         vessel: large vessels, pituitary and choroid plexus, 255 = vessel.
@@ -60,7 +61,7 @@ class Matter:
     """One subject's healthy tissue on a grid; (X, Y, Z), fractions float32 in [0, 1].
 
     Attributes:
-        gray, white, csf: volume fractions, summing to 1 inside the brain and 0 outside.
+        grey, white, csf: volume fractions, summing to 1 inside the brain and 0 outside.
         brain: bool.
         depth: mm below the brain's surface, negative outside.
     """

@@ -6,10 +6,9 @@ import gc
 import time
 from dataclasses import dataclass
 
-import psutil
 import torch
 
-from gantk.memory import enough_memory
+from gantk.memory import enough_memory, peak_memory
 from gantk.recipe import Recipe
 from gantk.training.device import autocasting
 from gantk.training.optimizers import Optimizers
@@ -27,7 +26,7 @@ class Cost:
 
     Attributes:
         seconds: of the second of two steps, which excludes the setup in the first.
-        memory: peak in bytes: on CUDA of torch's allocations, elsewhere of this process.
+        memory: peak in bytes: on CUDA of torch's allocations, elsewhere of this process so far.
     """
 
     seconds: float
@@ -80,5 +79,5 @@ def _two_steps(recipe: Recipe, assembly: Assembly, stage: Stage, device: torch.d
             if cuda:
                 torch.cuda.synchronize(device)
             seconds = time.perf_counter() - began
-    memory = torch.cuda.max_memory_allocated(device) if cuda else psutil.Process().memory_info().rss
+    memory = torch.cuda.max_memory_allocated(device) if cuda else peak_memory()
     return Cost(seconds, memory)

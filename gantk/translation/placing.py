@@ -58,6 +58,9 @@ def place(
             where=f"{where}.on",
             mend=f"set the image in translators.{on}, such as residual = {recipe.data.inputs[0]!r}",
         )
+    if needs.output:
+        for role in needs.roles:
+            _check_same(where, settings, role, translators)
     _check_images(where, settings, references, needs, recipe, translators[settings.on])
     judging = hasattr(loss, "discriminator") and not hasattr(loss, "build_modules")
     if judging and translators[settings.on].discriminator is None:
@@ -100,6 +103,16 @@ def check_learns_nothing(component: Any, origin: str, where: str) -> None:
             f"the {origin} holds weights of its own, which would be neither trained nor saved",
             where=where,
             mend="build trained modules in a loss's build_modules(sizes), and freeze others by requires_grad_(False)",
+        )
+
+
+def _check_same(where: str, settings: LossSettings, role: str, translators: Mapping[str, Translator]) -> None:
+    """Check that a translator that a term compares with its own gives the same images."""
+    if translators[role].gives != translators[settings.on].gives:
+        raise RecipeError(
+            f"the loss {settings.use!r} compares outputs of {settings.on!r} and {role!r}, which give different images",
+            where=where,
+            mend=f"name a translator with the same {dotted(('translators', settings.on, 'gives'))}",
         )
 
 

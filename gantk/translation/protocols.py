@@ -172,7 +172,8 @@ class Needs:
 
     Args:
         layers: generator features of `image`, by layer number.
-        roles: further translators, besides the term's own, whose features or output on the source it needs.
+        roles: further translators, besides the term's own, whose features or output on the source it needs; with
+            `output`, they must give the same images as the term's own.
         output: whether it needs translated images; False lets the generator stop after the last layer.
         target: whether its group must carry targets.
         second_order: whether it differentiates through a gradient (penalties).

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from gantk import Count, Fraction, GantkError, Group, Moment
+from gantk import Fraction, Group, Moment
 from gantk_baselines.dimensional import beside, resampled
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -112,24 +112,19 @@ class Jitter:
 class InputJitter:
     """Changes each input as a different scanner or coil would: v·u^γ·exp(b) + n with u in [0, 1].
 
-    Gain v, exponent γ, the smooth field b and the noise n are drawn for each slice and modality. Target, segmentation
-    and inputs that hold categories stay unchanged. Background stays background, and the foreground stays above it.
+    Gain v, exponent γ, the smooth field b and the noise n are drawn for each slice and modality; the neighboring slices
+    of a slice share its v, γ and b. Target, segmentation and inputs that hold categories stay unchanged. Background
+    stays background, and the foreground stays above it.
 
     Args:
         gain: standard deviation of log v.
         gamma: standard deviation of log γ.
         bias: standard deviation of b on a grid of 4 × 4 (× 4) points, with cubic interpolation along each axis.
         noise: standard deviation of n, on the scale of u.
-        planes: channels of one modality, 2·n + 1 with n neighboring slices; they share v, γ and b.
-
-    Raises:
-        GantkError: the number of the source's channels is not a multiple of `planes`.
     """
 
-    def __init__(
-        self, gain: Share = 0.1, gamma: Share = 0.1, bias: Share = 0.08, noise: Share = 0.02, planes: Count = 1
-    ) -> None:
-        self.gain, self.gamma, self.bias, self.noise, self.planes = gain, gamma, bias, noise, planes
+    def __init__(self, gain: Share = 0.1, gamma: Share = 0.1, bias: Share = 0.08, noise: Share = 0.02) -> None:
+        self.gain, self.gamma, self.bias, self.noise = gain, gamma, bias, noise
 
     def __call__(self, group: Group, moment: Moment) -> Group:
         """The group with changed intensities of its source; a group without source stays unchanged."""
@@ -137,18 +132,13 @@ class InputJitter:
         if source is None:
             return group
         batch, channels, *size = source.shape
-        if channels % self.planes:
-            raise GantkError(
-                f"{channels} channels are not a multiple of planes = {self.planes}",
-                where="input_jitter",
-                mend="set planes to 2 · data.neighbours + 1",
-            )
-        modalities = channels // self.planes
+        modalities = channels if group.own is None else len(group.own)
+        planes = channels // modalities  # a slice and its neighbors
         gain, gamma = (beside(drawn, source) for drawn in torch.randn(2, batch, modalities))
         bias = _cubic(torch.randn(batch, modalities, *[4] * len(size)), size)
 
         def spread(drawn: Tensor) -> Tensor:
-            return drawn.repeat_interleave(self.planes, dim=1).to(source)
+            return drawn.repeat_interleave(planes, dim=1).to(source)
 
         factor = spread((self.gain * gain + self.bias * bias).exp())
         unit = factor * ((source + 1) / 2).clamp(min=0) ** spread((self.gamma * gamma).exp())

@@ -66,9 +66,9 @@ class Disagreement:
 
     σ is the standard deviation of the teachers' answers, pixel by pixel, and σ̄ its mean over the foreground;
     the mean of the map there is 1. Teachers that were trained on different patients disagree where these patients do
-    not determine the output, so the map is high in tumors (docs/results.md has figures). Disagreement of networks
-    measures uncertainty in "query by committee" (Seung et al., COLT 1992) and deep ensembles (Lakshminarayanan et al.,
-    NeurIPS 2017). Its use as a difficulty map is our own; DS³-Net's map is `difficulty`.
+    not determine the output, so the map is often, but not always, higher in tumors (docs/results.md). Disagreement of
+    networks measures uncertainty in "query by committee" (Seung et al., COLT 1992) and deep ensembles (Lakshminarayanan
+    et al., NeurIPS 2017). Its use as a difficulty map is our own; DS³-Net's map is `difficulty`.
 
     Args:
         teachers: the translators that are compared.

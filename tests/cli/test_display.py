@@ -126,9 +126,10 @@ def test_the_time_left_counts_what_steps_of_later_stages_cost() -> None:
     assert (display.state.done, display.state.total) == (6, 2 * 4 + 3 * 10)
     assert display.state.remaining() == 2 * 2.0 + 3 * 10 * 3 * 2.0
     display.stage("joint", 3, 10)
-    display.step("joint", 2, 7, 10, {}, 2.0)
+    assert display.state.remaining() == 3 * 10 * 3 * 2.0, "the time of a step grew with the stage"
+    display.step("joint", 2, 7, 10, {}, 6.0)
     assert (display.state.done, display.state.total) == (8 + 28, 38)
-    assert display.state.remaining() == 2 * 2.0
+    assert display.state.remaining() == 2 * 6.0
 
 
 def test_a_failure_leaves_no_live_panel_behind() -> None:

@@ -36,12 +36,12 @@ NOT_RUN = {
     "--set evaluation.volumes=true": "two minutes",
     "gantk run recipes/ds3_published.toml --set run.seed=$seed": "ten minutes, three times",
     "gantk run recipes/ds3_semi.toml --set run.seed=$seed": "ten minutes, three times",
-    "gantk run recipes/ds3_semi.toml --set data.paired_fraction=0.03 "
+    "gantk run recipes/ds3_semi.toml --set name=two-pairs --set data.paired_fraction=0.03 "
     '--set "data.split={ratio=[70,10,20],seed=$seed}"': "ten minutes, twice",
-    "gantk run recipes/ds3_semi.toml --set run.seed=$seed --set data.subjects=200 "
-    '--set "data.split={ratio=[70,10,120]}"': "half an hour, twice",
-    "gantk run recipes/ds3_semi.toml --set data.dataset=brats --set data.root=DIR --set data.paired_fraction=0.25 "
-    '--set "data.split={ratio=[8,2,6],seed=0}" --set run.seed=1': "needs patients, and ten minutes",
+    "gantk run recipes/ds3_semi.toml --set name=many --set run.seed=$seed --set data.subjects=200 "
+    '--set "data.split={ratio=[70,10,120]}"': "half an hour, three times",
+    "gantk run recipes/ds3_semi.toml --set name=real --set data.dataset=brats --set data.root=DIR "
+    '--set data.paired_fraction=0.25 --set "data.split={ratio=[8,2,6],seed=0}" --set run.seed=1': "needs patients",
     "gantk run recipes/pix2pix.toml --processes 4 --set data.batch.paired=8": "tests/api/test_processes.py runs two",
     "gantk run recipes/pix2pix.toml --set data.batch.paired=8": "torchrun's part of the same",
     "gantk run RECIPE.toml": "needs two machines",
@@ -84,8 +84,9 @@ SMALL = {
 }  # fmt: skip
 """Overrides that make a command small."""
 INSTEAD = {
-    "gantk table runs/ds3-semi-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
-    'gantk table runs/ds3-semi-* --role teacher --role student --reference "ds3-semi, teacher"': "gantk table RUN",
+    "gantk table runs/ds3-published-* --role teacher --role student": "gantk table RUN OTHER_RUN --role generator",
+    'gantk table runs/many-* --role teacher --role student --reference "many, teacher"': "gantk table RUN",
+    "gantk table runs/many-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/ds3-timm-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/slices-ds3-semi-* runs/volumes-ds3-semi-* --role teacher --role student "

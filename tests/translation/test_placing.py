@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from gantk import PluginError
+from gantk import PluginError, RecipeError
 from small_methods import (
     NETWORK,
     trained,
@@ -87,3 +87,17 @@ def test_what_no_term_reaches_is_known(made: Any, make_group: Any) -> None:
     both = {name: {"generator": NETWORK, "discriminator": {"use": "watching"}} for name in ("one", "two")}
     updater = trained(made({"a": {"use": "my-uncertain", "on": "one"}}, both), make_group)
     assert updater.idle == {"one/discriminator", "two/discriminator", "two/generator"}
+
+
+def test_outputs_that_a_term_compares_are_of_the_same_images(made: Any) -> None:
+    roles = {"one": {"generator": NETWORK}, "other": {"generator": NETWORK, "gives": ["t2"]}}
+    losses = {
+        "own": {"use": "l1", "on": "other"},
+        "image": {"use": "image_distillation", "on": "one", "teacher": "other"},
+    }
+    with pytest.raises(
+        RecipeError, match=r"losses\.image: .*outputs of 'one' and 'other', which give different images"
+    ):
+        made(losses, roles)
+    same = {"one": roles["one"], "other": {"generator": NETWORK}}
+    assert made(losses, same).terms
