@@ -154,7 +154,9 @@ def test_a_resumed_run_has_its_files_again(run: Path, file: str) -> None:
 
 def test_where_nothing_else_knows_it_the_file_is_named(run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
-    half(run / "recipe.toml")
+    recipe = run / "recipe.toml"
+    text = recipe.read_text()
+    recipe.write_text(text[: text.rindex("=", 0, len(text) // 2)])  # not between two lines, which no parser notices
     for verb in ("report", "resume", "predict", "table"):
         (said,) = said_by(verb, run)[:1] or [""]
         assert verb == "predict" or "recipe.toml" in said
