@@ -41,7 +41,7 @@ NOT_RUN = {
     "gantk run recipes/ds3_semi.toml --set name=many --set run.seed=$seed --set data.subjects=200 "
     '--set "data.split={ratio=[70,10,120]}"': "half an hour, three times",
     "gantk run recipes/ds3_semi.toml --set name=real --set data.dataset=brats --set data.root=DIR "
-    '--set data.paired_fraction=0.25 --set "data.split={ratio=[8,2,6],seed=0}" --set run.seed=1': "needs patients",
+    '--set data.paired_fraction=0.25 --set "data.split={ratio=[8,2,6],seed=$split}" --set run.seed=$seed': "patients",
     "gantk run recipes/pix2pix.toml --processes 4 --set data.batch.paired=8": "tests/api/test_processes.py runs two",
     "gantk run recipes/pix2pix.toml --set data.batch.paired=8": "torchrun's part of the same",
     "gantk run RECIPE.toml": "needs two machines",
