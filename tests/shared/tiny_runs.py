@@ -192,6 +192,7 @@ OPTIONS = {
         "data.patch=[8, 16, 16]",
         "data.patches=2",
         "data.sampler={use='hard', strength=2.0}",
+        "inference.window=[8, 32, 32]",
     ],
     "committee": [
         "data.batch.paired:1/2=1",
