@@ -88,7 +88,6 @@ INSTEAD = {
     'gantk table runs/many-* --role teacher --role student --reference "many, teacher"': "gantk table RUN",
     "gantk table runs/many-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/ds3-semi-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
-    "gantk table runs/ds3-timm-* --role teacher --role student --reference baseline/input:t1": "gantk table RUN",
     "gantk table runs/slices-ds3-semi-* runs/volumes-ds3-semi-* --role teacher --role student "
     '--reference "volumes-ds3-semi, student"': "gantk table RUN",
     "gantk table table2": "gantk table SWEEP --reference DS³",
